@@ -1,0 +1,18 @@
+"""The Celery application. Its options are Django settings with the prefix CELERY_."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
+
+app = Celery("fluxtracker")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Connected so that Celery leaves the logging of Django's settings alone."""

@@ -1,0 +1,199 @@
+"""Settings from the environment, else a `.env` file, else the default; checked here, once.
+
+Each reader names the setting and what it expects when a value is wrong, and never repeats the value:
+it may be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+# upstream.md 3.4: the addresses that FluxOS accepts for app payments, with the height each became valid.
+APP_ADDRESSES = (
+    "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6@694000,"
+    "t3aGJvdtd8NR6GrnqnRuVEzH6MbrXuJFLUX@1300000,"
+    "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX@1670000"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedAddress:
+    """A payment address and the first height from which what it receives is revenue."""
+
+    address: str
+    first_height: int
+
+
+def read_dotenv(path: Path) -> None:
+    """Let a `.env` file fill in what the environment does not say."""
+    if path.is_file():
+        environ.Env.read_env(str(path), overwrite=False)
+
+
+def wrong(name: str, expected: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"{name}: expected {expected}")
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name).lower()
+    if not value:
+        return default
+    if value not in TRUE | FALSE:
+        raise wrong(name, "0 or 1")
+    return value in TRUE
+
+
+def whole(name: str, default: int, minimum: int = 0, maximum: int = 10**9) -> int:
+    value = text(name)
+    if not value:
+        return default
+    if not re.fullmatch(r"[0-9]{1,10}", value) or not minimum <= int(value) <= maximum:
+        raise wrong(name, f"a whole number from {minimum} to {maximum}")
+    return int(value)
+
+
+def number(name: str, default: float, minimum: float = 0, maximum: float = 1e6) -> float:
+    value = text(name)
+    if not value:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value) or not minimum <= float(value) <= maximum:
+        raise wrong(name, f"a number from {minimum:g} to {maximum:g}")
+    return float(value)
+
+
+def words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def http_url(name: str, default: str) -> str:
+    return _checked_url(name, text(name, default))
+
+
+def http_urls(name: str, default: str) -> list[str]:
+    return [_checked_url(name, url) for url in words(name, default)]
+
+
+def _checked_url(name: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise wrong(name, "an address that starts with http:// or https://")
+    return url.rstrip("/")
+
+
+def origins(name: str) -> list[str]:
+    found = words(name)
+    if any(
+        urlsplit(origin).scheme not in ("http", "https") or not urlsplit(origin).netloc for origin in found
+    ):
+        raise wrong(name, "comma separated origins such as https://example.org")
+    return found
+
+
+def rate_per_minute(name: str, default: str) -> int:
+    """Requests a minute, 0 for no limit; written `600/min`."""
+    found = re.fullmatch(r"([0-9]{1,9})(/(min|minute|m))?", text(name, default))
+    if not found:
+        raise wrong(name, "requests a minute such as 600/min, or 0 for no limit")
+    return int(found[1])
+
+
+def tracked_addresses(name: str = "REVENUE_ADDRESSES", default: str = APP_ADDRESSES) -> list[TrackedAddress]:
+    expected = "comma separated addresses, each `address` or `address@first_height`"
+    found: dict[str, TrackedAddress] = {}
+    for word in words(name, default):
+        match = re.fullmatch(r"(t[13][1-9A-HJ-NP-Za-km-z]{33})(?:@([0-9]{1,9}))?", word)
+        if not match or (match[2] is not None and int(match[2]) < 1):
+            raise wrong(name, expected + " (t1... or t3..., 35 characters, heights from 1)")
+        if match[1] in found:
+            raise wrong(name, expected + ", each address once")
+        found[match[1]] = TrackedAddress(match[1], int(match[2] or 1))
+    if not found:
+        raise wrong(name, expected)
+    return list(found.values())
+
+
+def database(name: str, data_dir: Path) -> dict[str, Any]:
+    """Django's DATABASES["default"]: PostgreSQL from the URL, else SQLite under the data dir."""
+    url = text(name)
+    if not url:
+        return sqlite(data_dir / "fluxtracker.sqlite3")
+    if url.startswith("sqlite:///"):
+        return sqlite(Path(url.removeprefix("sqlite:///")))
+    if not url.startswith(("postgres://", "postgresql://")):
+        raise wrong(name, "postgres://user:password@host:port/name, or sqlite:///path")
+    try:
+        config: dict[str, Any] = environ.Env.db_url_config(url)
+    except Exception:
+        config = {}
+    if not config.get("NAME"):
+        raise wrong(name, "postgres://user:password@host:port/name")
+    return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    """SQLite as many processes share it well: see docs/decisions/0002-embedded-services.md."""
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "CONN_MAX_AGE": 60,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+            "PRAGMA foreign_keys=ON; PRAGMA cache_size=-20000;",
+        },
+    }
+
+
+def redis_url(name: str, default: str) -> str:
+    url = text(name, default)
+    if urlsplit(url).scheme not in ("redis", "rediss", "redis+socket"):
+        raise wrong(name, "redis://host:port/number, rediss://... or redis+socket:///path")
+    return url
+
+
+def secret_key(data_dir: Path, debug: bool) -> str:
+    """SECRET_KEY, or the key that was generated once into the data dir (mode 0600)."""
+    given = text("SECRET_KEY")
+    if given:
+        return given
+    path = data_dir / "secret_key"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(50))
+        return path.read_text().strip()
+    except OSError:
+        if debug:
+            return "insecure-key-of-a-debug-start-without-a-writable-data-dir"
+        raise wrong(
+            "SECRET_KEY", f"a value, because {data_dir} cannot be written to keep a generated one"
+        ) from None
+
+
+def _write_once(path: Path, content: str) -> None:
+    """Create the file whole or not at all; of two processes that start together one wins."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,49 @@
+"""Satoshi, FLUX and US dollars. Integers inside, numbers only at the very edge. No Django here."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+SAT = 100_000_000  # satoshi in one FLUX
+MICRO = 1_000_000  # micro-dollars in one US dollar
+PRICE_PLACES = Decimal("1e-10")
+
+
+def flux(sat: int) -> float:
+    """FLUX as a JSON number. Exact to the satoshi up to 90 million FLUX (53 bits)."""
+    return float(Decimal(sat).scaleb(-8))
+
+
+def usd(micro: int | None) -> float | None:
+    """US dollars as a JSON number, None when nobody knows them."""
+    return None if micro is None else float(Decimal(micro).scaleb(-6))
+
+
+def price(value: object) -> Decimal:
+    """A price in US dollars from a JSON number or text. ValueError unless it is finite and above 0."""
+    try:
+        found = Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError("a price must be a number") from None
+    if isinstance(value, bool) or not found.is_finite() or found <= 0:
+        raise ValueError("a price must be a finite number above 0")
+    return found.quantize(PRICE_PLACES)
+
+
+def usd_micro(amount_sat: int, price_usd: Decimal) -> int:
+    """What `amount_sat` is worth in micro-dollars, rounded half to even."""
+    return int((Decimal(amount_sat) * price_usd * MICRO / SAT).quantize(Decimal(1), ROUND_HALF_EVEN))
+
+
+def percent_change(current: int, previous: int | None) -> float | None:
+    """Change in percent with 2 decimals; None when there is nothing to compare with."""
+    if not previous:
+        return None
+    return float(round(Decimal(current - previous) * 100 / Decimal(previous), 2))
+
+
+def trend(current: int | None, previous: int | None) -> str | None:
+    """up, down or neutral; None when one side is unknown."""
+    if current is None or previous is None:
+        return None
+    return "neutral" if current == previous else "up" if current > previous else "down"

@@ -1,0 +1,203 @@
+"""Django settings. Every value an operator may set is read through `env`; README and docs list them."""
+
+from pathlib import Path
+
+from fluxtracker import env, logs
+from fluxtracker.embedded import socket_path
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env.read_dotenv(BASE_DIR / ".env")
+
+DATA_DIR = (BASE_DIR / env.text("FLUXTRACKER_DATA_DIR", "data")).resolve()
+BUILD_DIR = BASE_DIR / "build"  # front-end parts and static files, made by `make setup`
+
+DEBUG = env.flag("DEBUG", False)
+HTTPS = env.flag("HTTPS", False)
+SECRET_KEY = env.secret_key(DATA_DIR, DEBUG)
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
+
+# The upstreams
+FLUX_API_URL = env.http_url("FLUX_API_URL", "https://api.runonflux.io")
+FLUX_STATS_URL = env.http_url("FLUX_STATS_URL", "https://stats.runonflux.io")
+BLOCKBOOK_URLS = env.http_urls(
+    "BLOCKBOOK_URLS",
+    "https://blockbook.runonflux.io/api/v2,https://blockbookflux.app.runonflux.io/api/v2",
+)
+COINGECKO_URL = env.http_url("COINGECKO_URL", "https://api.coingecko.com/api/v3")
+BINANCE_URL = env.http_url("BINANCE_URL", "https://api.binance.com/api/v3")
+CRYPTOCOMPARE_URL = env.http_url("CRYPTOCOMPARE_URL", "https://min-api.cryptocompare.com/data")
+CRYPTOCOMPARE_API_KEY = env.text("CRYPTOCOMPARE_API_KEY")
+FLUX_EXPLORER_URL = env.http_url("FLUX_EXPLORER_URL", "https://explorer.runonflux.io/api")
+UPSTREAM_TIMEOUT = env.number("UPSTREAM_TIMEOUT", 30, minimum=0.1, maximum=600)  # seconds
+UPSTREAM_RATE = env.number("UPSTREAM_RATE", 4, maximum=1000)  # requests a second and host, 0: unlimited
+
+# The ledger
+REVENUE_ADDRESSES = env.tracked_addresses()
+MIN_CONFIRMATIONS = env.whole("MIN_CONFIRMATIONS", 8, minimum=1, maximum=1000)
+RETENTION_DAYS = env.whole("RETENTION_DAYS", 365, maximum=100_000)
+
+API_RATE = env.rate_per_minute("API_RATE", "600/min")
+REQUEST_LOGGING = env.flag("REQUEST_LOGGING", True)
+LOG_GROUPS = {
+    "health": env.flag("LOG_HEALTH_CHECKS", False),
+    "stats": env.flag("LOG_STATS_ENDPOINTS", False),
+    "metrics": env.flag("LOG_METRICS_ENDPOINTS", False),
+    "comparison": env.flag("LOG_COMPARISON_ENDPOINTS", False),
+    "history": env.flag("LOG_HISTORY_ENDPOINTS", True),
+    "admin": env.flag("LOG_ADMIN_ENDPOINTS", True),
+}
+LOG_ERRORS_ONLY = env.flag("LOG_ERRORS_ONLY", False)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_celery_beat",
+    "django_htmx",
+    "csp",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "fluxtracker",
+    "ops",
+    "revenue",
+    "dashboard",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.middleware.http.ConditionalGetMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "fluxtracker.urls"
+WSGI_APPLICATION = "fluxtracker.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": env.database("DATABASE_URL", DATA_DIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BUILD_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+if DEBUG:
+    STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+# Broker and cache: Redis where REDIS_URL says so, else the embedded server under the data dir.
+REDIS_URL = env.redis_url("REDIS_URL", f"redis+socket://{socket_path(DATA_DIR)}")
+EMBEDDED_BROKER = not env.text("REDIS_URL")
+CELERY_BROKER_URL = env.redis_url("CELERY_BROKER_URL", REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 900,  # s, longer than any hard time limit below
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+}
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True  # results are rows of ops.TaskRun
+CELERY_TASK_SOFT_TIME_LIMIT = 780  # s
+CELERY_TASK_TIME_LIMIT = 840  # s
+CELERY_TASK_DEFAULT_QUEUE = "fluxtracker"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = 2
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000  # KiB
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TIMEZONE = "UTC"
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": [
+        "fluxtracker.api.rendering.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "fluxtracker.api.errors.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Fluxtracker",
+    "DESCRIPTION": "What the Flux network earns and what it is.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "manifest-src": ["'self'"],
+    },
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+else:
+    # Said by choice: plain HTTP is for the machine itself; HTTPS=1 turns all four on.
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+
+LOGGING_CONFIG = None
+logs.configure(debug=DEBUG)

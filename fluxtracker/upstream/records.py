@@ -1,0 +1,84 @@
+"""Typed records of what the chain's sources answer. Past this package nobody sees their dicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The last block of a source."""
+
+    height: int
+    hash: str
+    source: str
+    """Host that told it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TxInput:
+    """What a transaction spends. `address` is None where the source does not tell it."""
+
+    address: str | None
+    previous_txid: str | None
+    previous_vout: int
+    coinbase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TxOutput:
+    """What a transaction pays. `address` is None for odd scripts and OP_RETURN."""
+
+    n: int
+    value_sat: int
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTx:
+    """A transaction as a source tells it. `height` is -1 and `block_hash` empty while it is unconfirmed."""
+
+    txid: str
+    height: int
+    block_hash: str
+    block_time: datetime
+    confirmations: int
+    inputs: tuple[TxInput, ...]
+    outputs: tuple[TxOutput, ...]
+    op_return: bytes | None
+    """Data of the first OP_RETURN output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A transaction of a listing that could not be understood."""
+
+    txid: str
+    height: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All transactions that touch an address in the blocks `low` to `high`, both included.
+
+    A source may answer less than was asked: `high` is what it really covered, never below `low`.
+    """
+
+    address: str
+    low: int
+    high: int
+    transactions: tuple[ChainTx, ...]
+    unreadable: tuple[Unreadable, ...]
+    total: int | None
+    """Transactions of the address over its whole history, None where the source does not count them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppMessage:
+    """What the ledger needs of an app message: never its specification (other people's secrets)."""
+
+    hash: str
+    app_name: str
+    is_git: bool

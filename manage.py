@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Django's command line for this project."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+
+    try:
+        from fluxtracker import settings  # noqa: F401  a wrong setting ends here with one line, not a traceback
+    except ImproperlyConfigured as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

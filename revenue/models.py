@@ -1,0 +1,249 @@
+"""The ledger: payments, what they add up to, how far the chain was read, what could not be read.
+
+Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC. NULL = not known.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from revenue.querysets import DailyTotalQuerySet, PaymentQuerySet, QuarantineQuerySet
+
+
+class AppType(models.TextChoices):
+    """How an app came to be deployed, as far as its message tells."""
+
+    GIT = "git"
+    DOCKER = "docker"
+    UNKNOWN = "unknown"
+
+
+class App(models.Model):
+    """An app that payments were made for, with the sums over its rows in the ledger."""
+
+    name = models.CharField(max_length=128, unique=True)
+    payments = models.PositiveIntegerField(default=0)
+    revenue_sat = models.BigIntegerField(default=0)
+    first_paid_at = models.DateTimeField(null=True, blank=True)
+    last_paid_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            # App analytics lists by revenue.
+            models.Index(fields=["-revenue_sat", "name"], name="app_by_revenue"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Message(models.Model):
+    """What is known of the app message behind an OP_RETURN hash. Never the specification itself."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    app = models.ForeignKey(App, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
+    app_type = models.CharField(max_length=8, choices=AppType, default=AppType.UNKNOWN)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            # The next unknown messages to ask for.
+            models.Index(fields=["next_attempt_at"], condition=Q(app=None), name="message_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.hash
+
+
+class Payment(models.Model):
+    """One confirmed transaction output to a tracked address (contract section 5, Revenue)."""
+
+    class Kind(models.TextChoices):
+        APP = "app"  # OP_RETURN holds a 64-hex message hash
+        FLUXDRIVE = "fluxdrive"  # OP_RETURN text FLUXDRIVE...
+        PLAIN = "plain"  # neither
+
+    class Source(models.TextChoices):
+        BLOCKBOOK = "blockbook"
+        DAEMON = "daemon"
+        IMPORT = "import"  # provisional, from the tracker that was replaced: no vout, one per txid
+
+    txid = models.CharField(max_length=64)
+    vout = models.PositiveIntegerField(null=True)
+    address = models.CharField(max_length=64)
+    from_address = models.CharField(
+        max_length=64, null=True, help_text="NULL: the transaction has no transparent input."
+    )
+    amount_sat = models.BigIntegerField()
+    height = models.PositiveIntegerField()
+    block_hash = models.CharField(max_length=64, blank=True)
+    paid_at = models.DateTimeField(help_text="Time of the block, UTC.")
+    day = models.DateField(help_text="UTC day of the block.")
+    kind = models.CharField(max_length=9, choices=Kind, default=Kind.PLAIN)
+    message_hash = models.CharField(max_length=64, blank=True)
+    app = models.ForeignKey(App, null=True, on_delete=models.PROTECT, related_name="ledger", db_index=False)
+    app_type = models.CharField(max_length=8, choices=AppType, default=AppType.UNKNOWN)
+    price_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    usd_micro = models.BigIntegerField(null=True)
+    source = models.CharField(max_length=9, choices=Source, default=Source.BLOCKBOOK)
+
+    objects = PaymentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["txid", "vout"], name="payment_output"),
+            models.UniqueConstraint(fields=["txid"], condition=Q(vout=None), name="payment_provisional"),
+            models.CheckConstraint(condition=Q(amount_sat__gte=0), name="payment_amount"),
+            models.CheckConstraint(
+                condition=Q(vout__isnull=False, source__in=["blockbook", "daemon"])
+                | Q(vout=None, source="import"),
+                name="payment_vout_unless_import",
+            ),
+            models.CheckConstraint(
+                condition=Q(price_usd=None, usd_micro=None) | Q(usd_micro__isnull=False), name="payment_usd"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["paid_at", "id"], name="payment_newest"),  # lists, pages, ranges of days
+            models.Index(fields=["address", "height"], name="payment_window"),  # what a re-read window holds
+            models.Index(fields=["day", "address"], name="payment_day"),  # a day's totals
+            models.Index(fields=["app", "paid_at"], name="payment_app"),  # an app's payments and sums
+            models.Index(fields=["from_address"], name="payment_sender"),  # search by beginning
+            models.Index(fields=["amount_sat"], name="payment_amount_sat"),  # search by exact amount
+            # Payments that still wait for a name, by message.
+            models.Index(fields=["message_hash"], condition=Q(app=None, kind="app"), name="payment_unnamed"),
+            # Payments that still wait for a price, by day.
+            models.Index(fields=["day"], condition=Q(usd_micro=None), name="payment_unpriced"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.txid}:{self.vout}"
+
+
+class DailyTotal(models.Model):
+    """What one address received on one UTC day. Kept for ever, also when the rows behind it are pruned."""
+
+    day = models.DateField()
+    address = models.CharField(max_length=64)
+    revenue_sat = models.BigIntegerField(default=0)
+    payments = models.PositiveIntegerField(default=0)
+    usd_micro = models.BigIntegerField(default=0, help_text="Sum over the priced payments.")
+    priced = models.PositiveIntegerField(default=0, help_text="How many payments have a USD value.")
+
+    objects = DailyTotalQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["day", "address"], name="daily_total_day"),
+            models.CheckConstraint(condition=Q(priced__lte=models.F("payments")), name="daily_total_priced"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.address}"
+
+
+class Cursor(models.Model):
+    """How far the chain was read for one address, and the tip it was read at.
+
+    Everything from `first_height` to `height` is in the ledger as the chain with block `tip_hash` at
+    `tip_height` has it. `height` is the highest block that had enough confirmations.
+    """
+
+    address = models.CharField(max_length=64, primary_key=True)
+    first_height = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    tip_height = models.PositiveIntegerField()
+    tip_hash = models.CharField(max_length=64)
+    listed_total = models.PositiveIntegerField(
+        null=True, help_text="Transactions Blockbook counted for the address, whole history, at this tip."
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.address} to {self.height}"
+
+
+class LedgerState(models.Model):
+    """The one row of facts about the ledger as a whole."""
+
+    tip_height = models.PositiveIntegerField(null=True, help_text="The chain's last block as last read.")
+    tip_hash = models.CharField(max_length=64, blank=True)
+    tip_source = models.CharField(
+        max_length=200, blank=True, help_text="Host of the source that told the tip."
+    )
+    tip_changed_at = models.DateTimeField(null=True, help_text="When this tip was first seen.")
+    completed_at = models.DateTimeField(null=True, help_text="When a sync last reached its tip.")
+    closed_through = models.DateField(null=True, help_text="Days up to this one are pruned and frozen.")
+
+    class Meta:
+        verbose_name_plural = "ledger state"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="ledger_state_single")]
+
+    def __str__(self) -> str:
+        return f"tip {self.tip_height}"
+
+    @classmethod
+    def load(cls) -> LedgerState:
+        return cls.objects.get_or_create(id=1)[0]
+
+
+class Quarantined(models.Model):
+    """A transaction that touches a tracked address and could not be read: uncounted until it can."""
+
+    class Reason(models.TextChoices):
+        UNREADABLE = "unreadable", "the source's record could not be read"
+        SENDER = "sender", "the sender is not told and its previous output could not be read"
+
+    txid = models.CharField(max_length=64)
+    address = models.CharField(max_length=64)
+    height = models.PositiveIntegerField(null=True)
+    reason = models.CharField(max_length=10, choices=Reason)
+    detail = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    first_seen_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField(db_index=True)
+
+    objects = QuarantineQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "quarantine"
+        constraints = [models.UniqueConstraint(fields=["txid", "address"], name="quarantined_once")]
+
+    def __str__(self) -> str:
+        return self.txid
+
+
+class DailyPrice(models.Model):
+    """The FLUX price of a UTC day in US dollars; NULL while no source has told it."""
+
+    day = models.DateField(primary_key=True)
+    price_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    source = models.CharField(max_length=20, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(price_usd=None) | Q(price_usd__gt=0), name="daily_price_positive"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.price_usd}"
+
+
+class LivePrice(models.Model):
+    """The last price that a source told, and when it was asked."""
+
+    price_usd = models.DecimalField(max_digits=20, decimal_places=10)
+    source = models.CharField(max_length=20)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="live_price_single")]
+
+    def __str__(self) -> str:
+        return f"{self.price_usd} USD"
