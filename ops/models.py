@@ -9,9 +9,7 @@ class Lease(models.Model):
     """Who may do the named work now. Taken and renewed by conditional UPDATEs (ops.leases)."""
 
     name = models.CharField(max_length=50, primary_key=True)
-    holder = models.CharField(
-        max_length=200, blank=True, help_text="host:pid:process start:token, empty when free"
-    )
+    holder = models.CharField(max_length=200, blank=True, help_text="host:pid:process start:token, empty when free")
     taken_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
 

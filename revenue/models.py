@@ -93,12 +93,14 @@ class Payment(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["txid", "vout"], name="payment_output"),
+            # The operator class lets PostgreSQL search by a txid's beginning; SQLite needs none.
+            models.UniqueConstraint(
+                fields=["txid", "vout"], name="payment_output", opclasses=["varchar_pattern_ops", "int4_ops"]
+            ),
             models.UniqueConstraint(fields=["txid"], condition=Q(vout=None), name="payment_provisional"),
             models.CheckConstraint(condition=Q(amount_sat__gte=0), name="payment_amount"),
             models.CheckConstraint(
-                condition=Q(vout__isnull=False, source__in=["blockbook", "daemon"])
-                | Q(vout=None, source="import"),
+                condition=Q(vout__isnull=False, source__in=["blockbook", "daemon"]) | Q(vout=None, source="import"),
                 name="payment_vout_unless_import",
             ),
             models.CheckConstraint(
@@ -107,11 +109,13 @@ class Payment(models.Model):
         ]
         indexes = [
             models.Index(fields=["paid_at", "id"], name="payment_newest"),  # lists, pages, ranges of days
-            models.Index(fields=["address", "height"], name="payment_window"),  # what a re-read window holds
+            models.Index(fields=["height", "address"], name="payment_window"),  # what a re-read window holds
             models.Index(fields=["day", "address"], name="payment_day"),  # a day's totals
-            models.Index(fields=["app", "paid_at"], name="payment_app"),  # an app's payments and sums
-            models.Index(fields=["from_address"], name="payment_sender"),  # search by beginning
-            models.Index(fields=["amount_sat"], name="payment_amount_sat"),  # search by exact amount
+            models.Index(fields=["app", "paid_at", "id"], name="payment_app"),  # an app's payments and sums
+            models.Index(  # search by beginning
+                fields=["from_address"], name="payment_sender", opclasses=["varchar_pattern_ops"]
+            ),
+            models.Index(fields=["amount_sat", "id"], name="payment_amount_sat"),  # by amount: search, order
             # Payments that still wait for a name, by message.
             models.Index(fields=["message_hash"], condition=Q(app=None, kind="app"), name="payment_unnamed"),
             # Payments that still wait for a price, by day.
@@ -170,9 +174,7 @@ class LedgerState(models.Model):
 
     tip_height = models.PositiveIntegerField(null=True, help_text="The chain's last block as last read.")
     tip_hash = models.CharField(max_length=64, blank=True)
-    tip_source = models.CharField(
-        max_length=200, blank=True, help_text="Host of the source that told the tip."
-    )
+    tip_source = models.CharField(max_length=200, blank=True, help_text="Host of the source that told the tip.")
     tip_changed_at = models.DateTimeField(null=True, help_text="When this tip was first seen.")
     completed_at = models.DateTimeField(null=True, help_text="When a sync last reached its tip.")
     closed_through = models.DateField(null=True, help_text="Days up to this one are pruned and frozen.")
@@ -226,9 +228,7 @@ class DailyPrice(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=Q(price_usd=None) | Q(price_usd__gt=0), name="daily_price_positive"
-            )
+            models.CheckConstraint(condition=Q(price_usd=None) | Q(price_usd__gt=0), name="daily_price_positive")
         ]
 
     def __str__(self) -> str:

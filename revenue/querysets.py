@@ -32,6 +32,10 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         """Payments with a message hash whose app is not known yet."""
         return self.filter(app=None, kind="app")
 
+    def insert(self, payments: list[Payment]) -> None:
+        """Store new rows; IntegrityError when one is there already."""
+        self.bulk_create(payments, batch_size=500)
+
     def day_sums(self) -> models.QuerySet[Any, dict[str, Any]]:
         """One row a day and address: what a DailyTotal holds."""
         return (
@@ -40,8 +44,8 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
             .annotate(
                 revenue_sat=Sum("amount_sat"),
                 payments=Count("id"),
+                priced=Count("usd_micro"),  # before usd_micro, whose name hides the column
                 usd_micro=Coalesce(Sum("usd_micro"), 0),
-                priced=Count("usd_micro"),
             )
         )
 

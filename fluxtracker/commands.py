@@ -1,0 +1,83 @@
+"""The base of the commands that run a verb: options in, verb, report out.
+
+Exit codes: 0 done, 1 failed with a one-line reason on stderr, 2 wrong usage (contract section 1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, OperationalError, ProgrammingError
+
+from fluxtracker.upstream.errors import UpstreamError
+from ops.leases import LeaseHeld, LeaseLost
+from ops.runs import one_line
+
+LEASE_WAIT_S = 30.0
+
+
+def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
+    """An argparse type: a whole number in the range, else wrong usage."""
+
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum} to {maximum}")
+        return int(value)
+
+    return parse
+
+
+class VerbCommand(BaseCommand):
+    """Runs `work(options)` and prints its report, as one JSON object with --json."""
+
+    requires_system_checks: ClassVar[list[str]] = []
+    _progress_shown = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Do it and answer the report."""
+        raise CommandError("this command does nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        report = self._done(options)
+        self.end_progress()
+        if options["json"]:
+            self.stdout.write(json.dumps(report))
+        else:
+            self.stdout.write(", ".join(f"{key} {_plain(value)}" for key, value in report.items()))
+
+    def _done(self, options: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.work(options)
+        except (UpstreamError, LeaseHeld, LeaseLost) as error:
+            raise CommandError(one_line(error)) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(f"database: {one_line(error)} (has `manage.py migrate` been run?)") from error
+        except DatabaseError as error:
+            raise CommandError(f"database: {one_line(error)}") from error
+
+    def progress(self, words: str) -> None:
+        """One line that rewrites itself on a terminal; silent elsewhere."""
+        if sys.stderr.isatty():
+            self._progress_shown = True
+            sys.stderr.write(f"\r\x1b[2K{words}")
+            sys.stderr.flush()
+
+    def end_progress(self) -> None:
+        if self._progress_shown:
+            sys.stderr.write("\n")
+
+    def usage_error(self, message: str) -> CommandError:
+        """Wrong usage that argparse cannot see: exit code 2."""
+        return CommandError(message, returncode=2)
+
+
+def _plain(value: Any) -> str:
+    return "-" if value is None else str(value)

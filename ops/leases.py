@@ -1,0 +1,153 @@
+"""One at a time across all processes: a lease is a row that is won by a conditional UPDATE.
+
+A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. The holder's name carries
+host, pid and process start, so a dead holder on the same host is replaced at once (contract section 3).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psutil
+import structlog
+from django.db import DatabaseError, connection
+from django.db.models import Q
+from django.utils import timezone
+
+from ops.models import Lease
+
+log = structlog.get_logger(__name__)
+
+LIFETIME = timedelta(seconds=60)
+HEARTBEAT_S = 15.0
+POLL_S = 0.5
+
+
+class LeaseHeld(Exception):
+    """Somebody else is at this work."""
+
+    def __init__(self, name: str, holder: str) -> None:
+        super().__init__(f"{name} is already running ({describe(holder)})")
+        self.name = name
+        self.holder = holder
+
+
+class LeaseLost(Exception):
+    """The lease went to somebody else while we held it: what is not committed must not be."""
+
+
+def describe(holder: str) -> str:
+    host, pid = [*holder.split(":"), "", ""][:2]
+    return f"pid {pid} on {host}" if pid else "an unknown process"
+
+
+def make_holder() -> str:
+    """`host:pid:process start:token`, unique for every attempt to take a lease."""
+    started = psutil.Process().create_time()
+    return f"{socket.gethostname()}:{os.getpid()}:{started:.2f}:{secrets.token_hex(4)}"
+
+
+def is_dead(holder: str) -> bool:
+    """Whether the holder was a process of this host that is no more. False when nobody can know."""
+    parts = holder.rsplit(":", 3)
+    if len(parts) != 4 or parts[0] != socket.gethostname():
+        return False
+    try:
+        process = psutil.Process(int(parts[1]))
+        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - float(parts[2])) > 1
+    except psutil.NoSuchProcess:
+        return True
+    except (psutil.Error, ValueError):
+        return False
+
+
+def try_take(name: str, holder: str) -> str | None:
+    """Take the lease. None when it is ours now, else who holds it."""
+    now = timezone.now()
+    mine = {"holder": holder, "taken_at": now, "expires_at": now + LIFETIME}
+    row = Lease.objects.filter(name=name)
+    if row.filter(Q(holder="") | Q(expires_at__lte=now)).update(**mine):
+        return None
+    current = row.values_list("holder", flat=True).first()
+    if current is None:
+        Lease.objects.bulk_create([Lease(name=name)], ignore_conflicts=True)
+        return try_take(name, holder)
+    if current and is_dead(current) and row.filter(holder=current).update(**mine):
+        log.info("lease_taken_from_the_dead", lease=name, holder=current)
+        return None
+    return current or "unknown"
+
+
+def renew(name: str, holder: str) -> bool:
+    """Prolong the lease; False when it is not ours any more."""
+    now = timezone.now()
+    row = Lease.objects.filter(name=name, holder=holder, expires_at__gt=now)
+    return bool(row.update(expires_at=now + LIFETIME))
+
+
+def release(name: str, holder: str) -> None:
+    Lease.objects.filter(name=name, holder=holder).update(holder="", expires_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease in our hands."""
+
+    name: str
+    holder: str
+
+    def guard(self) -> None:
+        """Inside a transaction: LeaseLost unless the lease is ours, and it stays so until the commit."""
+        row = Lease.objects.select_for_update().filter(
+            name=self.name, holder=self.holder, expires_at__gt=timezone.now()
+        )
+        if not row.exists():
+            raise LeaseLost(f"the lease {self.name} went to another process")
+
+
+@contextmanager
+def hold(name: str, *, wait: float = 0.0) -> Iterator[Held]:
+    """Hold the lease for the length of the block. LeaseHeld when it is not free within `wait` seconds."""
+    holder = make_holder()
+    give_up = time.monotonic() + wait
+    while (other := try_take(name, holder)) is not None:
+        if time.monotonic() >= give_up:
+            raise LeaseHeld(name, other)
+        time.sleep(POLL_S)
+    stop = threading.Event()
+    beat = threading.Thread(target=_heartbeat, args=(name, holder, stop), name=f"lease {name}", daemon=True)
+    beat.start()
+    try:
+        yield Held(name, holder)
+    finally:
+        stop.set()
+        _release_if_possible(name, holder)
+
+
+def _heartbeat(name: str, holder: str, stop: threading.Event) -> None:
+    """Renew until told to stop. A database that is gone for a moment is asked again at the next beat."""
+    while not stop.wait(HEARTBEAT_S):
+        try:
+            if not renew(name, holder):
+                log.warning("lease_lost", lease=name)
+                return
+        except DatabaseError as error:
+            log.warning("lease_not_renewed", lease=name, error=type(error).__name__)
+        finally:
+            connection.close()
+
+
+def _release_if_possible(name: str, holder: str) -> None:
+    """A lease that cannot be given back (database gone) expires by itself."""
+    try:
+        release(name, holder)
+    except DatabaseError as error:
+        log.warning("lease_not_released", lease=name, error=type(error).__name__)

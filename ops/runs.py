@@ -1,0 +1,104 @@
+"""The frame around every piece of work: lease, record, failure count, alert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from ops import leases
+from ops.models import TaskRun, TaskState
+
+log = structlog.get_logger(__name__)
+
+ALERT_AFTER = 3  # failures in a row (contract section 3)
+
+
+@dataclass(slots=True)
+class Run:
+    """A run in progress. `report` is what it answers; `progress` is told how far it is."""
+
+    name: str
+    lease: leases.Held
+    report: dict[str, Any] = field(default_factory=dict)
+    progress: Callable[[str], None] = field(default=lambda _: None)
+
+    def guard(self) -> None:
+        """Inside a transaction: raise LeaseLost unless this run may still write."""
+        self.lease.guard()
+
+
+@contextmanager
+def run(
+    name: str,
+    *,
+    trigger: str,
+    lease: str | None = None,
+    wait: float = 0.0,
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[Run]:
+    """Hold the lease (`name` unless another is given), record the run and how it ended.
+
+    LeaseHeld when the lease is not free within `wait` seconds.
+    """
+    with leases.hold(lease or name, wait=wait) as held:
+        row = _started(name, trigger)
+        current = Run(name, held)
+        if progress:
+            current.progress = progress
+        try:
+            yield current
+        except BaseException as error:
+            _record(_failed, row, one_line(error))
+            raise
+        _record(_succeeded, row, current.report)
+
+
+def one_line(error: BaseException) -> str:
+    """An error in one line, for people."""
+    words = " ".join(str(error).split())
+    return (words or type(error).__name__)[:500]
+
+
+def _started(name: str, trigger: str) -> TaskRun:
+    now = timezone.now()
+    TaskState.objects.update_or_create(name=name, defaults={"last_started_at": now})
+    return TaskRun.objects.create(name=name, trigger=trigger, started_at=now)
+
+
+def _record(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any) -> None:
+    """Write the outcome down; where the database itself is the trouble, say so and go on."""
+    try:
+        with transaction.atomic():
+            how(row, outcome)
+    except DatabaseError as error:
+        log.warning("run_not_recorded", task=row.name, error=one_line(error))
+
+
+def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
+    now = timezone.now()
+    TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=True, report=report)
+    state = TaskState.objects.select_for_update().get(name=row.name)
+    if state.consecutive_failures >= ALERT_AFTER:
+        log.warning("task_recovered", task=row.name, failures=state.consecutive_failures)
+    TaskState.objects.filter(name=row.name).update(
+        last_success_at=now, consecutive_failures=0, last_error="", last_report=report
+    )
+
+
+def _failed(row: TaskRun, error: str) -> None:
+    now = timezone.now()
+    TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=error)
+    TaskState.objects.filter(name=row.name).update(
+        last_failure_at=now, consecutive_failures=F("consecutive_failures") + 1, last_error=error
+    )
+    failures = TaskState.objects.get(name=row.name).consecutive_failures
+    log.warning("task_failed", task=row.name, error=error, failures=failures)
+    if failures == ALERT_AFTER:
+        log.error("task_keeps_failing", task=row.name, error=error, failures=failures)

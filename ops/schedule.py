@@ -1,0 +1,58 @@
+"""The default schedule: one table. Rows are made once; what operators change in the admin stays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A periodic task. A message that no worker took within `expires` is dropped: the next one comes."""
+
+    name: str
+    task: str
+    every: timedelta
+    description: str
+
+    @property
+    def expires_s(self) -> int:
+        return max(int(self.every.total_seconds()) - 10, 10)
+
+
+SCHEDULE = (
+    Entry("sync-revenue", "revenue.tasks.sync_revenue", timedelta(minutes=5),
+          "Payments from the chain, then names and USD of what came and of recent payments without."),
+    Entry("refresh-price", "revenue.tasks.refresh_price", timedelta(minutes=5), "The FLUX price."),
+    Entry("audit-revenue", "revenue.tasks.audit_revenue", timedelta(hours=4),
+          "The last 4,320 blocks of the ledger against the chain."),
+    Entry("prune", "revenue.tasks.prune", timedelta(days=1), "The retention policy."),
+)  # fmt: skip
+
+
+def install() -> int:
+    """Make the rows that are missing. Answers how many were made.
+
+    `start_time` in the past lets beat run a task at once when it never ran; one that ran before is due by its
+    last run (django-celery-beat, ModelEntry).
+    """
+    made = 0
+    for entry in SCHEDULE:
+        interval, _ = IntervalSchedule.objects.get_or_create(
+            every=int(entry.every.total_seconds() // 60), period=IntervalSchedule.MINUTES
+        )
+        _, created = PeriodicTask.objects.get_or_create(
+            name=entry.name,
+            defaults={
+                "task": entry.task,
+                "interval": interval,
+                "start_time": timezone.now(),
+                "expire_seconds": entry.expires_s,
+                "description": entry.description,
+            },
+        )
+        made += created
+    return made

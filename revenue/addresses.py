@@ -1,0 +1,165 @@
+"""One address in one pass: from where to read, how wide the windows are, and what to do with each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+
+from fluxtracker.env import TrackedAddress
+from fluxtracker.upstream.errors import BadAnswer
+from fluxtracker.upstream.records import Listing
+from ops.runs import Run
+from revenue import ledger, windows
+from revenue.anchors import Chain, confirm_vanished
+from revenue.completeness import Judge, listed_above, listed_ids, short_id
+from revenue.models import Cursor, LedgerState
+from revenue.reading import Reader
+from revenue.windows import Applied
+
+log = structlog.get_logger(__name__)
+
+OVERLAP = 25  # blocks that every sync reads again (upstream.md 1.3)
+ROWS_A_WINDOW = 800  # what a window should hold: one page of a source
+
+
+@dataclass(slots=True)
+class AddressPass:
+    """Reads one address up to the pass's tip."""
+
+    tracked: TrackedAddress
+    reader: Reader
+    chain: Chain
+    judge: Judge
+    run: Run
+    now: datetime
+    count: Callable[[Applied], None]
+    total_at_tip: int | None = None
+    """Transactions the source counts for the address up to the tip, whole history."""
+    known_total: int | None = None
+    """The count that is known from before: it can only grow."""
+    seen: set[int] = field(default_factory=set)
+
+    @property
+    def high(self) -> int:
+        return self.chain.tip.height - settings.MIN_CONFIRMATIONS + 1
+
+    def read(self, *, full: bool) -> None:
+        """Read what is new; everything when there is no cursor, or `full`, or the new does not add up."""
+        if self.high < self.tracked.first_height:
+            return
+        cursor = Cursor.objects.filter(address=self.tracked.address).first()
+        if cursor is None or cursor.first_height > self.tracked.first_height:
+            self._read_all(keep=None)
+        elif not self.chain.still_holds(cursor):
+            start = min(self.chain.last_common_height(cursor), cursor.height) - OVERLAP + 1
+            self._read_windows(self._at_least_first(start), keep=None)
+        elif full:
+            self._read_all(keep=cursor)
+        elif cursor.height <= self.high:
+            self._read_news(cursor)
+
+    def _at_least_first(self, height: int) -> int:
+        return max(height, self.tracked.first_height)
+
+    def _read_news(self, cursor: Cursor) -> None:
+        """The blocks since the cursor and the overlap, checked against the growth of the address's count."""
+        low = self._at_least_first(cursor.height - OVERLAP + 1)
+        self.known_total = cursor.listed_total
+        listing = self._listing(low, self.chain.tip.height)
+        if listing.high < self.chain.tip.height:  # a long absence: more than one listing holds
+            self._read_windows(low, keep=cursor)
+            return
+        if self.judge.is_short(listing, cursor):
+            listing = self._listing(low, self.reader.source.tip().height)  # blocks may have come meanwhile
+        if self.judge.is_short(listing, cursor):
+            self.judge.second_opinion(listing)
+            log.warning("ledger_read_again", address=self.tracked.address, reason="more is counted than listed")
+            self._read_all(keep=cursor)
+            return
+        self._note_total(listing)
+        self._store(listing, keep=cursor)
+
+    def _read_all(self, keep: Cursor | None) -> None:
+        """Every window from the first height, then the proof that nothing is missing."""
+        self.seen.clear()
+        self._read_windows(self.tracked.first_height, keep=keep)
+        if self.total_at_tip is None or len(self.seen) >= self.total_at_tip - self._earlier():
+            return
+        try:
+            whole = Listing(self.tracked.address, self.tracked.first_height, self.chain.tip.height, (), (), None)
+            self.judge.second_opinion(whole, listed=self.seen)
+        except BadAnswer:
+            Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts anew; rows stay
+            raise
+
+    def _earlier(self) -> int:
+        """How many transactions lie before the first height, asked only where more is counted than was listed."""
+        first = self.tracked.first_height
+        if first == 1 or len(self.seen) >= (self.total_at_tip or 0):
+            return 0
+        return len(listed_ids(self._listing(1, first - 1)))
+
+    def _read_windows(self, low: int, keep: Cursor | None) -> None:
+        """Read from `low` to the tip, one window at a time."""
+        width = self._first_width(low)
+        while low <= self.high:
+            ask = min(low + width - 1, self.chain.tip.height)
+            listing = self._listing(low, self.chain.tip.height if ask >= self.high else ask)
+            self._note_total(listing)
+            self._store(listing, keep=keep)
+            width = next_width(listing.high - low + 1, len(listed_ids(listing)))
+            low = min(listing.high, self.high) + 1
+            self.run.progress(f"{self.tracked.address}: block {low - 1:,} of {self.high:,}")
+
+    def _listing(self, low: int, high: int) -> Listing:
+        listing = self.reader.source.listing(self.tracked.address, low, high)
+        self.judge.check_empty(listing, self.known_total)
+        self.seen.update(map(short_id, listed_ids(listing)))
+        return listing
+
+    def _first_width(self, low: int) -> int:
+        """Blocks that hold about one page, from the address's count over its whole history."""
+        span = self.chain.tip.height - low + 1
+        if span <= 10_000:
+            return span
+        total = self.known_total = self.reader.source.total(self.tracked.address)
+        return span if total is None else max(span * ROWS_A_WINDOW // max(total, ROWS_A_WINDOW), 100)
+
+    def _note_total(self, listing: Listing) -> None:
+        """The address's count at the pass's tip: blocks that came since are not in it."""
+        above = listed_above(listing, self.chain.tip.height)
+        self.total_at_tip = None if listing.total is None else listing.total - above
+
+    def _store(self, listing: Listing, keep: Cursor | None) -> None:
+        """Commit the listing's settled part: rows, totals, quarantine and cursor in one transaction."""
+        reading = self.reader.window(listing, self.high)
+        closed_through = LedgerState.load().closed_through
+        difference = windows.compare(reading, closed_through)
+        confirm_vanished(self.chain, reading, difference.vanished)
+        with ledger.writing() as state:
+            self.run.guard()
+            if state.closed_through != closed_through:  # days were pruned meanwhile
+                difference = windows.compare(reading, state.closed_through)
+            self.count(windows.apply(reading, difference, self.now, self._cursor(reading.high, keep)))
+
+    def _cursor(self, high: int, keep: Cursor | None) -> Cursor:
+        tip = self.chain.tip
+        return Cursor(
+            address=self.tracked.address,
+            first_height=self.tracked.first_height,
+            height=max(high, keep.height) if keep else high,
+            tip_height=tip.height,
+            tip_hash=tip.hash,
+            listed_total=self.total_at_tip if high >= self.high else (keep.listed_total if keep else None),
+        )
+
+
+def next_width(width: int, rows: int) -> int:
+    """The width for the next window, from how many rows the last one of `width` blocks held."""
+    if rows == 0:
+        return width * 4
+    return min(max(width * ROWS_A_WINDOW // rows, 1), width * 4)

@@ -1,0 +1,93 @@
+"""Hold the ledger against the chain, block by block, and say what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+
+from fluxtracker.upstream.errors import Unavailable, UpstreamError
+from fluxtracker.upstream.records import Listing
+from ops.runs import Run
+from revenue import ledger, windows
+from revenue.anchors import Chain, confirm_vanished
+from revenue.models import Cursor, LedgerState
+from revenue.reading import Reader
+from revenue.sources import ChainSource
+from revenue.sync import settled_height
+from revenue.windows import Difference, Reading
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class AuditReport:
+    """Rows of the ledger against the chain: `extra` are those the chain does not have."""
+
+    checked: int = 0
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+    fixed: int = 0
+
+
+def audit_revenue(
+    *, sources: Sequence[ChainSource], now: datetime, run: Run, blocks: int, fix: bool = False
+) -> AuditReport:
+    """Check the last `blocks` settled blocks of each address; with `fix`, mend what differs."""
+    errors: list[UpstreamError] = []
+    for source in sources:
+        try:
+            return _audit(source, now, run, blocks, fix)
+        except UpstreamError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    raise Unavailable("chain", "all sources", "; ".join(map(str, errors)) or "none is configured")
+
+
+def _audit(source: ChainSource, now: datetime, run: Run, blocks: int, fix: bool) -> AuditReport:
+    tip = source.tip()
+    chain = Chain(source, tip)
+    reader = Reader(source, frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES))
+    report = AuditReport()
+    for cursor in Cursor.objects.filter(address__in=reader.tracked):
+        high = min(cursor.height, settled_height(tip))
+        low = max(cursor.first_height, high - blocks + 1, 1)
+        while low <= high:
+            listing = source.listing(cursor.address, low, high)
+            _hold_against(listing, high, reader, chain, report, now, run, fix)
+            run.progress(f"{cursor.address}: checked to block {min(listing.high, high):,} of {high:,}")
+            low = min(listing.high, high) + 1
+    return report
+
+
+def _hold_against(
+    listing: Listing, high: int, reader: Reader, chain: Chain, report: AuditReport, now: datetime, run: Run, fix: bool
+) -> None:
+    reading = reader.window(listing, high)
+    difference = windows.compare(reading, LedgerState.load().closed_through)
+    report.checked += len(reading.outputs)
+    report.missing += len(difference.added)
+    report.extra += len(difference.vanished)
+    report.different += len(difference.changed)
+    _say(reading, difference)
+    if fix and (difference.added or difference.vanished or difference.changed):
+        confirm_vanished(chain, reading, difference.vanished)
+        with ledger.writing():
+            run.guard()
+            applied = windows.apply(reading, difference, now)
+        report.fixed += applied.added + applied.removed + applied.changed
+
+
+def _say(reading: Reading, difference: Difference) -> None:
+    if difference.added or difference.vanished or difference.changed:
+        log.warning(
+            "ledger_differs", address=reading.address, low=reading.low, high=reading.high,
+            missing=[f"{out.txid}:{out.vout}" for out in difference.added[:5]],
+            extra=[str(row) for row in difference.vanished[:5]],
+            different=[str(row) for row, _ in difference.changed[:5]],
+        )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Which outputs of a transaction are revenue (contract section 5). Pure: no database, no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from fluxtracker.upstream.records import ChainTx, TxInput
+from revenue.models import Payment
+
+# upstream.md 3.4: spec changes that cost nothing are paid for by this wallet with exactly 0.02 FLUX.
+FREE_CHANGE_SENDER = "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A"
+FREE_CHANGE_SAT = 2_000_000
+
+MESSAGE_HASH = re.compile(rb"[0-9a-fA-F]{64}")
+FLUXDRIVE = b"FLUXDRIVE"
+
+
+class SenderUnknown(Exception):
+    """The source does not tell who sent the transaction. `spends` says where it can be learned."""
+
+    def __init__(self, spends: TxInput) -> None:
+        super().__init__(f"output {spends.previous_vout} of {spends.previous_txid} tells the sender")
+        self.spends = spends
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One revenue output, as the ledger stores it."""
+
+    txid: str
+    vout: int
+    address: str
+    from_address: str | None
+    amount_sat: int
+    height: int
+    block_hash: str
+    paid_at: datetime
+    kind: str
+    message_hash: str
+
+    @property
+    def day(self) -> date:
+        """UTC day of the block."""
+        return self.paid_at.date()
+
+
+def sender(tx: ChainTx) -> str | None:
+    """The first input's address that is told; None for a transaction without transparent inputs."""
+    for spent in tx.inputs:
+        if spent.address is not None:
+            return spent.address
+    if tx.inputs:
+        raise SenderUnknown(tx.inputs[0])
+    return None
+
+
+def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list[Output]:
+    """The outputs to `address` that are revenue. SenderUnknown when that cannot be told yet."""
+    paid = [output for output in tx.outputs if output.address == address]
+    if not paid or any(spent.coinbase for spent in tx.inputs):
+        return []
+    from_address = sender(tx)
+    return outputs_from(tx, address, from_address, tracked)
+
+
+def outputs_from(tx: ChainTx, address: str, from_address: str | None, tracked: Collection[str]) -> list[Output]:
+    """The same for a sender that is known: nothing for change, and not the fees of free changes."""
+    if from_address in tracked:
+        return []
+    kind, message_hash = purpose(tx.op_return)
+    return [
+        Output(
+            tx.txid, output.n, address, from_address, output.value_sat, tx.height, tx.block_hash,
+            tx.block_time, kind, message_hash,
+        )
+        for output in tx.outputs
+        if output.address == address
+        and not (output.value_sat == FREE_CHANGE_SAT and from_address == FREE_CHANGE_SENDER)
+    ]  # fmt: skip
+
+
+def purpose(op_return: bytes | None) -> tuple[str, str]:
+    """What the OP_RETURN says the payment is for: (kind, message hash or '')."""
+    if op_return is None:
+        return Payment.Kind.PLAIN.value, ""
+    if MESSAGE_HASH.fullmatch(op_return):
+        return Payment.Kind.APP.value, op_return.decode().lower()
+    if op_return.startswith(FLUXDRIVE):
+        return Payment.Kind.FLUXDRIVE.value, ""
+    return Payment.Kind.PLAIN.value, ""

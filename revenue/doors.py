@@ -1,0 +1,161 @@
+"""The one door to each verb of this room: commands, tasks, admin and API all come through here.
+
+Each opens a run (lease, record, alert), makes the clients from the settings, calls the verb, and answers the
+report with the keys of the contract.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.utils import timezone
+from fluxtracker.upstream.clients import app_registry, chain_sources
+
+from fluxtracker.upstream.errors import UpstreamError
+from fluxtracker.upstream.http import Http
+from ops import leases, runs
+from revenue import audit, naming, pricing, sync, upkeep
+
+log = structlog.get_logger(__name__)
+
+Report = dict[str, Any]
+Progress = Callable[[str], None]
+
+RECENT = timedelta(days=30)
+RECENT_ROWS = 100  # names and prices looked for after each sync, beyond what the sync added
+
+
+def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress: Progress | None = None) -> Report:
+    """Sync the ledger, then look for the names and the USD of what came."""
+    started, http = time.monotonic(), Http.from_settings()
+    with runs.run("sync_revenue", trigger=trigger, wait=wait, progress=progress) as run:
+        done = sync.sync_revenue(sources=chain_sources(http), now=timezone.now(), run=run, full=full)
+        run.report = {
+            "fetched": done.fetched,
+            "added": done.added,
+            "removed": done.removed,
+            "changed": done.changed,
+            "lastSyncBlock": done.last_sync_block,
+        }
+        seconds = time.monotonic() - started
+        log.info("revenue_synced", **run.report, requests=http.requests, seconds=round(seconds, 3))
+        run.report["ledgerSeconds"] = round(seconds, 3)
+    report = run.report | _names_and_usd(http, trigger, done.added, progress)
+    return report | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _names_and_usd(http: Http, trigger: str, added: int, progress: Progress | None) -> Report:
+    """Both are tried; what fails is told by its own record and does not undo the sync."""
+    many = added > RECENT_ROWS
+    limit, within = (added, None) if many else (RECENT_ROWS, RECENT)
+    report: Report = {"named": None, "priced": None}
+    try:
+        with runs.run("backfill_app_names", trigger=trigger, progress=progress) as run:
+            names = naming.resolve_names(registry=app_registry(http), now=timezone.now(), limit=limit, within=within)
+            report["named"] = names.updated
+            run.report = {"updated": names.updated, "remaining": names.remaining}
+    except (UpstreamError, leases.LeaseHeld) as error:
+        log.info("names_later", reason=str(error))
+    try:
+        with runs.run("backfill_usd", trigger=trigger, progress=progress) as run:
+            priced = pricing.price_payments(http=http, now=timezone.now(), limit=limit, within=within)
+            report["priced"] = priced.updated
+            run.report = {"updated": priced.updated, "remaining": priced.remaining}
+    except (UpstreamError, leases.LeaseHeld) as error:
+        log.info("usd_later", reason=str(error))
+    return report
+
+
+def backfill_app_names(
+    *, trigger: str, wait: float = 0, batch_size: int = 500, everything: bool = False, progress: Progress | None = None
+) -> Report:
+    """Look for app names of up to `batch_size` payments; `everything` goes on to the last, whatever the pauses."""
+    http = Http.from_settings()
+    with runs.run("backfill_app_names", trigger=trigger, wait=wait, progress=progress) as run:
+        done = naming.resolve_names(
+            registry=app_registry(http), now=timezone.now(), limit=batch_size, everything=everything
+        )
+        run.report = {
+            "processed": done.processed,
+            "updated": done.updated,
+            "noHash": done.no_hash,
+            "notFound": done.not_found,
+            "remaining": done.remaining,
+        }
+    return run.report
+
+
+def backfill_app_types(*, trigger: str, wait: float = 0) -> Report:
+    http = Http.from_settings()
+    with runs.run("backfill_app_types", trigger=trigger, wait=wait) as run:
+        done = naming.retype_apps(registry=app_registry(http), now=timezone.now())
+        run.report = {"updated": done.updated, "unknown": done.unknown}
+    return run.report
+
+
+def backfill_usd(*, trigger: str, wait: float = 0) -> Report:
+    """Price every payment that has no USD value yet, as far as a price is to be had."""
+    http = Http.from_settings()
+    with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
+        done = pricing.price_payments(http=http, now=timezone.now())
+        run.report = {"updated": done.updated, "remaining": done.remaining}
+    return run.report
+
+
+def refresh_price(*, trigger: str, wait: float = 0) -> Report:
+    """Ask for the live price."""
+    http = Http.from_settings()
+    with runs.run("refresh_price", trigger=trigger, wait=wait) as run:
+        quote = pricing.refresh_live_price(http=http, now=timezone.now())
+        run.report = {"priceUsd": float(quote.price), "source": quote.source}
+    return run.report
+
+
+def audit_revenue(
+    *, trigger: str, wait: float = 0, blocks: int = 4320, fix: bool = False, progress: Progress | None = None
+) -> Report:
+    """Check the ledger's last blocks against the chain. A fix writes, so it keeps syncs out meanwhile."""
+    http = Http.from_settings()
+    lease = "sync_revenue" if fix else "audit_revenue"
+    with runs.run("audit_revenue", lease=lease, trigger=trigger, wait=wait, progress=progress) as run:
+        done = audit.audit_revenue(sources=chain_sources(http), now=timezone.now(), run=run, blocks=blocks, fix=fix)
+        run.report = {
+            "checked": done.checked,
+            "missing": done.missing,
+            "extra": done.extra,
+            "different": done.different,
+            "fixed": done.fixed,
+        }
+    return run.report
+
+
+def prune(*, trigger: str, wait: float = 0, progress: Progress | None = None) -> Report:
+    """Apply the retention policy. `checks` are the service checks deleted."""
+    with runs.run("prune", trigger=trigger, wait=wait, progress=progress) as run:
+        done = upkeep.prune(now=timezone.now(), run=run)
+        run.report = {
+            "transactions": done.transactions,
+            "checks": 0,
+            "runs": done.runs,
+            "closedThrough": done.closed_through and done.closed_through.isoformat(),
+        }
+    return run.report
+
+
+def reset_revenue_sync(*, trigger: str, wait: float = 0) -> Report:
+    """Let the next sync read everything again."""
+    with runs.run("reset_revenue_sync", lease="sync_revenue", trigger=trigger, wait=wait) as run:
+        upkeep.reset_sync(run=run)
+        run.report = {"lastSyncBlock": None}
+    return run.report
+
+
+def clear_revenue_data(*, trigger: str, wait: float = 0) -> Report:
+    """Delete the ledger's data. The caller has asked for confirmation."""
+    with runs.run("clear_revenue_data", lease="sync_revenue", trigger=trigger, wait=wait) as run:
+        run.report = {"deleted": upkeep.clear(run=run)}
+    return run.report

@@ -1,0 +1,20 @@
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
+from revenue import doors
+
+
+class Command(VerbCommand):
+    help = "Hold the last blocks of the ledger against the chain."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--blocks", type=whole_number(1, 100_000_000), default=4320, help="how many blocks (4320)")
+        parser.add_argument("--fix", action="store_true", help="mend what differs")
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        return doors.audit_revenue(
+            trigger="command", wait=LEASE_WAIT_S, blocks=options["blocks"], fix=options["fix"], progress=self.progress
+        )

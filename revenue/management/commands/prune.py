@@ -1,0 +1,11 @@
+from typing import Any
+
+from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
+from revenue import doors
+
+
+class Command(VerbCommand):
+    help = "Apply the retention policy (RETENTION_DAYS)."
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        return doors.prune(trigger="command", wait=LEASE_WAIT_S, progress=self.progress)

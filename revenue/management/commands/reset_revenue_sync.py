@@ -1,0 +1,11 @@
+from typing import Any
+
+from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
+from revenue import doors
+
+
+class Command(VerbCommand):
+    help = "Forget how far the chain was read: the next sync reads everything again."
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        return doors.reset_revenue_sync(trigger="command", wait=LEASE_WAIT_S)

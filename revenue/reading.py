@@ -1,0 +1,84 @@
+"""From a source's listing to what it says of revenue: classify, learn senders, put the rest aside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from fluxtracker.upstream.errors import NotFound, UpstreamError
+from fluxtracker.upstream.records import ChainTx, Listing
+from revenue.classify import Output, SenderUnknown, outputs_from, revenue_outputs
+from revenue.models import Quarantined
+from revenue.sources import ChainSource
+from revenue.windows import Reading, Unread
+
+LOOKUPS_A_SYNC = 100  # single transactions asked for in one sync, so that a strange listing cannot flood a source
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads one source's transactions for the ledger. Counts what it fetched and what it may still look up."""
+
+    source: ChainSource
+    tracked: Collection[str]
+    fetched: int = 0
+    lookups_left: int = LOOKUPS_A_SYNC
+
+    def window(self, listing: Listing, high: int) -> Reading:
+        """What the listing says up to block `high`; what lies above has not enough confirmations yet."""
+        settled = [tx for tx in listing.transactions if 0 < tx.height <= high]
+        self.fetched += len(settled) + len(listing.unreadable)
+        outputs: list[Output] = []
+        unread: list[Unread] = []
+        for tx in settled:
+            outputs += self._outputs(tx, listing.address, unread)
+        for row in listing.unreadable:
+            if row.height is None or row.height <= high:
+                outputs += self._again(row.txid, row.height, row.detail, listing, high, unread)
+        txids = frozenset(tx.txid for tx in settled) - {one.txid for one in unread}
+        return Reading(
+            listing.address, listing.low, min(listing.high, high), self.source.name,
+            tuple(outputs), txids, tuple(unread),
+        )  # fmt: skip
+
+    def _outputs(self, tx: ChainTx, address: str, unread: list[Unread]) -> list[Output]:
+        try:
+            return self.outputs(tx, address)
+        except (SenderUnknown, UpstreamError) as error:
+            unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error)))
+            return []
+
+    def _again(
+        self, txid: str, height: int | None, detail: str, listing: Listing, high: int, unread: list[Unread]
+    ) -> list[Output]:
+        """A row of the listing was unreadable: ask for the transaction by itself, once."""
+        try:
+            if self._may_look_up():
+                tx = self.source.transaction(txid)
+                if listing.low <= tx.height <= high:
+                    return self.outputs(tx, listing.address)
+                if tx.height > high:
+                    return []
+        except (SenderUnknown, UpstreamError) as error:
+            detail = str(error)
+        unread.append(Unread(txid, height, Quarantined.Reason.UNREADABLE.value, detail))
+        return []
+
+    def outputs(self, tx: ChainTx, address: str) -> list[Output]:
+        """The revenue outputs; a sender that is not told is learned from the previous output."""
+        try:
+            return revenue_outputs(tx, address, self.tracked)
+        except SenderUnknown as unknown:
+            if not unknown.spends.previous_txid or not self._may_look_up():
+                raise
+            previous = self.source.transaction(unknown.spends.previous_txid)
+            spent = [output for output in previous.outputs if output.n == unknown.spends.previous_vout]
+            if not spent:
+                raise NotFound(
+                    self.source.host, f"tx/{previous.txid}", f"has no output {unknown.spends.previous_vout}"
+                ) from None
+            return outputs_from(tx, address, spent[0].address, self.tracked)
+
+    def _may_look_up(self) -> bool:
+        self.lookups_left -= 1
+        return self.lookups_left >= 0

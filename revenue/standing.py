@@ -1,0 +1,89 @@
+"""How the ledger stands against the chain, from what the last sync wrote down."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from ops.models import Lease, TaskState
+from revenue.models import Cursor, LedgerState, Quarantined
+
+TASK = "sync_revenue"
+COMPLETED_LATE = timedelta(minutes=30)  # six syncs missed
+TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
+FAILING = 3  # failures in a row
+
+KEYS = (
+    "healthy",
+    "lastSyncBlock",
+    "currentBlock",
+    "lagBlocks",
+    "lagSeconds",
+    "minConfirmations",
+    "consecutiveFailures",
+    "lastCompleted",
+    "quarantine",
+    "reason",
+)
+
+
+def sync_report(now: datetime | None) -> dict[str, Any]:
+    """The `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
+    if now is None:
+        return dict.fromkeys(KEYS) | {"healthy": False, "reason": "the database cannot be reached"}
+    ledger = LedgerState.objects.filter(id=1).first() or LedgerState(id=1)
+    state = TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
+    block, tip = last_sync_block(), ledger.tip_height
+    reason = why_unhealthy(ledger, state, now)
+    return {
+        "healthy": reason is None,
+        "lastSyncBlock": block,
+        "currentBlock": tip,
+        "lagBlocks": None if block is None or tip is None else max(tip - block, 0),
+        "lagSeconds": None if ledger.completed_at is None else seconds(now - ledger.completed_at),
+        "minConfirmations": settings.MIN_CONFIRMATIONS,
+        "consecutiveFailures": state.consecutive_failures,
+        "lastCompleted": written(ledger.completed_at),
+        "quarantine": Quarantined.objects.count(),
+        "reason": reason,
+    }
+
+
+def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str | None:
+    """What is wrong with the sync, in words; None when nothing is."""
+    if state.consecutive_failures >= FAILING:
+        return f"it failed {state.consecutive_failures} times in a row ({state.last_error})"
+    if ledger.completed_at is None:
+        return "none has completed yet"
+    if now - ledger.completed_at > COMPLETED_LATE:
+        return f"none has completed for {minutes(now - ledger.completed_at)}"
+    stood = ledger.completed_at - ledger.tip_changed_at if ledger.tip_changed_at else timedelta()
+    if stood > TIP_STANDS:
+        return f"the source's tip has stood at block {ledger.tip_height} for {minutes(stood)}"
+    return None
+
+
+def last_sync_block() -> int | None:
+    """The block up to which every tracked address was read; None when one never was."""
+    heights = dict(Cursor.objects.values_list("address", "height"))
+    tracked = [row.address for row in settings.REVENUE_ADDRESSES]
+    return min(heights[address] for address in tracked) if heights.keys() >= set(tracked) else None
+
+
+def is_syncing(now: datetime) -> bool:
+    return Lease.objects.filter(name=TASK, expires_at__gt=now).exclude(holder="").exists()
+
+
+def seconds(span: timedelta) -> int:
+    return max(int(span.total_seconds()), 0)
+
+
+def minutes(span: timedelta) -> str:
+    whole = seconds(span) // 60
+    return f"{whole} minutes" if whole < 120 else f"{whole // 60} hours"
+
+
+def written(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")

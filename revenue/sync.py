@@ -1,0 +1,183 @@
+"""Bring the ledger up to the chain: incremental, complete, and right after a reorganisation.
+
+A pass reads one source. Per address it verifies the cursor's anchor (`anchors`), reads windows of blocks from
+there (always the last 25 blocks again), checks that they are whole (`completeness`) and commits each window's
+rows, totals and cursor together (`windows`). A kill loses at most the window in hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
+from fluxtracker.upstream.records import Tip
+from ops.runs import Run
+from revenue import ledger, quarantine
+from revenue.addresses import AddressPass
+from revenue.anchors import Chain
+from revenue.completeness import Judge
+from revenue.models import Cursor, LedgerState
+from revenue.reading import Reader
+from revenue.sources import ChainSource, TxidIndex
+from revenue.windows import Applied
+
+log = structlog.get_logger(__name__)
+
+PASSES = 3  # a chain that is reorganised while it is read is read again
+NEIGHBOUR_LAG = 20  # blocks another source may be behind the one read before and still be believed
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did. `fetched` counts transactions read, the others rows of the ledger."""
+
+    fetched: int = 0
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    last_sync_block: int | None = None
+    sources: list[str] = field(default_factory=list)
+
+    def count(self, applied: Applied) -> None:
+        self.added += applied.added
+        self.removed += applied.removed
+        self.changed += applied.changed
+
+
+def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, full: bool = False) -> SyncReport:
+    """Read what is new from the first source that has good answers. UpstreamError when none has."""
+    report = SyncReport()
+    errors: list[UpstreamError] = []
+    for source in sources:
+        try:
+            _passes(source, sources, now, run, full, report)
+        except UpstreamError as error:
+            errors.append(error)
+            continue
+        for error in errors:
+            log.warning("source_failed", source=error.source, error=str(error), used_instead=source.host)
+        report.last_sync_block = last_sync_block()
+        return report
+    if len(errors) == 1:
+        raise errors[0]
+    raise Unavailable("chain", "all sources", "; ".join(map(str, errors)) or "none is configured")
+
+
+def last_sync_block() -> int | None:
+    """The block up to which every tracked address is in the ledger; None when one was never read."""
+    heights = dict(Cursor.objects.values_list("address", "height"))
+    wanted = [tracked.address for tracked in settings.REVENUE_ADDRESSES]
+    return min(heights[address] for address in wanted) if heights.keys() >= set(wanted) else None
+
+
+def _passes(
+    source: ChainSource,
+    sources: Sequence[ChainSource],
+    now: datetime,
+    run: Run,
+    full: bool,
+    report: SyncReport,
+) -> None:
+    """Read until the chain held still from the tip to the last window."""
+    for attempt in range(PASSES):
+        tip = source.tip()
+        state = LedgerState.load()
+        _refuse_backwards(tip, state, source)
+        if not full and _is_current(tip, state):
+            quarantine.retry(_reader(source), tip, now, run, report.count)
+            _finish(tip, state, run)
+            return
+        before = (report.added, report.removed, report.changed)
+        _pass(source, sources, tip, now, run, full and attempt == 0, report)
+        if (report.added, report.removed, report.changed) == before or _holds(source, tip):
+            _finish(tip, state, run)
+            return
+        log.info("chain_moved_while_read", source=source.host, height=tip.height)
+    raise Unavailable(source.host, "chain", f"was reorganised {PASSES} times while it was read")
+
+
+def _pass(
+    source: ChainSource,
+    sources: Sequence[ChainSource],
+    tip: Tip,
+    now: datetime,
+    run: Run,
+    full: bool,
+    report: SyncReport,
+) -> None:
+    reader = _reader(source)
+    others = (other for other in sources if other is not source and isinstance(other, TxidIndex))
+    judge = Judge(source, next(others, None))
+    chain = Chain(source, tip)
+    for tracked in settings.REVENUE_ADDRESSES:
+        work = AddressPass(tracked, reader, chain, judge, run, now, report.count)
+        try:
+            work.read(full=full)
+        finally:
+            report.fetched += reader.fetched
+            reader.fetched = 0
+    quarantine.retry(reader, tip, now, run, report.count)
+
+
+def _reader(source: ChainSource) -> Reader:
+    return Reader(source, frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES))
+
+
+def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource) -> None:
+    """A tip below the last one is no news (upstream.md 2: some nodes lag); a neighbour may lag a little."""
+    if state.tip_height is None or tip.height >= state.tip_height:
+        return
+    neighbour = source.name == "daemon" or source.host != state.tip_source
+    if neighbour and state.tip_height - tip.height <= NEIGHBOUR_LAG:
+        return
+    raise BadAnswer(
+        source.host,
+        "tip",
+        f"the height went backwards from {state.tip_height} to {tip.height}"
+        " (for another chain, run clear_revenue_data first)",
+    )
+
+
+def _is_current(tip: Tip, state: LedgerState) -> bool:
+    """Whether everything up to this very tip was read for every tracked address."""
+    if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
+        return False
+    cursors = {cursor.address: cursor for cursor in Cursor.objects.all()}
+    high = settled_height(tip)
+    return all(
+        tracked.address in cursors
+        and cursors[tracked.address].first_height <= tracked.first_height
+        and (cursors[tracked.address].height >= high or tracked.first_height > high)
+        for tracked in settings.REVENUE_ADDRESSES
+    )
+
+
+def settled_height(tip: Tip) -> int:
+    """The highest block with enough confirmations: tip - height + 1 reaches MIN_CONFIRMATIONS."""
+    return tip.height - settings.MIN_CONFIRMATIONS + 1
+
+
+def _holds(source: ChainSource, tip: Tip) -> bool:
+    try:
+        return source.block_hash(tip.height) == tip.hash
+    except NotFound:
+        return False
+
+
+def _finish(tip: Tip, state: LedgerState, run: Run) -> None:
+    """Note the tip, when it was first seen, and that everything up to it is in."""
+    now = timezone.now()
+    with ledger.writing() as current:
+        run.guard()
+        if current.tip_height is None or tip.height >= current.tip_height:
+            if (current.tip_height, current.tip_hash) != (tip.height, tip.hash):
+                current.tip_changed_at = now
+            current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
+        current.completed_at = now
+        current.save()

@@ -1,0 +1,5 @@
+"""Under /api/: health."""
+
+from django.urls import path
+
+urlpatterns: list = []

@@ -1,0 +1,57 @@
+"""What is recorded of a run, and when it becomes an alert."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from ops import runs
+from ops.leases import LeaseHeld
+from ops.models import TaskRun, TaskState
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
+
+
+def fail(times, name="work"):
+    for _ in range(times):
+        with pytest.raises(ValueError), runs.run(name, trigger="schedule"):
+            raise ValueError("the reason\nin two lines")
+
+
+def test_a_success_is_recorded_with_its_report():
+    with runs.run("work", trigger="command") as run:
+        run.report = {"added": 3}
+    row = TaskRun.objects.get()
+    assert (row.ok, row.trigger, row.report) == (True, "command", {"added": 3})
+    assert row.finished_at >= row.started_at
+    state = TaskState.objects.get(name="work")
+    assert (state.consecutive_failures, state.last_report) == (0, {"added": 3})
+
+
+def test_a_failure_is_recorded_in_one_line_and_raised():
+    fail(1)
+    assert TaskRun.objects.get().error == "the reason in two lines"
+    state = TaskState.objects.get(name="work")
+    assert (state.consecutive_failures, state.last_success_at, state.alerting) == (1, None, False)
+
+
+def test_three_failures_in_a_row_are_one_alert_and_its_end_is_told():
+    with capture_logs() as logs:
+        fail(5)
+    assert [entry["log_level"] for entry in logs if entry["event"] == "task_keeps_failing"] == ["error"]
+    assert sum(entry["event"] == "task_failed" for entry in logs) == 5
+    assert TaskState.objects.get().alerting
+    with capture_logs() as logs, runs.run("work", trigger="schedule"):
+        pass
+    assert [entry["event"] for entry in logs] == ["task_recovered"]
+    assert not TaskState.objects.get().alerting
+
+
+def test_a_run_that_meets_another_leaves_no_record():
+    with runs.run("work", trigger="schedule"):
+        with pytest.raises(LeaseHeld), runs.run("work", trigger="command"):
+            pytest.fail("two at a time")
+        assert TaskRun.objects.count() == 1
+
+
+def test_runs_with_one_lease_keep_each_other_out():
+    with runs.run("sync", trigger="schedule"), pytest.raises(LeaseHeld), runs.run("clear", lease="sync", trigger="api"):
+        pytest.fail("two at a time")

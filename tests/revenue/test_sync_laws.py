@@ -1,0 +1,114 @@
+"""Whatever the chain does between two syncs, the ledger says what the chain says after the second."""
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fluxtracker.env import TrackedAddress
+from ops import runs
+from revenue import upkeep
+from revenue.sync import sync_revenue
+from tests.revenue.fake_chain import FakeChain
+from tests.revenue.ledger_checks import assert_sums_hold, rows
+
+pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+
+A = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
+B = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
+CONFIRMATIONS = 8
+
+
+@pytest.fixture(autouse=True)
+def two_addresses(settings):
+    settings.REVENUE_ADDRESSES = [TrackedAddress(A, 1), TrackedAddress(B, 1)]
+    settings.MIN_CONFIRMATIONS = CONFIRMATIONS
+
+
+def sync(chain, full=False):
+    chain.requests.clear()
+    with runs.run("sync_revenue", trigger="command") as run:
+        return sync_revenue(sources=[chain], now=timezone.now(), run=run, full=full)
+
+
+def assert_true(chain):
+    assert rows() == chain.truth([A, B], CONFIRMATIONS)
+    assert_sums_hold()
+
+
+step = st.one_of(
+    st.tuples(st.just("mine"), st.lists(st.integers(0, 3), min_size=1, max_size=40)),
+    st.tuples(st.just("reorg"), st.integers(1, 60), st.integers(0, 2), st.randoms(use_true_random=False)),
+    st.tuples(st.just("sync"), st.booleans()),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(step, min_size=1, max_size=12), st.sampled_from([3, 1000]))
+def test_the_ledger_is_the_chains_truth_after_every_sync(steps, page):
+    with runs.run("clear_revenue_data", trigger="command") as run:
+        upkeep.clear(run=run)
+    chain = FakeChain(page=page)
+    for _ in range(80):
+        chain.mine(*([chain.pay(A, 5)] if chain.made % 3 else []), chain.pay(B, 1, 2))
+    for what, *how in steps:
+        if what == "mine":
+            for payments in how[0]:
+                chain.mine(*(chain.pay(A if n % 2 else B, 100 + n, 7) for n in range(payments)))
+        elif what == "reorg":
+            depth, extra, chance = how
+            kept = [tx for tx in chain.last(depth) if chance.random() < 0.7]
+            chance.shuffle(kept)
+            chain.reorg(depth, kept, extra)
+        else:
+            sync(chain, full=how[0])
+            assert_true(chain)
+    chain.mine()
+    sync(chain)
+    assert_true(chain)
+
+
+def test_nothing_new_is_one_request():
+    chain = FakeChain()
+    for _ in range(30):
+        chain.mine(chain.pay(A, 5))
+    sync(chain)
+    assert sync(chain).fetched == 0
+    assert chain.requests == ["tip"]
+
+
+def test_new_blocks_without_payments_are_two_requests_and_one_an_address():
+    chain = FakeChain()
+    for _ in range(30):
+        chain.mine(chain.pay(A, 5))
+    sync(chain)
+    for _ in range(10):
+        chain.mine()
+    sync(chain)
+    chain.mine()
+    assert sync(chain).added == 0
+    assert chain.requests == ["tip", "block_hash", "listing", "listing"]
+
+
+@pytest.mark.parametrize("depth", [10, 60])
+def test_a_reorganisation_is_followed_in_one_sync(depth):
+    chain = FakeChain()
+    for _ in range(200):
+        chain.mine(chain.pay(A, 5), chain.pay(B, 6))
+    sync(chain)
+    kept = chain.last(depth)[::2]
+    moved = list(reversed(kept))
+    chain.reorg(depth, moved)
+    report = sync(chain)
+    assert report.removed > 0 or depth == 10
+    assert_true(chain)
+
+
+def test_a_payment_counts_from_its_eighth_confirmation():
+    chain = FakeChain()
+    chain.mine(chain.pay(A, 5))
+    for _ in range(6):
+        chain.mine()
+    assert sync(chain).added == 0
+    chain.mine()
+    assert sync(chain).added == 1

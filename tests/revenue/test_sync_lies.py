@@ -1,0 +1,260 @@
+"""Sources that lie quietly: the ledger stays as it was, says so, and heals at the next good answer."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from structlog.testing import capture_logs
+
+from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
+from fluxtracker.upstream.records import Unreadable
+from ops.models import TaskState
+from revenue.models import Cursor, Payment, Quarantined
+from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
+from tests.revenue.fake_chain import FakeChain
+from tests.revenue.ledger_checks import assert_sums_hold, rows
+
+pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+
+
+class Index:
+    """The daemon as second opinion: the same chain, or one that does not answer."""
+
+    name = "daemon"
+    host = "daemon"
+
+    def __init__(self, chain, broken=False):
+        self.chain, self.broken, self.requests = chain, broken, []
+
+    def tip(self):
+        if self.broken:
+            raise Unavailable(self.host, "getblockcount", "connection refused")
+        return self.chain.tip()
+
+    def block_hash(self, height):
+        return self.chain.block_hash(height)
+
+    def txids(self, address, low, high):
+        return [tx.txid for tx in FakeChain._touching(self.chain, address, low, high)]
+
+    def listing(self, address, low, high):
+        raise Unavailable(self.host, "getaddresstxids", "connection refused")
+
+
+def empty(chain, total):
+    """Let the chain answer 'nothing' with success."""
+    honest = chain.listing
+
+    def lie(address, low, high):
+        listing = honest(address, low, high)
+        return replace(listing, transactions=(), total=listing.total if total == "real" else 0)
+
+    chain.listing = lie
+    return lambda: setattr(chain, "listing", honest)
+
+
+def assert_true(chain):
+    assert rows() == chain.truth([A, B], CONFIRMATIONS)
+    assert_sums_hold()
+
+
+@pytest.mark.parametrize("total", ["real", "zero"])
+@pytest.mark.parametrize("news", [0, 9, 400])
+def test_an_empty_success_changes_nothing_and_heals(chain, total, news):
+    sync(chain)
+    before = rows()
+    for _ in range(news):
+        chain.mine(chain.pay(A, 5))
+    heal = empty(chain, total)
+    chain.mine()
+    with pytest.raises(UpstreamError):
+        sync(chain, Index(chain))
+    assert rows() == before
+    assert TaskState.objects.get(name="sync_revenue").consecutive_failures == 1
+    heal()
+    sync(chain, Index(chain))
+    assert_true(chain)
+    assert TaskState.objects.get(name="sync_revenue").consecutive_failures == 0
+
+
+def test_an_empty_first_answer_is_not_believed_when_the_daemon_knows_better(chain):
+    heal = empty(chain, "zero")
+    with pytest.raises(Unavailable, match="the daemon lists"):
+        sync(chain, Index(chain))
+    assert not Payment.objects.exists()
+    heal()
+    sync(chain, Index(chain))
+    assert_true(chain)
+
+
+def test_what_an_empty_first_answer_hid_is_found_when_the_count_has_grown(chain):
+    heal = empty(chain, "zero")
+    sync(chain, Index(chain, broken=True))
+    heal()
+    for _ in range(40):
+        chain.mine()
+    with capture_logs() as logs:
+        sync(chain, Index(chain))
+    assert "ledger_read_again" in [entry["event"] for entry in logs]
+    assert_true(chain)
+
+
+def test_an_address_that_never_received_anything_is_fine(chain, settings):
+    settings.REVENUE_ADDRESSES = [
+        *settings.REVENUE_ADDRESSES,
+        replace(settings.REVENUE_ADDRESSES[0], address="t1" + "x" * 33),
+    ]
+    assert sync(chain, Index(chain)).added == len(chain.truth([A, B], CONFIRMATIONS))
+    chain.mine()
+    sync(chain, Index(chain))
+    assert_true(chain)
+
+
+@pytest.mark.parametrize("hidden", [0, 30, 50])
+def test_a_window_of_the_first_sync_that_hides_payments_is_found_out(chain, hidden):
+    chain.page = 10
+    honest, calls = chain.listing, []
+
+    def lie_once(address, low, high):
+        listing = honest(address, low, high)
+        calls.append(low)
+        return replace(listing, transactions=()) if len(calls) == 3 else listing
+
+    chain.listing = lie_once
+    with pytest.raises(Unavailable):
+        sync(chain, Index(chain))
+    assert not Cursor.objects.filter(address=A).exists()
+    sync(chain, Index(chain))
+    assert_true(chain)
+
+
+def test_a_row_whose_block_is_in_the_chain_does_not_vanish(chain):
+    sync(chain)
+    before = rows()
+    honest = chain.listing
+    chain.listing = lambda *window: replace(
+        honest(*window), transactions=honest(*window).transactions[:-3], total=honest(*window).total
+    )
+    chain.mine()
+    with pytest.raises(BadAnswer, match="whose block is still in the chain"):
+        sync(chain)
+    assert rows() == before
+
+
+@pytest.mark.parametrize("lower", [1, 5, 100])
+def test_a_height_that_goes_backwards_is_refused(chain, lower):
+    for _ in range(100):
+        chain.mine(chain.pay(A, 5))
+    sync(chain)
+    before, blocks = rows(), chain.blocks
+    chain.blocks = blocks[:-lower]
+    with pytest.raises(BadAnswer, match="backwards"):
+        sync(chain)
+    assert rows() == before
+    chain.blocks = blocks
+    chain.mine()
+    sync(chain)
+    assert_true(chain)
+
+
+def test_another_source_may_lag_a_little(chain):
+    sync(chain)
+    neighbour = FakeChain()
+    neighbour.blocks, neighbour.host = chain.blocks[:-2], "neighbour"
+    assert sync(neighbour).added == 0
+    assert_true(chain)
+    chain.mine(chain.pay(A, 5))
+    sync(chain)
+    assert_true(chain)
+
+
+def test_the_next_source_is_used_when_the_first_fails_and_that_is_told_once(chain):
+    broken = FakeChain()
+    broken.tip = lambda: (_ for _ in ()).throw(Unavailable("broken", "api", "HTTP 503"))
+    with capture_logs() as logs:
+        assert sync(broken, chain).added
+    warnings = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert [(entry["event"], entry["source"]) for entry in warnings] == [("source_failed", "broken")]
+    assert_true(chain)
+
+
+def test_one_unreadable_transaction_does_not_stop_the_rest(chain):
+    honest, victim = chain.listing, chain.blocks[10].txs[0]
+    chain.listing = lambda *window: spoil(honest(*window), victim)
+    ask, chain.transaction = chain.transaction, refuse(victim.txid, chain.transaction)
+    sync(chain)
+    (waiting,) = Quarantined.objects.all()
+    assert (waiting.txid, waiting.height, waiting.reason) == (victim.txid, victim.height, "unreadable")
+    assert rows() == {row for row in chain.truth([A, B], CONFIRMATIONS) if row[0] != victim.txid}
+    assert_sums_hold()
+    chain.transaction = ask
+    sync(chain)
+    assert Quarantined.objects.count() == 1  # its pause is not over
+    sync(chain, now=timezone.now() + timedelta(minutes=6))
+    assert not Quarantined.objects.exists()
+    assert_true(chain)
+
+
+def spoil(listing, victim):
+    bad = tuple(Unreadable(tx.txid, tx.height, "no value") for tx in listing.transactions if tx.txid == victim.txid)
+    good = tuple(tx for tx in listing.transactions if tx.txid != victim.txid)
+    return replace(listing, transactions=good, unreadable=bad)
+
+
+def refuse(txid, honest):
+    def ask(asked):
+        if asked == txid:
+            raise BadAnswer("fake", f"tx/{txid}", "no value")
+        return honest(asked)
+
+    return ask
+
+
+def test_a_sender_that_is_not_told_is_learned_from_the_previous_output(chain):
+    source = chain.pay(B, 9, sender="t1XktDZ9Z1QiefMYE5nMFohe8VG2c2BD5A5")
+    untold = chain.pay(A, 55, sender=None)
+    untold = replace(untold, inputs=(replace(untold.inputs[0], previous_txid=source.txid, previous_vout=0),))
+    lost = chain.pay(A, 66, sender=None)
+    chain.mine(source)
+    chain.mine(untold, lost)
+    for _ in range(CONFIRMATIONS):
+        chain.mine()
+    sync(chain)
+    assert not Payment.objects.filter(txid=untold.txid).exists(), "B sent it, so it is change"
+    assert not Payment.objects.filter(txid=lost.txid).exists(), "uncounted until its sender is known"
+    (waiting,) = Quarantined.objects.all()
+    assert (waiting.txid, waiting.reason) == (lost.txid, "sender")
+
+
+def test_a_quarantined_transaction_that_a_reorganisation_removed_is_forgotten(chain):
+    lost = chain.pay(A, 66, sender=None)
+    chain.mine(lost)
+    for _ in range(CONFIRMATIONS):
+        chain.mine()
+    sync(chain)
+    assert Quarantined.objects.count() == 1
+    chain.reorg(CONFIRMATIONS + 1, [])
+    sync(chain)
+    assert not Quarantined.objects.exists()
+    assert_true(chain)
+
+
+def test_a_chain_that_moves_while_it_is_read_is_read_again(chain):
+    honest, moved = chain.listing, []
+
+    def reorganise_once(*window):
+        listing = honest(*window)
+        if not moved:
+            moved.append(True)
+            chain.reorg(30, chain.last(30)[::2])
+        return listing
+
+    chain.listing = reorganise_once
+    sync(chain)
+    assert_true(chain)
+
+
+def test_a_source_that_forgets_a_transaction_raises_not_found(chain):
+    with pytest.raises(NotFound):
+        chain.transaction("00" * 32)
