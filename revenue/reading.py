@@ -12,7 +12,7 @@ from revenue.models import Quarantined
 from revenue.sources import ChainSource
 from revenue.windows import Reading, Unread
 
-LOOKUPS_A_SYNC = 100  # single transactions asked for in one sync, so that a strange listing cannot flood a source
+LOOKUPS_A_SYNC = 50  # single transactions asked for in one sync, so that a strange listing cannot flood a source
 
 
 @dataclass(slots=True)
@@ -23,11 +23,13 @@ class Reader:
     tracked: Collection[str]
     fetched: int = 0
     lookups_left: int = LOOKUPS_A_SYNC
+    _at_hand: tuple[ChainTx, ...] = ()
 
     def window(self, listing: Listing, high: int) -> Reading:
         """What the listing says up to block `high`; what lies above has not enough confirmations yet."""
         settled = [tx for tx in listing.transactions if 0 < tx.height <= high]
         self.fetched += len(settled) + len(listing.unreadable)
+        self._at_hand = listing.transactions
         outputs: list[Output] = []
         unread: list[Unread] = []
         for tx in settled:
@@ -45,7 +47,8 @@ class Reader:
         try:
             return self.outputs(tx, address)
         except (SenderUnknown, UpstreamError) as error:
-            unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error)))
+            asked = self.lookups_left >= 0
+            unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error), asked))
             return []
 
     def _again(
@@ -69,15 +72,23 @@ class Reader:
         try:
             return revenue_outputs(tx, address, self.tracked)
         except SenderUnknown as unknown:
-            if not unknown.spends.previous_txid or not self._may_look_up():
-                raise
-            previous = self.source.transaction(unknown.spends.previous_txid)
+            previous = self._previous(unknown)
             spent = [output for output in previous.outputs if output.n == unknown.spends.previous_vout]
             if not spent:
                 raise NotFound(
                     self.source.host, f"tx/{previous.txid}", f"has no output {unknown.spends.previous_vout}"
                 ) from None
             return outputs_from(tx, address, spent[0].address, self.tracked)
+
+    def _previous(self, unknown: SenderUnknown) -> ChainTx:
+        """The transaction that is spent. Payers often spend the change of their last payment, which is at hand."""
+        txid = unknown.spends.previous_txid
+        found = next((tx for tx in self._at_hand if tx.txid == txid), None)
+        if found:
+            return found
+        if not txid or not self._may_look_up():
+            raise unknown
+        return self.source.transaction(txid)
 
     def _may_look_up(self) -> bool:
         self.lookups_left -= 1

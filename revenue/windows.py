@@ -10,7 +10,7 @@ from revenue import ledger
 from revenue.classify import Output
 from revenue.models import Cursor, Message, Payment, Quarantined
 
-FIRST_PAUSE = timedelta(minutes=5)
+FIRST_PAUSE = timedelta(minutes=4)  # over by the next sync
 LONGEST_PAUSE = timedelta(hours=12)
 STORED = ("id", "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash", "paid_at",
           "day", "kind", "message_hash", "app_id")  # fmt: skip
@@ -24,6 +24,8 @@ class Unread:
     height: int | None
     reason: str
     detail: str
+    asked: bool = True
+    """Whether the source was asked for it by itself; else the next sync does so at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
         [
             Quarantined(
                 txid=one.txid, address=address, height=one.height, reason=one.reason,
-                detail=one.detail[:300], attempts=1, first_seen_at=now, next_attempt_at=now + FIRST_PAUSE,
+                detail=one.detail[:300], attempts=int(one.asked), first_seen_at=now,
+                next_attempt_at=now + FIRST_PAUSE if one.asked else now,
             )
             for one in unread
         ],
@@ -191,5 +194,5 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
 
 
 def pause(attempts: int) -> timedelta:
-    """How long to leave a transaction alone after so many attempts: 5 min, doubling, at most 12 h."""
+    """How long to leave a transaction alone after so many attempts: 4 min, doubling, at most 12 h."""
     return min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE)
