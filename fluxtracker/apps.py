@@ -2,6 +2,9 @@
 
 from django.apps import AppConfig
 
+from fluxtracker.celery import app as celery_app  # tasks find it wherever Django runs
+
 
 class FrameConfig(AppConfig):
     name = "fluxtracker"
+    celery = celery_app

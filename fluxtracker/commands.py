@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, OperationalError, ProgrammingError
@@ -35,7 +35,7 @@ def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
 class VerbCommand(BaseCommand):
     """Runs `work(options)` and prints its report, as one JSON object with --json."""
 
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
     _progress_shown = False
 
     def add_arguments(self, parser: CommandParser) -> None:

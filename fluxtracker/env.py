@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -35,18 +35,34 @@ class TrackedAddress:
     first_height: int
 
 
+class WrongSetting(SystemExit, ImproperlyConfigured):
+    """Ends any program with one line instead of a traceback, and Django knows it as a wrong setting."""
+
+
 def read_dotenv(path: Path) -> None:
     """Let a `.env` file fill in what the environment does not say."""
     if path.is_file():
         environ.Env.read_env(str(path), overwrite=False)
 
 
-def wrong(name: str, expected: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"{name}: expected {expected}")
+def wrong(name: str, expected: str) -> WrongSetting:
+    return WrongSetting(f"{name}: expected {expected}")
 
 
 def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
+
+
+def folder(name: str, default: str, base: Path) -> Path:
+    """An absolute path; a relative one is below `base`."""
+    return (base / text(name, default)).resolve()
+
+
+def listen_host(name: str, default: str) -> str:
+    value = text(name, default)
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", value):
+        raise wrong(name, "an address or a host name to listen on, such as 127.0.0.1, 0.0.0.0 or ::1")
+    return value
 
 
 def flag(name: str, default: bool) -> bool:
@@ -89,17 +105,24 @@ def http_urls(name: str, default: str) -> list[str]:
 
 
 def _checked_url(name: str, url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise wrong(name, "an address that starts with http:// or https://")
     return url.rstrip("/")
 
 
+def _parts(url: str) -> SplitResult | None:
+    """The parts of a URL; None when it is not one."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:  # a port that is no port, half an IPv6 address
+        return None
+
+
 def origins(name: str) -> list[str]:
-    found = words(name)
-    if any(
-        urlsplit(origin).scheme not in ("http", "https") or not urlsplit(origin).netloc for origin in found
-    ):
+    found = [word.rstrip("/").lower() for word in words(name)]
+    if not all(re.fullmatch(r"https?://[^/\s?#@]+", origin) for origin in found):
         raise wrong(name, "comma separated origins such as https://example.org")
     return found
 
@@ -138,9 +161,9 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
         raise wrong(name, "postgres://user:password@host:port/name, or sqlite:///path")
     try:
         config: dict[str, Any] = environ.Env.db_url_config(url)
-    except Exception:
+    except (ValueError, ImproperlyConfigured):
         config = {}
-    if not config.get("NAME"):
+    if not config.get("NAME") or _parts(url) is None:
         raise wrong(name, "postgres://user:password@host:port/name")
     return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 
@@ -162,9 +185,16 @@ def sqlite(path: Path) -> dict[str, Any]:
 
 def redis_url(name: str, default: str) -> str:
     url = text(name, default)
-    if urlsplit(url).scheme not in ("redis", "rediss", "redis+socket"):
+    parts = _parts(url)
+    if parts is None or parts.scheme not in ("redis", "rediss", "redis+socket"):
         raise wrong(name, "redis://host:port/number, rediss://... or redis+socket:///path")
     return url
+
+
+def passwords(*names: str) -> list[str]:
+    """The passwords inside the addresses that these settings hold, as written and as meant."""
+    found = [parts.password for name in names if (parts := _parts(text(name)))]
+    return [form for password in found if password for form in (password, unquote(password))]
 
 
 def secret_key(data_dir: Path, debug: bool) -> str:
@@ -181,9 +211,7 @@ def secret_key(data_dir: Path, debug: bool) -> str:
     except OSError:
         if debug:
             return "insecure-key-of-a-debug-start-without-a-writable-data-dir"
-        raise wrong(
-            "SECRET_KEY", f"a value, because {data_dir} cannot be written to keep a generated one"
-        ) from None
+        raise wrong("SECRET_KEY", f"a value, because {data_dir} cannot be written to keep a generated one") from None
 
 
 def _write_once(path: Path, content: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict, Processor
 
-SHARED = [
+SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
@@ -16,7 +19,24 @@ SHARED = [
 ]
 
 
-def configure(*, debug: bool) -> None:
+SHORTEST_SECRET = 6  # characters; a shorter one would be found inside ordinary words
+RENDER = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+
+
+def masking(secrets: Iterable[str]) -> Processor:
+    """Renders a line in which none of the secrets is readable, whoever logged it."""
+    hidden = sorted({secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
+
+    def render(logger: Any, method: str, event: EventDict) -> str:
+        line = RENDER(logger, method, event)
+        for secret in hidden:
+            line = line.replace(secret, "***")
+        return line
+
+    return render
+
+
+def configure(*, debug: bool, secrets: Iterable[str] = ()) -> None:
     """Send Django's, Celery's and our own events through one formatter."""
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -35,19 +55,16 @@ def configure(*, debug: bool) -> None:
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                         structlog.processors.format_exc_info,
-                        structlog.processors.LogfmtRenderer(
-                            key_order=["timestamp", "level", "event"], bool_as_flag=False
-                        ),
+                        masking(secrets),
                     ],
                 }
             },
-            "handlers": {
-                "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}
-            },
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
             "root": {"handlers": ["stderr"], "level": "INFO"},
             "loggers": {
                 "django.db.backends": {"level": "WARNING"},
                 "django.request": {"level": "ERROR"},
+                "django.server": {"level": "WARNING"},  # runserver's own request lines: ours say it
                 "celery.beat": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "urllib3": {"level": "ERROR"},

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 SAT = 100_000_000  # satoshi in one FLUX
 MICRO = 1_000_000  # micro-dollars in one US dollar
 PRICE_PLACES = Decimal("1e-10")
+HIGHEST_PRICE = 10_000  # US dollars; what all FLUX there is would be worth still fits into 63 bits of micro-dollars
 
 
 def flux(sat: int) -> float:
@@ -20,14 +21,17 @@ def usd(micro: int | None) -> float | None:
 
 
 def price(value: object) -> Decimal:
-    """A price in US dollars from a JSON number or text. ValueError unless it is finite and above 0."""
+    """A price in US dollars from a JSON number or text. ValueError unless it lies between 0 and HIGHEST_PRICE."""
     try:
         found = Decimal(str(value))
     except ArithmeticError:
         raise ValueError("a price must be a number") from None
-    if isinstance(value, bool) or not found.is_finite() or found <= 0:
-        raise ValueError("a price must be a finite number above 0")
-    return found.quantize(PRICE_PLACES)
+    if isinstance(value, bool) or not found.is_finite() or not 0 < found <= HIGHEST_PRICE:
+        raise ValueError(f"a price must be a number above 0, at most {HIGHEST_PRICE}")
+    found = found.quantize(PRICE_PLACES)
+    if not found:
+        raise ValueError("a price must not vanish at ten decimals")
+    return found
 
 
 def usd_micro(amount_sat: int, price_usd: Decimal) -> int:

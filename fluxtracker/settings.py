@@ -8,11 +8,13 @@ from fluxtracker.embedded import socket_path
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_dotenv(BASE_DIR / ".env")
 
-DATA_DIR = (BASE_DIR / env.text("FLUXTRACKER_DATA_DIR", "data")).resolve()
+DATA_DIR = env.folder("FLUXTRACKER_DATA_DIR", "data", BASE_DIR)
 BUILD_DIR = BASE_DIR / "build"  # front-end parts and static files, made by `make setup`
 
 DEBUG = env.flag("DEBUG", False)
 HTTPS = env.flag("HTTPS", False)
+HOST = env.listen_host("HOST", "127.0.0.1")
+PORT = env.whole("PORT", 8000, minimum=1, maximum=65535)
 SECRET_KEY = env.secret_key(DATA_DIR, DEBUG)
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
@@ -56,6 +58,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "django_celery_beat",
@@ -73,6 +76,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "fluxtracker.middleware.RequestLog",
+    "fluxtracker.middleware.CrossOriginReads",
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
@@ -122,6 +127,8 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "gz", "br", "png", "jpg", "jpeg", "webp", "ico", "woff", "woff2")
 if DEBUG:
     STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
@@ -200,4 +207,11 @@ else:
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 LOGGING_CONFIG = None
-logs.configure(debug=DEBUG)
+logs.configure(
+    debug=DEBUG,
+    secrets=[
+        SECRET_KEY,
+        CRYPTOCOMPARE_API_KEY,
+        *env.passwords("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "ALERT_WEBHOOK_URL"),
+    ],
+)

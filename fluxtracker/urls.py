@@ -1,8 +1,23 @@
 """The URLs of the project. Each room has its own under /api/."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path, re_path
+
+from fluxtracker.api import errors
+from fluxtracker.api.views import DocsView, IndexView, SchemaView
 
 urlpatterns = [
+    path("api/", IndexView.as_view(), name="api"),
+    path("api/schema/", SchemaView.as_view(), name="schema"),
+    path("api/docs/", DocsView.as_view(), name="docs"),
+    path("api/", include("ops.urls")),
+    path("api/", include("revenue.urls")),
+    re_path(r"^api/", errors.unknown_path),
     path("admin/", admin.site.urls),
+    path("", include("dashboard.urls")),
 ]
+
+handler400 = errors.bad_request
+handler403 = errors.permission_denied
+handler404 = errors.not_found
+handler500 = errors.server_error

@@ -178,6 +178,9 @@ class LedgerState(models.Model):
     tip_changed_at = models.DateTimeField(null=True, help_text="When this tip was first seen.")
     completed_at = models.DateTimeField(null=True, help_text="When a sync last reached its tip.")
     closed_through = models.DateField(null=True, help_text="Days up to this one are pruned and frozen.")
+    version = models.PositiveBigIntegerField(
+        default=0, help_text="Grows with every change of the ledger: what answers are stamped with."
+    )
 
     class Meta:
         verbose_name_plural = "ledger state"

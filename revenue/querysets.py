@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.db import connections, models
 from django.db.models import Count, Sum
@@ -11,6 +11,8 @@ from django.db.models.functions import Coalesce
 
 if TYPE_CHECKING:
     from revenue.models import DailyTotal, Payment, Quarantined  # noqa: F401
+
+    Rows = models.QuerySet[Any, dict[str, Any]]
 
 
 INSERTED = (
@@ -60,36 +62,25 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         with connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608  our own names
 
-    def day_sums(self) -> models.QuerySet[Any, dict[str, Any]]:
+    def day_sums(self) -> Rows:
         """One row a day and address: what a DailyTotal holds."""
-        return (
-            self.order_by()
-            .values("day", "address")
-            .annotate(
-                revenue_sat=Sum("amount_sat"),
-                payments=Count("id"),
-                priced=Count("usd_micro"),  # before usd_micro, whose name hides the column
-                usd_micro=Coalesce(Sum("usd_micro"), 0),
-            )
-        )
+        sums = {
+            "revenue_sat": Sum("amount_sat"),
+            "payments": Count("id"),
+            "priced": Count("usd_micro"),  # before usd_micro, whose name hides the column
+            "usd_micro": Coalesce(Sum("usd_micro"), 0),
+        }
+        return cast("Rows", self.order_by().values("day", "address").annotate(**sums))
 
 
 class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
     def between(self, first: date, last: date) -> DailyTotalQuerySet:
         return self.filter(day__gte=first, day__lte=last)
 
-    def by_day(self) -> models.QuerySet[Any, dict[str, Any]]:
+    def by_day(self) -> Rows:
         """One row a day over all addresses, oldest first."""
-        return (
-            self.values("day")
-            .annotate(
-                revenue_sat=Sum("revenue_sat"),
-                payments=Sum("payments"),
-                usd_micro=Sum("usd_micro"),
-                priced=Sum("priced"),
-            )
-            .order_by("day")
-        )
+        sums = {name: Sum(name) for name in ("revenue_sat", "payments", "usd_micro", "priced")}
+        return cast("Rows", self.values("day").annotate(**sums).order_by("day"))
 
     def summed(self) -> dict[str, int]:
         """Sums over all rows, zeros when there are none."""

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django_celery_beat.models import PeriodicTask
 
+from ops.health import iso, worker_report
 from ops.models import Lease, TaskState
 from revenue.models import Cursor, LedgerState, Quarantined
+from revenue.opendays import OpenDays
 
-TASK = "sync_revenue"
+TASK, BEAT_TASK = "sync_revenue", "revenue.tasks.sync_revenue"
 COMPLETED_LATE = timedelta(minutes=30)  # six syncs missed
 TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
 FAILING = 3  # failures in a row
@@ -45,7 +48,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "lagSeconds": None if ledger.completed_at is None else seconds(now - ledger.completed_at),
         "minConfirmations": settings.MIN_CONFIRMATIONS,
         "consecutiveFailures": state.consecutive_failures,
-        "lastCompleted": written(ledger.completed_at),
+        "lastCompleted": iso(ledger.completed_at),
         "quarantine": Quarantined.objects.count(),
         "reason": reason,
     }
@@ -65,6 +68,24 @@ def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str |
     return None
 
 
+def status(now: datetime) -> dict[str, Any]:
+    """`/api/admin/revenue-status`."""
+    report, state = sync_report(now), TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
+    syncing = is_syncing(now)
+    return {
+        "isSchedulerRunning": is_scheduled(now),
+        "isSyncInProgress": syncing,
+        "isSyncing": syncing,
+        "lastRun": iso(state.last_started_at),
+        "lastCompleted": report["lastCompleted"],
+        "consecutiveFailures": state.consecutive_failures,
+        "isHealthy": report["healthy"],
+        "transactionCount": OpenDays.load().total,
+        "lastSyncBlock": report["lastSyncBlock"],
+        "currentBlock": report["currentBlock"],
+    }
+
+
 def last_sync_block() -> int | None:
     """The block up to which every tracked address was read; None when one never was."""
     heights = dict(Cursor.objects.values_list("address", "height"))
@@ -76,6 +97,11 @@ def is_syncing(now: datetime) -> bool:
     return Lease.objects.filter(name=TASK, expires_at__gt=now).exclude(holder="").exists()
 
 
+def is_scheduled(now: datetime) -> bool:
+    """Whether a worker lives and beat has the sync on its schedule."""
+    return worker_report(now)["status"] == "ok" and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
+
+
 def seconds(span: timedelta) -> int:
     return max(int(span.total_seconds()), 0)
 
@@ -83,7 +109,3 @@ def seconds(span: timedelta) -> int:
 def minutes(span: timedelta) -> str:
     whole = seconds(span) // 60
     return f"{whole} minutes" if whole < 120 else f"{whole // 60} hours"
-
-
-def written(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -25,6 +25,7 @@ from revenue.completeness import Judge
 from revenue.models import Cursor, LedgerState
 from revenue.reading import Reader
 from revenue.sources import ChainSource, TxidIndex
+from revenue.standing import last_sync_block
 from revenue.windows import Applied
 
 log = structlog.get_logger(__name__)
@@ -60,20 +61,13 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
         except UpstreamError as error:
             errors.append(error)
             continue
-        for error in errors:
-            log.warning("source_failed", source=error.source, error=str(error), used_instead=source.host)
+        for failed in errors:
+            log.warning("source_failed", source=failed.source, error=str(failed), used_instead=source.host)
         report.last_sync_block = last_sync_block()
         return report
     if len(errors) == 1:
         raise errors[0]
     raise Unavailable("chain", "all sources", "; ".join(map(str, errors)) or "none is configured")
-
-
-def last_sync_block() -> int | None:
-    """The block up to which every tracked address is in the ledger; None when one was never read."""
-    heights = dict(Cursor.objects.values_list("address", "height"))
-    wanted = [tracked.address for tracked in settings.REVENUE_ADDRESSES]
-    return min(heights[address] for address in wanted) if heights.keys() >= set(wanted) else None
 
 
 def _passes(
@@ -91,12 +85,16 @@ def _passes(
         _refuse_backwards(tip, state, source)
         if not full and _is_current(tip, state):
             quarantine.retry(_reader(source), tip, now, run, report.count)
-            _finish(tip, state, run)
+            _finish(tip, run)
             return
         before = (report.added, report.removed, report.changed)
         _pass(source, sources, tip, now, run, full and attempt == 0, report)
         if (report.added, report.removed, report.changed) == before or _holds(source, tip):
-            _finish(tip, state, run)
+            _finish(tip, run)
+            return
+        if source.tip() == tip:  # it says the same as before: it contradicts itself, the chain did not move
+            log.warning("tip_hash_contradicts_block_index", source=source.host, height=tip.height)
+            _finish(tip, run)
             return
         log.info("chain_moved_while_read", source=source.host, height=tip.height)
     raise Unavailable(source.host, "chain", f"was reorganised {PASSES} times while it was read")
@@ -170,7 +168,7 @@ def _holds(source: ChainSource, tip: Tip) -> bool:
         return False
 
 
-def _finish(tip: Tip, state: LedgerState, run: Run) -> None:
+def _finish(tip: Tip, run: Run) -> None:
     """Note the tip, when it was first seen, and that everything up to it is in."""
     now = timezone.now()
     with ledger.writing() as current:

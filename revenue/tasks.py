@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import structlog
 from celery import shared_task
+from django.db import DatabaseError
 
 from fluxtracker.upstream.errors import UpstreamError
 from ops.leases import LeaseHeld, LeaseLost
+from ops.runs import one_line
 from revenue import doors
 
 log = structlog.get_logger(__name__)
@@ -22,6 +24,8 @@ def run_quietly(door: Callable[..., object]) -> None:
         log.info("task_skipped", reason=str(error))
     except (UpstreamError, LeaseLost) as error:
         log.debug("task_ended", reason=str(error))
+    except DatabaseError as error:
+        log.warning("task_ended_by_database", error=one_line(error))
 
 
 @shared_task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -77,7 +77,7 @@ def compare(reading: Reading, closed_through: date | None) -> Difference:
     return Difference(added, changed, vanished, _provisional(reading))
 
 
-def _stored(reading: Reading, txids: Collection[str]) -> dict[tuple[str, int | None], Payment]:
+def _stored(reading: Reading, txids: set[str]) -> dict[tuple[str, int | None], Payment]:
     """Rows of the window, and rows elsewhere of the same transactions (they moved to another block)."""
     rows = Payment.objects.filter(vout__isnull=False).only(*STORED)
     found = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, reading.high)}
@@ -195,4 +195,4 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
 
 def pause(attempts: int) -> timedelta:
     """How long to leave a transaction alone after so many attempts: 4 min, doubling, at most 12 h."""
-    return min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)

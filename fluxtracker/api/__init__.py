@@ -1,0 +1,1 @@
+"""What every endpoint shares: rendering, errors, query parameters, paging, caching."""

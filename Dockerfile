@@ -1,0 +1,22 @@
+# Builds the environment and the static files, then leaves the tools behind. No root in the result.
+FROM python:3.11-slim AS build
+WORKDIR /app
+RUN python -m venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+COPY requirements.lock .
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+COPY . .
+RUN SECRET_KEY=only-for-collecting-static-files FLUXTRACKER_DATA_DIR=/tmp/data \
+    python manage.py collectstatic --noinput --verbosity 0
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --create-home fluxtracker \
+    && install --directory --owner=fluxtracker --mode=700 /data
+WORKDIR /app
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 FLUXTRACKER_DATA_DIR=/data HOST=0.0.0.0 PORT=8000
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+USER fluxtracker
+VOLUME /data
+EXPOSE 8000
+CMD ["python", "-m", "gunicorn", "--config", "python:fluxtracker.webserver", "fluxtracker.wsgi:application"]

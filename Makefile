@@ -1,0 +1,81 @@
+# Everything from a machine with Python 3.11+ and make. `make help` lists the targets.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup up demo test test-full check bench lock openapi clean dev FORCE
+.NOTPARALLEL:
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
+	$(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
+STATIC_SOURCES := $(shell find static -type f 2>/dev/null)
+
+# A virtual environment that was moved, half made or whose Python has gone is made again.
+ifneq ($(shell $(PY) -c 'import pip, sys; print(sys.version_info >= (3, 11))' 2>/dev/null),True)
+BROKEN := FORCE
+endif
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/runtime.stamp build/static.stamp ## the environment in .venv and the static files in build/
+	@test "$(MAKECMDGOALS)" != setup || echo "ready: make up, make demo or make test"
+
+up: setup ## everything on live upstreams, http://127.0.0.1:8000 (PORT and HOST choose where)
+	@$(PY) -m fluxtracker.supervise
+
+demo: setup ## the same offline, on a simulated Flux network with a year of history
+	@$(PY) -m fluxtracker.supervise --demo
+
+test: dev ## the test suite, under ten minutes
+	@$(PY) -m tests.run
+
+test-full: dev ## the long tests too, everything on both database engines
+	@$(PY) -m tests.run --full
+
+check: dev ## lint, types, migrations, API schema, lock files
+	@$(PY) -m tests.check
+
+bench: dev ## the benchmarks as a table
+	@$(PY) -m pytest -m bench -s --no-header -p no:cacheprovider
+
+openapi: dev ## write docs/openapi.yaml
+	$(PY) manage.py spectacular --fail-on-warn --validate --file docs/openapi.yaml
+
+lock: dev ## choose dependencies anew (needs uv)
+	@command -v uv >/dev/null || { echo "error: make lock needs uv: python3 -m pip install uv"; exit 1; }
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header pyproject.toml -o requirements.lock
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what was built; data/ stays
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +
+
+dev: setup $(VENV)/dev.stamp ## setup and the tools for tests and checks
+
+$(VENV)/runtime.stamp: requirements.lock $(BROKEN)
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed (python3 --version)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "error: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@test -f $@ -a -z "$(BROKEN)" || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
+	@echo "adding the tools for tests and checks ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+build/static.stamp: $(VENV)/runtime.stamp $(STATIC_SOURCES) fluxtracker/settings.py
+	@echo "collecting static files ..."
+	@mkdir -p build
+	@DEBUG=0 SECRET_KEY=only-for-collecting-static-files DATABASE_URL= REDIS_URL= \
+		$(PY) manage.py collectstatic --noinput --clear --verbosity 0
+	@touch $@
+
+FORCE:

@@ -1,0 +1,70 @@
+"""Template words for figures; what they look like stands in `dashboard.figures`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from fluxtracker import figures
+
+register = template.Library()
+
+register.filter("whole", figures.whole)
+register.filter("short", figures.short)
+register.filter("plural", figures.plural)
+
+
+@register.filter
+def flux2(sat: int) -> str:
+    """FLUX for a tile."""
+    return figures.flux(sat, 2)
+
+
+@register.filter
+def flux8(sat: int) -> str:
+    """FLUX to the satoshi."""
+    return figures.flux(sat, 8)
+
+
+@register.filter
+def usd(micro: int) -> str:
+    return figures.usd(micro)
+
+
+@register.filter
+def price(value: Decimal) -> str:
+    return figures.price(value)
+
+
+@register.simple_tag
+def instant(when: datetime, layout: str = "%Y-%m-%d %H:%M:%S") -> SafeString:
+    """A UTC time. `js/live.js` adds the reader's local time on hover."""
+    utc = when.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        utc.isoformat(timespec="seconds"),
+        utc.strftime("%Y-%m-%d %H:%M:%S"),
+        utc.strftime(layout),
+    )
+
+
+@register.simple_tag
+def age(when: datetime, now: datetime) -> SafeString:
+    """How long ago; `js/live.js` keeps it ticking."""
+    utc = when.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC" data-age>{}</time>',
+        utc.isoformat(timespec="seconds"),
+        utc.strftime("%Y-%m-%d %H:%M:%S"),
+        figures.ago(utc, now),
+    )
+
+
+@register.simple_tag
+def unknown(why: str, key: str) -> SafeString:
+    """The dash of an unknown figure with its reason one hover or focus away. `key` is unique on the page."""
+    return format_html('<span class="unknown" id="why-{}" tabindex="0">—<span class="why">{}</span></span>', key, why)

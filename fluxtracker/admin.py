@@ -1,0 +1,97 @@
+"""What the admin pages of all rooms share. Nothing is edited by hand that a sync or a task writes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import admin
+from django.core.paginator import Page, Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+admin.site.site_title = "Fluxtracker"
+admin.site.site_header = "FLUX/TRACKER"
+admin.site.index_title = "Records and schedules"
+
+UNKNOWN = "—"
+
+if TYPE_CHECKING:
+    AnyModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
+else:  # both are generic in the type stubs only
+    AnyModelAdmin, AnyPaginator = admin.ModelAdmin, Paginator
+
+
+class ReadOnlyAdmin(AnyModelAdmin):
+    """Rows to look at: no add, no change, no delete."""
+
+    actions: Any = None
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class CappedPaginator(AnyPaginator):
+    """Pages of a large table: counts at most `cap` rows, and finds a page's keys before it reads the rows.
+
+    A deep page then walks an index only, not the rows that it skips.
+    """
+
+    cap = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, self.cap)
+
+    @property
+    def capped(self) -> bool:
+        """Whether there are more rows than `count` says."""
+        return self._counted > self.cap
+
+    @cached_property
+    def _counted(self) -> int:
+        return self._rows.order_by()[: self.cap + 1].count()
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        bottom = (number - 1) * self.per_page
+        top = min(bottom + self.per_page, self.count)
+        keys = list(self._candidates().values_list("pk", flat=True)[bottom:top]) if self.count else []
+        return Page(self._rows.filter(pk__in=keys), number, self)
+
+    def _candidates(self) -> QuerySet[Any]:
+        """Few rows are gathered by the filter's index and then sorted: along the order they may lie far apart."""
+        rows = self._rows
+        if self.capped or not rows.query.where:
+            return rows
+        return rows.filter(pk__in=list(rows.order_by().values_list("pk", flat=True)[: self.cap]))
+
+    @property
+    def _rows(self) -> QuerySet[Any]:
+        return cast("QuerySet[Any]", self.object_list)
+
+
+def link(row: Model, words: object = None) -> SafeString:
+    """A link to the row's own admin page."""
+    meta = row._meta
+    url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', url, row if words is None else words)
+
+
+def list_link(model: type[Model], words: object, **where: object) -> SafeString:
+    """A link to the rows of a model that a lookup selects."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist", query=where)
+    return format_html('<a href="{}">{}</a>', url, words)

@@ -1,0 +1,115 @@
+"""Every error of the API has one shape: {"error": "what is wrong and what is allowed", ...}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
+from django.urls import Resolver404, resolve
+from django.views import defaults
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+log = structlog.get_logger(__name__)
+
+NO_DATABASE = "the database cannot be reached or is not migrated; try again shortly"
+DATABASE_TROUBLE = (OperationalError, InterfaceError, ProgrammingError)
+RETRY_AFTER_S = 10
+
+
+def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's exception handler. None for what nobody foresaw: Django logs it and answers 500."""
+    if isinstance(exc, DATABASE_TROUBLE):
+        return _no_database(exc)
+    response = exception_handler(exc, dict(context))
+    if response is None:
+        return None
+    if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        response.status_code = status.HTTP_401_UNAUTHORIZED
+        response["WWW-Authenticate"] = "Token"
+    response.data = _body(exc, response.data, context)
+    return response
+
+
+def _no_database(exc: DatabaseError) -> Response:
+    log.warning("database_unavailable", error=" ".join(str(exc).split())[:300])
+    return Response(
+        {"error": NO_DATABASE},
+        status=status.HTTP_503_SERVICE_UNAVAILABLE,
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(exc, exceptions.ValidationError):
+        return _invalid(data)
+    if isinstance(exc, exceptions.MethodNotAllowed):
+        allowed = context["view"].allowed_methods
+        method = context["request"].method
+        return {"error": f"{method} is not allowed here; allowed: {', '.join(allowed)}", "allowed": allowed}
+    words = str(data.get("detail", "the request was refused")) if isinstance(data, dict) else str(data)
+    return {"error": words}
+
+
+def _invalid(data: Any) -> dict[str, Any]:
+    """One sentence over all wrong values, and the same by key."""
+    if not isinstance(data, dict):
+        return {"error": "; ".join(map(str, data))}
+    fields = {key: " ".join(map(str, words)) for key, words in data.items()}
+    return {"error": "; ".join(f"{key}: {words}" for key, words in fields.items()), "fields": fields}
+
+
+def unknown_path(request: HttpRequest) -> HttpResponse:
+    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
+    path = request.path_info
+    other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+    if request.method in ("GET", "HEAD") and _is_known(other):
+        query = request.META.get("QUERY_STRING")
+        return HttpResponsePermanentRedirect(f"{request.path.rstrip('/') if path.endswith('/') else request.path + '/'}"
+                                             + (f"?{query}" if query else ""))
+    return not_found(request)
+
+
+def _is_known(path: str) -> bool:
+    try:
+        return resolve(path).func is not unknown_path
+    except Resolver404:
+        return False
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404, as JSON under /api/ and as a page elsewhere."""
+    if is_api(request):
+        return answer(404, f"there is nothing at {request.path}; /api/ lists what there is")
+    return defaults.page_not_found(request, exception or Exception("not found"))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_api(request):
+        return answer(400, "the request is not acceptable: check its host name and its form")
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if is_api(request):
+        return answer(403, "this is not allowed")
+    return defaults.permission_denied(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500 without a stack trace; the log has it."""
+    if is_api(request):
+        return answer(500, "something went wrong here; it has been logged")
+    return defaults.server_error(request)
+
+
+def is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def answer(code: int, words: str) -> JsonResponse:
+    return JsonResponse({"error": words}, status=code)

@@ -1,0 +1,78 @@
+"""The base of public reads, and the list of what the API has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.views import APIView
+
+from fluxtracker.api.caching import conditional
+
+ENDPOINTS = {  # name in the list: URL name, or name and arguments
+    "health": "health",
+    "health/live": "health-live",
+    "health/ready": "health-ready",
+    "revenue/transactions": "transactions",
+    "revenue/daily": "revenue-daily",
+    "revenue/weekly": "revenue-weekly",
+    "revenue/monthly": "revenue-monthly",
+    "revenue/quarterly": "revenue-quarterly",
+    "revenue/yearly": "revenue-yearly",
+    "analytics/apps": "analytics-apps",
+    "admin/revenue-status": "revenue-status",
+    "docs": "docs",
+    "schema": "schema",
+}
+
+
+class ErrorAnswer(serializers.Serializer[Any]):
+    """What every error says."""
+
+    error = serializers.CharField(help_text="What is wrong and what is allowed.")
+    fields = serializers.DictField(  # type: ignore[assignment]  # the wire name
+        child=serializers.CharField(), required=False, help_text="The same by query key."
+    )
+
+
+BAD_QUERY = OpenApiResponse(ErrorAnswer, "A query value is wrong; the answer says what is allowed.")
+NO_DATABASE = OpenApiResponse(ErrorAnswer, "The database cannot be reached or is not migrated.")
+NOT_ACCEPTABLE = OpenApiResponse(ErrorAnswer, "The Accept header allows none of the formats there are.")
+
+
+class PublicView(APIView):
+    """A read that anybody may do. It asks for no session, so it works without the database's help."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class IndexView(PublicView):
+    """What there is."""
+
+    name = "Fluxtracker API"
+
+    @extend_schema(exclude=True)
+    @conditional(lambda request: request.get_host(), max_age=300)
+    def get(self, request: Request) -> Response:
+        return Response({label: reverse(name, request=request) for label, name in ENDPOINTS.items()})
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI description."""
+
+    authentication_classes = ()
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """The description as a page. Its script is a file of its own, so that the content policy holds."""
+
+    authentication_classes = ()
+    template_name = "api/docs.html"
+    url_name = "schema"

@@ -1,0 +1,88 @@
+"""What every request passes: one log line, and who on other origins may read the API."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+log = structlog.get_logger(__name__)
+Answer = Callable[[HttpRequest], HttpResponseBase]
+
+# The first that fits names the group whose setting decides; other paths are logged.
+GROUPS = (
+    ("health", re.compile(r"/api/health(/|$)")),
+    ("stats", re.compile(r"/api/stats(/|$)")),
+    ("metrics", re.compile(r"/api/metrics(/|$)")),
+    ("comparison", re.compile(r"/api/analytics/comparison(/|$)")),
+    ("history", re.compile(r"/api/history(/|$)")),
+    ("admin", re.compile(r"/(api/)?admin(/|$)")),
+)
+READING = ("GET", "HEAD")
+ONE_DAY = "86400"  # seconds
+
+
+class RequestLog:
+    """One line a request: method, path without its query, status, milliseconds."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        response = self.get_response(request)
+        if is_logged(request.path, response.status_code):
+            log.info(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status_code,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+            )
+        return response
+
+
+def is_logged(path: str, status: int) -> bool:
+    if not settings.REQUEST_LOGGING:
+        return False
+    if settings.LOG_ERRORS_ONLY:
+        return status >= 400
+    name = next((name for name, pattern in GROUPS if pattern.match(path)), None)
+    return name is None or bool(settings.LOG_GROUPS[name])
+
+
+class CrossOriginReads:
+    """Lets the origins of CORS_ALLOWED_ORIGINS read the API: GET only, without cookies."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not settings.CORS_ALLOWED_ORIGINS or not request.path.startswith("/api/"):
+            return self.get_response(request)
+        wanted = request.headers.get("Access-Control-Request-Method", "")
+        asked = request.method == "OPTIONS" and bool(wanted)
+        response = HttpResponse(status=204) if asked else self.get_response(request)
+        patch_vary_headers(response, ["Origin"])
+        if _may_read(request, wanted if asked else request.method or ""):
+            _allow(response, request.headers["Origin"], asked=asked)
+        return response
+
+
+def _may_read(request: HttpRequest, method: str) -> bool:
+    return method in READING and request.headers.get("Origin", "").lower() in settings.CORS_ALLOWED_ORIGINS
+
+
+def _allow(response: HttpResponseBase, origin: str, *, asked: bool) -> None:
+    response["Access-Control-Allow-Origin"] = origin
+    response["Access-Control-Expose-Headers"] = "ETag"
+    if asked:
+        response["Access-Control-Allow-Methods"] = ", ".join(READING)
+        response["Access-Control-Allow-Headers"] = "accept, content-type, if-none-match, if-modified-since"
+        response["Access-Control-Max-Age"] = ONE_DAY

@@ -1,0 +1,128 @@
+"""The door through which other processes steer a simulated network.
+
+    GET  /_sim/state                     {"tip", "tipHash", "now", "payments", "requests"}
+    GET  /_sim/truth?min_confirmations=8 {"rows": [[txid, vout, address, amount_sat, height, from, hash]]}
+    GET  /_sim/daily?min_confirmations=8 {"days": [[date, address, satoshi, payments]]}
+    GET  /_sim/requests?prefix=/daemon   {"count", "last": [[path, query]]} (the last 100)
+    POST /_sim/mine    {"blocks": 1, "payments": [{"sat": 5, "app": "name", ...}]}   {"tip", "txids"}
+    POST /_sim/reorg   {"depth": 10, "drop": [txid] or 0.3, "move": ..., "keep": ..., "blocks": 10}
+    POST /_sim/fault   {"kind": "http500", "path": "^/daemon", "times": 3, "probability": 1.0,
+                        "seconds": 5, "blocks": 10, "retry_after": "2"}              {"faults"}
+    POST /_sim/clear   {}                end all faults
+    POST /_sim/reveal  {"hashes": []}    let the registry know messages, all when none is named
+    POST /_sim/forget  {}                start the list of requests anew
+
+A payment takes the arguments of `World.payment`; `outputs` is a list of [address, satoshi].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fluxtracker.simnet.answers import Answer, json, whole
+
+if TYPE_CHECKING:
+    from fluxtracker.simnet.server import SimServer
+
+SHOWN = 100  # requests that are listed
+
+
+def answer(sim: SimServer, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
+    name = path.removeprefix("/_sim/")
+    readers: dict[str, Callable[[SimServer, Mapping[str, str]], Any]] = {
+        "state": _state,
+        "truth": _truth,
+        "daily": _daily,
+        "requests": _requests,
+    }
+    writers: dict[str, Callable[[SimServer, dict[str, Any]], Any]] = {
+        "mine": _mine,
+        "reorg": _reorg,
+        "fault": _fault,
+        "clear": _clear,
+        "reveal": _reveal,
+        "forget": _forget,
+    }
+    if method == "GET" and name in readers:
+        return json(readers[name](sim, query))
+    if method == "POST" and name in writers:
+        return _write(sim, writers[name], body)
+    return json({"error": f"no such door: {method} {path}"}, 404)
+
+
+def _write(sim: SimServer, writer: Callable[[SimServer, dict[str, Any]], Any], body: bytes) -> Answer:
+    try:
+        return json(writer(sim, orjson.loads(body or b"{}")))
+    except (TypeError, ValueError, KeyError) as error:
+        return json({"error": str(error)}, 400)
+
+
+def _state(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
+    world = sim.world
+    world.catch_up()
+    state = {"tip": world.tip_height, "tipHash": world.tip_hash, "now": world.now()}
+    return state | {"payments": len(world.chain.by_txid), "requests": len(sim.requests)}
+
+
+def _truth(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
+    rows = sim.world.truth(whole(query, "min_confirmations", 8))
+    return {"tip": sim.world.tip_height, "rows": [list(row) for row in rows]}
+
+
+def _daily(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
+    days = sim.world.expected_daily(whole(query, "min_confirmations", 8))
+    return {"days": [[day.isoformat(), address, *sums] for (day, address), sums in sorted(days.items())]}
+
+
+def _requests(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
+    prefix = query.get("prefix", "")
+    found = [request for request in sim.requests if request.path.startswith(prefix)]
+    return {"count": len(found), "last": [list(request) for request in found[-SHOWN:]]}
+
+
+def _mine(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    payments = [sim.world.payment(**_arguments(payment)) for payment in wishes.get("payments", [])]
+    tip = sim.world.mine(int(wishes.get("blocks", 1)), payments)
+    return {"tip": tip, "txids": [tx.txid for tx in payments]}
+
+
+def _arguments(payment: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no bytes: `data` is text."""
+    if "data" in payment:
+        return payment | {"data": str(payment["data"]).encode()}
+    return payment
+
+
+def _reorg(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    found = sim.world.reorg(
+        int(wishes["depth"]),
+        drop=wishes.get("drop", []),
+        move=wishes.get("move", []),
+        keep=wishes.get("keep"),
+        blocks=wishes.get("blocks"),
+    )
+    changed = {"dropped": found.dropped, "moved": found.moved, "kept": found.kept}
+    return {"tip": sim.world.tip_height, **changed}
+
+
+def _fault(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    sim.faults.add(**wishes)
+    return {"faults": [{"kind": f.kind, "path": f.path, "hits": f.hits} for f in sim.faults]}
+
+
+def _clear(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    sim.faults.clear()
+    return {"faults": []}
+
+
+def _reveal(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    sim.world.reveal(*wishes.get("hashes", []))
+    return {"known": len(sim.world.expected_names())}
+
+
+def _forget(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    sim.requests.clear()
+    return {"requests": 0}

@@ -1,0 +1,219 @@
+"""The payments of the past: one after the other from a seed, every documented peculiarity among them.
+
+Ids are hashes of the seed and a number; they are not the hashes of the transaction's bytes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from fluxtracker.simnet import addresses as a
+from fluxtracker.simnet.catalogue import App, Catalogue
+from fluxtracker.simnet.clock import height_at, time_of
+from fluxtracker.simnet.records import Input, Known, Output, Tx
+
+FLUX = 100_000_000  # satoshi
+
+KINDS = {
+    "app": 780,
+    "several_outputs": 20,
+    "two_addresses": 14,
+    "plain": 38,
+    "fluxdrive": 14,
+    "binary": 10,
+    "free_change": 40,
+    "almost_free": 14,
+    "development": 24,
+    "change": 10,
+    "coinbase": 4,
+    "untold_sender": 8,
+    "shielded": 3,
+    "odd_script": 6,
+    "price_message": 2,
+}
+"""Kinds of transactions that touch a tracked address, with how often each occurs among 987."""
+
+
+def digest(*parts: object) -> str:
+    return sha256(":".join(map(str, parts)).encode()).hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def customer(number: int) -> str:
+    return a.made_up(f"customer {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much past there is: `payments` transactions spread over the blocks `low` to `high`."""
+
+    seed: int
+    payments: int
+    low: int
+    high: int
+
+    @classmethod
+    def ending_at(cls, high: int, *, seed: int, payments: int, days: int) -> Plan:
+        return cls(seed, payments, max(1, height_at(time_of(high) - days * 86_400)), high)
+
+
+def transactions(plan: Plan, catalogue: Catalogue) -> Iterator[Tx]:
+    """The whole past, oldest first."""
+    maker = Maker(plan.seed, catalogue, apps=max(12, plan.payments // 10), customers=plan.payments // 8 + 20)
+    for number, height in enumerate(_heights(plan)):
+        tx = maker.make(number, progress=(number + 1) / plan.payments)
+        tx.height = height
+        yield tx
+
+
+def _heights(plan: Plan) -> list[int]:
+    """Heights spread evenly over time, some shared by several payments, the last ones near the tip."""
+    rng = random.Random(f"{plan.seed}:heights")
+    start, span = time_of(plan.low), time_of(plan.high) - time_of(plan.low)
+    found = [height_at(start + span * rng.random()) for _ in range(plan.payments)]
+    for number in range(50, plan.payments, 50):
+        found[number] = found[number - 1]
+    if plan.payments >= 50:
+        found[:5] = [plan.high, plan.high - 3, plan.high - 6, plan.high - 7, plan.high - 20]
+    return sorted(found)
+
+
+class Maker:
+    """Makes transactions of every kind; transaction `number` depends on the seed and on those before it."""
+
+    def __init__(self, seed: int, catalogue: Catalogue, *, apps: int, customers: int, name: str = "") -> None:
+        self.seed = f"{seed}{name}"
+        self.rng = random.Random(f"{self.seed}:payments")
+        self.catalogue = catalogue
+        self.apps, self.customers = apps, customers
+        self.kinds = list(KINDS)
+        total, self.cumulative = 0, []
+        for weight in KINDS.values():
+            total += weight
+            self.cumulative.append(total)
+
+    def make(self, number: int, progress: float = 1.0, kind: str | None = None) -> Tx:
+        kind = kind or self.rng.choices(self.kinds, cum_weights=self.cumulative)[0]
+        make = getattr(self, f"_{kind}")
+        tx: Tx = make(number, progress)
+        tx.txid = digest(self.seed, "tx", number)
+        return tx
+
+    # What the makers below are put together from.
+
+    def _sat(self) -> int:
+        """A usual amount: about 11 FLUX in the middle, sometimes hundreds."""
+        return max(1_000_000, int(self.rng.lognormvariate(2.4, 0.9) * FLUX))
+
+    def _address(self) -> str:
+        draw = self.rng.random()
+        return a.MAIN if draw < 0.96 else a.MIDDLE if draw < 0.99 else a.OLDEST
+
+    def _sender(self) -> str:
+        draw = self.rng.random()
+        if draw < 0.55:
+            return a.GATEWAY
+        return a.TEAM if draw < 0.58 else customer(self.rng.randrange(self.customers))
+
+    def _pick_app(self, progress: float) -> App:
+        """Newer apps pay later: at the start of the history only the first of them exist."""
+        return self.catalogue[int(self.apps * progress * self.rng.random() ** 0.6)]
+
+    def _spend(self, number: int, sender: str | None, sat: int, *, told: bool = True) -> tuple[Input, ...]:
+        previous = digest(self.seed, "previous", number)
+        return (Input(sender, previous, self.rng.choice((0, 1, 1, 2)), sat, told),)
+
+    def _paid(
+        self, number: int, outputs: list[Output], *, sender: str, data: bytes | None = None, told: bool = True
+    ) -> Tx:
+        """A payment as wallets make it: outputs, change, OP_RETURN; the fee is mostly 0."""
+        spent = sum(o.sat for o in outputs)
+        fee = self.rng.choice((0, 0, 0, 0, 30, 130))
+        change = self.rng.randrange(1, 400 * FLUX)
+        outputs = [*outputs, Output(sender, change)]
+        if data is not None:
+            outputs.append(Output(None, 0, data))
+        return Tx("", self._spend(number, sender, spent + change + fee, told=told), tuple(outputs))
+
+    def _app_payment(self, number: int, progress: float, outputs: list[Output], sender: str) -> Tx:
+        message_hash = digest(self.seed, "message", number)
+        tx = self._paid(number, outputs, sender=sender, data=message_hash.encode())
+        tx.app, tx.message_hash = self._pick_app(progress), message_hash
+        draw = self.rng.random()
+        tx.known = Known.NEVER if draw < 0.015 else Known.LATER if draw < 0.03 else Known.YES
+        return tx
+
+    # One method a kind.
+
+    def _app(self, number: int, progress: float) -> Tx:
+        return self._app_payment(number, progress, [Output(self._address(), self._sat())], self._sender())
+
+    def _several_outputs(self, number: int, progress: float) -> Tx:
+        address = self._address()
+        outputs = [Output(address, self._sat()) for _ in range(self.rng.choice((2, 2, 3)))]
+        return self._app_payment(number, progress, outputs, self._sender())
+
+    def _two_addresses(self, number: int, progress: float) -> Tx:
+        outputs = [Output(a.MAIN, self._sat()), Output(a.MIDDLE, self._sat())]
+        return self._app_payment(number, progress, outputs, self._sender())
+
+    def _plain(self, number: int, progress: float) -> Tx:
+        return self._paid(number, [Output(self._address(), self._sat())], sender=self._sender())
+
+    def _fluxdrive(self, number: int, progress: float) -> Tx:
+        letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+        text = "FLUXDRIVE" + "".join(self.rng.choices(letters, k=24))
+        return self._paid(number, [Output(a.MAIN, self._sat())], sender=self._sender(), data=text.encode())
+
+    def _binary(self, number: int, progress: float) -> Tx:
+        data = b"\xff" + self.rng.randbytes(31)
+        return self._paid(number, [Output(self._address(), self._sat())], sender=self._sender(), data=data)
+
+    def _free_change(self, number: int, progress: float) -> Tx:
+        outputs = [Output(self._address(), a.FREE_FEE_SAT)]
+        return self._app_payment(number, progress, outputs, a.DEVELOPMENT)
+
+    def _almost_free(self, number: int, progress: float) -> Tx:
+        """Looks like the free fee and is revenue: a satoshi off, in two halves, or from somebody else."""
+        choices: list[tuple[str, list[int]]] = [
+            (a.DEVELOPMENT, [a.FREE_FEE_SAT - 1]),
+            (a.DEVELOPMENT, [a.FREE_FEE_SAT + 1]),
+            (a.DEVELOPMENT, [a.FREE_FEE_SAT // 2] * 2),
+            (self._sender(), [a.FREE_FEE_SAT]),
+        ]
+        sender, amounts = choices[number % 4]
+        return self._app_payment(number, progress, [Output(a.MAIN, sat) for sat in amounts], sender)
+
+    def _development(self, number: int, progress: float) -> Tx:
+        return self._app_payment(number, progress, [Output(a.MAIN, self._sat())], a.DEVELOPMENT)
+
+    def _change(self, number: int, progress: float) -> Tx:
+        """A tracked address spends: what comes back to it is no revenue."""
+        owner, target = self._address(), self.rng.choice((customer(0), a.TEAM, a.MIDDLE))
+        return self._paid(number, [Output(target, self._sat())], sender=owner)
+
+    def _price_message(self, number: int, progress: float) -> Tx:
+        return self._paid(number, [Output(a.MAIN, FLUX)], sender=a.MAIN, data=b"p_3_1_0.5_0.01_1")
+
+    def _coinbase(self, number: int, progress: float) -> Tx:
+        outputs = (Output(a.FUND, FLUX // 2), Output(a.MAIN, FLUX), Output(customer(1), 9 * FLUX))
+        return Tx("", (Input(None, "", 0, 0, coinbase=True),), outputs)
+
+    def _untold_sender(self, number: int, progress: float) -> Tx:
+        """The source does not name the sender; the transaction that is spent does."""
+        choices = [(self._sender(), self._sat()), (a.DEVELOPMENT, a.FREE_FEE_SAT), (a.MAIN, self._sat())]
+        sender, sat = choices[number % 3]
+        return self._paid(number, [Output(a.MAIN, sat)], sender=sender, told=False)
+
+    def _shielded(self, number: int, progress: float) -> Tx:
+        """Paid from the shielded pool: there is no input at all to name a sender."""
+        return Tx("", (), (Output(self._address(), self._sat()),))
+
+    def _odd_script(self, number: int, progress: float) -> Tx:
+        """One output belongs to no address; Blockbook then says `addresses: null`."""
+        outputs = [Output(None, 1000), Output(a.MAIN, self._sat())]
+        return self._paid(number, outputs, sender=self._sender())

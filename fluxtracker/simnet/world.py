@@ -1,0 +1,281 @@
+"""The simulated network as one object: its past, its blocks to come, and what the truth about it is.
+
+The same arguments make the same world. `frozen=True`: time stands still and only `mine` and `reorg` change
+it. Otherwise new blocks come as time passes, each time somebody looks (`catch_up`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from fluxtracker.simnet import clock, prices, truth
+from fluxtracker.simnet.addresses import MAIN, TRACKED
+from fluxtracker.simnet.catalogue import App, Catalogue, Component
+from fluxtracker.simnet.chain import AddressIndex, Chain
+from fluxtracker.simnet.history import FLUX, Maker, Plan, customer, digest, transactions
+from fluxtracker.simnet.records import Input, Known, Output, TruthRow, Tx
+from fluxtracker.simnet.registry import Registry
+from fluxtracker.simnet.rendering import blockbook_halves
+
+Progress = Callable[[int], None]
+LATER_BLOCKS = 40  # how long the registry does not know a message that comes later
+
+
+@dataclass(frozen=True, slots=True)
+class Reorg:
+    """What a reorganisation did to the payments of the blocks it replaced, by txid."""
+
+    dropped: tuple[str, ...]
+    moved: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+class World:
+    """A Flux network of one's own.
+
+    `payments` transactions that touch a tracked address lie in the last `days` days before `now`
+    (the real time when it is None); `payments_per_block` says how many come with each new block. `since`
+    takes up a world again that was started then: its past ends there, and all blocks since have come.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        payments: int = 2000,
+        days: int = 400,
+        nodes: int = 200,
+        now: datetime | None = None,
+        block_seconds: float = clock.NEW_SECONDS,
+        frozen: bool = False,
+        *,
+        since: datetime | None = None,
+        old_messages: int = 2000,
+        payments_per_block: float = 0.2,
+        tracked: Mapping[str, int] = TRACKED,
+        progress: Progress | None = None,
+    ) -> None:
+        self.seed, self.nodes, self.frozen = seed, nodes, frozen
+        self.tracked = dict(tracked)
+        self.payments_per_block = payments_per_block
+        self.lock = threading.RLock()
+        started = now.timestamp() if now else time.time()
+        self._skew = started - time.time()
+        self._frozen_at = started
+        start = since.timestamp() if since else started
+        self.chain = Chain(seed, clock.height_at(start), block_seconds)
+        self.catalogue = Catalogue(seed)
+        self.registry = Registry(self.chain, self.catalogue, old_messages)
+        self.mempool: list[Tx] = []
+        self.days = days
+        self._made = 0
+        self._maker = Maker(seed, self.catalogue, apps=max(12, payments // 10), customers=50, name="live")
+        self._fill(Plan.ending_at(self.chain.tip, seed=seed, payments=payments, days=days), progress)
+        self.catch_up()
+
+    def _fill(self, plan: Plan, progress: Progress | None) -> None:
+        for number, tx in enumerate(transactions(plan, self.catalogue)):
+            self._place(tx, tx.height)
+            if progress and number % 1000 == 0:
+                progress(number)
+
+    # Time and blocks
+
+    @property
+    def tip_height(self) -> int:
+        return self.chain.tip
+
+    @property
+    def tip_hash(self) -> str:
+        return self.chain.hash(self.chain.tip)
+
+    def now(self) -> float:
+        """Unix seconds of the world's clock; never before its last block."""
+        real = self._frozen_at if self.frozen else time.time() + self._skew
+        return max(real, self.chain.time(self.chain.tip))
+
+    def catch_up(self) -> None:
+        """Let the blocks come that are due."""
+        if self.frozen:
+            return
+        with self.lock:
+            due = self.chain.height_at(time.time() + self._skew)
+            while self.chain.tip < due:
+                self.mine(1, self._arrivals(self.chain.tip + 1))
+
+    def _arrivals(self, height: int) -> list[Tx]:
+        draw = int(digest(self.seed, "arrivals", height)[:8], 16) / 0xFFFFFFFF
+        count = int(self.payments_per_block) + (draw < self.payments_per_block % 1)
+        self._maker.rng.seed(f"{self.seed}:arrivals:{height}")
+        return [self._maker.make(height * 100 + number) for number in range(count)]
+
+    def mine(self, blocks: int = 1, payments: Iterable[Tx] = ()) -> int:
+        """Add blocks; payments (and what waits in the mempool) go into the first of them. The new tip."""
+        with self.lock:
+            height = self.chain.tip + 1
+            self.chain.tip += blocks
+            for tx in (*self.mempool, *payments):
+                self._place(tx, height)
+            self.mempool.clear()
+            return self.chain.tip
+
+    def broadcast(self, tx: Tx) -> Tx:
+        """Let a payment wait in the mempool for the next block."""
+        self.mempool.append(tx)
+        return tx
+
+    def add(self, tx: Tx, height: int) -> Tx:
+        """Put a payment into a block that exists already."""
+        with self.lock:
+            self._place(tx, height)
+        return tx
+
+    def _place(self, tx: Tx, height: int) -> None:
+        tx.height = height
+        tx.known_from = tx.known_from or height + LATER_BLOCKS
+        self.chain.add(tx)
+        self.registry.add(tx)
+
+    def reorg(
+        self,
+        depth: int,
+        *,
+        drop: Collection[str] | float = (),
+        move: Collection[str] | float = (),
+        keep: Collection[str] | None = None,
+        blocks: int | None = None,
+        payments: Iterable[Tx] = (),
+    ) -> Reorg:
+        """Replace the last `depth` blocks by as many others, or by `blocks`.
+
+        `drop` and `move` name the payments that vanish and that go to another block, or say which share of
+        those in the replaced blocks does. With `keep`, all that is not named anywhere vanishes, else it
+        stays at its height, in a block with another hash. `payments` are new in the first new block.
+        """
+        with self.lock:
+            blocks = depth if blocks is None else blocks
+            root = self.chain.tip - depth
+            taken = self.chain.fork(depth, blocks)
+            fates = {tx.txid: self._fate(tx, drop, move, keep) for tx in taken}
+            for tx in taken:
+                if fates[tx.txid] != "dropped":
+                    self._place(tx, self._new_height(tx, root, blocks, moved=fates[tx.txid] == "moved"))
+            for tx in payments:
+                self._place(tx, root + 1)
+            found = {fate: tuple(t for t, f in fates.items() if f == fate) for fate in set(fates.values())}
+            return Reorg(found.get("dropped", ()), found.get("moved", ()), found.get("kept", ()))
+
+    def _fate(
+        self,
+        tx: Tx,
+        drop: Collection[str] | float,
+        move: Collection[str] | float,
+        keep: Collection[str] | None,
+    ) -> str:
+        draw = int(digest(self.seed, "fate", self.chain.forks, tx.txid)[:8], 16) / 0xFFFFFFFF
+        share = drop if isinstance(drop, float) else 0.0
+        if (draw < share) if isinstance(drop, float) else tx.txid in drop:
+            return "dropped"
+        if (draw < share + move) if isinstance(move, float) else tx.txid in move:
+            return "moved"
+        return "kept" if keep is None or tx.txid in keep else "dropped"
+
+    def _new_height(self, tx: Tx, root: int, blocks: int, *, moved: bool) -> int:
+        """A moved payment goes one block on, or back to the first where there is none."""
+        if moved:
+            return tx.height + 1 if tx.height < root + blocks else root + 1
+        return min(tx.height, root + blocks)
+
+    def warm(self) -> None:
+        """Write every transaction once now, so that the first client does not wait for it."""
+        for address in self.tracked:
+            for tx in (self.chain.by_address.get(address) or AddressIndex()).txs:
+                blockbook_halves(self.chain, tx, address)
+
+    # Payments of one's own
+
+    def payment(
+        self,
+        sat: int = 10 * FLUX,
+        app: str | App | None = None,
+        outputs: Iterable[tuple[str, int]] | None = None,
+        sender: str | None = None,
+        address: str = MAIN,
+        *,
+        data: bytes | None = None,
+        known: Known | str = Known.YES,
+        git: bool = False,
+        told: bool = True,
+        found: bool = True,
+        coinbase: bool = False,
+        change: int = 3 * FLUX,
+        txid: str | None = None,
+    ) -> Tx:
+        """A transaction for `mine`, `broadcast` or `add`: `sat` to `address`, or the `outputs` given.
+
+        `app` puts a message hash into an OP_RETURN, `data` other bytes. `told=False`: the sources do not
+        name the sender; `found=False`: nor do they know the transaction that it spends.
+        """
+        self._made += 1
+        number = self._made
+        paid = [Output(to, amount) for to, amount in (outputs or [(address, sat)])]
+        payer = sender or customer(number)
+        spent = Input(payer, digest(self.seed, "made previous", number), number % 3, 0, told, found)
+        if change and not coinbase:
+            paid.append(Output(payer, change))
+        tx = Tx(txid or digest(self.seed, "made", number), (), ())
+        if app is not None:
+            tx.app = self._app(app, git)
+            tx.message_hash = digest(self.seed, "made message", number)
+            data = tx.message_hash.encode()
+        if data is not None:
+            paid.append(Output(None, 0, data))
+        tx.known = Known(known)
+        tx.outputs = tuple(paid)
+        spent = spent._replace(sat=sum(o.sat for o in paid))
+        tx.inputs = (Input(None, "", 0, 0, coinbase=True) if coinbase else spent,)
+        return tx
+
+    def _app(self, app: str | App, git: bool) -> App:
+        if isinstance(app, App):
+            return app
+        tag = "runonflux/orbit:latest" if git else "nginx:latest"
+        parts = (Component("web", tag, 0.5, 500, 5),)
+        return App(app, 8, "1HsodCjRyFSbbtYVXCSTYYX8DJkUKVQd64", parts, instances=3, expire=88_000)
+
+    def reveal(self, *message_hashes: str) -> None:
+        """Let the registry know messages (all that come later, when none is named)."""
+        for message_hash, (_, tx) in self.registry.by_hash.items():
+            if message_hash in message_hashes or (not message_hashes and tx.known == Known.LATER):
+                tx.known = Known.YES
+
+    # Truth
+
+    def truth(self, min_confirmations: int = 8, tip: int | None = None) -> list[TruthRow]:
+        """The revenue rows that a ledger should hold once it has read up to the tip."""
+        with self.lock:
+            tip = self.chain.tip if tip is None else tip
+            return truth.rows(self.chain, self.tracked, tip=tip, min_confirmations=min_confirmations)
+
+    def expected_daily(self, min_confirmations: int = 8) -> dict[tuple[date, str], tuple[int, int]]:
+        """Satoshi and number of payments by UTC day and address."""
+        found: dict[tuple[date, str], tuple[int, int]] = {}
+        for row in self.truth(min_confirmations):
+            key = (clock.day_of(self.chain.time(row.height)), row.address)
+            sat, count = found.get(key, (0, 0))
+            found[key] = (sat + row.amount_sat, count + 1)
+        return found
+
+    def expected_names(self) -> dict[str, tuple[str, bool]]:
+        """App name and whether it is a git deploy, by the hash of each message that is known now."""
+        return {tx.message_hash: (app.name, app.is_git) for app, tx in self.registry.known()}
+
+    def day_price(self, day: date) -> float:
+        """What CoinGecko says of a day."""
+        return prices.price_on(self.seed, day)
+
+    def live_price(self) -> float:
+        return prices.live(self.seed, self.now())

@@ -1,0 +1,20 @@
+"""The upstreams as the settings name them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from fluxtracker.upstream.blockbook import Blockbook
+from fluxtracker.upstream.daemon import Daemon
+from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.http import Http
+
+
+def chain_sources(http: Http) -> list[Blockbook | Daemon]:
+    """The sources of the chain in the order they are asked: every Blockbook, then the daemon."""
+    blockbooks: list[Blockbook | Daemon] = [Blockbook(http, url) for url in settings.BLOCKBOOK_URLS]
+    return [*blockbooks, Daemon(http, settings.FLUX_API_URL)]
+
+
+def app_registry(http: Http) -> AppRegistry:
+    return AppRegistry(http, settings.FLUX_API_URL)

@@ -1,0 +1,149 @@
+"""FluxOS: the envelope around its answers, and the registry of app messages (upstream.md 0.4, 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+import ijson
+import orjson
+
+from fluxtracker.upstream.body import Body
+from fluxtracker.upstream.errors import BadAnswer, NotFound
+from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.records import AppMessage
+from fluxtracker.upstream.wire import is_hash
+
+RPC_NOT_FOUND, RPC_OUT_OF_RANGE = -5, -8
+ORBIT = "runonflux/orbit"  # the image of apps that are deployed from a git repository
+MAX_NAME = 128
+MESSAGE_BYTES = 8 << 20
+DUMP_BYTES = 1 << 30  # 93 MB in 2026-09, growing
+SPECIFICATIONS_BYTES = 256 << 20
+HEAD_BYTES = 4096  # of a stream, kept to read an error envelope from
+
+
+def envelope(answer: object, source: str, where: str) -> Any:
+    """The data inside. Errors come with HTTP 200, so the status inside is what counts."""
+    if not isinstance(answer, dict):
+        raise BadAnswer(source, where, "the answer is not an object")
+    data = answer.get("data")
+    if answer.get("status") == "success" and data is not None:
+        return data
+    if answer.get("status") != "error":
+        raise BadAnswer(source, where, "neither a success nor an error")
+    details = data if isinstance(data, dict) else {}
+    message = str(details.get("message") or (data if isinstance(data, str) else "no message"))[:200]
+    code = details.get("code")
+    if code == RPC_OUT_OF_RANGE or (code == RPC_NOT_FOUND and "no information" in message.lower()):
+        raise NotFound(source, where, message)
+    raise BadAnswer(source, where, f"status error: {message}")
+
+
+class AppRegistry:
+    """What FluxOS knows of apps by the hash of the message that was paid for."""
+
+    def __init__(self, http: Http, base_url: str) -> None:
+        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
+        self._http = http
+        self._base = base_url.rstrip("/") + "/apps"
+
+    def message(self, message_hash: str) -> AppMessage | None:
+        """The message with this hash; None while nobody knows it."""
+        url = f"{self._base}/permanentmessages"
+        answer = self._http.get_json(url, {"hash": message_hash}, max_bytes=MESSAGE_BYTES, endpoint=self._base)
+        where = urlsplit(url).path
+        records = envelope(answer, self.host, where)
+        if not isinstance(records, list):
+            raise BadAnswer(self.host, where, "no list of messages")
+        wanted = [record for record in records if isinstance(record, dict) and record.get("hash") == message_hash]
+        if records and not wanted:
+            raise BadAnswer(self.host, where, "messages with other hashes than the one asked for")
+        return next(filter(None, map(_from_message, wanted)), None)
+
+    def dump(self, wanted: Collection[str]) -> dict[str, AppMessage]:
+        """The wanted ones of all messages there are. The answer is 93 MB: read as a stream."""
+        return self._streamed("permanentmessages", DUMP_BYTES, wanted, _from_message)
+
+    def specifications(self, wanted: Collection[str]) -> dict[str, AppMessage]:
+        """The wanted ones of the newest messages of the apps that run, by their specifications."""
+        return self._streamed("globalappsspecifications", SPECIFICATIONS_BYTES, wanted, _from_specification)
+
+    def _streamed(self, name: str, max_bytes: int, wanted: Collection[str], reader: Any) -> dict[str, AppMessage]:
+        url = f"{self._base}/{name}"
+        found: dict[str, AppMessage] = {}
+        with self._http.open_stream(url, max_bytes=max_bytes, endpoint=self._base) as body:
+            for record in records_of(body):
+                if isinstance(record, dict) and record.get("hash") in wanted:
+                    message = reader(record)
+                    if message is not None:
+                        found[message.hash] = message
+        return found
+
+
+def records_of(body: Body) -> Any:
+    """The items of `data`, one by one. BadAnswer at the end unless the whole was a success with items.
+
+    The status may come after the data, and an empty list is what an overloaded node answers.
+    """
+    statuses, items = ijson.sendable_list(), ijson.sendable_list()
+    parsers = ijson.items_coro(statuses, "status"), ijson.items_coro(items, "data.item", use_float=True)
+    head, count = b"", 0
+    try:
+        while chunk := body.read():
+            head = head or chunk[:HEAD_BYTES]
+            for parser in parsers:
+                parser.send(chunk)
+            count += len(items)
+            yield from items
+            items.clear()
+        for parser in parsers:
+            parser.close()
+    except ijson.JSONError as error:
+        detail = "a web page instead of JSON" if head.lstrip()[:1] == b"<" else f"malformed JSON ({error})"
+        raise BadAnswer(body.source, body.where, detail[:200]) from None
+    if list(statuses) != ["success"]:
+        envelope(_small(head), body.source, body.where)
+        raise BadAnswer(body.source, body.where, "the answer does not end as a success")
+    if not count:
+        raise BadAnswer(body.source, body.where, "an empty list")
+
+
+def _small(head: bytes) -> object:
+    """The answer, where it fits into its own head."""
+    try:
+        return orjson.loads(head)
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _from_message(record: dict[str, Any]) -> AppMessage | None:
+    specification = record.get("appSpecifications") or record.get("zelAppSpecifications")
+    return _message(record.get("hash"), specification)
+
+
+def _from_specification(record: dict[str, Any]) -> AppMessage | None:
+    return _message(record.get("hash"), record)
+
+
+def _message(message_hash: object, specification: object) -> AppMessage | None:
+    """The record of a message; None where it names no app, as if it were not known yet."""
+    if not isinstance(message_hash, str) or not is_hash(message_hash) or not isinstance(specification, dict):
+        return None
+    name = _clean(specification.get("name"))
+    return AppMessage(message_hash, name, _is_git(specification)) if name else None
+
+
+def _clean(name: object) -> str:
+    """A name that strangers chose: printable, of bounded length."""
+    if not isinstance(name, str):
+        return ""
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
+
+
+def _is_git(specification: dict[str, Any]) -> bool:
+    components = specification.get("compose")
+    parts = [specification, *components] if isinstance(components, list) else [specification]
+    tags = [part.get("repotag") for part in parts if isinstance(part, dict)]
+    return any(isinstance(tag, str) and ORBIT in tag.lower() for tag in tags)

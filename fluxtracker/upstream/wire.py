@@ -1,0 +1,48 @@
+"""Checks on single values of an answer, shared by all readers of wire formats. Wrong ones raise ValueError."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+WRONG_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
+"""What a reader raises when an answer is not of the shape it knows."""
+
+MAX_HEIGHT = 2**31 - 1
+MAX_SAT = 9 * 10**16  # 900 million FLUX, more than can ever exist
+MAX_TIME = 2**32
+
+is_hash = re.compile(r"[0-9a-f]{64}").fullmatch
+is_address = re.compile(r"[!-~]{1,64}").fullmatch  # OP_RETURN texts have a blank
+
+
+def whole(value: object, what: str, low: int = 0, high: int = MAX_HEIGHT) -> int:
+    """An integer of JSON between two bounds; `true` and `1.0` are none."""
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{what} is not a whole number from {low} to {high}")
+    return value
+
+
+def satoshi(value: object) -> int:
+    """An amount from text of digits or an integer; what is absent is 0 (upstream.md 1)."""
+    if value is None:
+        return 0
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if type(value) is not int or not 0 <= value <= MAX_SAT:
+        raise ValueError("an amount is not a whole number of satoshi")
+    return value
+
+
+def instant(value: object, what: str) -> datetime:
+    """An instant from unix seconds."""
+    return datetime.fromtimestamp(whole(value, what, 1, MAX_TIME), UTC)
+
+
+def block_hash(value: object) -> str:
+    """A block's hash, "" where it is absent."""
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or not is_hash(value):
+        raise ValueError("a block hash is not 64 hex digits")
+    return value

@@ -1,0 +1,22 @@
+"""What gunicorn reads at its start (`--config python:fluxtracker.webserver`)."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
+
+from django.conf import settings
+
+bind = [f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"]
+worker_class = "gthread"
+workers = 1
+threads = 8
+preload_app = True  # the master and its workers share the memory of the imported code
+timeout = 60  # seconds without a sign of life of a worker
+graceful_timeout = 5  # seconds for requests that are under way when it stops
+keepalive = 5  # seconds
+max_requests = 0
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  a heartbeat, no data
+control_socket_disable = True
+accesslog = None  # fluxtracker.middleware writes one line a request
+errorlog = "-"
+loglevel = "warning"

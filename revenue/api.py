@@ -1,0 +1,147 @@
+"""The endpoints of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.http import HttpResponseBase
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fluxtracker.api import params
+from fluxtracker.api.caching import conditional
+from fluxtracker.api.pagination import page_of
+from fluxtracker.api.reading import one_moment
+from fluxtracker.api.views import BAD_QUERY, NO_DATABASE, PublicView
+from fluxtracker.periods import Length
+from revenue import answers, listing, pages, reports, wire
+from revenue.models import App, LedgerState
+from revenue.queries import AppsQuery, DailyQuery, TransactionsQuery, wanted
+from revenue.stamp import ledger_stamp
+from revenue.standing import status
+
+ERRORS = {400: BAD_QUERY, 503: NO_DATABASE}
+
+
+def _today(request: Request) -> tuple[object, date]:
+    """Answers about days change at midnight, too."""
+    return ledger_stamp(), timezone.now().date()
+
+
+class TransactionsView(PublicView):
+    """Payments, newest first."""
+
+    name = "Transactions"
+
+    @extend_schema(
+        operation_id="transactions",
+        tags=["revenue"],
+        parameters=[TransactionsQuery],
+        responses={200: answers.TransactionsAnswer, **ERRORS},
+    )
+    @conditional(lambda request: ledger_stamp())
+    def get(self, request: Request) -> Response:
+        query = params.read(TransactionsQuery, request)
+        page, limit = query["page"], query["limit"]
+        with one_moment():
+            selection = listing.select(wanted(query))
+            total = selection.count()
+            rows = pages.page_rows(selection, total, (page - 1) * limit, limit)
+            tip = LedgerState.objects.values_list("tip_height", flat=True).first()
+        shown = [wire.transaction(row, tip) for row in rows]
+        return Response(page_of("transactions", shown, total=total, page=page, limit=limit))
+
+
+class AppsView(PublicView):
+    """What each app paid, the biggest first."""
+
+    name = "App analytics"
+
+    @extend_schema(
+        operation_id="analytics_apps",
+        tags=["analytics"],
+        parameters=[AppsQuery],
+        responses={200: answers.AppsAnswer, **ERRORS},
+    )
+    @conditional(lambda request: ledger_stamp())
+    def get(self, request: Request) -> Response:
+        query = params.read(AppsQuery, request)
+        page, limit = query["page"], query["limit"]
+        apps = App.objects.filter(payments__gt=0).order_by("-revenue_sat", "name")
+        if query.get("search"):
+            apps = apps.filter(name__icontains=query["search"])
+        with one_moment():
+            total = apps.count()
+            rows = apps[(page - 1) * limit : page * limit] if (page - 1) * limit < total else []
+            shown = [wire.app_sums(app) for app in rows]
+        return Response(page_of("apps", shown, total=total, page=page, limit=limit))
+
+
+class PeriodView(PublicView):
+    """A calendar period so far (UTC, weeks from Monday) against the whole one before it."""
+
+    length = Length.WEEKLY
+
+    def get_view_name(self) -> str:
+        return f"{self.length.capitalize()} revenue"
+
+    @extend_schema(tags=["revenue"], responses={200: answers.PeriodAnswer, 503: NO_DATABASE})
+    @conditional(_today)
+    def get(self, request: Request) -> Response:
+        now = timezone.now()
+        return Response(_period_answer(self.length, now, _totals(self.length, now)))
+
+
+def period_view(length: Length) -> Callable[..., HttpResponseBase]:
+    """The view of one calendar, described under its own name."""
+    described = extend_schema_view(get=extend_schema(operation_id=f"revenue_{length}"))
+    view: type[PeriodView] = described(type(f"{length.capitalize()}View", (PeriodView,), {"length": length}))
+    return view.as_view()
+
+
+class DailyView(PublicView):
+    """Today so far against yesterday, and every day of the last `days`, oldest first."""
+
+    name = "Daily revenue"
+
+    @extend_schema(
+        operation_id="revenue_daily",
+        tags=["revenue"],
+        parameters=[DailyQuery],
+        responses={200: answers.DailyAnswer, **ERRORS},
+    )
+    @conditional(_today)
+    def get(self, request: Request) -> Response:
+        days, now = params.read(DailyQuery, request)["days"], timezone.now()
+        totals = _totals(Length.DAILY, now, now.date() - timedelta(days=days - 1))
+        data = [wire.day_sums(row) for row in reports.daily(totals, now.date(), days, now)]
+        return Response(_period_answer(Length.DAILY, now, totals) | {"count": len(data), "data": data})
+
+
+class RevenueStatusView(PublicView):
+    """How the revenue sync is doing."""
+
+    name = "Revenue status"
+
+    @extend_schema(
+        operation_id="revenue_status", tags=["admin"], responses={200: answers.RevenueStatus, 503: NO_DATABASE}
+    )
+    def get(self, request: Request) -> Response:
+        return Response(status(timezone.now()), headers={"Cache-Control": "no-cache"})
+
+
+def _totals(length: Length, now: datetime, first: date | None = None) -> reports.Totals:
+    _, previous = reports.periods(length, now)
+    with one_moment():
+        return reports.Totals.load(min(first or date.max, previous.first_day), now.date())
+
+
+def _period_answer(length: Length, now: datetime, totals: reports.Totals) -> dict[str, Any]:
+    return wire.comparison(reports.compare(totals, length, now), totals.ledger, now) | {
+        "period": length.value,
+        "timestamp": int(now.timestamp() * 1000),
+    }

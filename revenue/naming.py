@@ -1,0 +1,241 @@
+"""Which app a payment was for: from the message hash in its OP_RETURN to the app's name and type."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.records import AppMessage
+from revenue import ledger
+from revenue.models import App, AppType, Message, Payment
+
+MANY = 50  # unknown hashes at once, above which the dump is cheaper than single questions (contract section 5)
+BATCH = 1_000  # hashes written in one database transaction
+SINGLE_BATCH = 25  # the same when each was a request: what a kill may lose
+FIRST_PAUSE = timedelta(minutes=30)
+LONGEST_PAUSE = timedelta(days=1)
+# One hash a statement, and the kind as a literal: only so does SQLite take the index of unnamed payments.
+SET_APP = """UPDATE revenue_payment SET app_id = %s, app_type = %s
+             WHERE message_hash = %s AND app_id IS NULL AND kind = 'app'"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NamesReport:
+    """What came of looking for names. All count payments; `processed` = `updated` + `not_found`."""
+
+    processed: int
+    updated: int
+    no_hash: int
+    """Payments of the ledger that carry no message hash: nothing to look for."""
+    not_found: int
+    remaining: int
+    """Payments of the ledger with a hash and no name yet, whether due or pausing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypesReport:
+    """What came of looking for app types. Both count payments whose app is known."""
+
+    updated: int
+    unknown: int
+
+
+@dataclass(slots=True)
+class Search:
+    """One search through the registry: what it named and which hashes nobody knows."""
+
+    registry: AppRegistry
+    now: datetime
+    updated: int = 0
+    not_found: set[str] = field(default_factory=set)
+
+    def in_dump(self, hashes: Collection[str]) -> None:
+        """Look for all of them in the dump, then in the running apps' specifications: two requests."""
+        wanted = set(hashes)
+        for source in (self.registry.dump, self.registry.specifications):
+            if not wanted:
+                break
+            found = source(wanted)
+            for batch in batches(list(found.values())):
+                self.updated += name_payments(batch)
+            wanted -= found.keys()
+        for missing in batches(sorted(wanted)):
+            self._note_missing(missing)
+
+    def one_by_one(self, hashes: Collection[str]) -> None:
+        """Ask for each. What was learned before an upstream fails is kept."""
+        found: list[AppMessage] = []
+        missing: list[str] = []
+        try:
+            for message_hash in hashes:
+                message = self.registry.message(message_hash)
+                if message is None:
+                    missing.append(message_hash)
+                else:
+                    found.append(message)
+                if len(found) + len(missing) >= SINGLE_BATCH:
+                    self._flush(found, missing)
+        finally:
+            self._flush(found, missing)
+
+    def _flush(self, found: list[AppMessage], missing: list[str]) -> None:
+        if found:
+            self.updated += name_payments(found)
+        if missing:
+            self._note_missing(missing)
+        found.clear()
+        missing.clear()
+
+    def _note_missing(self, hashes: Collection[str]) -> None:
+        """Ask later: after 30 minutes, then each pause twice as long, up to a day."""
+        self.not_found.update(hashes)
+        known = Message.objects.in_bulk(list(hashes))
+        rows = []
+        for message_hash in hashes:
+            attempts = known[message_hash].attempts + 1 if message_hash in known else 1
+            rows.append(Message(hash=message_hash, attempts=attempts, next_attempt_at=self.now + pause(attempts)))
+        Message.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["hash"], update_fields=["attempts", "next_attempt_at"]
+        )
+
+
+def resolve_names(
+    *,
+    registry: AppRegistry,
+    now: datetime,
+    limit: int,
+    everything: bool = False,
+    within: timedelta | None = None,
+) -> NamesReport:
+    """Name the newest `limit` payments whose message may be asked for now, and all others with the same hashes.
+
+    `within` looks only at payments of that time before now. `everything` looks at all, whatever the pauses.
+    More than 50 hashes that were never looked for take the dump; with `everything` any more than 50 do.
+    UpstreamError when the registry fails: what it told before is kept, and nothing counts as not found for it.
+    """
+    search = Search(registry, now, updated=name_known_payments())
+    waiting = _waiting(now, everything, within)
+    rows = list(waiting if everything else waiting[:limit])
+    fresh = {message_hash for message_hash, asked in rows if everything or not asked}
+    hashes = list(dict.fromkeys(message_hash for message_hash, _ in rows))
+    if len(fresh) > MANY:
+        search.in_dump(hashes)
+    else:
+        search.one_by_one(hashes)
+    not_found = sum(message_hash in search.not_found for message_hash, _ in rows)
+    remaining = Payment.objects.unnamed().count()
+    return NamesReport(
+        processed=search.updated + not_found,
+        updated=search.updated,
+        no_hash=Payment.objects.filter(app=None).count() - remaining,
+        not_found=not_found,
+        remaining=remaining,
+    )
+
+
+def retype_apps(*, registry: AppRegistry, now: datetime) -> TypesReport:
+    """Ask again for the type of apps that is not known; without a message, what the app's other messages say."""
+    before = _untyped().count()
+    hashes = list(_untyped().exclude(message_hash="").values_list("message_hash", flat=True).distinct())
+    if len(hashes) > MANY:
+        found = registry.dump(set(hashes))
+        found |= registry.specifications(set(hashes) - found.keys())
+        _retype(list(found.values()))
+    else:
+        for message_hash in hashes:
+            message = registry.message(message_hash)
+            if message is not None:
+                _retype([message])
+    typed = Message.objects.filter(app=OuterRef("app")).exclude(app_type=AppType.UNKNOWN)
+    with ledger.writing():
+        _untyped().filter(app__in=Message.objects.exclude(app_type=AppType.UNKNOWN).values("app")).update(
+            app_type=Subquery(typed.order_by("hash").values("app_type")[:1])
+        )
+    unknown = _untyped().count()
+    return TypesReport(updated=before - unknown, unknown=unknown)
+
+
+def name_known_payments() -> int:
+    """Name payments whose message was learned before they came, such as those of a ledger read anew."""
+    known = Exists(Message.objects.filter(hash=OuterRef("message_hash")).exclude(app=None))
+    hashes = Payment.objects.unnamed().filter(known).values_list("message_hash", flat=True)
+    updated = 0
+    for batch in batches(list(dict.fromkeys(hashes))):
+        with ledger.writing():
+            updated += _write_names(batch)
+    return updated
+
+
+def name_payments(messages: Collection[AppMessage]) -> int:
+    """Remember the messages and name every payment with one of their hashes; how many that were."""
+    with ledger.writing():
+        _store(messages)
+        return _write_names([message.hash for message in messages])
+
+
+def pause(attempts: int) -> timedelta:
+    """How long to wait after so many questions for a message that nobody knew."""
+    doublings: int = min(attempts - 1, 10)
+    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
+
+
+def batches(items: list[T]) -> Iterator[list[T]]:
+    for start in range(0, len(items), BATCH):
+        yield items[start : start + BATCH]
+
+
+def _waiting(now: datetime, everything: bool, within: timedelta | None) -> QuerySet[Payment, tuple[str, bool]]:
+    """Message hash of the payments without a name, newest first, and whether it was asked for before."""
+    message = Message.objects.filter(hash=OuterRef("message_hash"))
+    waiting = Payment.objects.unnamed().annotate(asked=Exists(message.filter(attempts__gt=0)))
+    if not everything:
+        waiting = waiting.exclude(Exists(message.filter(next_attempt_at__gt=now)))
+    if within is not None:
+        waiting = waiting.filter(paid_at__gte=now - within)
+    return waiting.order_by("-paid_at", "-id").values_list("message_hash", "asked")
+
+
+def _store(messages: Collection[AppMessage]) -> None:
+    """The messages and their apps as rows."""
+    names = {message.app_name for message in messages}
+    App.objects.bulk_create([App(name=name) for name in sorted(names)], ignore_conflicts=True)
+    ids = dict(App.objects.filter(name__in=names).values_list("name", "id"))
+    rows = [
+        Message(hash=message.hash, app_id=ids[message.app_name], app_type=app_type(message)) for message in messages
+    ]
+    Message.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["hash"], update_fields=["app", "app_type", "next_attempt_at"]
+    )
+
+
+def app_type(message: AppMessage) -> str:
+    return AppType.GIT.value if message.is_git else AppType.DOCKER.value
+
+
+def _write_names(hashes: Collection[str]) -> int:
+    """Give the payments of these known messages their app, and bring the apps' sums in line."""
+    known = list(Message.objects.filter(hash__in=hashes).exclude(app=None).values_list("app", "app_type", "hash"))
+    with connection.cursor() as cursor:
+        cursor.executemany(SET_APP, known)
+        updated: int = cursor.rowcount if known else 0
+    ledger.recompute_apps({app for app, _, _ in known if app is not None})
+    return updated
+
+
+def _untyped() -> QuerySet[Payment]:
+    return Payment.objects.filter(app_type=AppType.UNKNOWN).exclude(app=None)
+
+
+def _retype(messages: Collection[AppMessage]) -> None:
+    with ledger.writing():
+        for message in messages:
+            Message.objects.filter(hash=message.hash).update(app_type=app_type(message))
+            Payment.objects.filter(message_hash=message.hash).exclude(app=None).update(app_type=app_type(message))

@@ -1,0 +1,48 @@
+"""Which databases, brokers and browsers this machine has for the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import psycopg
+import redis
+
+POSTGRES = "postgres://postgres@127.0.0.1:5432/test"
+REDIS = "redis://127.0.0.1:6379/15"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def production() -> dict[str, str]:
+    """The settings that run the tests on PostgreSQL and Redis."""
+    return {
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or POSTGRES,
+        "REDIS_URL": os.environ.get("TEST_REDIS_URL") or REDIS,
+    }
+
+
+def missing() -> list[str]:
+    """What of PostgreSQL and Redis does not answer, with the reason."""
+    return [reason for reason in (_postgres_trouble(), _redis_trouble()) if reason]
+
+
+def chromium() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def _postgres_trouble() -> str:
+    address = production()["DATABASE_URL"]
+    server, _, _ = address.rpartition("/")
+    try:
+        psycopg.connect(f"{server}/postgres", connect_timeout=3).close()
+    except psycopg.Error as error:
+        return f"PostgreSQL: {str(error).splitlines()[0]}"
+    return ""
+
+
+def _redis_trouble() -> str:
+    try:
+        redis.Redis.from_url(production()["REDIS_URL"], socket_connect_timeout=3).ping()
+    except redis.RedisError as error:
+        return f"Redis: {error}"
+    return ""

@@ -1,0 +1,60 @@
+import json
+import os
+import subprocess
+
+import psutil
+import pytest
+
+from fluxtracker import rundir
+from tests.frame.programs import eventually
+
+
+@pytest.fixture
+def sleeper():
+    process = subprocess.Popen(["sh", "-c", "sleep 60 & wait"], start_new_session=True)
+    assert eventually(lambda: psutil.Process(process.pid).children())
+    yield process
+    rundir.end_group(process.pid, 9)
+    process.wait()
+
+
+def test_a_second_supervisor_is_told_who_has_the_data_dir(tmp_path):
+    with rundir.held(tmp_path), pytest.raises(rundir.InUse, match=f"process {os.getpid()}"), rundir.held(tmp_path):
+        pass
+
+
+def test_the_data_dir_is_free_when_its_holder_has_gone(tmp_path):
+    with rundir.held(tmp_path):
+        pass
+    with rundir.held(tmp_path):
+        pass
+
+
+def test_what_a_killed_supervisor_left_is_ended_with_its_children(tmp_path, sleeper):
+    children = psutil.Process(sleeper.pid).children()
+    rundir.record(tmp_path, [sleeper.pid])
+    assert rundir.end_leftovers(tmp_path, seconds=1) == 1
+    assert sleeper.wait(5) != 0
+    assert eventually(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+
+
+def test_orphans_of_a_program_that_has_gone_are_ended(tmp_path, sleeper):
+    children = psutil.Process(sleeper.pid).children()
+    rundir.record(tmp_path, [sleeper.pid])
+    sleeper.kill()
+    sleeper.wait()
+    assert rundir.end_leftovers(tmp_path, seconds=1) == 1
+    assert eventually(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
+
+
+def test_a_process_with_the_same_id_that_is_not_ours_lives(tmp_path, sleeper):
+    started = rundir.start_time(sleeper.pid)
+    (tmp_path / "processes.json").write_text(json.dumps([[sleeper.pid, started - 1000]]))
+    assert rundir.end_leftovers(tmp_path, seconds=1) == 0
+    assert sleeper.poll() is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '[["a", 1]]', "[[999999999, 1]]"])
+def test_a_damaged_or_old_record_is_no_obstacle(tmp_path, content):
+    (tmp_path / "processes.json").write_text(content)
+    assert rundir.end_leftovers(tmp_path) == 0

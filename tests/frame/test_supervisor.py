@@ -1,0 +1,100 @@
+import io
+import os
+import signal
+import time
+
+import pytest
+
+from fluxtracker.console import Console
+from fluxtracker.supervise import Failed, Supervisor
+from tests.frame.programs import PATIENT, POLITE, STUBBORN, program
+
+
+@pytest.fixture
+def said() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def supervisor(tmp_path, said):
+    one = Supervisor(tmp_path, Console(said))
+    yield one
+    one.stop()
+
+
+def run_until(supervisor: Supervisor, condition, seconds: float = 10) -> None:
+    """Let the supervisor work, as run() does, until something has happened."""
+    end = time.monotonic() + seconds
+
+    def turn(pause: float = 0.02) -> None:
+        Supervisor.turn(supervisor, pause)
+        supervisor.stopping = condition() or time.monotonic() > end
+
+    supervisor.turn = turn  # type: ignore[method-assign]
+    supervisor.run()
+    del supervisor.turn
+    assert condition()
+
+
+def test_every_line_carries_the_name_of_its_program(supervisor, said):
+    supervisor.run_once(program("migrate", "print('one'); print('two')"))
+    assert said.getvalue() == "migrate | one\nmigrate | two\n"
+
+
+def test_noise_is_left_out(supervisor, said):
+    supervisor.run_once(program("broker", "print('buy more memory'); print('ready')", noise="more memory"))
+    assert said.getvalue() == "broker  | ready\n"
+
+
+def test_a_step_that_fails_is_told(supervisor):
+    with pytest.raises(Failed, match="migrate failed"):
+        supervisor.run_once(program("migrate", "raise SystemExit(3)"))
+
+
+def test_a_crashed_program_is_started_again(supervisor, said):
+    child = supervisor.start(program("web", PATIENT))
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    run_until(supervisor, lambda: child.pid not in (None, first))
+    assert "web ended (signal 9), starts again in 1 s" in said.getvalue()
+
+
+def test_a_program_that_ends_by_itself_is_started_again(supervisor, said):
+    supervisor.start(program("web", "print('hello')"))
+    run_until(supervisor, lambda: said.getvalue().count("hello") == 2)
+    assert "web ended (exit code 0)" in said.getvalue()
+
+
+def test_the_foundation_ends_after_those_who_use_it(supervisor, said):
+    supervisor.start(program("broker", POLITE.format(0), foundation=True))
+    supervisor.start(program("web", POLITE.format(0.5)))
+    run_until(supervisor, lambda: said.getvalue().count("up") == 2)
+    supervisor.stop()
+    assert said.getvalue().splitlines()[-2:] == ["web     | bye", "broker  | bye"]
+
+
+def test_a_deaf_program_is_hurried_and_then_killed_within_ten_seconds(supervisor, said):
+    hurried = STUBBORN.replace("time.sleep", "signal.signal(signal.SIGQUIT, lambda *_: print('hurry')); time.sleep")
+    supervisor.start(program("worker", hurried, hurry_signal=signal.SIGQUIT))
+    supervisor.start(program("broker", STUBBORN, foundation=True))
+    run_until(supervisor, lambda: said.getvalue().count("up") == 2)
+    begin = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - begin < 9.5
+    assert said.getvalue().count("hurry") == 1
+    assert not any(child.pid for child in supervisor.children)
+
+
+def test_colours_are_for_terminals(said):
+    said.isatty = lambda: True  # type: ignore[method-assign]
+    Console(said).line("web", "hello")
+    assert said.getvalue() == "\033[36mweb     |\033[0m hello\n"
+
+
+def test_a_reader_that_has_gone_does_not_end_the_programs():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as stream:
+        console = Console(stream)
+        console.line("web", "lost")
+        console.line("web", "lost as well")

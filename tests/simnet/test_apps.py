@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import requests
+
+from fluxtracker.simnet.addresses import MAIN
+from fluxtracker.simnet.catalogue import OTHER_PEOPLES
+from fluxtracker.simnet.records import Known
+from fluxtracker.simnet.registry import expiry
+from fluxtracker.simnet.server import SimServer
+from fluxtracker.simnet.world import World
+
+from .conftest import build, get
+
+MESSAGES = "/apps/permanentmessages"
+
+
+def test_a_message_is_found_by_its_hash(world: World, sim: SimServer) -> None:
+    tx = world.payment(sat=700, app="Thing", git=True)
+    world.mine(1, [tx])
+    [found] = get(sim, MESSAGES, hash=tx.message_hash)["data"]
+    assert (found["hash"], found["txid"], found["height"]) == (tx.message_hash, tx.txid, tx.height)
+    assert found["valueSat"] == 700
+    assert found["appSpecifications"]["name"] == "Thing"
+    assert "runonflux/orbit" in found["appSpecifications"]["compose"][0]["repotag"].lower()
+
+
+def test_an_unknown_hash_gives_an_empty_list(sim: SimServer) -> None:
+    assert get(sim, MESSAGES, hash="0" * 64) == {"status": "success", "data": []}
+
+
+def test_filters_combine_and_the_name_is_case_sensitive(world: World, sim: SimServer) -> None:
+    world.mine(1, [world.payment(app="Thing"), world.payment(app="Thing"), world.payment(app="Other")])
+    assert len(get(sim, MESSAGES, appname="Thing")["data"]) == 2
+    assert get(sim, MESSAGES, appname="thing")["data"] == []
+    owner = get(sim, MESSAGES, appname="Other")["data"][0]["appSpecifications"]["owner"]
+    assert len(get(sim, MESSAGES, owner=owner, appname="Thing")["data"]) == 2
+
+
+def test_some_messages_become_known_later_and_some_never(world: World, sim: SimServer) -> None:
+    later, never = world.payment(app="Late", known="later"), world.payment(app="Lost", known="never")
+    world.mine(1, [later, never])
+    assert get(sim, MESSAGES, hash=later.message_hash)["data"] == []
+    world.mine(60)
+    assert len(get(sim, MESSAGES, hash=later.message_hash)["data"]) == 1
+    assert get(sim, MESSAGES, hash=never.message_hash)["data"] == []
+    world.reveal(never.message_hash)
+    assert len(get(sim, MESSAGES, hash=never.message_hash)["data"]) == 1
+
+
+def test_the_dump_holds_all_that_is_known_among_many_old_ones(busy: SimServer) -> None:
+    answer = requests.get(f"{busy.url}{MESSAGES}", timeout=30)
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    hashes = [record["hash"] for record in answer.json()["data"]]
+    known = busy.world.expected_names()
+    assert len(hashes) == len(set(hashes)) == len(known) + busy.world.registry.old_messages
+    assert known.keys() <= set(hashes)
+
+
+def test_some_records_carry_the_legacy_key(busy: SimServer) -> None:
+    records = get(busy, MESSAGES)["data"]
+    legacy = [r for r in records if "zelAppSpecifications" in r]
+    assert legacy
+    assert all("appSpecifications" not in r and r["type"].startswith("zelapp") for r in legacy)
+
+
+def test_an_empty_registry_is_an_empty_list() -> None:
+    with SimServer(build(old_messages=0)) as sim:
+        assert get(sim, MESSAGES) == {"status": "success", "data": []}
+
+
+def test_specifications_of_every_shape_occur(busy: SimServer) -> None:
+    found = [r["appSpecifications"] for r in get(busy, MESSAGES)["data"] if "appSpecifications" in r]
+    assert {spec["version"] for spec in found} >= {3, 6, 7, 8}
+    for spec in found:
+        assert ("compose" in spec) == (spec["version"] >= 4)
+        assert ("repotag" in spec) == (spec["version"] <= 3)
+        assert (spec.get("compose") == []) == bool(spec.get("enterprise"))
+        assert ("expire" in spec) == (spec["version"] >= 6)
+    assert any(spec.get("compose") == [] for spec in found)
+    assert OTHER_PEOPLES in str(found)
+
+
+def test_git_deploys_are_written_in_both_cases(busy: SimServer) -> None:
+    tags = {
+        part["repotag"]
+        for r in get(busy, MESSAGES)["data"]
+        for part in r.get("appSpecifications", {}).get("compose", [])
+    }
+    assert {"runonflux/orbit:latest", "RunOnFlux/Orbit:latest"} <= tags
+
+
+def test_current_specifications_have_not_expired(busy: SimServer) -> None:
+    found = get(busy, "/apps/globalappsspecifications")["data"]
+    messages = busy.world.registry.by_hash
+    assert found
+    assert len({spec["name"] for spec in found}) == len(found)
+    for spec in found:
+        assert expiry(messages[spec["hash"]].app, spec["height"]) >= busy.world.tip_height
+
+
+def test_the_fork_stretches_what_was_paid_for_before_it() -> None:
+    world = build()
+    app = world.payment(app="Thing").app
+    assert app is not None
+    assert expiry(app, 2_019_000) == 2_020_000 + 4 * 87_000
+    assert expiry(app, 2_020_000) == 2_108_000
+
+
+def test_only_the_specifications_may_know_a_message(world: World, sim: SimServer) -> None:
+    tx = world.payment(app="Thing", known=Known.SPECIFICATION)
+    world.mine(1, [tx])
+    assert get(sim, MESSAGES, hash=tx.message_hash)["data"] == []
+    [found] = get(sim, "/apps/globalappsspecifications")["data"]
+    assert (found["hash"], found["height"]) == (tx.message_hash, tx.height)
+
+
+def test_instances_run_on_reachable_nodes(busy: SimServer) -> None:
+    rows = get(busy, "/apps/locations")["data"]
+    assert rows
+    assert all(":" in row["ip"] for row in rows)
+    name = rows[0]["name"]
+    assert get(busy, f"/apps/location/{name.upper()}")["data"] == [r for r in rows if r["name"] == name]
+
+
+def test_the_index_of_hashes_says_which_messages_are_missing(world: World, sim: SimServer) -> None:
+    world.mine(1, [world.payment(app="Thing"), world.payment(app="Lost", known="never", address=MAIN)])
+    assert [row["message"] for row in get(sim, "/apps/hashes")["data"]] == [True, False]
+
+
+def test_errors_come_with_status_200(sim: SimServer) -> None:
+    answer = requests.get(f"{sim.url}/apps/nothing", timeout=5)
+    assert (answer.status_code, answer.json()["status"]) == (200, "error")

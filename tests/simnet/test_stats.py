@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import requests
+
+from fluxtracker.simnet.server import SimServer
+
+from .conftest import get
+
+
+def test_a_projection_keeps_the_nesting(busy: SimServer) -> None:
+    rows = get(busy, "/fluxinfo", projection="tier,benchmark.bench.cores,benchmark.bench.ram")["data"]
+    assert len(rows) == 60
+    assert rows[0].keys() == {"tier", "benchmark"}
+    assert rows[0]["benchmark"]["bench"].keys() == {"cores", "ram"}
+
+
+def test_containers_tell_names_and_no_images(busy: SimServer) -> None:
+    names = get(busy, "/fluxinfo", projection="apps.runningapps.Names")["data"]
+    images = get(busy, "/fluxinfo", projection="apps.runningapps.Image")["data"]
+    running = [c for row in names for c in row["apps"]["runningapps"]]
+    assert running
+    assert all(c["Names"][0].startswith("/flux") for c in running)
+    assert [c for row in images for c in row["apps"]["runningapps"]] == [{}] * len(running)
+
+
+def test_a_projection_may_be_in_the_path(busy: SimServer) -> None:
+    assert get(busy, "/fluxinfo/tier") == get(busy, "/fluxinfo", projection="tier")
+
+
+def test_overlapping_paths_are_an_error_with_status_200(busy: SimServer) -> None:
+    answer = get(busy, "/fluxinfo", projection="benchmark,benchmark.bench.ram")
+    assert answer["status"] == "error"
+
+
+def test_the_flux_subtree_must_come_last(busy: SimServer) -> None:
+    wrong = requests.get(f"{busy.url}/fluxinfo", params={"projection": "flux,tier"}, timeout=5)
+    assert wrong.status_code == 500
+    assert get(busy, "/fluxinfo", projection="tier,flux")["status"] == "success"
+
+
+def test_unreachable_nodes_are_filled_with_zeros(busy: SimServer) -> None:
+    rows = get(busy, "/fluxinfo")["data"]
+    lost = [row for row in rows if "error" in row]
+    assert lost
+    for row in lost:
+        assert row["benchmark"]["bench"]["status"] == "0"
+        assert row["apps"]["fluxusage"] == "0"
+        assert row["geolocation"]["ip"] == ""
+        assert row["benchmark"]["bench"]["ram"] == 0
+
+
+def test_components_lock_more_storage_than_they_ask_for(busy: SimServer) -> None:
+    rows = get(busy, "/fluxinfo", projection="apps.resources,apps.runningapps.Names")["data"]
+    containers = sum(len(row["apps"]["runningapps"]) for row in rows)
+    locked = sum(row["apps"]["resources"]["appsHddLocked"] for row in rows)
+    assert locked > 12 * containers > 0
+
+
+def test_the_history_of_node_counts_goes_back_thirty_days(busy: SimServer) -> None:
+    points = get(busy, "/fluxhistorystats")["data"]
+    times = sorted(map(int, points))
+    assert (times[-1] - times[0]) / 86_400_000 > 29.9
+    assert points[str(times[-1])].keys() == {"cumulus", "nimbus", "stratus"}
