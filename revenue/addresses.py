@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -57,7 +58,7 @@ class AddressPass:
             self._read_all(keep=None)
         elif not self.chain.still_holds(cursor):
             start = min(self.chain.last_common_height(cursor), cursor.height) - OVERLAP + 1
-            self._read_windows(self._at_least_first(start), keep=None)
+            self._read_branch(self._at_least_first(start))
         elif full:
             self._read_all(keep=cursor)
         elif cursor.height <= self.high:
@@ -72,7 +73,7 @@ class AddressPass:
         self.known_total = cursor.listed_total
         listing = self._listing(low, self.chain.tip.height)
         if listing.high < self.chain.tip.height:  # a long absence: more than one listing holds
-            self._read_windows(low, keep=cursor)
+            self._read_all(keep=cursor)
             return
         if self.judge.is_short(listing, cursor):
             listing = self._listing(low, self.reader.source.tip().height)  # blocks may have come meanwhile
@@ -84,15 +85,24 @@ class AddressPass:
         self._note_total(listing)
         self._store(listing, keep=cursor)
 
+    def _read_branch(self, low: int) -> None:
+        """What a reorganisation may have changed. The count says nothing here: payments may have vanished."""
+        self.seen.clear()
+        self._read_windows(low, keep=None)
+        self._prove(low, must_answer=False)
+
     def _read_all(self, keep: Cursor | None) -> None:
         """Every window from the first height, then the proof that nothing is missing."""
         self.seen.clear()
         self._read_windows(self.tracked.first_height, keep=keep)
-        if self.total_at_tip is None or len(self.seen) >= self.total_at_tip - self._earlier():
-            return
+        if self.total_at_tip is not None and len(self.seen) < self.total_at_tip - self._earlier():
+            self._prove(self.tracked.first_height)
+
+    def _prove(self, low: int, *, must_answer: bool = True) -> None:
+        """Hold all that was listed from `low` on against the daemon's index; start anew when that knows more."""
+        whole = Listing(self.tracked.address, low, self.chain.tip.height, (), (), None)
         try:
-            whole = Listing(self.tracked.address, self.tracked.first_height, self.chain.tip.height, (), (), None)
-            self.judge.second_opinion(whole, listed=self.seen)
+            self.judge.second_opinion(whole, listed=self.seen, must_answer=must_answer)
         except BadAnswer:
             Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts anew; rows stay
             raise
@@ -105,23 +115,32 @@ class AddressPass:
         return len(listed_ids(self._listing(1, first - 1)))
 
     def _read_windows(self, low: int, keep: Cursor | None) -> None:
-        """Read from `low` to the tip, one window at a time."""
-        width = self._first_width(low)
-        while low <= self.high:
-            self._spare_the_daemon(low)
-            ask = min(low + width - 1, self.chain.tip.height)
-            listing = self._listing(low, self.chain.tip.height if ask >= self.high else ask)
-            self._note_total(listing)
-            self._store(listing, keep=keep)
-            width = next_width(listing.high - low + 1, len(listed_ids(listing)))
-            low = min(listing.high, self.high) + 1
-            self.run.progress(f"{self.tracked.address}: block {low - 1:,} of {self.high:,}")
-
-    def _spare_the_daemon(self, low: int) -> None:
-        """A source that costs a request a transaction is a stopgap: some of it a sync, the rest next time."""
-        if self.reader.source.name == "daemon" and self.reader.fetched >= FALLBACK_ROWS:
-            detail = f"read {self.reader.fetched} transactions up to block {low - 1}; the next sync goes on from there"
+        """Read from `low` to the tip; while one window is stored, the next is fetched."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="window") as ahead:
+            coming, enough = self._fetch(ahead, low, self._first_width(low)), False
+            while coming:
+                listing = coming.result()
+                low = min(listing.high, self.high) + 1
+                width = next_width(listing.high - listing.low + 1, len(listed_ids(listing)))
+                enough = self._is_enough_for_now(low)
+                coming = None if enough else self._fetch(ahead, low, width)
+                self._note_total(listing)
+                self._store(listing, keep=keep)
+                self.run.progress(f"{self.tracked.address}: block {low - 1:,} of {self.high:,}")
+        if enough:
+            detail = f"read {len(self.seen)} transactions up to block {low - 1}; the next sync goes on from there"
             raise Unavailable(self.reader.source.host, f"address/{self.tracked.address}", detail)
+
+    def _fetch(self, ahead: ThreadPoolExecutor, low: int, width: int) -> Future[Listing] | None:
+        """Start to fetch the window of `width` blocks from `low`; the last one reaches to the tip."""
+        if low > self.high:
+            return None
+        high = low + width - 1
+        return ahead.submit(self._listing, low, self.chain.tip.height if high >= self.high else high)
+
+    def _is_enough_for_now(self, low: int) -> bool:
+        """A source that costs a request a transaction is a stopgap: some of it a sync, the rest next time."""
+        return self.reader.source.name == "daemon" and len(self.seen) >= FALLBACK_ROWS and low <= self.high
 
     def _listing(self, low: int, high: int) -> Listing:
         listing = self.reader.source.listing(self.tracked.address, low, high)

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, CappedPaginator, ReadOnlyAdmin, link, list_link
+from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, ReadOnlyAdmin, link, list_link
 from revenue.explorer import transaction_url
 from revenue.listing import Wanted, select
 from revenue.models import (
@@ -65,7 +65,7 @@ class WaitingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(LargeTableAdmin):
     list_display = ("time", "amount", "dollars", "app_name", "sender", "txid_short")
     list_display_links = ("time",)
     list_select_related = ("app",)
@@ -78,7 +78,6 @@ class PaymentAdmin(ReadOnlyAdmin):
         f"the newest {MOST_FOUND:,} that fit."
     )
     paginator = PaymentPaginator
-    list_max_show_all = 0
     fieldsets = (
         (None, {"fields": ("amount", "dollars", "price_usd", "time", "received_by", "from_address")}),
         ("App", {"fields": ("app_name", "app_type", "kind", "message")}),
@@ -133,12 +132,11 @@ class PaymentAdmin(ReadOnlyAdmin):
 
 
 @admin.register(App)
-class AppAdmin(ReadOnlyAdmin):
+class AppAdmin(LargeTableAdmin):
     list_display = ("name", "revenue", "paid", "average", "last_paid_at")
     ordering = ("-revenue_sat", "name")
     sortable_by = ("name", "revenue")
     search_fields = ("name",)
-    paginator = CappedPaginator
     fields = ("name", "revenue", "paid", "average", "first_paid_at", "last_paid_at")
 
     @admin.display(description="FLUX", ordering="revenue_sat")
@@ -155,7 +153,7 @@ class AppAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnlyAdmin):
+class MessageAdmin(LargeTableAdmin):
     list_display = ("hash", "app_name", "app_type", "attempts", "next_attempt_at")
     list_display_links = ("hash",)
     list_select_related = ("app",)
@@ -163,7 +161,6 @@ class MessageAdmin(ReadOnlyAdmin):
     sortable_by = ("hash",)
     search_fields = ("hash__exact",)
     search_help_text = "The whole hash of a message."
-    paginator = CappedPaginator
     fields = ("hash", "app_name", "app_type", "attempts", "next_attempt_at")
 
     @admin.display(description="app", empty_value=UNKNOWN)
@@ -210,7 +207,7 @@ class LedgerStateAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Quarantined)
-class QuarantinedAdmin(ReadOnlyAdmin):
+class QuarantinedAdmin(LargeTableAdmin):
     """Uncounted transactions. Retrying is the one thing that an operator does by hand."""
 
     list_display = ("txid_short", "address", "height", "reason", "attempts", "first_seen_at", "next_attempt_at")
@@ -218,7 +215,6 @@ class QuarantinedAdmin(ReadOnlyAdmin):
     ordering = ("next_attempt_at", "id")
     search_fields = ("txid__startswith", "address__exact")
     actions = ("retry",)
-    paginator = CappedPaginator
     fields = ("transaction", "address", "height", "reason", "detail", "attempts", "first_seen_at", "next_attempt_at")
 
     def has_retry_permission(self, request: HttpRequest) -> bool:

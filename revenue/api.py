@@ -16,7 +16,7 @@ from fluxtracker.api import params
 from fluxtracker.api.caching import conditional
 from fluxtracker.api.pagination import page_of
 from fluxtracker.api.reading import one_moment
-from fluxtracker.api.views import BAD_QUERY, NO_DATABASE, PublicView
+from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.periods import Length
 from revenue import answers, listing, pages, reports, wire
 from revenue.models import App, LedgerState
@@ -24,7 +24,7 @@ from revenue.queries import AppsQuery, DailyQuery, TransactionsQuery, wanted
 from revenue.stamp import ledger_stamp
 from revenue.standing import status
 
-ERRORS = {400: BAD_QUERY, 503: NO_DATABASE}
+QUERY_ERRORS = {400: BAD_QUERY, **ERRORS}
 
 
 def _today(request: Request) -> tuple[object, date]:
@@ -41,7 +41,7 @@ class TransactionsView(PublicView):
         operation_id="transactions",
         tags=["revenue"],
         parameters=[TransactionsQuery],
-        responses={200: answers.TransactionsAnswer, **ERRORS},
+        responses={200: answers.TransactionsAnswer, **QUERY_ERRORS},
     )
     @conditional(lambda request: ledger_stamp())
     def get(self, request: Request) -> Response:
@@ -65,7 +65,7 @@ class AppsView(PublicView):
         operation_id="analytics_apps",
         tags=["analytics"],
         parameters=[AppsQuery],
-        responses={200: answers.AppsAnswer, **ERRORS},
+        responses={200: answers.AppsAnswer, **QUERY_ERRORS},
     )
     @conditional(lambda request: ledger_stamp())
     def get(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class PeriodView(PublicView):
     def get_view_name(self) -> str:
         return f"{self.length.capitalize()} revenue"
 
-    @extend_schema(tags=["revenue"], responses={200: answers.PeriodAnswer, 503: NO_DATABASE})
+    @extend_schema(tags=["revenue"], responses={200: answers.PeriodAnswer, **ERRORS})
     @conditional(_today)
     def get(self, request: Request) -> Response:
         now = timezone.now()
@@ -112,7 +112,7 @@ class DailyView(PublicView):
         operation_id="revenue_daily",
         tags=["revenue"],
         parameters=[DailyQuery],
-        responses={200: answers.DailyAnswer, **ERRORS},
+        responses={200: answers.DailyAnswer, **QUERY_ERRORS},
     )
     @conditional(_today)
     def get(self, request: Request) -> Response:
@@ -128,7 +128,7 @@ class RevenueStatusView(PublicView):
     name = "Revenue status"
 
     @extend_schema(
-        operation_id="revenue_status", tags=["admin"], responses={200: answers.RevenueStatus, 503: NO_DATABASE}
+        operation_id="revenue_status", tags=["admin"], responses={200: answers.RevenueStatus, **ERRORS}
     )
     def get(self, request: Request) -> Response:
         return Response(status(timezone.now()), headers={"Cache-Control": "no-cache"})

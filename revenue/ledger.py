@@ -12,7 +12,7 @@ from datetime import date
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from revenue.models import App, DailyTotal, LedgerState, Payment
@@ -27,6 +27,7 @@ def writing() -> Iterator[LedgerState]:
     with transaction.atomic():
         state = LedgerState.objects.select_for_update().filter(id=1).first()
         yield state or LedgerState.load()
+        LedgerState.objects.filter(id=1).update(version=F("version") + 1)
 
 
 def recompute_days(keys: Collection[tuple[date, str]]) -> None:

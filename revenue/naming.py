@@ -16,13 +16,17 @@ from revenue import ledger
 from revenue.models import App, AppType, Message, Payment
 
 MANY = 50  # unknown hashes at once, above which the dump is cheaper than single questions (contract section 5)
-BATCH = 1_000  # hashes written in one database transaction
+BATCH = 10_000  # messages written in one database transaction
 SINGLE_BATCH = 25  # the same when each was a request: what a kill may lose
 FIRST_PAUSE = timedelta(minutes=30)
 LONGEST_PAUSE = timedelta(days=1)
-# One hash a statement, and the kind as a literal: only so does SQLite take the index of unnamed payments.
-SET_APP = """UPDATE revenue_payment SET app_id = %s, app_type = %s
-             WHERE message_hash = %s AND app_id IS NULL AND kind = 'app'"""
+# The one statement that names thousands of payments in a moment, which the ORM cannot say.
+SET_APPS = """
+    UPDATE revenue_payment SET app_id = message.app_id, app_type = message.app_type
+    FROM revenue_message AS message
+    WHERE message.hash = revenue_payment.message_hash AND message.app_id IS NOT NULL
+      AND revenue_payment.app_id IS NULL AND revenue_payment.kind = 'app'
+"""
 
 T = TypeVar("T")
 
@@ -163,22 +167,26 @@ def retype_apps(*, registry: AppRegistry, now: datetime) -> TypesReport:
     return TypesReport(updated=before - unknown, unknown=unknown)
 
 
-def name_known_payments() -> int:
-    """Name payments whose message was learned before they came, such as those of a ledger read anew."""
-    known = Exists(Message.objects.filter(hash=OuterRef("message_hash")).exclude(app=None))
-    hashes = Payment.objects.unnamed().filter(known).values_list("message_hash", flat=True)
-    updated = 0
-    for batch in batches(list(dict.fromkeys(hashes))):
-        with ledger.writing():
-            updated += _write_names(batch)
-    return updated
-
-
 def name_payments(messages: Collection[AppMessage]) -> int:
-    """Remember the messages and name every payment with one of their hashes; how many that were."""
+    """Remember the messages and name the payments they are for; how many that were."""
     with ledger.writing():
         _store(messages)
-        return _write_names([message.hash for message in messages])
+        return name_known_payments()
+
+
+def name_known_payments() -> int:
+    """Name every payment whose message is known, also those that came after it; how many that were."""
+    app = Message.objects.filter(hash=OuterRef("message_hash")).values("app")[:1]
+    with ledger.writing():
+        known = Payment.objects.unnamed().annotate(known=Subquery(app)).exclude(known=None)
+        apps = set(known.values_list("known", flat=True).distinct())
+        if not apps:
+            return 0
+        with connection.cursor() as cursor:
+            cursor.execute(SET_APPS)
+            updated: int = cursor.rowcount
+        ledger.recompute_apps(apps)
+    return updated
 
 
 def pause(attempts: int) -> timedelta:
@@ -206,8 +214,9 @@ def _waiting(now: datetime, everything: bool, within: timedelta | None) -> Query
 def _store(messages: Collection[AppMessage]) -> None:
     """The messages and their apps as rows."""
     names = {message.app_name for message in messages}
-    App.objects.bulk_create([App(name=name) for name in sorted(names)], ignore_conflicts=True)
-    ids = dict(App.objects.filter(name__in=names).values_list("name", "id"))
+    ids = _app_ids(names)
+    App.objects.bulk_create([App(name=name) for name in sorted(names - ids.keys())], ignore_conflicts=True)
+    ids |= _app_ids(names - ids.keys())
     rows = [
         Message(hash=message.hash, app_id=ids[message.app_name], app_type=app_type(message)) for message in messages
     ]
@@ -216,18 +225,12 @@ def _store(messages: Collection[AppMessage]) -> None:
     )
 
 
+def _app_ids(names: Collection[str]) -> dict[str, int]:
+    return dict(App.objects.filter(name__in=names).values_list("name", "id"))
+
+
 def app_type(message: AppMessage) -> str:
     return AppType.GIT.value if message.is_git else AppType.DOCKER.value
-
-
-def _write_names(hashes: Collection[str]) -> int:
-    """Give the payments of these known messages their app, and bring the apps' sums in line."""
-    known = list(Message.objects.filter(hash__in=hashes).exclude(app=None).values_list("app", "app_type", "hash"))
-    with connection.cursor() as cursor:
-        cursor.executemany(SET_APP, known)
-        updated: int = cursor.rowcount if known else 0
-    ledger.recompute_apps({app for app, _, _ in known if app is not None})
-    return updated
 
 
 def _untyped() -> QuerySet[Payment]:

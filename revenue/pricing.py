@@ -27,7 +27,11 @@ LIVE_PRICE_KEEPS = timedelta(minutes=10)
 FIRST_PAUSE = timedelta(hours=1)
 LONGEST_PAUSE = timedelta(days=1)
 BATCH = 1_000  # rows written in one database transaction
-SET_USD = "UPDATE revenue_payment SET price_usd = %s, usd_micro = %s WHERE id = %s"
+# One statement for a batch, which the ORM cannot say; both engines name the columns of VALUES so.
+SET_USD = """
+    UPDATE revenue_payment SET price_usd = told.column2, usd_micro = told.column3
+    FROM (VALUES {rows}) AS told WHERE revenue_payment.id = told.column1
+"""
 
 Waiting = list[tuple[int, date]]  # id and UTC day of payments
 Pricing = Callable[[Waiting, Http, datetime], int]
@@ -161,14 +165,19 @@ def _write(rows: Waiting, price_of: Callable[[date], Decimal | None]) -> int:
             current = Payment.objects.unpriced().filter(id__in=ids)
             found = list(current.values_list("id", "amount_sat", "day", "address"))
             priced = [(payment, sat, price) for payment, sat, day, _ in found if (price := price_of(day)) is not None]
-            with connection.cursor() as cursor:
-                cursor.executemany(SET_USD, [_usd(*row) for row in priced])
+            _set_usd(priced)
             ledger.recompute_days({(day, address) for _, _, day, address in found})
             updated += len(priced)
     return updated
 
 
-def _usd(payment: int, amount_sat: int, price: Decimal) -> tuple[Decimal | str | None, int, int]:
-    """Parameters of SET_USD."""
-    stored = connection.ops.adapt_decimalfield_value(price, max_digits=20, decimal_places=10)
-    return stored, money.usd_micro(amount_sat, price), payment
+def _set_usd(priced: Sequence[tuple[int, int, Decimal]]) -> None:
+    """Store price and USD of payments given as (id, satoshi, price)."""
+    if not priced:
+        return
+    values: list[Decimal | str | int | None] = []
+    for payment, amount_sat, price in priced:
+        stored = connection.ops.adapt_decimalfield_value(price, max_digits=20, decimal_places=10)
+        values += (payment, stored, money.usd_micro(amount_sat, price))
+    with connection.cursor() as cursor:
+        cursor.execute(SET_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(priced))), values)

@@ -44,7 +44,7 @@ def app_sums(app: App) -> dict[str, Any]:
         "transaction_count": app.payments,
         "total_revenue": money.flux(app.revenue_sat),
         "total_revenue_sat": app.revenue_sat,
-        "avg_payment": money.flux(round(app.revenue_sat / app.payments)),
+        "avg_payment": money.flux((app.revenue_sat + app.payments // 2) // app.payments),
         "first_payment": app.first_paid_at and app.first_paid_at.date().isoformat(),
         "last_payment": app.last_paid_at and app.last_paid_at.date().isoformat(),
     }
