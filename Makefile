@@ -75,7 +75,7 @@ build/static.stamp: $(VENV)/runtime.stamp $(STATIC_SOURCES) fluxtracker/settings
 	@echo "collecting static files ..."
 	@mkdir -p build
 	@DEBUG=0 SECRET_KEY=only-for-collecting-static-files DATABASE_URL= REDIS_URL= \
-		$(PY) manage.py collectstatic --noinput --clear --verbosity 0
+		$(PY) manage.py collectstatic --noinput --verbosity 0
 	@touch $@
 
 FORCE:

@@ -33,8 +33,6 @@ class Earned:
     @property
     def why_no_usd(self) -> str:
         """Why there is no dollar sum at all; empty when there is one."""
-        if self.why_unknown:
-            return self.why_unknown
         return "None of these payments has a price yet." if self.payments and not self.priced else ""
 
 

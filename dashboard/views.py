@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, ProgrammingError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -58,7 +58,8 @@ def _rendered(request: HttpRequest, content: page.Page, now: datetime, *, partia
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
     """The database is away or not migrated: said in words, and that it heals by itself."""
     log.warning("page_unavailable", error=type(error).__name__)
-    response = render(request, "503.html", {"unmigrated": "migrat" in str(error)}, status=503)
+    unmigrated = isinstance(error, ProgrammingError) or "no such" in str(error) or "migrat" in str(error)
+    response = render(request, "503.html", {"unmigrated": unmigrated}, status=503)
     response.headers["Retry-After"] = "10"
     response.headers["Cache-Control"] = "no-store"
     return response

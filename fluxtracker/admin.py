@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -82,6 +83,33 @@ class CappedPaginator(AnyPaginator):
     @property
     def _rows(self) -> QuerySet[Any]:
         return cast("QuerySet[Any]", self.object_list)
+
+
+class LargeChangeList(ChangeList):
+    """Takes its rows from the paginator also where they fit on one page, and orders as an index does."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """A chosen column and the id, both in one direction: the indexes of large tables end with the id."""
+        ordering = super().get_ordering(request, queryset)
+        if ORDER_VAR not in self.params:
+            return ordering
+        column = str(ordering[0])
+        return [column, "-pk" if column.startswith("-") else "pk"]
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.multi_page:
+            self.result_list = self.paginator.page(1).object_list
+
+
+class LargeTableAdmin(ReadOnlyAdmin):
+    """For tables that grow without end."""
+
+    paginator = CappedPaginator
+    list_max_show_all = 0
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LargeChangeList
 
 
 def link(row: Model, words: object = None) -> SafeString:

@@ -1,10 +1,11 @@
 """The Celery application. Its options are Django settings with the prefix CELERY_."""
 
+import gc
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
 # `migrate` and `make check` run Django's checks. Here they would import every view: 25 MB more a process.
@@ -18,3 +19,10 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
     """Connected so that Celery leaves the logging of Django's settings alone."""
+
+
+@worker_init.connect
+def share_memory(**_: Any) -> None:
+    """What is imported by now stays shared with the pool: the collector does not touch it again."""
+    gc.collect()
+    gc.freeze()

@@ -71,7 +71,7 @@ def fill(supervisor: Supervisor, data_dir: Path) -> None:
     for step, text, command in STEPS:
         if not supervisor.stopping:
             supervisor.say(text)
-            supervisor.run_once(Program(step, command))
+            supervisor.run_once(Program(step, command), needed=False)
 
 
 def network(port: int, data_dir: Path) -> Program:

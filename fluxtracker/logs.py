@@ -67,6 +67,7 @@ def configure(*, debug: bool, secrets: Iterable[str] = ()) -> None:
                 "django.server": {"level": "WARNING"},  # runserver's own request lines: ours say it
                 "celery.beat": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
+                "celery.worker.strategy": {"level": "WARNING"},  # "Task ... received": the runs say it
                 "urllib3": {"level": "ERROR"},
                 "fluxtracker": {"level": "DEBUG" if debug else "INFO"},
             },

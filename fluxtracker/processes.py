@@ -18,6 +18,8 @@ WORKER = (
     *("--pool", "prefork", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
 )
 BEAT = (PYTHON, "-m", "celery", "--quiet", "--app", "fluxtracker", "beat", "--loglevel", "INFO")
+# Containers run as root; what the warning is about, pickled messages, is not accepted here.
+NO_ROOT_WARNING = {"PYTHONWARNINGS": "ignore:You're running the worker"}
 MIGRATE = (PYTHON, "manage.py", "migrate", "--noinput")
 
 
@@ -44,6 +46,6 @@ def application() -> list[Program]:
     """Web, worker and scheduler, in the order in which they start."""
     return [
         Program("web", WEB),
-        Program("worker", WORKER, hurry_signal=SIGQUIT),
+        Program("worker", WORKER, NO_ROOT_WARNING, hurry_signal=SIGQUIT),
         Program("beat", BEAT),
     ]

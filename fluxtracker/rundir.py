@@ -69,13 +69,12 @@ def _wait_for_end(leaders: list[int], seconds: float) -> None:
 
 
 def group_lives(leader: int) -> bool:
-    try:
-        os.killpg(leader, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return False
-    return True
+    """Whether a process of the group is alive; one that has ended and waits to be reaped is not."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def end_group(leader: int, number: int) -> None:

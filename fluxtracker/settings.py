@@ -53,7 +53,7 @@ LOG_GROUPS = {
 LOG_ERRORS_ONLY = env.flag("LOG_ERRORS_ONLY", False)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are imported with the URLs, not by every worker
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -119,6 +119,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+FORMAT_MODULE_PATH = "fluxtracker.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BUILD_DIR / "static"
@@ -137,6 +138,7 @@ REDIS_URL = env.redis_url("REDIS_URL", f"redis+socket://{socket_path(DATA_DIR)}"
 EMBEDDED_BROKER = not env.text("REDIS_URL")
 CELERY_BROKER_URL = env.redis_url("CELERY_BROKER_URL", REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker that is away for an hour is waited for
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 900,  # s, longer than any hard time limit below
     "unacked_restore_interval": 5,
@@ -164,18 +166,30 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    "DEFAULT_THROTTLE_CLASSES": ["fluxtracker.api.rate.ClientRate"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "fluxtracker.api.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Fluxtracker",
-    "DESCRIPTION": "What the Flux network earns and what it is.",
+    "DESCRIPTION": "What the Flux network earns and what it is. Amounts are FLUX, keys that end in `_sat` satoshi; "
+    "days are UTC; `null` means that nobody can know. An error says what is wrong and what is allowed: "
+    '`{"error": "..."}`. Answers carry an `ETag`: ask with `If-None-Match`.',
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "HealthStatus": ["ok", "degraded", "error"],
+        "PartStatus": ["ok", "error"],
+        "LiveStatus": ["ok"],
+        "WorkerStatus": ["ok", "missing", "unknown"],
+        "ServiceStatus": ["ok", "failing", "failed", "never"],
+        "AppType": "revenue.models.AppType",
+        "Trend": ["up", "down", "neutral"],
+    },
 }
 
 CONTENT_SECURITY_POLICY = {

@@ -36,6 +36,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.stopping = False
         self._data_dir, self._console, self._clock = data_dir, console, clock
+        self._make = os.getppid() if "MAKELEVEL" in os.environ else None
 
     def say(self, text: str) -> None:
         self._console.line("up", text)
@@ -46,15 +47,15 @@ class Supervisor:
         self._start(child)
         return child
 
-    def run_once(self, program: Program) -> None:
-        """Run a program to its end beside the others; Failed when it does not end well."""
+    def run_once(self, program: Program, *, needed: bool = True) -> None:
+        """Run a program to its end beside the others; Failed when one that is needed does not end well."""
         child = self.start(program)
         self.wait_until(lambda: child.ended() is not None)
         code = child.ended()
         if code is not None:
             self.children.remove(child)
             self._bury(child)
-        if code and not self.stopping:
+        if code and needed and not self.stopping:
             raise Failed(f"{program.name} failed")
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = float("inf")) -> bool:
@@ -77,6 +78,8 @@ class Supervisor:
         select.select(talking, [], [], seconds)
         for child in self.children:
             self._pass_on(child, child.lines())
+        if self._make and os.getppid() != self._make:  # `make` was killed: nobody could end us any more
+            self.stopping = True
 
     def stop(self) -> None:
         """End everything within ten seconds: first those who use the foundations, then these."""

@@ -6,6 +6,8 @@ from django.urls import include, path, re_path
 from fluxtracker.api import errors
 from fluxtracker.api.views import DocsView, IndexView, SchemaView
 
+admin.autodiscover()
+
 urlpatterns = [
     path("api/", IndexView.as_view(), name="api"),
     path("api/schema/", SchemaView.as_view(), name="schema"),

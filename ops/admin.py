@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, CappedPaginator, ReadOnlyAdmin, list_link
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link
 from ops.models import Lease, TaskRun, TaskState, WorkerSeen
 
 
@@ -42,12 +42,11 @@ class NameFilter(admin.SimpleListFilter):
 
 
 @admin.register(TaskRun)
-class TaskRunAdmin(ReadOnlyAdmin):
+class TaskRunAdmin(LargeTableAdmin):
     list_display = ("started_at", "name", "trigger", "ok", "took", "error")
     list_filter = (NameFilter, "trigger", "ok")
     ordering = ("-id",)
     sortable_by = ()
-    paginator = CappedPaginator
 
     @admin.display(description="took", empty_value=UNKNOWN)
     def took(self, run: TaskRun) -> str | None:

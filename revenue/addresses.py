@@ -24,7 +24,7 @@ from revenue.windows import Applied
 log = structlog.get_logger(__name__)
 
 OVERLAP = 25  # blocks that every sync reads again (upstream.md 1.3)
-FALLBACK_ROWS = 1_000  # transactions of one sync through a source that costs a request for each
+FALLBACK_ROWS = 500  # transactions of one sync through a source that costs a request for each
 ROWS_A_WINDOW = 800  # what a window should hold: one page of a source
 
 

@@ -79,7 +79,7 @@ class PaymentAdmin(LargeTableAdmin):
     )
     paginator = PaymentPaginator
     fieldsets = (
-        (None, {"fields": ("amount", "dollars", "price_usd", "time", "received_by", "from_address")}),
+        (None, {"fields": ("amount", "dollars", "price", "time", "received_by", "from_address")}),
         ("App", {"fields": ("app_name", "app_type", "kind", "message")}),
         ("Chain", {"fields": ("transaction", "vout", "height", "block_hash", "source")}),
     )
@@ -105,13 +105,21 @@ class PaymentAdmin(LargeTableAdmin):
     def dollars(self, payment: Payment) -> str:
         return UNKNOWN if payment.usd_micro is None else figures.usd(payment.usd_micro)
 
+    @admin.display(description="USD for 1 FLUX", empty_value=UNKNOWN)
+    def price(self, payment: Payment) -> str | None:
+        return None if payment.price_usd is None else figures.price(payment.price_usd)
+
     @admin.display(description="app", empty_value=UNKNOWN)
     def app_name(self, payment: Payment) -> SafeString | None:
         return link(payment.app) if payment.app else None
 
     @admin.display(description="from", empty_value=UNKNOWN)
     def sender(self, payment: Payment) -> SafeString | None:
-        return shortened(payment.from_address) if payment.from_address else None
+        return (
+            list_link(Payment, shortened(payment.from_address), q=payment.from_address)
+            if payment.from_address
+            else None
+        )
 
     @admin.display(description="to")
     def received_by(self, payment: Payment) -> SafeString:
@@ -210,7 +218,7 @@ class LedgerStateAdmin(ReadOnlyAdmin):
 class QuarantinedAdmin(LargeTableAdmin):
     """Uncounted transactions. Retrying is the one thing that an operator does by hand."""
 
-    list_display = ("txid_short", "address", "height", "reason", "attempts", "first_seen_at", "next_attempt_at")
+    list_display = ("txid_short", "to", "height", "why", "attempts", "first_seen_at", "next_attempt_at")
     list_filter = ("reason",)
     ordering = ("next_attempt_at", "id")
     search_fields = ("txid__startswith", "address__exact")
@@ -229,6 +237,14 @@ class QuarantinedAdmin(LargeTableAdmin):
     @admin.display(description="transaction", ordering="txid")
     def txid_short(self, row: Quarantined) -> SafeString:
         return shortened(row.txid)
+
+    @admin.display(description="to", ordering="address")
+    def to(self, row: Quarantined) -> SafeString:
+        return shortened(row.address)
+
+    @admin.display(description="what could not be read", ordering="reason")
+    def why(self, row: Quarantined) -> str:
+        return "the sender" if row.reason == Quarantined.Reason.SENDER else "the record"
 
     @admin.display(description="transaction")
     def transaction(self, row: Quarantined) -> SafeString:

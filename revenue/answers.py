@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from fluxtracker.api.pagination import PageAnswer
+from fluxtracker.api.answers import PageAnswer
 from revenue.models import AppType, Payment
 
 UNKNOWN = "null: nobody can know yet."
@@ -30,7 +30,7 @@ class Transaction(serializers.Serializer[Any]):
     app_type = serializers.ChoiceField(AppType.choices)
     kind = serializers.ChoiceField(Payment.Kind.choices)
     message_hash = serializers.CharField(allow_null=True)
-    source = serializers.ChoiceField(Payment.Source.choices)
+    source = serializers.ChoiceField(Payment.Source.choices)  # type: ignore[assignment]  # the wire name
 
 
 class TransactionsAnswer(PageAnswer):
@@ -106,7 +106,7 @@ class PeriodAnswer(serializers.Serializer[Any]):
 
 class DailyAnswer(PeriodAnswer):
     count = serializers.IntegerField(help_text="Days in `data`.")
-    data = DaySums(many=True)
+    data = DaySums(many=True)  # type: ignore[assignment]  # the wire name
 
 
 class RevenueStatus(serializers.Serializer[Any]):

@@ -127,9 +127,7 @@ class RevenueStatusView(PublicView):
 
     name = "Revenue status"
 
-    @extend_schema(
-        operation_id="revenue_status", tags=["admin"], responses={200: answers.RevenueStatus, **ERRORS}
-    )
+    @extend_schema(operation_id="revenue_status", tags=["admin"], responses={200: answers.RevenueStatus, **ERRORS})
     def get(self, request: Request) -> Response:
         return Response(status(timezone.now()), headers={"Cache-Control": "no-cache"})
 

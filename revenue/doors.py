@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 from django.utils import timezone
-from fluxtracker.upstream.clients import app_registry, chain_sources
 
+from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.http import Http
 from ops import leases, runs
@@ -50,19 +50,20 @@ def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress:
 
 def _names_and_usd(http: Http, trigger: str, added: int, progress: Progress | None) -> Report:
     """Both are tried; what fails is told by its own record and does not undo the sync."""
-    many = added > RECENT_ROWS
-    limit, within = (added, None) if many else (RECENT_ROWS, RECENT)
+    within = None if added else RECENT
     report: Report = {"named": None, "priced": None}
     try:
         with runs.run("backfill_app_names", trigger=trigger, progress=progress) as run:
-            names = naming.resolve_names(registry=app_registry(http), now=timezone.now(), limit=limit, within=within)
+            names = naming.resolve_names(
+                registry=app_registry(http), now=timezone.now(), limit=RECENT_ROWS, within=within, fill_dump=True
+            )
             report["named"] = names.updated
             run.report = {"updated": names.updated, "remaining": names.remaining}
     except (UpstreamError, leases.LeaseHeld) as error:
         log.info("names_later", reason=str(error))
     try:
         with runs.run("backfill_usd", trigger=trigger, progress=progress) as run:
-            priced = pricing.price_payments(http=http, now=timezone.now(), limit=limit, within=within)
+            priced = pricing.price_payments(http=http, now=timezone.now(), limit=added + RECENT_ROWS, within=within)
             report["priced"] = priced.updated
             run.report = {"updated": priced.updated, "remaining": priced.remaining}
     except (UpstreamError, leases.LeaseHeld) as error:

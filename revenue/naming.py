@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.records import AppMessage
 from revenue import ledger
-from revenue.models import App, AppType, Message, Payment
+from revenue.messages import app_type, batches, name_known_payments, name_payments, note_missing
+from revenue.models import AppType, Message, Payment
 
 MANY = 50  # unknown hashes at once, above which the dump is cheaper than single questions (contract section 5)
-BATCH = 10_000  # messages written in one database transaction
-SINGLE_BATCH = 25  # the same when each was a request: what a kill may lose
-FIRST_PAUSE = timedelta(minutes=30)
-LONGEST_PAUSE = timedelta(days=1)
-# The one statement that names thousands of payments in a moment, which the ORM cannot say.
-SET_APPS = """
-    UPDATE revenue_payment SET app_id = message.app_id, app_type = message.app_type
-    FROM revenue_message AS message
-    WHERE message.hash = revenue_payment.message_hash AND message.app_id IS NOT NULL
-      AND revenue_payment.app_id IS NULL AND revenue_payment.kind = 'app'
-"""
-
-T = TypeVar("T")
+SINGLE_BATCH = 25  # answers to single questions that are stored together: what a kill may lose
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +86,8 @@ class Search:
         missing.clear()
 
     def _note_missing(self, hashes: Collection[str]) -> None:
-        """Ask later: after 30 minutes, then each pause twice as long, up to a day."""
         self.not_found.update(hashes)
-        known = Message.objects.in_bulk(list(hashes))
-        rows = []
-        for message_hash in hashes:
-            attempts = known[message_hash].attempts + 1 if message_hash in known else 1
-            rows.append(Message(hash=message_hash, attempts=attempts, next_attempt_at=self.now + pause(attempts)))
-        Message.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["hash"], update_fields=["attempts", "next_attempt_at"]
-        )
+        note_missing(hashes, self.now)
 
 
 def resolve_names(
@@ -118,16 +97,20 @@ def resolve_names(
     limit: int,
     everything: bool = False,
     within: timedelta | None = None,
+    fill_dump: bool = False,
 ) -> NamesReport:
     """Name the newest `limit` payments whose message may be asked for now, and all others with the same hashes.
 
     `within` looks only at payments of that time before now. `everything` looks at all, whatever the pauses.
-    More than 50 hashes that were never looked for take the dump; with `everything` any more than 50 do.
+    More than 50 hashes that were never looked for take the dump; with `everything` any more than 50 do. With
+    `fill_dump` a dump that has to be taken anyway looks for all payments that are due, not just the newest.
     UpstreamError when the registry fails: what it told before is kept, and nothing counts as not found for it.
     """
     search = Search(registry, now, updated=name_known_payments())
     waiting = _waiting(now, everything, within)
     rows = list(waiting if everything else waiting[:limit])
+    if fill_dump and sum(not asked for _, asked in waiting) > MANY:
+        rows = list(_waiting(now, everything, None))
     fresh = {message_hash for message_hash, asked in rows if everything or not asked}
     hashes = list(dict.fromkeys(message_hash for message_hash, _ in rows))
     if len(fresh) > MANY:
@@ -167,39 +150,6 @@ def retype_apps(*, registry: AppRegistry, now: datetime) -> TypesReport:
     return TypesReport(updated=before - unknown, unknown=unknown)
 
 
-def name_payments(messages: Collection[AppMessage]) -> int:
-    """Remember the messages and name the payments they are for; how many that were."""
-    with ledger.writing():
-        _store(messages)
-        return name_known_payments()
-
-
-def name_known_payments() -> int:
-    """Name every payment whose message is known, also those that came after it; how many that were."""
-    app = Message.objects.filter(hash=OuterRef("message_hash")).values("app")[:1]
-    with ledger.writing():
-        known = Payment.objects.unnamed().annotate(known=Subquery(app)).exclude(known=None)
-        apps = set(known.values_list("known", flat=True).distinct())
-        if not apps:
-            return 0
-        with connection.cursor() as cursor:
-            cursor.execute(SET_APPS)
-            updated: int = cursor.rowcount
-        ledger.recompute_apps(apps)
-    return updated
-
-
-def pause(attempts: int) -> timedelta:
-    """How long to wait after so many questions for a message that nobody knew."""
-    doublings: int = min(attempts - 1, 10)
-    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
-
-
-def batches(items: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]
-
-
 def _waiting(now: datetime, everything: bool, within: timedelta | None) -> QuerySet[Payment, tuple[str, bool]]:
     """Message hash of the payments without a name, newest first, and whether it was asked for before."""
     message = Message.objects.filter(hash=OuterRef("message_hash"))
@@ -209,28 +159,6 @@ def _waiting(now: datetime, everything: bool, within: timedelta | None) -> Query
     if within is not None:
         waiting = waiting.filter(paid_at__gte=now - within)
     return waiting.order_by("-paid_at", "-id").values_list("message_hash", "asked")
-
-
-def _store(messages: Collection[AppMessage]) -> None:
-    """The messages and their apps as rows."""
-    names = {message.app_name for message in messages}
-    ids = _app_ids(names)
-    App.objects.bulk_create([App(name=name) for name in sorted(names - ids.keys())], ignore_conflicts=True)
-    ids |= _app_ids(names - ids.keys())
-    rows = [
-        Message(hash=message.hash, app_id=ids[message.app_name], app_type=app_type(message)) for message in messages
-    ]
-    Message.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["hash"], update_fields=["app", "app_type", "next_attempt_at"]
-    )
-
-
-def _app_ids(names: Collection[str]) -> dict[str, int]:
-    return dict(App.objects.filter(name__in=names).values_list("name", "id"))
-
-
-def app_type(message: AppMessage) -> str:
-    return AppType.GIT.value if message.is_git else AppType.DOCKER.value
 
 
 def _untyped() -> QuerySet[Payment]:

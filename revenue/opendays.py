@@ -101,9 +101,10 @@ class OpenDays:
 
 
 def _place(days: Iterable[tuple[date, int]], offset: int, limit: int) -> Place:
-    before, chosen, rows = 0, [], 0
+    chosen: list[date] = []
+    before = rows = 0
     for day, payments in days:
-        if before + payments > offset:
+        if chosen or before + payments > offset:
             chosen.append(day)
             rows += payments
         else:

@@ -12,6 +12,7 @@ from revenue.models import Quarantined
 from revenue.sources import ChainSource
 from revenue.windows import Reading, Unread
 
+LOOKUPS_OF_DAEMON = 500  # it costs a request a transaction anyway, and often does not tell senders
 LOOKUPS_A_SYNC = 50  # single transactions asked for in one sync, so that a strange listing cannot flood a source
 
 
@@ -24,6 +25,10 @@ class Reader:
     fetched: int = 0
     lookups_left: int = LOOKUPS_A_SYNC
     _at_hand: tuple[ChainTx, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.source.name == "daemon":
+            self.lookups_left = LOOKUPS_OF_DAEMON
 
     def window(self, listing: Listing, high: int) -> Reading:
         """What the listing says up to block `high`; what lies above has not enough confirmations yet."""

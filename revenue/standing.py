@@ -99,7 +99,8 @@ def is_syncing(now: datetime) -> bool:
 
 def is_scheduled(now: datetime) -> bool:
     """Whether a worker lives and beat has the sync on its schedule."""
-    return worker_report(now)["status"] == "ok" and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
+    has_worker: bool = worker_report(now)["status"] == "ok"
+    return has_worker and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
 
 
 def seconds(span: timedelta) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.urls import Resolver404, resolve
 from django.views import defaults
@@ -35,7 +36,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     return response
 
 
-def _no_database(exc: DatabaseError) -> Response:
+def _no_database(exc: Exception) -> Response:
     log.warning("database_unavailable", error=" ".join(str(exc).split())[:300])
     return Response(
         {"error": NO_DATABASE},
@@ -51,6 +52,8 @@ def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, An
         allowed = context["view"].allowed_methods
         method = context["request"].method
         return {"error": f"{method} is not allowed here; allowed: {', '.join(allowed)}", "allowed": allowed}
+    if isinstance(exc, exceptions.Throttled):
+        return {"error": f"too many requests: at most {settings.API_RATE} a minute; come back in a minute"}
     words = str(data.get("detail", "the request was refused")) if isinstance(data, dict) else str(data)
     return {"error": words}
 
@@ -69,8 +72,9 @@ def unknown_path(request: HttpRequest) -> HttpResponse:
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
     if request.method in ("GET", "HEAD") and _is_known(other):
         query = request.META.get("QUERY_STRING")
-        return HttpResponsePermanentRedirect(f"{request.path.rstrip('/') if path.endswith('/') else request.path + '/'}"
-                                             + (f"?{query}" if query else ""))
+        return HttpResponsePermanentRedirect(
+            f"{request.path.rstrip('/') if path.endswith('/') else request.path + '/'}" + (f"?{query}" if query else "")
+        )
     return not_found(request)
 
 

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rest_framework import serializers
-
 
 def page_of(key: str, rows: list[dict[str, Any]], *, total: int, page: int, limit: int) -> dict[str, Any]:
     """The answer for one page. `total` counts every matching row, whatever the page."""
     return {key: rows, "total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
-
-
-class PageAnswer(serializers.Serializer[Any]):
-    """What every page says besides its rows."""
-
-    total = serializers.IntegerField(min_value=0, help_text="Every matching row, whatever the page.")
-    page = serializers.IntegerField(min_value=1)
-    limit = serializers.IntegerField(min_value=1)
-    totalPages = serializers.IntegerField(min_value=0)

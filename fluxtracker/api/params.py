@@ -14,7 +14,8 @@ from rest_framework.request import Request
 from fluxtracker.money import SAT
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-LONGEST_NUMBER = 30  # digits; more is no number that anybody means
+LONGEST_NUMBER = 100  # digits
+MOST_PAGES = 10**15
 
 
 def read(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
@@ -49,7 +50,7 @@ class Whole(serializers.IntegerField):
 class Day(serializers.DateField):
     """A UTC day."""
 
-    def to_internal_value(self, value: Any) -> date:  # type: ignore[override]
+    def to_internal_value(self, value: Any) -> date:
         text = str(value).strip()
         try:
             if DAY.fullmatch(text):
@@ -82,7 +83,7 @@ class Words(serializers.CharField):
 class PageQuery(serializers.Serializer[Any]):
     """Which page of a list."""
 
-    page = Whole(default=1, help_text="Counted from 1; a page past the end is empty.")
+    page = Whole(default=1, maximum=MOST_PAGES, help_text="Counted from 1; a page past the end is empty.")
     limit = Whole(default=50, cut_to=1000, help_text="Rows a page; more than 1000 counts as 1000.")
 
 

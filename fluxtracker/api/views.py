@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from fluxtracker.api.answers import ErrorAnswer
 from fluxtracker.api.caching import conditional
+from fluxtracker.api.rate import ClientRate
 
-ENDPOINTS = {  # name in the list: URL name, or name and arguments
+ENDPOINTS = {  # path under /api/: name of its URL
     "health": "health",
     "health/live": "health-live",
     "health/ready": "health-ready",
@@ -32,18 +32,10 @@ ENDPOINTS = {  # name in the list: URL name, or name and arguments
 }
 
 
-class ErrorAnswer(serializers.Serializer[Any]):
-    """What every error says."""
-
-    error = serializers.CharField(help_text="What is wrong and what is allowed.")
-    fields = serializers.DictField(  # type: ignore[assignment]  # the wire name
-        child=serializers.CharField(), required=False, help_text="The same by query key."
-    )
-
-
 BAD_QUERY = OpenApiResponse(ErrorAnswer, "A query value is wrong; the answer says what is allowed.")
 NO_DATABASE = OpenApiResponse(ErrorAnswer, "The database cannot be reached or is not migrated.")
-NOT_ACCEPTABLE = OpenApiResponse(ErrorAnswer, "The Accept header allows none of the formats there are.")
+TOO_MANY = OpenApiResponse(ErrorAnswer, "More requests than API_RATE allows; Retry-After says when to come back.")
+ERRORS = {429: TOO_MANY, 503: NO_DATABASE}
 
 
 class PublicView(APIView):
@@ -51,6 +43,7 @@ class PublicView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    throttle_classes: tuple[type[BaseThrottle], ...] = (ClientRate,)
 
 
 class IndexView(PublicView):

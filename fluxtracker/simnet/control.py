@@ -79,7 +79,7 @@ def _daily(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
 
 def _requests(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
     prefix = query.get("prefix", "")
-    found = [request for request in sim.requests if request.path.startswith(prefix)]
+    found = [request for request in list(sim.requests) if request.path.startswith(prefix)]
     return {"count": len(found), "last": [list(request) for request in found[-SHOWN:]]}
 
 

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     EMPTY_SUCCESS = "empty_success"
     EMPTY_WITH_TOTAL = "empty_with_total"  # no transactions, and the true number of them
     TIMEOUT = "timeout"
+    SLOW = "slow"  # the right answer, late
     DRIP = "drip"  # a byte at a time
     REPEAT_PAGE = "repeat_page"  # the answer before, again
     HEIGHT_BACKWARDS = "height_backwards"
@@ -34,7 +35,7 @@ class Fault:
     """One thing that goes wrong for the paths that match `path` (a regular expression, searched).
 
     `times` requests long (None: until cleared), each with `probability`. `seconds` is how long a timeout
-    hangs; `blocks` how far a height goes backwards; `retry_after` the header of a 429.
+    hangs and a slow answer takes; `blocks` how far a height goes backwards; `retry_after` the header of a 429.
     """
 
     kind: Kind

@@ -21,6 +21,7 @@ FLUX = 100_000_000  # satoshi
 KINDS = {
     "app": 780,
     "several_outputs": 20,
+    "several_senders": 8,
     "two_addresses": 14,
     "plain": 38,
     "fluxdrive": 14,
@@ -30,12 +31,12 @@ KINDS = {
     "development": 24,
     "change": 10,
     "coinbase": 4,
-    "untold_sender": 8,
+    "untold_sender": 1,
     "shielded": 3,
     "odd_script": 6,
     "price_message": 2,
 }
-"""Kinds of transactions that touch a tracked address, with how often each occurs among 987."""
+"""Kinds of transactions that touch a tracked address, with how often each occurs among 988."""
 
 
 def digest(*parts: object) -> str:
@@ -156,6 +157,13 @@ class Maker:
         address = self._address()
         outputs = [Output(address, self._sat()) for _ in range(self.rng.choice((2, 2, 3)))]
         return self._app_payment(number, progress, outputs, self._sender())
+
+    def _several_senders(self, number: int, progress: float) -> Tx:
+        """The first sender decides: a tracked address behind a customer makes it no change."""
+        tx = self._app_payment(number, progress, [Output(a.MAIN, self._sat())], self._sender())
+        second = Input(self.rng.choice((a.MAIN, a.TEAM)), digest(self.seed, "second", number), 1, 5 * FLUX)
+        tx.inputs = (*tx.inputs, second)
+        return tx
 
     def _two_addresses(self, number: int, progress: float) -> Tx:
         outputs = [Output(a.MAIN, self._sat()), Output(a.MIDDLE, self._sat())]

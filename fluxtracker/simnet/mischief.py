@@ -83,6 +83,9 @@ def disturb(handler: BaseHTTPRequestHandler, answer: Answer, fault: Fault, relea
     match fault.kind:
         case Kind.TIMEOUT:
             released.wait(fault.seconds)
+        case Kind.SLOW:
+            released.wait(fault.seconds)
+            return False
         case Kind.DROP_CONNECTION:
             pass
         case Kind.TRUNCATED:

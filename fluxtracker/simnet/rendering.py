@@ -23,9 +23,9 @@ def script_of(output: Output) -> str:
 
 
 def signature_of(item: Input) -> str:
-    """Looks like a signature and a public key, 107 bytes."""
+    """Looks like a signature and a public key, 106 bytes."""
     half = digest(item.txid)
-    return f"47304402{half}0220{half[::-1]}012102{half}"
+    return f"4730440220{half}0220{half[::-1]}012102{half}"
 
 
 def raw_hex(tx: Tx) -> str:

@@ -15,6 +15,7 @@ import gzip
 import itertools
 import threading
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -35,6 +36,7 @@ from fluxtracker.simnet.faults import Fault, Faults, Kind
 from fluxtracker.simnet.world import World
 
 GZIP_FROM = 1400  # bytes
+REMEMBERED = 100_000  # requests
 
 
 class Request(NamedTuple):
@@ -64,7 +66,7 @@ class SimServer:
         self.spent_index = spent_index
         self.lags = {"blockbook": 0, "blockbook2": 0}
         self.faults = Faults(world.seed)
-        self.requests: list[Request] = []
+        self.requests: deque[Request] = deque(maxlen=REMEMBERED)
         self.memory: dict[str, bytes] = {}
         self._daemon_lags = itertools.cycle(daemon_lags)
         self._lock = threading.Lock()
@@ -126,7 +128,7 @@ class SimServer:
 
     def count(self, prefix: str = "") -> int:
         """Requests so far whose path begins with `prefix`."""
-        return sum(request.path.startswith(prefix) for request in self.requests)
+        return sum(request.path.startswith(prefix) for request in list(self.requests))
 
     # Answers
 

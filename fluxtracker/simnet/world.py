@@ -207,6 +207,7 @@ class World:
         *,
         data: bytes | None = None,
         known: Known | str = Known.YES,
+        more_senders: Iterable[str] = (),
         git: bool = False,
         told: bool = True,
         found: bool = True,
@@ -237,6 +238,8 @@ class World:
         tx.outputs = tuple(paid)
         spent = spent._replace(sat=sum(o.sat for o in paid))
         tx.inputs = (Input(None, "", 0, 0, coinbase=True) if coinbase else spent,)
+        for place, other in enumerate(more_senders):
+            tx.inputs += (Input(other, digest(tx.txid, "spends", place), 1, FLUX),)
         return tx
 
     def _app(self, app: str | App, git: bool) -> App:

@@ -9,7 +9,8 @@ from fluxtracker.upstream.blockbook_listing import ListingReader
 from fluxtracker.upstream.blockbook_tx import parsed_tx
 from fluxtracker.upstream.body import TimedOut, TooLarge
 from fluxtracker.upstream.errors import BadAnswer, NotFound
-from fluxtracker.upstream.http import Http, Rejected
+from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.outcome import Rejected
 from fluxtracker.upstream.records import ChainTx, Listing, Tip
 from fluxtracker.upstream.wire import MAX_HEIGHT, WRONG_SHAPE, is_hash, whole
 
@@ -36,7 +37,7 @@ class Blockbook:
         answer = self._object("")
         try:
             height, known_hash = _best_block(answer)
-        except (KeyError, TypeError, ValueError) as error:
+        except WRONG_SHAPE as error:
             raise self._bad("", f"its status is not usable ({error})") from None
         return Tip(height, known_hash or self.block_hash(height), self.host)
 

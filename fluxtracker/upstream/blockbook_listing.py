@@ -148,7 +148,7 @@ class ListingReader:
             raise self.bad(f"page {str(page.number)[:20]} instead of page {number}")
         size, pages = answer.get("itemsOnPage"), answer.get("totalPages")
         most = min(self.size, size) if type(size) is int and size > 0 else self.size
-        page.full = len(rows) >= most or (type(pages) is int and (pages == -1 or pages > page.number))
+        page.full = len(rows) >= most or (type(pages) is int and pages > page.number)
         return page
 
     def _fill(self, page: Page, rows: list[Any], low: int, to: int) -> int:

@@ -88,18 +88,19 @@ def records_of(body: Body) -> Any:
     The status may come after the data, and an empty list is what an overloaded node answers.
     """
     statuses, items = ijson.sendable_list(), ijson.sendable_list()
-    parsers = ijson.items_coro(statuses, "status"), ijson.items_coro(items, "data.item", use_float=True)
+    status_parser = ijson.items_coro(statuses, "status")
+    item_parser = ijson.items_coro(items, "data.item", use_float=True)
     head, count = b"", 0
     try:
         while chunk := body.read():
             head = head or chunk[:HEAD_BYTES]
-            for parser in parsers:
-                parser.send(chunk)
+            if not statuses:  # it stands at the beginning as a rule, and each parser costs its time
+                status_parser.send(chunk)
+            item_parser.send(chunk)
             count += len(items)
             yield from items
             items.clear()
-        for parser in parsers:
-            parser.close()
+        item_parser.close()
     except ijson.JSONError as error:
         detail = "a web page instead of JSON" if head.lstrip()[:1] == b"<" else f"malformed JSON ({error})"
         raise BadAnswer(body.source, body.where, detail[:200]) from None
@@ -139,6 +140,8 @@ def _clean(name: object) -> str:
     """A name that strangers chose: printable, of bounded length."""
     if not isinstance(name, str):
         return ""
+    if name.isprintable():
+        return name.strip()[:MAX_NAME]
     return "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
 
 

@@ -9,21 +9,19 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from threading import Lock
 from typing import Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-import orjson
 import requests
 import structlog
 from django.conf import settings
-from requests.adapters import HTTPAdapter
 
 from fluxtracker.upstream.body import Body, TimedOut
+from fluxtracker.upstream.connections import Adapter
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
+from fluxtracker.upstream.outcome import connection_failure, parsed, refusal
 from fluxtracker.upstream.shared import LONGEST_WAIT, PROCESS, Overloaded, Shared
 
 log = structlog.get_logger(__name__)
@@ -35,20 +33,12 @@ MAX_REDIRECTS = 3
 RETRIES = 2  # after a connection error, a 5xx or a 429
 TIMEOUT_RETRIES = 1
 BACKOFF = 0.5  # s, doubled with each try
+WAIT = 3  # times the timeout, the most that a call waits because of Retry-After
 DEADLINE = 2  # times the timeout, for a whole answer
 STREAM_DEADLINE = 4  # the same for a streamed one
 
 Params = Mapping[str, str | int]
 T = TypeVar("T")
-
-
-class Rejected(BadAnswer):
-    """A well-formed 4xx: the server understood and says no. `message` is its reason."""
-
-    def __init__(self, source: str, where: str, status: int, message: str) -> None:
-        super().__init__(source, where, f"HTTP {status}: {message}")
-        self.status = status
-        self.message = message
 
 
 class Http:
@@ -97,7 +87,7 @@ class Http:
         def once() -> Any:
             limit = max_bytes or self._max_bytes
             with closing(self._opened(url, params, headers, limit, DEADLINE)) as body:
-                return _parsed(body.read_all(), body.source, body.where)
+                return parsed(body.read_all(), body.source, body.where)
 
         source, where = _names(url)
         with self._shared.breakers.call(endpoint or source, source, where, self._clock):
@@ -137,7 +127,7 @@ class Http:
                 failure: Unavailable = error
             except Unavailable as error:
                 waited += _asked_to_wait(error)
-                if not retries or waited > LONGEST_WAIT:
+                if not retries or waited > min(LONGEST_WAIT, WAIT * self._timeout):
                     raise
                 retries -= 1
                 failure = error
@@ -164,7 +154,7 @@ class Http:
         if 200 <= response.status_code < 300:
             return body
         with closing(body):
-            raise _refusal(response, body)
+            raise refusal(response, body)
 
     def _send(self, url: str, params: Params | None, headers: Mapping[str, str] | None) -> requests.Response:
         source, where = _names(url)
@@ -185,7 +175,7 @@ class Http:
         except requests.Timeout:
             raise TimedOut(source, where, f"no answer within {self._timeout:g} s") from None
         except requests.ConnectionError as error:
-            raise Unavailable(source, where, _connection_failure(error)) from None
+            raise Unavailable(source, where, connection_failure(error)) from None
         except requests.RequestException as error:
             raise BadAnswer(source, where, type(error).__name__) from None
 
@@ -195,7 +185,7 @@ def _session(user_agent: str) -> requests.Session:
     session.headers.update({"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": "gzip"})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=8, max_retries=0))
+        session.mount(scheme, Adapter(pool_maxsize=8, max_retries=0))
     return session
 
 
@@ -213,62 +203,5 @@ def _redirected(url: str, location: str) -> str:
     return target
 
 
-def _connection_failure(error: requests.ConnectionError) -> str:
-    text = str(error)
-    for sign, meaning in (
-        ("refused", "connection refused"),
-        ("resolve", "the host's name is not known"),
-        ("NameResolution", "the host's name is not known"),
-        ("SSL", "TLS failed"),
-    ):
-        if sign in text:
-            return meaning
-    return "the connection failed"
-
-
 def _asked_to_wait(error: Unavailable) -> float:
     return (error.retry_after or 0.0) if isinstance(error, Overloaded) else 0.0
-
-
-def _refusal(response: requests.Response, body: Body) -> BadAnswer | Unavailable:
-    status = response.status_code
-    if status >= 500 or status in (408, 429):
-        return Overloaded(body.source, body.where, f"HTTP {status}", _retry_after(response))
-    try:
-        answer = orjson.loads(body.read_all())
-    except orjson.JSONDecodeError:
-        return BadAnswer(body.source, body.where, f"HTTP {status} without JSON")
-    return Rejected(body.source, body.where, status, _reason(answer))
-
-
-def _reason(answer: object) -> str:
-    """The short text in which an error answer says what is wrong."""
-    found = answer
-    for key in ("error", "message", "msg", "Message", "data", "status"):
-        if isinstance(answer, dict) and isinstance(answer.get(key), str):
-            found = answer[key]
-            break
-    text = found if isinstance(found, str) else "no reason given"
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:200]
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds to wait, from a number or an HTTP date."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _parsed(data: bytes, source: str, where: str) -> Any:
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        detail = "a web page instead of JSON" if data.lstrip()[:1] == b"<" else f"malformed JSON ({error})"
-        raise BadAnswer(source, where, detail if data.strip() else "an empty answer") from None

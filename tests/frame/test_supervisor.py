@@ -98,3 +98,13 @@ def test_a_reader_that_has_gone_does_not_end_the_programs():
         console = Console(stream)
         console.line("web", "lost")
         console.line("web", "lost as well")
+
+
+def test_it_ends_when_the_make_that_started_it_was_killed(tmp_path, said, monkeypatch):
+    monkeypatch.setenv("MAKELEVEL", "0")
+    supervisor = Supervisor(tmp_path, Console(said))
+    supervisor.turn(0)
+    assert not supervisor.stopping
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    supervisor.turn(0)
+    assert supervisor.stopping

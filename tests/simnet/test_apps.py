@@ -8,8 +8,7 @@ from fluxtracker.simnet.records import Known
 from fluxtracker.simnet.registry import expiry
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-
-from .conftest import build, get
+from tests.simnet.asking import build, get
 
 MESSAGES = "/apps/permanentmessages"
 

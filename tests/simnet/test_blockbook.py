@@ -8,8 +8,7 @@ import requests
 from fluxtracker.simnet.addresses import DEVELOPMENT, MAIN, MIDDLE, made_up
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-
-from .conftest import get
+from tests.simnet.asking import get
 
 BASE = "/blockbook/api/v2"
 LIST = f"{BASE}/address/{MAIN}"

@@ -8,8 +8,7 @@ import pytest
 from fluxtracker.simnet.addresses import MAIN
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-
-from .conftest import get
+from tests.simnet.asking import get
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import requests
 
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-
-from .conftest import NOW, get
+from tests.simnet.asking import NOW, get
 
 CHART = "/coingecko/coins/zelcash/market_chart"
 KLINES = "/binance/klines"

@@ -3,8 +3,7 @@ from __future__ import annotations
 import requests
 
 from fluxtracker.simnet.server import SimServer
-
-from .conftest import get
+from tests.simnet.asking import get
 
 
 def test_a_projection_keeps_the_nesting(busy: SimServer) -> None:

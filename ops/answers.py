@@ -1,0 +1,86 @@
+"""The shapes of this room's answers, for the OpenAPI description and for readers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class DatabaseHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "error"])
+    engine = serializers.CharField()
+    error = serializers.CharField(required=False)
+
+
+class BrokerHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "error"])
+    error = serializers.CharField(required=False)
+
+
+class WorkerHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "missing", "unknown"])
+    lastSeen = serializers.DateTimeField(allow_null=True)
+
+
+class SnapshotHealth(serializers.Serializer[Any]):
+    healthy = serializers.BooleanField(allow_null=True, help_text="null: not known yet.")
+    todaySnapshotExists = serializers.BooleanField(allow_null=True)
+    consecutiveFailures = serializers.IntegerField(allow_null=True)
+    lastCheck = serializers.DateTimeField(allow_null=True)
+    lastSuccess = serializers.DateTimeField(allow_null=True)
+
+
+class SyncHealth(serializers.Serializer[Any]):
+    healthy = serializers.BooleanField()
+    lastSyncBlock = serializers.IntegerField(
+        allow_null=True, help_text="Every tracked address is in the ledger up to this block."
+    )
+    currentBlock = serializers.IntegerField(allow_null=True, help_text="The chain's tip as last read.")
+    lagBlocks = serializers.IntegerField(
+        allow_null=True, help_text="In order: minConfirmations - 1 and a few that came since."
+    )
+    lagSeconds = serializers.IntegerField(allow_null=True, help_text="Since a sync last completed.")
+    minConfirmations = serializers.IntegerField(allow_null=True)
+    consecutiveFailures = serializers.IntegerField(allow_null=True)
+    lastCompleted = serializers.DateTimeField(allow_null=True)
+    quarantine = serializers.IntegerField(allow_null=True, help_text="Transactions that wait to be read.")
+    reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
+
+
+class ServiceHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "failing", "failed", "never"], help_text="failed: 3 times in a row.")
+    lastSuccess = serializers.DateTimeField(allow_null=True)
+    lastFailure = serializers.DateTimeField(allow_null=True)
+    consecutiveFailures = serializers.IntegerField()
+    error = serializers.CharField(allow_null=True)
+
+
+class BackupHealth(ServiceHealth):
+    file = serializers.CharField(allow_null=True)
+
+
+class HealthAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(
+        ["ok", "degraded", "error"], help_text="error (503): the database is out of reach or not migrated."
+    )
+    timestamp = serializers.IntegerField(help_text="ms")
+    uptime = serializers.IntegerField(help_text="Of the answering process, s.")
+    db = DatabaseHealth()
+    broker = BrokerHealth()
+    worker = WorkerHealth()
+    snapshot = SnapshotHealth()
+    sync = SyncHealth()
+    services = serializers.DictField(child=ServiceHealth(), help_text="By periodic work.")
+    backup = BackupHealth(allow_null=True)
+    quarantine = serializers.IntegerField(allow_null=True)
+    problems = serializers.ListField(child=serializers.CharField(), help_text="What is wrong, in sentences.")
+
+
+class LiveAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok"])
+
+
+class ReadyAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "error"])
+    db = DatabaseHealth()

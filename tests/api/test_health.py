@@ -1,0 +1,225 @@
+"""GET /api/health: what works, what does not, in words."""
+
+import socket
+import time
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from django.db import OperationalError
+from django.db.migrations.recorder import MigrationRecorder
+from django_celery_beat.models import PeriodicTask
+
+from fluxtracker.celery import app as celery_app
+from ops import health
+from ops.models import Lease, TaskState, WorkerSeen
+from revenue.models import Cursor, LedgerState, Quarantined
+from tests.api.conftest import NOW
+from tests.factories import MAIN, TIP, digest, settle
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+
+WORKING = {"status": "ok"}
+ask_broker = health.broker_report  # the fixture `broker` stands in its place
+
+
+@pytest.fixture(autouse=True)
+def broker():
+    """A broker that answers."""
+    with patch.object(health, "broker_report", return_value=WORKING) as report:
+        yield report
+
+
+@pytest.fixture
+def working():
+    """Everything in order."""
+    WorkerSeen.objects.create(hostname="celery@here", seen_at=NOW - timedelta(seconds=20))
+    settle(completed_at=NOW - timedelta(minutes=3))
+
+
+def test_everything_in_order_is_ok(get, working):
+    answer = get("health")
+    assert (answer["status"], answer["problems"]) == ("ok", [])
+    assert answer["timestamp"] == int(NOW.timestamp() * 1000)
+    assert answer["uptime"] >= 0
+    assert answer["db"]["status"] == "ok"
+    assert answer["broker"] == WORKING
+    assert answer["worker"] == {"status": "ok", "lastSeen": "2026-11-20T21:59:40Z"}
+    assert answer["sync"] == {
+        "healthy": True,
+        "lastSyncBlock": TIP - 7,
+        "currentBlock": TIP,
+        "lagBlocks": 7,
+        "lagSeconds": 180,
+        "minConfirmations": 8,
+        "consecutiveFailures": 0,
+        "lastCompleted": "2026-11-20T21:57:00Z",
+        "quarantine": 0,
+        "reason": None,
+    }
+
+
+def test_what_does_not_exist_yet_is_null_and_no_trouble(get, working):
+    answer = get("health")
+    assert set(answer["snapshot"]) == {
+        "healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess",
+    }  # fmt: skip
+    assert set(answer["snapshot"].values()) == {None}
+    assert answer["backup"] is None
+
+
+def test_a_fresh_installation_is_degraded_and_says_why(get):
+    answer = get("health")
+    assert answer["status"] == "degraded"
+    assert answer["sync"]["lastSyncBlock"] is answer["sync"]["lagBlocks"] is answer["sync"]["lagSeconds"] is None
+    assert any("none has completed yet" in problem for problem in answer["problems"])
+
+
+@pytest.mark.parametrize("seconds", [91, 3600])
+def test_no_worker_for_long_is_degraded(get, working, seconds):
+    WorkerSeen.objects.update(seen_at=NOW - timedelta(seconds=seconds))
+    answer = get("health")
+    assert (answer["status"], answer["worker"]["status"]) == ("degraded", "missing")
+
+
+def test_no_broker_is_degraded(get, working, broker):
+    broker.return_value = {"status": "error", "error": "the broker does not answer"}
+    assert get("health")["status"] == "degraded"
+
+
+def test_a_broker_that_is_not_there_is_told_in_words_without_its_password(monkeypatch):
+    monkeypatch.setattr(celery_app.conf, "broker_url", "redis://:hunter2@127.0.0.1:1/0")
+    assert ask_broker() == {"status": "error", "error": "the broker does not answer"}
+
+
+def test_a_broker_that_says_nothing_is_given_up_after_a_second(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(celery_app.conf, "broker_url", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        started = time.monotonic()
+        assert ask_broker()["status"] == "error"
+        assert time.monotonic() - started < 3
+
+
+def test_a_sync_that_keeps_failing_is_unhealthy(get, working):
+    TaskState.objects.create(name="sync_revenue", consecutive_failures=3, last_error="all sources: timed out")
+    sync = get("health")["sync"]
+    assert (sync["healthy"], sync["consecutiveFailures"]) == (False, 3)
+    assert "timed out" in sync["reason"]
+
+
+@pytest.mark.parametrize(("minutes", "healthy"), [(30, True), (31, False)])
+def test_a_sync_that_does_not_complete_is_unhealthy_after_half_an_hour(get, working, minutes, healthy):
+    LedgerState.objects.update(completed_at=NOW - timedelta(minutes=minutes), tip_changed_at=None)
+    assert get("health")["sync"]["healthy"] is healthy
+
+
+@pytest.mark.parametrize(("minutes", "healthy"), [(14, True), (16, False)])
+def test_a_source_whose_tip_stands_is_said(get, working, minutes, healthy):
+    completed = NOW - timedelta(minutes=1)
+    LedgerState.objects.update(completed_at=completed, tip_changed_at=completed - timedelta(minutes=minutes))
+    sync = get("health")["sync"]
+    assert sync["healthy"] is healthy
+    if not healthy:
+        assert sync["reason"] == f"the source's tip has stood at block {TIP} for 16 minutes"
+
+
+def test_the_last_block_is_that_of_the_address_that_is_furthest_behind(get, working):
+    Cursor.objects.filter(address=MAIN).update(height=TIP - 100)
+    assert (get("health")["sync"]["lastSyncBlock"], get("health")["sync"]["lagBlocks"]) == (TIP - 100, 100)
+    Cursor.objects.filter(address=MAIN).delete()
+    assert get("health")["sync"]["lastSyncBlock"] is None
+
+
+def test_the_quarantine_is_counted(get, working):
+    Quarantined.objects.create(txid=digest(1), address=MAIN, reason="sender", first_seen_at=NOW, next_attempt_at=NOW)
+    assert get("health")["quarantine"] == get("health")["sync"]["quarantine"] == 1
+
+
+@pytest.mark.parametrize(
+    ("failures", "status", "overall"), [(0, "ok", "ok"), (2, "failing", "ok"), (3, "failed", "degraded")]
+)
+def test_other_work_is_listed_and_three_failures_are_a_problem(get, working, failures, status, overall):
+    TaskState.objects.create(
+        name="refresh_price", last_success_at=NOW, consecutive_failures=failures, last_error="429" if failures else ""
+    )
+    answer = get("health")
+    assert (answer["services"]["refresh_price"]["status"], answer["status"]) == (status, overall)
+
+
+def test_the_snapshot_s_part_comes_alive_with_its_task(get, working):
+    state = TaskState.objects.create(
+        name="check_snapshot", last_started_at=NOW, last_success_at=NOW, last_report={"date": "2026-11-20"}
+    )
+    assert get("health")["snapshot"] == {
+        "healthy": True,
+        "todaySnapshotExists": True,
+        "consecutiveFailures": 0,
+        "lastCheck": "2026-11-20T22:00:00Z",
+        "lastSuccess": "2026-11-20T22:00:00Z",
+    }
+    state.last_success_at = NOW - timedelta(hours=2)
+    state.save()
+    assert (get("health")["snapshot"]["healthy"], get("health")["status"]) == (False, "degraded")
+
+
+def test_without_a_database_health_is_an_error_and_ready_says_no(client, working):
+    with patch("django.db.backends.utils.CursorWrapper.execute", side_effect=OperationalError("pw=hunter2 refused")):
+        answers = {path: client.get(f"/api/{path}") for path in ("health", "health/ready", "health/live")}
+    assert [response.status_code for response in answers.values()] == [503, 503, 200]
+    answer = answers["health"].json()
+    assert (answer["status"], answer["db"]["status"]) == ("error", "error")
+    assert answer["problems"] == ["The database cannot be reached."]
+    assert set(answer["sync"]) == set(client.get("/api/health").json()["sync"])
+    assert b"hunter2" not in answers["health"].content
+
+
+def test_a_database_that_is_not_migrated_is_an_error(client, working, monkeypatch):
+    monkeypatch.setattr(health, "_known_migrated", set())
+    MigrationRecorder.Migration.objects.filter(app="revenue").delete()
+    response = client.get("/api/health/ready")
+    assert response.status_code == 503
+    assert "run `manage.py migrate`" in response.json()["db"]["error"]
+    assert client.get("/api/health").json()["status"] == "error"
+
+
+def test_health_asks_nobody_outside(get, working, monkeypatch):
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a request went out"))
+    assert get("health")["status"] == "ok"
+
+
+# /api/admin/revenue-status
+
+
+def test_the_status_of_the_sync_is_public(get, working):
+    assert get("admin/revenue-status") == {
+        "isSchedulerRunning": True,
+        "isSyncInProgress": False,
+        "isSyncing": False,
+        "lastRun": None,
+        "lastCompleted": "2026-11-20T21:57:00Z",
+        "consecutiveFailures": 0,
+        "isHealthy": True,
+        "transactionCount": 0,
+        "lastSyncBlock": TIP - 7,
+        "currentBlock": TIP,
+    }
+
+
+def test_a_held_lease_is_a_sync_in_progress(get, working):
+    lease = Lease.objects.create(
+        name="sync_revenue", holder="host:1:1.00:x", taken_at=NOW, expires_at=NOW + timedelta(minutes=1)
+    )
+    assert get("admin/revenue-status")["isSyncInProgress"] is True
+    lease.expires_at = NOW - timedelta(seconds=1)
+    lease.save()
+    assert get("admin/revenue-status")["isSyncInProgress"] is False
+
+
+def test_the_scheduler_runs_while_a_worker_lives_and_the_sync_is_scheduled(get, working):
+    sync = PeriodicTask.objects.filter(task="revenue.tasks.sync_revenue")
+    assert get("admin/revenue-status")["isSchedulerRunning"] is True
+    sync.update(enabled=False)
+    assert get("admin/revenue-status")["isSchedulerRunning"] is False
+    sync.update(enabled=True)
+    WorkerSeen.objects.all().delete()
+    assert get("admin/revenue-status")["isSchedulerRunning"] is False

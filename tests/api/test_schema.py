@@ -1,0 +1,82 @@
+"""The OpenAPI description is true: the answers fit it, and the file in docs/ is the one that is served."""
+
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import schemathesis
+import yaml
+from django.conf import settings
+from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from fluxtracker.wsgi import application
+from tests.api.conftest import NOW
+from tests.factories import NOON, imported, pay, settle
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
+
+FILE = Path(settings.BASE_DIR) / "docs" / "openapi.yaml"
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+PATHS = {
+    "/api/health", "/api/health/live", "/api/health/ready", "/api/revenue/transactions", "/api/revenue/daily",
+    "/api/revenue/weekly", "/api/revenue/monthly", "/api/revenue/quarterly", "/api/revenue/yearly",
+    "/api/analytics/apps", "/api/admin/revenue-status",
+}  # fmt: skip
+
+
+@pytest.fixture
+def ledger():
+    for n in range(12):
+        pay(str(n), app=f"app{n % 3}", at=NOON - timedelta(days=n))
+    imported(app=None, price_usd=None, usd_micro=None, from_address=None)
+    settle(completed_at=NOW)
+
+
+@pytest.fixture
+def kept_connection():
+    """As Django's own test client does: the test's transaction outlives a request."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+def test_the_committed_file_is_what_the_code_says():
+    written = StringIO()
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=written)
+    assert written.getvalue().rstrip("\n") == FILE.read_text().rstrip("\n"), "run `make openapi`"
+
+
+def test_every_endpoint_is_described():
+    assert set(yaml.safe_load(FILE.read_text())["paths"]) >= PATHS
+
+
+def test_the_description_is_served(client):
+    response = client.get("/api/schema/?format=json")
+    assert (response.status_code, set(response.json()["paths"]) >= PATHS) == (200, True)
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+def test_answers_fit_their_description(path, ledger, kept_connection):
+    operation = schemathesis.openapi.from_path(FILE)[path]["GET"]
+
+    @hypothesis_settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy())
+    def fits(case):
+        response = case.call(base_url="http://localhost", app=application, headers={"accept-encoding": "identity"})
+        case.validate_response(response, checks=CHECKS)
+
+    fits()

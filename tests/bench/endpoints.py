@@ -1,0 +1,115 @@
+"""How fast the endpoints are: fills the database of the settings, asks, prints a table.
+
+Run as a program of its own on an empty database (tests/bench/test_endpoints.py does). One request after the other in
+one process; nothing is cached, so every request does its whole work.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+REPEATS = 15
+TARGET_MS = {  # at 20,000 rows, at 1,000,000 rows
+    "page": (15, 20),
+    "deep": (30, 30),
+    "search": (60, 100),
+    "apps": (150, 150),
+    "sums": (20, 20),
+    "other": (None, None),
+}
+
+
+def cases() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Label: kind, query."""
+    from revenue.models import App, Payment
+
+    middle = Payment.objects.order_by("id")[Payment.objects.count() // 2]
+    common, rare = (
+        App.objects.order_by("-payments").first(),
+        App.objects.filter(payments__gt=0).order_by("payments").first(),
+    )
+    assert common is not None
+    assert rare is not None
+    pages = Payment.objects.count() // 50
+    return {
+        "page 1": ("page", {}),
+        "page in the middle": ("deep", {"page": pages // 2}),
+        "last page": ("deep", {"page": pages}),
+        "page 2, 1000 rows": ("other", {"page": 2, "limit": 1000}),
+        "search: whole txid": ("search", {"search": middle.txid}),
+        "search: 4 characters of a txid": ("search", {"search": middle.txid[:4]}),
+        "search: beginning of a sender": ("search", {"search": middle.from_address[:6] if middle.from_address else ""}),
+        "search: tracked address": ("search", {"search": middle.address[:6]}),
+        "search: tracked address, deep": ("search", {"search": middle.address[:6], "page": pages // 3}),
+        "search: rare app": ("search", {"search": rare.name[3:]}),
+        "search: common app": ("search", {"search": common.name[2:]}),
+        "search: a tenth of all": ("search", {"search": "minecraft"}),
+        "search: a tenth of all, deep": ("search", {"search": "minecraft", "page": pages // 30}),
+        "search: half of all": ("search", {"search": "e"}),
+        "search: nothing": ("search", {"search": "nothing of the kind"}),
+        "search: exact amount": ("search", {"search": "25.93"}),
+        "search: a month": ("search", {"search": f"{middle.day:%Y-%m}", "page": 5}),
+        "filter: app": ("other", {"app": common.name}),
+        "filter: days": ("other", {"from": str(middle.day)}),
+        "filter: type": ("other", {"type": "git"}),
+        "filter: amount": ("other", {"min_amount": "99"}),
+        "sort: amount": ("other", {"sort": "-amount"}),
+        "sort: block height": ("other", {"sort": "block_height"}),
+    }
+
+
+SUMS = {
+    "app analytics": ("apps", "/api/analytics/apps"),
+    "app analytics, search": ("apps", "/api/analytics/apps?search=craft"),
+    "daily revenue of a year": ("sums", "/api/revenue/daily?days=365"),
+    "monthly revenue": ("sums", "/api/revenue/monthly"),
+    "yearly revenue": ("sums", "/api/revenue/yearly"),
+}
+
+
+def measured(client: Any, path: str, query: dict[str, Any]) -> float:
+    """p50 in ms."""
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        response = client.get(path, query or None)
+        times.append((time.perf_counter() - started) * 1000)
+        assert response.status_code == 200, response.content
+    return statistics.median(times)
+
+
+def table(size: int) -> list[str]:
+    """The lines of the table."""
+    from django.test import Client
+
+    client, path = Client(HTTP_HOST="localhost"), "/api/revenue/transactions"
+    asked = {label: (kind, path, query) for label, (kind, query) in cases().items()}
+    asked |= {label: (kind, address, {}) for label, (kind, address) in SUMS.items()}
+    lines = [f"{connection.vendor}, {size:,} payments: p50 in ms (target)"]
+    for label, (kind, address, query) in asked.items():
+        target = TARGET_MS[kind][0 if size < 100_000 else 1]
+        wanted = f"  ({target})" if target else ""
+        lines.append(f"  {label:<34}{measured(client, address, query):8.1f}{wanted}")
+    return lines
+
+
+def main(size: int) -> None:
+    from tests.bench.rows import fill
+
+    settings.REQUEST_LOGGING = False
+    call_command("migrate", verbosity=0)
+    fill(size)
+    sys.stdout.write("\n".join(table(size)) + "\n")
+
+
+if __name__ == "__main__":
+    django.setup()
+    main(int(sys.argv[1]))

@@ -1,0 +1,101 @@
+"""Rows for tests. `settle()` brings totals and sums in line with them, as a sync would."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import factory
+from django.conf import settings
+from factory.django import DjangoModelFactory
+
+from fluxtracker import money
+from revenue import ledger
+from revenue.models import App, Cursor, Payment
+
+MAIN = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
+SECOND = "t3aGJvdtd8NR6GrnqnRuVEzH6MbrXuJFLUX"
+THIRD = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
+SENDER = "t1XktDZ9Z1QiefMYE5nMFohe8VG2c2BD5A5"
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+TIP = 2_996_915
+
+
+def digest(*words: object) -> str:
+    return hashlib.sha256(":".join(map(str, words)).encode()).hexdigest()
+
+
+class AppFactory(DjangoModelFactory):
+    class Meta:
+        model = App
+        django_get_or_create = ("name",)
+
+    name = factory.Sequence(lambda n: f"app{n}")
+
+
+class PaymentFactory(DjangoModelFactory):
+    """A priced payment of 25.93 FLUX on 2026-11-20, one minute after the one made before."""
+
+    class Meta:
+        model = Payment
+
+    txid = factory.Sequence(lambda n: digest("tx", n))
+    vout = 0
+    address = MAIN
+    from_address = SENDER
+    amount_sat = 2_593_000_000
+    height = factory.LazyAttribute(lambda row: TIP - 100 + int((row.paid_at - NOON) / timedelta(seconds=30)))
+    block_hash = factory.LazyAttribute(lambda row: digest("block", row.height))
+    paid_at = factory.Sequence(lambda n: NOON + timedelta(minutes=n % 600))
+    day = factory.LazyAttribute(lambda row: row.paid_at.date())
+    kind = Payment.Kind.APP
+    message_hash = factory.LazyAttribute(lambda row: digest("message", row.txid))
+    app_type = "docker"
+    price_usd = Decimal("0.0750000000")
+    usd_micro = factory.LazyAttribute(
+        lambda row: None if row.price_usd is None else money.usd_micro(row.amount_sat, row.price_usd)
+    )
+
+
+def pay(flux: str = "25.93", *, app: str = "", at: datetime | None = None, **values: object) -> Payment:
+    """A payment as people say it: an amount in FLUX, an app's name, an instant."""
+    if at is not None:
+        values["paid_at"] = at
+    if app:
+        values["app"] = AppFactory(name=app)
+    return PaymentFactory(amount_sat=int(Decimal(flux) * money.SAT), **values)
+
+
+def imported(**values: object) -> Payment:
+    """A row of the tracker that was replaced: no vout."""
+    return PaymentFactory(vout=None, source=Payment.Source.IMPORT, **values)
+
+
+def settle(
+    completed_at: datetime | None = NOON + timedelta(hours=10),
+    *,
+    tip: int = TIP,
+    closed_through: date | None = None,
+    change: Callable[[], object] = lambda: None,
+) -> None:
+    """Bring totals and sums in line with the rows and say that a sync completed."""
+    with ledger.writing() as state:
+        change()
+        ledger.recompute_days(set(Payment.objects.values_list("day", "address")))
+        ledger.recompute_apps(App.objects.values_list("id", flat=True))
+        state.completed_at, state.tip_changed_at = completed_at, completed_at
+        state.tip_height, state.tip_hash, state.tip_source = tip, digest("block", tip), "blockbook.test"
+        state.closed_through = closed_through
+        state.save()
+    for tracked in settings.REVENUE_ADDRESSES:
+        Cursor.objects.update_or_create(
+            address=tracked.address,
+            defaults={
+                "first_height": tracked.first_height,
+                "height": tip - settings.MIN_CONFIRMATIONS + 1,
+                "tip_height": tip,
+                "tip_hash": digest("block", tip),
+            },
+        )

@@ -1,0 +1,48 @@
+"""The documents name what there is, and nothing else."""
+
+import re
+
+import pytest
+
+from tests.settings_names import ROOT, setting_names
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_every_setting_is_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in sorted(setting_names()) if f"`{name}`" not in readme] == []
+
+
+def test_the_readme_has_no_setting_that_is_not_read():
+    table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("## More")[0]
+    first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`([A-Z_]+)`", "".join(first_cells))) == setting_names()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text())
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_make_targets_that_are_named_exist(path):
+    assert set(re.findall(r"`(?:[A-Z]+=\S+ )?make ([a-z-]+)", path.read_text())) <= MAKE_TARGETS
+
+
+def test_commands_that_are_named_exist():
+    readme = (ROOT / "README.md").read_text().partition("manage.py ...`")[2].partition("## API")[0]
+    cells = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `")]
+    named = set(re.findall(r"`([a-z_]+)", "".join(cells))) - {"createsuperuser"}
+    ours = {path.stem for path in ROOT.glob("*/management/commands/[a-z]*.py")}
+    assert named == ours
+
+
+def test_the_readme_begins_with_what_it_is_a_picture_and_two_commands():
+    first_screen = (ROOT / "README.md").read_text().splitlines()[:20]
+    assert any("docs/img/dashboard.png" in line for line in first_screen)
+    assert any(line.startswith("make up ") for line in first_screen)
+    assert any(line.startswith("make test ") for line in first_screen)

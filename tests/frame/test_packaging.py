@@ -1,0 +1,138 @@
+"""Lock files, containers, Makefile and hooks: read, compared, not run."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from django.conf import settings
+
+from fluxtracker import probe, processes
+from tests.settings_names import ROOT, setting_names
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+COMMANDS = {
+    "web": processes.WEB,
+    "worker": processes.WORKER,
+    "beat": processes.BEAT,
+    "migrate": processes.MIGRATE,
+}
+
+
+NOT_OURS = {".git", ".venv", "data", "build", "node_modules"}
+
+
+def our_files() -> Iterator[Path]:
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NOT_OURS and "cache" not in name]
+        yield from (Path(folder) / name for name in names)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_lock_files_hold_hashes_and_no_addresses(name):
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert not re.search(r"^\s*(-i|-f|--(extra-)?index-url|--find-links|--trusted-host)", text, re.MULTILINE)
+    pins = re.findall(r"^[a-z0-9][^\n]*==[^\n]*", text, re.MULTILINE)
+    assert len(pins) > 30
+    assert all(pin.endswith("\\") for pin in pins)
+
+
+def test_the_tools_are_locked_at_the_versions_of_the_runtime():
+    runtime, tools = (
+        dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in LOCKS
+    )
+    assert {name: tools.get(name) for name in runtime} == runtime
+
+
+def test_no_file_names_a_package_registry():
+    hosts = re.compile(rb"pypi[.]org|pythonhosted[.]org|npmjs[.](org|com)|yarnpkg[.]com")
+    assert [path for path in our_files() if hosts.search(path.read_bytes())] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_containers_run_what_the_supervisor_runs(name):
+    assert tuple(SERVICES[name]["command"]) == COMMANDS[name]
+    assert {program.name for program in processes.application()} <= set(SERVICES)
+
+
+def test_the_image_runs_web_by_default():
+    (command,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert tuple(yaml.safe_load(command)) == processes.WEB
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "postgres", "redis"])
+def test_each_service_has_a_health_check_one_volume_and_comes_back(name):
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"]
+    assert len(service["volumes"]) == 1
+    assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+def test_programs_wait_for_the_migrated_database_and_redis(name):
+    waits = {other: how["condition"] for other, how in SERVICES[name]["depends_on"].items()}
+    assert waits == {
+        "postgres": "service_healthy",
+        "redis": "service_healthy",
+        "migrate": "service_completed_successfully",
+    }
+    assert SERVICES[name]["healthcheck"]["test"][-1] in probe.PROBES
+
+
+def test_the_containers_settings_exist_and_the_secrets_are_required():
+    environment = SERVICES["web"]["environment"]
+    assert set(environment) <= setting_names()
+    assert environment["SECRET_KEY"].startswith("${SECRET_KEY:?")
+    assert "${POSTGRES_PASSWORD:?" in environment["DATABASE_URL"]
+    assert set(COMPOSE["volumes"]) == {"data", "postgres", "redis"}
+
+
+def test_only_web_is_open_to_the_outside():
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["web"]
+
+
+def test_the_image_is_built_in_stages_and_does_not_run_as_root():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert sum(line.startswith("FROM ") for line in lines) == 2
+    assert next(line for line in reversed(lines) if line.startswith("USER ")) == "USER fluxtracker"
+    assert any("--require-hashes" in line for line in lines)
+
+
+def test_the_image_holds_every_room():
+    rooms = {app.partition(".")[0] for app in settings.INSTALLED_APPS if (ROOT / app.partition(".")[0]).is_dir()}
+    let_in = {line[1:].strip("/") for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] == "!"}
+    assert rooms | {"static", "templates", "manage.py", "requirements.lock"} == let_in
+
+
+def test_make_has_the_promised_targets_and_explains_them():
+    said = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("setup", "up", "demo", "test", "test-full", "check", "bench", "lock", "clean"):
+        assert re.search(rf"^  make {target} +\S", said, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("target", ["setup", "up", "demo", "test", "test-full", "check", "bench", "openapi"])
+def test_make_targets_parse(target):
+    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_hooks_download_nothing():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repo["repo"] for repo in config["repos"]] == ["local"]
+    assert {hook["language"] for hook in config["repos"][0]["hooks"]} == {"system"}
+
+
+def test_ci_runs_the_readmes_test_command_and_the_checks():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert script.startswith("#!/usr/bin/env bash\n")
+    assert "set -euo pipefail" in script
+    assert {"make test", "make test-full", "make check"} <= set(script.splitlines())
+    subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)

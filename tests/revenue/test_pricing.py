@@ -1,0 +1,297 @@
+import hashlib
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from django.db.models import Sum
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fluxtracker import money
+from fluxtracker.upstream import prices
+from fluxtracker.upstream.errors import Unavailable
+from fluxtracker.upstream.prices import Quote
+from revenue import ledger
+from revenue.models import DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
+from revenue.pricing import price_payments, refresh_live_price
+from tests.revenue.ledger_checks import assert_sums_hold
+
+pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+TODAY = NOW.date()
+ADDRESS = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
+DAY = timedelta(days=1)
+
+
+class FakePrices:
+    """What the price sources answer; None: they fail. Notes what they are asked."""
+
+    def __init__(self):
+        self.live = Decimal("0.08")
+        self.by_day = {}
+        self.live_asked = 0
+        self.spans = []
+
+    def live_price(self, http):
+        self.live_asked += 1
+        if self.live is None:
+            raise Unavailable("prices", "now", "HTTP 500")
+        return Quote(self.live, "coingecko")
+
+    def daily_prices(self, http, first, last, today):
+        self.spans.append((first, last))
+        if self.by_day is None:
+            raise Unavailable("prices", "by day", "HTTP 500")
+        return {day: Quote(price, "binance") for day, price in self.by_day.items() if first <= day <= last}
+
+
+@pytest.fixture
+def market(monkeypatch):
+    market = FakePrices()
+    monkeypatch.setattr(prices, "live_price", market.live_price)
+    monkeypatch.setattr(prices, "daily_prices", market.daily_prices)
+    return market
+
+
+@pytest.fixture(autouse=True)
+def _state():
+    LedgerState.load()
+
+
+def pay(age, sat=1_000_000_000, address=ADDRESS):
+    paid_at = NOW - age
+    txid = hashlib.sha256(f"{age} {sat} {address} {Payment.objects.count()}".encode()).hexdigest()
+    payment = Payment.objects.create(
+        txid=txid,
+        vout=0,
+        address=address,
+        from_address="t1sender",
+        amount_sat=sat,
+        height=10,
+        paid_at=paid_at,
+        day=paid_at.date(),
+    )
+    with ledger.writing():
+        ledger.recompute_days({(payment.day, payment.address)})
+    return payment
+
+
+def run(now=NOW, **how):
+    report = price_payments(http=None, now=now, **how)
+    assert_sums_hold()
+    return report
+
+
+def usd(payment):
+    payment.refresh_from_db()
+    return payment.usd_micro
+
+
+def test_a_payment_of_the_last_day_takes_the_live_price(market):
+    payment = pay(timedelta(hours=23, minutes=59))
+    assert (run().updated, run().remaining) == (1, 0)
+    assert usd(payment) == 800_000
+    assert payment.price_usd == Decimal("0.08")
+    assert market.spans == []
+
+
+def test_an_older_payment_takes_the_price_of_its_day(market):
+    payment = pay(timedelta(hours=24))
+    market.by_day = {payment.day: Decimal("0.05"), payment.day - DAY: Decimal("0.04")}
+    run()
+    assert usd(payment) == 500_000
+    assert market.live_asked == 0
+
+
+def test_the_day_is_the_utc_day_of_the_block(market):
+    late = pay(timedelta(days=2, hours=12, seconds=1))
+    early = pay(timedelta(days=2, hours=12))
+    assert (late.day, early.day) == (date(2026, 10, 29), date(2026, 10, 30))
+    market.by_day = {date(2026, 10, 29): Decimal("0.01"), date(2026, 10, 30): Decimal("0.02")}
+    run()
+    assert (usd(late), usd(early)) == (100_000, 200_000)
+
+
+def test_a_day_that_nobody_has_a_price_for_stays_unknown(market):
+    payment = pay(timedelta(days=2000))
+    report = run()
+    assert (report.updated, report.remaining) == (0, 1)
+    assert usd(payment) is None
+    assert payment.price_usd is None
+
+
+def test_a_day_without_price_is_asked_for_again_with_growing_pauses(market):
+    pay(timedelta(days=2000))
+    now, asked_at = NOW, []
+    while len(asked_at) < 8:
+        before = len(market.spans)
+        run(now)
+        if len(market.spans) > before:
+            asked_at.append(now)
+        now += timedelta(minutes=20)
+    pauses = [(later - earlier) / timedelta(hours=1) for earlier, later in pairwise(asked_at)]
+    assert pauses == [1, 2, 4, 8, 16, 24, 24]
+
+
+def test_days_without_price_do_not_stand_in_the_way_of_others(market):
+    for n in range(5):
+        pay(timedelta(days=10 + n))
+    wanted = pay(timedelta(days=100))
+    run(limit=5)
+    market.by_day = {wanted.day: Decimal("0.05")}
+    run(limit=5)
+    assert usd(wanted) == 500_000
+
+
+def test_a_price_that_came_late_is_used(market):
+    payment = pay(timedelta(days=10))
+    run()
+    market.by_day = {payment.day: Decimal("0.05")}
+    run(NOW + timedelta(hours=1, seconds=1))
+    assert usd(payment) == 500_000
+
+
+def test_missing_days_are_asked_for_all_at_once(market):
+    days = [pay(timedelta(days=n)).day for n in (2, 30, 300)]
+    market.by_day = {days[2] + DAY * n: Decimal("0.05") for n in range(300)}
+    assert run().updated == 3
+    assert market.spans == [(days[2], days[0])]
+
+
+def test_days_that_are_known_are_not_asked_for(market):
+    payment = pay(timedelta(days=5))
+    DailyPrice.objects.create(day=payment.day, price_usd=Decimal("0.03"), source="x")
+    run()
+    assert usd(payment) == 300_000
+    assert market.spans == []
+
+
+def test_a_price_that_is_stored_is_never_changed(market):
+    known, unknown = pay(timedelta(days=5)), pay(timedelta(days=6))
+    DailyPrice.objects.create(day=known.day, price_usd=Decimal("0.03"), source="x")
+    market.by_day = {known.day: Decimal("0.99"), unknown.day: Decimal("0.05")}
+    run()
+    assert usd(known) == 300_000
+    assert DailyPrice.objects.get(day=known.day).price_usd == Decimal("0.03")
+
+
+def test_nothing_to_price_asks_nobody(market):
+    pay(timedelta(hours=1))
+    pay(timedelta(days=3))
+    run()
+    asked = (market.live_asked, len(market.spans))
+    run()
+    assert (market.live_asked, len(market.spans)) == asked
+
+
+def test_the_live_price_is_good_for_ten_minutes(market):
+    pay(timedelta(hours=1))
+    refresh_live_price(http=None, now=NOW - timedelta(minutes=9))
+    market.live = Decimal("0.5")
+    run()
+    assert Payment.objects.get().price_usd == Decimal("0.08")
+    pay(timedelta(hours=2))
+    run(NOW + timedelta(minutes=2))
+    assert Payment.objects.filter(price_usd=Decimal("0.5")).count() == 1
+
+
+def test_the_live_price_is_remembered(market):
+    quote = refresh_live_price(http=None, now=NOW)
+    refresh_live_price(http=None, now=NOW + timedelta(minutes=5))
+    stored = LivePrice.objects.get()
+    assert (stored.price_usd, stored.source, stored.read_at) == (quote.price, "coingecko", NOW + timedelta(minutes=5))
+
+
+def test_a_live_price_that_fails_leaves_the_old_one(market):
+    refresh_live_price(http=None, now=NOW)
+    market.live = None
+    with pytest.raises(Unavailable):
+        refresh_live_price(http=None, now=NOW + timedelta(hours=1))
+    assert LivePrice.objects.get().read_at == NOW
+
+
+def test_a_live_price_that_fails_does_not_stop_older_payments(market):
+    fresh, older = pay(timedelta(hours=1)), pay(timedelta(days=3))
+    market.live, market.by_day = None, {older.day: Decimal("0.05")}
+    with pytest.raises(Unavailable):
+        run()
+    assert (usd(fresh), usd(older)) == (None, 500_000)
+
+
+def test_daily_prices_that_fail_leave_everything_as_it_was(market):
+    fresh, known, unknown = pay(timedelta(hours=1)), pay(timedelta(days=3)), pay(timedelta(days=4))
+    DailyPrice.objects.create(day=known.day, price_usd=Decimal("0.03"), source="x")
+    market.by_day = None
+    with pytest.raises(Unavailable):
+        run()
+    assert (usd(fresh), usd(known), usd(unknown)) == (800_000, 300_000, None)
+    assert not DailyPrice.objects.filter(day=unknown.day).exists()
+
+
+def test_the_limit_takes_the_newest(market):
+    payments = [pay(timedelta(hours=n)) for n in (3, 1, 2)]
+    report = run(limit=2)
+    assert (report.updated, report.remaining) == (2, 1)
+    assert [usd(payment) for payment in payments] == [None, 800_000, 800_000]
+
+
+def test_only_recent_payments_are_priced_when_asked_to(market):
+    recent, old = pay(timedelta(days=29)), pay(timedelta(days=31))
+    market.by_day = {recent.day: Decimal("0.05"), old.day: Decimal("0.05")}
+    run(within=timedelta(days=30))
+    assert (usd(recent), usd(old)) == (500_000, None)
+
+
+def test_totals_of_the_days_move_with_the_payments(market):
+    pay(timedelta(hours=1))
+    pay(timedelta(hours=2))
+    pay(timedelta(hours=1), address="t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6")
+    run()
+    total = DailyTotal.objects.get(day=TODAY, address=ADDRESS)
+    assert (total.usd_micro, total.priced, total.payments) == (1_600_000, 2, 2)
+
+
+def test_a_price_once_given_stays(market):
+    payment = pay(timedelta(hours=1))
+    run()
+    market.live = Decimal("0.5")
+    run(NOW + timedelta(days=2))
+    assert usd(payment) == 800_000
+
+
+def test_thousands_are_priced_with_few_statements(market, django_assert_max_num_queries):
+    stamps = [NOW - timedelta(minutes=30 * n) for n in range(2500)]
+    Payment.objects.bulk_create(
+        Payment(
+            txid=hashlib.sha256(str(n).encode()).hexdigest(),
+            vout=0,
+            address=ADDRESS,
+            amount_sat=10**9 + 7 * n,
+            height=n,
+            paid_at=at,
+            day=at.date(),
+        )
+        for n, at in enumerate(stamps)
+    )
+    market.by_day = {TODAY - DAY * n: Decimal("0.07") + n * Decimal("0.0000012345") for n in range(60)}
+    with django_assert_max_num_queries(80):
+        assert price_payments(http=None, now=NOW).updated == 2500
+    assert_sums_hold()
+    for payment in Payment.objects.all():
+        assert payment.usd_micro == money.usd_micro(payment.amount_sat, payment.price_usd)
+    assert DailyTotal.objects.aggregate(sum=Sum("priced"))["sum"] == 2500
+
+
+@given(
+    st.integers(min_value=0, max_value=10**15),
+    st.decimals(min_value=Decimal("0.0000000001"), max_value=100, places=10),
+)
+def test_a_worth_is_exact_to_the_micro_dollar(sat, price):
+    """Against integers: 8 decimals of FLUX, 10 of the price, 6 of the dollar; half to even."""
+    units = sat * int(price.scaleb(10))
+    down, rest = divmod(units, 10**12)
+    half = 10**12 // 2
+    expected = down + (rest > half or (rest == half and down % 2 == 1))
+    assert money.usd_micro(sat, price) == expected

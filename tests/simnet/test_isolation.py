@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOMS = ("fluxtracker", "ops", "revenue", "dashboard")
+COMMAND = "simulate_network.py"
+
+
+def modules() -> list[Path]:
+    found = [path for room in ROOMS for path in sorted((settings.BASE_DIR / room).rglob("*.py"))]
+    return [path for path in found if "simnet" not in path.parts and path.name != COMMAND]
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def test_production_code_does_not_know_the_simulated_network() -> None:
+    guilty = [path for path in modules() if any("simnet" in name for name in imported(path))]
+    assert guilty == []
+
+
+def test_the_simulated_network_does_not_know_the_production_code() -> None:
+    own = sorted((settings.BASE_DIR / "fluxtracker" / "simnet").glob("*.py"))
+    assert own
+    for path in own:
+        foreign = {n for n in imported(path) if n.split(".")[0] in ROOMS and "simnet" not in n}
+        assert not foreign, f"{path.name} imports {foreign}"
+
+
+@pytest.mark.parametrize("word", ["fluxtracker.upstream", "revenue"])
+def test_the_truth_is_worked_out_independently(word: str) -> None:
+    path = settings.BASE_DIR / "fluxtracker" / "simnet" / "truth.py"
+    assert not any(name.startswith(word) for name in imported(path))

@@ -1,0 +1,161 @@
+"""The answers have the keys that the real ones have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from fluxtracker.simnet import addresses as a
+from fluxtracker.simnet.server import SimServer
+from fluxtracker.simnet.world import World
+from tests.simnet.asking import get
+
+PAYLOADS = Path(__file__).parent.parent / "payloads"
+
+
+def sample(name: str) -> Any:
+    return orjson.loads((PAYLOADS / f"{name}.json").read_bytes())
+
+
+def shape(value: Any) -> Any:
+    """Keys and kinds; of a list, the shape of its first item."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("blockbook_status", "/blockbook/api/v2"),
+        ("daemon_getzelnodecount", "/daemon/getzelnodecount"),
+        ("daemon_viewdeterministicfluxnodelist", "/daemon/viewdeterministicfluxnodelist"),
+        ("daemon_error_tx_not_found", f"/daemon/getrawtransaction/{'0' * 64}/1"),
+        ("daemon_error_height_out_of_range", "/daemon/getblockhash/99999999"),
+        ("daemon_error_range", f"/daemon/getaddresstxids/{a.MAIN}/1/99999999"),
+        ("coingecko_market_chart", "/coingecko/coins/zelcash/market_chart?days=365"),
+        ("insight_currency", "/explorer/currency"),
+        ("insight_markets_info", "/explorer/markets/info"),
+        ("binance_klines_FLUXUSDT_1d", "/binance/klines?symbol=FLUXUSDT&interval=1d&limit=2"),
+        ("apps_locations", "/apps/locations"),
+        ("apps_hashes", "/apps/hashes"),
+    ],
+)
+def test_the_keys_are_those_of_the_sample(busy: SimServer, name: str, path: str) -> None:
+    assert shape(get(busy, path)) == shape(sample(name))
+
+
+@pytest.fixture
+def real(world: World) -> World:
+    """The payment of the samples: 25.93 FLUX from the development wallet, with a message."""
+    tx = world.payment(sat=2_593_000_000, app="Thing", sender=a.DEVELOPMENT, change=52_511_000_000)
+    tx.inputs = (tx.inputs[0]._replace(vout=1),)
+    world.mine(30, [tx])
+    return world
+
+
+def newest(world: World) -> str:
+    return world.truth()[-1].txid
+
+
+def test_a_blockbook_transaction_has_the_keys_of_the_real_one(real: World, sim: SimServer) -> None:
+    found = get(sim, f"/blockbook/api/v2/tx/{newest(real)}")
+    expected = sample("blockbook_tx_appmessage_25.93")
+    assert shape(found) == shape(expected | {"hex": ""})
+    for key in ("value", "valueIn", "fees", "size"):
+        assert found[key] == expected[key]
+    assert [o["hex"] for o in found["vout"][:2]] == [o["hex"] for o in expected["vout"][:2]]
+
+
+def test_a_blockbook_list_has_the_keys_of_the_real_one(real: World, sim: SimServer) -> None:
+    found = get(sim, f"/blockbook/api/v2/address/{a.MAIN}", details="txs")
+    expected = sample("blockbook_address_txs")
+    assert list(found) == list(expected)
+    assert found["transactions"][0].keys() == expected["transactions"][0].keys()
+
+
+def test_a_blockbook_block_has_the_keys_of_the_real_one(real: World, sim: SimServer) -> None:
+    found = get(sim, f"/blockbook/api/v2/block/{real.tip_height - 1}")
+    assert shape(found) == shape(sample("blockbook_block_2996914"))
+
+
+def test_a_coinbase_has_the_keys_of_the_real_one(world: World, sim: SimServer) -> None:
+    tx = world.payment(coinbase=True)
+    world.mine(1, [tx])
+    found = get(sim, f"/blockbook/api/v2/tx/{tx.txid}")
+    assert shape(found) == shape(sample("blockbook_tx_coinbase"))
+
+
+def test_a_daemon_transaction_has_the_keys_of_the_real_one(real: World, sim: SimServer) -> None:
+    found = get(sim, f"/daemon/getrawtransaction/{newest(real)}/1")
+    expected = sample("daemon_getrawtransaction_appmessage")
+    assert shape(found) == shape(expected)
+    assert [o["scriptPubKey"]["asm"] for o in found["data"]["vout"][:2]] == [
+        o["scriptPubKey"]["asm"] for o in expected["data"]["vout"][:2]
+    ]
+
+
+def test_a_daemon_block_and_deltas_have_the_keys_of_the_real_ones(real: World, sim: SimServer) -> None:
+    height = real.truth()[-1].height
+    assert shape(get(sim, f"/daemon/getblock/{height}/1")) == shape(sample("daemon_getblock_2996900_verbosity1"))
+    deltas = get(sim, f"/daemon/getaddressdeltas/{a.MAIN}/{height}/{height}")
+    assert shape(deltas) == shape(sample("daemon_getaddressdeltas_range"))
+
+
+def test_a_message_has_the_keys_of_the_real_one(real: World, sim: SimServer) -> None:
+    [found] = get(sim, "/apps/permanentmessages", hash=real.truth()[-1].message_hash)["data"]
+    [expected] = sample("apps_permanentmessages_hash")["data"]
+    assert list(found) == list(expected)
+    assert found["appSpecifications"].keys() == expected["appSpecifications"].keys()
+
+
+def test_specifications_of_each_version_have_the_keys_of_real_ones(busy: SimServer) -> None:
+    real_ones = {spec["version"]: spec for spec in sample("apps_globalappsspecifications")["data"]}
+    ours = {spec["version"]: spec for spec in get(busy, "/apps/globalappsspecifications")["data"]}
+    shared = ours.keys() & real_ones.keys()
+    assert shared >= {3, 7, 8}
+    for version in shared:
+        assert ours[version].keys() == real_ones[version].keys()
+
+
+def test_components_have_the_keys_of_real_ones(busy: SimServer) -> None:
+    def components(specs: list[dict[str, Any]]) -> dict[int, set[str]]:
+        return {s["version"]: set(s["compose"][0]) for s in specs if s.get("compose")}
+
+    real_ones = components(sample("apps_globalappsspecifications")["data"])
+    ours = components(get(busy, "/apps/globalappsspecifications")["data"])
+    assert {v: ours[v] for v in ours.keys() & real_ones.keys()} == {
+        v: real_ones[v] for v in ours.keys() & real_ones.keys()
+    }
+
+
+def test_rows_of_the_statistics_have_the_keys_that_matter(busy: SimServer) -> None:
+    found = get(busy, "/fluxinfo")["data"]
+    expected = sample("stats_fluxinfo_full")["data"]
+    assert found[0].keys() - {"error"} == expected[1].keys() - {"error"}
+    ours = next(row for row in found if "error" not in row)
+    for part in ("info", "status", "bench"):
+        assert ours["benchmark"][part].keys() == expected[1]["benchmark"][part].keys()
+    assert ours["apps"].keys() == expected[1]["apps"].keys()
+    assert ours["geolocation"].keys() == expected[1]["geolocation"].keys()
+    lost = next(row for row in found if "error" in row)
+    assert lost["flux"].keys() == expected[-1]["flux"].keys()
+    assert lost["geolocation"].keys() == expected[-1]["geolocation"].keys()
+
+
+def test_points_of_the_history_have_the_keys_of_the_real_ones(busy: SimServer) -> None:
+    ours, real_ones = get(busy, "/fluxhistorystats")["data"], sample("stats_fluxhistorystats")["data"]
+    assert shape(next(iter(ours.values()))) == shape(next(iter(real_ones.values())))
+
+
+def test_prices_have_the_keys_of_the_real_ones(busy: SimServer) -> None:
+    asked = {"ids": "zelcash", "vs_currencies": "usd,eur,btc", "include_24hr_change": "true"}
+    found = get(busy, "/coingecko/simple/price", **asked)
+    assert shape(found) == shape(sample("coingecko_simple_price"))
+    rows = get(busy, "/cryptocompare/v2/histoday", fsym="FLUX", tsym="USD", api_key="abc")
+    assert shape(rows) == shape(sample("cryptocompare_histoday"))

@@ -1,0 +1,179 @@
+import json
+import tracemalloc
+
+import pytest
+
+from fluxtracker.upstream.clients import app_registry, chain_sources
+from fluxtracker.upstream.errors import BadAnswer, Unavailable
+from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.records import AppMessage
+from tests.upstream.payloads import payload
+
+API = "https://api.example"
+MESSAGES = f"{API}/apps/permanentmessages"
+SPECIFICATIONS = f"{API}/apps/globalappsspecifications"
+HASH = "82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
+WHITEPAPER = "165623120698430fa6cc81ab3878c7b82f77e461e1ccb202ca6760d6f831ab9f"
+
+
+@pytest.fixture
+def registry(http):
+    return AppRegistry(http, API)
+
+
+def success(data):
+    return {"status": "success", "data": data}
+
+
+def message(specification, message_hash=HASH, key="appSpecifications"):
+    return {"type": "fluxappregister", key: specification, "hash": message_hash, "height": 5}
+
+
+def test_a_message_tells_the_apps_name(web, registry):
+    web.get(MESSAGES, json=payload("apps/permanentmessages_hash"))
+    assert registry.message(HASH) == AppMessage(HASH, "dragonwilds1790792896573", is_git=False)
+    assert web.calls[0].request.params == {"hash": HASH}
+
+
+def test_a_message_nobody_knows_is_none(web, registry):
+    web.get(MESSAGES, json=success([]))
+    assert registry.message(HASH) is None
+
+
+@pytest.mark.parametrize(
+    "specification",
+    [
+        {"name": "App", "compose": [{"repotag": "x/y"}, {"repotag": "RunOnFlux/Orbit:latest"}]},
+        {"name": "App", "repotag": "runonflux/orbit"},
+        {"name": "App", "compose": [{"repotag": "registry.example:5000/runonflux/ORBIT:v2"}]},
+    ],
+)
+def test_an_app_on_the_orbit_image_is_deployed_from_git(web, registry, specification):
+    web.get(MESSAGES, json=success([message(specification)]))
+    assert registry.message(HASH).is_git
+
+
+@pytest.mark.parametrize(
+    "compose", [[], None, [None], [{}], [{"repotag": None}], [{"repotag": "runonflux/orbital"[:13]}]]
+)
+def test_other_apps_are_not(web, registry, compose):
+    web.get(MESSAGES, json=success([message({"name": "App", "compose": compose})]))
+    assert not registry.message(HASH).is_git
+
+
+def test_the_legacy_key_is_understood(web, registry):
+    web.get(MESSAGES, json=success([message({"name": "Old", "repotag": "a/b"}, key="zelAppSpecifications")]))
+    assert registry.message(HASH).app_name == "Old"
+
+
+def test_a_strangers_name_is_made_harmless(web, registry):
+    web.get(MESSAGES, json=success([message({"name": " a\x00b\n\u202ec" + "x" * 500})]))
+    name = registry.message(HASH).app_name
+    assert name.startswith("abcxxx")
+    assert len(name) == 128
+
+
+@pytest.mark.parametrize("specification", [None, {}, {"name": ""}, {"name": 5}, {"name": "\x00"}, [], "text"])
+def test_a_message_that_names_no_app_is_as_good_as_none(web, registry, specification):
+    web.get(MESSAGES, json=success([message(specification)]))
+    assert registry.message(HASH) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        payload("apps/error_no_code"),
+        success({}),
+        success(None),
+        success([message({"name": "Other"}, "ab" * 32)]),
+        success([None]),
+        {"status": "success"},
+        [],
+    ],
+)
+def test_a_wrong_answer_is_refused(web, registry, answer):
+    web.get(MESSAGES, json=answer)
+    with pytest.raises(BadAnswer):
+        registry.message(HASH)
+
+
+def test_the_dump_gives_the_wanted_messages_only(web, registry):
+    web.get(MESSAGES, json=payload("apps/permanentmessages"))
+    assert registry.dump({WHITEPAPER, "ab" * 32}) == {
+        WHITEPAPER: AppMessage(WHITEPAPER, "BitcoinWhitepaper", is_git=False)
+    }
+
+
+def test_the_specifications_give_messages_too(web, registry):
+    specifications = payload("apps/globalappsspecifications")
+    firod, last = specifications["data"][0], specifications["data"][-1]
+    web.get(SPECIFICATIONS, json=specifications)
+    found = registry.specifications([firod["hash"], last["hash"]])
+    assert {one.app_name for one in found.values()} == {"Firod", "Fluxtracker"}
+
+
+def test_the_status_may_come_after_the_data(web, registry):
+    body = payload("apps/permanentmessages")
+    web.get(MESSAGES, json={"data": body["data"], "status": "success"})
+    assert registry.dump([WHITEPAPER])
+
+
+def whole_dump():
+    return json.dumps(payload("apps/permanentmessages"))
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (whole_dump()[:-1], "malformed"),
+        (whole_dump()[:2000], "malformed"),
+        (whole_dump().replace("success", "error"), "status error"),
+        (json.dumps({"data": payload("apps/permanentmessages")["data"]}), "neither"),
+        (json.dumps(payload("apps/permanentmessages") | {"status": 1}), "neither"),
+        (json.dumps(payload("apps/error_no_code")), "No Application Owner specified"),
+        ('{"status":"success","data":[]}', "empty list"),
+        ('{"status":"success","data":{}}', "empty list"),
+        ('{"status":"success"}', "empty list"),
+        ("[]", "not an object"),
+        ("null", "not an object"),
+        ("<html>busy</html>", "web page"),
+        ("", "malformed"),
+        ("{} trailing", "malformed"),
+    ],
+)
+def test_a_wrong_dump_is_refused(web, registry, body, detail):
+    web.get(MESSAGES, body=body)
+    with pytest.raises(BadAnswer, match=detail):
+        registry.dump([WHITEPAPER])
+
+
+def test_a_dump_that_does_not_come_is_an_outage(web, registry):
+    web.get(MESSAGES, status=503)
+    with pytest.raises(Unavailable):
+        registry.dump([WHITEPAPER])
+
+
+def test_odd_records_in_a_dump_are_passed_over(web, registry):
+    good = payload("apps/permanentmessages")["data"]
+    web.get(MESSAGES, json=success([None, 5, [], {}, {"hash": 7}, {"hash": None}, *good]))
+    assert set(registry.dump([WHITEPAPER])) == {WHITEPAPER}
+
+
+def test_a_large_dump_is_read_in_little_memory(web, registry):
+    record = payload("apps/permanentmessages")["data"][0]
+    body = json.dumps(success([record | {"hash": f"{n:064x}"} for n in range(30_000)])).encode()
+    web.get(MESSAGES, body=body)
+    tracemalloc.start()
+    found = registry.dump([f"{n:064x}" for n in (0, 29_999)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 2
+    assert len(body) > 20_000_000
+    assert peak < 8_000_000
+
+
+def test_the_sources_of_the_chain_come_in_the_order_of_the_settings(http, settings):
+    settings.BLOCKBOOK_URLS = ["https://one.example/api/v2", "https://two.example/api/v2"]
+    settings.FLUX_API_URL = "https://flux.example"
+    assert [source.host for source in chain_sources(http)] == ["one.example", "two.example", "flux.example"]
+    assert app_registry(http).host == "flux.example"
