@@ -165,7 +165,8 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
         config = {}
     if not config.get("NAME") or _parts(url) is None:
         raise wrong(name, "postgres://user:password@host:port/name")
-    return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    options = {"connect_timeout": 10} | config.get("OPTIONS", {})  # s; a host that swallows packets must not hang us
+    return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 
 def sqlite(path: Path) -> dict[str, Any]:

@@ -73,7 +73,10 @@ class AddressPass:
         self.known_total = cursor.listed_total
         listing = self._listing(low, self.chain.tip.height)
         if listing.high < self.chain.tip.height:  # a long absence: more than one listing holds
-            self._read_all(keep=cursor)
+            if listing.total is None:  # the daemon counts nothing to prove by, and reads some of a history a sync
+                self._read_windows(low, keep=cursor)
+            else:
+                self._read_all(keep=cursor)
             return
         if self.judge.is_short(listing, cursor):
             listing = self._listing(low, self.reader.source.tip().height)  # blocks may have come meanwhile
@@ -95,13 +98,18 @@ class AddressPass:
         """Every window from the first height, then the proof that nothing is missing."""
         self.seen.clear()
         self._read_windows(self.tracked.first_height, keep=keep)
-        if self.total_at_tip is not None and len(self.seen) < self.total_at_tip - self._earlier():
-            self._prove(self.tracked.first_height)
+        if self.total_at_tip is not None and len(self.seen) < (expected := self.total_at_tip - self._earlier()):
+            self._prove(self.tracked.first_height, counted=expected)
 
-    def _prove(self, low: int, *, must_answer: bool = True) -> None:
-        """Hold all that was listed from `low` on against the daemon's index; start anew when that knows more."""
+    def _prove(self, low: int, *, counted: int = 0, must_answer: bool = True) -> None:
+        """Hold all that was listed from `low` on against the daemon's index; start anew when that knows more.
+
+        Not one transaction where the source itself has `counted` some needs nobody else's opinion.
+        """
         whole = Listing(self.tracked.address, low, self.chain.tip.height, (), (), None)
         try:
+            if counted and not self.seen:
+                raise self.judge.contradiction(whole, f"lists nothing where it counts {counted} transactions")
             self.judge.second_opinion(whole, listed=self.seen, must_answer=must_answer)
         except BadAnswer:
             Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts anew; rows stay
@@ -153,7 +161,8 @@ class AddressPass:
         span = self.chain.tip.height - low + 1
         if span <= 10_000:
             return span
-        total = self.known_total = self.reader.source.total(self.tracked.address)
+        total = self.reader.source.total(self.tracked.address)
+        self.known_total = total or None  # that there is nothing at all is not known, only said
         return span if total is None else max(span * ROWS_A_WINDOW // max(total, ROWS_A_WINDOW), 100)
 
     def _note_total(self, listing: Listing) -> None:

@@ -46,7 +46,7 @@ def audit_revenue(
             errors.append(error)
     if len(errors) == 1:
         raise errors[0]
-    raise Unavailable("chain", "all sources", "; ".join(map(str, errors)) or "none is configured")
+    raise Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
 
 
 def _audit(source: ChainSource, now: datetime, run: Run, blocks: int, fix: bool) -> AuditReport:

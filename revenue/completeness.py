@@ -54,7 +54,7 @@ class Judge:
         if listing.transactions or listing.unreadable or listing.total is None:
             return
         if known_total is not None and listing.total < known_total:
-            raise self._bad(listing, f"counts {listing.total} transactions where it counted {known_total}")
+            raise self.contradiction(listing, f"counts {listing.total} transactions where it counted {known_total}")
         if known_total is None and listing.total == 0:
             self.second_opinion(listing, must_answer=False)
 
@@ -66,13 +66,17 @@ class Judge:
             theirs = self._daemons_ids(listing)
         except UpstreamError as error:
             if must_answer:
-                raise self._bad(listing, f"is not whole, and nobody can say what it lacks ({error})") from error
+                raise self.contradiction(
+                    listing, f"is not whole, and nobody can say what it lacks ({error})"
+                ) from error
             log.info("no_second_opinion", address=listing.address, error=str(error))
             return
         ours = set(map(short_id, listed_ids(listing))) if listed is None else listed
         lacking = [txid for txid in theirs if short_id(txid) not in ours]
         if lacking:
-            raise self._bad(listing, f"lacks {len(lacking)} of {len(theirs)} transactions that the daemon lists")
+            raise self.contradiction(
+                listing, f"lacks {len(lacking)} of {len(theirs)} transactions that the daemon lists"
+            )
 
     def _daemons_ids(self, listing: Listing) -> set[str]:
         if self.daemon is None:
@@ -80,6 +84,7 @@ class Judge:
         high = min(listing.high, self.daemon.tip().height)
         return set(self.daemon.txids(listing.address, listing.low, high)) if listing.low <= high else set()
 
-    def _bad(self, listing: Listing, detail: str) -> BadAnswer:
+    def contradiction(self, listing: Listing, detail: str) -> BadAnswer:
+        """The error to raise for a listing that cannot be whole."""
         where = f"address/{listing.address}"
         return BadAnswer(self.source.host, where, f"blocks {listing.low} to {listing.high}: {detail}")

@@ -67,7 +67,7 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
         return report
     if len(errors) == 1:
         raise errors[0]
-    raise Unavailable("chain", "all sources", "; ".join(map(str, errors)) or "none is configured")
+    raise Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
 
 
 def _passes(
@@ -147,6 +147,8 @@ def _is_current(tip: Tip, state: LedgerState) -> bool:
     if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
         return False
     cursors = {cursor.address: cursor for cursor in Cursor.objects.all()}
+    if all(cursor.listed_total == 0 for cursor in cursors.values()):
+        return False  # nothing was ever paid to anybody: look again, that is also what an overloaded source says
     high = settled_height(tip)
     return all(
         tracked.address in cursors

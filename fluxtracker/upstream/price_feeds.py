@@ -76,9 +76,7 @@ def coingecko_days(http: Http, first: date, last: date, today: date) -> Days | N
 def _first_points(points: Any) -> Days:
     """The first point of each UTC day. The very last is "now": no day's price unless it stands at midnight."""
     days: Days = {}
-    rows = _list(points)
-    if not rows:
-        raise ValueError("an empty list")
+    rows = _filled(points)
     for number, row in enumerate(rows, 1):
         moment, quote = _point(row, 0, 1, "coingecko")
         if quote and moment and (number < len(rows) or moment.time() == time.min):
@@ -117,7 +115,7 @@ def binance_days(http: Http, first: date, last: date, today: date) -> Days:
     days: Days = {}
     while first <= last:
         params: Params = {"symbol": PAIR, "interval": "1d", "limit": KLINES_A_CALL, "startTime": _unix(first) * 1000}
-        rows = _ask(http, settings.BINANCE_URL, "/klines", params, _list)
+        rows = _ask(http, settings.BINANCE_URL, "/klines", params, _list if days else _filled)
         closes = [_point(row, 0, 4, "binance") for row in rows]
         news = {moment.date(): quote for moment, quote in closes if moment and quote and moment.date() >= first}
         days |= news
@@ -173,6 +171,13 @@ def _list(answer: Any) -> list[Any]:
     if not isinstance(answer, list):
         raise ValueError("no list")
     return answer
+
+
+def _filled(answer: Any) -> list[Any]:
+    """A list with something in it: today's candle is there whatever was asked for."""
+    if not _list(answer):
+        raise ValueError("an empty list")
+    return _list(answer)
 
 
 def _unix(day: date) -> int:

@@ -21,15 +21,17 @@ from tests.system.ledger import assert_named, assert_sums_hold, assert_true, her
 pytestmark = pytest.mark.django_db
 
 Manage = Callable[..., Outcome]
-PLACE = re.compile(r"127\.0\.0\.1:\d+ /\w+")  # host and path, as an operator needs them
+PLACE = re.compile(r"127\.0\.0\.1:\d+ /?\w+")  # host and path, as an operator needs them
 FIRST, BOTH, CHAIN = "^/blockbook/", "^/blockbook", "^/(blockbook|daemon)"
 NAMES, PRICES = "^/apps/", "^/(coingecko|binance|explorer|cryptocompare)"
+EMPTY = (Kind.EMPTY_SUCCESS, Kind.EMPTY_WITH_TOTAL)
 HANGS = (Kind.TIMEOUT, Kind.DRIP)
 ALL_BUT_WRONG = (Kind.REPEAT_PAGE, Kind.SLOW)  # the answer before, once true; the right answer, late
 LISTS = "^/(blockbook.*/address/|daemon/getaddress)"
 
 WRONG: dict[str, dict[str, Any]] = {
     **{kind.value: {"kind": kind} for kind in Kind if kind not in ALL_BUT_WRONG},
+    "height_backwards": {"kind": Kind.HEIGHT_BACKWARDS, "blocks": 30},
     "http429 with a short pause": {"kind": Kind.HTTP_429, "retry_after": "2"},
     "http429 with a long pause": {"kind": Kind.HTTP_429, "retry_after": "3600"},
 }
@@ -119,7 +121,7 @@ def test_a_first_sync_that_fails_leaves_nothing_wrong_behind(sim, settings, in_p
     assert_heals(sim, settings, in_process, client)
 
 
-@pytest.mark.parametrize("kind", [Kind.EMPTY_SUCCESS, Kind.EMPTY_WITH_TOTAL])
+@pytest.mark.parametrize("kind", EMPTY)
 @pytest.mark.parametrize("path", ["^/blockbook/.*/address/", "^/blockbook.*/address/"], ids=["first", "both"])
 def test_a_first_sync_does_not_believe_that_there_is_nothing(sim, in_process, kind, path):
     sim.faults.add(kind, path)
@@ -158,7 +160,7 @@ def test_names_that_cannot_be_had_come_later(build, settings, in_process, warned
     if wrong["kind"] == Kind.HEIGHT_BACKWARDS:
         pytest.skip("the registry tells no height")
     sim = build(payments=payments)
-    unheard = wrong["kind"] == Kind.EMPTY_SUCCESS and payments == 20  # "nobody knows this message (yet)" is an answer
+    unheard = wrong["kind"] in EMPTY and payments == 20  # "nobody knows this message (yet)" is an answer
     go_wrong(sim, settings, wrong, NAMES)
     outcome = in_process("sync_revenue", "--json")
     assert outcome.code == 0, outcome.err
@@ -242,14 +244,13 @@ def test_three_failures_in_a_row_are_an_alert_and_the_recovery_is_told(grown, in
     assert client.get("/api/health").json()["sync"]["healthy"] is True
 
 
-def test_one_unreadable_transaction_does_not_stop_the_rest(grown, in_process, monkeypatch):
-    from fluxtracker.simnet import rendering
-
-    world = grown.world
-    spoiled = world.payment(app="spoiled")
-    world.mine(9, [spoiled, world.payment(app="fine")])
-    honest = rendering.blockbook_tx
-    assert honest
-    grown.faults.add(Kind.HTTP_500, f"/tx/{spoiled.txid}|getrawtransaction/{spoiled.txid}")
-    assert in_process("sync_revenue").code == 0
-    assert_true(world)
+def test_a_long_history_is_read_through_the_daemon_alone_some_of_it_each_time(build, in_process):
+    sim = build(payments=1200)
+    sim.faults.add(Kind.HTTP_500, BOTH)
+    reached = [0]
+    while in_process("sync_revenue").code == 1:
+        assert rows() <= truth(sim.world)
+        reached.append(len(rows()))
+        assert reached[-1] > reached[-2], reached
+    assert_true(sim.world, tip=read_tip())
+    assert len(reached) < 6
