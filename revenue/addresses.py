@@ -72,18 +72,20 @@ class AddressPass:
         low = self._at_least_first(cursor.height - OVERLAP + 1)
         self.known_total = cursor.listed_total
         listing = self._listing(low, self.chain.tip.height)
-        if listing.high < self.chain.tip.height:  # a long absence: more than one listing holds
-            if listing.total is None:  # the daemon counts nothing to prove by, and reads some of a history a sync
-                self._read_windows(low, keep=cursor)
-            else:
-                self._read_all(keep=cursor)
+        whole = listing.high == self.chain.tip.height
+        if listing.total is None and not whole:  # the daemon reads some of a long history each sync
+            self._read_windows(low, keep=cursor)
+            return
+        if listing.total is not None and (cursor.listed_total is None or not whole):
+            # A kill came between, the daemon read last, or a long absence: no count says what is missing.
+            self._read_all(keep=cursor)
             return
         if self.judge.is_short(listing, cursor):
             listing = self._listing(low, self.reader.source.tip().height)  # blocks may have come meanwhile
         if self.judge.is_short(listing, cursor):
             self.judge.second_opinion(listing)
-            log.warning("ledger_read_again", address=self.tracked.address, reason="more is counted than listed")
             self._read_all(keep=cursor)
+            log.warning("ledger_read_again", address=self.tracked.address, reason="more was counted than listed")
             return
         self._note_total(listing)
         self._store(listing, keep=cursor)

@@ -13,8 +13,10 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests import engines
 from tests.settings_names import ROOT, setting_names
@@ -27,6 +29,10 @@ class Stage:
     title: str
     marks: str
     settings: dict[str, str]
+
+    @property
+    def heading(self) -> str:
+        return f"{self.title}: pytest -m '{self.marks}'"
 
 
 def stages(*, full: bool, browser: bool, production: bool) -> list[Stage]:
@@ -45,21 +51,41 @@ def clean_environment(data_dir: Path, settings: dict[str, str]) -> dict[str, str
     return {**os.environ, **ours, **settings}
 
 
-def run(stage: Stage, folder: Path, extra: list[str]) -> Counter[str]:
+def run(stage: Stage, folder: Path, extra: list[str], output: IO[str] | None = None) -> Counter[str]:
     """Run one stage; a stage that could not run at all counts as one failure."""
-    say(f"{stage.title}: pytest -m '{stage.marks}'")
+    folder.mkdir(exist_ok=True)
     report = folder / "report.xml"
-    report.unlink(missing_ok=True)
     code = subprocess.run(
-        [sys.executable, "-m", "pytest", "-m", stage.marks, f"--junitxml={report}", *extra],
+        [sys.executable, "-m", "pytest", "-rs", "-m", stage.marks, f"--junitxml={report}", *extra],
         cwd=ROOT,
         env=clean_environment(folder / "data", stage.settings),
         check=False,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
     ).returncode
     counts = counted(report)
     if code and not counts["failures"] + counts["errors"]:
         counts["errors"] += 1
     return counts
+
+
+def run_all(found: list[Stage], folder: Path, extra: list[str]) -> Counter[str]:
+    """All stages at once, on a core each: the first is watched, what the others say comes after it."""
+    with ThreadPoolExecutor() as pool:
+        logs = [(folder / f"{number}.log").open("w+") for number in range(1, len(found))]
+        later = [
+            pool.submit(run, stage, folder / str(number), extra, log)
+            for number, (stage, log) in enumerate(zip(found[1:], logs, strict=True))
+        ]
+        say(found[0].heading)
+        total = run(found[0], folder / "first", extra)
+        for stage, log, counts in zip(found[1:], logs, later, strict=True):
+            total += counts.result()
+            say(stage.heading)
+            log.seek(0)
+            sys.stdout.write(log.read())
+            log.close()
+    return total
 
 
 def counted(report: Path) -> Counter[str]:
@@ -89,10 +115,10 @@ def main() -> int:
     missing, browser = engines.missing(), engines.chromium()
     skipped = [f"the tests on PostgreSQL and Redis ({reason})" for reason in missing]
     skipped += [] if browser else ["the browser tests (no chromium; apt-get install chromium)"]
-    total, started = Counter[str](), time.monotonic()
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for stage in stages(full=options.full, browser=bool(browser), production=not missing):
-            total += run(stage, Path(folder), extra)
+        found = stages(full=options.full, browser=bool(browser), production=not missing)
+        total = run_all(found, Path(folder), extra)
     for what in skipped:
         say(f"SKIPPED: {what}")
     failed = bool(total["failures"] + total["errors"])

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,17 @@ POSTGRES = os.environ.get("DATABASE_URL", "")
 REDIS = os.environ.get("REDIS_URL", "")
 """The Redis that the tests run on; empty: the embedded broker."""
 DATABASE = "fluxtracker.sqlite3"
+# VmHWM and not ru_maxrss: a child's counts what its parent held at the fork as well.
+MEASURED = """
+import atexit, re, runpy, sys
+path = sys.argv.pop(1)
+def note():
+    with open("/proc/self/status") as status, open(path, "w") as out:
+        out.write(re.search(r"VmHWM:\\s+([0-9]+)", status.read())[1])
+atexit.register(note)
+sys.argv[0] = "manage.py"
+runpy.run_path("manage.py", run_name="__main__")
+"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class Outcome:
     out: str
     err: str
     seconds: float = 0.0
+    peak_mb: float = 0.0
 
     @property
     def report(self) -> dict[str, Any]:
@@ -129,6 +141,14 @@ class Home:
     def manage(self, *words: str, timeout: float = 90, **settings: str) -> Outcome:
         """Run a command to its end."""
         return self.finish(self.start(*words, **settings), timeout)
+
+    def measure(self, *words: str, timeout: float = 90) -> Outcome:
+        """Run a command and learn the most memory that it held."""
+        peak = self.data_dir / "peak"
+        argv = [sys.executable, "-c", MEASURED, str(peak), *words]
+        process = self._popen(argv, {}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        done = self.finish(process, timeout)
+        return replace(done, peak_mb=int(peak.read_text()) / 1024)
 
     def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
         """Start a command and go on; its output waits in pipes."""
