@@ -27,7 +27,7 @@ def test_a_second_holder_is_told_who_has_it():
 def test_it_is_free_after_the_block_and_after_an_error():
     with pytest.raises(ZeroDivisionError), leases.hold("work"):
         1 / 0  # noqa: B018
-    with leases.hold("work") as held:
+    with leases.hold("work") as held, transaction.atomic():
         held.guard()
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.system.home import Home
-from tests.system.ledger import assert_named, assert_sums_hold, assert_true, read_tip, rows, truth
+from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 
 pytestmark = pytest.mark.engine
 
 QUARANTINED = "SELECT txid FROM revenue_quarantined"
-PRICED = "SELECT amount_sat, usd_micro, price_usd, paid_at, day FROM revenue_payment"
+PRICED = "SELECT amount_sat, usd_micro, price_usd, day FROM revenue_payment"
 MOST_REQUESTS, MOST_MEMORY_MB = 100, 250
 
 
@@ -57,31 +57,27 @@ def test_a_history_of_twenty_thousand_payments(history: SimServer, home: Home):
 
 
 def assert_priced(world: World, home: Home) -> None:
-    """USD by the rule: the live price for the last 24 hours, else the price of the UTC day."""
-    edge = datetime.now(UTC) - timedelta(hours=24)
-    cent = Decimal("0.0000000001")
-    for amount_sat, usd_micro, price, paid_at, day in home.query(PRICED):
+    """USD by the rule: the price of the payment's UTC day, but the live price for the last 24 hours."""
+    now, cent = datetime.now(UTC), Decimal("0.0000000001")
+    for amount_sat, usd_micro, price, day in home.query(PRICED):
         price = Decimal(str(price)).quantize(cent)
-        exact = Decimal(amount_sat) * price / 100
-        assert usd_micro == int(exact.quantize(Decimal(1), ROUND_HALF_UP)), (amount_sat, price)
-        moment = datetime.fromisoformat(str(paid_at)).astimezone(UTC) if "+" in str(paid_at) else None
-        moment = moment or datetime.fromisoformat(str(paid_at)).replace(tzinfo=UTC)
-        if moment < edge - timedelta(minutes=5):
-            day = datetime.fromisoformat(str(day)).date()
-            assert price == Decimal(str(world.day_price(day))).quantize(cent)
+        assert abs(usd_micro - Decimal(amount_sat) * price / 100) <= Decimal("0.5")
+        age = (now.date() - date.fromisoformat(str(day))).days
+        if 2 <= age <= 360:  # older days come from another source than the one that the world names
+            assert price == Decimal(str(world.day_price(date.fromisoformat(str(day))))).quantize(cent)
 
 
-def test_the_clocks_of_the_chain_go_on(history: SimServer, home: Home):
-    """An absence of a day in which nothing is missed, then each block one by one."""
-    world = history.world
-    home.settings |= history.env() | {"REVENUE_ADDRESSES": "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX@3000000"}
-    assert home.manage("sync_revenue").code == 0
+@pytest.mark.django_db
+def test_nothing_is_missed_in_an_absence_nor_block_by_block(sim, in_process):
+    world = sim.world
+    assert in_process("sync_revenue").code == 0
     world.mine(1, [world.payment(app="soon")])
-    world.mine(2880, [world.payment(app="later") for _ in range(30)])
-    for _ in range(9):
-        world.mine(1, [world.payment()])
-        assert home.manage("sync_revenue").code == 0
-    known = {row for row in truth(world, tip=read_tip(home.query)) if row[2].endswith("LQRLFLUX") or row[4] >= 3_000_000}
-    mine = {row for row in known if row[2] == "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"}
-    waiting = {txid for (txid,) in home.query(QUARANTINED)}
-    assert rows(home.query) == {row for row in mine if row[0] not in waiting}
+    world.mine(100_000, [world.payment(app="later") for _ in range(1_100)])
+    world.mine(20, [world.payment()])
+    assert in_process("sync_revenue").code == 0
+    assert_true(world)
+    for number in range(12):
+        world.mine(1, [world.payment(app=f"app{number}")])
+        assert in_process("sync_revenue").code == 0
+        assert_true(world)
+    assert_named(world)
