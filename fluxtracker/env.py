@@ -139,9 +139,9 @@ def tracked_addresses(name: str = "REVENUE_ADDRESSES", default: str = APP_ADDRES
     expected = "comma separated addresses, each `address` or `address@first_height`"
     found: dict[str, TrackedAddress] = {}
     for word in words(name, default):
-        match = re.fullmatch(r"(t[13][1-9A-HJ-NP-Za-km-z]{33})(?:@([0-9]{1,9}))?", word)
+        match = re.fullmatch(r"(t[0-9A-Za-z]{25,61})(?:@([0-9]{1,9}))?", word)
         if not match or (match[2] is not None and int(match[2]) < 1):
-            raise wrong(name, expected + " (t1... or t3..., 35 characters, heights from 1)")
+            raise wrong(name, expected + " (letters and digits, beginning with t; heights from 1)")
         if match[1] in found:
             raise wrong(name, expected + ", each address once")
         found[match[1]] = TrackedAddress(match[1], int(match[2] or 1))

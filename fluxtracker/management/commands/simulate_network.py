@@ -82,9 +82,11 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: ended.set())
         server = self._server(self._world(options), options)
         with server:
-            self._announce(server)
+            if options["verbosity"]:
+                self._announce(server)
             ended.wait()
-        self.stdout.write("The simulated network has stopped.")
+        if options["verbosity"]:
+            self.stdout.write("The simulated network has stopped.")
 
     def _world(self, options: dict[str, Any]) -> World:
         """Build the network, with progress on a terminal."""
