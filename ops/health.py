@@ -175,11 +175,11 @@ def _problems(answer: Report) -> Iterator[str]:
         yield f"{answer['db']['error'].capitalize()}."
         return
     if answer["broker"]["status"] != "ok":
-        yield "The broker does not answer: nothing is scheduled and nothing is updated live."
+        yield "The broker does not answer: no task is started."
     if answer["worker"]["status"] != "ok":
         yield "No worker has been seen for over a minute: nothing is read from the chain."
     if not answer["sync"]["healthy"]:
-        yield f"The revenue sync is behind: {answer['sync']['reason']}."
+        yield f"Payments may be missing: {answer['sync']['reason']}."
     if answer["snapshot"]["healthy"] is False:
         yield "The daily snapshot is late."
     services = answer["services"] | ({"backup": answer["backup"]} if answer["backup"] else {})

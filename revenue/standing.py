@@ -59,9 +59,9 @@ def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str |
     if state.consecutive_failures >= FAILING:
         return f"it failed {state.consecutive_failures} times in a row ({state.last_error})"
     if ledger.completed_at is None:
-        return "none has completed yet"
+        return "no sync has completed yet"
     if now - ledger.completed_at > COMPLETED_LATE:
-        return f"none has completed for {minutes(now - ledger.completed_at)}"
+        return f"no sync has completed for {minutes(now - ledger.completed_at)}"
     stood = ledger.completed_at - ledger.tip_changed_at if ledger.tip_changed_at else timedelta()
     if stood > TIP_STANDS:
         return f"the source's tip has stood at block {ledger.tip_height} for {minutes(stood)}"

@@ -72,7 +72,7 @@ def test_a_fresh_installation_is_degraded_and_says_why(get):
     answer = get("health")
     assert answer["status"] == "degraded"
     assert answer["sync"]["lastSyncBlock"] is answer["sync"]["lagBlocks"] is answer["sync"]["lagSeconds"] is None
-    assert any("none has completed yet" in problem for problem in answer["problems"])
+    assert any("no sync has completed yet" in problem for problem in answer["problems"])
 
 
 @pytest.mark.parametrize("seconds", [91, 3600])

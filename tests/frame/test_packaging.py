@@ -117,9 +117,9 @@ def test_make_has_the_promised_targets_and_explains_them():
         assert re.search(rf"^  make {target} +\S", said, re.MULTILINE), target
 
 
-@pytest.mark.parametrize("target", ["setup", "up", "demo", "test", "test-full", "check", "bench", "openapi"])
-def test_make_targets_parse(target):
-    done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_make_targets_parse():
+    targets = ["setup", "up", "demo", "test", "test-full", "check", "bench", "openapi"]
+    done = subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
