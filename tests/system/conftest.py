@@ -103,6 +103,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
 @pytest.fixture
 def home(template: Template, tmp_path: Any) -> Iterator[Home]:
     """An installation with its own data dir and database, whose programs are real processes."""
-    made = Home(template, tmp_path / "home")
+    made = Home(tmp_path / "home", template.copy(tmp_path / "home"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def empty_home(tmp_path: Any) -> Iterator[Home]:
+    """The same before its first `migrate`."""
+    made = Home(tmp_path / "home", Template.empty(tmp_path / "home"))
     yield made
     made.close()

@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 import redis
+from celery import Celery
 
 from fluxtracker import broker
 from fluxtracker.embedded import socket_path
@@ -115,6 +116,16 @@ class Template:
         on_server(f"CREATE DATABASE {name} TEMPLATE {self.name}")
         return server_url(name)
 
+    @staticmethod
+    def empty(data_dir: Path) -> str:
+        """A database in which nothing was ever made; its address."""
+        data_dir.mkdir(parents=True)
+        if not POSTGRES:
+            return ""
+        name = f"flux_home_{uuid.uuid4().hex[:10]}"
+        on_server(f"CREATE DATABASE {name}")
+        return server_url(name)
+
     def drop(self) -> None:
         if POSTGRES:
             on_server(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
@@ -127,9 +138,9 @@ def connect(data_dir: Path) -> sqlite3.Connection:
 class Home:
     """One installation. Every process it starts is ended by `close`."""
 
-    def __init__(self, template: Template, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, database_url: str) -> None:
         self.data_dir = data_dir
-        self.database_url = template.copy(data_dir)
+        self.database_url = database_url
         self.settings: dict[str, str] = {}
         self._processes: list[subprocess.Popen[str]] = []
 
@@ -203,6 +214,11 @@ class Home:
     def broker_url(self) -> str:
         return REDIS or f"redis+socket://{socket_path(self.data_dir)}"
 
+    def send(self, task: str) -> None:
+        """Queue a task, as beat does."""
+        with Celery(broker=self.broker_url) as app:
+            app.send_task(task, queue="fluxtracker", ignore_result=True)
+
     # The database
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
@@ -224,13 +240,16 @@ class Home:
             yield local
 
     def close(self) -> None:
-        for process in self._processes:
-            self.kill(process)
-            for stream in (process.stdout, process.stderr):
-                if stream:
-                    stream.close()
+        self.end_programs()
         if self.database_url:
             name = self.database_url.rpartition("/")[2]
             on_server(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         if socket_path(self.data_dir).parent != self.data_dir / "broker":
             shutil.rmtree(socket_path(self.data_dir).parent, ignore_errors=True)
+
+    def end_programs(self) -> None:
+        for process in self._processes:
+            self.kill(process)
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()

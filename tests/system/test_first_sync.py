@@ -10,44 +10,37 @@ import pytest
 
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-from tests.system.home import Home
-from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
+from tests.system.home import POSTGRES, Home
+from tests.system.ledger import assert_named, assert_true, truth
 
 pytestmark = pytest.mark.engine
 
-QUARANTINED = "SELECT txid FROM revenue_quarantined"
 PRICED = "SELECT amount_sat, usd_micro, price_usd, day FROM revenue_payment"
 MOST_REQUESTS, MOST_MEMORY_MB = 100, 250
 
 
 @pytest.fixture(scope="module")
 def history() -> Iterator[SimServer]:
-    """400 days with 20,000 payments."""
-    with SimServer(World(payments=20_000, days=400, nodes=5, old_messages=2_000, frozen=True)) as sim:
+    """400 days with 20,000 payments; fewer on PostgreSQL, where nothing depends on how many they are."""
+    with SimServer(
+        World(payments=4_000 if POSTGRES else 20_000, days=400, nodes=5, old_messages=2_000, frozen=True)
+    ) as sim:
         yield sim
 
 
-def test_a_history_of_twenty_thousand_payments(history: SimServer, home: Home):
+def test_a_whole_history_of_payments(history: SimServer, home: Home):
     home.settings |= history.env()
     world, before = history.world, history.count()
     first = home.measure("sync_revenue", "--json")
     assert first.code == 0, first.err
 
-    waiting = {txid for (txid,) in home.query(QUARANTINED)}
-    assert rows(home.query) == {row for row in truth(world) if row[0] not in waiting}
-    assert len(waiting) < 200  # senders that no listing tells, looked for a few at a time
-    assert_sums_hold(home.query)
+    assert_true(world, home.query)
     assert_named(world, home.query)
     assert_priced(world, home)
     assert history.count() - before == first.report["requests"] <= MOST_REQUESTS
-    assert first.report["added"] == len(rows(home.query))
+    assert first.report["added"] == len(truth(world))
     assert first.peak_mb < MOST_MEMORY_MB
 
-    for _ in range(6):
-        if not home.query(QUARANTINED):
-            break
-        assert home.manage("sync_revenue").code == 0
-    assert_true(world, home.query)
     assert home.manage("sync_revenue", "--json").report["requests"] == 1
     again = home.manage("sync_revenue", "--full", "--json").report
     assert (again["added"], again["removed"], again["changed"]) == (0, 0, 0)
