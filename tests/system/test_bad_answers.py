@@ -36,6 +36,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "http429 with a long pause": {"kind": Kind.HTTP_429, "retry_after": "3600"},
 }
 of_all_kinds = pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+SLOW_SEEDS = [pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3)]
 WITHOUT_HEIGHT = {name: wrong for name, wrong in WRONG.items() if wrong["kind"] != Kind.HEIGHT_BACKWARDS}
 without_height = pytest.mark.parametrize("wrong", WITHOUT_HEIGHT.values(), ids=WITHOUT_HEIGHT)
 
@@ -206,7 +207,7 @@ def test_what_passes_by_itself_is_not_even_worth_a_warning(grown, in_process, wa
     assert (fault.hits, warned()) == (1, [])
 
 
-@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.engine), 1, 2, 3])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.engine), *SLOW_SEEDS])
 @pytest.mark.parametrize("path", ["", "^/blockbook"], ids=["everywhere", "blockbooks"])
 def test_syncs_converge_through_random_faults(build, settings, in_process, seed, path):
     settings.UPSTREAM_TIMEOUT = 0.3
@@ -227,7 +228,7 @@ def test_syncs_converge_through_random_faults(build, settings, in_process, seed,
     assert_true(sim.world)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *SLOW_SEEDS])
 def test_reorganisations_amid_random_faults_are_right_in_the_end(build, settings, in_process, seed):
     settings.UPSTREAM_TIMEOUT = 0.3
     sim = build(payments=100, seed=seed)

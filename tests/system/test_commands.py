@@ -147,7 +147,7 @@ def known(home: Home) -> Iterator[SimServer]:
         yield sim
 
 
-@pytest.mark.parametrize("where", ["deaf", "refused"])
+@pytest.mark.parametrize("where", ["deaf", pytest.param("refused", marks=pytest.mark.slow)])
 def test_with_no_upstream_answering_a_command_ends_in_time(known, home: Home, deaf, where):
     url = deaf if where == "deaf" else "http://127.0.0.1:1"
     home.settings |= dict.fromkeys(UPSTREAMS, url) | {"UPSTREAM_TIMEOUT": "1", "BLOCKBOOK_URLS": f"{url}/1,{url}/2"}
@@ -156,7 +156,8 @@ def test_with_no_upstream_answering_a_command_ends_in_time(known, home: Home, de
         assert_failed(home.finish(process, timeout=30), url.removeprefix("http://"))
 
 
-@pytest.mark.parametrize("kind", ["timeout", pytest.param("drip", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["timeout", "drip"])
 def test_with_upstreams_that_fall_silent_half_way_a_sync_ends_in_time(known, home: Home, kind):
     known.faults.add(kind, "^/(blockbook.*/(address|block-index|tx)|daemon/get(address|rawtr)|apps|coingecko|binance)")
     home.settings["UPSTREAM_TIMEOUT"] = "1"
