@@ -45,6 +45,11 @@ class SyncHealth(serializers.Serializer[Any]):
     consecutiveFailures = serializers.IntegerField(allow_null=True)
     lastCompleted = serializers.DateTimeField(allow_null=True)
     quarantine = serializers.IntegerField(allow_null=True, help_text="Transactions that wait to be read.")
+    failedSources = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="Sources that the last sync had to do without, and why.",
+    )
     reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
 
 

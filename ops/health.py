@@ -180,6 +180,8 @@ def _problems(answer: Report) -> Iterator[str]:
         yield "No worker has been seen for over a minute: nothing is read from the chain."
     if not answer["sync"]["healthy"]:
         yield f"Payments may be missing: {answer['sync']['reason']}."
+    for failed in answer["sync"]["failedSources"] or ():
+        yield f"A source of the chain failed, and another one was used instead: {failed}."
     if answer["snapshot"]["healthy"] is False:
         yield "The daily snapshot is late."
     services = answer["services"] | ({"backup": answer["backup"]} if answer["backup"] else {})

@@ -16,7 +16,7 @@ from fluxtracker.upstream.records import Listing
 from ops.runs import Run
 from revenue import ledger, windows
 from revenue.anchors import Chain, confirm_vanished
-from revenue.completeness import Judge, listed_above, listed_ids, short_id
+from revenue.completeness import Judge, listed_above, listed_between, listed_ids, short_id
 from revenue.models import Cursor, LedgerState
 from revenue.reading import Reader
 from revenue.windows import Applied
@@ -44,6 +44,11 @@ class AddressPass:
     known_total: int | None = None
     """The count that is known from before: it can only grow."""
     seen: set[int] = field(default_factory=set)
+    listed: int | None = None
+    """Transactions listed so far from the first height on, with what earlier syncs of the same read listed."""
+    counted_to: int = 0
+    unsettled: int = 0
+    """Transactions listed above the settled blocks, up to the tip."""
 
     @property
     def high(self) -> int:
@@ -69,6 +74,9 @@ class AddressPass:
 
     def _read_news(self, cursor: Cursor) -> None:
         """The blocks since the cursor and the overlap, checked against the growth of the address's count."""
+        if cursor.listed_total is None and cursor.listed is not None:
+            self._resume(cursor)
+            return
         low = self._at_least_first(cursor.height - OVERLAP + 1)
         self.known_total = cursor.listed_total
         listing = self._listing(low, self.chain.tip.height)
@@ -90,6 +98,15 @@ class AddressPass:
         self._note_total(listing)
         self._store(listing, keep=cursor)
 
+    def _resume(self, cursor: Cursor) -> None:
+        """Go on with a first read that a kill or the clock cut short; read all again when it does not add up."""
+        self.listed, self.counted_to = cursor.listed, cursor.height
+        self._read_windows(self._at_least_first(cursor.height - OVERLAP + 1), keep=cursor)
+        found = (self.listed or 0) + self.unsettled
+        if self.total_at_tip is not None and found < self.total_at_tip - self._earlier(found):
+            self._read_all(keep=cursor)
+            log.warning("ledger_read_again", address=self.tracked.address, reason="more was counted than listed")
+
     def _read_branch(self, low: int) -> None:
         """What a reorganisation may have changed. The count says nothing here: payments may have vanished."""
         self.seen.clear()
@@ -99,8 +116,10 @@ class AddressPass:
     def _read_all(self, keep: Cursor | None) -> None:
         """Every window from the first height, then the proof that nothing is missing."""
         self.seen.clear()
+        self.listed, self.counted_to = 0, 0
         self._read_windows(self.tracked.first_height, keep=keep)
-        if self.total_at_tip is not None and len(self.seen) < (expected := self.total_at_tip - self._earlier()):
+        found = len(self.seen)
+        if self.total_at_tip is not None and found < (expected := self.total_at_tip - self._earlier(found)):
             self._prove(self.tracked.first_height, counted=expected)
 
     def _prove(self, low: int, *, counted: int = 0, must_answer: bool = True) -> None:
@@ -117,10 +136,10 @@ class AddressPass:
             Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts anew; rows stay
             raise
 
-    def _earlier(self) -> int:
+    def _earlier(self, found: int) -> int:
         """How many transactions lie before the first height, asked only where more is counted than was listed."""
         first = self.tracked.first_height
-        if first == 1 or len(self.seen) >= (self.total_at_tip or 0):
+        if first == 1 or found >= (self.total_at_tip or 0):
             return 0
         return len(listed_ids(self._listing(1, first - 1)))
 
@@ -135,6 +154,7 @@ class AddressPass:
                 enough = self._is_enough_for_now(low)
                 coming = None if enough else self._fetch(ahead, low, width)
                 self._note_total(listing)
+                self._count(listing)
                 self._store(listing, keep=keep)
                 self.run.progress(f"{self.tracked.address}: block {low - 1:,} of {self.high:,}")
         if enough:
@@ -167,6 +187,11 @@ class AddressPass:
         self.known_total = total or None  # that there is nothing at all is not known, only said
         return span if total is None else max(span * ROWS_A_WINDOW // max(total, ROWS_A_WINDOW), 100)
 
+    def _count(self, listing: Listing) -> None:
+        if self.listed is not None:
+            self.listed += listed_between(listing, self.counted_to, self.high)
+            self.unsettled = listed_between(listing, self.high, self.chain.tip.height)
+
     def _note_total(self, listing: Listing) -> None:
         """The address's count at the pass's tip: blocks that came since are not in it."""
         above = listed_above(listing, self.chain.tip.height)
@@ -193,6 +218,7 @@ class AddressPass:
             tip_height=tip.height,
             tip_hash=tip.hash,
             listed_total=self.total_at_tip if high >= self.high else (keep.listed_total if keep else None),
+            listed=self.listed if keep is None or high >= keep.height else keep.listed,
         )
 
 

@@ -36,6 +36,13 @@ def listed_above(listing: Listing, height: int) -> int:
     )
 
 
+def listed_between(listing: Listing, above: int, high: int) -> int:
+    """How many transactions lie above block `above` and not above `high` (those without a height count)."""
+    return sum(above < tx.height <= high for tx in listing.transactions) + sum(
+        row.height is None or above < row.height <= high for row in listing.unreadable
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Decides whether listings of `source` are whole, with the daemon as second opinion."""

@@ -40,12 +40,17 @@ def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress:
             "removed": done.removed,
             "changed": done.changed,
             "lastSyncBlock": done.last_sync_block,
+            "failedSources": done.failed_sources,
         }
         seconds = time.monotonic() - started
-        log.info("revenue_synced", **run.report, requests=http.requests, seconds=round(seconds, 3))
+        log.info("revenue_synced", **_counts(run.report), requests=http.requests, seconds=round(seconds, 3))
         run.report["ledgerSeconds"] = round(seconds, 3)
     report = run.report | _names_and_usd(http, trigger, done.added, progress)
     return report | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _counts(report: Report) -> Report:
+    return {key: value for key, value in report.items() if key != "failedSources"}
 
 
 def _names_and_usd(http: Http, trigger: str, added: int, progress: Progress | None) -> Report:

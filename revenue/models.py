@@ -163,6 +163,9 @@ class Cursor(models.Model):
     listed_total = models.PositiveIntegerField(
         null=True, help_text="Transactions Blockbook counted for the address, whole history, at this tip."
     )
+    listed = models.PositiveIntegerField(
+        null=True, help_text="Transactions listed up to `height` by a first read that is not through yet."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ KEYS = (
     "consecutiveFailures",
     "lastCompleted",
     "quarantine",
+    "failedSources",
     "reason",
 )
 
@@ -50,6 +51,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),
         "quarantine": Quarantined.objects.count(),
+        "failedSources": (state.last_report or {}).get("failedSources", []),
         "reason": reason,
     }
 

@@ -43,7 +43,8 @@ class SyncReport:
     removed: int = 0
     changed: int = 0
     last_sync_block: int | None = None
-    sources: list[str] = field(default_factory=list)
+    failed_sources: list[str] = field(default_factory=list)
+    """What was wrong with the sources that were asked before the one that had good answers."""
 
     def count(self, applied: Applied) -> None:
         self.added += applied.added
@@ -63,6 +64,7 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
             continue
         for failed in errors:
             log.warning("source_failed", source=failed.source, error=str(failed), used_instead=source.host)
+            report.failed_sources.append(str(failed)[:300])
         report.last_sync_block = last_sync_block()
         return report
     if len(errors) == 1:

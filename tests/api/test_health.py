@@ -55,6 +55,7 @@ def test_everything_in_order_is_ok(get, working):
         "consecutiveFailures": 0,
         "lastCompleted": "2026-11-20T21:57:00Z",
         "quarantine": 0,
+        "failedSources": [],
         "reason": None,
     }
 
@@ -128,6 +129,15 @@ def test_the_last_block_is_that_of_the_address_that_is_furthest_behind(get, work
     assert (get("health")["sync"]["lastSyncBlock"], get("health")["sync"]["lagBlocks"]) == (TIP - 100, 100)
     Cursor.objects.filter(address=MAIN).delete()
     assert get("health")["sync"]["lastSyncBlock"] is None
+
+
+def test_a_source_that_the_last_sync_had_to_do_without_is_said(get, working):
+    report = {"failedSources": ["one.example /api/v2: HTTP 503"]}
+    TaskState.objects.update_or_create(name="sync_revenue", defaults={"last_report": report})
+    answer = get("health")
+    assert answer["status"] == "degraded"
+    assert answer["sync"]["failedSources"] == report["failedSources"]
+    assert "one.example /api/v2: HTTP 503" in answer["problems"][0]
 
 
 def test_the_quarantine_is_counted(get, working):

@@ -173,7 +173,9 @@ def test_the_next_source_is_used_when_the_first_fails_and_that_is_told_once(chai
     broken = FakeChain()
     broken.tip = lambda: (_ for _ in ()).throw(Unavailable("broken", "api", "HTTP 503"))
     with capture_logs() as logs:
-        assert sync(broken, chain).added
+        report = sync(broken, chain)
+    assert report.added
+    assert report.failed_sources == ["broken api: HTTP 503"]
     warnings = [entry for entry in logs if entry["log_level"] == "warning"]
     assert [(entry["event"], entry["source"]) for entry in warnings] == [("source_failed", "broken")]
     assert_true(chain)
@@ -258,3 +260,75 @@ def test_a_chain_that_moves_while_it_is_read_is_read_again(chain):
 def test_a_source_that_forgets_a_transaction_raises_not_found(chain):
     with pytest.raises(NotFound):
         chain.transaction("00" * 32)
+
+
+class Cut(Exception):
+    """The process ends here."""
+
+
+def cut_after(chain, windows):
+    """Let the chain end the sync after so many listings; the lowest block of each listing is noted."""
+    honest, lows = chain.listing, []
+
+    def listing(address, low, high):
+        lows.append(low)
+        if len(lows) > windows:
+            raise Cut
+        return honest(address, low, high)
+
+    chain.listing = listing
+    return lows, lambda: setattr(chain, "listing", honest)
+
+
+def test_a_first_read_that_was_cut_short_goes_on_where_it_was(chain):
+    chain.page = 10
+    _, heal = cut_after(chain, 4)
+    with pytest.raises(Cut):
+        sync(chain, Index(chain))
+    reached = Cursor.objects.get(address=A).height
+    assert reached > 1025
+    heal()
+    lows, heal = cut_after(chain, 1000)
+    sync(chain, Index(chain))
+    heal()
+    assert lows[0] == reached - 24
+    assert_true(chain)
+    assert Cursor.objects.get(address=A).listed_total == chain.total(A)
+
+
+def test_what_a_cut_short_read_hid_is_found_at_its_end(chain):
+    chain.page = 10
+    honest, lows = chain.listing, []
+
+    def lie_then_cut(address, low, high):
+        lows.append(low)
+        if len(lows) > 4:
+            raise Cut
+        listing = honest(address, low, high)
+        return replace(listing, transactions=()) if len(lows) == 2 else listing
+
+    chain.listing = lie_then_cut
+    with pytest.raises(Cut):
+        sync(chain, Index(chain))
+    chain.listing = honest
+    with capture_logs() as logs:
+        sync(chain, Index(chain))
+    assert "ledger_read_again" in [entry["event"] for entry in logs]
+    assert_true(chain)
+
+
+@pytest.mark.parametrize("cuts", [2, 3, 5])
+def test_a_first_read_cut_again_and_again_arrives(chain, cuts):
+    chain.page = 60
+    for _ in range(300):
+        chain.mine(chain.pay(A, 5), chain.pay(B, 6))
+    for _ in range(60):
+        _, heal = cut_after(chain, cuts)
+        try:
+            sync(chain, Index(chain))
+        except Cut:
+            continue
+        finally:
+            heal()
+        break
+    assert_true(chain)
