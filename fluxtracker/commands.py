@@ -16,7 +16,7 @@ from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from fluxtracker.upstream.errors import UpstreamError
 from ops.leases import LeaseHeld, LeaseLost
-from ops.runs import one_line
+from ops.runs import NotDone, one_line
 
 LEASE_WAIT_S = 30.0
 
@@ -57,6 +57,10 @@ class VerbCommand(BaseCommand):
         try:
             return self.work(options)
         except (UpstreamError, LeaseHeld, LeaseLost) as error:
+            raise CommandError(one_line(error)) from error
+        except NotDone as error:
+            if options["json"]:
+                self.stdout.write(json.dumps(error.report))
             raise CommandError(one_line(error)) from error
         except (OperationalError, ProgrammingError) as error:
             raise CommandError(f"database: {one_line(error)} (has `manage.py migrate` been run?)") from error

@@ -70,6 +70,9 @@ INSTALLED_APPS = [
     "fluxtracker",
     "ops",
     "revenue",
+    "metrics",
+    "carousel",
+    "snapshots",
     "dashboard",
 ]
 

@@ -66,3 +66,52 @@ class WorkerSeen(models.Model):
 
     def __str__(self) -> str:
         return self.hostname
+
+
+class ServiceState(models.Model):
+    """How a checked service stands: an upstream, or the running instances of a tracked app."""
+
+    class Kind(models.TextChoices):
+        API = "api", "upstream API"
+        GAMING = "gaming", "game"
+        CRYPTO = "crypto", "crypto node"
+
+    class Status(models.TextChoices):
+        OK = "ok"
+        DEGRADED = "degraded"  # answers late or is behind; fell by more than half
+        MISSING = "missing"  # no instance is left
+        FAILED = "failed"  # does not answer, or wrongly
+        UNKNOWN = "unknown"  # the instances are not known
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    name = models.CharField(max_length=100)
+    status = models.CharField(max_length=10, choices=Status)
+    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    detail = models.CharField(max_length=300, blank=True)
+    consecutive_failures = models.PositiveIntegerField(default=0)
+    checked_at = models.DateTimeField()
+    last_ok_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["kind", "name"]
+        constraints = [models.UniqueConstraint(fields=["kind", "name"], name="service_state_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceCheck(models.Model):
+    """One check of one service; kept for 90 days."""
+
+    kind = models.CharField(max_length=10, choices=ServiceState.Kind)
+    name = models.CharField(max_length=100)
+    at = models.DateTimeField(db_index=True)
+    status = models.CharField(max_length=10, choices=ServiceState.Status)
+    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    detail = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["kind", "name", "-at"], name="service_check_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.at:%Y-%m-%d %H:%M}"

@@ -20,6 +20,14 @@ log = structlog.get_logger(__name__)
 ALERT_AFTER = 3  # failures in a row (contract section 3)
 
 
+class NotDone(Exception):
+    """The work could not be done and counts as failed; no upstream is to blame. `report` says what there is to say."""
+
+    def __init__(self, reason: str, report: dict[str, Any]) -> None:
+        super().__init__(reason)
+        self.report = report
+
+
 @dataclass(slots=True)
 class Run:
     """A run in progress. `report` is what it answers; `progress` is told how far it is."""

@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import structlog
 from celery import shared_task
-from django.db import DatabaseError
 
-from fluxtracker.upstream.errors import UpstreamError
-from ops.leases import LeaseHeld, LeaseLost
-from ops.runs import one_line
+from ops.quiet import run_quietly
 from revenue import doors
-
-log = structlog.get_logger(__name__)
-
-
-def run_quietly(door: Callable[..., object]) -> None:
-    """Run a verb on its schedule. What an upstream did wrong is recorded and logged by the run already."""
-    try:
-        door(trigger="schedule")
-    except LeaseHeld as error:
-        log.info("task_skipped", reason=str(error))
-    except (UpstreamError, LeaseLost) as error:
-        log.debug("task_ended", reason=str(error))
-    except DatabaseError as error:
-        log.warning("task_ended_by_database", error=one_line(error))
 
 
 @shared_task

@@ -1,0 +1,87 @@
+"""What the network was when it was last read, and how fresh each part of it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from django.db.models import Max
+
+from metrics.catalogue import Number, with_ratios
+from metrics.models import Source, TrackedApp
+from revenue.models import LivePrice
+
+Status = Literal["ok", "stale", "failed", "never"]
+
+LATE = timedelta(minutes=30)  # three collections missed: no longer `ok`
+OLD = timedelta(hours=2)  # a comparison says `stale`, a snapshot refuses (contract sections 4 and 5)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """How one source stands. `read_at`: when its values were read; None when they never were."""
+
+    name: str
+    status: Status
+    read_at: datetime | None
+    tried_at: datetime | None
+    error: str | None
+    coverage: dict[str, Any] | None
+
+    def is_old(self, now: datetime) -> bool:
+        """Whether there is no value, or one of more than 2 hours ago."""
+        return self.read_at is None or now - self.read_at > OLD
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The last good value of each metric, whatever its age, with the percentages that follow from them."""
+
+    values: Mapping[str, Number | None]
+    sources: Mapping[str, SourceView]
+
+    @classmethod
+    def load(cls, now: datetime) -> Latest:
+        """Two queries."""
+        rows = {row.name: row for row in Source.objects.all()}
+        price = LivePrice.objects.filter(id=1).first()
+        values: dict[str, Number | None] = {}
+        for row in rows.values():
+            if row.name not in (Source.Name.SPECS, Source.Name.PRICE):
+                values |= row.values or {}
+        if price is not None:
+            values["flux_price_usd"] = float(price.price_usd)
+        names = [name.value for name in Source.Name]
+        views = {name: _view(rows.get(name) or Source(name=name), price, now) for name in names}
+        return cls(with_ratios(values), views)
+
+    @property
+    def read_at(self) -> datetime | None:
+        """When the oldest of nodes, capacity and containers was read; None when one never was."""
+        times = [self.sources[name].read_at for name in (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)]
+        return None if None in times else min(time for time in times if time)
+
+
+def _view(row: Source, price: LivePrice | None, now: datetime) -> SourceView:
+    read_at, error = row.read_at, row.error
+    if row.name == Source.Name.PRICE:  # it is read by itself, too, every 5 minutes
+        read_at = price.read_at if price else None
+        error = "" if read_at and row.tried_at and read_at > row.tried_at else error
+    return SourceView(row.name, _status(read_at, row, error, now), read_at, row.tried_at, error or None, row.coverage)
+
+
+def _status(read_at: datetime | None, row: Source, error: str, now: datetime) -> Status:
+    if read_at is None:
+        return "failed" if row.tried_at else "never"
+    return "stale" if error or now - read_at > LATE else "ok"
+
+
+def metrics_stamp() -> tuple[Any, ...]:
+    """Changes with every collection, price and edit of a tracked app. Three small queries."""
+    return (
+        tuple(Source.objects.order_by("name").values_list("name", "tried_at", "read_at")),
+        LivePrice.objects.values_list("price_usd", "read_at").first(),
+        TrackedApp.objects.aggregate(last=Max("changed_at"))["last"],
+    )

@@ -1,0 +1,159 @@
+"""What the network is: the last reading of each source, readings over time, and which image is what.
+
+NULL = not known, 0 = counted none. Instants are UTC.
+"""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from metrics.patterns import validate_image_patterns, validate_name_patterns
+
+RESERVED_KEYS = ("total", "apps_total", "nodes_total")
+
+
+class TrackedApp(models.Model):
+    """An app whose running containers are counted by themselves. A row and never a column: operators add games."""
+
+    class Category(models.TextChoices):
+        GAMING = "gaming", "game"
+        CRYPTO = "crypto", "crypto node"
+        WORDPRESS = "wordpress", "WordPress"
+        GIT = "git", "deployed from git"
+        SYSTEM = "system", "system, left out of the app total"
+
+    name = models.CharField(max_length=60, unique=True)
+    key = models.CharField(
+        max_length=40,
+        validators=[RegexValidator(r"^[a-z][a-z0-9_]*\Z", "small letters, digits and _, beginning with a letter")],
+        help_text="Its name in the API: small letters, digits and _. History is kept under it.",
+    )
+    category = models.CharField(max_length=10, choices=Category)
+    image_patterns = models.JSONField(
+        default=list,
+        blank=True,
+        validators=[validate_image_patterns],
+        help_text='Parts of an image, such as ["itzg/minecraft-server"]. Upper and lower case are the same.',
+    )
+    name_patterns = models.JSONField(
+        default=list,
+        blank=True,
+        validators=[validate_name_patterns],
+        help_text='App names for images that are not public: ["palworld"] is palworld and 13 or more digits, '
+        '["presearchnode*"] every name that begins so.',
+    )
+    active = models.BooleanField(default=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["category", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["category", "key"], name="tracked_app_key"),
+            models.CheckConstraint(condition=~Q(key__in=RESERVED_KEYS), name="tracked_app_reserved_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def column(self) -> str:
+        """Its key among the values of a reading and a snapshot: `gaming_palworld`."""
+        return f"{self.category}_{self.key}"
+
+
+class Category(models.Model):
+    """Images and app names that make up a category, beyond its tracked apps. The lowest `order` that fits wins."""
+
+    class Key(models.TextChoices):
+        EXCLUDED = "excluded", "in no category"
+        GAMING = "gaming", "games"
+        CRYPTO = "crypto", "crypto nodes"
+        WORDPRESS = "wordpress", "WordPress"
+
+    key = models.CharField(max_length=10, choices=Key, primary_key=True)
+    order = models.PositiveSmallIntegerField(unique=True)
+    image_keywords = models.JSONField(default=list, blank=True, validators=[validate_image_patterns])
+    name_patterns = models.JSONField(default=list, blank=True, validators=[validate_name_patterns])
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["order"]
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.get_key_display()
+
+
+class Source(models.Model):
+    """What one source last told, and how asking it went. A failure leaves the last good values as they are."""
+
+    class Name(models.TextChoices):
+        NODES = "nodes", "node counts (daemon)"
+        CLOUD = "cloud", "capacity and use (stats)"
+        APPS = "apps", "running containers (stats)"
+        SPECS = "specs", "app specifications (FluxOS)"
+        PRICE = "price", "FLUX price"
+
+    name = models.CharField(max_length=10, choices=Name, primary_key=True)
+    tried_at = models.DateTimeField(null=True, blank=True)
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When `values` were read.")
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    error = models.CharField(max_length=500, blank=True, help_text="Of the last try; empty when it went well.")
+    values = models.JSONField(null=True, blank=True, help_text="The last good values, by metric.")
+    coverage = models.JSONField(null=True, blank=True, help_text="How many rows these values rest on.")
+    size = models.PositiveIntegerField(null=True, blank=True, help_text="Rows of the last good answer.")
+    implausible_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when answers have less than half of the last good rows."
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.get_name_display()
+
+
+class Reading(models.Model):
+    """What was read at one moment, by metric; a source that failed has no values in it.
+
+    Every one is kept for 7 days, one an hour for 90.
+    """
+
+    at = models.DateTimeField(unique=True)
+    values = models.JSONField()
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"
+
+
+class ImageCount(models.Model):
+    """How many containers run an image now, as the source `apps` was last read. Encrypted ones have no image."""
+
+    image = models.CharField(max_length=255, primary_key=True, help_text="Without its tag.")
+    category = models.CharField(max_length=10, choices=Category.Key, blank=True)
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["-count", "image"]
+
+    def __str__(self) -> str:
+        return f"{self.image}: {self.count}"
+
+
+class Memory(models.Model):
+    """What one collection leaves for the next, compressed: the nodes' last known sizes, the apps' images."""
+
+    name = models.CharField(max_length=10, primary_key=True)
+    data = models.BinaryField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "memories"
+
+    def __str__(self) -> str:
+        return self.name

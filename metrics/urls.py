@@ -1,0 +1,5 @@
+"""Under /api/: the endpoints of this room."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
