@@ -9,8 +9,8 @@ from fluxtracker.upstream.daemon_tx import parsed_tx
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.records import ChainTx, Listing, Tip, Unreadable
-from fluxtracker.upstream.wire import WRONG_SHAPE, is_hash, whole
+from fluxtracker.upstream.records import Block, ChainTx, Listing, Tip, Unreadable
+from fluxtracker.upstream.wire import WRONG_SHAPE, instant, is_hash, whole
 
 TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
 BEHIND = "outside chain range"  # says a node that lacks the last blocks
@@ -32,11 +32,27 @@ class Daemon:
 
     def tip(self) -> Tip:
         """The last block that every node should have."""
+        height = self.height()
+        return Tip(height, self.block_hash(height), self.host)
+
+    def height(self) -> int:
+        """The height of the last block that every node should have. One request."""
         try:
-            height = whole(self._data("/getblockcount"), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
+            return whole(self._data("/getblockcount"), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
         except ValueError as error:
             raise self._bad("/getblockcount", str(error)) from None
-        return Tip(height, self.block_hash(height), self.host)
+
+    def block(self, height: int) -> Block:
+        """The block at a height, without its transactions. NotFound past the tip."""
+        path = f"/getblock/{height}/1"
+        answer = self._data(path)
+        try:
+            found = Block(whole(answer["height"], "height"), instant(answer["time"], "time"))
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its block is not usable ({error})") from None
+        if found.height != height:
+            raise self._bad(path, f"it answers block {found.height}")
+        return found
 
     def block_hash(self, height: int) -> str:
         """The hash of the block at a height. NotFound past the tip."""

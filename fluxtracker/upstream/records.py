@@ -17,6 +17,14 @@ class Tip:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """When a block was made, by its own clock."""
+
+    height: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TxInput:
     """What a transaction spends. `address` is None where the source does not tell it."""
 
