@@ -6,6 +6,8 @@ ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 COPY requirements.lock .
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY . .
+# Node.js is only needed to bring front-end parts in: it goes into an environment that stays behind.
+RUN python -m venv /node && /node/bin/python -m fluxtracker.frontend && rm -r build/npm
 RUN SECRET_KEY=only-for-collecting-static-files FLUXTRACKER_DATA_DIR=/tmp/data \
     python manage.py collectstatic --noinput --verbosity 0
 

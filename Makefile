@@ -12,6 +12,7 @@ endif
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
+FRONTEND_SOURCES := package.json package-lock.json .npmrc requirements-node.lock fluxtracker/frontend.py
 STATIC_SOURCES := $(shell find static -type f 2>/dev/null)
 
 # A virtual environment that was moved, half made or whose Python has gone is made again.
@@ -22,7 +23,7 @@ endif
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(VENV)/runtime.stamp build/static.stamp ## the environment in .venv and the static files in build/
+setup: $(VENV)/runtime.stamp build/static.stamp ## the environment in .venv, front-end parts and static files in build/
 	@test "$(MAKECMDGOALS)" != setup || echo "ready: make up, make demo or make test"
 
 up: setup ## everything on live upstreams, http://127.0.0.1:8000 (PORT and HOST choose where)
@@ -46,12 +47,16 @@ bench: dev ## the benchmarks as a table
 openapi: dev ## write docs/openapi.yaml
 	$(PY) manage.py spectacular --fail-on-warn --validate --file docs/openapi.yaml
 
-lock: dev ## choose dependencies anew (needs uv)
+lock: dev ## choose dependencies anew (needs uv and npm)
 	@command -v uv >/dev/null || { echo "error: make lock needs uv: python3 -m pip install uv"; exit 1; }
+	@command -v npm >/dev/null || { echo "error: make lock needs npm, which comes with Node.js"; exit 1; }
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header pyproject.toml -o requirements.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --group pyproject.toml:node -o requirements-node.lock
+	npm update --package-lock-only
 
 clean: ## remove what was built; data/ stays
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -73,7 +78,12 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-build/static.stamp: $(VENV)/runtime.stamp $(STATIC_SOURCES) fluxtracker/settings.py
+build/frontend/.stamp: $(FRONTEND_SOURCES) | $(VENV)/runtime.stamp
+	@echo "adding front-end parts ..."
+	@$(PY) -m fluxtracker.frontend
+	@touch $@
+
+build/static.stamp: $(VENV)/runtime.stamp build/frontend/.stamp $(STATIC_SOURCES) fluxtracker/settings.py
 	@echo "collecting static files ..."
 	@mkdir -p build
 	@DEBUG=0 SECRET_KEY=only-for-collecting-static-files DATABASE_URL= REDIS_URL= \

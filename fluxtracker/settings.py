@@ -126,7 +126,8 @@ FORMAT_MODULE_PATH = "fluxtracker.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BUILD_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+FRONTEND_DIR = BUILD_DIR / "frontend"  # what fluxtracker.frontend brings in; not there before `make setup`
+STATICFILES_DIRS = [BASE_DIR / "static", *([FRONTEND_DIR] if FRONTEND_DIR.is_dir() else [])]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
