@@ -8,13 +8,22 @@ from fluxtracker.upstream.blockbook import Blockbook
 from fluxtracker.upstream.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.stats import Stats
 
 
 def chain_sources(http: Http) -> list[Blockbook | Daemon]:
     """The sources of the chain in the order they are asked: every Blockbook, then the daemon."""
     blockbooks: list[Blockbook | Daemon] = [Blockbook(http, url) for url in settings.BLOCKBOOK_URLS]
-    return [*blockbooks, Daemon(http, settings.FLUX_API_URL)]
+    return [*blockbooks, daemon(http)]
 
 
 def app_registry(http: Http) -> AppRegistry:
     return AppRegistry(http, settings.FLUX_API_URL)
+
+
+def daemon(http: Http) -> Daemon:
+    return Daemon(http, settings.FLUX_API_URL)
+
+
+def stats(http: Http) -> Stats:
+    return Stats(http, settings.FLUX_STATS_URL)

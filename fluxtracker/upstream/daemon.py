@@ -9,12 +9,13 @@ from fluxtracker.upstream.daemon_tx import parsed_tx
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.records import Block, ChainTx, Listing, Tip, Unreadable
-from fluxtracker.upstream.wire import WRONG_SHAPE, instant, is_hash, whole
+from fluxtracker.upstream.records import Block, ChainTx, Listing, NodeCounts, Tip, Unreadable
+from fluxtracker.upstream.wire import WRONG_SHAPE, count, instant, is_hash, whole
 
 TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
 BEHIND = "outside chain range"  # says a node that lacks the last blocks
 TRANSACTIONS_A_LISTING = 200  # each is a request
+OLD_TIERS = {"cumulus": "basic", "nimbus": "super", "stratus": "bamf"}
 
 
 class Daemon:
@@ -110,6 +111,18 @@ class Daemon:
             transactions.append(tx)
         return Listing(address, low, high, tuple(reversed(transactions)), tuple(unreadable), None)
 
+    def node_counts(self) -> NodeCounts:
+        """The nodes of each tier. A tier may be empty, the network may not."""
+        path = "/getfluxnodecount"
+        answer = self._data(path)
+        try:
+            tiers = {tier: _tier_count(answer, tier) for tier in OLD_TIERS}
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its node counts are not usable ({error})"[:200]) from None
+        if not any(tiers.values()):
+            raise self._bad(path, "it counts no node at all")
+        return NodeCounts(**tiers, told_total=_told_total(answer))
+
     def _listed(self, txid: str) -> ChainTx | Unreadable:
         """A listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
         try:
@@ -128,3 +141,16 @@ class Daemon:
 
     def _bad(self, path: str, detail: str) -> BadAnswer:
         return BadAnswer(self.host, self._where(path), detail)
+
+
+def _tier_count(answer: dict[str, Any], tier: str) -> int:
+    """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (upstream.md 2.9)."""
+    name = f"{tier}-enabled"
+    return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name)
+
+
+def _told_total(answer: dict[str, Any]) -> int | None:
+    try:
+        return count(answer.get("total"), "total")
+    except ValueError:
+        return None

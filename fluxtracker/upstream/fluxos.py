@@ -12,8 +12,8 @@ import orjson
 from fluxtracker.upstream.body import Body
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.records import AppMessage
-from fluxtracker.upstream.wire import is_hash
+from fluxtracker.upstream.records import AppComponent, AppMessage, AppSpecification, AppSpecifications
+from fluxtracker.upstream.wire import is_hash, is_image, whole
 
 RPC_NOT_FOUND, RPC_OUT_OF_RANGE = -5, -8
 ORBIT = "runonflux/orbit"  # the image of apps that are deployed from a git repository
@@ -69,6 +69,18 @@ class AppRegistry:
     def specifications(self, wanted: Collection[str]) -> dict[str, AppMessage]:
         """The wanted ones of the newest messages of the apps that run, by their specifications."""
         return self._streamed("globalappsspecifications", SPECIFICATIONS_BYTES, wanted, _from_specification)
+
+    def specifications_now(self) -> AppSpecifications:
+        """What is public of every app that is registered now."""
+        url = f"{self._base}/globalappsspecifications"
+        where = urlsplit(url).path
+        rows = envelope(self._http.get_json(url, endpoint=self._base), self.host, where)
+        if not isinstance(rows, list) or not rows:
+            raise BadAnswer(self.host, where, "no list of specifications" if rows else "an empty list")
+        apps = tuple(filter(None, map(app_specification, rows)))
+        if not apps:
+            raise BadAnswer(self.host, where, f"none of {len(rows)} specifications is usable")
+        return AppSpecifications(apps, len(rows) - len(apps))
 
     def _streamed(self, name: str, max_bytes: int, wanted: Collection[str], reader: Any) -> dict[str, AppMessage]:
         url = f"{self._base}/{name}"
@@ -150,3 +162,37 @@ def _is_git(specification: dict[str, Any]) -> bool:
     parts = [specification, *components] if isinstance(components, list) else [specification]
     tags = [part.get("repotag") for part in parts if isinstance(part, dict)]
     return any(isinstance(tag, str) and ORBIT in tag.lower() for tag in tags)
+
+
+def app_specification(row: object) -> AppSpecification | None:
+    """The public part of a specification of any version (upstream.md 3.1); None where it names no app."""
+    name = _clean(row.get("name")) if isinstance(row, dict) else ""
+    if not name or not isinstance(row, dict):
+        return None
+    flat = not isinstance(row.get("compose"), list)
+    parts = [row] if flat else row["compose"]
+    hash_ = row.get("hash")
+    return AppSpecification(
+        name=name,
+        version=_whole_or_none(row.get("version")) or 0,
+        hash=hash_ if isinstance(hash_, str) and is_hash(hash_) else None,
+        height=_whole_or_none(row.get("height")),
+        expire=_whole_or_none(row.get("expire")) or None,
+        instances=_whole_or_none(row.get("instances")),
+        encrypted=bool(row.get("enterprise")),
+        flat=flat,
+        components=tuple(_component(part) for part in parts if isinstance(part, dict)),
+    )
+
+
+def _component(part: dict[str, Any]) -> AppComponent:
+    image = part.get("repotag")
+    image = image.strip() if isinstance(image, str) else ""
+    return AppComponent(_clean(part.get("name")), image if is_image(image) else None)
+
+
+def _whole_or_none(value: object) -> int | None:
+    try:
+        return whole(value, "it")
+    except ValueError:
+        return None

@@ -90,3 +90,54 @@ class AppMessage:
     hash: str
     app_name: str
     is_git: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCounts:
+    """The nodes of each tier, as the daemon counts them."""
+
+    cumulus: int
+    nimbus: int
+    stratus: int
+    told_total: int | None
+    """What the daemon says they add up to; None where it does not say."""
+
+    @property
+    def total(self) -> int:
+        return self.cumulus + self.nimbus + self.stratus
+
+
+@dataclass(frozen=True, slots=True)
+class AppComponent:
+    """A container that an app asks for. `image` is its whole name with the tag; None where it is not public."""
+
+    name: str
+    image: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppSpecification:
+    """What is public of an app. Never its environment parameters, contacts or owner."""
+
+    name: str
+    version: int
+    hash: str | None
+    """Of the newest message that registered or changed it."""
+    height: int | None
+    """Block of that message."""
+    expire: int | None
+    """Blocks it was paid for; None where the specification leaves it to the default (upstream.md 3.2)."""
+    instances: int | None
+    encrypted: bool
+    flat: bool
+    """One container without a component's name: versions 1 to 3."""
+    components: tuple[AppComponent, ...]
+    """Empty while encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppSpecifications:
+    """The apps that are registered now, and how many rows told no usable name."""
+
+    apps: tuple[AppSpecification, ...]
+    left_out: int

@@ -13,6 +13,7 @@ MAX_SAT = 9 * 10**16  # 900 million FLUX, more than can ever exist
 MAX_TIME = 2**32
 
 is_hash = re.compile(r"[0-9a-f]{64}").fullmatch
+is_image = re.compile(r"[A-Za-z0-9][\w./:@-]{0,250}", re.ASCII).fullmatch
 is_address = re.compile(r"[!-~]{1,64}").fullmatch  # OP_RETURN texts have a blank
 
 
@@ -21,6 +22,22 @@ def whole(value: object, what: str, low: int = 0, high: int = MAX_HEIGHT) -> int
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{what} is not a whole number from {low} to {high}")
     return value
+
+
+def amount(value: object, what: str, high: float) -> float:
+    """A number of JSON from 0 to a bound beyond which it is absurd; text and `true` are none."""
+    if (type(value) is float or type(value) is int) and 0 <= value <= high:
+        return value
+    raise ValueError(f"{what} is not a number from 0 to {high:g}")
+
+
+def count(value: object, what: str, high: int = MAX_HEIGHT) -> int:
+    """A whole number from 0, also where it comes as text of digits or as 7.0."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}(\.0+)?", value.strip(), re.ASCII):
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return whole(value, what, 0, high)
 
 
 def satoshi(value: object) -> int:

@@ -224,3 +224,42 @@ def test_a_daemon_that_is_down_is_an_outage(web, daemon):
     web.get(f"{DAEMON}/getblockcount", status=502)
     with pytest.raises(Unavailable):
         daemon.tip()
+
+
+COUNTS = payload("daemon_getzelnodecount")["data"]
+
+
+def test_nodes_are_counted_by_tier(web, daemon):
+    web.get(f"{DAEMON}/getfluxnodecount", json=payload("daemon_getzelnodecount"))
+    found = daemon.node_counts()
+    assert (found.cumulus, found.nimbus, found.stratus) == (3378, 1582, 1764)
+    assert found.total == found.told_total == 6724
+
+
+def test_counts_may_be_text_and_have_the_names_of_before(web, daemon):
+    told = {"total": "6724", "basic-enabled": "3378", "super-enabled": 1582.0, "bamf-enabled": " 1764 "}
+    web.get(f"{DAEMON}/getfluxnodecount", json=success(told))
+    assert daemon.node_counts().total == 6724
+
+
+@pytest.mark.parametrize("told", [None, -3, "many", [], {}])
+def test_the_sum_of_the_tiers_is_the_total_whatever_is_told(web, daemon, told):
+    web.get(f"{DAEMON}/getfluxnodecount", json=success(COUNTS | {"total": told}))
+    found = daemon.node_counts()
+    assert (found.total, found.told_total) == (6724, None)
+
+
+@pytest.mark.parametrize("wrong", [None, -1, "-1", "", "many", True, 1.5, [], {}, 10**30, "9" * 18])
+def test_a_wrong_count_is_refused(web, daemon, wrong):
+    web.get(f"{DAEMON}/getfluxnodecount", json=success(COUNTS | {"nimbus-enabled": wrong}))
+    with pytest.raises(BadAnswer, match="nimbus"):
+        daemon.node_counts()
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, [], 6724, "text", {"total": 5}, dict.fromkeys(COUNTS, 0), {"cumulus-enabled": 4}]
+)
+def test_counts_without_every_tier_or_without_a_node_are_refused(web, daemon, answer):
+    web.get(f"{DAEMON}/getfluxnodecount", json=success(answer))
+    with pytest.raises(BadAnswer):
+        daemon.node_counts()

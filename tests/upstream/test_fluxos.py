@@ -6,7 +6,7 @@ import pytest
 from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.fluxos import AppRegistry
-from fluxtracker.upstream.records import AppMessage
+from fluxtracker.upstream.records import AppComponent, AppMessage
 from tests.upstream.payloads import payload
 
 API = "https://api.example"
@@ -177,3 +177,56 @@ def test_the_sources_of_the_chain_come_in_the_order_of_the_settings(http, settin
     settings.FLUX_API_URL = "https://flux.example"
     assert [source.host for source in chain_sources(http)] == ["one.example", "two.example", "flux.example"]
     assert app_registry(http).host == "flux.example"
+
+
+def test_specifications_of_every_version_are_read(web, registry):
+    web.get(SPECIFICATIONS, json=payload("apps_globalappsspecifications"))
+    found = registry.specifications_now()
+    apps = {app.name: app for app in found.apps}
+    assert (len(apps), found.left_out) == (11, 0)
+    firod, barb, hidden = apps["Firod"], apps["131barb1"], apps["Fluxtracker"]
+    assert (firod.flat, firod.components[0].image, firod.expire, firod.height) == (
+        True,
+        "firoorg/firod:latest",
+        None,
+        2988294,
+    )
+    assert barb.components[1] == AppComponent("ps1", "packetstream/psclient:latest")
+    assert (barb.flat, barb.encrypted, barb.expire, barb.instances) == (False, False, 85301, 100)
+    assert (hidden.encrypted, hidden.components) == (True, ())
+
+
+def test_nothing_private_is_in_a_record(web, registry):
+    row = payload("apps_globalappsspecifications")["data"][0]
+    secret = {"enviromentParameters": ["PASSWORD=hunter2"], "environmentParameters": ["PASSWORD=hunter2"]}
+    compose = [{"name": "web", "repotag": "a/b", **secret, "secrets": "hunter2", "repoauth": "hunter2"}]
+    web.get(SPECIFICATIONS, json=success([row | secret, row | secret | {"compose": compose}]))
+    assert "hunter2" not in repr(registry.specifications_now())
+
+
+def test_rows_without_a_name_are_left_out_and_counted(web, registry):
+    web.get(SPECIFICATIONS, json=success([None, 5, [], {}, {"name": 5}, {"name": ""}, {"name": "App"}]))
+    found = registry.specifications_now()
+    assert [app.name for app in found.apps] == ["App"]
+    assert found.left_out == 6
+
+
+@pytest.mark.parametrize("wrong", [None, "5", -1, True, 1.5, [], 10**12])
+def test_what_is_no_number_is_not_known(web, registry, wrong):
+    row = {"name": "App", "version": wrong, "height": wrong, "expire": wrong, "instances": wrong}
+    web.get(SPECIFICATIONS, json=success([row]))
+    app = registry.specifications_now().apps[0]
+    assert (app.version, app.height, app.expire, app.instances) == (0, None, None, None)
+
+
+@pytest.mark.parametrize("tag", [None, "", " ", 5, [], "a b", "<b>", "x" * 300])
+def test_what_is_no_image_is_not_public(web, registry, tag):
+    web.get(SPECIFICATIONS, json=success([{"name": "App", "compose": [{"name": "web", "repotag": tag}, None]}]))
+    assert registry.specifications_now().apps[0].components == (AppComponent("web", None),)
+
+
+@pytest.mark.parametrize("rows", [[], {}, "text", [None], [{}]])
+def test_specifications_of_no_app_are_refused(web, registry, rows):
+    web.get(SPECIFICATIONS, json=success(rows))
+    with pytest.raises(BadAnswer):
+        registry.specifications_now()
