@@ -58,6 +58,8 @@ def recompute_apps(app_ids: Iterable[int]) -> None:
         App.objects.filter(id__in=ids).update(
             payments=Coalesce(_of_app(Count("id")), 0),
             revenue_sat=Coalesce(_of_app(Sum("amount_sat")), 0),
+            usd_micro=Coalesce(_of_app(Sum("usd_micro")), 0),
+            priced=Coalesce(_of_app(Count("usd_micro")), 0),
             first_paid_at=_of_app(Min("paid_at")),
             last_paid_at=_of_app(Max("paid_at")),
         )

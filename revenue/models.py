@@ -25,6 +25,8 @@ class App(models.Model):
     name = models.CharField(max_length=128, unique=True)
     payments = models.PositiveIntegerField(default=0)
     revenue_sat = models.BigIntegerField(default=0)
+    usd_micro = models.BigIntegerField(default=0, help_text="Sum over the priced payments.")
+    priced = models.PositiveIntegerField(default=0, help_text="How many payments have a USD value.")
     first_paid_at = models.DateTimeField(null=True, blank=True)
     last_paid_at = models.DateTimeField(null=True, blank=True)
 

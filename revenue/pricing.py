@@ -6,7 +6,8 @@ tells that price the payment waits with NULL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -32,8 +33,14 @@ SET_USD = """
     UPDATE revenue_payment SET price_usd = told.column2, usd_micro = told.column3
     FROM (VALUES {rows}) AS told WHERE revenue_payment.id = told.column1
 """
+# Adding keeps a first pricing of all payments from counting every app's rows again for each batch.
+ADD_USD = """
+    UPDATE revenue_app SET usd_micro = usd_micro + told.column2, priced = priced + told.column3
+    FROM (VALUES {rows}) AS told WHERE revenue_app.id = told.column1
+"""
 
 Waiting = list[tuple[int, date]]  # id and UTC day of payments
+Priced = Sequence[tuple[int, int, Decimal]]  # id, satoshi and price of payments
 Pricing = Callable[[Waiting, Http, datetime], int]
 
 
@@ -163,16 +170,17 @@ def _write(rows: Waiting, price_of: Callable[[date], Decimal | None]) -> int:
             # Read again inside the lock: a reorganisation may have moved or removed a payment meanwhile.
             ids = [payment for payment, _ in rows[start : start + BATCH]]
             current = Payment.objects.unpriced().filter(id__in=ids)
-            found = list(current.values_list("id", "amount_sat", "day", "address"))
-            priced = [(payment, sat, price) for payment, sat, day, _ in found if (price := price_of(day)) is not None]
+            found = list(current.values_list("id", "amount_sat", "day", "address", "app_id"))
+            priced = [(row[0], row[1], price) for row in found if (price := price_of(row[2])) is not None]
             _set_usd(priced)
-            ledger.recompute_days({(day, address) for _, _, day, address in found})
+            ledger.recompute_days({(day, address) for _, _, day, address, _ in found})
+            _add_usd({row[0]: row[4] for row in found}, priced)
             updated += len(priced)
     return updated
 
 
-def _set_usd(priced: Sequence[tuple[int, int, Decimal]]) -> None:
-    """Store price and USD of payments given as (id, satoshi, price)."""
+def _set_usd(priced: Priced) -> None:
+    """Store price and USD of payments."""
     if not priced:
         return
     values: list[Decimal | str | int | None] = []
@@ -181,3 +189,18 @@ def _set_usd(priced: Sequence[tuple[int, int, Decimal]]) -> None:
         values += (payment, stored, money.usd_micro(amount_sat, price))
     with connection.cursor() as cursor:
         cursor.execute(SET_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(priced))), values)
+
+
+def _add_usd(apps: Mapping[int, int | None], priced: Priced) -> None:
+    """Bring the sums of the apps in line with payments that were priced. `apps`: each payment's app."""
+    usd: Counter[int] = Counter()
+    count: Counter[int] = Counter()
+    for payment, amount_sat, price in priced:
+        app = apps[payment]
+        if app is not None:
+            usd[app] += money.usd_micro(amount_sat, price)
+            count[app] += 1
+    if count:
+        values = [value for app in count for value in (app, usd[app], count[app])]
+        with connection.cursor() as cursor:
+            cursor.execute(ADD_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(count))), values)

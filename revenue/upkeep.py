@@ -79,7 +79,7 @@ def clear(*, run: Run) -> int:
         deleted, _ = Payment.objects.all().delete()
         for model in (DailyTotal, Cursor, Quarantined):
             model.objects.all().delete()
-        App.objects.update(payments=0, revenue_sat=0, first_paid_at=None, last_paid_at=None)
+        App.objects.update(payments=0, revenue_sat=0, usd_micro=0, priced=0, first_paid_at=None, last_paid_at=None)
         LedgerState(id=state.id).save()
     log.info("revenue_data_cleared", deleted=deleted)
     return deleted

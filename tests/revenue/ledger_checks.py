@@ -1,6 +1,7 @@
 """What must hold of the ledger whenever somebody looks."""
 
 from django.db.models import Count, Sum
+from django.db.models.functions import Coalesce
 
 from revenue.models import App, DailyTotal, LedgerState, Payment
 
@@ -21,7 +22,7 @@ def assert_sums_hold():
     stored = {tuple(row[key] for key in keys) for row in totals.values(*keys)}
     counted = {tuple(row[key] for key in keys) for row in Payment.objects.day_sums()}
     assert stored == counted
-    by_app = (
-        Payment.objects.exclude(app=None).order_by().values_list("app__name").annotate(Count("id"), Sum("amount_sat"))
-    )
-    assert set(App.objects.filter(payments__gt=0).values_list("name", "payments", "revenue_sat")) == set(by_app)
+    sums = {"n": Count("id"), "sat": Sum("amount_sat"), "usd": Coalesce(Sum("usd_micro"), 0), "of": Count("usd_micro")}
+    by_app = Payment.objects.exclude(app=None).order_by().values_list("app__name").annotate(**sums)
+    columns = ("name", "payments", "revenue_sat", "usd_micro", "priced")
+    assert set(App.objects.filter(payments__gt=0).values_list(*columns)) == set(by_app)

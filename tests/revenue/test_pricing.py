@@ -13,7 +13,7 @@ from fluxtracker.upstream import prices
 from fluxtracker.upstream.errors import Unavailable
 from fluxtracker.upstream.prices import Quote
 from revenue import ledger
-from revenue.models import DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
+from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
 from revenue.pricing import price_payments, refresh_live_price
 from tests.revenue.ledger_checks import assert_sums_hold
 
@@ -60,7 +60,7 @@ def _state():
     LedgerState.load()
 
 
-def pay(age, sat=1_000_000_000, address=ADDRESS):
+def pay(age, sat=1_000_000_000, address=ADDRESS, app=None):
     paid_at = NOW - age
     txid = hashlib.sha256(f"{age} {sat} {address} {Payment.objects.count()}".encode()).hexdigest()
     payment = Payment.objects.create(
@@ -72,9 +72,11 @@ def pay(age, sat=1_000_000_000, address=ADDRESS):
         height=10,
         paid_at=paid_at,
         day=paid_at.date(),
+        app=app,
     )
     with ledger.writing():
         ledger.recompute_days({(payment.day, payment.address)})
+        ledger.recompute_apps([app.pk] if app else [])
     return payment
 
 
@@ -295,3 +297,21 @@ def test_a_worth_is_exact_to_the_micro_dollar(sat, price):
     half = 10**12 // 2
     expected = down + (rest > half or (rest == half and down % 2 == 1))
     assert money.usd_micro(sat, price) == expected
+
+
+def test_the_sums_of_an_app_grow_with_each_payment_that_is_priced(market):
+    market.by_day = {TODAY - 3 * DAY: Decimal("0.05")}
+    one, two = App.objects.create(name="one"), App.objects.create(name="two")
+    for app in (one, one, two, None):
+        pay(3 * DAY, app=app)
+    pay(5 * DAY, app=one)
+    run()
+    one.refresh_from_db()
+    two.refresh_from_db()
+    assert (one.usd_micro, one.priced, one.payments) == (1_000_000, 2, 3)
+    assert (two.usd_micro, two.priced, two.payments) == (500_000, 1, 1)
+
+    market.by_day[TODAY - 5 * DAY] = Decimal("0.07")
+    run(NOW + 2 * DAY)
+    one.refresh_from_db()
+    assert (one.usd_micro, one.priced) == (1_700_000, 3)

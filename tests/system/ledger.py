@@ -17,8 +17,11 @@ SUMS = (
     "SELECT day, address, SUM(amount_sat), COUNT(*), COALESCE(SUM(usd_micro), 0), COUNT(usd_micro)"
     " FROM revenue_payment GROUP BY day, address"
 )
-APPS = "SELECT id, payments, revenue_sat FROM revenue_app WHERE payments > 0"
-APP_SUMS = "SELECT app_id, COUNT(*), SUM(amount_sat) FROM revenue_payment WHERE app_id IS NOT NULL GROUP BY app_id"
+APPS = "SELECT id, payments, revenue_sat, usd_micro, priced FROM revenue_app WHERE payments > 0"
+APP_SUMS = (
+    "SELECT app_id, COUNT(*), SUM(amount_sat), COALESCE(SUM(usd_micro), 0), COUNT(usd_micro)"
+    " FROM revenue_payment WHERE app_id IS NOT NULL GROUP BY app_id"
+)
 NAMES = (
     "SELECT p.message_hash, a.name, p.app_type FROM revenue_payment p LEFT JOIN revenue_app a ON a.id = p.app_id"
     " WHERE p.kind = 'app'"
