@@ -15,6 +15,7 @@ class Feed(models.Model):
 
     name = models.CharField(max_length=10, choices=Name, primary_key=True)
     items = models.JSONField(default=list)
+    coverage = models.JSONField(null=True, blank=True, help_text="How many rows these items rest on.")
     read_at = models.DateTimeField(null=True, blank=True, help_text="When `items` were read.")
     tried_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True, help_text="Of the last try; empty when it went well.")

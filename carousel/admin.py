@@ -1,0 +1,17 @@
+"""The three lists in the Django admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from carousel.models import Feed
+from fluxtracker.admin import ReadOnlyAdmin
+
+
+@admin.register(Feed)
+class FeedAdmin(ReadOnlyAdmin):
+    list_display = ("name", "length", "read_at", "tried_at", "error")
+
+    @admin.display(description="items")
+    def length(self, feed: Feed) -> int:
+        return len(feed.items)

@@ -1,0 +1,81 @@
+"""Make the three lists anew, each by itself: one that fails stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from carousel.items import Drawn
+from carousel.lifetimes import deployed, expiring
+from carousel.models import Feed
+from carousel.network import network
+from fluxtracker.upstream.daemon import Daemon
+from fluxtracker.upstream.errors import Unavailable, UpstreamError
+from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.stats import Stats
+from ops.runs import Run, one_line
+
+log = structlog.get_logger(__name__)
+
+Outcomes = dict[Feed.Name, Drawn | UpstreamError]
+
+
+@dataclass(frozen=True, slots=True)
+class CarouselReport:
+    """How many items each list has now; of one that failed, those that were kept."""
+
+    network: int
+    deployed: int
+    expiring: int
+    failed: tuple[str, ...]
+
+
+def refresh_carousel(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime, run: Run) -> CarouselReport:
+    """Read and store the three lists. UpstreamError when every one of them failed; that is stored as well."""
+    outcomes = _read(stats, registry, daemon, now)
+    with transaction.atomic():
+        run.guard()
+        counts = {name: _store(name, outcome, now) for name, outcome in outcomes.items()}
+    failures = {name: error for name, error in outcomes.items() if isinstance(error, UpstreamError)}
+    if len(failures) == len(outcomes):
+        raise Unavailable("carousel", "every list", "; ".join(dict.fromkeys(map(str, failures.values())))[:400])
+    for name, error in failures.items():
+        log.warning("carousel_list_failed", list=name.value, error=one_line(error))
+    return CarouselReport(
+        counts[Feed.Name.NETWORK], counts[Feed.Name.DEPLOYED], counts[Feed.Name.EXPIRING], tuple(map(str, failures))
+    )
+
+
+def _read(stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime) -> Outcomes:
+    """The upstreams are asked side by side; the database only by the calling thread."""
+    with ThreadPoolExecutor(3, "carousel") as pool:
+        benchmarks = pool.submit(stats.benchmarks)
+        specifications = pool.submit(registry.specifications_now)
+        tip = pool.submit(daemon.height)
+        return {
+            Feed.Name.NETWORK: _outcome(lambda: network(benchmarks.result(), now)),
+            Feed.Name.DEPLOYED: _outcome(lambda: deployed(specifications.result(), tip.result(), daemon.block, now)),
+            Feed.Name.EXPIRING: _outcome(lambda: expiring(specifications.result(), tip.result(), now)),
+        }
+
+
+def _outcome(read: Callable[[], Drawn]) -> Drawn | UpstreamError:
+    try:
+        return read()
+    except UpstreamError as error:
+        return error
+
+
+def _store(name: Feed.Name, outcome: Drawn | UpstreamError, now: datetime) -> int:
+    """Answers how many items the list has then."""
+    if isinstance(outcome, UpstreamError):
+        feed, _ = Feed.objects.update_or_create(name=name, defaults={"tried_at": now, "error": one_line(outcome)})
+        return len(feed.items)
+    fresh = {"items": outcome.items, "coverage": outcome.coverage, "read_at": now, "tried_at": now, "error": ""}
+    Feed.objects.update_or_create(name=name, defaults=fresh)
+    return len(outcome.items)

@@ -1,0 +1,294 @@
+"""The three lists: what is in them, and what stays when a source fails."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from carousel.models import Feed
+from carousel.tasks import refresh_carousel
+from fluxtracker.simnet import clock
+from fluxtracker.simnet.catalogue import OTHER_PEOPLES, App, Component
+from fluxtracker.simnet.faults import Kind
+from ops.models import TaskRun, TaskState
+from tests.system.test_bad_answers import HANGS, WRONG
+
+pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+
+OWNER = "1HsodCjRyFSbbtYVXCSTYYX8DJkUKVQd64"
+ADDRESS = re.compile(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b")
+DAY = 2880  # blocks
+
+
+def app(name, *, version=8, expire=88_000, image="nginx:latest", encrypted=False, instances=3):
+    part = Component("web", image, 0.5, 500, 5)
+    return App(name, version, OWNER, (part,), instances=instances, expire=expire, encrypted=encrypted)
+
+
+@pytest.fixture
+def sim(build):
+    """A network without apps, to put some into."""
+    return build(payments=0, nodes=60)
+
+
+def deploy(sim, *apps, blocks_ago=0):
+    for one in apps:
+        sim.world.add(sim.world.payment(app=one), sim.world.tip_height - blocks_ago)
+
+
+def names(get, path):
+    return [item["name"] for item in get(f"carousel/{path}")["stats"]]
+
+
+# Apps of the last 24 hours
+
+
+def test_apps_of_the_last_day_are_all_there_the_newest_first(sim, get, refresh):
+    deploy(sim, *(app(f"app{n:03}") for n in range(70)), blocks_ago=100)
+    deploy(sim, app("newest"), blocks_ago=5)
+    deploy(sim, app("older"), blocks_ago=DAY + 10)
+    deploy(sim, app("oldest"), blocks_ago=DAY * 20)
+    assert refresh()["deployed"] == 71
+    answer = get("carousel/deployed")
+    assert [item["name"] for item in answer["stats"]] == ["newest", *(f"app{n:03}" for n in range(70))]
+    assert [item["rank"] for item in answer["stats"]] == list(range(1, 72))
+    assert answer["total"] == 71
+
+
+def test_an_item_tells_what_is_public_of_an_app(sim, get, refresh):
+    deploy(sim, app("shop", image="registry.example.org:5000/team/shop:1.2", instances=5), blocks_ago=20)
+    refresh()
+    (item,) = get("carousel/deployed")["stats"]
+    height = sim.world.tip_height - 20
+    assert abs(datetime.fromisoformat(item.pop("deployedAt")).timestamp() - clock.time_of(height)) < 60
+    assert item == {
+        "type": "deployed", "rank": 1, "label": "shop", "name": "shop", "value": height, "unit": "block",
+        "version": 8, "components": 1, "instances": 5, "kind": "docker",
+        "image": "registry.example.org:5000/team/shop:1.2",
+    }  # fmt: skip
+
+
+def test_git_and_encrypted_apps_are_told_apart(sim, get, refresh):
+    deploy(sim, app("gitty", image="RunOnFlux/Orbit:latest"), app("secret", encrypted=True), app("old", version=3))
+    refresh()
+    found = {item["name"]: item for item in get("carousel/deployed")["stats"]}
+    assert {name: item["kind"] for name, item in found.items()} == {
+        "gitty": "git", "secret": "encrypted", "old": "docker",
+    }  # fmt: skip
+    assert (found["secret"]["components"], found["secret"]["image"]) == (None, None)
+    assert found["old"]["image"] == "nginx:latest"
+
+
+@pytest.mark.parametrize("after", [100, 1000, 2500, 2900], ids=lambda n: f"{n} blocks after the fork")
+def test_the_day_is_one_by_block_time_also_across_the_fork(build, get, refresh, after):
+    """Before the fork a block took 120 s: 24 h are fewer blocks there."""
+    now = datetime.fromtimestamp(clock.time_of(clock.FORK_HEIGHT + after), UTC)
+    with time_machine.travel(now, tick=True):
+        sim = build(payments=0, nodes=20, now=now)
+        first = clock.height_at(now.timestamp() - 86_400)
+        sim.world.add(sim.world.payment(app=app("inside")), first + 3)
+        sim.world.add(sim.world.payment(app=app("outside")), first - 3)
+        deploy(sim, app("now"))
+        refresh()
+        assert names(get, "deployed") == ["now", "inside"]
+
+
+def test_few_questions_are_enough(sim, refresh):
+    for n in range(200):
+        deploy(sim, app(f"app{n}"), blocks_ago=n * 29)
+    report = refresh()
+    assert report["deployed"] == 100
+    assert sim.count("/daemon/getblock/") <= 7
+    assert sim.count("/daemon/getblockcount") == sim.count("/apps/globalappsspecifications") == 1
+    assert report["requests"] == len(sim.requests) <= 10
+
+
+# Apps that end next
+
+
+def test_the_next_twenty_to_end_are_shown_soonest_first_and_the_week_is_counted(sim, get, refresh):
+    for n in range(60):
+        deploy(sim, app(f"app{n:02}", expire=1000 * (n + 1)), blocks_ago=500)
+    report = refresh()
+    answer = get("carousel/expiring")
+    assert [item["name"] for item in answer["stats"]] == [f"app{n:02}" for n in range(20)]
+    within = sum((1000 * (n + 1) - 500 + 2) * 30 <= 7 * 86_400 for n in range(60))
+    assert (report["expiring"], answer["total"]) == (20, within)
+    first = answer["stats"][0]
+    tip = sim.world.tip_height - 2  # every node should have it
+    assert (first["value"], first["unit"]) == (502, "blocks")
+    assert first["expireHeight"] == tip + 502
+    assert abs(datetime.fromisoformat(first["expiresAt"]) - timezone.now() - timedelta(seconds=502 * 30)) < (
+        timedelta(minutes=1)
+    )
+
+
+def test_apps_of_every_version_end_also_those_that_do_not_say_when(sim, get, refresh):
+    for version in (1, 2, 3, 4, 5, 6, 7, 8):
+        expire = 88_000 if version < 6 else 1000 * version
+        deploy(sim, app(f"v{version}", version=version, expire=expire), blocks_ago=100)
+    refresh()
+    left = {item["name"]: item["value"] for item in get("carousel/expiring")["stats"]}
+    assert left == {f"v{v}": (88_000 if v < 6 else 1000 * v) - 98 for v in (6, 7, 8, 1, 2, 3, 4, 5)}
+
+
+def test_an_app_past_its_end_is_left_out(sim, get, refresh):
+    deploy(sim, app("over", expire=100), blocks_ago=100)  # the registry drops it a moment later
+    deploy(sim, app("running", expire=150), blocks_ago=100)
+    sim.world.mine(2)
+    refresh()
+    assert names(get, "expiring") == ["running"]
+
+
+# Images and benchmarks
+
+
+def test_the_ten_images_with_most_instances_and_the_best_benchmarks(sim, get, refresh, images):
+    images(**{f"somebody__image{n}": n for n in range(1, 15)}, itzg__minecraft_server=99, containrrr__watchtower=5000)
+    assert refresh()["network"] == 17
+    stats = get("carousel/stats")["stats"]
+    apps, bests = stats[:10], stats[10:]
+    assert (apps[0]["label"], apps[0]["name"], apps[0]["value"]) == ("Minecraft", "itzg/minecraft-server", 99)
+    assert [item["value"] for item in apps] == [99, *range(14, 5, -1)]
+    assert {(item["type"], item["unit"]) for item in apps} == {("app", "instances")}
+    assert [item["rank"] for item in apps] == list(range(1, 11))
+    assert [item["key"] for item in bests] == ["cores", "ram", "ssd", "eps", "ddwrite", "download", "upload"]
+    assert {item["type"] for item in bests} == {"benchmark"}
+    assert bests[0]["name"] == "Stratus node"
+    assert all(item["value"] > 0 for item in bests)
+
+
+def test_before_the_first_collection_there_are_benchmarks_only(sim, get, refresh):
+    deploy(sim, app("one"))
+    assert refresh()["network"] == 7
+    assert {item["type"] for item in get("carousel/stats")["stats"]} == {"benchmark"}
+
+
+def test_counts_that_were_old_already_are_not_fresh(sim, get, refresh, images):
+    images(minutes=130, nginx=4)
+    deploy(sim, app("one"))
+    refresh()
+    assert get("carousel/stats")["fresh"] is False
+    assert get("carousel/deployed")["fresh"] is True
+
+
+# When something fails
+
+
+def spoil(sim, settings, wrong, path):
+    if wrong["kind"] in HANGS:
+        settings.UPSTREAM_TIMEOUT = 0.3
+    sim.faults.add(path=path, **wrong)
+
+
+def feeds():
+    return {feed.name: (feed.items, feed.read_at) for feed in Feed.objects.all()}
+
+
+BLOCKS, SPECIFICATIONS, STATS = "^/daemon/getblock/", "^/apps/", "^/fluxinfo"
+PARTS = {
+    "stats": (STATS, {"network"}),
+    "blocks": (BLOCKS, {"deployed"}),
+    "specifications": (SPECIFICATIONS, {"deployed", "expiring"}),
+    "daemon": ("^/daemon/", {"deployed", "expiring"}),
+}
+FAULTS = {
+    name: wrong
+    for name, wrong in WRONG.items()
+    if wrong["kind"] in {
+        Kind.HTTP_500, Kind.HTTP_503_HTML, Kind.HTTP_429, Kind.HTML_200, Kind.STATUS_ERROR_200, Kind.TRUNCATED,
+        Kind.MALFORMED, Kind.EMPTY_SUCCESS, Kind.TIMEOUT, Kind.DROP_CONNECTION, Kind.REDIRECT,
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("path", "hit"), PARTS.values(), ids=PARTS)
+def test_a_source_that_fails_leaves_its_lists_as_they_were_and_the_others_fresh(
+    sim, settings, get, refresh, in_process, path, hit, wrong
+):
+    deploy(sim, app("one"), app("two"), blocks_ago=50)
+    first = refresh()
+    before = feeds()
+    deploy(sim, app("three"))
+    spoil(sim, settings, wrong, path)
+    report = refresh()
+    after = feeds()
+    assert set(report["failed"]) == hit
+    assert {name for name in before if after[name] == before[name]} == hit
+    assert {name: report[name] for name in hit} == {name: first[name] for name in hit}
+    for name, where in (("network", "stats"), ("deployed", "deployed"), ("expiring", "expiring")):
+        answer = get(f"carousel/{where}")
+        assert bool(answer["error"]) == (name in hit)
+        assert answer["cached"]
+    sim.faults.clear()
+    settings.UPSTREAM_TIMEOUT = 30
+    assert refresh()["failed"] == []
+    assert names(get, "deployed") == ["three", "one", "two"]
+    assert get("carousel/deployed")["error"] is None
+
+
+def test_when_everything_fails_the_command_does_and_the_lists_stay(sim, get, refresh, in_process):
+    deploy(sim, app("one"))
+    refresh()
+    before = feeds()
+    sim.faults.add(Kind.HTTP_500, "")
+    outcome = in_process("refresh_carousel", "--json")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert re.search(r"carousel every list: 127\.0\.0\.1:\d+ /fluxinfo: HTTP 500", outcome.reason)
+    assert feeds() == before
+    assert TaskState.objects.get(name="refresh_carousel").consecutive_failures == 1
+    assert "HTTP 500" in get("carousel/expiring")["error"]
+
+
+def test_a_first_refresh_that_fails_tells_that_nothing_was_ever_read(sim, get, in_process):
+    sim.faults.add(Kind.HTTP_500, "")
+    assert in_process("refresh_carousel").code == 1
+    answer = get("carousel/stats")
+    assert (answer["stats"], answer["cached"], answer["cacheAge"], answer["fresh"]) == ([], False, None, False)
+    assert answer["total"] is None
+    assert answer["error"]
+
+
+def test_with_no_upstream_answering_it_ends_in_time(sim, settings, in_process):
+    settings.UPSTREAM_TIMEOUT = 0.3
+    sim.faults.add(Kind.TIMEOUT, "")
+    outcome = in_process("refresh_carousel")
+    assert outcome.code == 1
+    run = TaskRun.objects.get()
+    assert (run.finished_at - run.started_at).total_seconds() < 12 * 0.3 + 1
+
+
+def test_the_task_does_the_same(sim, get):
+    deploy(sim, app("one"))
+    refresh_carousel.apply()
+    assert names(get, "deployed") == ["one"]
+    assert TaskRun.objects.get().trigger == "schedule"
+
+
+def test_a_task_that_fails_is_recorded_and_quiet(sim):
+    sim.faults.add(Kind.HTTP_500, "")
+    assert refresh_carousel.apply().successful()
+    assert not TaskRun.objects.get().ok
+
+
+# What nobody may see
+
+
+def test_no_address_and_no_secret_gets_into_a_row_or_an_answer(build, client, refresh, images):
+    sim = build(payments=80, nodes=80)
+    deploy(sim, app("byaddress", image="203.0.113.7:5000/team/tool:1"))
+    images(nginx=3)
+    refresh()
+    shown = "".join(str(feed.items) + feed.error for feed in Feed.objects.all())
+    for path in ("stats", "deployed", "expiring"):
+        shown += client.get(f"/api/carousel/{path}").content.decode()
+    assert "team/tool:1" in shown
+    assert not ADDRESS.search(shown)
+    assert OTHER_PEOPLES not in shown
+    assert "owner" not in shown
+    assert OTHER_PEOPLES in str(sim.memory.get("/apps/globalappsspecifications"))  # it was there to be seen
