@@ -104,6 +104,25 @@ class PeriodAnswer(serializers.Serializer[Any]):
     stale = serializers.BooleanField(help_text="No sync has completed for 30 minutes.")
 
 
+class Stretch(serializers.Serializer[Any]):
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField(help_text="Left out.")
+    revenue = serializers.FloatField(allow_null=True, help_text=f"FLUX. {UNKNOWN}")
+    payments = serializers.IntegerField(allow_null=True)
+    usd = serializers.FloatField(allow_null=True, help_text="Of the priced payments.")
+
+
+class ToDateAnswer(serializers.Serializer[Any]):
+    current = Stretch(help_text="So far.")
+    previous = Stretch(help_text="The period before, cut at the same elapsed time, at most to its end.")
+    wholeDays = serializers.BooleanField(
+        help_text="The rows of the day in which the cut lies are pruned: that day counts whole."
+    )
+    flux = Amount()
+    usd = UsdAmount()
+    payments = Count()
+
+
 class DailyAnswer(PeriodAnswer):
     count = serializers.IntegerField(help_text="Days in `data`.")
     data = DaySums(many=True)  # type: ignore[assignment]  # the wire name

@@ -60,11 +60,11 @@ class Ledger:
 
     def knows(self, day: date) -> bool:
         """Whether a completed sync has looked into the day: only then is no payment a 0."""
-        return self._is_closed(day) or (self.completed_at is not None and day <= self.completed_at.date())
+        return self.is_closed(day) or (self.completed_at is not None and day <= self.completed_at.date())
 
     def has_all_of(self, day: date, now: datetime) -> bool:
         """Whether the day is over and every payment of it had its confirmations at the last completed sync."""
-        if self._is_closed(day):
+        if self.is_closed(day):
             return True
         end = midnight(day) + DAY
         settled = end + settings.MIN_CONFIRMATIONS * BLOCK_TIME + MARGIN
@@ -73,7 +73,8 @@ class Ledger:
     def is_stale(self, now: datetime) -> bool:
         return self.completed_at is None or now - self.completed_at > STALE
 
-    def _is_closed(self, day: date) -> bool:
+    def is_closed(self, day: date) -> bool:
+        """Whether the day's rows are pruned and its total is frozen."""
         return self.closed_through is not None and day <= self.closed_through
 
 

@@ -10,6 +10,7 @@ from fluxtracker.periods import Period
 from ops.health import iso
 from revenue.models import App
 from revenue.reports import Comparison, DayReport, Ledger, Sums
+from revenue.todate import ToDate
 
 
 def transaction(row: tuple[Any, ...], tip: int | None) -> dict[str, Any]:
@@ -64,12 +65,29 @@ def day_sums(report: DayReport) -> dict[str, Any]:
 
 def comparison(found: Comparison, ledger: Ledger, now: datetime) -> dict[str, Any]:
     """Contract section 4: `change` is percent, only that of the payments is absolute."""
-    current, previous = found.now, found.before
+    return {
+        "current": _period(found.current, found.now),
+        "previous": _period(found.previous, found.before),
+        "comparison": _change(found.now.revenue_sat, found.before.revenue_sat),
+        **_changes(found.now, found.before),
+        "asOf": iso(ledger.completed_at),
+        "stale": ledger.is_stale(now),
+    }
+
+
+def to_date(found: ToDate) -> dict[str, Any]:
+    """Contract section 4: `toDate`. Its ranges are instants, the end left out."""
+    return {
+        "current": _stretch(found.cut.current, found.now),
+        "previous": _stretch(found.cut.previous, found.before),
+        "wholeDays": found.cut.whole_days,
+        **_changes(found.now, found.before),
+    }
+
+
+def _changes(current: Sums, previous: Sums) -> dict[str, Any]:
     revenue = _change(current.revenue_sat, previous.revenue_sat)
     return {
-        "current": _period(found.current, current),
-        "previous": _period(found.previous, previous),
-        "comparison": revenue,
         "flux": {"amount": flux(current.revenue_sat), "previous": flux(previous.revenue_sat)} | revenue,
         "usd": {
             "amount": money.usd(current.usd_micro),
@@ -79,15 +97,19 @@ def comparison(found: Comparison, ledger: Ledger, now: datetime) -> dict[str, An
         }
         | _change(current.usd_micro, previous.usd_micro),
         "payments": _payments(current.payments, previous.payments),
-        "asOf": iso(ledger.completed_at),
-        "stale": ledger.is_stale(now),
     }
 
 
 def _period(period: Period, sums: Sums) -> dict[str, Any]:
+    return {"start": period.first_day.isoformat(), "end": period.last_day.isoformat()} | _sums(sums)
+
+
+def _stretch(period: Period, sums: Sums) -> dict[str, Any]:
+    return {"start": iso(period.start), "end": iso(period.end)} | _sums(sums)
+
+
+def _sums(sums: Sums) -> dict[str, Any]:
     return {
-        "start": period.first_day.isoformat(),
-        "end": period.last_day.isoformat(),
         "revenue": flux(sums.revenue_sat),
         "payments": sums.payments,
         "usd": money.usd(sums.usd_micro),
