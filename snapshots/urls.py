@@ -1,5 +1,9 @@
 """Under /api/: the endpoints of this room."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from snapshots import compare_api
+
+urlpatterns = [
+    path("analytics/comparison", compare_api.ComparisonView.as_view(), name="analytics-comparison"),
+]

@@ -14,3 +14,9 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 def closed_circuits(monkeypatch):
     """Every test is a process of its own as far as pace and circuits towards the upstreams go."""
     monkeypatch.setattr("fluxtracker.upstream.http.PROCESS", Shared())
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch):
+    """The same for the comparisons that a process keeps for its readers."""
+    monkeypatch.setattr("snapshots.warm.KEPT", {})

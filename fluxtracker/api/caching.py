@@ -29,16 +29,25 @@ def conditional(stamp: Callable[[Request], object], *, max_age: int = LIVE_S) ->
         def answer(self: APIView, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.accepted_renderer.format != "json":
                 return _page(get(self, request, *args, **kwargs))
-            etag = make_etag(stamp(request), request.get_full_path())
-            known: HttpResponse | None = get_conditional_response(request._request, etag=etag)
-            response = get(self, request, *args, **kwargs) if known is None else known
-            response["ETag"] = etag
-            patch_cache_control(response, public=True, max_age=max_age)
-            return response
+            return unless_known(request, stamp(request), lambda: get(self, request, *args, **kwargs), max_age=max_age)
 
         return answer
 
     return decorate
+
+
+def unless_known(
+    request: Request, stamp: object, make: Callable[[], HttpResponseBase], *, max_age: int = LIVE_S
+) -> HttpResponseBase:
+    """304 for who has the answer with this stamp; else what `make` answers. For stamps that are found on the way."""
+    etag = make_etag(stamp, request.get_full_path())
+    known: HttpResponse | None = get_conditional_response(request._request, etag=etag)
+    response = make() if known is None else known
+    response["ETag"] = etag
+    if request.accepted_renderer.format != "json":
+        return _page(response)
+    patch_cache_control(response, public=True, max_age=max_age)
+    return response
 
 
 def make_etag(*parts: object) -> str:

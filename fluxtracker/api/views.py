@@ -26,6 +26,7 @@ ENDPOINTS = {  # path under /api/: name of its URL
     "revenue/quarterly": "revenue-quarterly",
     "revenue/yearly": "revenue-yearly",
     "analytics/apps": "analytics-apps",
+    "analytics/comparison": "analytics-comparison",
     "admin/revenue-status": "revenue-status",
     "docs": "docs",
     "schema": "schema",
