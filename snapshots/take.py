@@ -1,0 +1,158 @@
+"""The day's snapshot: the network as read after 00:05 UTC, once (contract section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from fluxtracker.periods import midnight
+from metrics.catalogue import COUNTED, FIXED, RATIOS, TOTALS
+from metrics.latest import OLD, Latest, SourceView
+from metrics.models import ImageCount, Source
+from ops.runs import Run
+from snapshots.models import ImageDay, Refusal, Snapshot
+
+log = structlog.get_logger(__name__)
+
+NOT_BEFORE = timedelta(minutes=5)
+TOTALS_NEEDED = 4
+PARTS = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS, Source.Name.PRICE)
+COLUMNS = tuple(metric for metric in FIXED if metric.key not in RATIOS)
+PREFIXES = tuple(f"{category}_" for category in COUNTED)
+EXISTS = "the day's snapshot exists"
+
+
+@dataclass(frozen=True, slots=True)
+class TakeReport:
+    """`reason`: why nothing was made, or what a snapshot that was made is without; None when nothing is amiss."""
+
+    day: date
+    created: bool
+    reason: str | None
+    refused: bool = False
+    """What was read is not good enough: a failure, tried again at the next check."""
+
+
+def take_snapshot(*, now: datetime, run: Run, force: bool = False) -> TakeReport:
+    """Make today's snapshot of what was read since 00:05 UTC, unless there is one. `force` replaces it."""
+    day = now.date()
+    if now < opening(day):
+        return TakeReport(day, False, "it is not 00:05 UTC yet")
+    try:
+        with transaction.atomic():
+            run.guard()
+            return _take(day, now, force)
+    except IntegrityError:
+        if force or not Snapshot.objects.filter(day=day).exists():
+            raise
+        return TakeReport(day, False, EXISTS)  # somebody was faster
+
+
+def opening(day: date) -> datetime:
+    """The instant from which on readings count for the day."""
+    return midnight(day) + NOT_BEFORE
+
+
+def _take(day: date, now: datetime, force: bool) -> TakeReport:
+    # Held until the commit, so that no collection replaces the counts of images under the values read with them.
+    list(Source.objects.select_for_update().order_by("name"))
+    exists = Snapshot.objects.filter(day=day).exists()
+    if exists and not force:
+        return TakeReport(day, False, EXISTS)
+    latest = Latest.load(now)
+    left_out = [view for name in PARTS if not _counts(view := latest.sources[name], day, now)]
+    if any(_is_due(view, day, now) for view in left_out):
+        return TakeReport(day, False, "waiting for the first collection after 00:05 UTC")
+    counted = {name.value for name in PARTS} - {view.name for view in left_out}
+    values = _values(latest, counted)
+    known = sum(values.get(total) is not None for total in TOTALS)
+    if known < TOTALS_NEEDED:
+        return _refuse(day, now, f"{known} of 5 totals are known, {TOTALS_NEEDED} are needed", left_out, exists)
+    _store(day, now, latest, values, counted, replace=exists)
+    return TakeReport(day, True, f"without {_why(left_out, day)}" if left_out else None)
+
+
+def _counts(view: SourceView, day: date, now: datetime) -> bool:
+    """Whether the source was read since 00:05 UTC of the day, and not more than 2 hours ago."""
+    return view.read_at is not None and view.read_at >= opening(day) and not view.is_old(now)
+
+
+def _is_due(view: SourceView, day: date, now: datetime) -> bool:
+    """Whether collections are running and the next one has yet to ask this source for the day."""
+    return view.tried_at is not None and view.tried_at < opening(day) and now - view.tried_at <= OLD
+
+
+def _values(latest: Latest, counted: Collection[str]) -> dict[str, Any]:
+    """Columns of the sources that count; None for those of the others."""
+    values = {column.key: latest.values.get(column.key) for column in COLUMNS if column.source in counted}
+    return dict.fromkeys((column.key for column in COLUMNS), None) | values
+
+
+def _refuse(day: date, now: datetime, found: str, left_out: list[SourceView], exists: bool) -> TakeReport:
+    """Note why the day has no snapshot; a retake that is refused leaves the one there is."""
+    reason = f"{found}; without {_why(left_out, day)}" if left_out else found
+    reason = reason[:500]
+    if not exists:
+        Refusal.objects.update_or_create(
+            day=day,
+            defaults={"reason": reason, "last_at": now, "attempts": F("attempts") + 1},
+            create_defaults={"reason": reason, "last_at": now},
+        )
+    return TakeReport(day, False, reason, refused=True)
+
+
+def _why(left_out: list[SourceView], day: date) -> str:
+    return "; ".join(f"{Source.Name(view.name).label}: {_state(view, day)}" for view in left_out)
+
+
+def _state(view: SourceView, day: date) -> str:
+    if view.read_at is None:
+        words = "never read"
+    else:
+        late = "before 00:05" if view.read_at < opening(day) else "over 2 hours ago"
+        words = f"last read {view.read_at:%Y-%m-%d %H:%M} UTC, {late}"
+    return f"{words} ({view.error})" if view.error else words
+
+
+def _store(
+    day: date, now: datetime, latest: Latest, values: dict[str, Any], counted: set[str], *, replace: bool
+) -> None:
+    """The row and its counts of images, in the caller's transaction."""
+    has_apps = Source.Name.APPS in counted
+    price = values.pop("flux_price_usd")
+    read = [latest.sources[name].read_at for name in counted - {Source.Name.PRICE}]
+    row = Snapshot(
+        day=day,
+        source=Snapshot.Source.TAKEN,
+        made_at=now,
+        read_at=min(time for time in read if time is not None),
+        flux_price_usd=None if price is None else Decimal(str(price)),
+        counts=_tracked(latest) if has_apps else {},
+        **values,
+    )
+    if replace:
+        Snapshot.objects.filter(day=day).delete()
+    row.save(force_insert=True)
+    images = _store_images(day, has_apps)
+    Refusal.objects.filter(day=day).delete()
+    log.info("snapshot_taken", day=day.isoformat(), images=images, sources=sorted(counted))
+
+
+def _store_images(day: date, has_apps: bool) -> int:
+    """The day's counts by image, in place of those of an earlier take. Answers how many images there are."""
+    ImageDay.objects.filter(day=day).delete()
+    counts = ImageCount.objects.values_list("image", "category", "count") if has_apps else []
+    rows = [ImageDay(day=day, image=image, category=category, count=count) for image, category, count in counts]
+    return len(ImageDay.objects.bulk_create(rows, batch_size=500))
+
+
+def _tracked(latest: Latest) -> dict[str, Any]:
+    fixed = {metric.key for metric in FIXED}
+    return {key: value for key, value in latest.values.items() if key.startswith(PREFIXES) and key not in fixed}
