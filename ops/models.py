@@ -115,3 +115,108 @@ class ServiceCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.at:%Y-%m-%d %H:%M}"
+
+
+class Job(models.Model):
+    """A piece of work that somebody asked for through the API or the admin. Runs on a worker, survives restarts."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
+    name = models.CharField(max_length=50)
+    params = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    user = models.ForeignKey("auth.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.CharField(max_length=150, help_text="The user's name when the job was asked for.")
+    via = models.CharField(max_length=10, help_text="api or admin")
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When it was last given to the broker.")
+    started_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True, help_text="The running worker's last sign of life.")
+    finished_at = models.DateTimeField(null=True, blank=True)
+    holder = models.CharField(max_length=200, blank=True, help_text="host:pid:process start:token of the worker.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    progress = models.CharField(max_length=200, blank=True)
+    cancel_asked = models.BooleanField(default=False)
+    result = models.JSONField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            # Never the same work twice at a time: the database refuses the second.
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(state__in=["queued", "running"]), name="job_active_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "sent_at"], name="job_waiting")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.created_at:%Y-%m-%d %H:%M:%S}"
+
+
+class ApiToken(models.Model):
+    """Lets a program act for a user. The token itself is shown once and kept nowhere."""
+
+    user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=60, blank=True, help_text="What it is for.")
+    prefix = models.CharField(max_length=8, help_text="The token's first letters, to tell it from others.")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token.")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "API token"
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… of {self.user}"
+
+
+class AuditEntry(models.Model):
+    """Who did, or was refused, what. Rows are only ever added."""
+
+    at = models.DateTimeField(db_index=True)
+    actor = models.CharField(max_length=150, blank=True, help_text="User name; empty: anonymous.")
+    address = models.CharField(max_length=45, blank=True, help_text="IP address of the client; empty: this machine.")
+    action = models.CharField(max_length=60)
+    outcome = models.CharField(max_length=20, help_text="done, asked, refused or failed")
+    detail = models.JSONField(default=dict, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "audit log"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor or 'anonymous'} {self.action}"
+
+
+class Alert(models.Model):
+    """Something that somebody should look at: raised once, repeated daily at most, closed when it heals."""
+
+    key = models.CharField(max_length=100, help_text="What it is about: one open alert a key.")
+    message = models.CharField(max_length=500)
+    raised_at = models.DateTimeField()
+    seen_at = models.DateTimeField(help_text="When it was last found to be so.")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When somebody was last told.")
+    closed_at = models.DateTimeField(null=True, blank=True)
+    recovery_sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["key"], condition=models.Q(closed_at=None), name="alert_open_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.message
