@@ -26,7 +26,7 @@ def answer(world: World, path: str, query: Mapping[str, str]) -> Answer:
     if name == "locations":
         return success(list(network.locations(world)))
     if name == "location":
-        return success([row for row in network.locations(world) if row["name"].lower() == rest.lower()])
+        return success(list(network.locations(world, rest.lower())))
     if name == "temporarymessages":
         return success([])
     if name == "hashes":

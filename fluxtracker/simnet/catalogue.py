@@ -4,54 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, NamedTuple
+
+from fluxtracker.simnet.templates import RARE, TEMPLATES, Template
 
 OTHER_PEOPLES = "hunter2-of-somebody-else"
 """Stands in the environment parameters of open specifications; nobody may store, log or show it."""
 
 
-class Template(NamedTuple):
-    """A kind of app: what its containers run and how often it is deployed."""
-
-    name: str
-    components: tuple[tuple[str, str], ...]
-    weight: int
-    site: bool = False
-    """Deployed from a site of its own: the name ends in 13 digits and the specification is encrypted."""
-
-
-TEMPLATES = (
-    Template("", (("web", "runonflux/orbit:latest"),), 14),
-    Template("", (("app", "RunOnFlux/Orbit:latest"),), 3),
-    Template("", (("web", "nginx:latest"), ("db", "mariadb:11")), 9),
-    Template("", (("www", "smartico/aave:latest"),), 4),
-    Template("", (("tool", "registry.example.org:5000/team/tool:1.2"),), 3),
-    Template("", (("fm", "earnfm/earnfm-client:latest"), ("ps", "packetstream/psclient")), 9),
-    Template("", (("edge", "ghcr.io/girderworks/edge:1.4"),), 9),
-    Template("presearchnode", (("presearch", "presearch/node:latest"),), 12),
-    Template("kaspanode", (("kaspad", "kaspanet/rusty-kaspad:v1.0.1"),), 5),
-    Template("streamrnode", (("node", "streamr/node:v102"),), 4),
-    Template("ravencoin", (("core", "dramirezrt/ravencoin-core-server:latest"),), 3),
-    Template("kadena", (("chainweb", "runonflux/kadena-chainweb-node:2.31"),), 3),
-    Template("alephium", (("node", "touilleio/alephium-standalone:latest"),), 2),
-    Template("bittensor", (("subtensor", "opentensor/subtensor:latest"),), 2),
-    Template("timpicollector", (("collector", "timpiltd/timpi-collector:latest"),), 3),
-    Template("timpigeocore", (("geocore", "timpiltd/timpi-geocore:latest"),), 2),
-    Template("wordpress", (("wp", "runonflux/wp-nginx:latest"), ("mysql", "mysql:8.3.0")), 12),
-    Template("minecraftj", (("mc", "itzg/minecraft-server:java21"),), 7, site=True),
-    Template("minecraftb", (("mc", "itzg/minecraft-bedrock-server:latest"),), 3, site=True),
-    Template("palworld", (("server", "thijsvanloef/palworld-server-docker:latest"),), 5, site=True),
-    Template("enshrouded", (("server", "sknnr/enshrouded-dedicated-server:latest"),), 3, site=True),
-    Template("valheim", (("server", "lloesche/valheim-server:latest"),), 4, site=True),
-    Template("dragonwilds", (("server", "dragonwilds/server:latest"),), 9, site=True),
-    Template("fivem", (("operator", "fivem/operator:1"), ("mariadb", "mariadb:11"), ("game", "fivem/game:1")), 3, True),
-    Template("satisfactory", (("server", "wolveix/satisfactory-server:latest"),), 2),
-    Template("factorio", (("server", "factoriotools/factorio:stable"),), 1),
-)
 WORDS = ("Amber", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Grove", "Heron", "Iris", "Jade", "Koala", "Lumen")
 VERSIONS, VERSION_WEIGHTS = (8, 7, 6, 3, 4, 5, 2, 1), (1573, 201, 65, 27, 11, 3, 2, 1)
+CROWD_FROM = 2_000_000  # numbers of apps that nobody's payment names
 FIRST_ID = 1_700_000_000_000  # unix ms; names of marketplace apps end in such a number
 
 
@@ -76,6 +41,9 @@ class App:
     instances: int
     expire: int
     encrypted: bool = False
+    template: Template | None = None
+    zel: bool = False
+    """Deployed in ZelCash's days: its containers still bear that name."""
 
     @property
     def is_git(self) -> bool:
@@ -129,8 +97,9 @@ class App:
 
     def container_names(self) -> Iterator[tuple[str, Component]]:
         """The docker name of each container that one instance runs (upstream.md 4.4)."""
+        prefix = "/zel" if self.zel else "/flux"
         for part in self.components:
-            yield (f"/flux{self.name}" if self.version <= 3 else f"/flux{part.name}_{self.name}"), part
+            yield f"{prefix}{self.name}" if self.version <= 3 else f"{prefix}{part.name}_{self.name}", part
 
 
 def _ciphertext(name: str) -> str:
@@ -152,8 +121,8 @@ class Catalogue:
         return app
 
 
-def make_app(rng: random.Random, number: int) -> App:
-    template = rng.choices(TEMPLATES, [t.weight for t in TEMPLATES])[0]
+def make_app(rng: random.Random, number: int, templates: tuple[Template, ...] = TEMPLATES) -> App:
+    template = rng.choices(templates, [t.weight for t in templates])[0]
     version = 8 if template.site else rng.choices(VERSIONS, VERSION_WEIGHTS)[0]
     parts = template.components[:1] if version <= 3 else template.components
     return App(
@@ -164,7 +133,17 @@ def make_app(rng: random.Random, number: int) -> App:
         instances=rng.choice((1, 2, 3, 3, 3, 5, 10)) if version >= 3 else 3,
         expire=rng.choice((88_000, 88_000, 88_000, 20_160, 264_000)),
         encrypted=template.site or (version == 8 and rng.random() < 0.35),
+        template=template,
     )
+
+
+def crowd_app(seed: int, number: int) -> App:
+    """An app of the crowd: rare kinds among the usual ones, running on more nodes."""
+    rng = random.Random(f"{seed}:crowd:{number}")
+    app = make_app(rng, CROWD_FROM + number, TEMPLATES + RARE)
+    hidden = app.encrypted and (app.template is None or app.template.site or rng.random() < 0.25)
+    expire = 88_000 if rng.random() < 0.1 else 264_000
+    return replace(app, instances=rng.choice((3, 3, 3, 5, 5, 10, 20)), expire=expire, encrypted=hidden)
 
 
 def _name(template: Template, rng: random.Random, number: int) -> str:

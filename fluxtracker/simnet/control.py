@@ -4,10 +4,15 @@
     GET  /_sim/truth?min_confirmations=8 {"rows": [[txid, vout, address, amount_sat, height, from, hash]]}
     GET  /_sim/daily?min_confirmations=8 {"days": [[date, address, satoshi, payments]]}
     GET  /_sim/requests?prefix=/daemon   {"count", "last": [[path, query]]} (the last 100)
+    GET  /_sim/metrics                   what a collection should find: `World.expected_metrics`
+    GET  /_sim/expiring?limit=10         {"expiring": [[name, end height]]}
+    GET  /_sim/deployed?hours=24         {"deployed": [name]}
+    POST /_sim/advance {"seconds": 600}  move the clock on; blocks that are due come      {"tip", "now"}
+    POST /_sim/nodes   {"nodes": 500}    let nodes come or go                             {"nodes"}
     POST /_sim/mine    {"blocks": 1, "payments": [{"sat": 5, "app": "name", ...}]}   {"tip", "txids"}
     POST /_sim/reorg   {"depth": 10, "drop": [txid] or 0.3, "move": ..., "keep": ..., "blocks": 10}
     POST /_sim/fault   {"kind": "http500", "path": "^/daemon", "times": 3, "probability": 1.0,
-                        "seconds": 5, "blocks": 10, "retry_after": "2"}              {"faults"}
+                        "seconds": 5, "blocks": 10, "retry_after": "2", "share": 0.3} {"faults"}
     POST /_sim/clear   {}                end all faults
     POST /_sim/reveal  {"hashes": []}    let the registry know messages, all when none is named
     POST /_sim/forget  {}                start the list of requests anew
@@ -18,6 +23,7 @@ A payment takes the arguments of `World.payment`; `outputs` is a list of [addres
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -37,6 +43,9 @@ def answer(sim: SimServer, method: str, path: str, query: Mapping[str, str], bod
         "truth": _truth,
         "daily": _daily,
         "requests": _requests,
+        "metrics": _metrics,
+        "expiring": _expiring,
+        "deployed": _deployed,
     }
     writers: dict[str, Callable[[SimServer, dict[str, Any]], Any]] = {
         "mine": _mine,
@@ -45,6 +54,8 @@ def answer(sim: SimServer, method: str, path: str, query: Mapping[str, str], bod
         "clear": _clear,
         "reveal": _reveal,
         "forget": _forget,
+        "advance": _advance,
+        "nodes": _nodes,
     }
     if method == "GET" and name in readers:
         return json(readers[name](sim, query))
@@ -81,6 +92,30 @@ def _requests(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
     prefix = query.get("prefix", "")
     found = [request for request in list(sim.requests) if request.path.startswith(prefix)]
     return {"count": len(found), "last": [list(request) for request in found[-SHOWN:]]}
+
+
+def _metrics(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
+    sim.world.catch_up()
+    return asdict(sim.world.expected_metrics())
+
+
+def _expiring(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
+    sim.world.catch_up()
+    return {"expiring": [list(row) for row in sim.world.expected_expiring(whole(query, "limit", 10))]}
+
+
+def _deployed(sim: SimServer, query: Mapping[str, str]) -> dict[str, Any]:
+    sim.world.catch_up()
+    return {"deployed": sim.world.expected_deployed(whole(query, "hours", 24))}
+
+
+def _advance(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    return {"tip": sim.world.advance(float(wishes["seconds"])), "now": sim.world.now()}
+
+
+def _nodes(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    sim.world.set_nodes(int(wishes["nodes"]))
+    return {"nodes": sim.world.nodes}
 
 
 def _mine(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,14 @@ class Kind(StrEnum):
     DROP_CONNECTION = "drop_connection"
     FLOOD = "flood"  # an answer without end
     REDIRECT = "redirect"  # to another host
+    BAD_ROWS = "bad_rows"  # a share of the rows is missing numbers, or has null, text, -1 or true for them
+    FEW_ROWS = "few_rows"  # a third of the rows
+    ZERO_ROWS = "zero_rows"  # every number is 0, as if every benchmark ran
+    EMPTY_NAMES = "empty_names"  # containers without a name
+
+
+OF_ROWS = (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES)
+"""What goes wrong with the rows of statistics, counts and lists of apps; a ledger cannot see it in a payment."""
 
 
 @dataclass(slots=True)
@@ -35,7 +43,8 @@ class Fault:
     """One thing that goes wrong for the paths that match `path` (a regular expression, searched).
 
     `times` requests long (None: until cleared), each with `probability`. `seconds` is how long a timeout
-    hangs and a slow answer takes; `blocks` how far a height goes backwards; `retry_after` the header of a 429.
+    hangs and a slow answer takes; `blocks` how far a height goes backwards; `retry_after` the header of a 429;
+    `share` how many rows are bad.
     """
 
     kind: Kind
@@ -45,6 +54,7 @@ class Fault:
     seconds: float = 3600.0
     blocks: int = 10
     retry_after: str | None = None
+    share: float = 0.3
     hits: int = field(default=0, init=False)
 
     def wants(self, path: str, draw: float) -> bool:
@@ -73,8 +83,9 @@ class Faults:
         seconds: float = 3600.0,
         blocks: int = 10,
         retry_after: str | None = None,
+        share: float = 0.3,
     ) -> Fault:
-        fault = Fault(Kind(kind), path, times, probability, seconds, blocks, retry_after)
+        fault = Fault(Kind(kind), path, times, probability, seconds, blocks, retry_after, share)
         with self._lock:
             self.released.clear()
             self._faults.append(fault)

@@ -2,80 +2,151 @@
 
 from __future__ import annotations
 
-import random
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fluxtracker.simnet import clock
-from fluxtracker.simnet.catalogue import Component
+from fluxtracker.simnet import clock, hardware
+from fluxtracker.simnet.hardware import TIERS, Machine
 from fluxtracker.simnet.history import customer, digest
-from fluxtracker.simnet.world import World
+from fluxtracker.simnet.placement import TOWER, Container, Placement
+
+if TYPE_CHECKING:
+    from fluxtracker.simnet.world import World
 
 ROUND = 960  # seconds between two collections of the statistics
-TIERS = {"CUMULUS": (4, 7.7, 220, 1000), "NIMBUS": (8, 30.6, 440, 12_500), "STRATUS": (16, 61.9, 880, 40_000)}
-"""Cores, GB of memory, GB of storage, collateral in FLUX."""
+NAMES = ("cumulus", "nimbus", "stratus")
+OLD_NAMES = ("basic", "super", "bamf")
+DAY = 86_400
+SHRUNK, SHRUNK_DAYS = 0.04, 30  # by how much the network was smaller so many days before it was made
 
 
 @dataclass(slots=True)
 class FluxNode:
-    """One node; `state` is "online", "running" (its benchmark), "failed" or "unreachable"."""
+    """One node of one round; `state` is "online", "running" (its benchmark), "failed" or "unreachable"."""
 
-    number: int
-    tier: str
-    ip: str
+    machine: Machine
     state: str
-    arcane: bool
-    containers: list[tuple[str, Component]]
+    containers: list[Container] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether its benchmark has numbers."""
+        return self.state == "online"
+
+    @property
+    def is_reachable(self) -> bool:
+        return self.state != "unreachable"
 
 
-def round_time(world: World) -> int:
-    """Unix seconds at which the current round of statistics began."""
-    return int(world.now()) // ROUND * ROUND
+class Network:
+    """All nodes of a world. What has been worked out is kept until the round or the registry changes."""
 
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.placement = Placement(world.seed, world.registry)
+        self.bodies: dict[str, bytes] = {}
+        """Answers by what was asked for; gone with the next change."""
+        self._machines: list[Machine] = []
+        self._nodes: list[FluxNode] = []
+        self._nodes_of: tuple[object, ...] = ()
+        self._sizes: list[tuple[float, int]] = [(0.0, world.nodes)]
+        self._counted: dict[int, dict[str, int]] = {}
 
-def nodes(world: World) -> list[FluxNode]:
-    """All nodes with the containers that the current apps have on them."""
-    found = [_node(world, number) for number in range(world.nodes)]
-    reachable = [node for node in found if node.state != "unreachable"]
-    if not reachable:
+    def began(self) -> int:
+        """Unix seconds at which the current round of statistics began."""
+        return int(self.world.now()) // ROUND * ROUND
+
+    def height(self) -> int:
+        """The tip when the current round began."""
+        return min(self.world.tip_height, self.world.chain.height_at(self.began()))
+
+    def machines(self) -> list[Machine]:
+        """The machines of now, by number."""
+        return self._first(self.world.nodes)
+
+    def _first(self, count: int) -> list[Machine]:
+        for number in range(len(self._machines), count):
+            self._machines.append(hardware.machine(self.world.seed, number))
+        return self._machines[:count]
+
+    def nodes(self) -> list[FluxNode]:
+        """All nodes with the containers that the current apps have on them."""
+        world = self.world
+        world.registry.current()
+        now = (self.began(), world.nodes, world.benchmarking, world.images, world.registry.edition)
+        if now != self._nodes_of:
+            self._nodes_of = now
+            self._nodes = self._collected()
+            self.bodies.clear()
+        return self._nodes
+
+    def _collected(self) -> list[FluxNode]:
+        world, began = self.world, self.began()
+        found = [FluxNode(m, hardware.state(world.seed, m, began, world.benchmarking)) for m in self.machines()]
+        for number, containers in self.placement.containers([n.machine.number for n in found if n.is_reachable]):
+            found[number].containers.extend(containers)
+        for node in found:
+            if node.is_reachable and self.is_old(node.machine.number):
+                node.containers.append(TOWER)
         return found
-    for name, message in sorted(world.registry.current().items()):
-        rng = random.Random(f"{world.seed}:place:{name}")
-        for _ in range(message.app.instances):
-            rng.choice(reachable).containers.extend(message.app.container_names())
-    return found
 
+    def is_old(self, number: int) -> bool:
+        """Whether a node is older than FluxOS 8.18: it tells images, and Watchtower keeps it up to date."""
+        return self.world.images and number % 3 > 0
 
-def _node(world: World, number: int) -> FluxNode:
-    rng = random.Random(f"{world.seed}:node:{number}")
-    tier = rng.choices(tuple(TIERS), (3378, 1582, 1764))[0]
-    draw = random.Random(f"{world.seed}:node:{number}:{round_time(world)}").random()
-    state = "running" if draw < 0.01 else "failed" if draw < 0.014 else "online"
-    if rng.random() < 0.022:
-        state = "unreachable"
-    port = rng.choice(("", ":16137", ":16147", ":16167"))
-    ip = f"{rng.randrange(11, 220)}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}{port}"
-    return FluxNode(number, tier, ip, state, rng.random() < 0.94, [])
+    def tells_name(self, number: int, container: Container) -> bool:
+        """A third of the nodes tell an image instead of a name."""
+        return number % 3 < 2 or self.told_image(number, container) is None
+
+    def told_image(self, number: int, container: Container) -> str | None:
+        """What the row itself says of the image. Old nodes keep that of an encrypted app to themselves."""
+        hidden = container.app is not None and container.app.encrypted
+        return container.part.repotag if self.is_old(number) and not hidden else None
+
+    # How many
+
+    def resized(self) -> None:
+        """The world has another number of nodes from now on."""
+        self._sizes.append((self.world.now(), self.world.nodes))
+
+    def counts(self) -> dict[str, int]:
+        """Nodes by tier, in small letters."""
+        return self._counts_of(self.world.nodes)
+
+    def counts_at(self, seconds: float) -> dict[str, int]:
+        """Nodes by tier at an instant; in the month before the world was made there were fewer."""
+        size = next((size for since, size in reversed(self._sizes) if since <= seconds), self._sizes[0][1])
+        age = max(0.0, self.world.started - seconds) / DAY
+        share = 1 - SHRUNK * min(1.0, age / SHRUNK_DAYS)
+        return {name: round(count * share) for name, count in self._counts_of(size).items()}
+
+    def _counts_of(self, size: int) -> dict[str, int]:
+        found = self._counted.get(size)
+        if found is None:
+            tiers = Counter(one.tier for one in self._first(size))
+            found = self._counted[size] = {name: tiers[name.upper()] for name in NAMES}
+        return found
 
 
 def node_count(world: World) -> dict[str, int]:
     """`getfluxnodecount`; basic, super and bamf are old names of the tiers."""
-    counts = [sum(_node(world, n).tier == tier for n in range(world.nodes)) for tier in TIERS]
+    counts = list(world.network.counts().values())
     found = {"total": sum(counts), "stable": sum(counts)}
-    for names in (("basic", "super", "bamf"), ("cumulus", "nimbus", "stratus")):
+    for names in (OLD_NAMES, NAMES):
         found |= {f"{name}-enabled": count for name, count in zip(names, counts, strict=True)}
     return found | {"ipv4": sum(counts) // 3, "ipv6": 0, "onion": 0}
 
 
 def node_list(world: World, wanted: str) -> list[dict[str, Any]]:
     """`viewdeterministicfluxnodelist`; the filter is part of an address, IP or transaction."""
-    rows = (_list_row(world, _node(world, number)) for number in range(world.nodes))
+    rows = (_list_row(world, machine) for machine in world.network.machines())
     return [r for r in rows if wanted in r["ip"] or wanted in r["payment_address"] or wanted in r["txhash"]]
 
 
-def _list_row(world: World, node: FluxNode) -> dict[str, Any]:
+def _list_row(world: World, node: Machine) -> dict[str, Any]:
     txhash, index = digest(world.seed, "collateral", node.number), node.number % 3
     added = world.tip_height - 50_000 - node.number
     row: dict[str, Any] = {"collateral": f"COutPoint({txhash}, {index})", "txhash": txhash}
@@ -87,17 +158,16 @@ def _list_row(world: World, node: FluxNode) -> dict[str, Any]:
     return row | {"amount": f"{TIERS[node.tier][3]}.00"}
 
 
-def locations(world: World) -> Iterator[dict[str, Any]]:
-    """`/apps/locations`: each app of each node once, with the port always there."""
-    latest = world.registry.current()
-    seen = clock.utc(round_time(world))
-    for node in nodes(world):
-        names = dict.fromkeys(name for name, _ in node.containers)
-        for app in dict.fromkeys(name.removeprefix("/flux").split("_")[-1] for name in names):
-            row = {"ip": node.ip if ":" in node.ip else f"{node.ip}:16127", "name": app}
-            row["hash"] = latest[app].tx.message_hash
-            row |= {"broadcastedAt": _iso(seen), "expireAt": _iso(seen + timedelta(minutes=125))}
-            yield row | {"osUptime": 689.29, "staticIp": False, "runningSince": _iso(seen)}
+def locations(world: World, wanted: str = "") -> Iterator[dict[str, Any]]:
+    """`/apps/locations`: each app of each node once, with the port always there; of one app when it is named."""
+    seen = clock.utc(world.network.began())
+    times = {"broadcastedAt": _iso(seen), "expireAt": _iso(seen + timedelta(minutes=125))}
+    for node in world.network.nodes():
+        ip = node.machine.ip if ":" in node.machine.ip else f"{node.machine.ip}:16127"
+        for name in dict.fromkeys(c.app.name for c in node.containers if c.app and c.running):
+            if wanted in ("", name.lower()):
+                row = {"ip": ip, "name": name, "hash": world.registry.hash_of(name), **times}
+                yield row | {"osUptime": 689.29, "staticIp": False, "runningSince": _iso(seen)}
 
 
 def _iso(moment: Any) -> str:

@@ -28,12 +28,27 @@ class Registry:
         self.catalogue = catalogue
         self.old_messages = old_messages
         self.by_hash: dict[str, Message] = {}
+        self.lingering: set[str] = set()
+        """Apps whose specification is still listed after their end (upstream.md 3)."""
+        self.leftover: list[str] = []
+        """Apps that have ended, are not listed, and still run."""
+        self.crowd: set[str] = set()
+        self.edition = 0
+        """Grows whenever `current` changes."""
+        self._changes = 0
+        self._current: dict[str, Message] = {}
+        self._current_of: tuple[int, int] = (-1, -1)
         self._bodies: dict[str, bytes] = {}
 
     def add(self, tx: Tx) -> None:
         """Remember the message of a payment; it stays when a reorganisation takes the payment away."""
         if tx.message_hash and tx.app:
             self.by_hash[tx.message_hash] = Message(tx.app, tx)
+            self.touch()
+
+    def touch(self) -> None:
+        """What is known has changed."""
+        self._changes += 1
 
     def knows(self, tx: Tx) -> bool:
         return tx.known == Known.YES or (tx.known == Known.LATER and self.chain.tip >= tx.known_from)
@@ -91,7 +106,34 @@ class Registry:
             yield self.record(message)
 
     def current(self) -> dict[str, Message]:
-        """The latest message of each app that has not expired, by app name."""
+        """The latest message of each app that is listed, by app name. Do not change it."""
+        now = (self.chain.tip, self._changes)
+        if now != self._current_of:
+            found = self._listed()
+            self._current_of = now
+            if found != self._current:
+                self._current = found
+                self.edition += 1
+        return self._current
+
+    def _listed(self) -> dict[str, Message]:
+        latest = self.latest()
+        return {name: m for name, m in latest.items() if name in self.lingering or self.has_time_left(m)}
+
+    def latest_of(self, name: str) -> Message | None:
+        found = [m for m in self.by_hash.values() if m.app.name == name and self.knows(m.tx)]
+        return max(found, key=lambda message: message.tx.height, default=None)
+
+    def hash_of(self, name: str) -> str:
+        """The hash of an app's latest message, also when it is no longer listed."""
+        message = self.current().get(name) or self.latest_of(name)
+        return message.tx.message_hash if message else ""
+
+    def has_time_left(self, message: Message) -> bool:
+        return expiry(message.app, message.tx.height) >= self.chain.tip
+
+    def latest(self) -> dict[str, Message]:
+        """The latest message of each app, ended or not."""
         latest: dict[str, Message] = {}
         for message in self.by_hash.values():
             tx = message.tx
@@ -99,7 +141,7 @@ class Registry:
                 before = latest.get(message.app.name)
                 if before is None or before.tx.height <= tx.height:
                     latest[message.app.name] = message
-        return {name: m for name, m in latest.items() if expiry(m.app, m.tx.height) >= self.chain.tip}
+        return latest
 
 
 def specification(message: Message) -> dict[str, Any]:

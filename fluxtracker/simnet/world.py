@@ -12,11 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from fluxtracker.simnet import clock, prices, truth
+from fluxtracker.simnet import clock, network_truth, prices, residents, truth
 from fluxtracker.simnet.addresses import MAIN, TRACKED
 from fluxtracker.simnet.catalogue import App, Catalogue, Component
 from fluxtracker.simnet.chain import AddressIndex, Chain
 from fluxtracker.simnet.history import FLUX, Maker, Plan, customer, digest, transactions
+from fluxtracker.simnet.network import Network
+from fluxtracker.simnet.network_truth import ExpectedMetrics
 from fluxtracker.simnet.records import Input, Known, Output, TruthRow, Tx
 from fluxtracker.simnet.registry import Registry
 from fluxtracker.simnet.rendering import blockbook_halves
@@ -40,6 +42,10 @@ class World:
     `payments` transactions that touch a tracked address lie in the last `days` days before `now`
     (the real time when it is None); `payments_per_block` says how many come with each new block. `since`
     takes up a world again that was started then: its past ends there, and all blocks since have come.
+
+    `containers`: further apps come in until about so many containers run (0: those of the payments' apps, and
+    one app of every peculiar kind where there are payments). `images`: most nodes are older than FluxOS 8.18.
+    `benchmarking` is the share of nodes whose benchmark is running.
     """
 
     def __init__(
@@ -57,15 +63,19 @@ class World:
         payments_per_block: float = 0.2,
         tracked: Mapping[str, int] = TRACKED,
         progress: Progress | None = None,
+        containers: int = 0,
+        images: bool = False,
+        benchmarking: float = 0.01,
     ) -> None:
         self.seed, self.nodes, self.frozen = seed, nodes, frozen
+        self.images, self.benchmarking = images, benchmarking
         self.tracked = dict(tracked)
         self.payments_per_block = payments_per_block
         self.lock = threading.RLock()
         started = now.timestamp() if now else time.time()
         self._skew = started - time.time()
         self._frozen_at = started
-        start = since.timestamp() if since else started
+        start = self.started = since.timestamp() if since else started
         self.chain = Chain(seed, clock.height_at(start), block_seconds)
         self.catalogue = Catalogue(seed)
         self.registry = Registry(self.chain, self.catalogue, old_messages)
@@ -73,7 +83,10 @@ class World:
         self.days = days
         self._made = 0
         self._maker = Maker(seed, self.catalogue, apps=max(12, payments // 10), customers=50, name="live")
+        self.network = Network(self)
         self._fill(Plan.ending_at(self.chain.tip, seed=seed, payments=payments, days=days), progress)
+        if payments or containers:
+            residents.settle(seed, self.registry, containers)
         self.catch_up()
 
     def _fill(self, plan: Plan, progress: Progress | None) -> None:
@@ -101,14 +114,40 @@ class World:
         """Let the blocks come that are due."""
         if self.frozen:
             return
+        self._mine_until(time.time() + self._skew)
+
+    def _mine_until(self, seconds: float) -> None:
         with self.lock:
-            due = self.chain.height_at(time.time() + self._skew)
+            due = self.chain.height_at(seconds)
             while self.chain.tip < due:
                 self.mine(1, self._arrivals(self.chain.tip + 1))
+
+    def advance(self, seconds: float) -> int:
+        """Move the clock on, also that of a frozen world, and let the blocks come that are due. The new tip."""
+        if seconds < 0:
+            raise ValueError("time does not go backwards")
+        with self.lock:
+            if self.frozen:
+                self._frozen_at = self.now() + seconds
+                self._mine_until(self._frozen_at)
+            else:
+                self._skew += seconds
+                self.catch_up()
+            return self.chain.tip
+
+    def set_nodes(self, nodes: int) -> None:
+        """Let nodes come or go: the network has so many from now on."""
+        if nodes < 0:
+            raise ValueError("a network has no fewer than 0 nodes")
+        with self.lock:
+            self.nodes = nodes
+            self.network.resized()
 
     def _arrivals(self, height: int) -> list[Tx]:
         draw = int(digest(self.seed, "arrivals", height)[:8], 16) / 0xFFFFFFFF
         count = int(self.payments_per_block) + (draw < self.payments_per_block % 1)
+        if not count:
+            return []
         self._maker.rng.seed(f"{self.seed}:arrivals:{height}")
         return [self._maker.make(height * 100 + number) for number in range(count)]
 
@@ -254,6 +293,7 @@ class World:
         for message_hash, (_, tx) in self.registry.by_hash.items():
             if message_hash in message_hashes or (not message_hashes and tx.known == Known.LATER):
                 tx.known = Known.YES
+        self.registry.touch()
 
     # Truth
 
@@ -275,6 +315,21 @@ class World:
     def expected_names(self) -> dict[str, tuple[str, bool]]:
         """App name and whether it is a git deploy, by the hash of each message that is known now."""
         return {tx.message_hash: (app.name, app.is_git) for app, tx in self.registry.known()}
+
+    def expected_metrics(self, without: Collection[int] = ()) -> ExpectedMetrics:
+        """What a collection should find now, when the rows of some nodes (by number) are no good."""
+        with self.lock:
+            return network_truth.metrics(self, without)
+
+    def expected_expiring(self, limit: int) -> list[tuple[str, int]]:
+        """The apps that end next, with the height at which they do."""
+        with self.lock:
+            return network_truth.expiring(self)[:limit]
+
+    def expected_deployed(self, hours: float = 24) -> list[str]:
+        """Names of the apps whose current specification is of the last hours, newest first."""
+        with self.lock:
+            return network_truth.deployed(self, hours)
 
     def day_price(self, day: date) -> float:
         """What CoinGecko says of a day."""

@@ -68,6 +68,8 @@ class Command(BaseCommand):
         add("--payments", type=whole(0, 1_000_000), default=2000, help="in the past (default: 2000)")
         add("--days", type=whole(1, 3000), default=400, help="length of the past (default: 400)")
         add("--nodes", type=whole(0, 20_000), default=200, help="default: 200")
+        add("--containers", type=whole(0, 200_000), default=0, help="about so many (default: what the apps have)")
+        add("--old-fluxinfo", type=whole(0, 1), default=0, help="1: most nodes are older than FluxOS 8.18")
         add("--seed", type=whole(0, 2**31), default=1, help="another seed, another network (default: 1)")
         add("--block-seconds", type=positive, default=30.0, help="time between new blocks (default: 30)")
         add("--payments-per-block", type=share, default=0.2, help="in new blocks (default: 0.2)")
@@ -104,6 +106,8 @@ class Command(BaseCommand):
             nodes=options["nodes"],
             block_seconds=options["block_seconds"],
             old_messages=options["old_messages"],
+            containers=options["containers"],
+            images=bool(options["old_fluxinfo"]),
             payments_per_block=options["payments_per_block"],
             progress=show,
             since=remembered(options["remember"], started) if options["remember"] else started,

@@ -1,0 +1,118 @@
+"""Faults inside an answer that is a success otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from fluxtracker.simnet.faults import Kind
+from fluxtracker.simnet.server import SimServer
+from fluxtracker.simnet.spoiled_rows import bad
+from tests.simnet.asking import build, get
+
+ASKED = "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd,apps.resources,apps.runningapps.Names"
+
+
+@pytest.fixture
+def spoiled() -> Any:
+    with SimServer(build(payments=300, nodes=90, benchmarking=0.0)) as server:
+        yield server
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def is_whole(row: Any) -> bool:
+    """Whether a careful reader could use any part of it."""
+    try:
+        numbers = [*row["benchmark"]["bench"].values(), *row["apps"]["resources"].values()]
+        return len(numbers) == 6 and all(map(is_number, numbers)) and isinstance(row["apps"]["runningapps"], list)
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
+def rows(sim: SimServer) -> Any:
+    return get(sim, "/fluxinfo", projection=ASKED)["data"]
+
+
+def test_a_share_of_the_rows_is_good_for_nothing(spoiled: SimServer) -> None:
+    spoiled.faults.add(Kind.BAD_ROWS, "fluxinfo")
+    found = rows(spoiled)
+    assert [number for number, row in enumerate(found) if not is_whole(row)] == bad(90)
+    assert len(bad(90)) == 27
+    assert None in found
+    assert any(isinstance(row, str) for row in found)
+
+
+def test_the_truth_can_leave_bad_rows_out(spoiled: SimServer) -> None:
+    spoiled.faults.add("bad_rows", "fluxinfo", share=0.5)
+    good = [row for row in rows(spoiled) if is_whole(row) and row["benchmark"]["bench"]["cores"]]
+    found = spoiled.world.expected_metrics(without=bad(90, 0.5))
+    assert found.rows["good"] == len(good)
+    assert found.cloud["total_cpu_cores"] == sum(row["benchmark"]["bench"]["cores"] for row in good)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.3, 3), (1.0, 10)])
+def test_the_share_may_be_none_or_all(share: float, count: int) -> None:
+    assert len(bad(10, share)) == count
+
+
+def test_every_odd_value_occurs(spoiled: SimServer) -> None:
+    spoiled.faults.add("bad_rows", "fluxinfo")
+    objects = [row for number, row in enumerate(rows(spoiled)) if number in bad(90) and isinstance(row, dict)]
+    values = {repr(row["apps"]["resources"].get("appsRamLocked", "missing")) for row in objects}
+    assert values == {"'missing'", "None", "'12 or so'", "-1", "True", "[]", "'7'"}
+
+
+def test_node_counts_and_their_history_are_spoiled_too(spoiled: SimServer) -> None:
+    spoiled.faults.add("bad_rows")
+    counts = get(spoiled, "/daemon/getfluxnodecount")["data"]
+    assert not all(map(is_number, counts.values())) or len(counts) < 11
+    points = get(spoiled, "/fluxhistorystats")["data"]
+    wrong = [p for p in points.values() if not isinstance(p, dict) or len(p) < 3 or not all(map(is_number, p.values()))]
+    assert 0.25 < len(wrong) / len(points) < 0.35
+
+
+def test_only_a_third_of_the_rows_may_come(spoiled: SimServer) -> None:
+    whole = rows(spoiled)
+    spoiled.faults.add("few_rows")
+    assert rows(spoiled) == whole[:30]
+    assert get(spoiled, "/daemon/getfluxnodecount")["data"]["total"] == 30
+    found = spoiled.world.expected_metrics(without=range(30, 90))
+    assert found.containers["all"] == sum(len(row["apps"]["runningapps"]) for row in whole[:30])
+
+
+def test_every_number_may_be_zero(spoiled: SimServer) -> None:
+    spoiled.faults.add("zero_rows")
+    found = rows(spoiled)
+    assert len(found) == 90
+    assert {value for row in found for value in row["benchmark"]["bench"].values()} == {0}
+    assert any(row["apps"]["runningapps"] for row in found)
+    assert get(spoiled, "/daemon/getfluxnodecount")["data"]["total"] == 0
+
+
+def test_containers_may_have_no_names(spoiled: SimServer) -> None:
+    spoiled.faults.add("empty_names")
+    names = [c["Names"] for row in rows(spoiled) for c in row["apps"]["runningapps"]]
+    assert names
+    assert all(name == [] for name in names)
+
+
+def test_another_process_can_spoil_rows(spoiled: SimServer) -> None:
+    wishes = {"kind": "bad_rows", "path": "fluxinfo", "share": 0.1, "times": 1}
+    assert requests.post(f"{spoiled.url}/_sim/fault", json=wishes, timeout=5).status_code == 200
+    assert sum(not is_whole(row) for row in rows(spoiled)) == 9
+    assert all(map(is_whole, rows(spoiled)))
+
+
+def test_a_spoiled_answer_is_still_a_success_and_the_next_is_right(spoiled: SimServer) -> None:
+    before = rows(spoiled)
+    for kind in (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES):
+        spoiled.faults.add(kind, "fluxinfo", times=1)
+        answer = get(spoiled, "/fluxinfo", projection=ASKED)
+        assert answer["status"] == "success"
+        assert answer["data"] != before
+        assert rows(spoiled) == before
