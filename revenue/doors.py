@@ -18,6 +18,7 @@ from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.http import Http
 from ops import leases, runs
+from ops.after import changed
 from revenue import audit, naming, pricing, sync, upkeep
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress:
         log.info("revenue_synced", **_counts(run.report), requests=http.requests, seconds=round(seconds, 3))
         run.report["ledgerSeconds"] = round(seconds, 3)
     report = run.report | _names_and_usd(http, trigger, done.added, progress)
+    changed()
     return report | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
 
 
@@ -92,6 +94,8 @@ def backfill_app_names(
             "notFound": done.not_found,
             "remaining": done.remaining,
         }
+    if done.updated:
+        changed()
     return run.report
 
 
@@ -100,6 +104,8 @@ def backfill_app_types(*, trigger: str, wait: float = 0) -> Report:
     with runs.run("backfill_app_types", trigger=trigger, wait=wait) as run:
         done = naming.retype_apps(registry=app_registry(http), now=timezone.now())
         run.report = {"updated": done.updated, "unknown": done.unknown}
+    if done.updated:
+        changed()
     return run.report
 
 
@@ -109,6 +115,8 @@ def backfill_usd(*, trigger: str, wait: float = 0) -> Report:
     with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
         done = pricing.price_payments(http=http, now=timezone.now())
         run.report = {"updated": done.updated, "remaining": done.remaining}
+    if done.updated:
+        changed()
     return run.report
 
 
@@ -136,6 +144,8 @@ def audit_revenue(
             "different": done.different,
             "fixed": done.fixed,
         }
+    if done.fixed:
+        changed()
     return run.report
 
 
@@ -149,6 +159,8 @@ def prune(*, trigger: str, wait: float = 0, progress: Progress | None = None) ->
             "runs": done.runs,
             "closedThrough": done.closed_through and done.closed_through.isoformat(),
         }
+    if done.closed_through:
+        changed()
     return run.report
 
 
@@ -157,6 +169,7 @@ def reset_revenue_sync(*, trigger: str, wait: float = 0) -> Report:
     with runs.run("reset_revenue_sync", lease="sync_revenue", trigger=trigger, wait=wait) as run:
         upkeep.reset_sync(run=run)
         run.report = {"lastSyncBlock": None}
+    changed()
     return run.report
 
 
@@ -164,4 +177,5 @@ def clear_revenue_data(*, trigger: str, wait: float = 0) -> Report:
     """Delete the ledger's data. The caller has asked for confirmation."""
     with runs.run("clear_revenue_data", lease="sync_revenue", trigger=trigger, wait=wait) as run:
         run.report = {"deleted": upkeep.clear(run=run)}
+    changed()
     return run.report

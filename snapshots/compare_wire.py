@@ -9,7 +9,8 @@ from metrics.latest import OLD
 from ops.health import iso
 from revenue import wire
 from revenue.reports import STALE
-from snapshots.compare import Before, Comparison, Pair
+from snapshots.compare import Before, Comparison
+from snapshots.compare_pair import Pair
 
 Answer = dict[str, Any]
 

@@ -5,6 +5,7 @@ import pytest
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
 ADDRESSES = 3
+WARM = 11  # statements that bring all five comparisons up to date: a completed sync changes how old they are
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def paths(sim):
 
 
 def test_a_sync_with_nothing_new_is_one_request_and_writes_no_row(synced, in_process, django_assert_max_num_queries):
-    with django_assert_max_num_queries(60):
+    with django_assert_max_num_queries(60 + WARM):
         report = in_process("sync_revenue", "--json").report
     assert (report["requests"], report["fetched"], report["added"]) == (1, 0, 0)
     assert paths(synced) == [""]
