@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from fluxtracker import figures
 from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link
-from ops.models import Lease, TaskRun, TaskState, WorkerSeen
+from ops.models import Lease, ServiceCheck, ServiceState, TaskRun, TaskState, WorkerSeen
 
 
 @admin.register(TaskState)
@@ -73,3 +73,23 @@ class WorkerSeenAdmin(ReadOnlyAdmin):
     @admin.display(description="age")
     def age(self, worker: WorkerSeen) -> str:
         return figures.ago(worker.seen_at, timezone.now())
+
+
+@admin.register(ServiceState)
+class ServiceStateAdmin(ReadOnlyAdmin):
+    list_display = ("name", "kind", "status", "consecutive_failures", "latency_ms", "detail", "last_ok_at", "past")
+    list_filter = ("kind", "status")
+    search_fields = ("name",)
+    ordering = ("kind", "name")
+
+    @admin.display(description="checks")
+    def past(self, state: ServiceState) -> SafeString:
+        return list_link(ServiceCheck, "checks", kind=state.kind, name=state.name)
+
+
+@admin.register(ServiceCheck)
+class ServiceCheckAdmin(LargeTableAdmin):
+    list_display = ("at", "kind", "name", "status", "latency_ms", "detail")
+    list_filter = ("kind", "status")
+    ordering = ("-at", "-id")
+    sortable_by = ()

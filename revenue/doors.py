@@ -155,7 +155,7 @@ def prune(*, trigger: str, wait: float = 0, progress: Progress | None = None) ->
         done = upkeep.prune(now=timezone.now(), run=run)
         run.report = {
             "transactions": done.transactions,
-            "checks": 0,
+            "checks": done.checks,
             "runs": done.runs,
             "closedThrough": done.closed_through and done.closed_through.isoformat(),
         }

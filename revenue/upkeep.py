@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import structlog
 from django.conf import settings
 
+from ops import checks
 from ops.models import TaskRun
 from ops.runs import Run
 from revenue import ledger
@@ -23,22 +24,27 @@ RUNS_KEPT = timedelta(days=30)
 @dataclass(frozen=True, slots=True)
 class PruneReport:
     transactions: int
+    checks: int
     runs: int
     closed_through: date | None
 
 
 def prune(*, now: datetime, run: Run) -> PruneReport:
-    """Delete payments of days past the retention and freeze their totals, a day at a time, oldest first."""
+    """Delete payments of days past the retention and freeze their totals, a day at a time, oldest first.
+
+    Runs and checks of services are kept for a time of their own.
+    """
+    old_checks = checks.prune(now)
     runs, _ = TaskRun.objects.filter(started_at__lt=now - RUNS_KEPT).delete()
     last = now.date() - timedelta(days=settings.RETENTION_DAYS + GRACE_DAYS + 1)
     if not settings.RETENTION_DAYS or not _is_read_up(LedgerState.load()):
-        return PruneReport(0, runs, LedgerState.load().closed_through)
+        return PruneReport(0, old_checks, runs, LedgerState.load().closed_through)
     deleted = 0
     for day in list(Payment.objects.filter(day__lte=last).order_by("day").values_list("day", flat=True).distinct()):
         deleted += _close(day, run)
         run.progress(f"closed {day}")
     _close(last, run)
-    return PruneReport(deleted, runs, LedgerState.load().closed_through)
+    return PruneReport(deleted, old_checks, runs, LedgerState.load().closed_through)
 
 
 def _is_read_up(state: LedgerState) -> bool:

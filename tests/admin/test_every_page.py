@@ -12,7 +12,7 @@ from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from fluxtracker.admin import ReadOnlyAdmin
-from ops.models import Lease, TaskRun, TaskState
+from ops.models import Lease, ServiceCheck, ServiceState, TaskRun, TaskState
 from ops.schedule import install
 from revenue.models import DailyPrice, Message, Quarantined
 from tests.dashboard.rows import ADDRESS, NOW, pay, synced
@@ -35,6 +35,8 @@ def one_of_each(db: None) -> None:
     Lease.objects.create(name="prune", holder="box:12:1.00:ab", taken_at=NOW, expires_at=NOW)
     TaskState.objects.create(name="prune", consecutive_failures=3, last_error="the disk is full")
     TaskRun.objects.create(name="prune", trigger="schedule", started_at=NOW)
+    ServiceState.objects.create(kind="api", name="stats", status="ok", checked_at=NOW)
+    ServiceCheck.objects.create(kind="api", name="stats", status="ok", at=NOW)
     CrontabSchedule.objects.create(minute="0", hour="3")
 
 

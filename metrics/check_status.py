@@ -1,0 +1,67 @@
+"""How the services stand, for `/api/admin/test-status`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django_celery_beat.models import PeriodicTask
+
+from ops.health import iso, worker_report
+from ops.models import Lease, ServiceState, TaskState
+from ops.runs import ALERT_AFTER
+
+TASK, BEAT_TASK = "check_services", "metrics.tasks.check_services"
+LATE = timedelta(hours=3)  # three checks missed
+NOTE = (
+    "Games and crypto nodes are judged by the running instances that the network reports, against their own last "
+    "week. Other people's servers are never probed."
+)
+
+
+def status(now: datetime) -> dict[str, Any]:
+    """Contract section 4. Healthy: checked lately, and no service has failed three times in a row."""
+    task = TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
+    states = list(ServiceState.objects.all())
+    reason = _why_unhealthy(task, states, now)
+    return {
+        "isSchedulerRunning": _is_scheduled(now),
+        "isTestInProgress": Lease.objects.filter(name=TASK, expires_at__gt=now).exclude(holder="").exists(),
+        "lastRun": iso(task.last_started_at),
+        "lastCompleted": iso(task.last_success_at),
+        "consecutiveFailures": task.consecutive_failures,
+        "isHealthy": reason is None,
+        "reason": reason,
+        "note": NOTE,
+        "checks": [_check(state) for state in states],
+    }
+
+
+def _why_unhealthy(task: TaskState, states: list[ServiceState], now: datetime) -> str | None:
+    if task.alerting:
+        return f"the checks failed {task.consecutive_failures} times in a row ({task.last_error})"
+    if not states:
+        return "no service has been checked yet"
+    if now - max(state.checked_at for state in states) > LATE:
+        return "no service has been checked for three hours"
+    failing = [state.name for state in states if state.consecutive_failures >= ALERT_AFTER]
+    return f"{', '.join(failing)} failed three times in a row or more" if failing else None
+
+
+def _is_scheduled(now: datetime) -> bool:
+    """Whether a worker lives and beat has the checks on its schedule."""
+    has_worker: bool = worker_report(now)["status"] == "ok"
+    return has_worker and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
+
+
+def _check(state: ServiceState) -> dict[str, Any]:
+    return {
+        "name": state.name,
+        "kind": state.kind,
+        "status": state.status,
+        "latencyMs": state.latency_ms,
+        "detail": state.detail or None,
+        "checkedAt": iso(state.checked_at),
+        "lastOk": iso(state.last_ok_at),
+        "consecutiveFailures": state.consecutive_failures,
+    }
