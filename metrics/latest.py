@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import Max
+from django.db.models import Count, Max
 
 from metrics.catalogue import Number, with_ratios
 from metrics.models import Source, TrackedApp
@@ -83,5 +83,5 @@ def metrics_stamp() -> tuple[Any, ...]:
     return (
         tuple(Source.objects.order_by("name").values_list("name", "tried_at", "read_at")),
         LivePrice.objects.values_list("price_usd", "read_at").first(),
-        TrackedApp.objects.aggregate(last=Max("changed_at"))["last"],
+        tuple(TrackedApp.objects.aggregate(last=Max("changed_at"), rows=Count("id")).values()),
     )

@@ -1,0 +1,116 @@
+"""What a container is, by its image or, where that is not public, by its app's name (contract section 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+from metrics.models import Category, TrackedApp
+from metrics.patterns import image_matcher, name_matcher
+
+HELPERS = (  # upstream.md 8.3
+    "mariadb", "mysql", "postgres", "postgresql", "redis", "valkey", "mongo", "mongodb", "operator", "watchtower",
+    "nginx", "proxy",
+)  # fmt: skip
+WEBSITE = "website"
+WATCHTOWER_KEY = "watchtower"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a container is. `category` is empty for what is in none."""
+
+    category: str = ""
+    tracked: frozenset[tuple[str, str]] = frozenset()
+    """Category and key of the tracked apps that it is an instance of."""
+    is_git: bool = False
+    is_system: bool = False
+    is_watchtower: bool = False
+
+
+NOTHING = Kind()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A tracked app or a category, ready to match."""
+
+    category: str
+    key: str
+    image: re.Pattern[str] | None
+    name: re.Pattern[str] | None
+
+    def fits_image(self, image: str) -> bool:
+        return self.image is not None and self.image.search(image) is not None
+
+    def fits_name(self, name: str) -> bool:
+        return self.name is not None and self.name.match(name) is not None
+
+
+class Classifier:
+    """The operators' rows, compiled once; each distinct image and name is looked at once."""
+
+    def __init__(self, tracked: Iterable[TrackedApp], categories: Iterable[Category]) -> None:
+        apps = [app for app in tracked if app.active]
+        self.counted = [(app.category, app.key) for app in apps]
+        self._apps = [Rule(app.category, app.key, image_matcher(app.image_patterns), None) for app in apps]
+        self._names = [
+            Rule(app.category, app.key, None, name_matcher([pattern]))
+            for pattern, app in sorted(
+                ((pattern, app) for app in apps for pattern in app.name_patterns), key=lambda pair: -len(pair[0])
+            )
+        ]
+        rules = [
+            Rule(row.key, "", image_matcher(row.image_keywords), name_matcher(row.name_patterns))
+            for row in sorted(categories, key=lambda row: row.order)
+        ]
+        self._excluded = [rule for rule in rules if rule.category == Category.Key.EXCLUDED]
+        self._categories = [rule for rule in rules if rule.category != Category.Key.EXCLUDED]
+        self.by_image: Callable[[str], Kind] = cache(self._by_image)
+        self.by_name: Callable[[str, str], Kind] = cache(self._by_name)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Two queries."""
+        return cls(TrackedApp.objects.filter(active=True), Category.objects.all())
+
+    def _by_image(self, image: str) -> Kind:
+        found = frozenset((app.category, app.key) for app in self._apps if app.fits_image(image))
+        if any(rule.fits_image(image) for rule in self._excluded):
+            return self._kind(Category.Key.EXCLUDED, _unlisted(found))
+        return self._kind(self._category(found, lambda rule: rule.fits_image(image)), found)
+
+    def _by_name(self, app: str, component: str) -> Kind:
+        """Of an app whose image is not public. One tracked app at most: that of the longest pattern."""
+        part = component.lower()
+        if part in HELPERS or WEBSITE in part:
+            return NOTHING
+        if any(rule.fits_name(app) for rule in self._excluded):
+            return self._kind(Category.Key.EXCLUDED, frozenset())
+        longest = next((rule for rule in self._names if rule.fits_name(app)), None)
+        found = frozenset([(longest.category, longest.key)] if longest else [])
+        return self._kind(self._category(found, lambda rule: rule.fits_name(app)), found, named=True)
+
+    def _category(self, found: frozenset[tuple[str, str]], fits: Callable[[Rule], bool]) -> str:
+        """The first category that fits, by itself or through a tracked app of it."""
+        of_apps = {category for category, _ in found}
+        return next((rule.category for rule in self._categories if rule.category in of_apps or fits(rule)), "")
+
+    def _kind(self, category: str, found: frozenset[tuple[str, str]], *, named: bool = False) -> Kind:
+        """A git deployment is one by its image only."""
+        of_apps = {of for of, _ in found}
+        return Kind(
+            category,
+            found,
+            is_git=TrackedApp.Category.GIT in of_apps and not named,
+            is_system=TrackedApp.Category.SYSTEM in of_apps,
+            is_watchtower=(TrackedApp.Category.SYSTEM, WATCHTOWER_KEY) in found,
+        )
+
+
+def _unlisted(found: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """What an excluded image still is: deployed from git, or part of the system."""
+    return frozenset(pair for pair in found if pair[0] in (TrackedApp.Category.GIT, TrackedApp.Category.SYSTEM))

@@ -1,0 +1,146 @@
+"""Reading what the network is: five sources, each asked, checked and kept by itself.
+
+They are asked at the same time, so that an upstream that does not answer keeps nobody waiting but itself. Then one
+transaction settles them all; only this thread talks to the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from django.db import transaction
+
+from fluxtracker.upstream.daemon import Daemon
+from fluxtracker.upstream.errors import UpstreamError
+from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.prices import Quote
+from fluxtracker.upstream.records import AppSpecifications, NodeCounts
+from fluxtracker.upstream.stats import Capacities, Containers, Stats
+from metrics import memory
+from metrics.classify import Classifier
+from metrics.cloud import measure_cloud
+from metrics.models import ImageCount, Source
+from metrics.naming import AppIndex
+from metrics.nodes import count_nodes
+from metrics.readings import add_reading
+from metrics.readout import Readout
+from metrics.running import ImageRow, count_running
+from metrics.sources import Outcome, Sources
+from ops.runs import Run
+from revenue.models import LivePrice
+from revenue.pricing import refresh_live_price
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """By source: whether it was read now (ok), keeps its last good values (stale) or has none (failed)."""
+
+    sources: dict[str, Outcome]
+    errors: dict[str, str]
+
+    @property
+    def nothing_read(self) -> bool:
+        return "ok" not in self.sources.values()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What each source answered, or why it did not."""
+
+    nodes: NodeCounts | UpstreamError
+    cloud: Capacities | UpstreamError
+    apps: Containers | UpstreamError
+    specs: AppSpecifications | UpstreamError
+    price: Quote | UpstreamError
+
+
+def collect_metrics(
+    *, daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime, run: Run
+) -> CollectReport:
+    """Ask every source and keep what is good: last values, image counts, one reading."""
+    answers = _ask(daemon, stats, registry, http, now)
+    with transaction.atomic():
+        run.guard()
+        sources = Sources.load(now)
+        sources.settle(Source.Name.NODES, answers.nodes, count_nodes)
+        _settle_cloud(sources, answers.cloud)
+        _settle_apps(sources, answers.apps, *_settle_specs(sources, answers.specs))
+        _settle_price(sources, answers.price)
+        sources.save()
+        add_reading(sources.read, now)
+    return CollectReport(dict(sources.outcomes), dict(sources.errors))
+
+
+def _ask(daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime) -> Answers:
+    """All at once. The price, which is stored where it is asked for, in this thread."""
+    with ThreadPoolExecutor(4, thread_name_prefix="collect") as pool:
+        nodes = pool.submit(daemon.node_counts)
+        cloud = pool.submit(stats.capacity)
+        apps = pool.submit(stats.containers)
+        specs = pool.submit(registry.specifications_now)
+        price = _answer(lambda: refresh_live_price(http=http, now=now))
+    return Answers(_answer(nodes.result), _answer(cloud.result), _answer(apps.result), _answer(specs.result), price)
+
+
+def _answer(ask: Callable[[], T]) -> T | UpstreamError:
+    try:
+        return ask()
+    except UpstreamError as error:
+        return error
+
+
+def _settle_cloud(sources: Sources, answer: Capacities | UpstreamError) -> None:
+    known = memory.recall(memory.NODES, sources.now)
+    remembered = known[0] if known else {}
+    read = sources.settle(Source.Name.CLOUD, answer, lambda found: measure_cloud(found, remembered, sources.now))
+    if read:
+        memory.remember(memory.NODES, read.remembered, sources.now)
+
+
+def _settle_specs(
+    sources: Sources, answer: AppSpecifications | UpstreamError
+) -> tuple[AppIndex | None, datetime | None]:
+    """The apps that are registered and when that was read: now, else within 24 hours; Nones when it is not known."""
+    if sources.settle(Source.Name.SPECS, answer, _specs_readout) and not isinstance(answer, UpstreamError):
+        index = AppIndex.of(answer.apps)
+        memory.remember(memory.SPECS, index.dump(), sources.now)
+        return index, sources.now
+    known = memory.recall(memory.SPECS, sources.now)
+    return (AppIndex.load(known[0]), known[1]) if known else (None, None)
+
+
+def _specs_readout(found: AppSpecifications) -> Readout:
+    encrypted = sum(app.encrypted for app in found.apps)
+    return Readout({}, {"apps": len(found.apps), "encrypted": encrypted, "leftOut": found.left_out}, len(found.apps))
+
+
+def _settle_apps(
+    sources: Sources, answer: Containers | UpstreamError, index: AppIndex | None, index_at: datetime | None
+) -> None:
+    classifier = Classifier.load()
+    read = sources.settle(Source.Name.APPS, answer, lambda found: count_running(found, index, index_at, classifier))
+    if read:
+        _store_images(read.images)
+
+
+def _store_images(rows: tuple[ImageRow, ...]) -> None:
+    ImageCount.objects.all().delete()
+    ImageCount.objects.bulk_create(ImageCount(image=row.image, category=row.category, count=row.count) for row in rows)
+
+
+def _settle_price(sources: Sources, answer: Quote | UpstreamError) -> None:
+    """Between collections a task of its own reads the price, too: then a failure here leaves that one."""
+    row = sources.rows[Source.Name.PRICE]
+    row.read_at = LivePrice.objects.values_list("read_at", flat=True).first()
+    sources.settle(
+        Source.Name.PRICE,
+        answer,
+        lambda quote: Readout({"flux_price_usd": float(quote.price)}, {"from": quote.source}, 1),
+    )
