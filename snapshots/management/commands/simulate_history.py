@@ -1,0 +1,30 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
+from ops import after, runs
+from snapshots import simulate
+from snapshots.doors import LEASE
+
+
+class Command(VerbCommand):
+    help = "Make up a year of history for the demo, marked as simulated. Works only on a simulated network."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--days", type=whole_number(1, 3650), default=365, help="how many days back (365)")
+        parser.add_argument("--seed", type=whole_number(0, 2**31), default=1, help="another seed, another past (1)")
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The verb's only door: neither a task nor the API may make up numbers."""
+        if not simulate.is_this_machine(settings.FLUX_API_URL):
+            raise self.usage_error("made-up history only for a simulated network: FLUX_API_URL is not on this machine")
+        with runs.run("simulate_history", lease=LEASE, trigger="command", wait=LEASE_WAIT_S) as run:
+            done = simulate.simulate_history(now=timezone.now(), run=run, days=options["days"], seed=options["seed"])
+            run.report = {"created": done.created, "skipped": done.skipped, "readings": done.readings}
+            run.report |= {"from": done.first.isoformat(), "to": done.last.isoformat()}
+        after.changed()
+        return run.report
