@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 BEGINNING = "network_began"
 LONGEST_DEMO = 24 * 3600.0  # seconds for which a demo that is started again goes on where it was
-SYNC_EVERY = 10  # seconds, so that there is something to watch; five minutes outside of the demo
+HASTENED = {"sync-revenue": 10, "collect-metrics": 60}  # seconds, so that there is something to watch
 NETWORK = (
-    *("--payments", "12000", "--days", "400", "--seed", "1", "--verbosity", "0"),
+    *("--payments", "12000", "--days", "400", "--nodes", "1200", "--seed", "1", "--verbosity", "0"),
     *("--block-seconds", "5", "--payments-per-block", "0.5"),
 )
 STEPS = (
-    ("schedule", "syncing every ten seconds here, not every five minutes", (PYTHON, "-m", "fluxtracker.demo")),
+    ("schedule", "syncing every ten seconds and collecting every minute here", (PYTHON, "-m", "fluxtracker.demo")),
     ("sync", "reading the payments", (PYTHON, "manage.py", "sync_revenue")),
+    ("metrics", "reading nodes, capacity and running apps", (PYTHON, "manage.py", "collect_metrics")),
+    ("carousel", "reading benchmarks and apps that come and go", (PYTHON, "manage.py", "refresh_carousel")),
+    ("services", "checking the services", (PYTHON, "manage.py", "check_services")),
+    ("history", "making up a year of history, marked as simulated", (PYTHON, "manage.py", "simulate_history")),
+    ("snapshot", "taking today's snapshot", (PYTHON, "manage.py", "take_snapshot")),
 )
 PLAIN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "REVENUE_ADDRESSES", "ALERT_WEBHOOK_URL", "HTTPS")
 
@@ -63,9 +68,9 @@ def forget_when_old(data_dir: Path, now: float) -> None:
 
 
 def fill(supervisor: Supervisor, data_dir: Path) -> None:
-    """Start the simulated network and read its history."""
+    """Start the simulated network, read its history and make up what it has none of."""
     port = int(os.environ["FLUX_API_URL"].rpartition(":")[2])
-    supervisor.say("building a simulated Flux network with a year of payments")
+    supervisor.say("building a simulated Flux network with 1,200 nodes and a year of payments")
     child = supervisor.start(network(port, data_dir))
     supervisor.wait_until(lambda: answers(port) or child.ended() is not None, 180)
     for step, text, command in STEPS:
@@ -91,15 +96,16 @@ def answers(port: int) -> bool:
 
 
 def hasten() -> None:
-    """Edit the row of the schedule, as an operator would in the admin."""
+    """Edit rows of the schedule, as an operator would in the admin."""
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
     django.setup()
     from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-    interval, _ = IntervalSchedule.objects.get_or_create(every=SYNC_EVERY, period=IntervalSchedule.SECONDS)
-    PeriodicTask.objects.filter(name="sync-revenue").update(interval=interval, expire_seconds=SYNC_EVERY)
+    for name, seconds in HASTENED.items():
+        interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
+        PeriodicTask.objects.filter(name=name).update(interval=interval, expire_seconds=seconds)
 
 
 if __name__ == "__main__":
