@@ -18,8 +18,8 @@ from fluxtracker.api.pagination import page_of
 from fluxtracker.api.reading import one_moment
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.periods import Length
-from revenue import answers, listing, pages, reports, wire
-from revenue.models import App, LedgerState
+from revenue import answers, apps_listing, listing, pages, reports, wire
+from revenue.models import LedgerState
 from revenue.queries import AppsQuery, DailyQuery, TransactionsQuery, wanted
 from revenue.stamp import ledger_stamp
 from revenue.standing import status
@@ -71,9 +71,7 @@ class AppsView(PublicView):
     def get(self, request: Request) -> Response:
         query = params.read(AppsQuery, request)
         page, limit = query["page"], query["limit"]
-        apps = App.objects.filter(payments__gt=0).order_by("-revenue_sat", "name")
-        if query.get("search"):
-            apps = apps.filter(name__icontains=query["search"])
+        apps = apps_listing.apps(query.get("search", ""), query["sort"])
         with one_moment():
             total = apps.count()
             rows = apps[(page - 1) * limit : page * limit] if (page - 1) * limit < total else []

@@ -7,7 +7,10 @@ bounded, so that it cannot degenerate where the matches lie in a heap far away: 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from itertools import islice
+from typing import Any, cast
 
 from django.db.models import BigIntegerField, DateTimeField, F, Q
 from django.db.models.expressions import Combinable
@@ -20,12 +23,15 @@ from revenue.search import within
 
 GATHER = 5_000  # matches up to which their keys are fetched and sorted here
 WALK_MARGIN = 4  # a walk gives up after so many times the rows that it should take
+BATCH = 1_000  # rows in memory at once when all are read
 SHORT_WALK = 3  # days; an address whose rows lie further apart is looked up by day
 
 COLUMNS = (
     "id", "txid", "vout", "address", "from_address", "amount_sat", "usd_micro", "height", "paid_at", "day",
     "app__name", "app_type", "source", "kind", "message_hash", "price_usd", "block_hash",
 )  # fmt: skip
+
+Row = tuple[Any, ...]
 
 UNINDEXED_ORDER: dict[str, Combinable] = {
     "paid_at": Coalesce(F("paid_at"), F("paid_at"), output_field=DateTimeField()),
@@ -34,11 +40,37 @@ UNINDEXED_ORDER: dict[str, Combinable] = {
 }
 
 
-def page_rows(selection: Selection, total: int, offset: int, limit: int) -> list[tuple[Any, ...]]:
+def page_rows(selection: Selection, total: int, offset: int, limit: int) -> list[Row]:
     """The rows from `offset` on, as tuples of COLUMNS; none past the end."""
     if offset >= total:
         return []
-    ids = _ids(selection, total, offset, min(limit, total - offset))
+    return _fetch(_ids(selection, total, offset, min(limit, total - offset)))
+
+
+def every_row(selection: Selection) -> Iterator[list[Row]]:
+    """All rows that fit, in the order asked for, some at a time. Call inside `one_moment()`.
+
+    Few matches are gathered; else one statement walks along the order's index and is read as it goes: memory does
+    not grow with the rows, and no place in the list is looked for again.
+    """
+    total = selection.count()
+    if total and not selection.is_plain and total <= GATHER:
+        ids = _gather(selection, 0, total)
+        yield from (_fetch(ids[start : start + BATCH]) for start in range(0, total, BATCH))
+    elif total:
+        yield from _walk_all(selection)
+
+
+def _walk_all(selection: Selection) -> Iterator[list[Row]]:
+    column, descending = selection.wanted.order
+    sign = "-" if descending else ""
+    rows = selection.walk().order_by(f"{sign}{column}", f"{sign}id").values_list(*COLUMNS)
+    with closing(cast("Generator[Row, None, None]", rows.iterator(chunk_size=BATCH))) as found:
+        while batch := list(islice(found, BATCH)):
+            yield batch
+
+
+def _fetch(ids: list[int]) -> list[Row]:
     rows = {row[0]: row for row in Payment.objects.filter(id__in=ids).values_list(*COLUMNS)}
     return [rows[key] for key in ids]
 

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from fluxtracker.api.params import Day, Flux, PageQuery, Whole, Words, require_order
+from revenue.apps_listing import APP_ORDERS, DEFAULT_APP_ORDER
 from revenue.listing import DEFAULT_ORDER, ORDERS, Wanted
 from revenue.models import AppType
 
@@ -62,6 +63,7 @@ def wanted(values: dict[str, Any]) -> Wanted:
 
 class AppsQuery(PageQuery):
     search = Words(help_text="Part of an app name.")
+    sort = OneOf(list(APP_ORDERS), default=DEFAULT_APP_ORDER, help_text="A minus means descending.")
 
 
 class DailyQuery(serializers.Serializer[Any]):

@@ -64,3 +64,31 @@ def test_the_average_is_rounded_to_a_satoshi(get):
 @pytest.mark.parametrize("query", [{"page": "0"}, {"limit": "none"}])
 def test_bad_values_are_refused(refused, query):
     assert "expected a whole number from 1" in refused(PATH, **query)
+
+
+@pytest.mark.parametrize(
+    ("sort", "names"),
+    [
+        ("app", ["Minecraft1", "minecraft2", "small"]),
+        ("flux", ["small", "Minecraft1", "minecraft2"]),
+        ("-payments", ["Minecraft1", "minecraft2", "small"]),
+        ("first", ["minecraft2", "Minecraft1", "small"]),
+        ("-last", ["Minecraft1", "small", "minecraft2"]),
+    ],
+)
+def test_sort_orders_by_a_column_then_by_the_name(get, apps, sort, names):
+    assert sorted(name for name in names) == sorted(app["app_name"] for app in get(PATH, sort=sort)["apps"])
+    assert [app["app_name"] for app in get(PATH, sort=sort)["apps"]] == names
+
+
+def test_apps_whose_dollars_nobody_knows_come_last_either_way(get):
+    pay("5", app="dear")
+    pay("1", app="cheap")
+    pay("9", app="unpriced", price_usd=None)
+    settle()
+    assert [app["app_name"] for app in get(PATH, sort="-usd")["apps"]] == ["dear", "cheap", "unpriced"]
+    assert [app["app_name"] for app in get(PATH, sort="usd")["apps"]] == ["cheap", "dear", "unpriced"]
+
+
+def test_an_unknown_sort_is_refused_with_what_is_allowed(refused):
+    assert "sort: expected one of -app, app" in refused(PATH, sort="colour")

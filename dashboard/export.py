@@ -1,0 +1,154 @@
+"""Everything that a list's filters let through, as a file: streamed, complete whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from datetime import date, datetime
+from itertools import islice
+from typing import Any, ClassVar
+
+import orjson
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from dashboard.export_stream import Download, csv_lines, exact
+from dashboard.share import share_percent, whole_revenue
+from fluxtracker.api.caching import conditional
+from fluxtracker.api.reading import one_moment
+from fluxtracker.api.rendering import JSONRenderer
+from fluxtracker.api.views import PublicView
+from ops.health import iso
+from revenue import listing, pages, wire
+from revenue.apps_listing import apps
+from revenue.models import App, LedgerState, Payment
+from revenue.queries import AppsQuery, TransactionsQuery, wanted
+from revenue.stamp import ledger_stamp
+
+PAYMENT_COLUMNS = (
+    "time", "date", "txid", "vout", "app_name", "app_type", "kind", "amount", "amount_sat", "amount_usd", "price_usd",
+    "from_address", "address", "block_height", "block_hash", "confirmations", "timestamp", "message_hash", "source",
+)  # fmt: skip
+APP_COLUMNS = (
+    "app_name", "payments", "revenue", "revenue_sat", "revenue_usd", "payments_without_price", "share_percent",
+    "first_payment", "last_payment",
+)  # fmt: skip
+BATCH = 1_000
+
+Values = dict[str, Any]
+Chunks = Generator[bytes, None, None]
+
+
+class Export(PublicView):
+    """A list as a file: the same query keys as its page and its endpoint, without pages."""
+
+    subject: ClassVar[str]
+    suffix: ClassVar[str]
+    content_type: ClassVar[str]
+    query: ClassVar[type[serializers.Serializer[Any]]]
+    chunks: Callable[..., Chunks]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
+        """The address says what comes; only errors are rendered, in words."""
+        return JSONRenderer(), JSONRenderer.media_type
+
+    @conditional(lambda request: ledger_stamp())
+    def get(self, request: Request) -> HttpResponseBase:
+        values = read(self.query, request)
+        content = iter(()) if request.method == "HEAD" else Download(self.chunks(values))
+        response = StreamingHttpResponse(content, content_type=self.content_type)
+        name = f"fluxtracker-{self.subject}-{_range(values, timezone.now())}.{self.suffix}"
+        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return response
+
+
+def read(query: type[serializers.Serializer[Any]], request: Request) -> Values:
+    """The filters, checked; 400 for a wrong one. A field that was left empty is none; pages are not asked for."""
+    given = {key: value for key, value in request.query_params.items() if value and key not in ("page", "limit")}
+    form = query(data=given)
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)
+
+
+def _range(values: Values, now: datetime) -> str:
+    """The days that the file is about."""
+    first: date | None = values.get("from")
+    last: date = min(values.get("to") or now.date(), now.date())
+    if first is None:
+        oldest = Payment.objects.order_by("paid_at", "id").values_list("day", flat=True)
+        first = oldest.first() or last
+    return f"{first}-to-{last}"
+
+
+class PaymentsCsv(Export):
+    """Payments for a spreadsheet: amounts exact, strangers' words harmless."""
+
+    name = "Payments as CSV"
+    subject, suffix, content_type = "payments", "csv", "text/csv; charset=utf-8; header=present"
+    query = TransactionsQuery
+
+    def chunks(self, values: Values) -> Chunks:
+        yield csv_lines([PAYMENT_COLUMNS])
+        with one_moment():
+            tip = _tip()
+            for rows in pages.every_row(listing.select(wanted(values))):
+                yield csv_lines([payment_cells(row, tip) for row in rows])
+
+
+class PaymentsNdjson(Export):
+    """Payments as `/api/revenue/transactions` writes them, one JSON object a line."""
+
+    name = "Payments as NDJSON"
+    subject, suffix, content_type = "payments", "ndjson", "application/x-ndjson"
+    query = TransactionsQuery
+
+    def chunks(self, values: Values) -> Chunks:
+        with one_moment():
+            tip = _tip()
+            for rows in pages.every_row(listing.select(wanted(values))):
+                yield b"".join(orjson.dumps(wire.transaction(row, tip)) + b"\n" for row in rows)
+
+
+class AppsCsv(Export):
+    """What each app paid."""
+
+    name = "Apps as CSV"
+    subject, suffix, content_type = "apps", "csv", "text/csv; charset=utf-8; header=present"
+    query = AppsQuery
+
+    def chunks(self, values: Values) -> Chunks:
+        yield csv_lines([APP_COLUMNS])
+        with one_moment():
+            whole = whole_revenue()
+            found = apps(values.get("search", ""), values["sort"]).iterator(chunk_size=BATCH)
+            while batch := list(islice(found, BATCH)):
+                yield csv_lines([app_cells(app, whole) for app in batch])
+
+
+def payment_cells(row: pages.Row, tip: int | None) -> list[object]:
+    """In the order of PAYMENT_COLUMNS; what is not known is None."""
+    said = wire.transaction(row, tip)
+    column = dict(zip(pages.COLUMNS, row, strict=True))
+    said |= {
+        "time": iso(column["paid_at"]),
+        "amount": exact(column["amount_sat"], 8),
+        "amount_usd": exact(column["usd_micro"], 6),
+        "price_usd": None if column["price_usd"] is None else f"{column['price_usd']:.10f}",
+    }
+    return [said[key] for key in PAYMENT_COLUMNS]
+
+
+def app_cells(app: App, whole: int) -> list[object]:
+    """In the order of APP_COLUMNS. Dollars are of the priced payments."""
+    return [
+        app.name, app.payments, exact(app.revenue_sat, 8), app.revenue_sat,
+        exact(app.usd_micro, 6) if app.priced else None, app.payments - app.priced,
+        share_percent(app.revenue_sat, whole), iso(app.first_paid_at), iso(app.last_paid_at),
+    ]  # fmt: skip
+
+
+def _tip() -> int | None:
+    return LedgerState.objects.values_list("tip_height", flat=True).first()

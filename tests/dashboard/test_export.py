@@ -1,0 +1,255 @@
+"""GET /export/payments.csv, /export/payments.ndjson, /export/apps.csv."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.signals import request_finished
+from django.db import close_old_connections, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from dashboard import export_stream
+from revenue import pages
+from tests.dashboard import export_moment
+from tests.dashboard.payments_rows import ledger
+from tests.dashboard.rows import FLUX, many, pay, synced
+from tests.settings_names import ROOT
+
+pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+
+FILES = ["payments.csv", "payments.ndjson", "apps.csv"]
+
+
+@pytest.fixture(autouse=True)
+def slots(monkeypatch: pytest.MonkeyPatch) -> threading.BoundedSemaphore:
+    """Every test is a process of its own as far as running downloads go."""
+    slots = threading.BoundedSemaphore(export_stream.MOST_AT_ONCE)
+    monkeypatch.setattr(export_stream, "slots", slots)
+    return slots
+
+
+def close(response: Any) -> None:
+    """As a server does, but for the connection: the test's transaction is on it."""
+    request_finished.disconnect(close_old_connections)
+    response.close()
+    request_finished.connect(close_old_connections)
+
+
+def body(response: Any) -> bytes:
+    """All of a streamed answer; it is closed after that, as a server does."""
+    content = b"".join(response.streaming_content)
+    close(response)
+    return content
+
+
+def rows(client: Client, path: str, **query: Any) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(body(client.get(f"/export/{path}", query)).decode(), newline="")))
+
+
+@pytest.mark.parametrize(
+    ("query", "days"),
+    [
+        ({}, "2026-10-13-to-2026-11-18"),
+        ({"from": "2026-11-02"}, "2026-11-02-to-2026-11-18"),
+        ({"from": "2026-11-02", "to": "2026-11-05"}, "2026-11-02-to-2026-11-05"),
+        ({"to": "2027-01-01"}, "2026-10-13-to-2026-11-18"),
+    ],
+)
+def test_the_file_is_named_after_its_days(client: Client, query: dict[str, str], days: str) -> None:
+    ledger()
+    response = client.get("/export/payments.csv", query)
+    close(response)
+    assert response["Content-Disposition"] == f'attachment; filename="fluxtracker-payments-{days}.csv"'
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("payments.csv", "text/csv; charset=utf-8; header=present"),
+        ("payments.ndjson", "application/x-ndjson"),
+        ("apps.csv", "text/csv; charset=utf-8; header=present"),
+    ],
+)
+@pytest.mark.parametrize("accept", ["text/html", "text/csv", "*/*"])
+def test_the_address_says_what_comes(client: Client, path: str, kind: str, accept: str) -> None:
+    response = client.get(f"/export/{path}", headers={"accept": accept})
+    assert (response.status_code, response["Content-Type"]) == (200, kind)
+    close(response)
+
+
+def test_an_empty_ledger_is_a_header_and_no_rows(client: Client) -> None:
+    assert rows(client, "payments.csv")[0][:3] == ["time", "date", "txid"]
+    assert len(rows(client, "payments.csv")) == len(rows(client, "apps.csv")) == 1
+    assert body(client.get("/export/payments.ndjson")) == b""
+
+
+def test_a_page_and_a_limit_do_not_cut_the_file(client: Client) -> None:
+    many(60)
+    assert len(rows(client, "payments.csv", page=2, limit=25)) == 61
+    assert len(rows(client, "payments.csv", page="x", limit="y")) == 61
+
+
+def test_a_field_that_was_left_empty_is_no_filter(client: Client) -> None:
+    many(3)
+    assert len(rows(client, "payments.csv", **{"from": "", "type": "", "min_amount": ""})) == 4
+
+
+@pytest.mark.parametrize("path", ["payments.csv", "payments.ndjson"])
+def test_a_wrong_filter_is_refused_in_words(client: Client, path: str) -> None:
+    response = client.get(f"/export/{path}", {"from": "yesterday", "min_amount": "lots", "type": "cloud"})
+    assert response.status_code == 400
+    assert response.json()["fields"] == {
+        "from": "expected a day as YYYY-MM-DD",
+        "min_amount": "expected an amount of FLUX such as 25.93, with at most 8 decimals",
+        "type": "expected one of git, docker, unknown",
+    }
+
+
+def test_an_unknown_order_of_apps_is_refused(client: Client) -> None:
+    response = client.get("/export/apps.csv", {"sort": "colour"})
+    assert (response.status_code, "sort: expected one of -app" in response.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＠"])
+def test_strangers_words_cannot_be_a_formula(client: Client, begin: str) -> None:
+    pay(app=f'{begin}HYPERLINK("https://evil.example";"x")')
+    cell = rows(client, "payments.csv")[1][4]
+    assert cell == f"'{begin}" + 'HYPERLINK("https://evil.example";"x")'
+    assert rows(client, "apps.csv")[1][0] == cell
+
+
+@pytest.mark.parametrize("name", ["plain", 'quo"te', "com,ma", "two\nlines", "ñandú 漢字"])
+def test_other_words_come_back_as_they_are(client: Client, name: str) -> None:
+    pay(app=name)
+    assert rows(client, "payments.csv")[1][4] == name
+
+
+def test_amounts_are_exact_and_unknown_is_empty(client: Client) -> None:
+    pay(123_456_789_012_345_678, priced=False, from_address=None)
+    head, row = rows(client, "payments.csv")
+    said = dict(zip(head, row, strict=True))
+    assert (said["amount"], said["amount_sat"]) == ("1234567890.12345678", "123456789012345678")
+    assert said["amount_usd"] == said["price_usd"] == said["from_address"] == said["app_name"] == ""
+
+
+def test_an_app_without_any_price_has_no_dollars(client: Client) -> None:
+    pay(FLUX, app="one", priced=False)
+    head, row = rows(client, "apps.csv")
+    said = dict(zip(head, row, strict=True))
+    assert (said["revenue_usd"], said["payments_without_price"], said["share_percent"]) == ("", "1", "100.0000")
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_head_tells_the_same_without_reading_the_rows(client: Client, path: str) -> None:
+    many(5)
+    full = client.get(f"/export/{path}")
+    close(full)
+    with CaptureQueriesContext(connection) as queries:
+        head = client.head(f"/export/{path}")
+    assert head.status_code == 200
+    assert b"".join(head) == b""
+    for name in ("Content-Type", "Content-Disposition", "ETag"):
+        assert head[name] == full[name]
+    assert len(queries) <= 2
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_that_did_not_change_is_not_sent_again(client: Client, path: str) -> None:
+    synced()
+    pay(app="one")
+    first = client.get(f"/export/{path}")
+    close(first)
+    assert client.get(f"/export/{path}", headers={"if-none-match": first["ETag"]}).status_code == 304
+    pay(app="one")
+    changed = client.get(f"/export/{path}", headers={"if-none-match": first["ETag"]})
+    close(changed)
+    assert changed.status_code == 200
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_it_is_compressed_on_its_way(client: Client, path: str) -> None:
+    ledger()
+    plain = body(client.get(f"/export/{path}"))
+    packed = client.get(f"/export/{path}", headers={"accept-encoding": "gzip"})
+    assert packed["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body(packed)) == plain
+
+
+def test_rows_are_read_as_they_are_sent(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 500 rows no more than one batch is in memory: the database is asked for more only when that is gone."""
+    many(500)
+    monkeypatch.setattr(pages, "BATCH", 50)
+    fetched: list[int] = []
+    batches = pages.every_row
+
+    def counted(selection: Any) -> Any:
+        for batch in batches(selection):
+            fetched.append(len(batch))
+            yield batch
+
+    monkeypatch.setattr(pages, "every_row", counted)
+    response = client.get("/export/payments.ndjson")
+    assert fetched == []
+    for number in range(1, 4):
+        assert next(iter(response.streaming_content)).count(b"\n") == 50
+        assert fetched == [50] * number
+    close(response)
+    assert fetched == [50] * 3
+
+
+def test_all_rows_take_one_statement_however_many_they_are(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "BATCH", 10)
+    many(20)
+    with CaptureQueriesContext(connection) as few:
+        rows(client, "payments.csv")
+    many(100)
+    with CaptureQueriesContext(connection) as more:
+        assert len(rows(client, "payments.csv")) == 121
+    assert len(more) == len(few)
+
+
+def test_at_most_three_run_at_once_and_a_closed_one_makes_room(
+    client: Client, slots: threading.BoundedSemaphore
+) -> None:
+    many(3)
+    running = [client.get("/export/payments.csv") for _ in range(3)]
+    refused = client.get("/export/payments.csv")
+    assert refused.status_code == 503
+    assert refused["Retry-After"] == "60"
+    assert "3 exports are under way" in refused.json()["error"]
+
+    close(running.pop())  # though nobody read any of it
+    again = client.get("/export/payments.csv")
+    assert again.status_code == 200
+    for response in [*running, again]:
+        close(response)
+        close(response)
+    assert [slots.acquire(blocking=False) for _ in range(4)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_it_rejects_post(client: Client, path: str) -> None:
+    assert client.post(f"/export/{path}").status_code == 405
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_shows_one_moment_and_leaves_no_transaction_open(tmp_path: Path) -> None:
+    """Payments that another connection stores while a file is read are not in it; a reader may leave at any time."""
+    if connection.vendor == "postgresql":
+        export_moment.main()
+        return
+    # Connections to the tests' SQLite database in memory wait for each other; those to a file do not.
+    database = {"DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3", "FLUXTRACKER_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "tests.dashboard.export_moment"]
+    run = subprocess.run(command, cwd=ROOT, env=os.environ | database, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "in order\n"), run.stderr
