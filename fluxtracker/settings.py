@@ -191,8 +191,13 @@ SPECTACULAR_SETTINGS = {
         "LiveStatus": ["ok"],
         "WorkerStatus": ["ok", "missing", "unknown"],
         "ServiceStatus": ["ok", "failing", "failed", "never"],
+        "SourceStatus": ["ok", "stale", "failed", "never"],
         "AppType": "revenue.models.AppType",
+        "PaymentSource": "revenue.models.Payment.Source",
+        "SnapshotSource": "snapshots.models.Snapshot.Source",
         "Trend": ["up", "down", "neutral"],
+        "ComparisonPeriod": ["D", "W", "M", "Q", "Y"],
+        "PeriodEnum": ["daily", "weekly", "monthly", "quarterly", "yearly"],
     },
 }
 

@@ -61,6 +61,25 @@ class ServiceHealth(serializers.Serializer[Any]):
     error = serializers.CharField(allow_null=True)
 
 
+class SourceHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(
+        ["ok", "stale", "failed", "never"], help_text="stale: the last good values stand; failed: there never were any."
+    )
+    asOf = serializers.DateTimeField(allow_null=True, help_text="When its values were read.")
+    ageSeconds = serializers.IntegerField(allow_null=True)
+    error = serializers.CharField(allow_null=True, help_text="Of the last try.")
+
+
+class ChecksHealth(serializers.Serializer[Any]):
+    total = serializers.IntegerField(help_text="Services that are checked: upstreams, games, crypto nodes.")
+    ok = serializers.IntegerField()
+    degraded = serializers.IntegerField(help_text="Late, behind, or fewer than half of last week.")
+    missing = serializers.IntegerField(help_text="No instance is left.")
+    failed = serializers.IntegerField()
+    unknown = serializers.IntegerField()
+    lastCheck = serializers.DateTimeField(allow_null=True)
+
+
 class BackupHealth(ServiceHealth):
     file = serializers.CharField(allow_null=True)
 
@@ -76,6 +95,8 @@ class HealthAnswer(serializers.Serializer[Any]):
     worker = WorkerHealth()
     snapshot = SnapshotHealth()
     sync = SyncHealth()
+    sources = serializers.DictField(child=SourceHealth(), help_text="Of the metrics, by name.")
+    checks = ChecksHealth(allow_null=True)
     services = serializers.DictField(child=ServiceHealth(), help_text="By periodic work.")
     backup = BackupHealth(allow_null=True)
     quarantine = serializers.IntegerField(allow_null=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,8 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from ops.models import TaskState, WorkerSeen
+from ops import checks, problems
+from ops.models import ServiceState, TaskState, WorkerSeen
 
 log = structlog.get_logger(__name__)
 
@@ -24,9 +26,11 @@ Report = dict[str, Any]
 STARTED = time.monotonic()
 WORKER_FRESH = timedelta(seconds=90)  # workers say so every 20 s
 PING_TIMEOUT_S = 1.0
-SNAPSHOT_TASK, SNAPSHOT_LATE = "check_snapshot", timedelta(minutes=90)  # three checks missed
-SYNC_PART = "revenue.standing.sync_report"  # by name: this room stands below that one
-OWN_PARTS = ("sync_revenue", SNAPSHOT_TASK)  # tasks that have a part of their own in the report
+SYNC_PART = "revenue.standing.sync_report"  # by name: this room stands below those
+SNAPSHOT_PART = "snapshots.standing.snapshot_report"
+SOURCES_PART = "metrics.standing.sources_report"
+SOURCES_PROBLEMS = "metrics.standing.problems"
+OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the report
 
 
 def report(now: datetime) -> Report:
@@ -42,20 +46,23 @@ def report(now: datetime) -> Report:
         answer |= _parts(now)
     else:
         answer |= _nothing_known()
-    answer["problems"] = list(_problems(answer))
+    answer["problems"] = list(problems.sentences(answer))
     if database["status"] == "ok":
+        answer["problems"] += [*_part(SOURCES_PROBLEMS, now), *checks.problems(now)]
         answer["status"] = "degraded" if answer["problems"] else "ok"
     return answer
 
 
 def _parts(now: datetime) -> Report:
     states = {state.name: state for state in TaskState.objects.all()}
-    sync = sync_report(now)
+    sync = _part(SYNC_PART, now)
     return {
         "broker": broker_report(),
         "worker": worker_report(now),
-        "snapshot": _snapshot_report(states.get(SNAPSHOT_TASK), now),
+        "snapshot": _part(SNAPSHOT_PART, now),
         "sync": sync,
+        "sources": _part(SOURCES_PART, now),
+        "checks": checks_report(),
         "services": {name: _service(state) for name, state in sorted(states.items()) if name not in OWN_PARTS},
         "backup": _backup_report(states.get("backup")),
         "quarantine": sync["quarantine"],
@@ -67,18 +74,31 @@ def _nothing_known() -> Report:
     return {
         "broker": broker_report(),
         "worker": {"status": "unknown", "lastSeen": None},
-        "snapshot": _snapshot_report(None, None),
-        "sync": import_string(SYNC_PART)(None),
+        "snapshot": _part(SNAPSHOT_PART, None),
+        "sync": _part(SYNC_PART, None),
+        "sources": {},
+        "checks": None,
         "services": {},
         "backup": None,
         "quarantine": None,
     }
 
 
-def sync_report(now: datetime) -> Report:
-    """How far the ledger is behind the chain."""
-    part: Callable[[datetime | None], Report] = import_string(SYNC_PART)
+def _part(name: str, now: datetime | None) -> Any:
+    """What a room above says of itself. `now` None: without a database."""
+    part: Callable[[datetime | None], Any] = import_string(name)
     return part(now)
+
+
+def checks_report() -> Report:
+    """How many of the checked services stand how, and when they were last checked; null: never."""
+    states = list(ServiceState.objects.all())
+    count = Counter(state.status for state in states)
+    return {
+        "total": len(states),
+        **{status: count[status] for status in ServiceState.Status.values},
+        "lastCheck": iso(max((state.checked_at for state in states), default=None)),
+    }
 
 
 def database_report() -> Report:
@@ -140,21 +160,6 @@ def worker_report(now: datetime) -> Report:
     return {"status": "ok" if fresh else "missing", "lastSeen": iso(last)}
 
 
-def _snapshot_report(state: TaskState | None, now: datetime | None) -> Report:
-    """Of the task that takes the daily snapshot; null everywhere while there is no such task."""
-    if state is None or now is None:
-        keys = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess")
-        return dict.fromkeys(keys)
-    last = state.last_success_at
-    return {
-        "healthy": not state.alerting and last is not None and now - last <= SNAPSHOT_LATE,
-        "todaySnapshotExists": (state.last_report or {}).get("date") == now.date().isoformat(),
-        "consecutiveFailures": state.consecutive_failures,
-        "lastCheck": iso(state.last_started_at),
-        "lastSuccess": iso(last),
-    }
-
-
 def _service(state: TaskState) -> Report:
     status = "failed" if state.alerting else "failing" if state.consecutive_failures else "ok"
     return {
@@ -168,27 +173,6 @@ def _service(state: TaskState) -> Report:
 
 def _backup_report(state: TaskState | None) -> Report | None:
     return None if state is None else _service(state) | {"file": (state.last_report or {}).get("file")}
-
-
-def _problems(answer: Report) -> Iterator[str]:
-    if answer["db"]["status"] != "ok":
-        yield f"{answer['db']['error'].capitalize()}."
-        return
-    if answer["broker"]["status"] != "ok":
-        yield "The broker does not answer: no task is started."
-    if answer["worker"]["status"] != "ok":
-        yield "No worker has been seen for over a minute: nothing is read from the chain."
-    if not answer["sync"]["healthy"]:
-        yield f"Payments may be missing: {answer['sync']['reason']}."
-    for failed in answer["sync"]["failedSources"] or ():
-        yield f"A source of the chain failed, and another one was used instead: {failed}."
-    if answer["snapshot"]["healthy"] is False:
-        yield "The daily snapshot is late."
-    services = answer["services"] | ({"backup": answer["backup"]} if answer["backup"] else {})
-    for name, service in services.items():
-        if service["status"] == "failed":
-            words = name.replace("_", " ")
-            yield f"{words.capitalize()} failed {service['consecutiveFailures']} times in a row: {service['error']}"
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -11,9 +11,11 @@ from django.db.migrations.recorder import MigrationRecorder
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.celery import app as celery_app
+from metrics.models import Source
 from ops import health
-from ops.models import Lease, TaskState, WorkerSeen
+from ops.models import Lease, ServiceState, TaskState, WorkerSeen
 from revenue.models import Cursor, LedgerState, Quarantined
+from snapshots.models import Snapshot
 from tests.api.conftest import NOW
 from tests.factories import MAIN, TIP, digest, settle
 
@@ -60,12 +62,18 @@ def test_everything_in_order_is_ok(get, working):
     }
 
 
-def test_what_does_not_exist_yet_is_null_and_no_trouble(get, working):
+def test_what_was_never_done_yet_is_no_trouble(get, working):
     answer = get("health")
-    assert set(answer["snapshot"]) == {
-        "healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess",
+    assert answer["snapshot"] == {
+        "healthy": None, "todaySnapshotExists": False, "consecutiveFailures": 0, "lastCheck": None, "lastSuccess": None,
     }  # fmt: skip
-    assert set(answer["snapshot"].values()) == {None}
+    assert set(answer["sources"]) == {"nodes", "cloud", "apps", "specs", "price"}
+    for source in answer["sources"].values():
+        assert source == {"status": "never", "asOf": None, "ageSeconds": None, "error": None}
+    assert answer["checks"] == {
+        "total": 0, "ok": 0, "degraded": 0, "missing": 0, "failed": 0, "unknown": 0, "lastCheck": None,
+    }  # fmt: skip
+    assert answer["services"] == {}
     assert answer["backup"] is None
 
 
@@ -156,20 +164,108 @@ def test_other_work_is_listed_and_three_failures_are_a_problem(get, working, fai
     assert (answer["services"]["refresh_price"]["status"], answer["status"]) == (status, overall)
 
 
-def test_the_snapshot_s_part_comes_alive_with_its_task(get, working):
-    state = TaskState.objects.create(
-        name="check_snapshot", last_started_at=NOW, last_success_at=NOW, last_report={"date": "2026-11-20"}
+TASKS = ["check_snapshot", "take_snapshot", "collect_metrics", "check_services", "refresh_carousel"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_tasks_of_the_network_are_listed_as_they_stand(get, working, task):
+    TaskState.objects.create(
+        name=task, last_failure_at=NOW - timedelta(minutes=5), consecutive_failures=3, last_error="stats: HTTP 503"
     )
-    assert get("health")["snapshot"] == {
+    answer = get("health")
+    assert answer["services"][task] == {
+        "status": "failed",
+        "lastSuccess": None,
+        "lastFailure": "2026-11-20T21:55:00Z",
+        "consecutiveFailures": 3,
+        "error": "stats: HTTP 503",
+    }
+    words = task.replace("_", " ").capitalize()
+    assert f"{words} failed 3 times in a row: stats: HTTP 503" in answer["problems"]
+
+
+@pytest.fixture
+def checked(working):
+    """Today's snapshot is taken, and its check has just run."""
+    Snapshot.objects.create(day=NOW.date(), source="taken", made_at=NOW)
+    return TaskState.objects.create(name="check_snapshot", last_started_at=NOW, last_success_at=NOW)
+
+
+def test_the_snapshot_s_part_comes_alive_with_its_task(get, checked):
+    answer = get("health")
+    assert answer["snapshot"] == {
         "healthy": True,
         "todaySnapshotExists": True,
         "consecutiveFailures": 0,
         "lastCheck": "2026-11-20T22:00:00Z",
         "lastSuccess": "2026-11-20T22:00:00Z",
     }
-    state.last_success_at = NOW - timedelta(hours=2)
-    state.save()
-    assert (get("health")["snapshot"]["healthy"], get("health")["status"]) == (False, "degraded")
+    assert (answer["status"], answer["problems"]) == ("ok", [])
+
+
+def test_a_day_without_its_snapshot_is_degraded(get, checked):
+    Snapshot.objects.all().delete()
+    answer = get("health")
+    assert (answer["snapshot"]["healthy"], answer["status"]) == (False, "degraded")
+    assert answer["problems"] == ["The daily snapshot is late."]
+
+
+def test_a_check_of_the_snapshot_that_does_not_run_is_degraded(get, checked):
+    TaskState.objects.update(last_started_at=NOW - timedelta(hours=2))
+    answer = get("health")
+    assert (answer["snapshot"]["healthy"], answer["status"]) == (False, "degraded")
+    assert answer["problems"] == ["Today's snapshot is taken, but its check is late or keeps failing."]
+
+
+# Sources of the metrics, and checked services
+
+
+def read(name, minutes=5, **values):
+    read_at = NOW - timedelta(minutes=minutes)
+    Source.objects.create(**({"name": name, "values": {}, "read_at": read_at, "tried_at": read_at} | values))
+
+
+def test_sources_that_were_just_read_are_no_trouble(get, working):
+    for name in ("nodes", "cloud", "apps", "specs"):
+        read(name)
+    answer = get("health")
+    assert answer["sources"]["nodes"] == {
+        "status": "ok", "asOf": "2026-11-20T21:55:00Z", "ageSeconds": 300, "error": None,
+    }  # fmt: skip
+    assert (answer["status"], answer["problems"]) == ("ok", [])
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({"minutes": 31}, "stale"),
+        ({"error": "HTTP 503", "tried_at": NOW}, "stale"),
+        ({"error": "HTTP 503", "tried_at": NOW, "read_at": None}, "failed"),
+    ],
+)
+def test_a_source_that_is_stale_or_failed_is_degraded(get, working, values, status):
+    read("cloud", **values)
+    answer = get("health")
+    assert (answer["sources"]["cloud"]["status"], answer["status"]) == (status, "degraded")
+    assert len(answer["problems"]) == 1
+    assert answer["problems"][0].startswith("Capacity and use")
+
+
+@pytest.mark.parametrize(("failures", "overall"), [(2, "ok"), (3, "degraded")])
+def test_a_service_that_failed_three_checks_in_a_row_is_degraded(get, working, failures, overall):
+    at = NOW - timedelta(minutes=20)
+    ServiceState.objects.create(kind="api", name="blockbook", status="ok", checked_at=at)
+    ServiceState.objects.create(
+        kind="gaming", name="Palworld", status="missing", detail="no instance is left", checked_at=NOW,
+        consecutive_failures=failures,
+    )  # fmt: skip
+    answer = get("health")
+    assert answer["checks"] == {
+        "total": 2, "ok": 1, "degraded": 0, "missing": 1, "failed": 0, "unknown": 0,
+        "lastCheck": "2026-11-20T22:00:00Z",
+    }  # fmt: skip
+    assert answer["status"] == overall
+    assert any("Palworld failed 3 checks in a row" in problem for problem in answer["problems"]) is (failures == 3)
 
 
 def test_without_a_database_health_is_an_error_and_ready_says_no(client, working):
@@ -179,7 +275,11 @@ def test_without_a_database_health_is_an_error_and_ready_says_no(client, working
     answer = answers["health"].json()
     assert (answer["status"], answer["db"]["status"]) == ("error", "error")
     assert answer["problems"] == ["The database cannot be reached."]
-    assert set(answer["sync"]) == set(client.get("/api/health").json()["sync"])
+    after = client.get("/api/health").json()
+    for part in ("sync", "snapshot"):
+        assert set(answer[part]) == set(after[part])
+    assert set(answer) == set(after)
+    assert (answer["sources"], answer["checks"], set(answer["snapshot"].values())) == ({}, None, {None})
     assert b"hunter2" not in answers["health"].content
 
 
