@@ -14,7 +14,7 @@ from snapshots.models import Snapshot
 TRENDS = ["up", "down", "neutral"]
 
 
-class Leaf(serializers.Serializer[Any]):
+class ComparedLeaf(serializers.Serializer[Any]):
     current = serializers.FloatField(allow_null=True, help_text="As last read. null: not known.")
     previous = serializers.FloatField(allow_null=True, help_text="Of the snapshot. null: not known.")
     change = serializers.FloatField(allow_null=True, help_text="current - previous")
@@ -22,41 +22,41 @@ class Leaf(serializers.Serializer[Any]):
     trend = serializers.ChoiceField(TRENDS, allow_null=True)
 
 
-class Utilization(Leaf):
+class ComparedUtilization(ComparedLeaf):
     points = serializers.FloatField(allow_null=True, help_text="Difference of the percentages.")
 
 
-class Nodes(serializers.Serializer[Any]):
-    total = Leaf()
-    cumulus = Leaf()
-    nimbus = Leaf()
-    stratus = Leaf()
+class ComparedNodes(serializers.Serializer[Any]):
+    total = ComparedLeaf()
+    cumulus = ComparedLeaf()
+    nimbus = ComparedLeaf()
+    stratus = ComparedLeaf()
 
 
-class Resource(serializers.Serializer[Any]):
-    total = Leaf()
-    used = Leaf()
-    utilization = Utilization(help_text="%")
+class ComparedResource(serializers.Serializer[Any]):
+    total = ComparedLeaf()
+    used = ComparedLeaf()
+    utilization = ComparedUtilization(help_text="%")
 
 
-class Cloud(serializers.Serializer[Any]):
-    cpu = Resource(help_text="Cores.")
-    ram = Resource(help_text="GB")
-    storage = Resource(help_text="GB")
+class ComparedCloud(serializers.Serializer[Any]):
+    cpu = ComparedResource(help_text="Cores.")
+    ram = ComparedResource(help_text="GB")
+    storage = ComparedResource(help_text="GB")
 
 
-class Apps(serializers.Serializer[Any]):
-    total = Leaf()
-    watchtower = Leaf()
-    gitapps = Leaf()
-    dockerapps = Leaf()
+class ComparedApps(serializers.Serializer[Any]):
+    total = ComparedLeaf()
+    watchtower = ComparedLeaf()
+    gitapps = ComparedLeaf()
+    dockerapps = ComparedLeaf()
 
 
-class WordPress(serializers.Serializer[Any]):
-    count = Leaf()
+class ComparedWordPress(serializers.Serializer[Any]):
+    count = ComparedLeaf()
 
 
-class Revenue(serializers.Serializer[Any]):
+class ComparedRevenue(serializers.Serializer[Any]):
     current = PeriodSums(help_text="The calendar period so far (UTC, weeks from Monday).")
     previous = PeriodSums(help_text="The whole period before.")
     flux = Amount()
@@ -84,10 +84,12 @@ class ComparisonAnswer(serializers.Serializer[Any]):
     madeAt = serializers.DateTimeField(help_text="When this was computed: `toDate` goes to this instant.")
     asOf = serializers.DateTimeField(allow_null=True, help_text="The oldest of the readings; null: one never was made.")
     stale = serializers.BooleanField(help_text="That is more than 2 hours ago.")
-    nodes = Nodes()
-    cloud = Cloud()
-    apps = Apps()
-    gaming = serializers.DictField(child=Leaf(), help_text="`total`, and each active tracked game by its key.")
-    crypto = serializers.DictField(child=Leaf(), help_text="`total`, and each active tracked crypto node by its key.")
-    wordpress = WordPress()
-    revenue = Revenue()
+    nodes = ComparedNodes()
+    cloud = ComparedCloud()
+    apps = ComparedApps()
+    gaming = serializers.DictField(child=ComparedLeaf(), help_text="`total`, and each active tracked game by its key.")
+    crypto = serializers.DictField(
+        child=ComparedLeaf(), help_text="`total`, and each active tracked crypto node by its key."
+    )
+    wordpress = ComparedWordPress()
+    revenue = ComparedRevenue()

@@ -4,10 +4,6 @@ import json
 
 import pytest
 
-from tests.system.conftest import home, template
-
-__all__ = ["home", "template"]
-
 pytestmark = pytest.mark.engine
 
 CHANGE_AND_KEEP = """
