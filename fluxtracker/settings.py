@@ -192,6 +192,7 @@ SPECTACULAR_SETTINGS = {
         "WorkerStatus": ["ok", "missing", "unknown"],
         "ServiceStatus": ["ok", "failing", "failed", "never"],
         "SourceStatus": ["ok", "stale", "failed", "never"],
+        "SourceStatus": ["ok", "stale", "failed", "never"],
         "AppType": "revenue.models.AppType",
         "PaymentSource": "revenue.models.Payment.Source",
         "SnapshotSource": "snapshots.models.Snapshot.Source",

@@ -27,6 +27,8 @@ ENDPOINTS = {  # path under /api/: name of its URL
     "revenue/yearly": "revenue-yearly",
     "analytics/apps": "analytics-apps",
     "analytics/comparison": "analytics-comparison",
+    "history/readings": "history-readings",
+    "metrics/current": "metrics-current",
     "admin/revenue-status": "revenue-status",
     "docs": "docs",
     "schema": "schema",
