@@ -29,7 +29,13 @@ ENDPOINTS = {  # path under /api/: name of its URL
     "analytics/comparison": "analytics-comparison",
     "history/readings": "history-readings",
     "metrics/current": "metrics-current",
+    "history/snapshots": "history-snapshots",
+    "history/snapshots/full": "history-snapshots-full",
+    "history/range": "history-range",
+    "history/images": "history-images",
+    "stats": "stats",
     "admin/revenue-status": "revenue-status",
+    "admin/snapshot-status": "snapshot-status",
     "docs": "docs",
     "schema": "schema",
 }

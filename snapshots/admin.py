@@ -1,0 +1,102 @@
+"""The daily history in the Django admin, to look at: the days, the counts of images, and why a day is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from fluxtracker import figures
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link
+from revenue.models import DailyTotal
+from revenue.reports import Ledger
+from snapshots.models import ImageDay, Refusal, Snapshot
+from snapshots.standing import missing_days
+
+MOST_TOLD = 5  # missing days with their reasons; the API tells all
+
+
+@admin.register(Snapshot)
+class SnapshotAdmin(ReadOnlyAdmin):
+    list_display = ("day", "source", "nodes", "apps", "cores", "ram", "storage", "revenue", "images")
+    list_filter = ("source", "day")
+    ordering = ("-day",)
+    sortable_by = ("day", "nodes", "apps")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
+        """With the ledger's total of each day."""
+        of_day = DailyTotal.objects.filter(day=OuterRef("day")).order_by().values("day")
+        earned = Subquery(of_day.annotate(sat=Sum("revenue_sat")).values("sat"))
+        rows: QuerySet[Snapshot] = super().get_queryset(request).annotate(earned_sat=earned)
+        return rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, and above it the days of the last 30 that are not in it."""
+        if words := gaps_in_words(missing_days(timezone.now())):
+            messages.warning(request, words)
+        return super().changelist_view(request, extra_context)
+
+    @admin.display(description="FLUX", empty_value=UNKNOWN)
+    def revenue(self, row: Snapshot) -> str | None:
+        sat: int | None = getattr(row, "earned_sat", None)
+        if sat is None and Ledger.load().knows(row.day):
+            sat = 0
+        return None if sat is None else figures.flux(sat)
+
+    @admin.display(description="nodes", ordering="node_total", empty_value=UNKNOWN)
+    def nodes(self, row: Snapshot) -> str | None:
+        return _whole(row.node_total)
+
+    @admin.display(description="containers", ordering="total_apps", empty_value=UNKNOWN)
+    def apps(self, row: Snapshot) -> str | None:
+        return _whole(row.total_apps)
+
+    @admin.display(description="cores", empty_value=UNKNOWN)
+    def cores(self, row: Snapshot) -> str | None:
+        return _whole(row.total_cpu_cores)
+
+    @admin.display(description="RAM, GB", empty_value=UNKNOWN)
+    def ram(self, row: Snapshot) -> str | None:
+        return _whole(row.total_ram_gb)
+
+    @admin.display(description="storage, GB", empty_value=UNKNOWN)
+    def storage(self, row: Snapshot) -> str | None:
+        return _whole(row.total_storage_gb)
+
+    @admin.display(description="images")
+    def images(self, row: Snapshot) -> SafeString:
+        return list_link(ImageDay, "images", day=row.day.isoformat())
+
+
+@admin.register(ImageDay)
+class ImageDayAdmin(LargeTableAdmin):
+    list_display = ("day", "image", "category", "count")
+    list_display_links = ("image",)
+    list_filter = ("category",)
+    ordering = ("-id",)
+    sortable_by = ()
+    search_fields = ("image__exact",)
+    search_help_text = "The whole name of an image, without its tag."
+
+
+@admin.register(Refusal)
+class RefusalAdmin(ReadOnlyAdmin):
+    list_display = ("day", "reason", "attempts", "last_at")
+    ordering = ("-day",)
+
+
+def gaps_in_words(missing: list[dict[str, Any]]) -> str:
+    """Which days have no snapshot and why; empty when none is missing."""
+    if not missing:
+        return ""
+    told = "; ".join(f"{gap['date']}: {gap['reason']}" for gap in missing[:MOST_TOLD])
+    more = f"; and {len(missing) - MOST_TOLD} more" if len(missing) > MOST_TOLD else ""
+    return f"Without a snapshot: {told}{more}."
+
+
+def _whole(number: float | None) -> str | None:
+    return None if number is None else figures.whole(round(number))

@@ -1,0 +1,79 @@
+"""Counts of images and categories over the days, and now against then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from metrics.latest import OLD
+from metrics.models import ImageCount, Source
+from snapshots.models import ImageDay, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHistory:
+    """Containers of one image by day, oldest first; a day on which images were not counted is left out."""
+
+    category: str | None
+    days: list[tuple[date, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An image now and then. `previous` is None when images were not counted on that day."""
+
+    image: str
+    count: int
+    previous: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The images of a category with the most containers now."""
+
+    read_at: datetime | None
+    compared: date | None
+    total: int
+    images: list[Ranked]
+
+    def is_old(self, now: datetime) -> bool:
+        return is_old(self.read_at, now)
+
+
+def image_history(image: str, first: date | None, last: date | None) -> ImageHistory:
+    """Two queries. A taken day counted every image, so one that it does not name ran in no container: 0."""
+    rows = ImageDay.objects.filter(image=image).order_by("day").values_list("day", "count", "category")
+    if not (named := list(rows)):
+        return ImageHistory(None, [])
+    whole = Snapshot.objects.filter(source=Snapshot.Source.TAKEN, total_apps__isnull=False)
+    counts = dict.fromkeys(whole.values_list("day", flat=True), 0) | {day: count for day, count, _ in named}
+    low, high = first or date.min, last or date.max
+    return ImageHistory(named[-1][2] or None, sorted((day, n) for day, n in counts.items() if low <= day <= high))
+
+
+def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
+    """Now against exactly `days` ago. Five queries."""
+    found = ImageCount.objects.filter(category=category)
+    shown = list(found.order_by("-count", "image").values_list("image", "count")[:limit])
+    day = now.date() - timedelta(days=days)
+    then = ImageDay.objects.filter(day=day)
+    compared = day if then.exists() else None
+    before = dict(then.filter(image__in=[image for image, _ in shown]).values_list("image", "count"))
+    others = 0 if compared and _has_every_image(day) else None
+    ranked = [Ranked(image, count, before.get(image, others)) for image, count in shown]
+    return Top(containers_read_at(), compared, found.count(), ranked)
+
+
+def _has_every_image(day: date) -> bool:
+    rows = Snapshot.objects.filter(day=day, source=Snapshot.Source.TAKEN, total_apps__isnull=False)
+    return rows.exists()
+
+
+def containers_read_at() -> datetime | None:
+    """When the counts of images were last read; None when they never were."""
+    return Source.objects.filter(name=Source.Name.APPS).values_list("read_at", flat=True).first()
+
+
+def is_old(read_at: datetime | None, now: datetime) -> bool:
+    """Whether the counts of now were read over 2 hours ago, or never."""
+    return read_at is None or now - read_at > OLD

@@ -1,0 +1,100 @@
+"""How the daily snapshot stands, from what the checks wrote down."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Max, Min
+from django_celery_beat.models import PeriodicTask
+
+from fluxtracker.periods import midnight
+from metrics.latest import OLD
+from ops.health import iso, worker_report
+from ops.models import Lease, TaskState
+from snapshots import wire
+from snapshots.doors import LEASE
+from snapshots.gaps import DAY, gaps, last_due
+from snapshots.models import Snapshot
+from snapshots.take import TOTALS_NEEDED, opening
+
+TASK, BEAT_TASK = "check_snapshot", "snapshots.tasks.check_snapshot"
+CHECK_LATE = timedelta(minutes=90)  # three checks missed
+SNAPSHOT_LATE = timedelta(hours=2)  # after midnight UTC: four checks without a snapshot
+FAILING = 3  # failures in a row
+LOOKED_BACK = 30  # days
+
+KEYS = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess")
+
+
+def snapshot_report(now: datetime | None) -> dict[str, Any]:
+    """The `snapshot` part of `/api/health`. Without a database (`now` None) nobody can know. Two queries."""
+    if now is None:
+        return dict.fromkeys(KEYS)
+    state, exists = _state(), Snapshot.objects.filter(day=now.date()).exists()
+    return {
+        "healthy": _is_healthy(state, exists, now),
+        "todaySnapshotExists": exists,
+        "consecutiveFailures": state.consecutive_failures,
+        "lastCheck": iso(state.last_started_at),
+        "lastSuccess": iso(state.last_success_at),
+    }
+
+
+def status(now: datetime) -> dict[str, Any]:
+    """`/api/admin/snapshot-status`."""
+    report, state, interval = snapshot_report(now), _state(), _interval_minutes()
+    newest = Snapshot.objects.aggregate(day=Max("day"))["day"]
+    return {
+        "config": {
+            "intervalMinutes": interval,
+            "notBefore": f"{opening(now.date()):%H:%M}",
+            "maxAgeMinutes": int(OLD.total_seconds() // 60),
+            "totalsNeeded": TOTALS_NEEDED,
+        },
+        "state": {
+            "lastCheck": report["lastCheck"],
+            "lastSuccess": report["lastSuccess"],
+            "consecutiveFailures": report["consecutiveFailures"],
+            "lastError": state.last_error or None,
+            "isSchedulerRunning": interval is not None and worker_report(now)["status"] == "ok",
+            "isCheckInProgress": Lease.objects.filter(name=LEASE, expires_at__gt=now).exclude(holder="").exists(),
+            "lastSnapshotDate": newest and newest.isoformat(),
+            "missingDays": missing_days(now),
+        },
+        "todaySnapshotExists": report["todaySnapshotExists"],
+        "todaySnapshotDate": now.date().isoformat() if report["todaySnapshotExists"] else None,
+        "isHealthy": report["healthy"],
+    }
+
+
+def missing_days(now: datetime) -> list[dict[str, Any]]:
+    """Days without a row among the last 30, since the first snapshot; newest first. Three queries at most."""
+    last = now.date()
+    since = last_due(now) - DAY * (LOOKED_BACK - 1)
+    oldest = Snapshot.objects.aggregate(day=Min("day"))["day"]
+    present = list(Snapshot.objects.filter(day__gte=since).values_list("day", flat=True))
+    first = last if oldest is None else max(since, oldest)
+    return [wire.gap(found) for found in gaps(present, first, last, now)[::-1]]
+
+
+def _is_healthy(state: TaskState, exists: bool, now: datetime) -> bool | None:
+    if state.last_started_at is None:
+        return None
+    return not (
+        state.consecutive_failures >= FAILING
+        or now - state.last_started_at > CHECK_LATE
+        or (not exists and now - midnight(now.date()) > SNAPSHOT_LATE)
+    )
+
+
+def _state() -> TaskState:
+    return TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
+
+
+def _interval_minutes() -> int | None:
+    """How often the schedule checks; None when it does not, or not at an interval."""
+    row = PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).select_related("interval").first()
+    if row is None or row.interval is None:
+        return None
+    return int(row.interval.schedule.run_every.total_seconds() // 60)
