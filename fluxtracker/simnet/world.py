@@ -10,16 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from fluxtracker.simnet import clock, network_truth, prices, residents, truth
-from fluxtracker.simnet.addresses import MAIN, TRACKED
-from fluxtracker.simnet.catalogue import App, Catalogue, Component
+from fluxtracker.simnet import clock, residents
+from fluxtracker.simnet.addresses import TRACKED
+from fluxtracker.simnet.catalogue import Catalogue
 from fluxtracker.simnet.chain import AddressIndex, Chain
-from fluxtracker.simnet.history import FLUX, Maker, Plan, customer, digest, transactions
+from fluxtracker.simnet.history import Maker, Plan, digest, transactions
 from fluxtracker.simnet.network import Network
-from fluxtracker.simnet.network_truth import ExpectedMetrics
-from fluxtracker.simnet.records import Input, Known, Output, TruthRow, Tx
+from fluxtracker.simnet.outlook import TellsTruth
+from fluxtracker.simnet.payments import MakesPayments
+from fluxtracker.simnet.records import Known, Tx
 from fluxtracker.simnet.registry import Registry
 from fluxtracker.simnet.rendering import blockbook_halves
 
@@ -36,7 +37,7 @@ class Reorg:
     kept: tuple[str, ...]
 
 
-class World:
+class World(MakesPayments, TellsTruth):
     """A Flux network of one's own.
 
     `payments` transactions that touch a tracked address lie in the last `days` days before `now`
@@ -234,106 +235,9 @@ class World:
             for tx in (self.chain.by_address.get(address) or AddressIndex()).txs:
                 blockbook_halves(self.chain, tx, address)
 
-    # Payments of one's own
-
-    def payment(
-        self,
-        sat: int = 10 * FLUX,
-        app: str | App | None = None,
-        outputs: Iterable[tuple[str, int]] | None = None,
-        sender: str | None = None,
-        address: str = MAIN,
-        *,
-        data: bytes | None = None,
-        known: Known | str = Known.YES,
-        more_senders: Iterable[str] = (),
-        git: bool = False,
-        told: bool = True,
-        found: bool = True,
-        coinbase: bool = False,
-        change: int = 3 * FLUX,
-        txid: str | None = None,
-    ) -> Tx:
-        """A transaction for `mine`, `broadcast` or `add`: `sat` to `address`, or the `outputs` given.
-
-        `app` puts a message hash into an OP_RETURN, `data` other bytes. `told=False`: the sources do not
-        name the sender; `found=False`: nor do they know the transaction that it spends.
-        """
-        self._made += 1
-        number = self._made
-        paid = [Output(to, amount) for to, amount in (outputs or [(address, sat)])]
-        payer = sender or customer(number)
-        spent = Input(payer, digest(self.seed, "made previous", number), number % 3, 0, told, found)
-        if change and not coinbase:
-            paid.append(Output(payer, change))
-        tx = Tx(txid or digest(self.seed, "made", number), (), ())
-        if app is not None:
-            tx.app = self._app(app, git)
-            tx.message_hash = digest(self.seed, "made message", number)
-            data = tx.message_hash.encode()
-        if data is not None:
-            paid.append(Output(None, 0, data))
-        tx.known = Known(known)
-        tx.outputs = tuple(paid)
-        spent = spent._replace(sat=sum(o.sat for o in paid))
-        tx.inputs = (Input(None, "", 0, 0, coinbase=True) if coinbase else spent,)
-        for place, other in enumerate(more_senders):
-            tx.inputs += (Input(other, digest(tx.txid, "spends", place), 1, FLUX),)
-        return tx
-
-    def _app(self, app: str | App, git: bool) -> App:
-        if isinstance(app, App):
-            return app
-        tag = "runonflux/orbit:latest" if git else "nginx:latest"
-        parts = (Component("web", tag, 0.5, 500, 5),)
-        return App(app, 8, "1HsodCjRyFSbbtYVXCSTYYX8DJkUKVQd64", parts, instances=3, expire=88_000)
-
     def reveal(self, *message_hashes: str) -> None:
         """Let the registry know messages (all that come later, when none is named)."""
         for message_hash, (_, tx) in self.registry.by_hash.items():
             if message_hash in message_hashes or (not message_hashes and tx.known == Known.LATER):
                 tx.known = Known.YES
         self.registry.touch()
-
-    # Truth
-
-    def truth(self, min_confirmations: int = 8, tip: int | None = None) -> list[TruthRow]:
-        """The revenue rows that a ledger should hold once it has read up to the tip."""
-        with self.lock:
-            tip = self.chain.tip if tip is None else tip
-            return truth.rows(self.chain, self.tracked, tip=tip, min_confirmations=min_confirmations)
-
-    def expected_daily(self, min_confirmations: int = 8) -> dict[tuple[date, str], tuple[int, int]]:
-        """Satoshi and number of payments by UTC day and address."""
-        found: dict[tuple[date, str], tuple[int, int]] = {}
-        for row in self.truth(min_confirmations):
-            key = (clock.day_of(self.chain.time(row.height)), row.address)
-            sat, count = found.get(key, (0, 0))
-            found[key] = (sat + row.amount_sat, count + 1)
-        return found
-
-    def expected_names(self) -> dict[str, tuple[str, bool]]:
-        """App name and whether it is a git deploy, by the hash of each message that is known now."""
-        return {tx.message_hash: (app.name, app.is_git) for app, tx in self.registry.known()}
-
-    def expected_metrics(self, without: Collection[int] = ()) -> ExpectedMetrics:
-        """What a collection should find now, when the rows of some nodes (by number) are no good."""
-        with self.lock:
-            return network_truth.metrics(self, without)
-
-    def expected_expiring(self, limit: int) -> list[tuple[str, int]]:
-        """The apps that end next, with the height at which they do."""
-        with self.lock:
-            return network_truth.expiring(self)[:limit]
-
-    def expected_deployed(self, hours: float = 24) -> list[str]:
-        """Names of the apps whose current specification is of the last hours, newest first."""
-        with self.lock:
-            return network_truth.deployed(self, hours)
-
-    def day_price(self, day: date) -> float:
-        """What CoinGecko says of a day."""
-        return prices.price_on(self.seed, day)
-
-    def live_price(self) -> float:
-        return prices.live(self.seed, self.now())
