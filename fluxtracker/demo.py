@@ -26,8 +26,8 @@ STEPS = (
     ("sync", "reading the payments", (PYTHON, "manage.py", "sync_revenue")),
     ("metrics", "reading nodes, capacity and running apps", (PYTHON, "manage.py", "collect_metrics")),
     ("carousel", "reading benchmarks and apps that come and go", (PYTHON, "manage.py", "refresh_carousel")),
-    ("services", "checking the services", (PYTHON, "manage.py", "check_services")),
     ("history", "making up a year of history, marked as simulated", (PYTHON, "manage.py", "simulate_history")),
+    ("services", "checking the services", (PYTHON, "manage.py", "check_services")),
     ("snapshot", "taking today's snapshot", (PYTHON, "manage.py", "take_snapshot")),
 )
 PLAIN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "REVENUE_ADDRESSES", "ALERT_WEBHOOK_URL", "HTTPS")

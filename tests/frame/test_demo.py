@@ -67,7 +67,7 @@ def test_the_demo_fills_everything_and_says_what_it_does(tmp_path, monkeypatch):
     told = Told()
     demo.fill(told, tmp_path)
     names = [name for name, _ in told.programs]
-    assert names == ["network", "schedule", "sync", "metrics", "carousel", "services", "history", "snapshot"]
+    assert names == ["network", "schedule", "sync", "metrics", "carousel", "history", "services", "snapshot"]
     assert not any(needed for name, needed in told.programs if name != "network")
     assert len(told.words) == len(names)
     assert "marked as simulated" in " ".join(told.words)
