@@ -57,6 +57,19 @@ def test_it_serves_without_a_database(running: Command) -> None:
     assert requests.get(f"{env['FLUX_API_URL']}/_sim/state", timeout=5).json()["payments"] == 60
 
 
+def test_it_serves_as_many_containers_and_as_old_a_shape_as_it_is_told(tmp_path: Path) -> None:
+    process, env = start(tmp_path, "--nodes", "90", "--containers", "700", "--old-fluxinfo", "1")
+    try:
+        rows = requests.get(f"{env['FLUX_STATS_URL']}/fluxinfo/apps.runningapps", timeout=10).json()["data"]
+    finally:
+        assert end(process) == 0
+    running = [container for row in rows for container in row["apps"]["runningapps"]]
+    towers = sum(container.get("Image") == "containrrr/watchtower" for container in running)
+    assert len(rows) == 90
+    assert towers > 40
+    assert 600 < len(running) - towers < 800
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly(running: Command, how: signal.Signals) -> None:
     assert end(running[0], how) == 0
@@ -77,7 +90,8 @@ def test_a_restart_goes_on_with_the_same_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--port", "70000"), ("--payments", "-1"), ("--days", "0"), ("--seed", "x")]
+    ("option", "value"),
+    [("--port", "70000"), ("--payments", "-1"), ("--days", "0"), ("--seed", "x"), ("--old-fluxinfo", "2")],
 )
 def test_wrong_options_are_refused(option: str, value: str) -> None:
     with pytest.raises(CommandError, match=option):
