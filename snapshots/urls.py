@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from snapshots import api, compare_api, images_api, status_api
+from snapshots import api, compare_api, images_api, series_api, status_api
 
 urlpatterns = [
     path("analytics/comparison", compare_api.ComparisonView.as_view(), name="analytics-comparison"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("history/range", api.RangeView.as_view(), name="history-range"),
     path("history/images", images_api.ImagesView.as_view(), name="history-images"),
     path("history/category/<str:category>", images_api.CategoryView.as_view(), name="history-category"),
+    path("history/series", series_api.SeriesView.as_view(), name="history-series"),
+    path("history/metrics", series_api.MetricsView.as_view(), name="history-metrics"),
     path("metrics/category/<str:category>/top", images_api.TopView.as_view(), name="metrics-category-top"),
     path("stats", status_api.StatsView.as_view(), name="stats"),
     path("admin/snapshot-status", status_api.SnapshotStatusView.as_view(), name="snapshot-status"),

@@ -33,6 +33,8 @@ ENDPOINTS = {  # path under /api/: name of its URL
     "history/snapshots/full": "history-snapshots-full",
     "history/range": "history-range",
     "history/images": "history-images",
+    "history/series": "history-series",
+    "history/metrics": "history-metrics",
     "stats": "stats",
     "admin/revenue-status": "revenue-status",
     "admin/snapshot-status": "snapshot-status",

@@ -1,0 +1,111 @@
+"""The query of a series, from the API's and the page's addresses."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any
+
+from rest_framework import serializers
+
+from fluxtracker.api.params import Day, Whole, Words, require_order
+from snapshots import choices, series
+from snapshots.buckets import Bucket
+from snapshots.series import MOST_DAYS, MOST_METRICS, Wanted
+
+DEFAULT_DAYS = 30
+ALL = "all"
+EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
+LONGEST_LIST = MOST_METRICS * (len(choices.IMAGE) + choices.LONGEST_IMAGE + 1)
+
+
+class Days(serializers.CharField):
+    """So many days until today, or `all`."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        text = str(data).strip()
+        if text == ALL:
+            return ALL
+        if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= MOST_DAYS:
+            raise serializers.ValidationError(f"expected a whole number from 1 to {MOST_DAYS}, or {ALL}")
+        return int(text)
+
+
+class Choices(serializers.CharField):
+    """Keys of metrics, with commas between them."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        keys = list(dict.fromkeys(filter(None, (key.strip() for key in super().to_internal_value(data).split(",")))))
+        if not 1 <= len(keys) <= MOST_METRICS:
+            raise serializers.ValidationError(f"expected 1 to {MOST_METRICS} metrics with commas between them")
+        found, unknown = choices.resolve(keys)
+        if unknown:
+            names = ", ".join(key[:60] for key in unknown)
+            raise serializers.ValidationError(f"nothing is called {names}; /api/history/metrics lists what there is")
+        return tuple(found)
+
+
+class OneOf(serializers.ChoiceField):
+    """One of some words; the error lists them."""
+
+    def __init__(self, words: list[str], **kwargs: Any) -> None:
+        super().__init__(words, **kwargs)
+        self.error_messages["invalid_choice"] = f"expected one of {', '.join(words)}"
+
+
+class Flag(OneOf):
+    """0 or 1."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(["0", "1"], default="0", **kwargs)
+
+
+class SeriesQuery(serializers.Serializer[Any]):
+    metrics = Choices(
+        max_length=LONGEST_LIST,
+        help_text=f"1 to {MOST_METRICS} keys of /api/history/metrics with commas between them, "
+        "such as revenue_flux,node_total,image:presearch/node.",
+    )
+    days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} when nothing is said.")
+    start = Day(required=False, help_text="First UTC day, included; instead of `days`.")
+    end = Day(required=False, help_text="Last UTC day, included; today when only `start` is said.")
+    bucket = OneOf(list(Bucket), default=Bucket.DAY.value, help_text="What one point stands for.")
+    previous = Flag(help_text="1: also as many days right before, as `ghost`.")
+    cumulative = Flag(help_text="1: revenue and payments add up from the first day on.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "days" in attrs and ("start" in attrs or "end" in attrs):
+            raise serializers.ValidationError({"days": ["say either `days`, or `start` and `end`"]})
+        if "end" in attrs and "start" not in attrs:
+            raise serializers.ValidationError({"start": ["expected a day as YYYY-MM-DD beside `end`"]})
+        require_order(attrs, "start", "end")
+        return attrs
+
+
+class MetricsQuery(serializers.Serializer[Any]):
+    search = Words(help_text="Words that all occur in the label, the key or the category.")
+    limit = Whole(default=100, cut_to=1000, help_text="Images to list; `total` counts all that match.")
+
+
+def wanted(values: dict[str, Any], today: date) -> Wanted:
+    """What the checked query asks for. ValidationError when its range is too long."""
+    first, last = _range(values, today)
+    asked = Wanted(
+        choices=values["metrics"],
+        first=first,
+        last=last,
+        bucket=Bucket(values["bucket"]),
+        previous=values["previous"] == "1",
+        cumulative=values["cumulative"] == "1",
+    )
+    if not 1 <= asked.days <= MOST_DAYS or first < EARLIEST or last > LATEST:
+        expected = f"expected a range of 1 to {MOST_DAYS} days between {EARLIEST} and {LATEST}"
+        raise serializers.ValidationError({"start": [expected]})
+    return asked
+
+
+def _range(values: dict[str, Any], today: date) -> tuple[date, date]:
+    if "start" in values:
+        return values["start"], values.get("end", today)
+    days = values.get("days", DEFAULT_DAYS)
+    return series.all_days(today) if days == ALL else series.last_days(days, today)
