@@ -11,7 +11,6 @@ from carousel.chaintime import Timeline
 from fluxtracker.upstream.records import Block
 
 MOST_PROBES = 6  # blocks asked for besides the tip's
-BY_TIME = 4  # of them where the timeline points; then by halves, should the blocks have come very unevenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +36,10 @@ def made_since(moment: datetime, heights: Iterable[int], tip: int, ask: Callable
     low, high, probes = 0, above, MOST_PROBES
     if timeline.known[0].time < moment:  # the chain stands
         low, high, probes = above, len(ordered), 0
-    for number in range(probes):
+    for _ in range(probes):
         if low == high:
             break
-        pointed = min(bisect_left(ordered, moment, low, high, key=timeline.time_of), high - 1)
-        at = pointed if number < BY_TIME else (low + high) // 2
+        at = min(bisect_left(ordered, moment, low, high, key=timeline.time_of), high - 1)
         block = ask(ordered[at])
         timeline = timeline.with_block(block)
         low, high = (low, at) if block.time >= moment else (at + 1, high)
