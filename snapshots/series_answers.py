@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from snapshots.buckets import Bucket
-from snapshots.choices import Category, Kind
+from snapshots.choices import Category
 
 MARKED = ["backfilled", "import", "simulated", "live"]
 
@@ -30,7 +30,7 @@ class LineAnswer(serializers.Serializer[Any]):
     marks = Mark(many=True, help_text="Where values were not read on their day: from the history, made up, or now.")
 
 
-class LiveAnswer(serializers.Serializer[Any]):
+class LastReading(serializers.Serializer[Any]):
     read_at = serializers.DateTimeField()
     stale = serializers.BooleanField(help_text="The source is late, or failed since.")
 
@@ -40,13 +40,13 @@ class ChoiceAnswer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]  # the wire name
     unit = serializers.CharField(allow_blank=True, help_text="Empty for counts.")
     category = serializers.ChoiceField(list(Category))
-    kind = serializers.ChoiceField(
-        list(Kind), help_text="A week's or month's point is the sum of its days, or the last state that is known."
+    additive = serializers.BooleanField(
+        help_text="true: a week's or month's point is the sum of its days; false: the last state that is known."
     )
 
 
 class SeriesAnswer(ChoiceAnswer, LineAnswer):
-    live = LiveAnswer(allow_null=True, help_text="The last point is the last reading.")
+    live = LastReading(allow_null=True, help_text="The last point is the last reading.")
     ghost = LineAnswer(allow_null=True, help_text="The same for the days before; `partial` and `marks` in those days.")
 
 
@@ -71,7 +71,7 @@ class ChartAnswer(serializers.Serializer[Any]):
     series = SeriesAnswer(many=True)
 
 
-class CategoryAnswer(serializers.Serializer[Any]):
+class MetricCategory(serializers.Serializer[Any]):
     key = serializers.ChoiceField(list(Category))
     label = serializers.CharField()  # type: ignore[assignment]  # the wire name
 
@@ -79,5 +79,5 @@ class CategoryAnswer(serializers.Serializer[Any]):
 class MetricsAnswer(serializers.Serializer[Any]):
     count = serializers.IntegerField(help_text="Metrics in `metrics`.")
     total = serializers.IntegerField(help_text="All that match; more than `count` when there are more images.")
-    categories = CategoryAnswer(many=True)
+    categories = MetricCategory(many=True)
     metrics = ChoiceAnswer(many=True)

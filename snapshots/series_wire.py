@@ -8,7 +8,7 @@ from typing import Any
 
 from ops.health import iso
 from snapshots.buckets import Span
-from snapshots.choices import Choice
+from snapshots.choices import Choice, Kind
 from snapshots.series import LEDGER, TAKEN, UNKNOWN, Chart, Line, Series
 
 PLAIN = (LEDGER, TAKEN, UNKNOWN)
@@ -41,7 +41,7 @@ def choice(metric: Choice) -> dict[str, Any]:
         "label": metric.label,
         "unit": metric.unit,
         "category": metric.category.value,
-        "kind": metric.kind.value,
+        "additive": metric.kind == Kind.SUM,
     }
 
 
