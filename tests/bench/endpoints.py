@@ -1,7 +1,7 @@
 """How fast the endpoints are: fills the database of the settings, asks, prints a table.
 
 Run as a program of its own on an empty database (tests/bench/test_endpoints.py does). One request after the other in
-one process; nothing is cached, so every request does its whole work.
+one process; but for the comparisons that are said to be warm, nothing is cached: every request does its whole work.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import django
@@ -23,8 +24,14 @@ TARGET_MS = {  # at 20,000 rows, at 1,000,000 rows
     "search": (60, 100),
     "apps": (150, 150),
     "sums": (20, 20),
+    "warm": (10, 10),
+    "cold": (80, 80),
     "other": (None, None),
+    "days": (40, 40),
+    "many days": (100, 100),
+    "network": (None, None),
 }
+DAYS = 1_095  # daily snapshots
 
 
 def cases() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -72,13 +79,51 @@ SUMS = {
     "daily revenue of a year": ("sums", "/api/revenue/daily?days=365"),
     "monthly revenue": ("sums", "/api/revenue/monthly"),
     "yearly revenue": ("sums", "/api/revenue/yearly"),
+    "comparison with a week ago, warm": ("warm", "/api/analytics/comparison?period=W"),
+    "comparison with a year ago, warm": ("warm", "/api/analytics/comparison?period=Y"),
+    "comparison with a week ago, cold": ("cold", "/api/analytics/comparison?period=W"),
+    "comparison with a year ago, cold": ("cold", "/api/analytics/comparison?period=Y"),
+}
+NETWORK = {
+    "snapshots, 365 days": ("days", "/api/history/snapshots?limit=365"),
+    "snapshots, 1000 days": ("many days", "/api/history/snapshots?limit=1000"),
+    "snapshots with every column, 365 days": ("days", "/api/history/snapshots/full?limit=365"),
+    "series, 8 metrics, 1095 days": (
+        "network",
+        "/api/history/series?days=1095&metrics=revenue_flux,payments,node_total,total_cpu_cores,"
+        "cpu_utilization_percent,total_apps,gaming_minecraft,image:library/image-7",
+    ),
+    "current metrics": ("network", "/api/metrics/current"),
+    "readings of a day": ("network", "/api/history/readings?metric=node_total&step=10m"),
+    "top of a category": ("network", "/api/metrics/category/gaming/top?days=30"),
+    "stats": ("network", "/api/stats"),
 }
 
 
-def measured(client: Any, path: str, query: dict[str, Any]) -> float:
+def forget_comparisons() -> None:
+    """As if nothing had been made ahead."""
+    from snapshots import warm
+    from snapshots.models import WarmComparison
+
+    warm.KEPT.clear()
+    WarmComparison.objects.all().delete()
+
+
+def keep_comparisons() -> None:
+    """As after every sync."""
+    from snapshots.warm import keep_warm
+
+    keep_warm()
+
+
+BEFORE: dict[str, Callable[[], None]] = {"cold": forget_comparisons, "warm": keep_comparisons}
+
+
+def measured(client: Any, kind: str, path: str, query: dict[str, Any]) -> float:
     """p50 in ms."""
     times = []
     for _ in range(REPEATS):
+        BEFORE.get(kind, lambda: None)()
         started = time.perf_counter()
         response = client.get(path, query or None)
         times.append((time.perf_counter() - started) * 1000)
@@ -92,21 +137,23 @@ def table(size: int) -> list[str]:
 
     client, path = Client(HTTP_HOST="localhost"), "/api/revenue/transactions"
     asked = {label: (kind, path, query) for label, (kind, query) in cases().items()}
-    asked |= {label: (kind, address, {}) for label, (kind, address) in SUMS.items()}
+    asked |= {label: (kind, address, {}) for label, (kind, address) in (SUMS | NETWORK).items()}
     lines = [f"{connection.vendor}, {size:,} payments: p50 in ms (target)"]
     for label, (kind, address, query) in asked.items():
         target = TARGET_MS[kind][0 if size < 100_000 else 1]
         wanted = f"  ({target})" if target else ""
-        lines.append(f"  {label:<34}{measured(client, address, query):8.1f}{wanted}")
+        lines.append(f"  {label:<38}{measured(client, kind, address, query):8.1f}{wanted}")
     return lines
 
 
 def main(size: int) -> None:
+    from tests.bench.days import fill_days
     from tests.bench.rows import fill
 
     settings.REQUEST_LOGGING = False
     call_command("migrate", verbosity=0)
     fill(size)
+    fill_days(DAYS)
     sys.stdout.write("\n".join(table(size)) + "\n")
 
 
