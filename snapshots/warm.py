@@ -52,7 +52,7 @@ def keep_warm() -> None:
     now = timezone.now()
     with one_moment():
         found = facts()
-        warm = {row.period: _made(row) for row in WarmComparison.objects.all()}
+        warm = {row.period: _made(row) for row in WarmComparison.objects.filter(period__in=list(Span))}
         due = [span for span in Span if span not in warm or not warm[span].fits(stamp(span, found, now), now)]
         made = _make(due, found, now)
     _store(made)

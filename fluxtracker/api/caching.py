@@ -27,8 +27,6 @@ def conditional(stamp: Callable[[Request], object], *, max_age: int = LIVE_S) ->
     def decorate(get: Get) -> Get:
         @wraps(get)
         def answer(self: APIView, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if request.accepted_renderer.format != "json":
-                return _page(get(self, request, *args, **kwargs))
             return unless_known(request, stamp(request), lambda: get(self, request, *args, **kwargs), max_age=max_age)
 
         return answer
@@ -40,12 +38,12 @@ def unless_known(
     request: Request, stamp: object, make: Callable[[], HttpResponseBase], *, max_age: int = LIVE_S
 ) -> HttpResponseBase:
     """304 for who has the answer with this stamp; else what `make` answers. For stamps that are found on the way."""
+    if request.accepted_renderer.format != "json":
+        return _page(make())
     etag = make_etag(stamp, request.get_full_path())
     known: HttpResponse | None = get_conditional_response(request._request, etag=etag)
     response = make() if known is None else known
     response["ETag"] = etag
-    if request.accepted_renderer.format != "json":
-        return _page(response)
     patch_cache_control(response, public=True, max_age=max_age)
     return response
 
