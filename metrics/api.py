@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -18,6 +18,11 @@ from metrics.queries import ReadingsQuery
 from metrics.timeline import timeline
 from revenue.reports import Totals
 from revenue.stamp import ledger_stamp
+
+# Required, though the query's own check refuses what is missing: its error lists what there is.
+METRIC = OpenApiParameter(
+    "metric", str, required=True, description="Its key, such as `node_total` or `gaming_palworld`."
+)
 
 
 def _by_minute(request: Request) -> object:
@@ -48,7 +53,7 @@ class ReadingsView(PublicView):
     @extend_schema(
         operation_id="history_readings",
         tags=["history"],
-        parameters=[ReadingsQuery],
+        parameters=[ReadingsQuery, METRIC],
         responses={200: answers.ReadingsAnswer, 400: BAD_QUERY, **ERRORS},
     )
     @conditional(_by_minute)
