@@ -28,6 +28,8 @@ REPORTS = {
     "audit_revenue": {"checked": WHOLE, "missing": WHOLE, "extra": WHOLE, "different": WHOLE},
     "audit_revenue --blocks 10 --fix": {"checked": WHOLE},
     "prune": {"transactions": WHOLE, "checks": WHOLE},
+    "check_services": {"checks": list},
+    "refresh_carousel": {"network": WHOLE, "deployed": WHOLE, "expiring": WHOLE},
     "reset_revenue_sync": {"lastSyncBlock": NOTHING},
     "clear_revenue_data --yes": {"deleted": WHOLE},
 }  # fmt: skip
