@@ -11,6 +11,7 @@ import orjson
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -55,6 +56,7 @@ class Export(PublicView):
         """The address says what comes; only errors are rendered, in words."""
         return JSONRenderer(), JSONRenderer.media_type
 
+    @extend_schema(exclude=True)  # a part of the page: the API has the same rows in pages
     @conditional(lambda request: ledger_stamp())
     def get(self, request: Request) -> HttpResponseBase:
         values = read(self.query, request)

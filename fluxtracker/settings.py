@@ -200,6 +200,7 @@ SPECTACULAR_SETTINGS = {
         "PaymentSource": "revenue.models.Payment.Source",
         "SnapshotSource": "snapshots.models.Snapshot.Source",
         "Trend": ["up", "down", "neutral"],
+        "MetricGroup": ["revenue", "nodes", "cloud", "apps", "gaming", "crypto", "wordpress", "images"],
         "ComparisonPeriod": ["D", "W", "M", "Q", "Y"],
         "PeriodEnum": ["daily", "weekly", "monthly", "quarterly", "yearly"],
     },

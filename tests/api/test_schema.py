@@ -20,8 +20,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from carousel.models import Feed
 from fluxtracker.wsgi import application
+from ops.models import ServiceState
+from snapshots.models import Snapshot
 from tests.api.conftest import NOW
+from tests.bench.days import fill_days
 from tests.factories import NOON, imported, pay, settle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -31,7 +35,11 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 PATHS = {
     "/api/health", "/api/health/live", "/api/health/ready", "/api/revenue/transactions", "/api/revenue/daily",
     "/api/revenue/weekly", "/api/revenue/monthly", "/api/revenue/quarterly", "/api/revenue/yearly",
-    "/api/analytics/apps", "/api/admin/revenue-status",
+    "/api/analytics/apps", "/api/analytics/comparison", "/api/metrics/current", "/api/metrics/category/{category}/top",
+    "/api/history/snapshots", "/api/history/snapshots/full", "/api/history/snapshot/{date}", "/api/history/range",
+    "/api/history/images", "/api/history/category/{category}", "/api/history/readings", "/api/history/series",
+    "/api/history/metrics", "/api/stats", "/api/carousel/stats", "/api/carousel/deployed", "/api/carousel/expiring",
+    "/api/admin/revenue-status", "/api/admin/snapshot-status", "/api/admin/test-status",
 }  # fmt: skip
 
 
@@ -41,6 +49,18 @@ def ledger():
         pay(str(n), app=f"app{n % 3}", at=NOON - timedelta(days=n))
     imported(app=None, price_usd=None, usd_micro=None, from_address=None)
     settle(completed_at=NOW)
+
+
+@pytest.fixture
+def network():
+    """Three weeks of days, one of them missing, and sources read just now."""
+    fill_days(21)
+    Snapshot.objects.filter(day=NOW.date() - timedelta(days=5)).delete()
+    item = {"type": "app", "rank": 1, "label": "Presearch", "name": "presearch/node", "value": 488, "unit": "instances"}
+    item |= {"category": "crypto", "asOf": "2026-11-20T21:50:00Z"}
+    Feed.objects.create(name="network", items=[item], read_at=NOW, tried_at=NOW, coverage={"rows": 9, "leftOut": 0})
+    check = {"kind": "api", "name": "api.test", "status": "ok", "latency_ms": 41}
+    ServiceState.objects.create(**check, checked_at=NOW, last_ok_at=NOW)
 
 
 @pytest.fixture
@@ -69,11 +89,15 @@ def test_the_description_is_served(client):
     assert (response.status_code, set(response.json()["paths"]) >= PATHS) == (200, True)
 
 
+@pytest.mark.parametrize("rows", ["filled", "empty"])
 @pytest.mark.parametrize("path", sorted(PATHS))
-def test_answers_fit_their_description(path, ledger, kept_connection):
+def test_answers_fit_their_description(path, rows, request, kept_connection):
+    if rows == "filled":
+        request.getfixturevalue("ledger")
+        request.getfixturevalue("network")
     operation = schemathesis.openapi.from_path(FILE)[path]["GET"]
 
-    @hypothesis_settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
     def fits(case):
         response = case.call(base_url="http://localhost", app=application, headers={"accept-encoding": "identity"})
