@@ -1,0 +1,70 @@
+"""One app's payments in sum and by day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Sum
+
+from dashboard.share import share_percent, whole_revenue
+from fluxtracker import figures, money
+from revenue.models import App, Payment
+
+LONGEST = 366  # days of the curve
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AppCard:
+    """What stands above an app's payments. `curve`: FLUX a day; None where no sync has looked yet."""
+
+    name: str
+    payments: int
+    revenue_sat: int
+    usd_micro: int | None
+    unpriced: int
+    first_paid_at: datetime | None
+    last_paid_at: datetime | None
+    share: str
+    curve: list[float | None]
+    curve_label: str
+
+
+def card(name: str, completed_at: datetime | None, now: datetime) -> AppCard | None:
+    """None when no payment names such an app. Three queries."""
+    app = App.objects.filter(name=name, payments__gt=0).first()
+    if app is None or app.first_paid_at is None:
+        return None
+    first = max(app.first_paid_at.date(), now.date() - LONGEST * DAY)
+    return AppCard(
+        name=app.name,
+        payments=app.payments,
+        revenue_sat=app.revenue_sat,
+        usd_micro=app.usd_micro if app.priced else None,
+        unpriced=app.payments - app.priced,
+        first_paid_at=app.first_paid_at,
+        last_paid_at=app.last_paid_at,
+        share=share(app.revenue_sat, whole_revenue()),
+        curve=_curve(app, first, now.date(), completed_at),
+        curve_label=f"FLUX a day, {figures.day(app.first_paid_at)} to today",
+    )
+
+
+def share(part_sat: int, whole_sat: int) -> str:
+    """`12.34 %`; what is more than nothing is not shown as zero."""
+    percent = share_percent(part_sat, whole_sat)
+    if percent is None:
+        return ""
+    return "< 0.01 %" if 0 < percent < Decimal("0.005") else f"{percent:.2f} %"
+
+
+def _curve(app: App, first: date, today: date, completed_at: datetime | None) -> list[float | None]:
+    sums = Payment.objects.filter(app=app, day__gte=first).order_by().values_list("day").annotate(sat=Sum("amount_sat"))
+    paid = dict(sums)
+    known = completed_at.date() if completed_at else None
+    days = [first + DAY * number for number in range((today - first).days + 1)]
+    return [
+        money.flux(paid[day]) if day in paid else 0.0 if known is not None and day <= known else None for day in days
+    ]

@@ -1,0 +1,165 @@
+// The list of payments: search as you type, filters, pages, all without a reload and in the address; copies; news.
+// Links and forms work without this file: it only takes them over. See panels.js for what it builds on.
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+  const section = window.htmx && panels.named("payments");
+  const said = document.getElementById("said");
+  if (!section) return;
+
+  const OWN = [
+    "tab", "search", "app", "type", "address", "sender", "from", "to", "min_amount", "max_amount",
+    "sort", "page", "limit",
+  ];
+  const TYPING = 250; // ms of quiet before the search is asked for
+  const NEW_FOR = 60_000; // ms that a new payment stays marked
+  const COPIED_FOR = 1_500; // ms
+  const BESIDE = ["#payments-tabs", ...OWN.map((key) => `#payments-wrong-${key}`)]
+    .filter((place) => place !== "#payments-wrong-page") // stands in the list itself
+    .join(",");
+
+  const seen = new Map(); // row id -> when it came; 0: it was there before
+  let stands = own(location.search); // the panel's part of the address that is shown
+  let etag = panels.etag(section);
+  let request = null; // the one that is under way
+  let pause = 0;
+  let moved = false; // back or forward: the form has to follow
+
+  function own(search) {
+    const query = new URLSearchParams(search);
+    return JSON.stringify(OWN.map((key) => query.get(key) || ""));
+  }
+
+  const rows = () => section.querySelectorAll("tr[data-payment]");
+
+  function tell(words) {
+    if (said) said.textContent = words;
+  }
+
+  function mark() {
+    for (const row of rows()) row.classList.toggle("new", Date.now() - (seen.get(row.id) ?? 0) < NEW_FOR);
+  }
+
+  // Notes which rows are there; those that came by themselves are new.
+  function note({ news }) {
+    const fresh = [...rows()].filter((row) => !seen.has(row.id));
+    for (const row of fresh) seen.set(row.id, news ? Date.now() : 0);
+    if (news && fresh.length) tell(fresh.length === 1 ? "1 new payment." : `${fresh.length} new payments.`);
+    mark();
+  }
+
+  function putList(html) {
+    const options = { select: "#payments-results", selectOOB: BESIDE };
+    htmx.swap("#payments-results", html, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 }, options);
+    for (const field of section.querySelectorAll("#payments-form [aria-describedby]")) {
+      const wrong = document.getElementById(field.getAttribute("aria-describedby").split(" ").at(-1));
+      if (wrong?.textContent.trim()) field.setAttribute("aria-invalid", "true");
+      else field.removeAttribute("aria-invalid");
+    }
+  }
+
+  // Asks for what the address says. `whole`: the form, too; else it stays as it is being filled in.
+  async function load({ whole = false, quiet = false } = {}) {
+    request?.abort();
+    const mine = (request = new AbortController());
+    const search = location.search;
+    const news = quiet && own(search) === stands && section.querySelector("#payments-results[data-live]") !== null;
+    if (!quiet) section.setAttribute("aria-busy", "true");
+    try {
+      const answer = await panels.ask("payments", search, own(search) === stands ? etag : "", mine.signal);
+      if (!answer || mine.signal.aborted) return true;
+      if (whole || !section.querySelector("#payments-results") || !answer.html.includes("payments-results")) {
+        panels.put(section, answer);
+      } else putList(answer.html);
+      etag = answer.etag;
+      stands = own(search);
+      note({ news });
+      return true;
+    } catch {
+      return false; // said by "panels:answered"; what stands there stays
+    } finally {
+      if (request === mine) {
+        request = null;
+        section.removeAttribute("aria-busy");
+      }
+    }
+  }
+
+  // Puts the panel's keys into the address and shows what they mean.
+  async function go(keys, { whole, replace = false }) {
+    clearTimeout(pause);
+    panels.go(Object.fromEntries(OWN.map((key) => [key, keys.get(key) || null])), { replace });
+    if (await load({ whole })) tell(outcome());
+  }
+
+  // What is wrong in the fields, and how many were found.
+  function outcome() {
+    const places = section.querySelectorAll(".wrong, #payments-count, #payments-results .empty > p:first-child");
+    return [...places].map((place) => place.textContent.replace(/\s+/g, " ").trim()).filter(Boolean).join(" ");
+  }
+
+  function submit(form, { replace = false } = {}) {
+    return go(new FormData(form), { whole: form.id === "payments-jump", replace });
+  }
+
+  async function copy(button) {
+    const text = button.dataset.copy;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      if (!copyOldWay(text)) return tell("The browser did not let it be copied.");
+    }
+    tell(`Copied ${text}`);
+    button.dataset.done = "";
+    setTimeout(() => delete button.dataset.done, COPIED_FOR);
+  }
+
+  // Without HTTPS browsers know no other way.
+  function copyOldWay(text) {
+    const place = document.createElement("textarea");
+    const focused = document.activeElement;
+    place.value = text;
+    place.className = "unseen";
+    document.body.append(place);
+    place.select();
+    const done = document.execCommand("copy");
+    place.remove();
+    focused?.focus();
+    return done;
+  }
+
+  section.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-copy]");
+    if (button) return void copy(button);
+    const link = event.target.closest("a[href^='/?']");
+    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+    if (!link || !plain) return;
+    event.preventDefault();
+    go(new URL(link.href).searchParams, { whole: true });
+  });
+  section.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit(event.target);
+  });
+  section.addEventListener("change", (event) => {
+    const form = event.target.form;
+    if (form?.id === "payments-form" && event.target.type !== "search") submit(form);
+  });
+  section.addEventListener("input", (event) => {
+    const field = event.target;
+    if (field.id !== "payments-search") return;
+    clearTimeout(pause);
+    const searching = Boolean(new URLSearchParams(location.search).get("search"));
+    pause = setTimeout(() => submit(field.form, { replace: searching }), TYPING);
+  });
+
+  section.addEventListener("panel:refresh", (event) => {
+    event.preventDefault();
+    if (request && !moved) return; // what is asked for is the present address, and the form is being filled in
+    load({ whole: moved, quiet: true });
+    moved = false;
+  });
+  addEventListener("popstate", () => (moved = true), true); // before panels.js asks for a refresh
+  section.addEventListener("panel:shown", () => note({ news: false }));
+  setInterval(mark, 1_000);
+  note({ news: false });
+});
