@@ -146,12 +146,20 @@ class CategoryAnswer(serializers.Serializer[Any]):
     missing = MissingDay(many=True, help_text="Days between that have no row.")
 
 
-class TopImage(serializers.Serializer[Any]):
+class TopCounts(serializers.Serializer[Any]):
     rank = Whole()
-    image = serializers.CharField()
     count = Whole(help_text="Containers now.")
     previous = Whole(allow_null=True, help_text="On the day compared with; null: not counted.")
     difference = Whole(allow_null=True)
+
+
+class TopImage(TopCounts):
+    image = serializers.CharField()
+
+
+class TopApp(TopCounts):
+    key = serializers.CharField()
+    name = serializers.CharField()
 
 
 class TopAnswer(serializers.Serializer[Any]):
@@ -164,6 +172,7 @@ class TopAnswer(serializers.Serializer[Any]):
     count = Whole()
     total = Whole(help_text="Images of the category that run now.")
     data = TopImage(many=True)  # type: ignore[assignment]  # the wire name
+    apps = TopApp(many=True, help_text="The tracked apps of the category, those without a public image included.")
 
 
 class StatsRevenue(serializers.Serializer[Any]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from metrics.catalogue import tracked_apps
 from metrics.latest import OLD
 from metrics.models import ImageCount, Source
 from snapshots.models import ImageDay, Snapshot
@@ -28,13 +29,24 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
+class RankedApp:
+    """A tracked app now and then, with the containers whose image is not public. None: not known."""
+
+    key: str
+    name: str
+    count: int
+    previous: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Top:
-    """The images of a category with the most containers now."""
+    """The images of a category with the most containers now, and its tracked apps."""
 
     read_at: datetime | None
     compared: date | None
     total: int
     images: list[Ranked]
+    apps: list[RankedApp]
 
     def is_old(self, now: datetime) -> bool:
         return is_old(self.read_at, now)
@@ -52,7 +64,7 @@ def image_history(image: str, first: date | None, last: date | None) -> ImageHis
 
 
 def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
-    """Now against exactly `days` ago. Five queries."""
+    """Now against exactly `days` ago. Eight queries."""
     found = ImageCount.objects.filter(category=category)
     shown = list(found.order_by("-count", "image").values_list("image", "count")[:limit])
     day = now.date() - timedelta(days=days)
@@ -61,7 +73,19 @@ def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
     before = dict(then.filter(image__in=[image for image, _ in shown]).values_list("image", "count"))
     others = 0 if compared and _has_every_image(day) else None
     ranked = [Ranked(image, count, before.get(image, others)) for image, count in shown]
-    return Top(containers_read_at(), compared, found.count(), ranked)
+    return Top(containers_read_at(), compared, found.count(), ranked, _apps(category, limit, day))
+
+
+def _apps(category: str, limit: int, day: date) -> list[RankedApp]:
+    """The tracked apps of the category, most containers first; those that were never counted are left out."""
+    now = Source.objects.filter(name=Source.Name.APPS).values_list("values", flat=True).first() or {}
+    then = Snapshot.objects.filter(day=day).values_list("counts", flat=True).first() or {}
+    found = [
+        RankedApp(app.key, app.name, now[app.column], then.get(app.column))
+        for app in tracked_apps()
+        if app.category == category and app.column in now
+    ]
+    return sorted(found, key=lambda app: (-app.count, app.name))[:limit]
 
 
 def _has_every_image(day: date) -> bool:

@@ -20,7 +20,7 @@ from metrics.latest import metrics_stamp
 from ops.health import iso
 from snapshots import answers, history, images, wire
 from snapshots.api import QUERY_ERRORS, history_stamp
-from snapshots.images import Ranked, containers_read_at
+from snapshots.images import Ranked, RankedApp, containers_read_at
 from snapshots.queries import CategoryQuery, ImagesQuery, TopQuery, category_days
 from snapshots.stamp import snapshot_stamp
 
@@ -83,9 +83,12 @@ def _top_stamp(request: Request) -> tuple[object, ...]:
 
 
 class TopView(PublicView):
-    """The images of a category with the most containers now, against some days ago."""
+    """The images of a category with the most containers now, against some days ago.
 
-    name = "Top images of a category"
+    `apps` are its tracked apps: they count the containers whose image is not public, too.
+    """
+
+    name = "Top of a category"
 
     @extend_schema(
         operation_id="metrics_category_top",
@@ -105,7 +108,8 @@ class TopView(PublicView):
         if day is None:
             answer["message"] = f"there are no counts of images from exactly {query['days']} days ago"
         data = [_ranked(rank, image) for rank, image in enumerate(found.images, start=1)]
-        return Response(answer | {"count": len(data), "total": found.total, "data": data})
+        apps = [_ranked_app(rank, app) for rank, app in enumerate(found.apps, start=1)]
+        return Response(answer | {"count": len(data), "total": found.total, "data": data, "apps": apps})
 
 
 def known(category: str) -> str:
@@ -116,10 +120,16 @@ def known(category: str) -> str:
 
 
 def _ranked(rank: int, image: Ranked) -> dict[str, Any]:
+    return {"rank": rank, "image": image.image, **_counts(image)}
+
+
+def _ranked_app(rank: int, app: RankedApp) -> dict[str, Any]:
+    return {"rank": rank, "key": app.key, "name": app.name, **_counts(app)}
+
+
+def _counts(ranked: Ranked | RankedApp) -> dict[str, int | None]:
     return {
-        "rank": rank,
-        "image": image.image,
-        "count": image.count,
-        "previous": image.previous,
-        "difference": None if image.previous is None else image.count - image.previous,
+        "count": ranked.count,
+        "previous": ranked.previous,
+        "difference": None if ranked.previous is None else ranked.count - ranked.previous,
     }

@@ -138,6 +138,16 @@ def test_the_top_images_stand_against_exactly_as_many_days_ago(get, now):
     assert shown == [7, str(days_ago(7)), None, 2, 2, False, "2026-11-20T00:07:00Z"]
 
 
+def test_the_tracked_apps_are_ranked_with_the_containers_that_have_no_public_image(get, now):
+    snapshot(days_ago(7), counts={"gaming_palworld": 40})
+    Source.objects.filter(name="apps").update(values={"gaming_palworld": 61, "gaming_fivem": 9, "crypto_kaspa": 77})
+    apps = get("metrics/category/gaming/top")["apps"]
+    assert [(row["rank"], row["key"], row["count"], row["previous"], row["difference"]) for row in apps] == [
+        (1, "palworld", 61, 40, 21),
+        (2, "fivem", 9, None, None),
+    ]
+
+
 def test_where_only_a_part_of_the_images_was_counted_the_others_are_unknown(get, now):
     snapshot(days_ago(7), source="simulated")
     images(days_ago(7), **{PALWORLD.replace("/", "__"): 50})
@@ -188,5 +198,5 @@ def test_a_large_limit_is_cut(get, now):
 def test_few_queries_whatever_the_number_of_images(client, now, django_assert_max_num_queries):
     ImageDay.objects.bulk_create([ImageDay(day=days_ago(7), image=f"game/{n:03}", count=1) for n in range(150)])
     assert Source.objects.count() == 5
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(21):
         assert client.get("/api/metrics/category/gaming/top?limit=100").status_code == 200
