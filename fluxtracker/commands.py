@@ -51,7 +51,7 @@ class VerbCommand(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(report))
         else:
-            self.stdout.write(", ".join(f"{key} {_plain(value)}" for key, value in report.items()))
+            self.stdout.write(_lines(report))
 
     def _done(self, options: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -83,5 +83,21 @@ class VerbCommand(BaseCommand):
         return CommandError(message, returncode=2)
 
 
+def _lines(report: dict[str, Any]) -> str:
+    """The report for people: what is single on one line, then a line for each row of a list."""
+    single = {key: value for key, value in report.items() if not _is_rows(value)}
+    rows = [row for value in report.values() if _is_rows(value) for row in value]
+    return "\n".join([", ".join(f"{key} {_plain(value)}" for key, value in single.items()), *map(_plain, rows)]).strip()
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
 def _plain(value: Any) -> str:
-    return "-" if value is None else str(value)
+    """A value in words: `-` for what is not known or empty."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(part)}" for key, part in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "-"
+    return "-" if value is None or value == "" else str(value)

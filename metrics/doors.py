@@ -42,7 +42,12 @@ def check_services(*, trigger: str, wait: float = 0) -> Report:
         done = checks.check_services(http=http, now=timezone.now(), run=run)
         run.report = {
             "checks": [
-                {"name": found.name, "kind": found.kind, "status": found.status, "latencyMs": found.latency_ms}
+                {
+                    "name": found.name,
+                    "kind": str(found.kind),
+                    "status": str(found.status),
+                    "latencyMs": found.latency_ms,
+                }
                 for found in done.findings
             ],
             "requests": http.requests,
