@@ -18,17 +18,17 @@ LEASE = "take_snapshot"  # whatever writes rows of days
 
 def take_snapshot(*, trigger: str, wait: float = 0, force: bool = False) -> Report:
     """Take today's snapshot; `force` takes it again."""
-    return _take("take_snapshot", trigger, wait, force)
+    return _take("take_snapshot", trigger, wait, force=force)
 
 
 def check_snapshot(*, trigger: str, wait: float = 0) -> Report:
     """What the schedule runs: take today's snapshot if it is time and there is none."""
-    return _take("check_snapshot", trigger, wait, force=False)
+    return _take("check_snapshot", trigger, wait, patient=True)
 
 
-def _take(name: str, trigger: str, wait: float, force: bool) -> Report:
+def _take(name: str, trigger: str, wait: float, *, force: bool = False, patient: bool = False) -> Report:
     with runs.run(name, lease=LEASE, trigger=trigger, wait=wait) as run:
-        done = take.take_snapshot(now=timezone.now(), run=run, force=force)
+        done = take.take_snapshot(now=timezone.now(), run=run, force=force, patient=patient)
         run.report = {"date": done.day.isoformat(), "created": done.created, "reason": done.reason}
         if done.refused:
             raise runs.NotDone(done.reason or "refused", run.report)

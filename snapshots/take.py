@@ -40,15 +40,18 @@ class TakeReport:
     """What was read is not good enough: a failure, tried again at the next check."""
 
 
-def take_snapshot(*, now: datetime, run: Run, force: bool = False) -> TakeReport:
-    """Make today's snapshot of what was read since 00:05 UTC, unless there is one. `force` replaces it."""
+def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool = False) -> TakeReport:
+    """Make today's snapshot of what was read since 00:05 UTC, unless there is one. `force` replaces it.
+
+    `patient`: a source that was never asked is waited for; else it counts as not read.
+    """
     day = now.date()
     if now < opening(day):
         return TakeReport(day, False, "it is not 00:05 UTC yet")
     try:
         with transaction.atomic():
             run.guard()
-            return _take(day, now, force)
+            return _take(day, now, force, patient)
     except IntegrityError:
         if force or not Snapshot.objects.filter(day=day).exists():
             raise
@@ -60,7 +63,7 @@ def opening(day: date) -> datetime:
     return midnight(day) + NOT_BEFORE
 
 
-def _take(day: date, now: datetime, force: bool) -> TakeReport:
+def _take(day: date, now: datetime, force: bool, patient: bool) -> TakeReport:
     # Held until the commit, so that no collection replaces the counts of images under the values read with them.
     list(Source.objects.select_for_update().order_by("name"))
     exists = Snapshot.objects.filter(day=day).exists()
@@ -68,7 +71,7 @@ def _take(day: date, now: datetime, force: bool) -> TakeReport:
         return TakeReport(day, False, EXISTS)
     latest = Latest.load(now)
     left_out = [view for name in PARTS if not _counts(view := latest.sources[name], day, now)]
-    if any(_is_due(view, day, now) for view in left_out):
+    if any(_is_due(view, day, now, patient) for view in left_out):
         return TakeReport(day, False, "waiting for the first collection after 00:05 UTC")
     counted = {name.value for name in PARTS} - {view.name for view in left_out}
     values = _values(latest, counted)
@@ -84,9 +87,11 @@ def _counts(view: SourceView, day: date, now: datetime) -> bool:
     return view.read_at is not None and view.read_at >= opening(day) and not view.is_old(now)
 
 
-def _is_due(view: SourceView, day: date, now: datetime) -> bool:
+def _is_due(view: SourceView, day: date, now: datetime, patient: bool) -> bool:
     """Whether collections are running and the next one has yet to ask this source for the day."""
-    return view.tried_at is not None and view.tried_at < opening(day) and now - view.tried_at <= OLD
+    if view.tried_at is None:
+        return patient
+    return view.tried_at < opening(day) and now - view.tried_at <= OLD
 
 
 def _values(latest: Latest, counted: Collection[str]) -> dict[str, Any]:

@@ -172,6 +172,13 @@ def test_nobody_read_anything_ever(refused_take):
     assert refused_take().startswith("0 of 5 totals are known, 4 are needed; without node counts (daemon): never read")
 
 
+def test_the_check_of_a_new_installation_waits_for_the_first_collection_and_nothing_failed(in_process):
+    outcome = in_process("check_snapshot", "--json")
+    assert (outcome.code, outcome.report["created"]) == (0, False)
+    assert outcome.report["reason"] == "waiting for the first collection after 00:05 UTC"
+    assert TaskState.objects.get(name="check_snapshot").consecutive_failures == Refusal.objects.count() == 0
+
+
 @pytest.mark.parametrize(("read", "created"), [("08:00:00", True), ("07:59:59", False)])
 def test_readings_older_than_two_hours_do_not_count(in_process, clock, read, created):
     clock.move_to(at("10:00"))

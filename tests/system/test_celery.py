@@ -29,7 +29,10 @@ EVERY = (
     " JOIN django_celery_beat_intervalschedule interval ON interval.id = task.interval_id WHERE name = 'sync-revenue'"
 )
 UP = Program("up", (PYTHON, "-m", "fluxtracker.supervise"))
-ALL_DONE = {"sync_revenue", "backfill_app_names", "backfill_usd", "refresh_price", "audit_revenue", "prune"}
+ALL_DONE = {
+    "sync_revenue", "backfill_app_names", "backfill_usd", "refresh_price", "audit_revenue", "prune",
+    "collect_metrics", "check_services", "refresh_carousel", "check_snapshot",
+}  # fmt: skip
 
 
 @pytest.fixture
