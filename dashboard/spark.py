@@ -13,6 +13,7 @@ from fluxtracker import figures
 Number = int | float
 Values = Sequence[Number | None]
 Point = tuple[float, float]
+Bounds = tuple[Number, Number]
 
 WIDTH, HEIGHT = 120, 32
 PAD = 3.0  # room for half a stroke and the dot at the end
@@ -36,9 +37,9 @@ def svg(values: Values, width: int = WIDTH, height: int = HEIGHT) -> SafeString:
     )
 
 
-def line(values: Values, width: int = WIDTH, height: int = HEIGHT) -> str:
+def line(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:
     """The `d` of a path through the values: a new stroke after each gap, a dot for a value between two gaps."""
-    return "".join(map(_stroke, _runs(points(values, width, height))))
+    return "".join(map(_stroke, _runs(points(values, width, height, bounds))))
 
 
 def end(values: Values, width: int = WIDTH, height: int = HEIGHT) -> str:
@@ -47,10 +48,12 @@ def end(values: Values, width: int = WIDTH, height: int = HEIGHT) -> str:
     return "".join(map(_stroke, _runs(last)))
 
 
-def points(values: Values, width: int = WIDTH, height: int = HEIGHT) -> list[Point | None]:
-    """Where each value stands, the lowest at the bottom; in the middle when all are equal."""
+def points(
+    values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None
+) -> list[Point | None]:
+    """Where each value stands: in the middle when all are equal. `bounds`: bottom and top, else lowest and highest."""
     known = [value for value in values if value is not None]
-    low, high = (min(known), max(known)) if known else (0, 0)
+    low, high = bounds or ((min(known), max(known)) if known else (0, 0))
     step, room = (width - 2 * PAD) / max(len(values) - 1, 1), height - 2 * PAD
 
     def place(number: int, value: Number) -> Point:

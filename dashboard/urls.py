@@ -1,6 +1,6 @@
 from django.urls import path
 
-from dashboard import export, panel_views, views
+from dashboard import chart_export, export, panel_views, views
 
 app_name = "dashboard"
 urlpatterns = [
@@ -8,5 +8,6 @@ urlpatterns = [
     path("panels/<slug:name>/", panel_views.panel, name="panel"),
     path("export/payments.csv", export.PaymentsCsv.as_view(), name="export-payments-csv"),
     path("export/payments.ndjson", export.PaymentsNdjson.as_view(), name="export-payments-ndjson"),
+    path("export/chart.csv", chart_export.ChartCsv.as_view(), name="export-chart-csv"),
     path("export/apps.csv", export.AppsCsv.as_view(), name="export-apps-csv"),
 ]
