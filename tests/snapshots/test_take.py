@@ -268,6 +268,7 @@ def test_check_snapshot_does_the_same_under_its_own_record(in_process):
 
 
 def test_the_task_takes_it_and_a_refusal_is_recorded_quietly(clock):
+    collected(at("00:07"), error="HTTP 502")
     check_snapshot.apply(throw=True)
     assert TaskState.objects.get(name="check_snapshot").consecutive_failures == 1
     collected(at("00:09"))
