@@ -1,89 +1,190 @@
-"""What was earned today, yesterday, this week and this month (UTC), from the daily totals."""
+"""The largest figure of the page: what was earned in this period so far, and whether that is more than before."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
+from dashboard.figure import COUNT, Change, Figure, Form, Words, change
+from dashboard.sparks import Sparks
 from fluxtracker import figures
-from revenue.models import DailyTotal
+from snapshots.compare import Span
 
 NEVER = "No sync has completed yet."
+NAMES: Mapping[Span, tuple[str, str]] = {  # this period, the one before
+    Span.DAY: ("today", "yesterday"),
+    Span.WEEK: ("this week", "last week"),
+    Span.MONTH: ("this month", "last month"),
+    Span.QUARTER: ("this quarter", "last quarter"),
+    Span.YEAR: ("this year", "last year"),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Earned:
-    """The payments of some whole UTC days. `why_unknown` is set when nobody can know them yet."""
+class Line:
+    """One of FLUX, dollars and payments: now, against the like-for-like part and against the whole period before."""
 
-    label: str
-    first: date
-    last: date
-    so_far: bool
-    revenue_sat: int
-    payments: int
-    usd_micro: int
-    priced: int
-    why_unknown: str = ""
-
-    @property
-    def unpriced(self) -> int:
-        return self.payments - self.priced
-
-    @property
-    def why_no_usd(self) -> str:
-        """Why there is no dollar sum at all; empty when there is one."""
-        return "None of these payments has a price yet." if self.payments and not self.priced else ""
+    figure: Figure
+    before: str
+    """The like-for-like part of the period before, with its unit; empty when nobody knows it."""
+    whole: str
+    """The whole period before, with its unit."""
+    whole_change: Change | None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Earnings:
-    today: Earned
-    yesterday: Earned
-    week: Earned
-    month: Earned
+    """`this` and `last` name the periods, the ranges say from when to when."""
+
+    this: str
+    last: str
+    range: str
+    like_range: str
+    whole_range: str
+    whole_days: bool
+    flux: Line
+    usd: Line
+    payments: Line
+    as_of: datetime | None
+    late: str
+    """What to say when the ledger is not fresh; empty when it is."""
+
+    @property
+    def title(self) -> str:
+        """For the title of the page: `▲ +8.0 % · 31,204.55 FLUX this week`."""
+        if not self.flux.figure.value:
+            return "Revenue not known yet"
+        moved = self.flux.figure.change
+        share = moved.words.partition("(")[2].rstrip(")") if moved else ""
+        said = f"{moved.arrow} {share} · " if moved and share else ""
+        return f"{said}{self.flux.figure.value} FLUX {self.this}"
 
 
-def read(now: datetime, completed_at: datetime | None) -> Earnings:
-    """One query. `completed_at`: when a sync last reached its tip; days it cannot have seen are unknown."""
-    today = now.date()
-    yesterday, monday, first = today - timedelta(days=1), today - timedelta(days=now.weekday()), today.replace(day=1)
-    days = DailyTotal.objects.between(min(yesterday, monday, first), today).by_day()
-    sums = {row["day"]: row for row in days}
+FLUX = Form(figures.coins, lambda value: f"{figures.coins(value, 8)} FLUX", figures.coins)
+USD = Form(figures.dollars, figures.dollars, figures.dollars)
 
-    def earned(label: str, start: date, end: date) -> Earned:
-        why = _why_unknown(start, end, completed_at, {day for day in sums if start <= day <= end})
-        return _add_up(label, start, end, today, sums, why)
+SAID: Mapping[str, Words] = {  # in a sentence
+    "revenue_flux": lambda value: f"{figures.coins(value)} FLUX",
+    "revenue_usd": figures.dollars,
+    "payments": lambda value: figures.plural(int(value), "payment"),
+}
 
+
+def earnings(span: Span, answer: Mapping[str, Any], sparks: Sparks) -> Earnings:
+    """From the `revenue` part of a comparison."""
+    like = answer["toDate"]
+    as_of = _instant(answer["asOf"])
+    why = _why_unknown(as_of)
+    this, last = NAMES[span]
     return Earnings(
-        today=earned("Today", today, today),
-        yesterday=earned("Yesterday", yesterday, yesterday),
-        week=earned("This week", monday, today),
-        month=earned("This month", first, today),
-    )
-
-
-def _why_unknown(start: date, end: date, completed_at: datetime | None, seen: set[date]) -> str:
-    """A zero is only shown for days that a completed sync has looked at."""
-    if completed_at is None:
-        return NEVER
-    if completed_at.date() < start and not seen:
-        return f"Not read yet: the last complete sync was on {figures.moment(completed_at)}."
-    return ""
-
-
-def _add_up(
-    label: str, first: date, last: date, today: date, sums: Mapping[date, Mapping[str, int]], why: str
-) -> Earned:
-    rows = [row for day, row in sums.items() if first <= day <= last]
-    return Earned(
-        label=label,
-        first=first,
+        this=this,
         last=last,
-        so_far=last == today,
-        revenue_sat=sum(row["revenue_sat"] for row in rows),
-        payments=sum(row["payments"] for row in rows),
-        usd_micro=sum(row["usd_micro"] for row in rows),
-        priced=sum(row["priced"] for row in rows),
-        why_unknown=why,
+        range=_so_far(like["current"]),
+        like_range=_stretch(like["previous"]),
+        whole_range=_days(answer["previous"]),
+        whole_days=like["wholeDays"],
+        flux=_line("revenue_flux", "FLUX", "amount", FLUX, answer["flux"], like["flux"], why, sparks),
+        usd=_usd(answer["usd"], like["usd"], like["payments"]["count"], why, sparks),
+        payments=_line("payments", "Payments", "count", COUNT, answer["payments"], like["payments"], why, sparks),
+        as_of=as_of,
+        late=_late(as_of) if answer["stale"] else "",
     )
+
+
+def _late(as_of: datetime | None) -> str:
+    return f"No sync has completed since {figures.moment(as_of)}: newer payments are missing." if as_of else ""
+
+
+def _why_unknown(as_of: datetime | None) -> str:
+    return NEVER if as_of is None else f"Not read yet: the last complete sync was on {figures.moment(as_of)}."
+
+
+def _line(
+    metric: str,
+    label: str,
+    key: str,
+    form: Form,
+    whole: Mapping[str, Any],
+    like: Mapping[str, Any],
+    why: str,
+    sparks: Sparks,
+) -> Line:
+    current, before = like[key], like["previous"]
+    figure = Figure(
+        metric,
+        label,
+        value="" if current is None else form.value(current),
+        exact="" if current is None else form.exact(current),
+        why=why if current is None else "",
+        change=_difference(current, before, form),
+        why_no_change="" if current is None else _why_no_past(before),
+        spark=sparks.of(metric),
+    )
+    return Line(
+        figure,
+        before="" if before is None else SAID[metric](before),
+        whole="" if whole["previous"] is None else SAID[metric](whole["previous"]),
+        whole_change=_difference(whole[key], whole["previous"], form),
+    )
+
+
+def _difference(current: float | None, before: float | None, form: Form) -> Change | None:
+    """The API has only the percentage of FLUX and dollars; the page says both."""
+    if current is None or before is None:
+        return None
+    difference = round(current - before, 8)
+    return change(difference, form.change, round(difference * 100 / before, 2) if before else None)
+
+
+def _why_no_past(before: float | None) -> str:
+    return "Nobody knows what came in before: the ledger does not reach that far." if before is None else ""
+
+
+def _usd(whole: Mapping[str, Any], like: Mapping[str, Any], payments: int | None, why: str, sparks: Sparks) -> Line:
+    """Dollars say how many payments have none. Without a price for any there is no sum, though payments are known."""
+    unpriced = "None of these payments has a price yet." if payments else why
+    line = _line("revenue_usd", "US dollars", "amount", USD, whole, like, unpriced, sparks)
+    notes = []
+    if like["usdMissing"] and like["amount"] is not None:
+        notes.append(f"{figures.whole(like['usdMissing'])} without a price")
+    if like["usdMissingPrevious"]:
+        notes.append(f"{figures.whole(like['usdMissingPrevious'])} before without a price")
+    return Line(line.figure, line.before, line.whole, line.whole_change, " · ".join(notes))
+
+
+def _so_far(stretch: Mapping[str, str]) -> str:
+    """`Mon 16 Nov – now`."""
+    return f"{_day(_at(stretch['start']).date())} – now"
+
+
+def _stretch(stretch: Mapping[str, str]) -> str:
+    """`Mon 9 – Thu 12 Nov, 14:05`; whole days without their midnight."""
+    start, end = _at(stretch["start"]), _at(stretch["end"])
+    if end <= start:
+        return f"{_day(start.date())}, 00:00"
+    if end.time() == start.time():
+        return _between(start.date(), end.date() - timedelta(days=1))
+    return f"{_between(start.date(), end.date())}, {end:%H:%M}"
+
+
+def _days(period: Mapping[str, str]) -> str:
+    return _between(date.fromisoformat(period["start"]), date.fromisoformat(period["end"]))
+
+
+def _between(first: date, last: date) -> str:
+    return _day(first) if first == last else f"{_day(first)} – {_day(last)}"
+
+
+def _day(day: date) -> str:
+    return f"{day:%a} {day.day} {day:%b}"
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else _at(text)

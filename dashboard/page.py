@@ -1,19 +1,19 @@
-"""Everything the first page shows, read once: few small queries, no upstream."""
+"""The first page: its parts, in order, each read by itself; nothing asks an upstream."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
 
-from dashboard import earnings, payments, standing
-from dashboard.earnings import Earnings
-from dashboard.payments import Row
-from dashboard.standing import Standing
+from django.http import HttpRequest
+
+from dashboard import panels
+from dashboard.panels import Shown
+from dashboard.registry import PANELS
 from ops import health
-from revenue.models import LedgerState, LivePrice
+
+BEFORE, AFTER, FOOT = ("strip", "feeds"), ("tiles", "chart", "payments"), ("sources",)
 
 
 class NoDatabase(Exception):
@@ -21,34 +21,49 @@ class NoDatabase(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A panel in its place."""
+
+    name: str
+    title: str
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """The page's content without the time it is shown at: equal content is not sent twice."""
+    """Above the period switch, below it, and at the foot."""
 
-    standing: Standing
-    earnings: Earnings
-    payments: tuple[Row, ...]
-    quarantined: int
-    price_usd: Decimal | None
-    price_source: str
-    price_at: datetime | None
+    before: tuple[Part, ...]
+    after: tuple[Part, ...]
+    foot: tuple[Part, ...]
 
-    def fingerprint(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:24]
+    @property
+    def title(self) -> str:
+        """What a part has to say in the title."""
+        return next((part.shown.title for part in self.after if part.shown.title), "Figures cannot be read")
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return *self.before, *self.after, *self.foot
+
+    @property
+    def styles(self) -> list[str]:
+        return [file for part in self.parts for file in PANELS[part.name].styles]
+
+    @property
+    def scripts(self) -> list[str]:
+        return [file for part in self.parts for file in PANELS[part.name].scripts]
 
 
-def read(now: datetime) -> Page:
-    """NoDatabase or DatabaseError when there is nothing to read from."""
-    report: dict[str, Any] = health.report(now)
-    if report["db"]["status"] != "ok":
-        raise NoDatabase(report["db"]["error"])
-    completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
-    price = LivePrice.objects.first()
-    return Page(
-        standing=standing.read(report, completed_at, now),
-        earnings=earnings.read(now, completed_at),
-        payments=tuple(payments.newest()),
-        quarantined=report["quarantine"],
-        price_usd=price.price_usd if price else None,
-        price_source=price.source if price else "",
-        price_at=price.read_at if price else None,
-    )
+def read(request: HttpRequest, now: datetime) -> Page:
+    """NoDatabase when there is nothing to read from. A part that fails says so in its place."""
+    database = health.database_report()
+    if database["status"] != "ok":
+        raise NoDatabase(database["error"])
+    return Page(_parts(BEFORE, request, now), _parts(AFTER, request, now), _parts(FOOT, request, now))
+
+
+def _parts(names: Iterable[str], request: HttpRequest, now: datetime) -> tuple[Part, ...]:
+    """A panel that is not there yet is not shown."""
+    there = [PANELS[name] for name in names if name in PANELS]
+    return tuple(Part(panel.name, panel.title, panels.show(panel, request, now)) for panel in there)

@@ -1,58 +1,54 @@
-"""The first page. The same address answers a poll of htmx with the part that changes."""
+"""The first page."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import DatabaseError, ProgrammingError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from dashboard import page
+from dashboard import page, tiles
+from fluxtracker.api.caching import make_etag
 
 log = structlog.get_logger(__name__)
 
-AGE_STEP_S = 10  # a whole page that is loaded again shows ages at most this old; polls tick by themselves
+AGE_STEP_S = 10  # a page that is loaded again shows ages at most this old
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     try:
-        content = page.read(now)
+        content = page.read(request, now)
     except (page.NoDatabase, DatabaseError) as error:
         return _unavailable(request, error)
-    partial = request.headers.get("HX-Request") == "true"
-    etag = _etag(content, now, partial=partial)
-    response = get_conditional_response(request, etag=etag)
+    etag = make_etag([part.shown.etag for part in content.parts], int(now.timestamp()) // AGE_STEP_S)
+    response: HttpResponseBase | None = get_conditional_response(request, etag=etag)
     if response is None:
-        response = _rendered(request, content, now, partial=partial)
+        response = render(request, "dashboard/page.html", _context(request, content, now))
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = "no-cache"
-    patch_vary_headers(response, ["HX-Request"])
     return response
 
 
-def _etag(content: page.Page, now: datetime, *, partial: bool) -> str:
-    shown_at = "" if partial else f"-{int(now.timestamp()) // AGE_STEP_S}"
-    return f'"{content.fingerprint()}{shown_at}"'
-
-
-def _rendered(request: HttpRequest, content: page.Page, now: datetime, *, partial: bool) -> HttpResponse:
-    template = "dashboard/live.html" if partial else "dashboard/page.html"
-    context = {
+def _context(request: HttpRequest, content: page.Page, now: datetime) -> dict[str, Any]:
+    return {
         "page": content,
         "now": now,
-        "etag": _etag(content, now, partial=True),
-        "confirmations": settings.MIN_CONFIRMATIONS,
+        "address": request.build_absolute_uri("/"),
+        "card": request.build_absolute_uri(static("img/card.png")),
+        "periods": tiles.PERIODS.items(),
+        "chosen": tiles.chosen(request.GET),
+        "others": [(key, value) for key, value in request.GET.items() if key != "period"],
     }
-    return render(request, template, context)
 
 
 def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -10,6 +10,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+ARROWS = {"up": "\N{BLACK UP-POINTING TRIANGLE}", "down": "\N{BLACK DOWN-POINTING TRIANGLE}", "neutral": "="}
+SIZES = ("GB", "TB", "PB", "EB")
 CENT_MICRO = 10_000  # micro-dollars
 
 
@@ -78,6 +80,38 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 def short(text: str, head: int = 8, tail: int = 6) -> str:
     """A long identifier by its beginning and its end."""
     return text if len(text) <= head + tail + 1 else f"{text[:head]}{ELLIPSIS}{text[-tail:]}"
+
+
+def count(number: float) -> str:
+    """A count that may have parts, such as cores: with commas, and a decimal only where there is one."""
+    return whole(int(number)) if float(number).is_integer() else _signed(f"{number:,.1f}")
+
+
+def size(gb: float) -> str:
+    """A size in the largest unit that leaves at least 1: `182.0 TB`, `3.19 PB`."""
+    value, unit = abs(gb), 0
+    while value >= 1000 and unit < len(SIZES) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{MINUS if gb < 0 else ''}{value:,.{1 if value >= 9.995 else 2}f} {SIZES[unit]}"
+
+
+def percent(value: float, places: int = 1) -> str:
+    return _signed(f"{value:,.{places}f} %")
+
+
+def coins(value: float, places: int = 2) -> str:
+    """FLUX as the API has it: a number."""
+    return _signed(f"{value:,.{places}f}")
+
+
+def dollars(value: float) -> str:
+    """Dollars as the API has them: a number."""
+    return usd(round(Decimal(str(value)) * 1_000_000))
+
+
+def plus(text: str) -> str:
+    """A difference with its sign: what is not below nothing gets a plus."""
+    return text if text.startswith(MINUS) else f"+{text}"
 
 
 def _signed(text: str) -> str:

@@ -1,9 +1,12 @@
 import os
 
 import pytest
+from django.db import connection
 from hypothesis import settings
 
+from dashboard.memory import Memory
 from fluxtracker.upstream.shared import Shared
+from ops.audit_triggers import rewriting
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("dev", deadline=None)
@@ -18,5 +21,34 @@ def closed_circuits(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
-    """The same for the comparisons that a process keeps for its readers."""
+    """The same for the comparisons and panels that a process keeps for its readers."""
     monkeypatch.setattr("snapshots.warm.KEPT", {})
+    monkeypatch.setattr("dashboard.panels.KEPT", Memory(8))
+
+
+@pytest.fixture(autouse=True)
+def audit_log_forgotten(request):
+    """Emptying a database after a test deletes rows that its triggers keep from everybody."""
+    marker = request.node.get_closest_marker("django_db")
+    flushed = bool(marker and marker.kwargs.get("transaction"))
+    if not flushed and not {"transactional_db", "live_server"} & set(request.fixturenames):
+        yield
+        return
+    request.getfixturevalue("transactional_db")
+    yield
+    with rewriting(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ops_auditentry")
+
+
+@pytest.fixture
+def staff(django_user_model):
+    """Alice is of the staff, and no superuser."""
+    return django_user_model.objects.create_user("alice", password="of-the-staff-1", is_staff=True)
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The numbers of the jobs that were given to a broker that loses them."""
+    numbers = []
+    monkeypatch.setattr("ops.jobs_send.send", numbers.append)
+    return numbers

@@ -1,4 +1,4 @@
-"""Template words for figures; what they look like stands in `dashboard.figures`."""
+"""Template words for figures; what they look like stands in `fluxtracker.figures`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from django import template
+from django.http import QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from dashboard.figure import Change
 from fluxtracker import figures
 
 register = template.Library()
@@ -16,6 +18,7 @@ register = template.Library()
 register.filter("whole", figures.whole)
 register.filter("short", figures.short)
 register.filter("plural", figures.plural)
+register.filter("percent", figures.percent)
 
 
 @register.filter
@@ -42,7 +45,7 @@ def price(value: Decimal) -> str:
 
 @register.simple_tag
 def instant(when: datetime, layout: str = "%Y-%m-%d %H:%M:%S") -> SafeString:
-    """A UTC time. `js/live.js` adds the reader's local time on hover."""
+    """A UTC time. `js/times.js` adds the reader's local time on hover."""
     utc = when.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',
@@ -54,7 +57,7 @@ def instant(when: datetime, layout: str = "%Y-%m-%d %H:%M:%S") -> SafeString:
 
 @register.simple_tag
 def age(when: datetime, now: datetime) -> SafeString:
-    """How long ago; `js/live.js` keeps it ticking."""
+    """How long ago; `js/times.js` keeps it ticking."""
     utc = when.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{} UTC" data-age>{}</time>',
@@ -68,3 +71,36 @@ def age(when: datetime, now: datetime) -> SafeString:
 def unknown(why: str, key: str) -> SafeString:
     """The dash of an unknown figure with its reason one hover or focus away. `key` is unique on the page."""
     return format_html('<span class="unknown" id="why-{}" tabindex="0">—<span class="why">{}</span></span>', key, why)
+
+
+@register.simple_tag
+def moved(change: Change | None) -> SafeString | str:
+    """A change: the arrow is for the eye, the words carry the sign. Nothing where nobody knows it."""
+    if change is None:
+        return ""
+    return format_html(
+        '<span class="change" data-trend="{}"><span aria-hidden="true">{}</span> {}</span>',
+        change.trend,
+        change.arrow,
+        change.words,
+    )
+
+
+@register.simple_tag
+def bar(percent: float) -> SafeString:
+    """A share as a bar, for the eye: its number stands beside it."""
+    width = min(max(percent, 0), 100)
+    return format_html(
+        '<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
+        '<rect class="all" width="100" height="1"/><rect class="part" width="{}" height="1"/></svg>',
+        f"{width:.2f}",
+    )
+
+
+@register.simple_tag
+def keep(query: QueryDict, **keys: str) -> str:
+    """The address's query with these keys set: everything else a visitor chose stays."""
+    changed = query.copy()
+    for key, value in keys.items():
+        changed[key] = value
+    return f"?{changed.urlencode(safe=',:')}"

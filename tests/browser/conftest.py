@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from threading import Condition
 from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.signals import request_finished, request_started
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -78,13 +80,48 @@ class Watch:
         return [request for request in self.requests if request.headers.get("hx-request")]
 
 
+class Busy:
+    """How many requests the server is at: a database is not cleared under their feet."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed = Condition()
+
+    def started(self, **signal: object) -> None:
+        self.add(1)
+
+    def finished(self, **signal: object) -> None:
+        self.add(-1)
+
+    def add(self, number: int) -> None:
+        with self.changed:
+            self.count += number
+            self.changed.notify_all()
+
+    def over(self, seconds: float = 10) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: self.count <= 0, seconds)
+
+
+@pytest.fixture
+def server_at_rest() -> Iterator[None]:
+    """Waits after a test until every request that its pages have made is answered."""
+    busy = Busy()
+    request_started.connect(busy.started)
+    request_finished.connect(busy.finished)
+    yield
+    assert busy.over()
+    request_started.disconnect(busy.started)
+    request_finished.disconnect(busy.finished)
+
+
 @pytest.fixture
 def watch() -> Watch:
     return Watch()
 
 
 @pytest.fixture
-def context(chromium: Browser, live_server: LiveServer, watch: Watch) -> Iterator[BrowserContext]:
+def context(chromium: Browser, live_server: LiveServer, watch: Watch, server_at_rest: None) -> Iterator[BrowserContext]:
     context = chromium.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
     watch.on(context)
     yield context
@@ -99,9 +136,11 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
-def ledger(chromium: Browser, live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger in order, with 30 payments of today and before."""
+def ledger(chromium: Browser, live_server: LiveServer, server_at_rest: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger in order, with 30 payments of today and before, and the network as it is now."""
     monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
     monkeypatch.setattr(rows, "NOW", timezone.now())
     rows.synced(rows.NOW)
+    rows.tracked()
+    rows.network(rows.NOW)
     rows.many(30)

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Response, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
+from metrics.models import Source
 from revenue.models import Quarantined
 from tests.browser.conftest import Watch
 from tests.dashboard import rows
@@ -16,8 +17,9 @@ from tests.dashboard.rows import ADDRESS, FLUX, pay
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
-PAYMENTS = "tr[data-payment]"
-POLL_MS = 5_000
+POLL_MS, FULL_MS = 5_000, 300_000
+TITLE = re.compile(r"^(▲ \+[\d,.]+ % · |▼ −[\d,.]+ % · )?[\d,]+\.\d\d FLUX this week · Fluxtracker$")
+STRIP, TILES = "#panel-strip", "#panel-tiles"
 
 
 def hurry(page: Page) -> None:
@@ -25,54 +27,105 @@ def hurry(page: Page) -> None:
     page.clock.install(time=timezone.now())
 
 
+def asks(name: str, period: str = ""):
+    """Whether a response is that of a panel (for a period)."""
+
+    def of(response: Response) -> bool:
+        address = urlsplit(response.url)
+        wanted = [period] if period else [None]
+        return address.path == f"/panels/{name}/" and (not period or parse_qs(address.query).get("period") == wanted)
+
+    return of
+
+
+def choose(page: Page, label: str) -> None:
+    page.get_by_role("radio", name=label, exact=True).click()
+
+
+def ready(page: Page) -> None:
+    """Until all five periods are there."""
+    with page.expect_response(asks("tiles", "Y")):
+        page.goto("/")
+
+
 def test_it_shows_the_numbers(page: Page) -> None:
     page.goto("/")
-    expect(page).to_have_title(re.compile(r"[\d,]+\.\d\d FLUX today · Fluxtracker"))
-    expect(page.locator(PAYMENTS)).to_have_count(25)
-    expect(page.locator(".strip")).to_contain_text("synced to block 2,996,908")
+    expect(page).to_have_title(TITLE)
+    expect(page.locator(STRIP)).to_contain_text("synced to block 2,996,908")
+    expect(page.locator("[data-tile=revenue] .flux .figure")).to_have_text(re.compile(r"^[\d,]+\.\d\d FLUX$"))
+    expect(page.locator("[data-tile=nodes]")).to_contain_text("6,724")
 
 
-def test_a_new_payment_appears_within_ten_seconds_and_is_marked(page: Page) -> None:
+def test_revenue_follows_new_payments_within_ten_seconds(page: Page) -> None:
     page.goto("/")
-    row = pay(1_234 * FLUX, at=timezone.now(), app="minecraft1510")
-    newest = page.locator(PAYMENTS).first
-    expect(newest).to_contain_text("minecraft1510", timeout=10_000)
-    expect(newest).to_have_class("new")
-    expect(newest).to_contain_text(row.txid[:8])
-    expect(page.locator("#said")).to_contain_text("1 new payment")
-    expect(page).to_have_title(re.compile(r"1,2\d\d\.\d\d FLUX today"))
-    expect(page.locator(f"{PAYMENTS}.new")).to_have_count(1)
+    pay(1_234 * FLUX, at=timezone.now(), app="minecraft1510")
+    figure = page.locator("[data-tile=revenue] .flux .figure")
+    expect(figure).to_contain_text(re.compile(r"1,2\d\d\.00"), timeout=10_000)
+    expect(page).to_have_title(re.compile(r"1,2\d\d\.00 FLUX this week"))
 
 
-def test_a_poll_without_news_leaves_the_page_alone(page: Page, watch: Watch) -> None:
+def test_a_poll_without_news_leaves_the_page_alone(page: Page) -> None:
     hurry(page)
     page.goto("/")
-    page.locator(PAYMENTS).first.evaluate("row => row.dataset.mine = 'kept'")
-    with page.expect_response(lambda response: bool(response.request.headers.get("hx-request"))) as poll:
+    page.locator(".strip").evaluate("strip => strip.dataset.mine = 'kept'")
+    with page.expect_response(asks("strip")) as poll:
         page.clock.run_for(POLL_MS)
     assert poll.value.status == 304
-    expect(page.locator(f"{PAYMENTS}[data-mine=kept]")).to_have_count(1)
+    expect(page.locator(".strip[data-mine=kept]")).to_have_count(1)
 
 
 def test_what_has_the_focus_keeps_it_when_news_come(page: Page) -> None:
     page.goto("/")
-    link = page.locator(f"{PAYMENTS} a").nth(3)
-    name = link.get_attribute("id")
-    link.focus()
-    pay(app="minecraft1510", at=timezone.now())
-    expect(page.locator(PAYMENTS).first).to_contain_text("minecraft1510", timeout=10_000)
+    page.locator("#more-gaming summary").click()
+    page.locator("#about-nodes summary").click()
+    unknown = page.locator(f"{STRIP} .unknown").first
+    name = unknown.get_attribute("id")
+    unknown.focus()
+    pay(at=timezone.now(), amount_sat=777 * FLUX)
+    expect(page.locator("[data-tile=revenue] .flux .figure")).to_contain_text("8", timeout=10_000)
+    with page.expect_response(asks("strip"), timeout=10_000):
+        pass
     expect(page.locator(f"#{name}")).to_be_focused()
+    expect(page.locator("#more-gaming")).to_have_attribute("open", "")
+    expect(page.locator("#about-nodes")).to_have_attribute("open", "")
 
 
-def test_a_hidden_tab_does_not_poll_and_asks_at_once_when_it_is_seen_again(page: Page, watch: Watch) -> None:
+def test_a_hidden_tab_does_not_ask_and_asks_at_once_when_it_is_seen_again(page: Page, watch: Watch) -> None:
     page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => window.away === true})")
     hurry(page)
     page.goto("/")
     page.evaluate("window.away = true")
-    page.clock.run_for(10 * POLL_MS)
-    assert watch.polls == []
-    with page.expect_response(lambda response: bool(response.request.headers.get("hx-request"))):
-        page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+    page.clock.run_for(3_000)  # what was fetched ahead
+    before = len(watch.polls)
+    page.clock.run_for(2 * FULL_MS)
+    assert len(watch.polls) == before
+    seen = "window.away = false; document.dispatchEvent(new Event('visibilitychange'))"
+    with page.expect_response(asks("tiles")), page.expect_response(asks("strip")):
+        page.evaluate(seen)
+
+
+def test_everything_is_asked_for_every_five_minutes_and_the_time_left_is_told(page: Page) -> None:
+    hurry(page)
+    page.goto("/")
+    left = page.locator("#refresh")
+    expect(left).to_contain_text("5:00")
+    page.clock.run_for(48_000)
+    expect(left).to_contain_text("4:12")
+    page.clock.run_for(FULL_MS - 49_000)
+    with (
+        page.expect_response(asks("tiles")),
+        page.expect_response(asks("feeds")),
+        page.expect_response(asks("sources")),
+    ):
+        page.clock.run_for(1_500)
+    expect(left).to_contain_text(re.compile("[45]:"))
+
+
+def test_it_is_refreshed_on_demand(page: Page) -> None:
+    ready(page)
+    Source.objects.filter(name="nodes").update(values=rows.NODES | {"node_total": 9_999}, read_at=timezone.now())
+    page.locator("#refresh").click()
+    expect(page.locator("[data-tile=nodes]")).to_contain_text("9,999")
 
 
 def test_a_server_that_is_away_is_told_and_the_page_recovers(page: Page, watch: Watch) -> None:
@@ -83,6 +136,7 @@ def test_a_server_that_is_away_is_told_and_the_page_recovers(page: Page, watch: 
     page.route("**/*", lambda route: route.abort())
     page.clock.run_for(POLL_MS)
     expect(lost).to_be_visible()
+    expect(page.locator("[data-tile=nodes]")).to_contain_text("6,724")
     page.unroute("**/*")
     page.clock.run_for(POLL_MS)
     expect(lost).to_be_hidden()
@@ -98,8 +152,111 @@ def test_a_503_leaves_the_last_figures_and_says_so(page: Page, watch: Watch) -> 
     page.route("**/*", unavailable)
     page.clock.run_for(POLL_MS)
     expect(page.locator("#lost")).to_be_visible()
-    expect(page.locator(PAYMENTS)).to_have_count(25)
+    expect(page.locator(".strip")).to_contain_text("synced to block")
     watch.troubles.clear()
+
+
+def test_the_period_is_switched_by_a_click_without_a_load(page: Page, watch: Watch) -> None:
+    ready(page)
+    page.evaluate("window.same = true")
+    before = len(watch.requests)
+    choose(page, "Month")
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month")
+    assert urlsplit(page.url).query == "period=M"
+    assert [request.url for request in watch.requests[before:] if "/panels/tiles/" in request.url] == []
+    expect(page).to_have_title(re.compile("FLUX this month"))
+    assert page.evaluate("window.same") is True
+
+
+def test_all_periods_are_there_before_they_are_asked_for(page: Page) -> None:
+    ready(page)
+    took = page.evaluate(
+        """async () => {
+            const start = performance.now();
+            document.querySelector('#period input[value=Q]').click();
+            const shown = document.querySelector('[data-tile=revenue] h2').textContent;
+            await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+            return {shown, ms: performance.now() - start};
+        }"""
+    )
+    assert took["shown"] == "Revenue, this quarter"  # in the same breath as the click
+
+
+def test_back_and_forward_switch_the_period(page: Page) -> None:
+    ready(page)
+    choose(page, "Day")
+    choose(page, "Year")
+    title = page.locator("[data-tile=revenue] h2")
+    expect(title).to_have_text("Revenue, this year")
+    page.go_back()
+    expect(title).to_have_text("Revenue, today")
+    expect(page.locator("#period input[value=D]")).to_be_checked()
+    page.go_back()
+    expect(title).to_have_text("Revenue, this week")
+    assert urlsplit(page.url).query == ""
+    page.go_forward()
+    expect(title).to_have_text("Revenue, today")
+
+
+def test_a_link_to_a_period_opens_it(page: Page) -> None:
+    page.goto("/?period=Q&feed=expiring")
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this quarter")
+    expect(page.locator("#period input[value=Q]")).to_be_checked()
+    expect(page.locator("[data-feed=expiring]")).to_be_visible()
+    expect(page.locator("[data-feed=network]")).to_be_hidden()
+
+
+def test_keys_switch_the_period_but_not_while_typing(page: Page) -> None:
+    ready(page)
+    title = page.locator("[data-tile=revenue] h2")
+    for key, words in (
+        ("m", "this month"),
+        ("q", "this quarter"),
+        ("y", "this year"),
+        ("d", "today"),
+        ("w", "this week"),
+    ):
+        page.keyboard.press(key)
+        expect(title).to_have_text(f"Revenue, {words}")
+    page.evaluate(
+        "document.querySelector('main').append(Object.assign(document.createElement('input'), {id: 'typed'}))"
+    )
+    page.locator("#typed").focus()
+    page.keyboard.press("m")
+    page.keyboard.press("Control+d")
+    expect(title).to_have_text("Revenue, this week")
+
+
+def test_the_keys_can_be_turned_off_for_good(page: Page) -> None:
+    ready(page)
+    keys = page.locator("#keys")
+    expect(keys).to_have_attribute("aria-pressed", "true")
+    keys.click()
+    page.reload()
+    expect(keys).to_have_attribute("aria-pressed", "false")
+    page.locator("body").press("m")
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this week")
+
+
+def test_the_arrow_keys_walk_through_the_periods(page: Page) -> None:
+    ready(page)
+    page.locator("#period input[value=W]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month")
+    expect(page.locator("#period input[value=M]")).to_be_focused()
+
+
+def test_choosing_the_active_period_again_refreshes(page: Page) -> None:
+    ready(page)
+    with page.expect_response(asks("tiles")):
+        choose(page, "Week")
+
+
+def test_a_tiles_link_keeps_what_the_address_says(page: Page) -> None:
+    ready(page)
+    choose(page, "Month")
+    link = page.locator("[data-tile=nodes] .rows a").first
+    assert link.get_attribute("href") == "?period=M&metrics=node_cumulus#panel-chart"
 
 
 def test_ages_tick(page: Page) -> None:
@@ -116,7 +273,7 @@ def test_times_tell_the_readers_own_on_hover(chromium: Browser, live_server: Liv
     context = chromium.new_context(base_url=live_server.url, timezone_id="America/New_York", locale="en-GB")
     page = context.new_page()
     page.goto("/")
-    title = page.locator(f"{PAYMENTS} time").first.get_attribute("title")
+    title = page.locator(".strip time").first.get_attribute("title")
     assert title is not None
     assert re.search(r" UTC\n.*(GMT-[45]|E[SD]T), your time$", title), title
     context.close()
@@ -147,34 +304,31 @@ def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_it_is_complete_without_javascript(chromium: Browser, live_server: LiveServer) -> None:
+def test_it_works_without_javascript(chromium: Browser, live_server: LiveServer) -> None:
     context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()
-    page.goto("/")
-    expect(page.locator(PAYMENTS)).to_have_count(25)
-    expect(page.locator(".today .figure")).to_contain_text("FLUX")
-    expect(page.locator("#theme")).to_be_hidden()
+    page.goto("/?search=abc")
+    expect(page.locator("[data-tile=revenue] .flux .figure")).to_contain_text("FLUX")
+    for hidden in ("#theme", "#refresh", "#keys", "[data-pause]"):
+        expect(page.locator(hidden)).to_be_hidden()
+    choose(page, "Month")
+    page.locator("#period").get_by_role("button", name="Show").click()
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month")
+    assert parse_qs(urlsplit(page.url).query) == {"search": ["abc"], "period": ["M"]}
+    page.get_by_role("radio", name="Just deployed").click()
+    expect(page.locator("[data-feed=deployed]")).to_be_visible()
+    expect(page.locator("[data-feed=network]")).to_be_hidden()
+    page.locator("#about-nodes summary").click()
+    expect(page.locator("#about-nodes")).to_contain_text("FluxNodes that the chain lists")
     context.close()
 
 
 def test_the_reason_of_an_unknown_figure_shows_on_focus(page: Page) -> None:
-    pay(at=timezone.now(), priced=False)
     page.goto("/")
-    unknown = page.locator(f"{PAYMENTS} .usd .unknown").first
+    unknown = page.locator("[data-tile=nodes] .unknown").first
     reason = unknown.locator(".why")
     assert reason.evaluate("box => box.getBoundingClientRect().width") <= 1
     unknown.focus()
     assert reason.evaluate("box => box.getBoundingClientRect().width") > 100
     page.keyboard.press("Escape")
     assert reason.evaluate("box => box.getBoundingClientRect().width") <= 1
-
-
-@pytest.mark.parametrize("width", [320, 1440])
-@pytest.mark.parametrize("system", ["dark", "light"])
-def test_axe_finds_no_violation(page: Page, system: str, width: int) -> None:
-    pay(at=timezone.now(), priced=False, from_address=None)
-    page.emulate_media(color_scheme=system, reduced_motion="reduce")
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto("/")
-    found = Axe().run(page).response["violations"]
-    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found] == []

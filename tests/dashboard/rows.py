@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
+from carousel.models import Feed
+from metrics.models import Source, TrackedApp
+from metrics.seed import TRACKED
 from ops.models import WorkerSeen
 from revenue.ledger import recompute_apps, recompute_days, writing
 from revenue.models import App, Cursor, LedgerState, LivePrice, Payment
+from snapshots.models import Snapshot
 from tests.factories import MAIN, TIP, AppFactory, PaymentFactory
 
 NOW = datetime(2026, 11, 18, 14, 5, tzinfo=UTC)  # a Wednesday
@@ -67,3 +71,64 @@ def store(payments: list[Payment]) -> None:
         Payment.objects.bulk_create(payments)
         recompute_days({(row.day, row.address) for row in payments})
         recompute_apps({row.app_id for row in payments if row.app_id})
+
+
+CLOUD = {
+    "total_cpu_cores": 54_451,
+    "used_cpu_cores": 14_612.5,
+    "total_ram_gb": 182_000.0,
+    "used_ram_gb": 29_120.0,
+    "total_storage_gb": 3_190_000.0,
+    "used_storage_gb": 386_000.0,
+}
+NODES = {"node_cumulus": 3_378, "node_nimbus": 1_582, "node_stratus": 1_764, "node_total": 6_724}
+APPS = {
+    "total_apps": 12_480,
+    "watchtower_count": 0,
+    "gitapps_count": 1_857,
+    "dockerapps_count": 10_623,
+    "gaming_apps_total": 1_264,
+    "crypto_nodes_total": 1_510,
+    "wordpress_count": 763,
+    "gaming_minecraft": 399,
+    "gaming_valheim": 186,
+    "gaming_palworld": 105,
+    "gaming_fivem": 82,
+    "gaming_rust": 12,
+    "gaming_terraria": 3,
+    "gaming_ark": 0,
+    "crypto_presearch": 488,
+    "crypto_kaspa": 12,
+}
+COUNTED = ("gaming_", "crypto_")
+
+
+def network(at: datetime = NOW, **changed: Any) -> None:
+    """Nodes, capacity and containers as last read."""
+    for name, values in (("nodes", NODES), ("cloud", CLOUD), ("apps", APPS)):
+        told = {key: changed.get(key, value) for key, value in values.items()}
+        Source.objects.update_or_create(
+            name=name, defaults={"values": told, "tried_at": at, "read_at": at, "error": ""}
+        )
+    Source.objects.update_or_create(name="specs", defaults={"tried_at": at, "read_at": at, "error": ""})
+
+
+def tracked() -> None:
+    """The apps that an installation begins with: a test of a browser leaves none of them."""
+    for name, key, category, images, names in TRACKED:
+        patterns = {"image_patterns": images, "name_patterns": names}
+        TrackedApp.objects.get_or_create(category=category, key=key, defaults={"name": name} | patterns)
+
+
+def snapshot(day: date, source: str = "taken", **changed: Any) -> Snapshot:
+    """A day's row with the same figures as `network`, but for those that are changed."""
+    values = NODES | CLOUD | APPS | changed
+    tracked = {key for key in values if key.startswith(COUNTED) and not key.endswith("_total")}
+    columns = {key: value for key, value in values.items() if key not in tracked}
+    counts = {key: values[key] for key in tracked if values[key] is not None}
+    return Snapshot.objects.create(day=day, source=source, made_at=NOW, counts=counts, **columns)
+
+
+def feed(name: str, items: list[dict[str, Any]], at: datetime | None = NOW, **more: Any) -> None:
+    """One of the rotating lists."""
+    Feed.objects.update_or_create(name=name, defaults={"items": items, "read_at": at, "tried_at": at} | more)

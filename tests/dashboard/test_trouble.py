@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def read(now: object) -> None:
+    def read(request: object, now: object) -> None:
         raise error
 
     monkeypatch.setattr(page, "read", read)

@@ -1,0 +1,102 @@
+"""The strip on top: how fresh the page is, what one FLUX costs, how large the network is, and what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.http import QueryDict
+
+from dashboard import standing
+from dashboard.figure import Change, change, percent_words
+from dashboard.panels import Panel
+from dashboard.trouble import trouble
+from fluxtracker import figures
+from fluxtracker.api.caching import make_etag
+from metrics.catalogue import Number
+from metrics.latest import Latest, metrics_stamp
+from metrics.models import Source
+from ops import health
+from revenue.models import DailyPrice, LedgerState, LivePrice
+from revenue.stamp import ledger_stamp
+from snapshots.models import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The last price. `change`: against yesterday's; None where nobody knows that one."""
+
+    usd: Decimal
+    source: str
+    read_at: datetime
+    change: Change | None
+    yesterday: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are; `why` says why nobody knows, `note` that the number is old."""
+
+    label: str
+    value: Number | None
+    why: str
+    note: str
+
+
+def read(query: QueryDict, now: datetime) -> dict[str, Any]:
+    """Few small queries; never asks an upstream."""
+    report = health.report(now)
+    completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
+    latest = Latest.load(now)
+    return {
+        "standing": standing.read(report, completed_at, now),
+        "price": _price(now),
+        "counts": (
+            _count("nodes", "node_total", Source.Name.NODES, latest),
+            _count("apps", "total_apps", Source.Name.APPS, latest),
+        ),
+        "snapshot": _snapshot(now.date()),
+        "quarantined": report["quarantine"],
+        "version": make_etag(ledger_stamp(), metrics_stamp())[3:15],
+    }
+
+
+def _price(now: datetime) -> Price | None:
+    live = LivePrice.objects.first()
+    if live is None:
+        return None
+    yesterday = (
+        DailyPrice.objects.filter(day=now.date() - timedelta(days=1)).values_list("price_usd", flat=True).first()
+    )
+    return Price(live.price_usd, live.source, live.read_at, _since(yesterday, live.price_usd), _words(yesterday))
+
+
+def _since(before: Decimal | None, now: Decimal) -> Change | None:
+    """In percent: the difference of two prices below a dollar says little."""
+    if before is None:
+        return None
+    percentage = float(round((now - before) * 100 / before, 1)) or 0.0
+    return change(percentage, percent_words)
+
+
+def _words(yesterday: Decimal | None) -> str:
+    return "" if yesterday is None else f"yesterday's price was {figures.price(yesterday)}"
+
+
+def _count(label: str, metric: str, source: str, latest: Latest) -> Count:
+    said = trouble(latest.sources[source])
+    value = latest.values.get(metric)
+    return Count(label, value, said or "This source does not tell it." if value is None else "", said)
+
+
+def _snapshot(today: date) -> str:
+    """The last day that has a snapshot, in words; empty when there is none."""
+    day = Snapshot.objects.exclude(source=Snapshot.Source.BACKFILLED).values_list("day", flat=True).first()
+    if day is None:
+        return ""
+    return "today" if day == today else f"{day.day} {day:%b %Y}" if day.year != today.year else f"{day.day} {day:%b}"
+
+
+STRIP = Panel("strip", "Freshness", "parts/strip.html", read)

@@ -1,0 +1,151 @@
+// The period switch: all five are fetched ahead, so that another one is there at once. In the address; back works.
+// And the refresh of the whole page: every five minutes, on demand, and when a tab that was asleep is looked at.
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+  const form = document.getElementById("period");
+  const tiles = document.getElementById("panel-tiles");
+  if (!form || !tiles || !window.htmx) return;
+
+  const FULL_EVERY = 300_000; // ms
+  const KEYS_OFF = "fluxtracker-keys-off";
+  const radios = [...form.elements.period];
+  const button = document.getElementById("refresh");
+  const left = button.querySelector("[data-left]");
+  const keys = document.getElementById("keys");
+  const ahead = new Map(); // period -> its answer
+  let shown = current();
+  let due = Date.now() + FULL_EVERY;
+
+  function current() {
+    return radios.find((radio) => radio.checked)?.value ?? "W";
+  }
+
+  function asked() {
+    const value = (new URLSearchParams(location.search).get("period") ?? "").toUpperCase();
+    return radios.some((radio) => radio.value === value) ? value : "W";
+  }
+
+  function search(period) {
+    const query = new URLSearchParams(location.search);
+    query.set("period", period);
+    return `?${query}`;
+  }
+
+  function title() {
+    const said = tiles.querySelector("[data-title]")?.dataset.title;
+    if (said) document.title = `${said} · Fluxtracker`;
+  }
+
+  async function fetchAhead() {
+    for (const period of radios.map((radio) => radio.value).filter((period) => period !== shown)) {
+      try {
+        const answer = await panels.ask("tiles", search(period), ahead.get(period)?.etag);
+        if (answer) ahead.set(period, answer);
+      } catch {
+        return; // said already; a switch asks again
+      }
+    }
+  }
+
+  function whenIdle(work) {
+    if (window.requestIdleCallback) requestIdleCallback(work, { timeout: 2_000 });
+    else setTimeout(work, 200);
+  }
+
+  // Puts the period's tiles in place: at once when they are here, else when they come.
+  async function show(period) {
+    if (period === shown) return;
+    ahead.set(shown, { html: tiles.innerHTML, etag: "" });
+    shown = period;
+    const answer = ahead.get(period);
+    if (answer) panels.put(tiles, answer);
+    else {
+      tiles.setAttribute("aria-busy", "true");
+      try {
+        const made = await panels.ask("tiles", search(period), "");
+        if (period === shown) panels.put(tiles, made);
+      } catch {
+        // said by "panels:answered"
+      }
+      tiles.removeAttribute("aria-busy");
+    }
+  }
+
+  function choose(period) {
+    radios.find((radio) => radio.value === period).checked = true;
+    show(period);
+    panels.go({ period: period === "W" ? null : period });
+  }
+
+  async function refreshAll({ quiet = false } = {}) {
+    due = Date.now() + FULL_EVERY;
+    await Promise.all(panels.all().map((section) => panels.refresh(section, { quiet })));
+    ahead.forEach((answer, period) => period === shown && ahead.delete(period));
+    await fetchAhead();
+  }
+
+  function countDown() {
+    const s = Math.max(0, Math.ceil((due - Date.now()) / 1000));
+    left.textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
+    if (s === 0 && !document.hidden) refreshAll({ quiet: true });
+  }
+
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "period") choose(current());
+  });
+  form.addEventListener("click", (event) => {
+    // a click on the one that is chosen already changes nothing, and asks for it again
+    if (event.target.name === "period" && event.target.value === shown) refreshAll();
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    choose(current());
+  });
+  button.addEventListener("click", () => refreshAll());
+  document.addEventListener("panels:news", () => refreshAll({ quiet: true }));
+  document.addEventListener("panels:address", () => {
+    const period = asked();
+    radios.find((radio) => radio.value === period).checked = true;
+    show(period);
+  });
+  tiles.addEventListener("panel:shown", title);
+  document.addEventListener("visibilitychange", countDown);
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || keys.getAttribute("aria-pressed") === "false") return;
+    if (event.target.closest?.("input:not([type=radio]), select, textarea, [contenteditable]")) return;
+    const period = event.key.toUpperCase();
+    if (event.key.length !== 1 || !radios.some((radio) => radio.value === period)) return;
+    if (period === shown) refreshAll();
+    else choose(period);
+  });
+
+  function keep(off) {
+    try {
+      if (off) localStorage.setItem(KEYS_OFF, "1");
+      else localStorage.removeItem(KEYS_OFF);
+    } catch {
+      // the choice holds for this page
+    }
+  }
+
+  function kept() {
+    try {
+      return localStorage.getItem(KEYS_OFF) === "1";
+    } catch {
+      return false;
+    }
+  }
+
+  keys.setAttribute("aria-pressed", String(!kept()));
+  keys.addEventListener("click", () => {
+    const on = keys.getAttribute("aria-pressed") === "false";
+    keys.setAttribute("aria-pressed", String(on));
+    keep(!on);
+  });
+
+  form.querySelector("[data-without-js]").hidden = true;
+  for (const element of [button, keys]) element.hidden = false;
+  setInterval(countDown, 1_000);
+  countDown();
+  whenIdle(fetchAhead);
+});

@@ -1,0 +1,48 @@
+// Times: ages tick, and every UTC time tells the reader's own on hover.
+"use strict";
+const times = (() => {
+  let skew = 0; // ms that the server's clock is ahead of ours
+
+  function ago(then) {
+    const s = Math.max(0, Math.floor((Date.now() + skew - then) / 1000));
+    if (s < 60) return `${s} s ago`;
+    if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+    if (s < 86400) return `${Math.floor(s / 3600)} h ago`;
+    const on = new Date(then);
+    const month = on.toLocaleString("en", { month: "short", timeZone: "UTC" });
+    return `on ${on.getUTCDate()} ${month} ${on.getUTCFullYear()}`;
+  }
+
+  function tick() {
+    for (const time of document.querySelectorAll("time[data-age]")) {
+      const words = ago(Date.parse(time.dateTime));
+      if (time.textContent !== words) time.textContent = words;
+    }
+  }
+
+  function addLocal(root) {
+    for (const time of root.querySelectorAll("time[title$=UTC]")) {
+      const local = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+      time.title = `${time.title}\n${local}, your time`;
+    }
+  }
+
+  // The server said that it is `date` (ms since 1970) now.
+  function set(date) {
+    if (date) skew = date - Date.now();
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    set(Date.parse(document.body.dataset.now));
+    addLocal(document);
+    tick();
+    setInterval(tick, 1_000);
+  });
+  for (const name of ["panel:shown", "htmx:afterSettle"]) {
+    document.addEventListener(name, (event) => {
+      addLocal(event.target);
+      tick();
+    });
+  }
+  return { set };
+})();

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+
+from metrics.models import Source, TrackedApp
+from revenue.models import Payment
+from tests.dashboard.reading import html, panel, row, tile, told
+from tests.dashboard.rows import FLUX, NOW, network, pay, snapshot, synced
+from tests.factories import settle
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
+
+WEEK_AGO = date(2026, 11, 11)
+
+
+@pytest.fixture
+def week() -> None:
+    """The network now, and a snapshot of a week ago with 300 nodes fewer."""
+    synced()
+    network()
+    snapshot(WEEK_AGO, node_cumulus=3_078, node_total=6_424)
+
+
+def test_the_period_so_far_is_held_against_the_like_part_of_the_one_before(client: Client) -> None:
+    synced()
+    pay(300 * FLUX)
+    pay(20 * FLUX, at=NOW - timedelta(days=1))
+    pay(250 * FLUX, at=NOW - timedelta(days=7, minutes=1))  # Wednesday a week ago, before 14:05
+    pay(1_000 * FLUX, at=NOW - timedelta(days=7, minutes=-1))  # just after it
+    words = told(client, "revenue")
+    assert "Revenue, this week read 0 s ago FLUX 320.00 FLUX ▲ +70.00 (+28.00 %)" in words
+    assert "US dollars $23.81 ▲ +$5.21 (+28.00 %)" in words
+    assert "Payments 2 ▲ +1 (+100.00 %)" in words
+    assert "so far Mon 16 Nov – now" in words
+    assert "against Mon 9 Nov – Wed 11 Nov, 14:05: 250.00 FLUX, $18.60, 1 payment" in words
+    assert "whole of last week Mon 9 Nov – Sun 15 Nov: 1,250.00 FLUX ▼ −930.00 (−74.40 %)" in words
+
+
+@pytest.mark.parametrize(
+    ("period", "name", "so_far", "against"),
+    [
+        ("D", "today", "Wed 18 Nov – now", "Tue 17 Nov, 14:05"),
+        ("W", "this week", "Mon 16 Nov – now", "Mon 9 Nov – Wed 11 Nov, 14:05"),
+        ("M", "this month", "Sun 1 Nov – now", "Thu 1 Oct – Sun 18 Oct, 14:05"),
+        ("Q", "this quarter", "Thu 1 Oct – now", "Wed 1 Jul – Tue 18 Aug, 14:05"),
+        ("Y", "this year", "Thu 1 Jan – now", "Wed 1 Jan – Tue 18 Nov, 14:05"),
+    ],
+)
+def test_every_period_writes_its_ranges_out(client: Client, period: str, name: str, so_far: str, against: str) -> None:
+    synced()
+    words = told(client, "revenue", f"?period={period}")
+    assert words.startswith(f"Revenue, {name} ")
+    assert f"so far {so_far} against {against}" in words
+
+
+def test_a_week_is_shown_when_nothing_is_asked_for(client: Client) -> None:
+    synced()
+    assert 'data-period="W"' in html(client, "/panels/tiles/")
+    assert 'data-period="M"' in html(client, "/panels/tiles/?period=m")
+
+
+def test_a_period_without_payments_is_a_zero_once_a_sync_has_looked(client: Client) -> None:
+    synced()
+    words = told(client, "revenue", "?period=D")
+    assert "FLUX 0.00 FLUX = 0" in words
+    assert "Payments 0 = 0" in words
+
+
+def test_before_the_first_sync_revenue_is_a_dash_with_its_reason(client: Client) -> None:
+    words = told(client, "revenue")
+    assert "FLUX — No sync has completed yet. FLUX No sync has completed yet." in words
+    assert "0.00" not in words
+
+
+def test_after_midnight_today_is_unknown_until_the_next_sync(client: Client, clock: time_machine.Traveller) -> None:
+    synced()
+    pay(5 * FLUX)
+    clock.move_to(NOW.replace(day=19, hour=0, minute=2))
+    words = told(client, "revenue", "?period=D")
+    assert "— Not read yet: the last complete sync was on 18 Nov, 14:05 UTC." in words
+    assert "whole of yesterday Wed 18 Nov: 5.00 FLUX, $0.37, 1 payment" in words
+
+
+def test_payments_without_a_price_are_left_out_of_the_dollars_and_counted(client: Client) -> None:
+    synced()
+    pay(100 * FLUX)
+    pay(900 * FLUX, priced=False)
+    words = told(client, "revenue")
+    assert "US dollars $7.44" in words
+    assert "1 without a price" in words
+
+
+def test_dollars_are_unknown_when_no_payment_has_a_price(client: Client) -> None:
+    synced()
+    pay(900 * FLUX, priced=False)
+    words = told(client, "revenue")
+    assert "US dollars — None of these payments has a price yet." in words
+    assert "FLUX 900.00 FLUX" in words
+
+
+def test_a_pruned_day_is_compared_whole_and_says_so(client: Client) -> None:
+    synced()
+    pay(5 * FLUX, at=NOW - timedelta(days=7))
+    settle(completed_at=NOW, closed_through=WEEK_AGO, change=lambda: None)
+    Payment.objects.all().delete()
+    words = told(client, "revenue")
+    assert (
+        "against Mon 9 Nov – Wed 11 Nov, whole days: the payments of that day are no more kept one by one: 5.00 FLUX"
+        in words
+    )
+
+
+def test_a_late_ledger_is_said_in_the_tile(client: Client, clock: time_machine.Traveller) -> None:
+    synced()
+    clock.shift(timedelta(minutes=45))
+    assert 'data-look="stale"' in tile(client, "revenue")
+    assert "No sync has completed since 18 Nov, 14:05 UTC: newer payments are missing." in told(client, "revenue")
+
+
+def test_the_nodes_are_shown_by_tier_with_shares_and_change(client: Client, week: None) -> None:
+    words = told(client, "nodes")
+    assert "Nodes read 0 s ago 6,724 All tiers ▲ +300 (+4.67 %)" in words
+    assert row(client, "nodes", "Cumulus") == "Cumulus 3,378 ▲ +300 (+9.75 %) 50.2 %"
+    assert row(client, "nodes", "Nimbus") == "Nimbus 1,582 = 0 23.5 %"
+
+
+def test_the_cloud_is_shown_by_its_use_with_change_in_points(client: Client) -> None:
+    synced()
+    network()
+    snapshot(WEEK_AGO, used_cpu_cores=15_246.3)
+    assert row(client, "cloud", "CPU") == "CPU 26.8 % ▼ −1.2 pp 14,612.5 of 54,451 cores"
+    assert row(client, "cloud", "RAM") == "RAM 16.0 % = 0 29.1 TB of 182.0 TB"
+    assert row(client, "cloud", "Storage") == "Storage 12.1 % = 0 386.0 TB of 3.19 PB"
+    assert 'title="29,120 GB of 182,000 GB"' in tile(client, "cloud")
+    assert '<rect class="part" width="26.84" height="1"/>' in tile(client, "cloud")
+
+
+def test_the_apps_are_shown_by_kind(client: Client, week: None) -> None:
+    assert "12,480 Running containers = 0" in told(client, "apps")
+    assert row(client, "apps", "From git") == "From git 1,857 = 0 14.9 %"
+    assert row(client, "apps", "Docker") == "Docker 10,623 = 0 85.1 %"
+    assert row(client, "apps", "WordPress") == "WordPress 763 = 0"
+    assert row(client, "apps", "Watchtower") == "Watchtower, apart 0 = 0"
+
+
+def test_games_are_sorted_by_count_and_the_small_ones_are_folded(client: Client, week: None) -> None:
+    body = tile(client, "gaming")
+    shown, folded = body.split('<details class="folded"')
+    names = re.findall(r'data-for="chart">([\w :]+)</a>', shown)
+    assert names == ["Minecraft", "Valheim", "Palworld", "FiveM", "Rust"]
+    assert re.findall(r'data-for="chart">([\w :]+)</a>', folded)[0] == "Terraria"
+    assert re.search(r"<summary>8 more</summary>", folded)
+
+
+def test_a_game_that_was_not_counted_is_unknown_and_comes_last(client: Client, week: None) -> None:
+    assert row(client, "gaming", "Enshrouded") == "Enshrouded — Not read yet."
+    names = re.findall(r'data-for="chart">([\w :]+)</a>', tile(client, "gaming"))
+    assert names.index("ARK Survival") < names.index("Enshrouded")
+
+
+def test_an_operators_new_game_has_a_line(client: Client, week: None) -> None:
+    TrackedApp.objects.create(name="<b>New</b>", key="new_game", category="gaming")
+    network()
+    Source.objects.filter(name="apps").update(values={"total_apps": 5, "gaming_new_game": 900})
+    assert "&lt;b&gt;New&lt;/b&gt;" in tile(client, "gaming")
+    assert row(client, "gaming", "<b>New</b>").startswith("<b>New</b> 900")
+
+
+def test_without_any_tracked_app_the_tile_says_what_to_do(client: Client, week: None) -> None:
+    TrackedApp.objects.filter(category="crypto").update(active=False)
+    assert "None are tracked. They are added in the admin ." in told(client, "crypto")
+
+
+def test_without_a_snapshot_the_changes_are_unknown_and_the_nearest_day_is_told(client: Client) -> None:
+    synced()
+    network()
+    snapshot(date(2026, 11, 14))
+    words = panel(client, "tiles")
+    reason = "There is no snapshot of Wed 11 Nov to compare with; the nearest day that has one is Sat 14 Nov."
+    assert f"{reason} Until then the network's changes are not known; revenue is complete." in words
+    assert row(client, "nodes", "Nimbus") == f"Nimbus 1,582 — {reason} 23.5 %"
+
+
+def test_a_source_that_had_failed_that_day_leaves_only_its_changes_unknown(client: Client) -> None:
+    synced()
+    network()
+    snapshot(WEEK_AGO, node_cumulus=None, node_nimbus=None, node_stratus=None, node_total=None)
+    assert "— That day's snapshot does not have it." in row(client, "nodes", "Nimbus")
+    assert row(client, "apps", "WordPress") == "WordPress 763 = 0"
+    assert 'class="notice' not in html(client, "/panels/tiles/")
+
+
+def test_a_stale_source_is_said_in_the_tile_that_it_concerns(client: Client, week: None) -> None:
+    Source.objects.filter(name="cloud").update(
+        read_at=NOW - timedelta(hours=6), tried_at=NOW, error="Stats: HTTP 503 from stats.runonflux.io"
+    )
+    words = told(client, "cloud")
+    assert 'data-look="stale"' in tile(client, "cloud")
+    assert "read 6 h ago" in words
+    said = "Capacity and use: the source failed at 18 Nov, 14:05 UTC, value from 18 Nov, 08:05 UTC: "
+    assert f"{said}Stats: HTTP 503 from stats.runonflux.io." in words
+    assert "26.8 %" in words
+    assert "data-look" not in tile(client, "nodes")
+
+
+def test_a_source_that_was_never_read_leaves_dashes(client: Client) -> None:
+    synced()
+    words = told(client, "nodes")
+    assert "Node counts: not read yet." in words
+    assert "— Not read yet. All tiers" in words
+    assert not re.search(r"\b0\b", words.split("What is counted")[0].replace("0 s ago", ""))
+
+
+def test_a_game_new_since_then_has_a_change_without_percent(client: Client) -> None:
+    synced()
+    network()
+    snapshot(WEEK_AGO, gaming_rust=0)
+    assert row(client, "gaming", "Rust") == "Rust 12 ▲ +12"
+
+
+def test_every_figure_has_the_line_of_its_last_30_days_and_links_to_its_chart(client: Client) -> None:
+    synced()
+    network()
+    for back in (30, 29, 3, 1):
+        snapshot(NOW.date() - timedelta(days=back), node_total=6_000 + back)
+    body = tile(client, "nodes", "?period=M&search=abc")
+    assert "30 days: from 6,030 to 6,724; lowest 6,001, highest 6,724; 26 days not known." in body
+    assert 'href="?period=M&amp;search=abc&amp;metrics=node_total#panel-chart"' in body
+
+
+def test_the_line_of_revenue_is_made_of_whole_days(client: Client) -> None:
+    synced()
+    pay(8 * FLUX)
+    pay(3 * FLUX, at=NOW - timedelta(days=1))
+    assert "30 days: from 0 to 3; lowest 0, highest 3." in tile(client, "revenue")
+
+
+def test_every_tile_has_its_definition_one_click_away(client: Client, week: None) -> None:
+    body = html(client, "/panels/tiles/")
+    for key in ("revenue", "nodes", "cloud", "apps", "gaming", "crypto"):
+        found = re.search(rf'<details class="definition" id="about-{key}">(.*?)</details>', body, re.DOTALL)
+        assert found, key
+        assert re.findall(r"<dt>(.*?)</dt>", found[1]) == ["Counted", "From", "How often", "Missing"]
+
+
+def test_what_the_capacity_rests_on_is_said(client: Client, week: None) -> None:
+    Source.objects.filter(name="cloud").update(coverage={"rows": 6_724, "counted": 6_690, "remembered": 68})
+    Source.objects.filter(name="apps").update(coverage={"resolvedPercent": 76.8})
+    assert "From 6,690 of 6,724 nodes, 68 of them as last known." in told(client, "cloud")
+    assert "The image of 76.8 % of them is known." in told(client, "apps")
+
+
+def test_the_queries_of_the_tiles_are_few(client: Client, week: None, django_assert_max_num_queries) -> None:
+    client.get("/panels/tiles/")
+    with django_assert_max_num_queries(26) as made:
+        client.get("/panels/tiles/?period=Y")
+    assert made
+    with django_assert_max_num_queries(6):
+        client.get("/panels/tiles/?period=Y")
