@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -133,6 +134,63 @@ def rate_per_minute(name: str, default: str) -> int:
     if not found:
         raise wrong(name, "requests a minute such as 600/min, or 0 for no limit")
     return int(found[1])
+
+
+def webhook_url(name: str) -> str:
+    """An https address, or nothing. Its path is a secret."""
+    url = text(name)
+    parts = _parts(url)
+    if url and (parts is None or parts.scheme != "https" or not parts.hostname or re.search(r"\s", url)):
+        raise wrong(name, "an address that starts with https://")
+    return url
+
+
+def emails(name: str, default: str = "") -> list[str]:
+    found = words(name, default)
+    try:
+        for address in found:
+            validate_email(address)
+    except ValidationError:
+        raise wrong(name, "comma separated e-mail addresses such as me@example.org") from None
+    return found
+
+
+def email(name: str, default: str) -> str:
+    found = emails(name)
+    if len(found) > 1:
+        raise wrong(name, "one e-mail address such as fluxtracker@example.org")
+    return found[0] if found else default
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is given to. `secure`: empty, tls (STARTTLS) or ssl."""
+
+    host: str = "localhost"
+    port: int = 25
+    user: str = ""
+    password: str = ""
+    secure: str = ""
+
+
+def mail_server(name: str, needed: bool) -> MailServer:
+    """From an address; without one nothing is sent, so it may only be missing where nobody gets mail."""
+    schemes = {"smtp": (25, ""), "smtp+tls": (587, "tls"), "smtps": (465, "ssl"), "smtp+ssl": (465, "ssl")}
+    parts = _parts(text(name))
+    if not text(name) and not needed:
+        return MailServer()
+    if parts is None or parts.scheme not in schemes or not parts.hostname or parts.path.strip("/"):
+        why = "" if text(name) else ", because ALERT_EMAILS says that mail is to be sent"
+        raise wrong(name, f"smtp://, smtp+tls:// or smtps://user:password@host:port{why}")
+    port, secure = schemes[parts.scheme]
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return MailServer(parts.hostname, parts.port or port, user, password, secure)
+
+
+def paths(*names: str) -> list[str]:
+    """What follows the host in the addresses that these settings hold: of a webhook it is the secret."""
+    found = [parts for name in names if (parts := _parts(text(name)))]
+    return [part for parts in found for part in (parts.path.strip("/"), parts.query)]
 
 
 def tracked_addresses(name: str = "REVENUE_ADDRESSES", default: str = APP_ADDRESSES) -> list[TrackedAddress]:

@@ -52,6 +52,16 @@ LOG_GROUPS = {
 }
 LOG_ERRORS_ONLY = env.flag("LOG_ERRORS_ONLY", False)
 
+# Alerts (docs/operations.md)
+ALERT_WEBHOOK_URL = env.webhook_url("ALERT_WEBHOOK_URL")
+ALERT_EMAILS = env.emails("ALERT_EMAILS")
+MAIL_SERVER = env.mail_server("EMAIL_URL", needed=bool(ALERT_EMAILS))
+EMAIL_HOST, EMAIL_PORT = MAIL_SERVER.host, MAIL_SERVER.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER.user, MAIL_SERVER.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL_SERVER.secure == "tls", MAIL_SERVER.secure == "ssl"
+EMAIL_TIMEOUT = 10  # s
+DEFAULT_FROM_EMAIL = env.email("EMAIL_FROM", EMAIL_HOST_USER if "@" in EMAIL_HOST_USER else "fluxtracker@localhost")
+
 INSTALLED_APPS = [
     "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are imported with the URLs, not by every worker
     "django.contrib.auth",
@@ -240,6 +250,7 @@ logs.configure(
     secrets=[
         SECRET_KEY,
         CRYPTOCOMPARE_API_KEY,
-        *env.passwords("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "ALERT_WEBHOOK_URL"),
+        *env.passwords("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "ALERT_WEBHOOK_URL", "EMAIL_URL"),
+        *env.paths("ALERT_WEBHOOK_URL"),
     ],
 )

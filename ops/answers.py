@@ -84,6 +84,14 @@ class BackupHealth(ServiceHealth):
     file = serializers.CharField(allow_null=True)
 
 
+class AlertHealth(serializers.Serializer[Any]):
+    key = serializers.CharField(help_text="What it is about: one open alert a key.")
+    message = serializers.CharField()
+    since = serializers.DateTimeField()
+    lastSeen = serializers.DateTimeField(help_text="When it was last found to be so.")
+    lastTold = serializers.DateTimeField(allow_null=True, help_text="By mail or webhook.")
+
+
 class HealthAnswer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(
         ["ok", "degraded", "error"], help_text="error (503): the database is out of reach or not migrated."
@@ -100,6 +108,7 @@ class HealthAnswer(serializers.Serializer[Any]):
     services = serializers.DictField(child=ServiceHealth(), help_text="By periodic work.")
     backup = BackupHealth(allow_null=True)
     quarantine = serializers.IntegerField(allow_null=True)
+    alerts = AlertHealth(many=True, allow_null=True, help_text="Those that are open, the newest first.")
     problems = serializers.ListField(child=serializers.CharField(), help_text="What is wrong, in sentences.")
 
 

@@ -60,10 +60,14 @@ def prune(now: datetime) -> int:
 def problems(now: datetime) -> Iterator[str]:
     """Sentences on the services that failed three times in a row or more."""
     for state in ServiceState.objects.filter(consecutive_failures__gte=ALERT_AFTER):
-        yield (
-            f"{state.name} failed {state.consecutive_failures} checks in a row, "
-            f"the last one {figures.ago(state.checked_at, now)}: {state.detail}."
-        )
+        yield sentence(state, now)
+
+
+def sentence(state: ServiceState, now: datetime) -> str:
+    return (
+        f"{state.name} failed {state.consecutive_failures} checks in a row, "
+        f"the last one {figures.ago(state.checked_at, now)}: {state.detail}."
+    )
 
 
 def _state(found: Finding, before: ServiceState | None, now: datetime) -> ServiceState:

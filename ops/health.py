@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from ops import checks, problems
+from ops import alerts, checks, problems
 from ops.models import ServiceState, TaskState, WorkerSeen
 
 log = structlog.get_logger(__name__)
@@ -66,6 +66,7 @@ def _parts(now: datetime) -> Report:
         "services": {name: _service(state) for name, state in sorted(states.items()) if name not in OWN_PARTS},
         "backup": _backup_report(states.get("backup")),
         "quarantine": sync["quarantine"],
+        "alerts": _alerts_report(),
     }
 
 
@@ -81,6 +82,7 @@ def _nothing_known() -> Report:
         "services": {},
         "backup": None,
         "quarantine": None,
+        "alerts": None,
     }
 
 
@@ -173,6 +175,20 @@ def _service(state: TaskState) -> Report:
 
 def _backup_report(state: TaskState | None) -> Report | None:
     return None if state is None else _service(state) | {"file": (state.last_report or {}).get("file")}
+
+
+def _alerts_report() -> list[Report]:
+    """What is open, the newest first."""
+    return [
+        {
+            "key": alert.key,
+            "message": alert.message,
+            "since": iso(alert.raised_at),
+            "lastSeen": iso(alert.seen_at),
+            "lastTold": iso(alert.sent_at),
+        }
+        for alert in alerts.open_alerts()
+    ]
 
 
 def iso(moment: datetime | None) -> str | None:

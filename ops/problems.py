@@ -7,6 +7,8 @@ from typing import Any
 
 Report = dict[str, Any]
 
+TOLD_BY_ALERTS = ("backup", "disk", "quarantine")  # of everything else the report has a part that says it
+
 
 def sentences(answer: Report) -> Iterator[str]:
     """One for each thing that is wrong. Without a database only that can be told."""
@@ -24,6 +26,7 @@ def sentences(answer: Report) -> Iterator[str]:
         if service["status"] == "failed":
             words = name.replace("_", " ")
             yield f"{words.capitalize()} failed {service['consecutiveFailures']} times in a row: {service['error']}"
+    yield from (alert["message"] for alert in answer["alerts"] if alert["key"] in TOLD_BY_ALERTS)
 
 
 def _of_sync(sync: Report) -> Iterator[str]:

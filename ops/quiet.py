@@ -8,6 +8,7 @@ import structlog
 from django.db import DatabaseError
 
 from fluxtracker.upstream.errors import UpstreamError
+from ops.asking import ask_for_check
 from ops.leases import LeaseHeld, LeaseLost
 from ops.runs import NotDone, one_line
 
@@ -22,5 +23,10 @@ def run_quietly(door: Callable[..., object]) -> None:
         log.info("task_skipped", reason=str(error))
     except (UpstreamError, LeaseLost, NotDone) as error:
         log.debug("task_ended", reason=str(error))
+        ask_for_check()
     except DatabaseError as error:
         log.warning("task_ended_by_database", error=one_line(error))
+        ask_for_check()
+    except Exception:
+        ask_for_check()
+        raise

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from ops import leases
+from ops import alerts, leases
 from ops.models import TaskRun, TaskState
 
 log = structlog.get_logger(__name__)
@@ -95,6 +95,7 @@ def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
     state = TaskState.objects.select_for_update().get(name=row.name)
     if state.consecutive_failures >= ALERT_AFTER:
         log.warning("task_recovered", task=row.name, failures=state.consecutive_failures)
+        alerts.close_alert(alerts.task_key(row.name), now)
     TaskState.objects.filter(name=row.name).update(
         last_success_at=now, consecutive_failures=0, last_error="", last_report=report
     )
@@ -110,3 +111,5 @@ def _failed(row: TaskRun, error: str) -> None:
     log.warning("task_failed", task=row.name, error=error, failures=failures)
     if failures == ALERT_AFTER:
         log.error("task_keeps_failing", task=row.name, error=error, failures=failures)
+    if failures >= ALERT_AFTER:
+        alerts.raise_alert(alerts.of_task(row.name, failures, error), now)

@@ -37,6 +37,8 @@ SCHEDULE = (
     Entry("refresh-price", "revenue.tasks.refresh_price", timedelta(minutes=5), "The FLUX price."),
     Entry("audit-revenue", "revenue.tasks.audit_revenue", timedelta(hours=4),
           "The last 4,320 blocks of the ledger against the chain."),
+    Entry("check-alerts", "ops.tasks.check_alerts", timedelta(minutes=5),
+          "Whether something is to be told: raises alerts, closes what has healed."),
     Entry("prune", "revenue.tasks.prune", timedelta(days=1), "The retention policy."),
 )  # fmt: skip
 

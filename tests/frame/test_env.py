@@ -128,3 +128,56 @@ def test_passwords_are_found_in_addresses(monkeypatch):
     monkeypatch.setenv("SOME", "redis://:p%40ssword@host/0")
     monkeypatch.setenv("OTHER", "")
     assert set(env.passwords("SOME", "OTHER")) == {"p%40ssword", "p@ssword"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://hooks.example/x", "hooks.example/x", "https://", "https://[::1", "https://hooks.example/a b", "x"],
+)
+def test_a_webhook_is_an_https_address(name, value):
+    with pytest.raises(ImproperlyConfigured, match="expected an address that starts with https://"):
+        env.webhook_url(name(value))
+
+
+def test_a_webhook_may_be_missing(name):
+    assert env.webhook_url(name("")) == ""
+    assert env.webhook_url(name("https://hooks.example/services/T0")) == "https://hooks.example/services/T0"
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://mail.example", ("mail.example", 25, "", "", "")),
+        ("smtp+tls://me%40example.org:s%3Acret@mail.example", ("mail.example", 587, "me@example.org", "s:cret", "tls")),
+        ("smtps://me:x@mail.example:4650", ("mail.example", 4650, "me", "x", "ssl")),
+    ],
+)
+def test_a_mail_server_is_read_from_its_address(name, url, server):
+    found = env.mail_server(name(url), needed=True)
+    assert (found.host, found.port, found.user, found.password, found.secure) == server
+
+
+@pytest.mark.parametrize("url", ["mail.example", "imap://me:hunter22@mail.example", "smtp://", "smtp://h:port"])
+def test_a_wrong_mail_server_is_refused_without_repeating_its_password(name, url):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        env.mail_server(name(url), needed=False)
+    assert "smtp+tls://" in str(caught.value)
+    assert "hunter22" not in str(caught.value)
+
+
+def test_mail_that_is_wanted_needs_a_server(name):
+    assert env.mail_server(name(""), needed=False).host == "localhost"
+    with pytest.raises(ImproperlyConfigured, match="because ALERT_EMAILS"):
+        env.mail_server(name(""), needed=True)
+
+
+def test_addresses_of_people_are_checked(name):
+    assert env.emails(name("one@example.org, two@example.org")) == ["one@example.org", "two@example.org"]
+    with pytest.raises(ImproperlyConfigured, match=r"such as me@example\.org"):
+        env.emails(name("one@example.org,two"))
+    with pytest.raises(ImproperlyConfigured, match="one e-mail address"):
+        env.email(name("one@example.org,two@example.org"), "")
+
+
+def test_the_path_of_a_webhook_is_a_secret(name):
+    assert env.paths(name("https://hooks.example/services/T0/abc?key=d")) == ["services/T0/abc", "key=d"]

@@ -1,0 +1,86 @@
+"""What is an alert (issue 6). Each rule looks at what the database remembers and yields what holds now."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Min
+from django.utils.module_loading import import_string
+from django_celery_beat.models import PeriodicTask
+
+from fluxtracker import figures
+from ops import alerts, checks
+from ops.alerts import Trouble
+from ops.models import ServiceState, TaskState
+from ops.runs import ALERT_AFTER
+
+log = structlog.get_logger(__name__)
+
+Rule = Callable[[datetime], Iterator[Trouble]]
+
+ROOM_RULES = (  # by name: they stand above
+    "revenue.alerts.troubles",
+    "metrics.alerts.troubles",
+    "snapshots.alerts.troubles",
+)
+BACKUP = "backup"  # the name of its runs and of its row in the schedule
+BACKUP_LATE = timedelta(hours=26)
+DISK_SHARE, DISK_BYTES = 0.10, 2 << 30  # nearly full: below both
+DISK_RELIEF = 1.1  # times the limits, before it counts as healed: the edge is not told again and again
+GB = 1 << 30
+
+
+def troubles(now: datetime) -> Iterator[Trouble]:
+    """All that holds at this moment. A rule that breaks breaks the whole: half the troubles would close alerts."""
+    for rule in (of_tasks, of_services, of_backup, of_disk):
+        yield from rule(now)
+    for name in ROOM_RULES:
+        room_rule: Rule = import_string(name)
+        yield from room_rule(now)
+
+
+def installed_at(now: datetime) -> datetime:
+    """When the database was made. A young installation is late with nothing yet."""
+    first: datetime | None = MigrationRecorder(connection).migration_qs.aggregate(first=Min("applied"))["first"]
+    return first or now
+
+
+def of_tasks(now: datetime) -> Iterator[Trouble]:
+    """Three failures in a row of any task (contract section 3)."""
+    for state in TaskState.objects.filter(consecutive_failures__gte=ALERT_AFTER).order_by("name"):
+        yield alerts.of_task(state.name, state.consecutive_failures, state.last_error)
+
+
+def of_services(now: datetime) -> Iterator[Trouble]:
+    """A service that failed three checks in a row."""
+    for state in ServiceState.objects.filter(consecutive_failures__gte=ALERT_AFTER):
+        yield Trouble(f"service:{state.kind}:{state.name}", checks.sentence(state, now))
+
+
+def of_backup(now: datetime) -> Iterator[Trouble]:
+    """No good backup for 26 h, where the schedule makes them."""
+    if not PeriodicTask.objects.filter(name=BACKUP, enabled=True).exists():
+        return
+    last = TaskState.objects.filter(name=BACKUP).values_list("last_success_at", flat=True).first()
+    if now - (last or installed_at(now)) <= BACKUP_LATE:
+        return
+    told = f"The last good backup was made {figures.ago(last, now)}." if last else "No backup has been made yet."
+    yield Trouble("backup", f"{told} One is due each day.")
+
+
+def of_disk(now: datetime) -> Iterator[Trouble]:
+    """The data dir's disk is nearly full."""
+    try:
+        disk = shutil.disk_usage(settings.DATA_DIR)
+    except OSError as error:  # a database elsewhere needs no data dir
+        log.info("disk_not_known", error=type(error).__name__)
+        return
+    relief = DISK_RELIEF if alerts.is_open("disk") else 1
+    if disk.free < DISK_BYTES * relief and disk.free < disk.total * DISK_SHARE * relief:
+        yield Trouble("disk", f"The disk of the data dir is nearly full: {disk.free / GB:.1f} GB are free.")

@@ -1,0 +1,192 @@
+"""Posts a JSON body to an https address of somebody else, and to nobody else.
+
+Every address of the host's name has to be public, and the connection goes to an address that was checked: what
+the name means a moment later (DNS rebinding) does not matter. Redirects are looked at the same way. Errors and
+logs name the host only: the path of a webhook is its secret. Proxies of the environment are not used.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import structlog
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from ops.public_address import is_public
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_S = 5.0  # for a whole try: name, connection, TLS, redirects, answer
+TRIES = 3
+PAUSE_S = 1.0  # between tries, doubled
+MAX_REDIRECTS = 3
+REDIRECTS = (301, 302, 307, 308)
+TRY_AGAIN = (408, 429)
+
+Resolve = Callable[[str, int], list[str]]
+Connect = Callable[[tuple[str, int], float], socket.socket]
+
+
+class WebhookFailed(Exception):
+    """It was not delivered, in words that name no more than the host. `again`: whether another try may help."""
+
+    def __init__(self, reason: str, *, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Every address of the name."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Somebody else's address, and how it is reached."""
+
+    url: str
+    timeout: float = TIMEOUT_S
+    resolve: Resolve = resolve
+    connect: Connect = socket.create_connection
+    sleep: Callable[[float], None] = time.sleep
+    tls: ssl.SSLContext = field(default_factory=lambda: trusting())
+
+    def post(self, body: Mapping[str, Any]) -> None:
+        """Deliver it in at most three tries of 5 s each. WebhookFailed says why not."""
+        data, pause = json.dumps(body).encode(), PAUSE_S
+        for number in range(1, TRIES + 1):
+            try:
+                return _Try(self, data).run()
+            except WebhookFailed as failed:
+                log.info("webhook_try_failed", host=urlsplit(self.url).hostname, number=number, reason=str(failed))
+                if number == TRIES or not failed.again:
+                    raise
+            self.sleep(pause)
+            pause *= 2
+        return None
+
+
+class _Try:
+    """One try, in a thread of its own: neither a slow name server nor an answer that drips holds it up longer."""
+
+    def __init__(self, webhook: Webhook, data: bytes) -> None:
+        self._webhook, self._data = webhook, data
+        self._socket: socket.socket | None = None
+        self._outcome: list[WebhookFailed | None] = []
+        self._late = False
+
+    def run(self) -> None:
+        thread = threading.Thread(target=self._work, name="webhook", daemon=True)
+        thread.start()
+        thread.join(self._webhook.timeout)
+        if not self._outcome:
+            self._give_up()
+            raise WebhookFailed(f"no answer within {self._webhook.timeout:g} s", again=True)
+        failed = self._outcome[0]
+        if failed is not None:
+            raise failed
+
+    def _give_up(self) -> None:
+        self._late = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _work(self) -> None:
+        try:
+            self._deliver(self._webhook.url)
+            self._outcome.append(None)
+        except WebhookFailed as failed:
+            self._outcome.append(failed)
+        except ssl.SSLCertVerificationError:
+            self._outcome.append(WebhookFailed("its certificate is not valid for it"))
+        except (OSError, http.client.HTTPException) as error:
+            self._outcome.append(WebhookFailed(f"the connection failed ({type(error).__name__})", again=True))
+        except Exception as error:
+            # Anything else is ours to mend; told without its text, which may hold the address.
+            self._outcome.append(WebhookFailed(f"it could not be sent ({type(error).__name__})"))
+
+    def _deliver(self, url: str) -> None:
+        for _ in range(MAX_REDIRECTS + 1):
+            status, location = self._ask(url)
+            if status not in REDIRECTS:
+                return _judge(status)
+            url = urljoin(url, location)
+        raise WebhookFailed(f"more than {MAX_REDIRECTS} redirects")
+
+    def _ask(self, url: str) -> tuple[int, str]:
+        """The status of the answer, and where it redirects to."""
+        parts, port = _checked(url)
+        host = parts.hostname or ""
+        addresses = self._public_addresses(host, port)
+        if self._late:
+            raise TimeoutError
+        raw = self._connected(addresses, port)
+        with raw, self._webhook.tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False) as secure:
+            self._socket = secure
+            if self._late:
+                raise TimeoutError
+            secure.do_handshake()
+            connection = http.client.HTTPSConnection(host, port)
+            connection.sock = secure
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", target, self._data, _headers())
+            response = connection.getresponse()
+            return response.status, response.getheader("Location") or ""
+
+    def _connected(self, addresses: list[str], port: int) -> socket.socket:
+        """A connection to the first address that takes one."""
+        wait = self._webhook.timeout / len(addresses)
+        for address in addresses[:-1]:
+            with suppress(OSError):
+                return self._webhook.connect((address, port), wait)
+        return self._webhook.connect((addresses[-1], port), wait)
+
+    def _public_addresses(self, host: str, port: int) -> list[str]:
+        """The addresses of the name, all of which have to be public."""
+        try:
+            found = self._webhook.resolve(host, port)
+        except (OSError, UnicodeError):
+            raise WebhookFailed(f"the name {host} is not known", again=True) from None
+        private = [address for address in found if not is_public(address)]
+        if private or not found:
+            raise WebhookFailed(f"{host} is not on the public internet ({', '.join(private) or 'no address'})")
+        return found
+
+
+def trusting() -> ssl.SSLContext:
+    """Trusts what the system trusts, and the authorities that the other clients of ours trust."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+def _checked(url: str) -> tuple[SplitResult, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:
+        raise WebhookFailed("it leads to what is no address") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise WebhookFailed("it leads to an address that is not https")
+    return parts, port
+
+
+def _headers() -> dict[str, str]:
+    return {"Content-Type": "application/json", "User-Agent": "fluxtracker", "Connection": "close"}
+
+
+def _judge(status: int) -> None:
+    if not 200 <= status < 300:
+        raise WebhookFailed(f"HTTP {status}", again=status >= 500 or status in TRY_AGAIN)

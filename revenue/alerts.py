@@ -1,0 +1,45 @@
+"""What is an alert about the ledger (ops.alert_rules)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from fluxtracker import figures
+from ops.alert_rules import installed_at
+from ops.alerts import Trouble
+from revenue.models import LedgerState, Quarantined
+from revenue.standing import COMPLETED_LATE, minutes
+
+FIRST_LATE = timedelta(days=1)
+QUARANTINE_LATE = timedelta(days=1)
+
+
+def troubles(now: datetime) -> Iterator[Trouble]:
+    yield from of_sync(now)
+    yield from of_quarantine(now)
+
+
+def of_sync(now: datetime) -> Iterator[Trouble]:
+    """The ledger is over 30 minutes behind. A first sync has a day; one that breaks is told by its failures."""
+    ledger = LedgerState.objects.filter(id=1).first() or LedgerState(id=1)
+    if ledger.completed_at is None:
+        if now - installed_at(now) > FIRST_LATE:
+            yield Trouble("sync-lag", "No sync has completed since the installation over a day ago.")
+    elif now - ledger.completed_at > COMPLETED_LATE:
+        lag = minutes(now - ledger.completed_at)
+        yield Trouble("sync-lag", f"No sync has completed for {lag}: payments may be missing.")
+    elif ledger.tip_changed_at and now - ledger.tip_changed_at > COMPLETED_LATE:
+        lag = minutes(now - ledger.tip_changed_at)
+        yield Trouble(
+            "sync-lag", f"The chain's source has stood at block {ledger.tip_height} for {lag}: payments may be missing."
+        )
+
+
+def of_quarantine(now: datetime) -> Iterator[Trouble]:
+    """Transactions that could not be read for a day."""
+    old = Quarantined.objects.filter(first_seen_at__lte=now - QUARANTINE_LATE)
+    if number := old.count():
+        yield Trouble(
+            "quarantine", f"{figures.plural(number, 'transaction')} could not be read for over a day: not counted yet."
+        )

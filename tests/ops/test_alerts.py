@@ -1,0 +1,456 @@
+"""Raised once, repeated daily at most, closed when it heals, told once: through the tasks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import time_machine
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from structlog.testing import capture_logs
+
+from metrics.models import Source
+from ops import alert_channels, alert_sending, alerts, health, runs, tasks
+from ops.alert_messages import Message
+from ops.alerts import Trouble
+from ops.models import Alert, ServiceState, TaskRun, TaskState
+from revenue.models import LedgerState, Quarantined
+from snapshots.models import Snapshot
+from tests.factories import MAIN
+from tests.ops.conftest import NOW
+from tests.ops.webhook_server import HOST, PATH, Server, answer, hang, serving
+
+pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock", "plenty")]
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+GB = 1 << 30
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The data dir's disk."""
+    found = SimpleNamespace(total=100 * GB, free=50 * GB)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: found)
+    return found
+
+
+@pytest.fixture
+def plenty(disk: SimpleNamespace, installed: Callable[[datetime], None]) -> None:
+    """An installation of a month ago in which nothing is wrong."""
+    installed(NOW - 30 * DAY)
+    LedgerState.objects.update_or_create(id=1, defaults={"completed_at": NOW, "tip_changed_at": NOW, "tip_height": 5})
+    Snapshot.objects.create(day=NOW.date(), made_at=NOW, source="taken")
+    TaskState.objects.create(name="backup", last_success_at=NOW)
+
+
+@pytest.fixture
+def mails(settings: Any) -> list[Any]:
+    settings.ALERT_EMAILS = ["one@example.org", "two@example.org"]
+    return mail.outbox
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Server]:
+    """ALERT_WEBHOOK_URL leads to a server here."""
+    settings.ALERT_WEBHOOK_URL = f"https://{HOST}{PATH}"
+    with serving() as server:
+        monkeypatch.setattr(alert_channels, "Webhook", server.webhook)
+        yield server
+
+
+def check() -> list[str]:
+    """What the schedule does, and then what it asks for. The keys of what is open."""
+    tasks.check_alerts()
+    tasks.send_alerts()
+    return sorted(Alert.objects.filter(closed_at=None).values_list("key", flat=True))
+
+
+def fail(times: int, name: str = "some_work") -> None:
+    for _ in range(times):
+        with pytest.raises(ValueError), runs.run(name, trigger="command"):
+            raise ValueError("the reason")
+
+
+def succeed(name: str = "some_work") -> None:
+    with runs.run(name, trigger="command"):
+        pass
+
+
+def test_where_nothing_is_wrong_nothing_is_raised() -> None:
+    assert check() == []
+    assert TaskRun.objects.get(name="check_alerts").report == {"raised": 0, "closed": 0, "open": 0}
+
+
+def test_the_third_failure_in_a_row_raises_at_once_and_a_success_closes() -> None:
+    fail(2)
+    assert not Alert.objects.exists()
+    with capture_logs() as logs:
+        fail(1)
+    alert = Alert.objects.get()
+    assert (alert.key, alert.message) == ("task:some_work", "Some work failed 3 times in a row: the reason")
+    assert [entry["log_level"] for entry in logs if entry["event"] == "task_keeps_failing"] == ["error"]
+    fail(2)
+    assert Alert.objects.get().message.startswith("Some work failed 5 times")
+    assert check() == ["task:some_work"]
+    succeed()
+    assert Alert.objects.get().closed_at == NOW
+    assert check() == []
+
+
+def test_what_fails_again_later_is_a_new_alert() -> None:
+    fail(3)
+    succeed()
+    fail(3)
+    assert Alert.objects.filter(closed_at=None).count() == 1
+    assert Alert.objects.count() == 2
+
+
+@pytest.mark.parametrize(("minutes", "keys"), [(30, []), (31, ["sync-lag"])])
+def test_a_sync_that_is_over_30_minutes_behind(minutes: int, keys: list[str]) -> None:
+    LedgerState.objects.update(completed_at=NOW - timedelta(minutes=minutes))
+    assert check() == keys
+
+
+def test_syncs_of_a_source_that_stands_still_are_behind_too() -> None:
+    LedgerState.objects.update(tip_changed_at=NOW - timedelta(minutes=45))
+    assert check() == ["sync-lag"]
+    assert Alert.objects.get().message == (
+        "The chain's source has stood at block 5 for 45 minutes: payments may be missing."
+    )
+
+
+@pytest.mark.parametrize(("hours", "keys"), [(23, []), (25, ["sync-lag"])])
+def test_a_first_sync_has_a_day(installed: Callable[[datetime], None], hours: int, keys: list[str]) -> None:
+    installed(NOW - hours * HOUR)
+    LedgerState.objects.update(completed_at=None)
+    assert check() == keys
+
+
+@pytest.mark.parametrize(("minutes", "keys"), [(120, []), (121, ["source:cloud"])])
+def test_a_source_of_over_two_hours_ago(minutes: int, keys: list[str]) -> None:
+    read_at = NOW - timedelta(minutes=minutes)
+    Source.objects.update_or_create(name="cloud", defaults={"read_at": read_at, "tried_at": NOW, "error": "HTTP 503"})
+    assert check() == keys
+
+
+@pytest.mark.parametrize(("hours", "keys"), [(1, []), (3, ["source:nodes"])])
+def test_a_source_that_was_never_read(installed: Callable[[datetime], None], hours: int, keys: list[str]) -> None:
+    installed(NOW - hours * HOUR)
+    Source.objects.update_or_create(name="nodes", defaults={"tried_at": NOW, "error": "HTTP 503"})
+    assert check() == keys
+
+
+@pytest.mark.parametrize(
+    ("clock_", "missing", "keys"),
+    [
+        ("2026-11-20 01:59", "2026-11-20", []),
+        ("2026-11-20 02:00", "2026-11-20", ["snapshot"]),
+        ("2026-11-20 01:00", "2026-11-19", ["snapshot"]),  # midnight does not heal yesterday's gap
+        ("2026-11-20 02:00", "2026-11-19", []),
+    ],
+)
+def test_a_snapshot_that_is_missing_at_two_o_clock(
+    clock: time_machine.Traveller, clock_: str, missing: str, keys: list[str]
+) -> None:
+    now = datetime.fromisoformat(clock_).replace(tzinfo=UTC)
+    clock.move_to(now)
+    LedgerState.objects.update(completed_at=now, tip_changed_at=now)
+    for day in ("2026-11-19", "2026-11-20"):
+        Snapshot.objects.update_or_create(day=day, defaults={"made_at": now, "source": "taken"})
+    Snapshot.objects.filter(day=missing).delete()
+    assert check() == keys
+    if keys:
+        assert f"no snapshot of {missing}" in Alert.objects.get().message
+
+
+def test_a_snapshot_that_comes_heals() -> None:
+    Snapshot.objects.all().delete()
+    assert check() == ["snapshot"]
+    Snapshot.objects.create(day=NOW.date(), made_at=NOW, source="taken")
+    assert check() == []
+
+
+def test_an_installation_of_today_has_two_hours_for_its_first_snapshot(
+    installed: Callable[[datetime], None], clock: time_machine.Traveller
+) -> None:
+    Snapshot.objects.all().delete()
+    installed(NOW - HOUR)
+    assert check() == []
+    clock.shift(HOUR)
+    LedgerState.objects.update(completed_at=NOW + HOUR, tip_changed_at=NOW + HOUR)
+    assert check() == ["snapshot"]
+
+
+def test_a_service_that_fails_three_checks_in_a_row() -> None:
+    state = {"kind": "api", "status": "failed", "checked_at": NOW, "detail": "timed out"}
+    ServiceState.objects.create(name="FluxOS", consecutive_failures=2, **state)
+    assert check() == []
+    ServiceState.objects.update(consecutive_failures=3)
+    assert check() == ["service:api:FluxOS"]
+    assert "FluxOS failed 3 checks in a row" in Alert.objects.get().message
+
+
+@pytest.fixture
+def backups() -> PeriodicTask:
+    """The schedule makes backups."""
+    interval, _ = IntervalSchedule.objects.get_or_create(every=1440, period=IntervalSchedule.MINUTES)
+    row, _ = PeriodicTask.objects.get_or_create(name="backup", defaults={"task": "backup", "interval": interval})
+    return row
+
+
+@pytest.mark.parametrize(("hours", "keys"), [(26, []), (27, ["backup"])])
+def test_a_backup_of_over_26_hours_ago(backups: PeriodicTask, hours: int, keys: list[str]) -> None:
+    TaskState.objects.update(last_success_at=NOW - hours * HOUR)
+    assert check() == keys
+
+
+def test_backups_that_nobody_wants_are_not_missed(backups: PeriodicTask) -> None:
+    TaskState.objects.all().delete()
+    assert check() == ["backup"]
+    backups.enabled = False
+    backups.save()
+    assert check() == []
+
+
+def test_a_young_installation_needs_no_backup_yet(backups: PeriodicTask, installed: Callable[[datetime], None]) -> None:
+    TaskState.objects.all().delete()
+    installed(NOW - 25 * HOUR)
+    assert check() == []
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "keys"),
+    [(100 * GB, GB, ["disk"]), (100 * GB, 3 * GB, []), (10 * GB, 1.5 * GB, []), (19 * GB, 1.8 * GB, ["disk"])],
+)
+def test_a_disk_that_is_nearly_full(disk: SimpleNamespace, total: int, free: int, keys: list[str]) -> None:
+    disk.total, disk.free = total, free
+    assert check() == keys
+
+
+def test_a_disk_at_the_edge_is_told_once(disk: SimpleNamespace) -> None:
+    disk.free = 1.99 * GB
+    assert check() == ["disk"]
+    disk.free = 2.1 * GB
+    assert check() == ["disk"]
+    disk.free = 2.3 * GB
+    assert check() == []
+
+
+def test_a_quarantine_that_is_not_empty_for_a_day() -> None:
+    row = Quarantined.objects.create(
+        txid="ee" * 32, address=MAIN, reason="sender", first_seen_at=NOW - timedelta(hours=23), next_attempt_at=NOW
+    )
+    assert check() == []
+    Quarantined.objects.update(first_seen_at=NOW - DAY)
+    assert check() == ["quarantine"]
+    row.delete()
+    assert check() == []
+
+
+def test_a_rule_that_breaks_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(3)
+    monkeypatch.setattr("ops.checks.sentence", lambda *_: 1 / 0)
+    ServiceState.objects.create(name="x", kind="api", status="failed", checked_at=NOW, consecutive_failures=3)
+    with pytest.raises(ZeroDivisionError):
+        tasks.check_alerts()
+    assert Alert.objects.get().closed_at is None
+
+
+def test_it_is_told_once_then_daily_then_when_it_is_over(
+    mails: list[Any], hook: Server, clock: time_machine.Traveller
+) -> None:
+    fail(3)
+    for _ in range(3):
+        tasks.send_alerts()
+    clock.shift(timedelta(hours=23, minutes=59))
+    tasks.send_alerts()
+    assert len(mails) == len(hook.asked) == 1
+    clock.shift(timedelta(minutes=1))
+    tasks.send_alerts()
+    tasks.send_alerts()
+    assert len(mails) == len(hook.asked) == 2
+    clock.shift(HOUR)
+    succeed()
+    tasks.send_alerts()
+    tasks.send_alerts()
+    assert [body["event"] for _, _, body in hook.asked] == ["raised", "repeated", "closed"]
+    assert [message.subject for message in mails] == [
+        "Fluxtracker: Some work failed 3 times in a row: the reason",
+        "Fluxtracker: Still so, since 20 Nov, 14:00 UTC: Some work failed 3 times in a row: the reason",
+        "Fluxtracker: Over after 1 day: Some work failed 3 times in a row: the reason",
+    ]
+    assert mails[0].to == ["one@example.org", "two@example.org"]
+
+
+def test_what_nobody_was_told_of_is_not_told_to_be_over(mails: list[Any]) -> None:
+    fail(3)
+    succeed()
+    tasks.send_alerts()
+    assert mails == []
+
+
+def test_an_alert_without_channels_waits_for_the_first_one(settings: Any) -> None:
+    fail(3)
+    tasks.send_alerts()
+    assert Alert.objects.get().sent_at is None
+    settings.ALERT_EMAILS = ["one@example.org"]
+    tasks.send_alerts()
+    assert len(mail.outbox) == 1
+
+
+def test_the_body_is_understood_by_slack_discord_and_programs(hook: Server) -> None:
+    with pytest.raises(ValueError), runs.run("some_work", trigger="command"):
+        raise ValueError("first")
+    TaskState.objects.update(consecutive_failures=2)
+    with pytest.raises(ValueError), runs.run("some_work", trigger="command"):
+        raise ValueError("<!channel> @everyone & more")
+    tasks.send_alerts()
+    ((host, path, body),) = hook.asked
+    assert (host, path) == (HOST, PATH)
+    assert body == {
+        "text": "Fluxtracker: Some work failed 3 times in a row: &lt;!channel&gt; @everyone &amp; more",
+        "content": "Fluxtracker: Some work failed 3 times in a row: <!channel> @everyone & more",
+        "allowed_mentions": {"parse": []},
+        "source": "fluxtracker",
+        "event": "raised",
+        "key": "task:some_work",
+        "message": "Some work failed 3 times in a row: <!channel> @everyone & more",
+        "raisedAt": "2026-11-20T14:00:00Z",
+        "closedAt": None,
+    }
+
+
+def test_a_message_that_no_channel_took_is_tried_at_the_next_check(hook: Server) -> None:
+    hook.answers[PATH] = answer(404)
+    fail(3)
+    fail(3, "other_work")
+    tasks.send_alerts()
+    assert len(hook.asked) == 1  # after the first failure the channel is left alone
+    assert set(Alert.objects.values_list("sent_at", flat=True)) == {None}
+    run = TaskRun.objects.get(name="send_alerts")
+    assert (run.ok, run.error) == (False, "webhook: HTTP 404")
+    hook.answers.clear()
+    tasks.send_alerts()
+    assert len(hook.asked) == 3
+
+
+def test_what_one_channel_took_is_told_though_the_other_failed(mails: list[Any], hook: Server) -> None:
+    hook.answers[PATH] = answer(404)
+    fail(3)
+    tasks.send_alerts()
+    tasks.send_alerts()
+    assert (len(mails), len(hook.asked)) == (1, 1)
+    assert TaskRun.objects.filter(name="send_alerts").order_by("id").values_list("ok", flat=True)[0] is False
+
+
+def test_channels_that_keep_failing_are_an_alert_themselves(hook: Server) -> None:
+    hook.answers[PATH] = answer(404)
+    fail(3)
+    for _ in range(3):
+        tasks.send_alerts()
+    assert check() == ["task:send_alerts", "task:some_work"]
+
+
+def test_of_two_workers_with_the_same_message_one_sends_it(mails: list[Any]) -> None:
+    fail(3)
+    (first,), (second,) = alert_sending.due(NOW), alert_sending.due(NOW)
+    assert [alert_sending.claim(first, NOW), alert_sending.claim(second, NOW)] == [True, False]
+    succeed()
+    (first,), (second,) = alert_sending.due(NOW), alert_sending.due(NOW)
+    assert [alert_sending.claim(first, NOW), alert_sending.claim(second, NOW)] == [True, False]
+
+
+def test_an_alert_that_was_raised_by_two_at_once_is_one() -> None:
+    assert [alerts.raise_alert(Trouble("x", "once"), NOW), alerts.raise_alert(Trouble("x", "twice"), NOW)] == [
+        True,
+        False,
+    ]
+    assert Alert.objects.get().message == "twice"
+
+
+def test_a_mail_server_that_is_away_is_told_in_words(settings: Any) -> None:
+    settings.ALERT_EMAILS = ["one@example.org"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    fail(3)
+    tasks.send_alerts()
+    error = TaskRun.objects.get(name="send_alerts").error
+    assert error.startswith("email: the mail server did not take it (")
+    assert Alert.objects.get(key="task:some_work").sent_at is None
+
+
+def test_a_text_of_several_lines_makes_no_second_header(mails: list[Any]) -> None:
+    alert_channels.Mail(("one@example.org",)).tell(Message("test", "x", "one\nBcc: two@example.org"))
+    assert mails[0].subject == "Fluxtracker: one Bcc: two@example.org"
+
+
+def test_what_is_open_is_in_the_health_report(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
+    Quarantined.objects.create(
+        txid="ee" * 32, address=MAIN, reason="sender", first_seen_at=NOW - DAY, next_attempt_at=NOW
+    )
+    check()
+    report = client.get("/api/health").json()
+    sentence = "1 transaction could not be read for over a day: not counted yet."
+    assert report["alerts"] == [
+        {
+            "key": "quarantine",
+            "message": sentence,
+            "since": "2026-11-20T14:00:00Z",
+            "lastSeen": "2026-11-20T14:00:00Z",
+            "lastTold": None,
+        }
+    ]
+    assert report["status"] == "degraded"
+    assert sentence in report["problems"]
+
+
+def run_command(*words: str) -> tuple[int, dict[str, Any] | None, str]:
+    """Exit code, report and reason of `test_alert --json`."""
+    import io
+
+    out = io.StringIO()
+    try:
+        call_command("test_alert", "--json", *words, stdout=out)
+    except CommandError as error:
+        return error.returncode, json.loads(out.getvalue()), str(error)
+    return 0, json.loads(out.getvalue()), ""
+
+
+def test_the_test_says_that_nobody_is_told() -> None:
+    assert run_command() == (
+        1,
+        {"email": None, "webhook": None},
+        "nobody is told: ALERT_WEBHOOK_URL and ALERT_EMAILS are not set",
+    )
+
+
+def test_the_test_goes_through_every_channel(mails: list[Any], hook: Server) -> None:
+    assert run_command() == (0, {"email": "sent", "webhook": "sent"}, "")
+    assert hook.asked[0][2]["event"] == "test"
+    assert "this is a test" in mails[0].subject
+    assert not Alert.objects.exists()
+
+
+def test_the_test_names_the_channel_that_failed_without_its_secret(mails: list[Any], hook: Server) -> None:
+    hook.names[HOST] = ["127.0.0.1"]
+    code, report, reason = run_command()
+    refused = "hooks.example is not on the public internet (127.0.0.1)"
+    assert (code, report, reason) == (1, {"email": "sent", "webhook": refused}, f"webhook: {refused}")
+
+
+def test_a_webhook_that_hangs_ends_in_words(hook: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook.answers[PATH] = hang
+    monkeypatch.setattr(alert_channels, "Webhook", lambda url: hook.webhook(url, timeout=0.2))
+    fail(3)
+    tasks.send_alerts()
+    assert TaskRun.objects.get(name="send_alerts").error == "webhook: no answer within 0.2 s"
+    assert len(hook.asked) == 3
