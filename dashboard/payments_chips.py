@@ -23,6 +23,7 @@ CLEARED: Mapping[str, Mapping[str, Any]] = {  # filter: what it is in `Wanted` w
     "max_amount": {"max_sat": None},
 }
 TOGETHER = (("from", "to"), ("min_amount", "max_amount"))  # two ends of one thing
+ENOUGH = 1_000  # what would be found is counted up to here: nobody waits for the exact number
 TYPE_WORDS = {"git": "git", "docker": "docker", "unknown": "other or not known"}
 
 
@@ -41,6 +42,11 @@ class Loosened:
 
     chip: Chip
     payments: int
+    """At most ENOUGH, which then means that many or more."""
+
+    @property
+    def words(self) -> str:
+        return f"{figures.plural(self.payments, 'payment')}{' or more' if self.payments == ENOUGH else ''}"
 
 
 def chips(asked: Asked) -> list[Chip]:
@@ -60,7 +66,7 @@ def loosened(asked: Asked, found: list[Chip]) -> list[Loosened]:
 
 def _count_without(asked: Asked, keys: tuple[str, ...]) -> int:
     cleared = {name: value for key in keys for name, value in CLEARED[key].items()}
-    return listing.select(replace(asked.wanted, **cleared)).count()
+    return listing.select(replace(asked.wanted, **cleared)).count_up_to(ENOUGH)
 
 
 def _words(active: Mapping[str, str], keys: tuple[str, ...]) -> str:

@@ -120,6 +120,14 @@ class Selection:
             return 0
         return self.rows().count() if self.meanings is None else self._count_meanings(self.meanings)
 
+    def count_up_to(self, most: int) -> int:
+        """How many rows fit, `most` for all that are more: it stops there, so that no wide filter scans everything."""
+        if self.is_plain:
+            return min(self.days.total, most)
+        if not self.days.total or self.meanings == ():
+            return 0
+        return self.matches()[:most].count()
+
     def _count_meanings(self, found: tuple[Meaning, ...]) -> int:
         """The rows of each meaning that no bigger one has; the biggest is mostly known from totals."""
         sizes = sorted(((self._size(meaning), meaning) for meaning in found), key=lambda size: -size[0])

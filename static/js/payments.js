@@ -22,6 +22,7 @@ document.addEventListener("DOMContentLoaded", () => {
   let etag = panels.etag(section);
   let request = null; // the one that is under way
   let pause = 0;
+  const typing = new Set(); // fields that were written into since it was asked for
   let moved = false; // back or forward: the form has to follow
 
   function own(search) {
@@ -57,18 +58,29 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   }
 
+  // What was written meanwhile stays in its field.
+  function putAll(answer) {
+    const written = [...typing].map((id) => [id, document.getElementById(id)?.value]);
+    panels.put(section, answer);
+    for (const [id, value] of written) {
+      const field = document.getElementById(id);
+      if (field && value !== undefined) field.value = value;
+    }
+  }
+
   // Asks for what the address says. `whole`: the form, too; else it stays as it is being filled in.
   async function load({ whole = false, quiet = false } = {}) {
     request?.abort();
     const mine = (request = new AbortController());
     const search = location.search;
     const news = quiet && own(search) === stands && section.querySelector("#payments-results[data-live]") !== null;
+    typing.clear();
     if (!quiet) section.setAttribute("aria-busy", "true");
     try {
       const answer = await panels.ask("payments", search, own(search) === stands ? etag : "", mine.signal);
       if (!answer || mine.signal.aborted) return true;
       if (whole || !section.querySelector("#payments-results") || !answer.html.includes("payments-results")) {
-        panels.put(section, answer);
+        putAll(answer);
       } else putList(answer.html);
       etag = answer.etag;
       stands = own(search);
@@ -99,6 +111,13 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function submit(form, { replace = false } = {}) {
     return go(new FormData(form), { whole: form.id === "payments-jump", replace });
+  }
+
+  // One step back leaves a search, however many letters it had.
+  function search() {
+    const form = document.getElementById("payments-form");
+    const searching = Boolean(new URLSearchParams(location.search).get("search"));
+    if (form) submit(form, { replace: searching });
   }
 
   async function copy(button) {
@@ -145,11 +164,10 @@ document.addEventListener("DOMContentLoaded", () => {
     if (form?.id === "payments-form" && event.target.type !== "search") submit(form);
   });
   section.addEventListener("input", (event) => {
-    const field = event.target;
-    if (field.id !== "payments-search") return;
+    if (event.target.id) typing.add(event.target.id);
+    if (event.target.id !== "payments-search") return;
     clearTimeout(pause);
-    const searching = Boolean(new URLSearchParams(location.search).get("search"));
-    pause = setTimeout(() => submit(field.form, { replace: searching }), TYPING);
+    pause = setTimeout(search, TYPING);
   });
 
   section.addEventListener("panel:refresh", (event) => {

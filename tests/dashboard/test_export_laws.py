@@ -9,11 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
+from django.utils.http import urlencode
 from hypothesis import HealthCheck, given, settings
 
+from dashboard.payments_query import parse
 from fluxtracker import money
-from revenue import pages
+from revenue import listing, pages
 from tests.dashboard.payments_rows import ledger, questions
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
@@ -96,3 +99,16 @@ def test_the_apps_are_those_of_the_endpoint(client: Client) -> None:
     assert float(found[0]["revenue_usd"]) == pytest.approx(sum(row["amount_usd"] or 0 for row in mine))
     assert found[0]["first_payment"].startswith(min(row["date"] for row in mine))
     assert found[0]["last_payment"].startswith(max(row["date"] for row in mine))
+
+
+@pytest.mark.parametrize("most", [1, 7, 1_000])
+def test_a_bounded_count_is_the_count_up_to_its_bound(most: int) -> None:
+    ledger()
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(questions())
+    def check(query: dict[str, Any]) -> None:
+        selection = listing.select(parse(QueryDict(urlencode(query))).wanted)
+        assert selection.count_up_to(most) == min(selection.count(), most)
+
+    check()
