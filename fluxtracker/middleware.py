@@ -1,9 +1,10 @@
-"""What every request passes: one log line, and who on other origins may read the API."""
+"""What every request passes: an id, one log line, headers, and who on other origins may read the API."""
 
 from __future__ import annotations
 
 import re
 import time
+import uuid
 from collections.abc import Callable
 
 import structlog
@@ -11,6 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
+
+from fluxtracker.quota import Quota
 
 log = structlog.get_logger(__name__)
 Answer = Callable[[HttpRequest], HttpResponseBase]
@@ -26,6 +29,42 @@ GROUPS = (
 )
 READING = ("GET", "HEAD")
 ONE_DAY = "86400"  # seconds
+REQUEST_ID = "X-Request-ID"
+ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+READABLE = f"ETag, RateLimit, RateLimit-Policy, Retry-After, {REQUEST_ID}"  # for scripts of other origins
+NOT_NEEDED = ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone",
+              "midi", "payment", "usb")  # fmt: skip
+PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NOT_NEEDED)
+
+
+class RequestId:
+    """One id from the request to its log lines and to the job that it asks for: the client's, or one of ours."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        told = request.headers.get(REQUEST_ID, "")
+        name = told if ACCEPTABLE_ID.fullmatch(told) else uuid.uuid4().hex
+        with structlog.contextvars.bound_contextvars(request_id=name):
+            response = self.get_response(request)
+        response[REQUEST_ID] = name
+        return response
+
+
+class Headers:
+    """What a page may use of the browser, and what of the rate is left to a client of the API."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        quota: Quota | None = getattr(request, "quota", None)
+        if quota:
+            response["RateLimit-Policy"], response["RateLimit"] = quota.policy, quota.left
+        return response
 
 
 class RequestLog:
@@ -81,7 +120,7 @@ def _may_read(request: HttpRequest, method: str) -> bool:
 
 def _allow(response: HttpResponseBase, origin: str, *, asked: bool) -> None:
     response["Access-Control-Allow-Origin"] = origin
-    response["Access-Control-Expose-Headers"] = "ETag"
+    response["Access-Control-Expose-Headers"] = READABLE
     if asked:
         response["Access-Control-Allow-Methods"] = ", ".join(READING)
         response["Access-Control-Allow-Headers"] = "accept, content-type, if-none-match, if-modified-since"

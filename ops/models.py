@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 
@@ -127,6 +129,15 @@ class Job(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
+    class Failure(models.TextChoices):
+        RUNNING = "running", "already running elsewhere"
+        UPSTREAM = "upstream", "an upstream did not answer"
+        REFUSED = "refused", "it could not be done"
+        DATABASE = "database", "the database failed"
+        BROKER = "broker", "the broker did not answer"
+        WORKER = "worker", "its workers died or took too long"
+        ERROR = "error", "an error that nobody foresaw"
+
     ACTIVE = (State.QUEUED, State.RUNNING)
 
     name = models.CharField(max_length=50)
@@ -146,6 +157,7 @@ class Job(models.Model):
     progress = models.CharField(max_length=200, blank=True)
     cancel_asked = models.BooleanField(default=False)
     result = models.JSONField(null=True, blank=True)
+    failure = models.CharField(max_length=10, choices=Failure, blank=True, help_text="What kind of failure it was.")
     error = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -182,6 +194,20 @@ class ApiToken(models.Model):
         return f"{self.prefix}… of {self.user}"
 
 
+class AppendOnly(Exception):
+    """Rows of the audit log are neither changed nor deleted."""
+
+
+class AppendOnlyQuerySet(models.QuerySet["AuditEntry"]):
+    """Reads and adds; triggers of the database refuse the rest to everybody else, too (migration 0004)."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnly("the audit log cannot be changed")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly("the audit log cannot be deleted from")
+
+
 class AuditEntry(models.Model):
     """Who did, or was refused, what. Rows are only ever added."""
 
@@ -193,12 +219,22 @@ class AuditEntry(models.Model):
     detail = models.JSONField(default=dict, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
 
+    objects = AppendOnlyQuerySet.as_manager()
+
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "audit log"
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor or 'anonymous'} {self.action}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly("the audit log cannot be changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly("the audit log cannot be deleted from")
 
 
 class Alert(models.Model):

@@ -39,6 +39,8 @@ SCHEDULE = (
           "The last 4,320 blocks of the ledger against the chain."),
     Entry("check-alerts", "ops.tasks.check_alerts", timedelta(minutes=5),
           "Whether something is to be told: raises alerts, closes what has healed."),
+    Entry("resend-jobs", "ops.tasks.resend_jobs", timedelta(minutes=1),
+          "Jobs that the broker lost or that a dead worker left."),
     Entry("prune", "revenue.tasks.prune", timedelta(days=1), "The retention policy."),
 )  # fmt: skip
 

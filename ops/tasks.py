@@ -1,11 +1,34 @@
-"""The Celery tasks of the alerts: thin, safe to run twice, safe to kill."""
+"""The Celery tasks of jobs and alerts: thin, safe to run twice, safe to kill."""
 
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
+from django.db import DatabaseError
+from django.utils import timezone
 
-from ops import alert_doors
+from ops import alert_doors, jobs_resend, jobs_run
 from ops.quiet import run_quietly
+
+log = structlog.get_logger(__name__)
+
+LONGEST_JOB_S = 3 * 3600  # a full sync of years; the message may come again meanwhile, the claim refuses it
+
+
+@shared_task(soft_time_limit=LONGEST_JOB_S, time_limit=LONGEST_JOB_S + 60)
+def run_job(job_id: int) -> None:
+    try:
+        jobs_run.run_job(job_id)
+    except DatabaseError as error:  # resend_jobs finds what is left
+        log.warning("job_left_by_database", job=job_id, error=type(error).__name__)
+
+
+@shared_task
+def resend_jobs() -> None:
+    try:
+        jobs_resend.resend_jobs(now=timezone.now())
+    except DatabaseError as error:
+        log.warning("jobs_not_resent", error=type(error).__name__)
 
 
 @shared_task

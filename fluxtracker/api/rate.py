@@ -12,6 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.throttling import BaseThrottle
 
+from fluxtracker.quota import Quota
+
 if TYPE_CHECKING:  # DRF's settings import this file before its views are there
     from rest_framework.request import Request
     from rest_framework.views import APIView
@@ -31,14 +33,14 @@ class Window:
         self._lock = threading.Lock()
         self._number, self._counts = 0, Counter[str]()
 
-    def over(self, client: str, limit: int, now: float) -> float | None:
-        """Count a request. Seconds to wait when it is one too many."""
+    def count(self, client: str, limit: int, now: float) -> Quota:
+        """Count a request and answer what is left."""
         number = int(now // WINDOW_S)
         with self._lock:
             if number != self._number or len(self._counts) > MOST_CLIENTS:
                 self._number, self._counts = number, Counter()
             self._counts[client] += 1
-            return (number + 1) * WINDOW_S - now if self._counts[client] > limit else None
+            return Quota(limit, limit - self._counts[client], (number + 1) * WINDOW_S - now, WINDOW_S)
 
 
 window = Window()
@@ -47,17 +49,18 @@ window = Window()
 class ClientRate(BaseThrottle):
     """Direct clients on this machine are exempt; one behind a proxy counts by the address the proxy tells."""
 
-    _wait: float | None = None
+    _quota: Quota | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         client = client_address(request._request)
         if not settings.API_RATE or client is None:
             return True
-        self._wait = window.over(client, settings.API_RATE, time.time())
-        return self._wait is None
+        self._quota = window.count(client, settings.API_RATE, time.time())
+        request._request.quota = self._quota  # type: ignore[attr-defined]  # for fluxtracker.middleware.Headers
+        return not self._quota.is_over
 
     def wait(self) -> float | None:
-        return self._wait
+        return self._quota.reset_s if self._quota else None
 
 
 def client_address(request: HttpRequest) -> str | None:

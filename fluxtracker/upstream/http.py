@@ -23,6 +23,8 @@ from fluxtracker.upstream.connections import Adapter
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.outcome import connection_failure, parsed, refusal
 from fluxtracker.upstream.shared import LONGEST_WAIT, PROCESS, Overloaded, Shared
+from fluxtracker.upstream.tally import SENT
+from fluxtracker.watch import WATCH
 
 log = structlog.get_logger(__name__)
 
@@ -158,6 +160,7 @@ class Http:
 
     def _send(self, url: str, params: Params | None, headers: Mapping[str, str] | None) -> requests.Response:
         source, where = _names(url)
+        WATCH.get().check()  # a job that was called off asks no more
         pause = self._shared.pace.reserve(source, self._rate, self._clock())
         if pause > 0:
             self._sleep(pause)

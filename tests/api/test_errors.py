@@ -68,6 +68,7 @@ def assert_is_error(response, status):
     return error
 
 
+@pytest.mark.django_db  # refusals go to the audit log
 @pytest.mark.parametrize("status", [401, 403, 404, 415, 429, 500])
 @pytest.mark.parametrize("accept", ["application/json", "*/*"])
 def test_every_status_has_the_same_shape(status, accept):
@@ -183,4 +184,5 @@ def test_no_limit_at_all_when_the_rate_is_zero(client, settings):
 
 def test_a_new_minute_counts_anew():
     window = rate.Window()
-    assert [window.over("a", 1, now) for now in (0.0, 30.0, 60.0)] == [None, 30.0, None]
+    counted = [window.count("a", 1, now) for now in (0.0, 30.0, 60.0)]
+    assert [(quota.is_over, quota.reset_s) for quota in counted] == [(False, 60.0), (True, 30.0), (False, 60.0)]

@@ -1,0 +1,86 @@
+"""What each job may be told: the bodies of the POST endpoints and the forms of the admin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from fluxtracker.api.params import Whole
+from ops.jobs_table import Verb
+
+LONGEST_WAIT_S = 60
+Form = type[serializers.Serializer[Any]]
+
+
+class NothingToSay(serializers.Serializer[Any]):
+    """No parameters."""
+
+
+class SyncForm(serializers.Serializer[Any]):
+    full = serializers.BooleanField(default=False, help_text="From the first height; deletes nothing.")
+
+
+class ClearForm(serializers.Serializer[Any]):
+    confirm = serializers.CharField(help_text='"clear": without it nothing is deleted.')
+
+    def validate_confirm(self, value: str) -> str:
+        if value != "clear":
+            raise serializers.ValidationError('expected "clear": this deletes the ledger')
+        return value
+
+
+class NamesForm(serializers.Serializer[Any]):
+    batchSize = Whole(default=500, cut_to=2000, help_text="Payments a batch.")  # noqa: N815  the wire name
+    all = serializers.BooleanField(default=False, help_text="Every batch, whatever the pauses.")
+
+
+class BackfillForm(serializers.Serializer[Any]):
+    days = Whole(default=365, maximum=3650, help_text="How many days back.")
+    force = serializers.BooleanField(default=False, help_text="Backfilled days anew, never taken ones.")
+
+
+class AuditForm(serializers.Serializer[Any]):
+    blocks = Whole(default=4320, maximum=100_000_000, help_text="How many blocks; cut to the chain.")
+    fix = serializers.BooleanField(default=False, help_text="Mend what differs.")
+
+
+class SnapshotForm(serializers.Serializer[Any]):
+    force = serializers.BooleanField(default=False, help_text="Take today's again.")
+
+
+class WaitQuery(serializers.Serializer[Any]):
+    """How long the answer may wait for the result."""
+
+    wait = serializers.FloatField(
+        default=25.0, min_value=0, max_value=LONGEST_WAIT_S, help_text="Seconds, 0 to 60; then the answer is a 202."
+    )
+
+    def validate_wait(self, value: float) -> float:
+        if not 0 <= value <= LONGEST_WAIT_S:  # NaN is neither above nor below
+            raise serializers.ValidationError(f"expected seconds from 0 to {LONGEST_WAIT_S}")
+        return value
+
+
+FORMS: Mapping[str, Form] = {
+    "revenue-sync": SyncForm,
+    "clear-revenue-data": ClearForm,
+    "backfill-app-names": NamesForm,
+    "backfill": BackfillForm,
+    "audit-transactions": AuditForm,
+    "snapshot": SnapshotForm,
+}
+
+
+def form_of(verb: Verb) -> Form:
+    return FORMS.get(verb.name, NothingToSay)
+
+
+def checked(verb: Verb, params: Any) -> dict[str, Any]:
+    """The parameters, complete with their defaults. ValidationError says what is allowed; unknown keys are ignored."""
+    if not isinstance(params, Mapping):
+        raise serializers.ValidationError("expected a JSON object")
+    form = form_of(verb)(data=params)
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)

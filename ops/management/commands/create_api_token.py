@@ -1,0 +1,38 @@
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from fluxtracker.commands import VerbCommand, whole_number
+from ops import tokens
+from ops.health import iso
+
+
+class Command(VerbCommand):
+    help = "Make an API token for a user of the staff. It is printed once and kept only hashed."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("user", help="the user's name")
+        parser.add_argument("--days", type=whole_number(1, 3650), help="when it expires (default: never)")
+        parser.add_argument("--name", default="", help="what it is for, at most 60 characters")
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        if len(options["name"]) > 60:
+            raise self.usage_error("--name: expected at most 60 characters")
+        try:
+            made = tokens.create(
+                username=options["user"],
+                now=timezone.now(),
+                days=options["days"],
+                name=options["name"],
+                by="command",
+            )
+        except tokens.NoSuchUser as error:
+            raise CommandError(str(error)) from error
+        return {
+            "token": made.secret,
+            "user": made.row.user.get_username(),
+            "name": made.row.name,
+            "expires": iso(made.row.expires_at),
+        }

@@ -1,0 +1,101 @@
+"""API tokens: made once and shown once, kept as a digest, found by it."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+from django.db.models import Q
+
+from ops import audit
+from ops.models import ApiToken
+
+log = structlog.get_logger(__name__)
+
+BYTES = 20  # 160 bits as 40 hexadecimal digits
+SHOWN = 8  # digits kept in clear, to tell tokens apart
+LONGEST = 200  # characters of what a client may send as a token
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+class NoSuchUser(Exception):
+    """A token would open nothing for that user."""
+
+
+class BadToken(Exception):
+    """What was sent opens nothing; the text says why as far as the holder may know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new token. `secret` is shown now and never again."""
+
+    secret: str
+    row: ApiToken
+
+
+def create(
+    *, username: str, now: datetime, days: int | None = None, name: str = "", by: str = "", address: str | None = None
+) -> Made:
+    """Make a token for a user of the staff; `days` None: it does not expire. `by`: who asks, in the audit log."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        raise NoSuchUser(f"there is no user {username!r}; `manage.py createsuperuser` makes one")
+    if not (user.is_staff and user.is_active):
+        raise NoSuchUser(f"{username!r} is not staff and active, so a token would open nothing; change that first")
+    secret = secrets.token_hex(BYTES)
+    row = ApiToken.objects.create(
+        user=user, name=name, prefix=secret[:SHOWN], digest=digest(secret), created_at=now,
+        expires_at=None if days is None else now + timedelta(days=days),
+    )  # fmt: skip
+    _audit("create token", row, by, address)
+    return Made(secret, row)
+
+
+def revoke(*, token: ApiToken, now: datetime, by: str, address: str | None = None) -> bool:
+    """From now on it opens nothing. False when that was so already."""
+    if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
+        return False
+    _audit("revoke token", token, by, address)
+    return True
+
+
+def owner(*, secret: str, now: datetime) -> ApiToken:
+    """The token's row with its user, and note that it was used. BadToken when it opens nothing."""
+    row = ApiToken.objects.select_related("user").filter(digest=digest(secret[:LONGEST])).first()
+    if row is None:
+        raise BadToken("this token is not known")
+    if row.revoked_at is not None:
+        raise BadToken("this token was revoked")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise BadToken("this token has expired")
+    if not row.user.is_active:
+        raise BadToken("the user of this token is not active")
+    _note_use(row, now)
+    return row
+
+
+def digest(secret: str) -> str:
+    """A token is random and long, so one round of SHA-256 keeps it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _note_use(row: ApiToken, now: datetime) -> None:
+    """At most once a minute; a database that is busy must not cost the request."""
+    if row.last_used_at is not None and now - row.last_used_at < USE_NOTED_EVERY:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+    try:
+        ApiToken.objects.filter(stale, pk=row.pk).update(last_used_at=now)
+    except DatabaseError as error:
+        log.warning("token_use_not_noted", error=type(error).__name__)
+
+
+def _audit(action: str, row: ApiToken, by: str, address: str | None) -> None:
+    detail = {"token": row.prefix, "user": row.user.get_username(), "name": row.name}
+    audit.record(actor=by, address=address, action=action, outcome=audit.DONE, detail=detail)

@@ -1,0 +1,183 @@
+"""Asking for a job: who may, what comes of it, and that it is never there twice."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection
+from django.utils import timezone
+from rest_framework.exceptions import ValidationError
+
+from ops import jobs, jobs_table
+from ops.jobs_send import NoBroker
+from ops.leases import make_holder
+from ops.models import AuditEntry, Job, Lease
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
+
+
+@pytest.fixture
+def ask(staff, sent):
+    def request(name="backfill-usd", **params):
+        return jobs.request_job(name, params, user=staff, address="203.0.113.9", via="api")
+
+    return request
+
+
+def test_the_row_is_there_before_it_is_sent(ask, monkeypatch):
+    seen = []
+    monkeypatch.setattr("ops.jobs_send.send", lambda number: seen.append(Job.objects.get(pk=number).state))
+    job = ask("backfill-app-names", batchSize=99_999)
+    assert seen == ["queued"]
+    assert (job.name, job.params, job.actor, job.via) == (
+        "backfill-app-names", {"batchSize": 2000, "all": False}, "alice", "api",
+    )  # fmt: skip
+
+
+def test_who_asked_for_what_is_in_the_audit_log(ask):
+    job = ask("backfill", days=30, nonsense="password")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.address, entry.action, entry.outcome) == (
+        "alice",
+        "203.0.113.9",
+        "job backfill",
+        "asked",
+    )
+    assert entry.detail == {"job": job.pk, "days": 30, "force": False}
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_the_second_of_a_name_is_refused(ask, state):
+    first = ask()
+    Job.objects.update(state=state)
+    with pytest.raises(jobs.AlreadyRunning) as refusal:
+        ask()
+    assert refusal.value.job == first
+    assert str(refusal.value) == f"backfill-usd is already {state} (job {first.pk})"
+    assert Job.objects.count() == 1
+    assert [entry.outcome for entry in AuditEntry.objects.all()] == ["refused", "asked"]
+
+
+def test_the_database_refuses_a_second_active_job_of_a_name(ask):
+    job = ask()
+    with pytest.raises(IntegrityError):
+        Job.objects.create(name=job.name, actor="bob", via="api", created_at=timezone.now())
+
+
+def test_of_many_that_ask_at_once_one_gets_it(staff, sent):
+    got, refused, start = [], [], threading.Barrier(6)
+
+    def one():
+        start.wait()
+        try:
+            got.append(jobs.request_job("backfill-usd", {}, user=staff, address=None, via="api"))
+        except jobs.AlreadyRunning as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(got), len(refused), Job.objects.count(), len(sent)) == (1, 5, 1, 1)
+
+
+def hold(name, holder):
+    now = timezone.now()
+    Lease.objects.create(name=name, holder=holder, taken_at=now, expires_at=now + timedelta(seconds=60))
+
+
+def test_what_the_schedule_is_at_is_refused_and_told_who(ask):
+    hold("sync_revenue", make_holder())
+    for name, params in (("revenue-sync", {}), ("clear-revenue-data", {"confirm": "clear"}),
+                         ("audit-transactions", {"fix": True})):  # fmt: skip
+        with pytest.raises(jobs.AlreadyRunning, match=r"sync_revenue is already running \(pid") as refusal:
+            ask(name, **params)
+        assert refusal.value.job is None
+    assert ask("audit-transactions").state == "queued"
+
+
+def test_a_dead_holder_keeps_nobody_out(ask):
+    host = make_holder().split(":")[0]
+    hold("backfill_usd", f"{host}:999999:1.00:dead")
+    assert ask().state == "queued"
+
+
+def test_without_a_broker_the_row_says_that_it_will_not_run(ask, monkeypatch):
+    def fail(number):
+        raise NoBroker("the broker does not answer")
+
+    monkeypatch.setattr("ops.jobs_send.send", fail)
+    with pytest.raises(jobs.NotSent) as refusal:
+        ask()
+    job = Job.objects.get()
+    assert refusal.value.job == job
+    assert (job.state, job.failure, job.error) == ("failed", "broker", "the broker does not answer")
+    monkeypatch.setattr("ops.jobs_send.send", lambda number: None)
+    assert ask().state == "queued"
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "words"),
+    [
+        ("clear-revenue-data", {}, "required"),
+        ("clear-revenue-data", {"confirm": "yes"}, 'expected "clear"'),
+        ("backfill", {"days": 3651}, "whole number from 1 to 3650"),
+        ("backfill", {"days": 0}, "whole number"),
+        ("audit-transactions", {"blocks": -1}, "whole number"),
+        ("revenue-sync", {"full": "perhaps"}, "boolean"),
+        ("backfill-app-names", {"batchSize": True}, "whole number"),
+    ],
+)
+def test_wrong_parameters_make_no_job(ask, name, params, words):
+    with pytest.raises(ValidationError) as refusal:
+        ask(name, **params)
+    assert words in str(refusal.value.detail)
+    assert not Job.objects.exists()
+
+
+def test_a_name_that_is_none_tells_which_there_are(ask):
+    with pytest.raises(jobs_table.UnknownVerb, match="there are: revenue-sync, "):
+        ask("format-disk")
+
+
+@pytest.mark.parametrize("verb", jobs_table.VERBS, ids=lambda verb: verb.name)
+def test_every_door_of_the_table_opens(verb, monkeypatch):
+    """It is there, and takes what the forms let through."""
+    import inspect
+
+    from django.utils.module_loading import import_string
+
+    from ops.jobs_forms import form_of
+
+    known = inspect.signature(import_string(verb.door)).parameters
+    assert set(known) >= {"trigger", "wait", *verb.keywords.values()}
+    fields = set(form_of(verb)().fields)
+    assert fields == set(verb.keywords) | ({"confirm"} if verb.confirm else set())
+
+
+# Calling it off
+
+
+def test_a_queued_job_is_called_off_at_once(ask, staff):
+    job = jobs.cancel(ask(), user=staff, address=None)
+    assert (job.state, job.error) == ("cancelled", "cancelled by alice")
+    assert AuditEntry.objects.first().action == "cancel job"
+    assert ask().state == "queued"
+
+
+def test_a_running_job_is_told_to_stop(ask, staff):
+    job = ask()
+    Job.objects.update(state="running")
+    assert jobs.cancel(job, user=staff, address=None).cancel_asked
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+def test_what_is_over_cannot_be_called_off(ask, staff, state):
+    job = ask()
+    Job.objects.update(state=state)
+    with pytest.raises(jobs.AlreadyOver, match=state):
+        jobs.cancel(job, user=staff, address=None)
+    assert AuditEntry.objects.count() == 1
