@@ -1,0 +1,159 @@
+"""The chart in words: values with their units, days, and the sentence that stands for each line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from fluxtracker import figures
+from metrics.catalogue import CORES, GB, PERCENT, Number
+from snapshots.buckets import Bucket, Span
+from snapshots.choices import FLUX, USD, Choice, Kind
+from snapshots.series import LIVE, Chart, Line, Series
+
+PRICE = "flux_price_usd"
+FORMS: Mapping[str, Callable[[Number], str]] = {
+    FLUX: lambda value: f"{figures.coins(value)} FLUX",
+    USD: figures.dollars,
+    GB: figures.size,
+    PERCENT: lambda value: figures.percent(value, 2),
+    CORES: lambda value: f"{figures.count(value)} cores",
+    "": figures.count,
+}
+SOURCES = {
+    "simulated": "made up, for the demo",
+    "backfilled": "backfilled from the ledger and the history of node counts",
+    "import": "from the tracker that was replaced",
+    LIVE: "as last read",
+}
+EACH = {Bucket.DAY: "day", Bucket.WEEK: "week", Bucket.MONTH: "month"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value in words; None when nobody knows it. `before`: that of as many days ago as the range has."""
+
+    label: str
+    value: str | None
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One point of each line, for the table. `notes` say what is to be known of them."""
+
+    when: str
+    cells: tuple[Cell, ...]
+    notes: str
+
+
+def value(choice: Choice, number: Number) -> str:
+    """With its unit."""
+    if choice.key == PRICE:
+        return figures.price(Decimal(str(number)))
+    return FORMS[choice.unit](number)
+
+
+def day(when: date) -> str:
+    """`14 Nov 2026`."""
+    return f"{when.day} {when:%b %Y}"
+
+
+def days(first: date, last: date) -> str:
+    """`22 Oct – 20 Nov 2026`; the year twice only where it differs."""
+    if first == last:
+        return day(first)
+    start = f"{first.day} {first:%b}" if first.year == last.year else day(first)
+    return f"{start} – {day(last)}"
+
+
+def sentence(drawn: Series, chart: Chart) -> str:
+    """What its line shows: range, ends, change, extremes, gaps, doubts."""
+    wanted = chart.wanted
+    summed = ", added up" if wanted.cumulative and drawn.choice.kind == Kind.SUM else ""
+    name = f"{drawn.choice.label}{summed}, {days(wanted.first, wanted.last)} by {EACH[wanted.bucket]}"
+    return f"{name}: {'; '.join(_facts(drawn, chart.spans))}."
+
+
+def _facts(drawn: Series, spans: Sequence[Span]) -> Iterator[str]:
+    choice, line = drawn.choice, drawn.line
+    known = [(number, spans[index]) for index, number in enumerate(line.points) if number is not None]
+    if not known:
+        yield "nothing is known"
+        return
+    (first, _), (last, _) = known[0], known[-1]
+    if len(known) == 1:
+        yield f"{value(choice, first)} on {day(known[0][1].first)}"
+    else:
+        yield f"from {value(choice, first)} to {value(choice, last)}{_change(first, last)}"
+        low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
+        yield f"lowest {value(choice, low[0])} on {day(low[1].first)}"
+        yield f"highest {value(choice, high[0])} on {day(high[1].first)}"
+    if len(known) < len(spans):
+        yield f"{len(spans) - len(known)} of {figures.whole(len(spans))} points not known"
+    if line.partial:
+        yield f"{figures.plural(len(line.partial), 'point')} not whole"
+
+
+def _change(first: Number, last: Number) -> str:
+    """In percent; nothing where that would be 0.0 or cannot be said."""
+    percent = round((last - first) / first * 100, 1) if first else 0
+    return f" ({figures.plus(figures.percent(percent, 1))})" if percent else ""
+
+
+def rows(chart: Chart) -> list[Row]:
+    """The points as a table, newest first."""
+    return [_row(chart, index) for index in range(len(chart.spans) - 1, -1, -1)]
+
+
+def _row(chart: Chart, index: int) -> Row:
+    span = chart.spans[index]
+    return Row(
+        when=days(span.first, span.last),
+        cells=tuple(_cell(drawn, index) for drawn in chart.series),
+        notes="; ".join(dict.fromkeys(_notes(chart, index))),
+    )
+
+
+def _cell(drawn: Series, index: int) -> Cell:
+    point, before = drawn.line.points[index], drawn.ghost.points[index] if drawn.ghost else None
+    said = [None if number is None else value(drawn.choice, number) for number in (point, before)]
+    return Cell(drawn.choice.label, *said)
+
+
+def _notes(chart: Chart, index: int) -> Iterator[str]:
+    if any(index in drawn.line.partial for drawn in chart.series):
+        yield _why_partial(chart.spans[index], chart)
+    for drawn in chart.series:
+        source = drawn.line.sources[index]
+        if source in SOURCES:
+            yield SOURCES[source]
+
+
+def _why_partial(span: Span, chart: Chart) -> str:
+    if span.last >= chart.today:
+        return "not over"
+    return f"a part of the {EACH[chart.wanted.bucket]}" if span.cut else "not all known or priced"
+
+
+def marks(chart: Chart) -> list[str]:
+    """Where values come from that were not read on their day: a sentence each, with the days."""
+    found: dict[str, list[Span]] = {}
+    for line in (drawn.line for drawn in chart.series):
+        for index, source in enumerate(line.sources):
+            if source in SOURCES and source != LIVE:
+                found.setdefault(source, []).append(chart.spans[index])
+    return [f"{_stretch(spans)}: {SOURCES[source]}." for source, spans in found.items()]
+
+
+def _stretch(spans: Sequence[Span]) -> str:
+    """From the first to the last of them."""
+    return days(min(span.first for span in spans), max(span.last for span in spans))
+
+
+def last_known(line: Line) -> tuple[int, Number] | None:
+    """The newest point that is known, with its number."""
+    known = [(index, number) for index, number in enumerate(line.points) if number is not None]
+    return known[-1] if known else None
