@@ -48,7 +48,7 @@ class NotSent(NoBroker):
 def request_job(name: str, params: object, *, user: User, address: str | None, via: str) -> Job:
     """Ask for a job: checked, written down, and given to the broker. Not inside a transaction.
 
-    `params` as a request's body has them. UnknownVerb; ValidationError (of DRF) for wrong ones; AlreadyRunning; NotSent.
+    `params` as a request's body has them. UnknownVerb; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
     """
     verb = jobs_table.find(name)
     values = checked(verb, params)

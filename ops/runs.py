@@ -12,6 +12,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from fluxtracker.watch import WATCH, Cancelled
 from ops import alerts, leases
 from ops.models import TaskRun, TaskState
 
@@ -35,10 +36,12 @@ class Run:
     name: str
     lease: leases.Held
     report: dict[str, Any] = field(default_factory=dict)
-    progress: Callable[[str], None] = field(default=lambda _: None)
+    progress: Callable[[str], None] = field(default_factory=lambda: WATCH.get().progress)
+    check: Callable[[], None] = field(default_factory=lambda: WATCH.get().check)
 
     def guard(self) -> None:
-        """Inside a transaction: raise LeaseLost unless this run may still write."""
+        """Inside a transaction: raise LeaseLost or Cancelled unless this run may still write."""
+        self.check()
         self.lease.guard()
 
 
@@ -62,6 +65,9 @@ def run(
             current.progress = progress
         try:
             yield current
+        except Cancelled as error:
+            _record(_cancelled, row, one_line(error))
+            raise
         except BaseException as error:
             _record(_failed, row, one_line(error))
             raise
@@ -99,6 +105,11 @@ def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
     TaskState.objects.filter(name=row.name).update(
         last_success_at=now, consecutive_failures=0, last_error="", last_report=report
     )
+
+
+def _cancelled(row: TaskRun, words: str) -> None:
+    """Counts neither as a success nor as a failure."""
+    TaskRun.objects.filter(pk=row.pk).update(finished_at=timezone.now(), ok=False, error=words)
 
 
 def _failed(row: TaskRun, error: str) -> None:

@@ -23,7 +23,6 @@ from fluxtracker.upstream.connections import Adapter
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.outcome import connection_failure, parsed, refusal
 from fluxtracker.upstream.shared import LONGEST_WAIT, PROCESS, Overloaded, Shared
-from fluxtracker.upstream.tally import SENT
 from fluxtracker.watch import WATCH
 
 log = structlog.get_logger(__name__)
