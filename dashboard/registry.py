@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboard.chart import CHART
 from dashboard.feeds import FEEDS
 from dashboard.panels import Panel
 from dashboard.payments_panel import PAYMENTS
@@ -9,4 +10,4 @@ from dashboard.sources import SOURCES
 from dashboard.strip import STRIP
 from dashboard.tiles import TILES
 
-PANELS: dict[str, Panel] = {panel.name: panel for panel in (STRIP, FEEDS, TILES, PAYMENTS, SOURCES)}
+PANELS: dict[str, Panel] = {panel.name: panel for panel in (STRIP, FEEDS, TILES, CHART, PAYMENTS, SOURCES)}
