@@ -22,7 +22,7 @@ Answer = Callable[[HttpRequest], HttpResponseBase]
 GROUPS = (
     ("health", re.compile(r"/api/health(/|$)")),
     ("stats", re.compile(r"/api/stats(/|$)")),
-    ("metrics", re.compile(r"/api/metrics(/|$)")),
+    ("metrics", re.compile(r"/(api/)?metrics(/|$)")),
     ("comparison", re.compile(r"/api/analytics/comparison(/|$)")),
     ("history", re.compile(r"/api/history(/|$)")),
     ("admin", re.compile(r"/(api/)?admin(/|$)")),

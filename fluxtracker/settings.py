@@ -89,6 +89,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "fluxtracker.latency.Latency",
     "fluxtracker.middleware.RequestId",
     "fluxtracker.middleware.RequestLog",
     "fluxtracker.middleware.Headers",

@@ -21,6 +21,7 @@ urlpatterns = [
     re_path(r"^api/", errors.unknown_path),
     path("admin/login/", import_string("ops.sign_in.sign_in")),  # by name: that room stands above
     path("admin/", admin.site.urls),
+    path("metrics", import_string("ops.prometheus_api.MetricsView").as_view(), name="prometheus"),
     path("", include("dashboard.urls")),
 ]
 

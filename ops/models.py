@@ -256,3 +256,19 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return self.message
+
+
+class Tally(models.Model):
+    """A number that only grows, over all processes: what /metrics counts (ops.tallies)."""
+
+    name = models.CharField(max_length=20)
+    label = models.CharField(max_length=100, help_text="The work, or the host.")
+    outcome = models.CharField(max_length=20, blank=True)
+    value = models.FloatField(default=0)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+        constraints = [models.UniqueConstraint(fields=["name", "label", "outcome"], name="tally_once")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label} {self.outcome}"

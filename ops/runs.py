@@ -12,8 +12,9 @@ from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from fluxtracker.upstream.tally import SENT
 from fluxtracker.watch import WATCH, Cancelled
-from ops import alerts, leases
+from ops import alerts, leases, tallies
 from ops.models import TaskRun, TaskState
 
 log = structlog.get_logger(__name__)
@@ -88,16 +89,20 @@ def _started(name: str, trigger: str) -> TaskRun:
 
 def _record(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any) -> None:
     """Write the outcome down; where the database itself is the trouble, say so and go on."""
+    sent = SENT.take()
     try:
         with transaction.atomic():
             how(row, outcome)
+            tallies.count_requests(sent)
     except DatabaseError as error:
+        SENT.put_back(sent)
         log.warning("run_not_recorded", task=row.name, error=one_line(error))
 
 
 def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
     now = timezone.now()
     TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=True, report=report)
+    tallies.count_run(row, "ok", now)
     state = TaskState.objects.select_for_update().get(name=row.name)
     if state.consecutive_failures >= ALERT_AFTER:
         log.warning("task_recovered", task=row.name, failures=state.consecutive_failures)
@@ -109,12 +114,15 @@ def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
 
 def _cancelled(row: TaskRun, words: str) -> None:
     """Counts neither as a success nor as a failure."""
-    TaskRun.objects.filter(pk=row.pk).update(finished_at=timezone.now(), ok=False, error=words)
+    now = timezone.now()
+    TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=words)
+    tallies.count_run(row, "cancelled", now)
 
 
 def _failed(row: TaskRun, error: str) -> None:
     now = timezone.now()
     TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=error)
+    tallies.count_run(row, "failed", now)
     TaskState.objects.filter(name=row.name).update(
         last_failure_at=now, consecutive_failures=F("consecutive_failures") + 1, last_error=error
     )

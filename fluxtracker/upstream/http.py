@@ -23,6 +23,7 @@ from fluxtracker.upstream.connections import Adapter
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.outcome import connection_failure, parsed, refusal
 from fluxtracker.upstream.shared import LONGEST_WAIT, PROCESS, Overloaded, Shared
+from fluxtracker.upstream.tally import SENT
 from fluxtracker.watch import WATCH
 
 log = structlog.get_logger(__name__)
@@ -166,7 +167,7 @@ class Http:
         with self._counting:
             self.requests += 1
         try:
-            return self._session.get(
+            response = self._session.get(
                 url,
                 params=params,
                 headers=headers,
@@ -175,11 +176,16 @@ class Http:
                 allow_redirects=False,
             )
         except requests.Timeout:
+            SENT.add(source, "timeout")
             raise TimedOut(source, where, f"no answer within {self._timeout:g} s") from None
         except requests.ConnectionError as error:
+            SENT.add(source, "no_connection")
             raise Unavailable(source, where, connection_failure(error)) from None
         except requests.RequestException as error:
+            SENT.add(source, "error")
             raise BadAnswer(source, where, type(error).__name__) from None
+        SENT.add(source, f"{response.status_code // 100}xx")
+        return response
 
 
 def _session(user_agent: str) -> requests.Session:

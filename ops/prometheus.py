@@ -1,0 +1,126 @@
+"""The state of the whole system for Prometheus, from the database and the broker: true over all processes.
+
+What nobody knows has no sample. Instants are seconds since 1970: an age is `time() - ...`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.registry import Collector
+
+from fluxtracker import __version__
+from fluxtracker.latency import REGISTRY
+from ops import broker_queue, health, storage, tallies
+from ops.models import Tally, TaskState
+
+Sample = tuple[tuple[str, ...], float | int | bool | datetime | None]
+LEVELS = ("ok", "degraded", "error")
+
+
+def text(now: datetime) -> bytes:
+    """Everything, in the text format: the system's state, then this process's latencies."""
+    registry = CollectorRegistry()
+    registry.register(_State(now))
+    return generate_latest(registry) + generate_latest(REGISTRY)
+
+
+class _State(Collector):
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        report = health.report(self._now)
+        yield _gauge("build", "The running version.", [((__version__,), 1)], "version")
+        yield _gauge("status", "1 for the state that /api/health tells.",
+                     [((level,), level == report["status"]) for level in LEVELS], "status")  # fmt: skip
+        yield from of_broker()
+        yield from of_disk()
+        if report["db"]["status"] == "ok":
+            yield from of_report(report)
+            yield from of_tasks()
+
+
+def of_broker() -> Iterator[Metric]:
+    depth = broker_queue.depth()
+    yield _gauge("broker_up", "Whether the broker answers.", [((), depth is not None)])
+    yield _gauge("queue_messages", "Tasks that wait in the broker.", [((), None if depth is None else depth.waiting)])
+    yield _gauge("queue_in_work", "Tasks that a worker has taken.", [((), None if depth is None else depth.in_work)])
+
+
+def of_disk() -> Iterator[Metric]:
+    disk = storage.disk()
+    yield _gauge(
+        "data_dir_free_bytes", "Free on the disk of the data dir.", [((), None if disk is None else disk.free)]
+    )
+
+
+def of_report(report: Mapping[str, Any]) -> Iterator[Metric]:
+    """What the health report knows."""
+    sync, snapshot, checks = report["sync"], report["snapshot"], report["checks"]
+    yield _gauge("sync_lag_seconds", "Since a sync last completed.", [((), sync["lagSeconds"])])
+    yield _gauge("sync_lag_blocks", "From the ledger to the chain's tip.", [((), sync["lagBlocks"])])
+    yield _gauge("sync_height", "The block up to which the ledger is complete.", [((), sync["lastSyncBlock"])])
+    yield _gauge("quarantined_transactions", "Transactions that wait to be read.", [((), sync["quarantine"])])
+    yield _gauge("snapshot_today", "Whether the day's snapshot exists.", [((), snapshot["todaySnapshotExists"])])
+    yield _gauge("source_read_timestamp_seconds", "When a source of the metrics was last read.",
+                 [((name,), _moment(source["asOf"])) for name, source in report["sources"].items()],
+                 "source")  # fmt: skip
+    yield _gauge("services", "Checked services, by how they stand.",
+                 [((status,), checks[status]) for status in ("ok", "degraded", "missing", "failed", "unknown")],
+                 "status")  # fmt: skip
+    yield _gauge("worker_seen_timestamp_seconds", "A worker's last sign of life.",
+                 [((), _moment(report["worker"]["lastSeen"]))])  # fmt: skip
+    yield _gauge("alerts_open", "Alerts that are open.", [((), len(report["alerts"]))])
+    yield _gauge("alert", "1 for each alert that is open.", [((row["key"],), 1) for row in report["alerts"]], "key")
+
+
+def of_tasks() -> Iterator[Metric]:
+    """Runs, their durations, and what upstreams were asked. Two queries."""
+    states, rows = list(TaskState.objects.order_by("name")), list(Tally.objects.order_by("name", "label", "outcome"))
+    yield _gauge("task_failures_in_a_row", "Failed runs since the last good one.",
+                 [((state.name,), state.consecutive_failures) for state in states], "task")  # fmt: skip
+    for outcome in ("success", "failure"):
+        yield _gauge(f"task_last_{outcome}_timestamp_seconds", f"The end of the last {outcome}.",
+                     [((state.name,), getattr(state, f"last_{outcome}_at")) for state in states], "task")  # fmt: skip
+    yield _counter("task_runs", "Runs that ended.", rows, tallies.RUNS, ("task", "outcome"))
+    yield _counter("upstream_requests", "Requests to upstreams, written down at the end of each run.", rows,
+                   tallies.REQUESTS, ("host", "result"))  # fmt: skip
+    yield _durations(rows)
+
+
+def _durations(rows: Iterable[Tally]) -> Metric:
+    """How many runs there were, and how long all of them took."""
+    family = SummaryMetricFamily("fluxtracker_task_duration_seconds", "Runs that ended.", labels=("task",))
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row.name == tallies.RUNS:
+            counts[row.label] = counts.get(row.label, 0) + int(row.value)
+    for row in rows:
+        if row.name == tallies.RUN_SECONDS:
+            family.add_metric((row.label,), counts.get(row.label, 0), row.value)
+    return family
+
+
+def _counter(name: str, words: str, rows: Iterable[Tally], which: str, labels: tuple[str, str]) -> Metric:
+    family = CounterMetricFamily(f"fluxtracker_{name}", words, labels=labels)
+    for row in rows:
+        if row.name == which:
+            family.add_metric((row.label, row.outcome), row.value)
+    return family
+
+
+def _gauge(name: str, words: str, samples: Iterable[Sample], *labels: str) -> Metric:
+    family = GaugeMetricFamily(f"fluxtracker_{name}", words, labels=labels)
+    for values, number in samples:
+        if number is not None:
+            family.add_metric(values, number.timestamp() if isinstance(number, datetime) else float(number))
+    return family
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
