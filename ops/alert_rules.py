@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-import structlog
-from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
@@ -15,12 +12,10 @@ from django.utils.module_loading import import_string
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker import figures
-from ops import alerts, checks
+from ops import alerts, checks, storage
 from ops.alerts import Trouble
 from ops.models import ServiceState, TaskState
 from ops.runs import ALERT_AFTER
-
-log = structlog.get_logger(__name__)
 
 Rule = Callable[[datetime], Iterator[Trouble]]
 
@@ -76,11 +71,7 @@ def of_backup(now: datetime) -> Iterator[Trouble]:
 
 def of_disk(now: datetime) -> Iterator[Trouble]:
     """The data dir's disk is nearly full."""
-    try:
-        disk = shutil.disk_usage(settings.DATA_DIR)
-    except OSError as error:  # a database elsewhere needs no data dir
-        log.info("disk_not_known", error=type(error).__name__)
-        return
+    disk = storage.disk()
     relief = DISK_RELIEF if alerts.is_open("disk") else 1
-    if disk.free < DISK_BYTES * relief and disk.free < disk.total * DISK_SHARE * relief:
+    if disk and disk.free < DISK_BYTES * relief and disk.free < disk.total * DISK_SHARE * relief:
         yield Trouble("disk", f"The disk of the data dir is nearly full: {disk.free / GB:.1f} GB are free.")

@@ -6,6 +6,7 @@ that is killed in between leaves its message unsent: of an open alert the next d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from ops.models import Alert
 
 log = structlog.get_logger(__name__)
 
+ROUND_S = 60.0  # the rest waits for the next round
 REPEAT = timedelta(days=1)
 RECOVERY_TOLD = timedelta(days=1)  # of an alert that closed longer ago nobody wants to hear any more
 
@@ -41,8 +43,9 @@ def due(now: datetime) -> QuerySet[Alert]:
 def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
     """Tell what is due on every channel. One that failed is not used again in this round."""
     sent, failed, left = 0, dict[str, str](), list(channels)
+    until = time.monotonic() + ROUND_S
     for alert in due(now):
-        if not left:
+        if not left or time.monotonic() > until:
             break
         if not claim(alert, now):
             continue
