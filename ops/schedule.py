@@ -42,6 +42,8 @@ SCHEDULE = (
     Entry("resend-jobs", "ops.tasks.resend_jobs", timedelta(minutes=1),
           "Jobs that the broker lost or that a dead worker left."),
     Entry("prune", "revenue.tasks.prune", timedelta(days=1), "The retention policy."),
+    Entry("backup", "ops.tasks.backup", timedelta(days=1),
+          "Everything into a file of the data dir's backups; 7 daily, 4 weekly and 12 monthly ones are kept."),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The Celery tasks of jobs and alerts: thin, safe to run twice, safe to kill."""
+"""The Celery tasks of jobs, alerts and backups: thin, safe to run twice, safe to kill."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from celery import shared_task
 from django.db import DatabaseError
 from django.utils import timezone
 
-from ops import alert_doors, jobs_resend, jobs_run
+from ops import alert_doors, backup_doors, jobs_resend, jobs_run
 from ops.quiet import run_quietly
 
 log = structlog.get_logger(__name__)
@@ -40,3 +40,8 @@ def check_alerts() -> None:
 def send_alerts() -> None:
     """On its own, so that a webhook that hangs holds up nothing else for long."""
     run_quietly(alert_doors.send_alerts)
+
+
+@shared_task
+def backup() -> None:
+    run_quietly(backup_doors.back_up)

@@ -1,0 +1,195 @@
+"""A backup: every table as it is at one moment, in one file, verified by reading it back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils.crypto import salted_hmac
+
+from fluxtracker.api.reading import one_moment
+from ops import backup_tables, leases
+from ops.backup_file import BATCH, Header, NotRestorable, Reader, TableHead, Writer, header_of
+from ops.backup_integrity import trouble
+from ops.backup_tables import Names, Table
+
+log = structlog.get_logger(__name__)
+
+PART = ".part"
+Progress = Callable[[str], None]
+
+
+class NotBackedUp(Exception):
+    """Why there is no backup, in one line. What was there before is untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    file: Path
+    rows: int
+    sha256: str
+    """Of the file."""
+    size: int
+    """Bytes."""
+
+
+def folder() -> Path:
+    """Where backups go by themselves."""
+    return Path(settings.DATA_DIR) / "backups"
+
+
+def back_up(*, path: Path | None, now: datetime, progress: Progress = lambda _: None) -> BackupReport:
+    """Write everything to `path`, by default a new file of the data dir's backups. A backup there is replaced."""
+    try:
+        target = path.absolute() if path else _new_file(now)
+        _refuse_to_overwrite(target)
+        with one_moment():
+            if found := trouble():
+                raise NotBackedUp(f"the database is damaged: {found}")
+            with _whole(target) as file:
+                header = _header(now)
+                _write(file, header, progress)
+                file.flush()
+                os.fsync(file.fileno())
+                progress("reading it back")
+                sha256 = _read_back(Path(file.name), header)
+    except OSError as error:
+        raise NotBackedUp(f"cannot write the backup: {error.strerror or error}: {error.filename or target}") from error
+    log.info("backed_up", file=target.name, rows=header.rows, size=target.stat().st_size)
+    return BackupReport(target, header.rows, sha256, target.stat().st_size)
+
+
+def _new_file(now: datetime) -> Path:
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder() / f"fluxtracker-{now:%Y%m%dT%H%M%SZ}.jsonl.gz"
+
+
+def _refuse_to_overwrite(target: Path) -> None:
+    """Only a backup gives way to a backup: a slip of the finger must not cost another file."""
+    if not target.parent.is_dir():
+        raise NotBackedUp(f"there is no folder {target.parent}")
+    if target.is_dir():
+        raise NotBackedUp(f"{target} is a folder; name a file")
+    if target.exists() and header_of(target) is None:
+        raise NotBackedUp(f"{target} is there and is not a backup; nothing was written")
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[IO[bytes]]:
+    """A file that appears at `target` when the block is through, and not at all when it is not."""
+    clear_parts(target.parent)
+    part = target.with_name(f".{target.name}+{leases.make_holder().replace(':', '+')}{PART}")
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with part.open("r+b", buffering=0) as file:
+            yield file
+        os.replace(part, target)
+        _sync_folder(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def clear_parts(where: Path) -> None:
+    """Remove what backups left here whose process of this machine is no more."""
+    for part in where.glob(f".*{PART}"):
+        holder = ":".join(part.name.removesuffix(PART).split("+")[-4:])
+        if holder.count(":") == 3 and leases.is_dead(holder):
+            with suppress(OSError):
+                part.unlink()
+
+
+def _sync_folder(where: Path) -> None:
+    handle = os.open(where, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _header(now: datetime) -> Header:
+    made_at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    applied: dict[str, set[str]] = {}
+    for app, name in MigrationRecorder(connection).applied_migrations():
+        applied.setdefault(app, set()).add(name)
+    return Header(
+        made_at=made_at,
+        engine=connection.vendor,
+        origin=origin(made_at),
+        migrations={app: frozenset(names) for app, names in applied.items()},
+        tables=tuple(map(_head, backup_tables.tables().values())),
+    )
+
+
+def origin(made_at: str) -> str:
+    """What tells this installation's backups from others': nobody else has its key."""
+    return salted_hmac("fluxtracker.backup", made_at, algorithm="sha256").hexdigest()[:32]
+
+
+def _head(table: Table) -> TableHead:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table.name)}")  # noqa: S608  our own names
+        return TableHead(table.name, tuple(column.name for column in table.columns), cursor.fetchone()[0])
+
+
+def _write(file: IO[bytes], header: Header, progress: Progress) -> None:
+    writer, names, known = Writer(file, header), Names.load(), backup_tables.tables()
+    for head in header.tables:
+        writer.table(head.name)
+        written = 0
+        for rows in _rows(known[head.name], names):
+            writer.rows(rows)
+            written += len(rows)
+            progress(f"{head.name}: {written:,} of {head.rows:,} rows")
+    writer.end()
+
+
+def _rows(table: Table, names: Names) -> Iterator[list[Any]]:
+    """The table's rows as the file holds them, by key; in memory only some at a time."""
+    quote, changes = connection.ops.quote_name, backup_tables.writing(table, names)
+    columns = ", ".join(quote(column.name) for column in table.columns)
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM {quote(table.name)} ORDER BY {quote(table.key)}")  # noqa: S608
+        while rows := cursor.fetchmany(BATCH):
+            yield [_changed(row, changes) for row in rows] if changes else rows
+
+
+def _changed(row: tuple[Any, ...], changes: backup_tables.Changes) -> list[Any]:
+    cells = list(row)
+    backup_tables.change(cells, changes)
+    return cells
+
+
+def _read_back(part: Path, header: Header) -> str:
+    """Read the file as a restore would. Answers its SHA-256."""
+    try:
+        with part.open("rb") as raw:
+            reader = Reader(raw)
+            if reader.header != header:
+                raise NotRestorable("has another header than was written")
+            read_through(reader)
+            return reader.end()
+    except NotRestorable as error:
+        raise NotBackedUp(f"the backup {error}; it was thrown away") from error
+
+
+def read_through(reader: Reader) -> None:
+    """Read every row and see that this database could take it."""
+    known, names = backup_tables.tables(), Names.load()
+    for head in reader.header.tables:
+        kinds = {column.name: column for column in known[head.name].columns}
+        changes = backup_tables.reading(tuple(kinds[name] for name in head.columns), names)
+        for rows in reader.batches(head):
+            try:
+                for row in rows:
+                    backup_tables.change(row, changes)
+            except (ValueError, TypeError) as error:
+                raise NotRestorable(f"is damaged: a value of {head.name} is none: {error}") from error

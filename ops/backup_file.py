@@ -1,0 +1,201 @@
+"""The file of a backup: gzip; a line for the header, one for each table and row, and one that ends it.
+
+The last line has the SHA-256 of all the lines before it. The header says how many rows each table has, so that a
+file which was cut short, changed or put together wrongly is known as such before anything is done with it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+FORMAT = "fluxtracker-backup"
+VERSION = 1
+LEVEL = 3  # hex digits and addresses hardly shrink further, and then slowly
+BATCH = 2_000  # rows at a time in memory
+LONGEST_LINE = 64 * 1024 * 1024
+OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+
+Row = list[Any]
+
+
+class NotRestorable(Exception):
+    """The file is no backup, or a damaged one, or not for this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableHead:
+    name: str
+    columns: tuple[str, ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    made_at: str
+    engine: str
+    origin: str
+    """What only the installation that made it can say of `made_at`."""
+    migrations: Mapping[str, frozenset[str]]
+    tables: tuple[TableHead, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "made_at": self.made_at,
+            "engine": self.engine,
+            "origin": self.origin,
+            "migrations": {app: sorted(names) for app, names in sorted(self.migrations.items())},
+            "tables": [{"name": t.name, "columns": t.columns, "rows": t.rows} for t in self.tables],
+        }
+
+
+class Writer:
+    """Writes a backup to an open file, a batch of rows at a time."""
+
+    def __init__(self, raw: IO[bytes], header: Header) -> None:
+        self._gzip = gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=LEVEL)
+        self._digest = hashlib.sha256()
+        self._rows = 0
+        self._write(line(header.as_json()))
+
+    def table(self, name: str) -> None:
+        self._write(line({"table": name}))
+
+    def rows(self, rows: list[Any]) -> None:
+        self._rows += len(rows)
+        self._write(b"".join(map(line, rows)))
+
+    def end(self) -> None:
+        self._gzip.write(line({"end": True, "rows": self._rows, "sha256": self._digest.hexdigest()}))
+        self._gzip.close()
+
+    def _write(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._gzip.write(data)
+
+
+def line(value: Any) -> bytes:
+    return orjson.dumps(value, option=OPTIONS) + b"\n"
+
+
+@dataclass(slots=True)
+class Hashed(io.RawIOBase):
+    """A file that notes the SHA-256 of what is read of it."""
+
+    raw: IO[bytes]
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self.raw.read(size)
+        self.digest.update(data)
+        return data
+
+
+class Reader:
+    """Reads a backup from an open file, from its first line to its last. NotRestorable whatever is wrong."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = Hashed(raw)
+        self._lines = io.BufferedReader(gzip.GzipFile(fileobj=self._raw, mode="rb"), 1 << 18)
+        self._digest = hashlib.sha256()
+        self._rows = 0
+        self.header = _header(self._first_line())
+
+    def batches(self, table: TableHead) -> Iterator[list[Row]]:
+        """The rows of the table that comes next."""
+        if self._value() != {"table": table.name}:
+            raise NotRestorable(f"is damaged: {table.name} does not begin where it should")
+        left = table.rows
+        while left:
+            batch = [self._row(table) for _ in range(min(left, BATCH))]
+            self._rows += len(batch)
+            left -= len(batch)
+            yield batch
+
+    def end(self) -> str:
+        """The last line, and that nothing comes after it. Answers the SHA-256 of the file."""
+        expected = {"end": True, "rows": self._rows, "sha256": self._digest.hexdigest()}
+        if _loads(self._line()) != expected:
+            raise NotRestorable("is damaged: its checksum or number of rows is another")
+        if self._line(last=True):
+            raise NotRestorable("is damaged: it goes on after its end")
+        return str(self._raw.digest.hexdigest())
+
+    def _row(self, table: TableHead) -> Row:
+        row = self._value()
+        if not isinstance(row, list) or len(row) != len(table.columns):
+            raise NotRestorable(f"is damaged: a row of {table.name} is not one")
+        return row
+
+    def _value(self) -> Any:
+        data = self._line()
+        self._digest.update(data)
+        return _loads(data)
+
+    def _first_line(self) -> Any:
+        try:
+            return self._value()
+        except NotRestorable as error:
+            raise NotRestorable("is not a backup of Fluxtracker") from error
+
+    def _line(self, *, last: bool = False) -> bytes:
+        try:
+            data = self._lines.readline(LONGEST_LINE)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise NotRestorable(f"is damaged or was cut short: {error}") from error
+        if not data.endswith(b"\n") and not last:
+            raise NotRestorable("is damaged or was cut short")
+        return data
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise NotRestorable("is damaged: a line of it cannot be read") from error
+
+
+def _header(found: Any) -> Header:
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise NotRestorable("is not a backup of Fluxtracker")
+    version = found.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise NotRestorable(f"was made by a newer version (format {version}, this one knows {VERSION})")
+    try:
+        return Header(
+            made_at=str(found["made_at"]),
+            engine=str(found["engine"]),
+            origin=str(found["origin"]),
+            migrations={str(app): frozenset(map(str, names)) for app, names in found["migrations"].items()},
+            tables=tuple(
+                TableHead(str(t["name"]), tuple(map(str, t["columns"])), int(t["rows"])) for t in found["tables"]
+            ),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotRestorable("is damaged: its header lacks something") from error
+
+
+def header_of(path: Path) -> Header | None:
+    """The header of a backup; None when the file is none."""
+    try:
+        with path.open("rb") as raw:
+            return Reader(raw).header
+    except (OSError, NotRestorable):
+        return None

@@ -1,0 +1,200 @@
+"""Which tables a backup holds, and how their values are written so that either engine can read them.
+
+Left out: what describes the running machine or is made anew by `migrate` (EXCLUDED). Rows that point to a content
+type or a permission carry its name: the numbers differ from database to database.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from enum import Enum, auto
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, models
+
+EXCLUDED = frozenset(
+    {
+        "contenttypes.ContentType",  # migrate makes them
+        "auth.Permission",
+        "sessions.Session",  # everybody signs in again
+        "django_celery_beat.PeriodicTasks",  # tells a running beat that its rows changed
+        "ops.Lease",  # who is at work now
+        "ops.WorkerSeen",
+    }
+)
+
+
+class Kind(Enum):
+    """How a column's values are written: text, whole numbers and true/false as they are, the rest as text."""
+
+    PLAIN = auto()
+    NUMBER = auto()
+    DECIMAL = auto()
+    INSTANT = auto()
+    DAY = auto()
+    BYTES = auto()
+    CONTENT_TYPE = auto()
+    PERMISSION = auto()
+
+
+PLAIN = (
+    "AutoField", "BigAutoField", "IntegerField", "BigIntegerField", "SmallIntegerField", "PositiveIntegerField",
+    "PositiveSmallIntegerField", "PositiveBigIntegerField", "BooleanField", "CharField", "TextField", "JSONField",
+)  # fmt: skip
+KINDS = dict.fromkeys(PLAIN, Kind.PLAIN) | {
+    "FloatField": Kind.NUMBER,
+    "DecimalField": Kind.DECIMAL,
+    "DateTimeField": Kind.INSTANT,
+    "DateField": Kind.DAY,
+    "BinaryField": Kind.BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    kind: Kind
+    places: int = 0
+    """Decimals, of a DECIMAL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table by its name in the database, columns in the order of the model."""
+
+    name: str
+    model: type[models.Model]
+    columns: tuple[Column, ...]
+
+    @property
+    def key(self) -> str:
+        return str(self.model._meta.pk.column)
+
+
+def tables() -> dict[str, Table]:
+    """Every table that a backup holds, by name."""
+    found = (model for model in apps.get_models(include_auto_created=True) if _is_held(model))
+    return {model._meta.db_table: _table(model) for model in found}
+
+
+def _is_held(model: type[models.Model]) -> bool:
+    options = model._meta
+    return options.managed and not options.proxy and options.label not in EXCLUDED
+
+
+def _table(model: type[models.Model]) -> Table:
+    return Table(model._meta.db_table, model, tuple(map(_column, model._meta.concrete_fields)))
+
+
+def _column(found: models.Field[Any, Any]) -> Column:
+    related = found.related_model if isinstance(found, models.ForeignKey) else None
+    name = str(found.column)
+    if related is ContentType:
+        return Column(name, Kind.CONTENT_TYPE)
+    if related is Permission:
+        return Column(name, Kind.PERMISSION)
+    target = found.target_field if isinstance(found, models.ForeignKey) else found
+    return Column(name, KINDS[target.get_internal_type()], getattr(found, "decimal_places", 0) or 0)
+
+
+Change = Callable[[Any], Any]
+Changes = list[tuple[int, Change]]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Content types and permissions of this database by number and by name."""
+
+    content_types: Mapping[int, str]
+    permissions: Mapping[int, str]
+    by_name: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        turned = {name: number for names in (self.content_types, self.permissions) for number, name in names.items()}
+        object.__setattr__(self, "by_name", turned)
+
+    @classmethod
+    def load(cls) -> Names:
+        types = {pk: f"{app}.{model}" for pk, app, model in ContentType.objects.values_list("id", "app_label", "model")}
+        rows = Permission.objects.values_list("id", "content_type_id", "codename")
+        return cls(types, {pk: f"{types[kind]}:{codename}" for pk, kind, codename in rows})
+
+
+def writing(table: Table, names: Names) -> Changes:
+    """What has to be done to which columns of a row of this database before it is written to a file."""
+    makers: dict[Kind, Callable[[Column], Change]] = {
+        Kind.NUMBER: lambda _: _finite,
+        Kind.DECIMAL: lambda column: f"{{:.{column.places}f}}".format,
+        Kind.BYTES: lambda _: lambda value: base64.b64encode(value).decode(),
+        Kind.CONTENT_TYPE: lambda _: names.content_types.__getitem__,
+        Kind.PERMISSION: lambda _: names.permissions.__getitem__,
+    }
+    return [(i, makers[column.kind](column)) for i, column in enumerate(table.columns) if column.kind in makers]
+
+
+def _finite(value: float) -> float | str:
+    """JSON knows no infinity; as text it is told."""
+    return value if math.isfinite(value) else str(value)
+
+
+def reading(columns: tuple[Column, ...], names: Names) -> Changes:
+    """What has to be done to a row of a file before this database takes it. ValueError for what cannot be one."""
+    instant = _instant_for_sqlite if connection.vendor == "sqlite" else _instant
+    makers: dict[Kind, Change] = {
+        Kind.NUMBER: float,
+        Kind.DECIMAL: _decimal,
+        Kind.INSTANT: instant,
+        Kind.DAY: _day,
+        Kind.BYTES: _bytes,
+        Kind.CONTENT_TYPE: lambda name: names.by_name.get(name, name),
+        Kind.PERMISSION: lambda name: names.by_name.get(name, name),
+    }
+    return [(i, makers[column.kind]) for i, column in enumerate(columns) if column.kind in makers]
+
+
+def change(row: list[Any], changes: Changes) -> None:
+    for place, how in changes:
+        if row[place] is not None:
+            row[place] = how(row[place])
+
+
+def _instant(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text}: an instant without its offset")
+    return text
+
+
+def _instant_for_sqlite(text: str) -> str:
+    """As Django stores it there: UTC, without saying so."""
+    if not _instant(text).endswith("Z"):
+        raise ValueError(f"{text}: an instant that is not UTC")
+    return text[:-1].replace("T", " ")
+
+
+def _day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+def _decimal(text: str) -> str:
+    try:
+        Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("not a decimal") from error
+    return text
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error

@@ -1,0 +1,23 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
+from ops import backup_doors
+
+
+class Command(VerbCommand):
+    help = "Replace everything in the database by what a backup holds, all or nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("file", type=Path, help="a file that `backup` made")
+        parser.add_argument("--yes", action="store_true", help="required: yes, replace what is there")
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        if not options["yes"]:
+            raise self.usage_error("this replaces everything in the database; say --yes if that is what you want")
+        return backup_doors.restore_backup(
+            trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress
+        )
