@@ -1,0 +1,18 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
+from snapshots.importer_door import import_original
+
+
+class Command(VerbCommand):
+    help = "Take over what the SQLite file of the replaced tracker (flux-performance.db) knows and this one does not."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("file", type=Path, help="the SQLite file; it is only read, also while it is in use")
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        return import_original(trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress)
