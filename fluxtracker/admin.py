@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.contrib.auth.models import User
 from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-
-admin.site.site_title = "Fluxtracker"
-admin.site.site_header = "FLUX/TRACKER"
-admin.site.index_title = "Records and schedules"
 
 UNKNOWN = "—"
 
@@ -123,3 +121,13 @@ def list_link(model: type[Model], words: object, **where: object) -> SafeString:
     """A link to the rows of a model that a lookup selects."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist", query=where)
     return format_html('<a href="{}">{}</a>', url, words)
+
+
+def pretty(data: object) -> SafeString | None:
+    """JSON for people; None when there is none."""
+    return None if data is None else format_html("<pre>{}</pre>", json.dumps(data, indent=1, sort_keys=True))
+
+
+def user_of(request: HttpRequest) -> User:
+    """Who is signed in; the admin lets nobody else through."""
+    return cast("User", request.user)

@@ -63,7 +63,7 @@ EMAIL_TIMEOUT = 10  # s
 DEFAULT_FROM_EMAIL = env.email("EMAIL_FROM", EMAIL_HOST_USER if "@" in EMAIL_HOST_USER else "fluxtracker@localhost")
 
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are imported with the URLs, not by every worker
+    "ops.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

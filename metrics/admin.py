@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib import admin
-from django.http import HttpRequest
-from django.utils.html import format_html
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin
+from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty
+from metrics import preview
 from metrics.forms import CategoryForm, TrackedAppForm
 from metrics.models import Category, ImageCount, Memory, Reading, Source, TrackedApp
+
+PATTERNS = ("image_patterns", "name_patterns")
 
 
 @admin.register(TrackedApp)
@@ -20,11 +25,30 @@ class TrackedAppAdmin(AnyModelAdmin):
     """Counted from the next collection on, with history under its key from then."""
 
     form = TrackedAppForm
+    change_form_template = "admin/metrics/trackedapp/change_form.html"
     list_display = ("name", "key", "category", "active", "images", "names", "changed_at")
     list_filter = ("category", "active")
     search_fields = ("name", "key")
     ordering = ("category", "name")
     show_facets = admin.ShowFacets.NEVER
+
+    def get_urls(self) -> list[URLPattern]:
+        show = self.admin_site.admin_view(require_POST(self.preview))
+        return [path("preview/", show, name="metrics_trackedapp_preview"), *super().get_urls()]
+
+    def preview(self, request: HttpRequest) -> HttpResponse:
+        """What the form as it stands would count; saves nothing."""
+        if not (self.has_add_permission(request) or self.has_change_permission(request)):
+            raise PermissionDenied
+        form = TrackedAppForm(request.POST, instance=_edited(request))
+        form.is_valid()
+        wrong = {name: form.errors[name] for name in PATTERNS if name in form.errors}
+        found = None if wrong else preview.preview(form.instance, timezone.now())
+        parts = {"preview": found, "wrong": wrong, "most": preview.MOST_SHOWN}
+        if request.headers.get("HX-Request"):
+            return TemplateResponse(request, "admin/metrics/trackedapp/preview.html", parts)
+        context = {**self.admin_site.each_context(request), "title": "What would be counted", **parts}
+        return TemplateResponse(request, "admin/metrics/trackedapp/preview_page.html", context)
 
     @admin.display(description="images")
     def images(self, app: TrackedApp) -> str:
@@ -130,6 +154,8 @@ def shown(reading: Reading, key: str) -> str | None:
     return None if value is None else figures.whole(round(value))
 
 
-def pretty(data: object) -> SafeString | None:
-    """JSON for people; None when there is none."""
-    return None if data is None else format_html("<pre>{}</pre>", json.dumps(data, indent=1, sort_keys=True))
+def _edited(request: HttpRequest) -> TrackedApp | None:
+    """The row that is being edited; None for a new one."""
+    text = request.GET.get("app", "")
+    known = text.isascii() and text.isdecimal() and len(text) < 10
+    return TrackedApp.objects.filter(pk=int(text)).first() if known else None

@@ -62,6 +62,10 @@ class AppIndex:
     def __len__(self) -> int:
         return len(self._exact)
 
+    def unseen(self) -> list[str]:
+        """The apps that only their name can tell: no image of theirs is public."""
+        return sorted(app.name for app in self._exact.values() if not any(app.images.values()))
+
     def resolve(self, container: str) -> Resolved:
         """`flux<component>_<app>`, or `flux<app>` for an app of one container."""
         name = _without_prefix(container)

@@ -11,10 +11,15 @@ from django.utils.safestring import SafeString
 
 from fluxtracker import figures
 from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link
-from ops import admin_access, admin_alerts, admin_jobs
+from ops import admin_alerts, admin_audit, admin_jobs, admin_tokens
 from ops.models import Lease, ServiceCheck, ServiceState, TaskRun, TaskState, WorkerSeen
 
-__all__ = ["admin_access", "admin_alerts", "admin_jobs"]  # Django imports this file only: the others come with it
+__all__ = [
+    "admin_alerts",
+    "admin_audit",
+    "admin_jobs",
+    "admin_tokens",
+]  # Django imports this file only: the others come with it
 
 
 @admin.register(TaskState)

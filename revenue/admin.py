@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from functools import cached_property
-from typing import Any
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,9 +10,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, ReadOnlyAdmin, link, list_link
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, link, list_link
+from ops import admin_work, jobs_table
+from ops.admin_work import Works
+from revenue.admin_payments import shortened
 from revenue.explorer import transaction_url
-from revenue.listing import Wanted, select
 from revenue.models import (
     App,
     Cursor,
@@ -28,115 +26,8 @@ from revenue.models import (
     Payment,
     Quarantined,
 )
-from revenue.pages import page_rows
 
-MOST_FOUND = 1_000  # payments that a search lists
-
-
-class PaymentPaginator(CappedPaginator):
-    """All payments are counted by the daily totals; what a filter leaves is counted up to the cap."""
-
-    @cached_property
-    def count(self) -> int:
-        if self._rows.query.where:
-            return min(self._counted, self.cap)
-        closed = LedgerState.objects.values_list("closed_through", flat=True).first()
-        totals = DailyTotal.objects.filter(day__gt=closed) if closed else DailyTotal.objects.all()
-        return totals.summed()["payments"]
-
-    @property
-    def capped(self) -> bool:
-        return bool(self._rows.query.where) and super().capped
-
-
-class WaitingFilter(admin.SimpleListFilter):
-    """Payments that lack something; both choices read a partial index."""
-
-    title = "waiting for"
-    parameter_name = "waiting"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("name", "an app name"), ("price", "a price")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        if self.value() == "name":
-            return queryset.unnamed()
-        return queryset.unpriced() if self.value() == "price" else queryset
-
-
-@admin.register(Payment)
-class PaymentAdmin(LargeTableAdmin):
-    list_display = ("time", "amount", "dollars", "app_name", "sender", "txid_short")
-    list_display_links = ("time",)
-    list_select_related = ("app",)
-    list_filter = ("paid_at", WaitingFilter)
-    ordering = ("-paid_at", "-id")
-    sortable_by = ("time", "amount")
-    search_fields = ("txid",)  # shows the box; `get_search_results` searches
-    search_help_text = (
-        "A txid or address by its beginning, part of an app name, an exact amount, a day or a month: "
-        f"the newest {MOST_FOUND:,} that fit."
-    )
-    paginator = PaymentPaginator
-    fieldsets = (
-        (None, {"fields": ("amount", "dollars", "price", "time", "received_by", "from_address")}),
-        ("App", {"fields": ("app_name", "app_type", "kind", "message")}),
-        ("Chain", {"fields": ("transaction", "vout", "height", "block_hash", "source")}),
-    )
-
-    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """As the API searches: by indexes, on either engine."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        selection = select(Wanted(search=term))
-        found = page_rows(selection, selection.count(), 0, MOST_FOUND)
-        return queryset.filter(pk__in=[row[0] for row in found]), False
-
-    @admin.display(description="time, UTC", ordering="paid_at")
-    def time(self, payment: Payment) -> str:
-        return clock(payment.paid_at)
-
-    @admin.display(description="FLUX", ordering="amount_sat")
-    def amount(self, payment: Payment) -> str:
-        return figures.flux(payment.amount_sat, 8)
-
-    @admin.display(description="USD")
-    def dollars(self, payment: Payment) -> str:
-        return UNKNOWN if payment.usd_micro is None else figures.usd(payment.usd_micro)
-
-    @admin.display(description="USD for 1 FLUX", empty_value=UNKNOWN)
-    def price(self, payment: Payment) -> str | None:
-        return None if payment.price_usd is None else figures.price(payment.price_usd)
-
-    @admin.display(description="app", empty_value=UNKNOWN)
-    def app_name(self, payment: Payment) -> SafeString | None:
-        return link(payment.app) if payment.app else None
-
-    @admin.display(description="from", empty_value=UNKNOWN)
-    def sender(self, payment: Payment) -> SafeString | None:
-        return (
-            list_link(Payment, shortened(payment.from_address), q=payment.from_address)
-            if payment.from_address
-            else None
-        )
-
-    @admin.display(description="to")
-    def received_by(self, payment: Payment) -> SafeString:
-        return list_link(DailyTotal, payment.address, address=payment.address)
-
-    @admin.display(description="transaction")
-    def txid_short(self, payment: Payment) -> SafeString:
-        return shortened(payment.txid)
-
-    @admin.display(description="transaction")
-    def transaction(self, payment: Payment) -> SafeString:
-        return format_html('<a href="{}">{}</a>', transaction_url(payment.txid), payment.txid)
-
-    @admin.display(description="message", empty_value=UNKNOWN)
-    def message(self, payment: Payment) -> SafeString | None:
-        row = Message.objects.filter(hash=payment.message_hash).first()
-        return link(row) if row else None
+SYNC = "revenue-sync"
 
 
 @admin.register(App)
@@ -228,11 +119,13 @@ class QuarantinedAdmin(LargeTableAdmin):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("revenue.change_quarantined")
 
-    @admin.action(description="Try again at the next sync", permissions=["retry"])
+    @admin.action(description="Try again now", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Quarantined]) -> None:
+        """Their pause is over, and a sync is asked for; where one is under way, the next one takes them."""
         chosen = queryset.update(next_attempt_at=timezone.now())
-        words = figures.plural(chosen, "transaction")
-        self.message_user(request, f"{words} will be tried again at the next sync.", messages.SUCCESS)
+        asked = admin_work.ask(Works.of(jobs_table.find(SYNC)), {}, request=request)
+        words = f"{figures.plural(chosen, 'transaction')} will be tried again at the next sync. {asked.words}"
+        self.message_user(request, words, messages.SUCCESS if asked.started else messages.WARNING)
 
     @admin.display(description="transaction", ordering="txid")
     def txid_short(self, row: Quarantined) -> SafeString:
@@ -271,13 +164,3 @@ class LivePriceAdmin(ReadOnlyAdmin):
     @admin.display(description="USD for 1 FLUX")
     def price(self, row: LivePrice) -> str:
         return figures.price(row.price_usd)
-
-
-def clock(instant: datetime) -> str:
-    """A UTC time to the second."""
-    return f"{instant:%Y-%m-%d %H:%M:%S}"
-
-
-def shortened(text: str) -> SafeString:
-    """A long identifier, whole on hover."""
-    return format_html('<span title="{}">{}</span>', text, figures.short(text))

@@ -7,13 +7,16 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
 from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link
 from revenue.models import DailyTotal
 from revenue.reports import Ledger
+from snapshots import admin_pages
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.standing import missing_days
 
@@ -22,10 +25,13 @@ MOST_TOLD = 5  # missing days with their reasons; the API tells all
 
 @admin.register(Snapshot)
 class SnapshotAdmin(ReadOnlyAdmin):
-    list_display = ("day", "source", "nodes", "apps", "cores", "ram", "storage", "revenue", "images")
+    list_display = ("day", "source", "nodes", "apps", "cores", "ram", "storage", "revenue", "images", "story")
     list_filter = ("source", "day")
     ordering = ("-day",)
     sortable_by = ("day", "nodes", "apps")
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*admin_pages.urls(self), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         """With the ledger's total of each day."""
@@ -70,6 +76,11 @@ class SnapshotAdmin(ReadOnlyAdmin):
     @admin.display(description="images")
     def images(self, row: Snapshot) -> SafeString:
         return list_link(ImageDay, "images", day=row.day.isoformat())
+
+    @admin.display(description="what made it")
+    def story(self, row: Snapshot) -> SafeString:
+        url = reverse("admin:snapshots_snapshot_day", args=[row.day.isoformat()])
+        return format_html('<a href="{}">story</a>', url)
 
 
 @admin.register(ImageDay)

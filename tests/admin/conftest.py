@@ -4,9 +4,10 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from tests.api.conftest import plain_static_files
 from tests.dashboard.conftest import clock
 
-__all__ = ["clock"]
+__all__ = ["clock", "plain_static_files"]
 
 
 @pytest.fixture

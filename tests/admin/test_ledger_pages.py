@@ -8,6 +8,8 @@ from django.test import Client
 from django.urls import reverse
 
 from fluxtracker.admin import CappedPaginator
+from ops import jobs_send
+from ops.models import Job
 from revenue.models import App, LedgerState, Payment, Quarantined
 from tests.dashboard.rows import ADDRESS, FLUX, NOW, SENDER, many, pay, synced
 
@@ -103,6 +105,34 @@ def test_payments_that_wait_for_a_name_or_a_price_can_be_chosen(olivia: Client) 
     assert listed(olivia, PAYMENTS, waiting="name") == [unnamed]
 
 
+@pytest.mark.engine
+def test_payments_can_be_chosen_by_days(olivia: Client) -> None:
+    days = [NOW - timedelta(days=n) for n in range(4)]
+    rows = [pay(at=day) for day in days]
+    first, last = f"{days[2]:%Y-%m-%d}", f"{days[1]:%Y-%m-%d}"
+    assert listed(olivia, PAYMENTS, **{"from": first, "to": last}) == rows[1:3]
+    assert listed(olivia, PAYMENTS, **{"from": first}) == rows[:3]
+    assert listed(olivia, PAYMENTS, to=last) == rows[1:]
+    assert listed(olivia, PAYMENTS, **{"from": "", "to": ""}) == rows
+    kept = olivia.get(PAYMENTS, {"from": first, "app_type__exact": "docker", "q": "2026"}).content.decode()
+    for field in ('name="from" value="2026-11-16"', 'name="app_type__exact" value="docker"', 'name="q" value="2026"'):
+        assert field in kept
+
+
+def test_a_day_that_is_none_is_told(olivia: Client) -> None:
+    row = pay()
+    answer = olivia.get(PAYMENTS, {"from": "2026-13-01"})
+    assert "2026-13-01 is no day: expected YYYY-MM-DD." in answer.content.decode()
+    assert list(answer.context_data["cl"].result_list) == [row]
+
+
+@pytest.mark.engine
+def test_payments_can_be_chosen_by_type(olivia: Client) -> None:
+    pay(app="minecraft1510", app_type="docker")
+    git = pay(app="mysite", app_type="git")
+    assert listed(olivia, PAYMENTS, app_type__exact="git") == [git]
+
+
 def test_a_count_that_stopped_says_more_than(olivia: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CappedPaginator, "cap", 5)
     many(8, App.objects.create(name="minecraft1510"))
@@ -149,13 +179,32 @@ def waiting(db: None) -> Quarantined:
     )  # fmt: skip
 
 
-def test_quarantined_transactions_can_be_sent_into_the_next_sync(olivia: Client, waiting: Quarantined, clock) -> None:
-    answer = olivia.post(
-        "/admin/revenue/quarantined/", {"action": "retry", "_selected_action": [waiting.pk]}, follow=True
-    )
+def retry(client: Client, row: Quarantined) -> str:
+    data = {"action": "retry", "_selected_action": [row.pk]}
+    return client.post("/admin/revenue/quarantined/", data, follow=True).content.decode()
+
+
+def test_quarantined_transactions_are_tried_again_by_a_sync_that_starts_now(
+    olivia: Client, waiting: Quarantined, clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(jobs_send, "send", sent.append)
+    answer = retry(olivia, waiting)
     waiting.refresh_from_db()
-    assert "1 transaction will be tried again at the next sync." in answer.content.decode()
+    job = Job.objects.get()
+    assert (job.name, job.via, sent) == ("revenue-sync", "admin", [job.pk])
+    assert "1 transaction will be tried again at the next sync. Revenue sync: asked for" in answer
     assert waiting.next_attempt_at == NOW
+    assert list(Quarantined.objects.due(NOW)) == [waiting]
+
+
+def test_while_a_sync_runs_the_next_one_tries_them(
+    olivia: Client, waiting: Quarantined, clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_send, "send", lambda job: None)
+    Job.objects.create(name="revenue-sync", state="running", actor="olivia", via="api", created_at=NOW)
+    answer = retry(olivia, waiting)
+    assert "will be tried again at the next sync. Not started: revenue-sync is already running" in answer
     assert list(Quarantined.objects.due(NOW)) == [waiting]
 
 
@@ -163,6 +212,7 @@ def test_who_may_only_look_cannot_send_them(victor: Client, waiting: Quarantined
     victor.post("/admin/revenue/quarantined/", {"action": "retry", "_selected_action": [waiting.pk]})
     waiting.refresh_from_db()
     assert waiting.next_attempt_at == NOW + timedelta(hours=3)
+    assert not Job.objects.exists()
     assert "Try again" not in victor.get("/admin/revenue/quarantined/").content.decode()
 
 

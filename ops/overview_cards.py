@@ -1,0 +1,142 @@
+"""The cards of the admin's first page: how each part of the system stands, in a few facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from django.urls import reverse
+from django.utils.module_loading import import_string
+
+from fluxtracker import figures
+from ops import storage
+from ops.models import ServiceState, WorkerSeen
+
+Report = dict[str, Any]
+Mood = Literal["", "good", "bad"]
+
+MISSING_DAYS = "snapshots.standing.missing_days"  # by name: this room stands below
+NEVER = "never"
+UNKNOWN = "not known"
+WORKER_FORGOTTEN = timedelta(days=1)
+LITTLE_FREE = 0.1  # of the disk
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a card. `mood` colours it; the words say the same."""
+
+    label: str
+    value: str
+    mood: Mood = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`permission`: what Django must allow a reader for whom this is shown; empty: all staff."""
+
+    key: str
+    title: str
+    permission: str
+    url: str
+    facts: list[Fact]
+    verbs: tuple[str, ...] = ()
+
+
+def cards(report: Report, now: datetime) -> Iterator[Card]:
+    """From the health report, which must have reached the database, and a few small tables."""
+    yield Card("sync", "Payments", "revenue.view_payment", listing("revenue", "payment"), _sync(report["sync"], now))
+    yield Card(
+        "snapshots", "Snapshots", "snapshots.view_snapshot", reverse("admin:snapshots_snapshot_calendar"),
+        _snapshots(report["snapshot"], now),
+    )  # fmt: skip
+    yield Card("sources", "Sources", "metrics.view_source", listing("metrics", "source"), _sources(report, now))
+    yield Card("services", "Services", "ops.view_servicestate", listing("ops", "servicestate"), _services(now))
+    yield Card("workers", "Workers", "ops.view_workerseen", listing("ops", "workerseen"), _workers(report, now))
+    yield Card("storage", "Storage", "", "", _storage(report["backup"], now))
+
+
+def listing(room: str, model: str) -> str:
+    return reverse(f"admin:{room}_{model}_changelist")
+
+
+def _sync(sync: Report, now: datetime) -> list[Fact]:
+    waiting = sync["quarantine"]
+    return [
+        Fact("state", "in order" if sync["healthy"] else sync["reason"], "good" if sync["healthy"] else "bad"),
+        Fact("read to block", _number(sync["lastSyncBlock"])),
+        Fact("chain at block", _number(sync["currentBlock"])),
+        Fact("last complete", _ago(sync["lastCompleted"], now)),
+        Fact("quarantine", _number(waiting), "bad" if waiting else "", listing("revenue", "quarantined")),
+    ]
+
+
+def _snapshots(snapshot: Report, now: datetime) -> list[Fact]:
+    missing = len(import_string(MISSING_DAYS)(now))
+    taken, healthy = snapshot["todaySnapshotExists"], snapshot["healthy"]
+    return [
+        Fact("today's", "taken" if taken else "not taken yet", "good" if taken else "bad" if healthy is False else ""),
+        Fact("last check", _ago(snapshot["lastCheck"], now)),
+        Fact("last success", _ago(snapshot["lastSuccess"], now)),
+        Fact("missing of 30 days", figures.whole(missing), "bad" if missing else "good"),
+    ]
+
+
+def _sources(report: Report, now: datetime) -> list[Fact]:
+    return [
+        Fact(name, f"{told['status']}, {_ago(told['asOf'], now)}" if told["asOf"] else told["status"],
+             "good" if told["status"] == "ok" else "bad" if told["status"] in ("stale", "failed") else "")
+        for name, told in report["sources"].items()
+    ]  # fmt: skip
+
+
+def _services(now: datetime) -> list[Fact]:
+    """How many stand how, and those that are failing by name."""
+    states = list(ServiceState.objects.all())
+    well = [state for state in states if state.status == ServiceState.Status.OK]
+    ailing = [state for state in states if state.status in (ServiceState.Status.FAILED, ServiceState.Status.MISSING)]
+    checked = max((state.checked_at for state in states), default=None)
+    return [
+        Fact("in order", f"{len(well)} of {len(states)}" if states else "none checked yet"),
+        Fact("last check", NEVER if checked is None else figures.ago(checked, now)),
+        *(Fact(state.name, state.get_status_display(), "bad") for state in ailing),
+    ]
+
+
+def _workers(report: Report, now: datetime) -> list[Fact]:
+    broker, worker = report["broker"]["status"] == "ok", report["worker"]["status"] == "ok"
+    seen = WorkerSeen.objects.filter(seen_at__gt=now - WORKER_FORGOTTEN).order_by("-seen_at")[:10]
+    return [
+        Fact("broker", "answers" if broker else "does not answer", "good" if broker else "bad"),
+        Fact("workers", "at work" if worker else "none seen for over a minute", "good" if worker else "bad"),
+        *(Fact(row.hostname, f"seen {figures.ago(row.seen_at, now)}") for row in seen),
+    ]
+
+
+def _storage(backup: Report | None, now: datetime) -> list[Fact]:
+    disk = storage.disk()
+    free = UNKNOWN if disk is None else f"{_size(disk.free)} of {_size(disk.total)}"
+    little = disk is not None and disk.free < disk.total * LITTLE_FREE
+    return [
+        Fact("database", _size(storage.database_bytes())),
+        Fact("free disk", free, "bad" if little else ""),
+        Fact("last backup", _ago(backup["lastSuccess"], now) if backup else NEVER,
+             "bad" if backup and backup["status"] in ("failing", "failed") else ""),
+    ]  # fmt: skip
+
+
+def _number(value: int | None) -> str:
+    return UNKNOWN if value is None else figures.whole(value)
+
+
+def _ago(iso: str | None, now: datetime) -> str:
+    """The age of an instant as the health report writes it."""
+    return NEVER if iso is None else figures.ago(datetime.fromisoformat(iso), now)
+
+
+def _size(count: int) -> str:
+    """Bytes as people read them."""
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else figures.size(count / 1e9)

@@ -1,0 +1,60 @@
+"""What the admin's own pages say of instants, jobs and tasks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.template import Library
+
+from fluxtracker import figures
+from ops.models import Job, TaskState
+
+register = Library()
+
+MOODS = {Job.State.DONE: "good", Job.State.FAILED: "bad", Job.State.CANCELLED: "dim"}
+MOST_FACTS = 4
+
+
+@register.filter
+def ago(then: datetime, now: datetime) -> str:
+    return figures.ago(then, now)
+
+
+@register.filter
+def ahead(then: datetime, now: datetime) -> str:
+    """How far away an instant is; one that has passed is due."""
+    return "due" if then <= now else f"in {figures.span(then - now)}"
+
+
+@register.filter
+def mood(job: Job) -> str:
+    return MOODS.get(Job.State(job.state), "")
+
+
+@register.filter
+def outcome(job: Job) -> str:
+    """The error, else how far it is, else the first facts of its result."""
+    if job.error:
+        return job.error
+    if job.state in Job.ACTIVE:
+        return job.progress or ("to be cancelled" if job.cancel_asked else "")
+    facts = (job.result or {}).items()
+    plain = [f"{key} {value}" for key, value in facts if isinstance(value, (int, float, str)) and value != ""]
+    return ", ".join(plain[:MOST_FACTS])
+
+
+@register.filter
+def state_words(state: TaskState | None) -> str:
+    """How a task's last run went; nothing is said of one that never ran."""
+    if state is None or not (state.last_success_at or state.last_failure_at):
+        return ""
+    if state.consecutive_failures:
+        return f"{figures.plural(state.consecutive_failures, 'failure')} in a row: {state.last_error}"
+    return "well"
+
+
+@register.filter
+def state_mood(state: TaskState | None) -> str:
+    if state is None or not (state.last_success_at or state.last_failure_at):
+        return ""
+    return "bad" if state.consecutive_failures else "good"
