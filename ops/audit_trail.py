@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 REFUSALS = (401, 403)
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
-SIGN_IN = "admin/login/"  # writes its own entries (ops.sign_in)
+SIGN_IN, SIGN_OUT = "admin/login/", "admin/logout/"  # the first writes its own entries (ops.sign_in)
 MOST_A_MINUTE = 60  # refusals of one client that are kept: a flood must not fill the disk
 window = Window()
 
@@ -35,7 +35,7 @@ class AuditTrail:
         response = self.get_response(request)
         if response.status_code in REFUSALS:
             _refused(request, response.status_code)
-        elif is_work and response.status_code == 302 and route_of(request) != SIGN_IN:
+        elif is_work and route_of(request) != SIGN_IN and _is_accepted(request, response):
             _done(request, before)
         return response
 
@@ -68,8 +68,12 @@ def _refused(request: HttpRequest, status: int) -> None:
     )  # fmt: skip
 
 
+def _is_accepted(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Forms of the admin that were accepted end in a redirection; signing out ends in a page."""
+    return response.status_code == 302 or (response.status_code == 200 and route_of(request) == SIGN_OUT)
+
+
 def _done(request: HttpRequest, actor: str) -> None:
-    """A form of the admin that was accepted: those end in a redirection."""
     match = request.resolver_match
     kwargs = match.kwargs if match else {}
     detail = {key: str(value) for key, value in kwargs.items() if key in ("object_id", "name", "id", "number")}

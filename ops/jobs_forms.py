@@ -22,12 +22,18 @@ class SyncForm(serializers.Serializer[Any]):
     full = serializers.BooleanField(default=False, help_text="From the first height; deletes nothing.")
 
 
+SAY_CLEAR = 'expected "clear": this deletes the ledger'
+
+
 class ClearForm(serializers.Serializer[Any]):
-    confirm = serializers.CharField(help_text='"clear": without it nothing is deleted.')
+    confirm = serializers.CharField(
+        help_text='"clear": without it nothing is deleted.',
+        error_messages=dict.fromkeys(("required", "null", "blank", "invalid"), SAY_CLEAR),
+    )
 
     def validate_confirm(self, value: str) -> str:
         if value != "clear":
-            raise serializers.ValidationError('expected "clear": this deletes the ledger')
+            raise serializers.ValidationError(SAY_CLEAR)
         return value
 
 

@@ -122,7 +122,7 @@ def test_without_a_broker_the_row_says_that_it_will_not_run(ask, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "params", "words"),
     [
-        ("clear-revenue-data", {}, "required"),
+        ("clear-revenue-data", {}, 'expected "clear"'),
         ("clear-revenue-data", {"confirm": "yes"}, 'expected "clear"'),
         ("backfill", {"days": 3651}, "whole number from 1 to 3650"),
         ("backfill", {"days": 0}, "whole number"),

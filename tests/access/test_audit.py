@@ -1,0 +1,152 @@
+"""The audit log: every refusal, every action, nothing secret, and nobody can change it."""
+
+import logging
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from fluxtracker.api.rate import Window
+from ops import audit, audit_trail
+from ops.audit_triggers import rewriting
+from ops.models import AppendOnly, AuditEntry
+
+pytestmark = pytest.mark.django_db
+
+
+def entry(**values):
+    told = {"actor": "alice", "address": None, "action": "test", "outcome": "done"}
+    audit.record(**told | values)
+    return AuditEntry.objects.latest("id")
+
+
+def test_a_row_can_neither_be_changed_nor_deleted_through_django():
+    row = entry()
+    row.actor = "somebody else"
+    for attempt in (
+        row.save,
+        row.delete,
+        AuditEntry.objects.all().delete,
+        lambda: AuditEntry.objects.update(actor="x"),
+        lambda: AuditEntry.objects.bulk_update([row], ["actor"]),
+    ):
+        with pytest.raises(AppendOnly), transaction.atomic():
+            attempt()
+    assert AuditEntry.objects.get().actor == "alice"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("statement", ["UPDATE ops_auditentry SET actor = 'x'", "DELETE FROM ops_auditentry"])
+def test_nor_by_a_statement_of_anybody_else(statement):
+    entry()
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+    assert AuditEntry.objects.get().actor == "alice"
+
+
+@pytest.mark.engine
+def test_a_restore_may_replace_it_and_leaves_it_protected():
+    entry()
+    with rewriting(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ops_auditentry")
+    assert not AuditEntry.objects.exists()
+    test_nor_by_a_statement_of_anybody_else("DELETE FROM ops_auditentry")
+
+
+@pytest.mark.engine
+def test_a_restore_that_fails_leaves_it_as_it_was():
+    entry()
+
+    def fail():
+        with rewriting(), connection.cursor() as cursor:
+            cursor.execute("DELETE FROM ops_auditentry")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert AuditEntry.objects.count() == 1
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ops_auditentry")
+
+
+def test_values_are_cut_to_what_fits():
+    row = entry(actor="a" * 500, address="9" * 99, action="x" * 99, detail={"reason": "r" * 999, "days": 5})
+    assert (len(row.actor), len(row.address), len(row.action)) == (150, 45, 60)
+    assert row.detail == {"reason": "r" * 200, "days": 5}
+
+
+# Refusals and actions
+
+
+def test_every_refusal_is_written_down_with_actor_and_address(client, user):
+    outside = {"REMOTE_ADDR": "203.0.113.9"}
+    client.post("/api/admin/prune", {"password": "secret"}, headers={"X-Request-ID": "request-7"}, **outside)
+    client.force_login(user)
+    client.get("/api/admin/jobs", **outside)
+    anonymous, bob = AuditEntry.objects.order_by("id")
+    assert (anonymous.actor, anonymous.address, anonymous.action, anonymous.outcome, anonymous.detail) == (
+        "", "203.0.113.9", "POST api/admin/prune", "refused", {"status": 401},
+    )  # fmt: skip
+    assert anonymous.request_id == "request-7"
+    assert (bob.actor, bob.action, bob.detail) == ("bob", "GET api/admin/jobs", {"status": 403})
+
+
+def test_a_page_of_the_admin_that_is_not_theirs_is_a_refusal(client, staff):
+    client.force_login(staff)
+    assert client.get("/admin/auth/user/").status_code == 403
+    assert AuditEntry.objects.get().actor == "alice"
+
+
+def test_a_change_in_the_admin_is_written_down(client, superuser, staff):
+    client.force_login(superuser)
+    form = {"username": "alice", "is_staff": "on", "date_joined_0": "2026-11-24", "date_joined_1": "10:00:00"}
+    assert client.post(f"/admin/auth/user/{staff.pk}/change/", form).status_code == 302
+    row = AuditEntry.objects.get()
+    assert (row.actor, row.action, row.outcome) == ("root", "admin:auth_user_change", "done")
+    assert row.detail == {"object_id": str(staff.pk)}
+
+
+def test_a_form_that_was_not_accepted_is_not(client, superuser, staff):
+    client.force_login(superuser)
+    assert client.post(f"/admin/auth/user/{staff.pk}/change/", {}).status_code == 200
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.usefixtures("plain_static_files")
+def test_signing_out_tells_who_it_was(client, staff):
+    client.force_login(staff)
+    client.post("/admin/logout/")
+    row = AuditEntry.objects.get()
+    assert (row.actor, row.action, row.outcome) == ("alice", "admin:logout", "done")
+
+
+def test_reading_leaves_nothing(client, staff):
+    client.force_login(staff)
+    client.get("/api/admin/jobs")
+    client.get("/api/health/live")
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_flood_of_refusals_does_not_fill_the_disk(client, monkeypatch, caplog):
+    monkeypatch.setattr(audit_trail, "window", Window())
+    monkeypatch.setattr(audit_trail, "MOST_A_MINUTE", 3)
+    with caplog.at_level(logging.WARNING):
+        codes = {client.get("/api/admin/jobs", REMOTE_ADDR="203.0.113.9").status_code for _ in range(5)}
+    assert codes == {401}
+    assert AuditEntry.objects.count() == 3
+    assert sum(record.msg["event"] == "refusal_not_kept" for record in caplog.records if isinstance(record.msg, dict))
+    client.get("/api/admin/jobs", REMOTE_ADDR="203.0.113.10")
+    assert AuditEntry.objects.count() == 4
+
+
+def test_without_the_database_a_refusal_stays_a_refusal(client, monkeypatch):
+    def gone(**values):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(AuditEntry.objects, "create", gone)
+    assert client.get("/api/admin/jobs").status_code == 401
+
+
+def test_the_time_is_the_servers():
+    before = timezone.now()
+    assert before <= entry().at <= timezone.now()

@@ -1,0 +1,123 @@
+"""What every answer carries: the request's id, what is left of the rate, what a page may do in a browser."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from structlog.contextvars import get_contextvars
+
+from fluxtracker.api import rate
+from fluxtracker.quota import Quota
+from tests.settings_names import ROOT
+
+OUTSIDE = {"REMOTE_ADDR": "203.0.113.9"}
+
+
+@pytest.mark.parametrize("told", ["from-a-client", "A" * 64, "1234567.8_9-0"])
+def test_an_id_that_a_client_gives_is_kept(client, told):
+    assert client.get("/api/health/live", headers={"X-Request-ID": told})["X-Request-ID"] == told
+
+
+@pytest.mark.parametrize(
+    "told", ["", "short", "A" * 65, "with space in it", "new\nline-in-it", "ünïcode-in-it", "<script>"]
+)
+def test_any_other_is_replaced(client, told):
+    made = client.get("/api/health/live", headers={"X-Request-ID": told})["X-Request-ID"]
+    assert re.fullmatch(r"[0-9a-f]{32}", made)
+
+
+def test_two_requests_have_two_ids_and_none_is_left_behind(client):
+    first, second = (client.get("/api/health/live")["X-Request-ID"] for _ in range(2))
+    assert first != second
+    assert "request_id" not in get_contextvars()
+
+
+def test_the_log_line_of_a_request_has_its_id(client, caplog):
+    with caplog.at_level("INFO"):
+        client.get("/api/", headers={"X-Request-ID": "look-for-me"})
+    (line,) = [record.msg for record in caplog.records if record.msg["event"] == "request"]
+    assert line["request_id"] == "look-for-me"
+
+
+@pytest.fixture
+def limited(settings, monkeypatch):
+    settings.API_RATE = 3
+    monkeypatch.setattr(rate, "window", rate.Window())
+
+
+@pytest.mark.usefixtures("limited")
+def test_a_client_is_told_what_is_left_to_it(client):
+    answers = [client.get("/api/", **OUTSIDE) for _ in range(4)]
+    assert {answer["RateLimit-Policy"] for answer in answers} == {'"client";q=3;w=60'}
+    left = [re.fullmatch(r'"client";r=(\d+);t=(\d+)', answer["RateLimit"]) for answer in answers]
+    assert [found[1] for found in left] == ["2", "1", "0", "0"]
+    assert all(1 <= int(found[2]) <= 60 for found in left)
+    assert abs(int(answers[3]["Retry-After"]) - int(left[3][2])) <= 1
+
+
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize("where", [{"REMOTE_ADDR": "127.0.0.1"}, {"path": "/api/health/live"}])
+def test_who_is_not_limited_is_told_nothing(client, where):
+    answer = client.get(where.pop("path", "/api/"), **OUTSIDE | where)
+    assert "RateLimit" not in answer
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("limited")
+def test_whoever_tries_out_tokens_is_a_client_too(client):
+    headers = {"Authorization": "Token guess"}
+    codes = [client.get("/api/admin/jobs", headers=headers, **OUTSIDE).status_code for _ in range(4)]
+    assert codes == [401, 401, 401, 429]
+
+
+def test_a_quota_that_is_used_up_says_nothing_below_zero():
+    quota = Quota(limit=3, remaining=-5, reset_s=0.2, window_s=60.0)
+    assert (quota.is_over, quota.left) == (True, '"client";r=0;t=1')
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/health/live", "/api/nope"])
+def test_every_answer_has_the_headers_that_protect_it(client, path):
+    answer = client.get(path)
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in answer["Permissions-Policy"]
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+    assert "Strict-Transport-Security" not in answer
+
+
+def behind_tls(tmp_path, *words):
+    environment = {
+        **os.environ, "HTTPS": "1", "FLUXTRACKER_DATA_DIR": str(tmp_path), "DATABASE_URL": "", "REDIS_URL": "",
+        "ALLOWED_HOSTS": "example.org", "SECRET_KEY": "a-long-and-random-key-for-this-test-0123456789-abcdefgh",
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_behind_tls_the_deployment_check_is_clean(tmp_path):
+    done = behind_tls(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "INFO")
+    assert (done.returncode, "no issues (0 silenced)" in done.stdout) == (0, True), done.stderr
+
+
+ASK = """
+import json, django
+django.setup()
+from django.test import Client
+ask = lambda **o: dict(Client().get("/api/health/live", headers={"host": "example.org"}, **o).headers)
+print(json.dumps([ask(), ask(HTTP_X_FORWARDED_PROTO="https")]))
+"""
+
+
+def test_behind_tls_browsers_are_told_to_stay_there(tmp_path):
+    code = 'import os; os.environ["DJANGO_SETTINGS_MODULE"] = "fluxtracker.settings"' + ASK
+    done = behind_tls(tmp_path, "-c", code)
+    plain, secure = json.loads(done.stdout.splitlines()[-1])
+    assert plain["Location"] == "https://example.org/api/health/live"
+    assert secure["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"

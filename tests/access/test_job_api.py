@@ -1,0 +1,220 @@
+"""What POST /api/admin/... answers, and how jobs are looked at."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from ops import jobs, jobs_run, jobs_table
+from ops.jobs_send import NoBroker
+from ops.models import AuditEntry, Job
+
+pytestmark = pytest.mark.django_db
+
+BODIES = {"clear-revenue-data": {"confirm": "clear"}}
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """A worker so fast that the job is over before the answer; what it is to do is given by `does`."""
+
+    def does(what):
+        def call(verb, params, *, trigger, wait):
+            return what(params)
+
+        monkeypatch.setattr(jobs_table.Verb, "call", call)
+        monkeypatch.setattr("ops.jobs_send.send", jobs_run.run_job)
+
+    return does
+
+
+@pytest.mark.parametrize("name", jobs_table.NAMES)
+def test_each_verb_runs_and_answers_the_report_of_its_command(post, worker, name):
+    worker(lambda params: {"added": 3, "lastSyncBlock": None})
+    response = post(name, BODIES.get(name), wait=5)
+    assert response.status_code == 200, response.content
+    job = Job.objects.get()
+    assert response.json() == {"success": True, "job": job.pk, "added": 3, "lastSyncBlock": None}
+    assert (job.name, job.state, job.actor, job.via) == (name, "done", "alice", "api")
+    assert response["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.parametrize("name", jobs_table.NAMES)
+def test_nobody_else_may(client, user, name):
+    assert client.post(f"/api/admin/{name}").status_code == 401
+    client.force_login(user)
+    response = client.post(f"/api/admin/{name}")
+    assert (response.status_code, "staff only" in response.json()["error"]) == (403, True)
+    assert not Job.objects.exists()
+
+
+def test_what_does_not_end_in_time_is_202_with_where_to_look(post, sent, token_client):
+    response = post("backfill-usd", wait=0.3)
+    job = Job.objects.get()
+    url = f"http://testserver/api/admin/jobs/{job.pk}"
+    assert response.status_code == 202
+    assert response.json() == {"success": True, "job": job.pk, "status": "queued", "url": url}
+    assert response["Location"] == url
+    assert sent == [job.pk]
+    assert token_client.get(url).json()["status"] == "queued"
+
+
+def test_a_second_of_the_name_is_409(post, sent):
+    first = post("backfill-usd").json()["job"]
+    response = post("backfill-usd")
+    assert response.status_code == 409
+    assert response.json() == {
+        "success": False, "alreadyRunning": True, "error": f"backfill-usd is already queued (job {first})",
+        "job": first, "status": "queued",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "words"),
+    [
+        ("clear-revenue-data", {}, 'confirm: expected "clear"'),
+        ("clear-revenue-data", {"confirm": True}, 'expected "clear"'),
+        ("backfill", {"days": 4000}, "days: expected a whole number from 1 to 3650"),
+        ("revenue-sync", [], "expected a JSON object"),
+        ("revenue-sync", [1], "expected a JSON object"),
+        ("revenue-sync", "full", "expected a JSON object"),
+        ("revenue-sync", '{"full"', "JSON parse error"),
+        ("revenue-sync", {"wait": -1}, "wait"),
+    ],
+)
+def test_a_wrong_body_is_400_and_says_what_is_allowed(post, sent, name, body, words):
+    body = f'"{body}"' if body == "full" else body
+    response = post(name, body, wait=None)
+    assert response.status_code == 400, response.content
+    assert words in response.json()["error"]
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("wait", ["61", "-1", "nan", "inf", "long", ""])
+def test_a_wait_that_is_not_allowed_is_400(post, sent, wait):
+    assert "wait" in post("revenue-sync", wait=wait).json()["error"]
+    assert not Job.objects.exists()
+
+
+def test_the_wait_may_stand_in_the_body(post, sent):
+    assert post("revenue-sync", {"wait": 0, "full": True}, wait=None).status_code == 202
+    assert Job.objects.get().params == {"full": True}
+
+
+def test_a_form_does_as_well_as_json(token_client, sent):
+    response = token_client.post("/api/admin/snapshot?wait=0", {"force": "true"})
+    assert (response.status_code, Job.objects.get().params) == (202, {"force": True})
+
+
+def test_without_a_broker_it_is_503(post, monkeypatch):
+    def fail(number):
+        raise NoBroker("the broker does not answer")
+
+    monkeypatch.setattr("ops.jobs_send.send", fail)
+    response = post("revenue-sync")
+    assert (response.status_code, response["Retry-After"]) == (503, "60")
+    assert response.json()["error"] == "the broker does not answer"
+    assert Job.objects.get().state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [("running", 409), ("refused", 409), ("upstream", 503), ("database", 503), ("worker", 503), ("error", 500)],
+)
+def test_a_job_that_failed_while_its_request_waited(post, monkeypatch, failure, status):
+    def end(number):
+        Job.objects.filter(pk=number).update(
+            state="failed", failure=failure, error="why", result={"date": "2026-11-24", "success": True}
+        )
+
+    monkeypatch.setattr("ops.jobs_send.send", end)
+    response = post("snapshot", wait=5)
+    assert response.status_code == status
+    assert response.json() == {
+        "success": False, "alreadyRunning": failure == "running", "error": "why", "date": "2026-11-24",
+        "job": Job.objects.get().pk, "status": "failed",
+    }  # fmt: skip
+    assert ("Retry-After" in response) == (status == 503)
+
+
+def test_two_requests_wait_and_the_third_is_answered_at_once(staff, sent, monkeypatch):
+    monkeypatch.setattr(jobs, "_places", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(jobs, "POLL_S", 0.01)
+    job = jobs.request_job("revenue-sync", {}, user=staff, address=None, via="api")
+    with jobs._places, jobs._places:
+        assert jobs.wait_for(job, 3600).state == "queued"
+    assert jobs.wait_for(job, 0.05).state == "queued"
+    assert jobs._places.acquire(blocking=False)
+
+
+def test_cancelling(post, sent, token_client):
+    number = post("revenue-sync").json()["job"]
+    response = post(f"jobs/{number}/cancel")
+    assert (response.status_code, response.json()["status"]) == (200, "cancelled")
+    again = post(f"jobs/{number}/cancel")
+    assert (again.status_code, again.json()["error"]) == (409, "the job is over already: cancelled")
+    assert again.json()["success"] is False
+    second = post("revenue-sync").json()["job"]
+    Job.objects.filter(pk=second).update(state="running")
+    assert post(f"jobs/{second}/cancel").status_code == 202
+    assert token_client.get(f"/api/admin/jobs/{second}").json()["cancelAsked"] is True
+
+
+@pytest.mark.parametrize("number", ["99", "999999999999999999999999"])
+def test_a_job_that_is_not_there_is_404(post, token_client, number):
+    assert "lists them" in token_client.get(f"/api/admin/jobs/{number}").json()["error"]
+    assert post(f"jobs/{number}/cancel").status_code == 404
+
+
+def test_the_list_is_paged_newest_first_and_filtered(token_client, sent, django_assert_num_queries):
+    now = timezone.now()
+    for n in range(5):
+        name, state = ("backup", "failed") if n % 2 else ("prune", "done")
+        Job.objects.create(name=name, state=state, actor="alice", via="api", created_at=now + timedelta(minutes=n))
+    with django_assert_num_queries(4):  # token, its use, count, page
+        page = token_client.get("/api/admin/jobs?limit=2&page=2").json()
+    assert (page["total"], page["totalPages"], [job["name"] for job in page["jobs"]]) == (5, 3, ["prune", "backup"])
+    with django_assert_num_queries(3):
+        assert token_client.get("/api/admin/jobs?name=prune").json()["total"] == 3
+    assert token_client.get("/api/admin/jobs?status=failed&limit=1").json()["total"] == 2
+    assert token_client.get("/api/admin/jobs?page=99").json()["jobs"] == []
+    assert token_client.get("/api/admin/jobs?status=asleep").status_code == 400
+
+
+def test_a_job_tells_who_asked_for_what_when_and_what_came_of_it(post, worker, token_client):
+    worker(lambda params: {"checked": 9})
+    number = post("audit-transactions", {"blocks": 7}, headers={"X-Request-ID": "my-request-1"}).json()["job"]
+    told = token_client.get(f"/api/admin/jobs/{number}").json()
+    assert told | {"createdAt": 0, "startedAt": 0, "seenAt": 0, "finishedAt": 0} == {
+        "id": number, "name": "audit-transactions", "params": {"blocks": 7, "fix": False}, "status": "done",
+        "actor": "alice", "via": "api", "createdAt": 0, "startedAt": 0, "seenAt": 0, "finishedAt": 0, "attempts": 1,
+        "progress": None, "cancelAsked": False, "result": {"checked": 9}, "failure": None, "error": None,
+        "requestId": "my-request-1", "url": f"http://testserver/api/admin/jobs/{number}",
+    }  # fmt: skip
+
+
+def test_a_session_needs_its_csrf_token_and_the_log_tells_whose_it_was(staff, sent):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(staff)
+    response = client.post("/api/admin/revenue-sync?wait=0")
+    assert (response.status_code, "CSRF" in response.json()["error"]) == (403, True)
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.outcome) == ("alice", "POST api/admin/revenue-sync", "refused")
+    page = client.get("/api/admin/jobs", headers={"accept": "text/html"})
+    token = page.cookies["csrftoken"].value
+    response = client.post("/api/admin/revenue-sync?wait=0", headers={"X-CSRFToken": token})
+    assert response.status_code == 202
+
+
+@pytest.mark.usefixtures("plain_static_files")
+def test_the_form_of_the_browsable_api_is_for_staff_alone(client, user, staff, superuser):
+    html = {"accept": "text/html"}
+    for who, shown in ((None, False), (user, False), (staff, True), (superuser, True)):
+        if who:
+            client.force_login(who)
+        page = client.get("/api/admin/revenue-sync", headers=html).content.decode()
+        assert ('method="POST"' in page) is shown, who
+        assert "<style" not in page
+        assert " style=" not in page
