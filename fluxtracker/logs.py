@@ -25,7 +25,8 @@ RENDER = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "e
 
 def masking(secrets: Iterable[str]) -> Processor:
     """Renders a line in which none of the secrets is readable, whoever logged it."""
-    hidden = sorted({secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
+    long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    hidden = sorted({*long_enough, *map(_as_rendered, long_enough)}, key=len, reverse=True)
 
     def render(logger: Any, method: str, event: EventDict) -> str:
         line = RENDER(logger, method, event)
@@ -34,6 +35,11 @@ def masking(secrets: Iterable[str]) -> Processor:
         return line
 
     return render
+
+
+def _as_rendered(secret: str) -> str:
+    """As the renderer writes it inside quotes."""
+    return secret.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def configure(*, debug: bool, secrets: Iterable[str] = ()) -> None:

@@ -49,3 +49,14 @@ def test_a_secret_of_one_letter_does_not_make_lines_unreadable(written):
 def test_a_line_cannot_be_forged_by_a_newline_in_a_value(written):
     structlog.get_logger("some").info("request", path="/x\nlevel=error event=forged")
     assert written().count("\n") == 1
+
+
+@pytest.mark.parametrize("secret", ['hunter"22', "hunter\\22", 'hun"t er\\22'])
+def test_a_secret_that_the_renderer_would_quote_is_masked_too(secret):
+    stream = io.StringIO()
+    logs.configure(debug=False, secrets=[secret])
+    logging.getLogger().handlers[0].stream = stream  # type: ignore[attr-defined]
+    structlog.get_logger("some").info("connected", url=secret, text=f"told {secret} to all")
+    logs.configure(debug=settings.DEBUG)
+    assert stream.getvalue().count("***") == 2
+    assert "hun" not in stream.getvalue()

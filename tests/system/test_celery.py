@@ -31,7 +31,7 @@ EVERY = (
 UP = Program("up", (PYTHON, "-m", "fluxtracker.supervise"))
 ALL_DONE = {
     "sync_revenue", "backfill_app_names", "backfill_usd", "refresh_price", "audit_revenue", "prune",
-    "collect_metrics", "check_services", "refresh_carousel", "check_snapshot",
+    "collect_metrics", "check_services", "refresh_carousel", "check_snapshot", "check_alerts", "backup",
 }  # fmt: skip
 
 

@@ -1,0 +1,114 @@
+"""Two workers, one alert, one mail: the whole way from a source that is away to somebody's mailbox."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from fluxtracker.processes import BEAT, WORKER, Program
+from tests.system.home import Home, eventually
+
+pytestmark = pytest.mark.engine
+
+OPEN = "SELECT key FROM ops_alert WHERE closed_at IS NULL"
+AWAY = "http://127.0.0.1:1"
+UPSTREAMS = ("FLUX_API_URL", "FLUX_STATS_URL", "BLOCKBOOK_URLS", "COINGECKO_URL", "BINANCE_URL", "FLUX_EXPLORER_URL")
+
+
+class Mailbox:
+    """An SMTP server that keeps the subjects of what it is given."""
+
+    def __init__(self) -> None:
+        self.subjects: list[str] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rw", newline="\r\n") as stream:
+                self._talk(stream)
+
+    def _talk(self, stream: TextIO) -> None:
+        def say(words: str) -> None:
+            stream.write(f"{words}\n")
+            stream.flush()
+
+        say("220 here")
+        for line in stream:
+            if line.upper().startswith("DATA"):
+                say("354 go on")
+                lines = list(iter(lambda: stream.readline().rstrip("\r\n"), "."))
+                self.subjects += [found.removeprefix("Subject: ") for found in lines if found.startswith("Subject: ")]
+            say("221 bye" if line.upper().startswith("QUIT") else "250 ok")
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox()
+    yield box
+    box.close()
+
+
+def hasten(home: Home) -> None:
+    home.execute("INSERT INTO django_celery_beat_intervalschedule (every, period) VALUES (1, 'seconds')")
+    home.execute("UPDATE django_celery_beat_periodictask SET enabled = (name = 'sync-revenue')")
+    home.execute(
+        "UPDATE django_celery_beat_periodictask SET expire_seconds = 10, interval_id = (SELECT MAX(id)"
+        " FROM django_celery_beat_intervalschedule) WHERE name = 'sync-revenue'"
+    )
+
+
+def test_what_keeps_failing_is_told_once_without_waiting_for_the_schedule(home: Home, mailbox: Mailbox) -> None:
+    home.settings |= {
+        **dict.fromkeys(UPSTREAMS, AWAY),
+        "UPSTREAM_TIMEOUT": "1",
+        "ALERT_EMAILS": "me@example.org",
+        "EMAIL_URL": f"smtp://127.0.0.1:{mailbox.port}",
+    }
+    hasten(home)
+    home.start_broker()
+    for number in range(2):
+        home.run(Program(f"worker{number}", (*WORKER, "--hostname", f"worker{number}@here")))
+    home.run(Program("beat", BEAT))
+    told = "Fluxtracker: Sync revenue failed 3 times in a row"
+    assert eventually(lambda: any(told in subject for subject in mailbox.subjects), 90), home.log("worker0")[-3000:]
+    assert ("task:sync_revenue",) in home.query(OPEN)
+    failed = "SELECT COUNT(*) FROM ops_taskrun WHERE name = 'sync_revenue' AND NOT ok"
+    assert eventually(lambda: home.query(failed)[0][0] >= 6, 60)
+    assert sum("Sync revenue" in subject for subject in mailbox.subjects) == 1
+    assert home.query("SELECT COUNT(*) FROM ops_taskrun WHERE name = 'send_alerts' AND NOT ok") == [(0,)]
+
+
+def test_a_webhook_on_this_machine_is_refused_in_words(home: Home) -> None:
+    done = home.manage("test_alert", "--json", ALERT_WEBHOOK_URL="https://127.0.0.1/services/T0/s3cret-path")
+    refused = "127.0.0.1 is not on the public internet (127.0.0.1)"
+    assert (done.code, done.report) == (1, {"email": None, "webhook": refused})
+    assert done.reason == f"CommandError: webhook: {refused}"
+    assert "s3cret" not in done.out + done.err
+
+
+def test_a_webhook_that_is_not_https_stops_the_start(home: Home) -> None:
+    done = home.manage("test_alert", ALERT_WEBHOOK_URL="http://hooks.example/services/T0/s3cret-path")
+    assert done.code == 1
+    assert done.reason == "error: ALERT_WEBHOOK_URL: expected an address that starts with https://"
+
+
+def test_the_path_of_the_webhook_and_the_mail_servers_password_are_masked_in_every_log_line(home: Home) -> None:
+    hook, server = "https://hooks.example/services/T0/s3cret-path", "smtp://me:hunter%2222@mail.example"
+    words = f"import structlog; structlog.get_logger('x').error('e', hook='{hook}', password='hunter\"22')"
+    done = home.manage("shell", "-c", words, ALERT_WEBHOOK_URL=hook, EMAIL_URL=server)
+    assert "hook=https://hooks.example/***" in done.err
+    assert "s3cret" not in done.err
+    assert "hunter" not in done.err
