@@ -11,6 +11,7 @@ from django.http import QueryDict
 from dashboard.definitions import SENTENCES
 from dashboard.panels import Panel
 from dashboard.trouble import trouble
+from fluxtracker import figures
 from metrics.latest import Latest
 from revenue.models import LedgerState
 from revenue.reports import Ledger
@@ -38,8 +39,9 @@ def lines(now: datetime) -> list[SourceLine]:
 
 def _chain(now: datetime) -> SourceLine:
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
-    late = completed_at is not None and Ledger(completed_at, None).is_stale(now)
-    return SourceLine("Payments", completed_at, "No sync has completed for over half an hour." if late else "")
+    late = Ledger(completed_at, None).is_stale(now)
+    said = f"Payments: no sync has completed since {figures.moment(completed_at)}." if completed_at and late else ""
+    return SourceLine("Payments", completed_at, said)
 
 
 SOURCES = Panel("sources", "Sources", "parts/sources.html", read)

@@ -55,7 +55,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         "price": _price(now),
         "counts": (
             _count("nodes", "node_total", Source.Name.NODES, latest),
-            _count("apps", "total_apps", Source.Name.APPS, latest),
+            _count("app containers", "total_apps", Source.Name.APPS, latest),
         ),
         "snapshot": _snapshot(now.date()),
         "quarantined": report["quarantine"],

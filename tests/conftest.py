@@ -52,3 +52,14 @@ def sent(monkeypatch):
     numbers = []
     monkeypatch.setattr("ops.jobs_send.send", numbers.append)
     return numbers
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request, tmp_path_factory, django_db_modify_db_settings):
+    """Pages in a browser are served by many threads: on SQLite they share a file, as in production.
+
+    In memory all threads would share one connection, and with it its transactions.
+    """
+    if connection.vendor == "sqlite" and any("/browser/" in item.path.as_posix() for item in request.session.items):
+        path = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        connection.settings_dict["TEST"]["NAME"] = str(path)

@@ -7,6 +7,7 @@ document.addEventListener("DOMContentLoaded", () => {
   if (!form || !tiles || !window.htmx) return;
 
   const FULL_EVERY = 300_000; // ms
+  const OLD = 60_000; // ms after which what was fetched ahead is shown, and asked for again
   const KEYS_OFF = "fluxtracker-keys-off";
   const radios = [...form.elements.period];
   const button = document.getElementById("refresh");
@@ -14,7 +15,8 @@ document.addEventListener("DOMContentLoaded", () => {
   const keys = document.getElementById("keys");
   const ahead = new Map(); // period -> its answer
   let shown = current();
-  let due = Date.now() + FULL_EVERY;
+  let at = Date.now(); // when the server told what is shown
+  let due = at + FULL_EVERY;
 
   function current() {
     return radios.find((radio) => radio.checked)?.value ?? "W";
@@ -40,7 +42,7 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const period of radios.map((radio) => radio.value).filter((period) => period !== shown)) {
       try {
         const answer = await panels.ask("tiles", search(period), ahead.get(period)?.etag);
-        if (answer) ahead.set(period, answer);
+        ahead.set(period, { ...(answer ?? ahead.get(period)), at: Date.now() });
       } catch {
         return; // said already; a switch asks again
       }
@@ -52,35 +54,36 @@ document.addEventListener("DOMContentLoaded", () => {
     else setTimeout(work, 200);
   }
 
-  // Puts the period's tiles in place: at once when they are here, else when they come.
-  async function show(period) {
+  function standing() {
+    return tiles.querySelector("[data-period]")?.dataset.period;
+  }
+
+  // Puts the period's tiles in place: at once when they are here, else when they come. The address is right already.
+  function show(period) {
     if (period === shown) return;
-    ahead.set(shown, { html: tiles.innerHTML, etag: "" });
+    ahead.set(shown, { html: tiles.innerHTML, etag: panels.etag(tiles), at });
     shown = period;
     const answer = ahead.get(period);
-    if (answer) panels.put(tiles, answer);
-    else {
-      tiles.setAttribute("aria-busy", "true");
-      try {
-        const made = await panels.ask("tiles", search(period), "");
-        if (period === shown) panels.put(tiles, made);
-      } catch {
-        // said by "panels:answered"
-      }
-      tiles.removeAttribute("aria-busy");
+    if (answer) {
+      panels.put(tiles, answer);
+      at = answer.at;
     }
+    if (!answer || Date.now() - at > OLD) ask({ quiet: Boolean(answer) });
+  }
+
+  async function ask(options) {
+    if (await panels.refresh(tiles, options)) at = Date.now();
   }
 
   function choose(period) {
     radios.find((radio) => radio.value === period).checked = true;
-    show(period);
     panels.go({ period: period === "W" ? null : period });
   }
 
   async function refreshAll({ quiet = false } = {}) {
     due = Date.now() + FULL_EVERY;
-    await Promise.all(panels.all().map((section) => panels.refresh(section, { quiet })));
-    ahead.forEach((answer, period) => period === shown && ahead.delete(period));
+    const others = panels.all().filter((section) => section !== tiles);
+    await Promise.all([ask({ quiet }), ...others.map((section) => panels.refresh(section, { quiet }))]);
     await fetchAhead();
   }
 
@@ -107,6 +110,10 @@ document.addEventListener("DOMContentLoaded", () => {
     const period = asked();
     radios.find((radio) => radio.value === period).checked = true;
     show(period);
+  });
+  document.addEventListener("panels:answered", (event) => {
+    // a period that was chosen while the server was away
+    if (event.detail.ok && standing() !== shown && !tiles.hasAttribute("aria-busy")) ask();
   });
   tiles.addEventListener("panel:shown", title);
   document.addEventListener("visibilitychange", countDown);

@@ -52,14 +52,14 @@ def test_it_shows_the_numbers(page: Page) -> None:
     page.goto("/")
     expect(page).to_have_title(TITLE)
     expect(page.locator(STRIP)).to_contain_text("synced to block 2,996,908")
-    expect(page.locator("[data-tile=revenue] .flux .figure")).to_have_text(re.compile(r"^[\d,]+\.\d\d FLUX$"))
+    expect(page.locator("[data-line=flux] .figure")).to_have_text(re.compile(r"^[\d,]+\.\d\d FLUX$"))
     expect(page.locator("[data-tile=nodes]")).to_contain_text("6,724")
 
 
 def test_revenue_follows_new_payments_within_ten_seconds(page: Page) -> None:
     page.goto("/")
     pay(1_234 * FLUX, at=timezone.now(), app="minecraft1510")
-    figure = page.locator("[data-tile=revenue] .flux .figure")
+    figure = page.locator("[data-line=flux] .figure")
     expect(figure).to_contain_text(re.compile(r"1,2\d\d\.00"), timeout=10_000)
     expect(page).to_have_title(re.compile(r"1,2\d\d\.00 FLUX this week"))
 
@@ -82,7 +82,7 @@ def test_what_has_the_focus_keeps_it_when_news_come(page: Page) -> None:
     name = unknown.get_attribute("id")
     unknown.focus()
     pay(at=timezone.now(), amount_sat=777 * FLUX)
-    expect(page.locator("[data-tile=revenue] .flux .figure")).to_contain_text("8", timeout=10_000)
+    expect(page.locator("[data-line=flux] .figure")).to_contain_text("8", timeout=10_000)
     with page.expect_response(asks("strip"), timeout=10_000):
         pass
     expect(page.locator(f"#{name}")).to_be_focused()
@@ -252,6 +252,30 @@ def test_choosing_the_active_period_again_refreshes(page: Page) -> None:
         choose(page, "Week")
 
 
+def test_a_period_chosen_while_the_server_is_away_comes_with_it(page: Page, watch: Watch) -> None:
+    hurry(page)
+    page.route("**/panels/**", lambda route: route.abort())
+    page.goto("/")
+    choose(page, "Month")
+    expect(page.locator("#lost")).to_be_visible()
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this week")  # the last figures stay
+    page.unroute("**/panels/**")
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month")
+    watch.troubles.clear()
+
+
+def test_tiles_that_were_fetched_long_ago_are_asked_for_when_they_are_shown(page: Page) -> None:
+    hurry(page)
+    with page.expect_response(asks("tiles", "Y")):
+        page.goto("/")
+        page.clock.run_for(3_000)
+    page.clock.run_for(90_000)
+    with page.expect_response(asks("tiles", "Y")) as answer:
+        choose(page, "Year")
+    assert answer.value.status in (200, 304)
+
+
 def test_a_tiles_link_keeps_what_the_address_says(page: Page) -> None:
     ready(page)
     choose(page, "Month")
@@ -308,7 +332,7 @@ def test_it_works_without_javascript(chromium: Browser, live_server: LiveServer)
     context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/?search=abc")
-    expect(page.locator("[data-tile=revenue] .flux .figure")).to_contain_text("FLUX")
+    expect(page.locator("[data-line=flux] .figure")).to_contain_text("FLUX")
     for hidden in ("#theme", "#refresh", "#keys", "[data-pause]"):
         expect(page.locator(hidden)).to_be_hidden()
     choose(page, "Month")

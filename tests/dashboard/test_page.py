@@ -3,9 +3,11 @@ from __future__ import annotations
 import gzip
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.test import Client
 
 from dashboard import registry
@@ -133,6 +135,15 @@ def test_the_page_is_small(client: Client) -> None:
     month()
     many(25)
     assert len(gzip.compress(html(client).encode())) < 40_000
+
+
+def test_scripts_and_styles_are_small(client: Client) -> None:
+    """What the page itself asks for; the chart's library comes when a chart comes into view, and is 23 KB."""
+    synced()
+    files = set(re.findall(r'(?:src|href)="/static/([^"]+\.(?:js|css))"', html(client)))
+    assert len(files) > 10
+    size = sum(len(gzip.compress((Path(settings.STATIC_ROOT) / name).read_bytes())) for name in files)
+    assert size < 97_000
 
 
 def test_nothing_on_the_page_is_inline(client: Client) -> None:

@@ -80,7 +80,7 @@ def test_the_size_of_the_network_and_the_last_snapshot_are_told(client: Client) 
     synced()
     network()
     snapshot(NOW.date())
-    assert "6,724 nodes 12,480 apps snapshot today" in panel(client, "strip")
+    assert "6,724 nodes 12,480 app containers snapshot today" in panel(client, "strip")
 
 
 def test_the_last_snapshot_is_told_by_its_day(client: Client) -> None:
