@@ -132,15 +132,13 @@ class AppsCsv(Export):
 
 def payment_cells(row: pages.Row, tip: int | None) -> list[object]:
     """In the order of PAYMENT_COLUMNS; what is not known is None."""
-    said = wire.transaction(row, tip)
-    column = dict(zip(pages.COLUMNS, row, strict=True))
-    said |= {
-        "time": iso(column["paid_at"]),
-        "amount": exact(column["amount_sat"], 8),
-        "amount_usd": exact(column["usd_micro"], 6),
-        "price_usd": None if column["price_usd"] is None else f"{column['price_usd']:.10f}",
-    }
-    return [said[key] for key in PAYMENT_COLUMNS]
+    (_, txid, vout, address, sender, amount_sat, usd_micro, height, paid_at, day,
+     app, app_type, source, kind, message_hash, price, block_hash) = row  # fmt: skip
+    return [
+        iso(paid_at), day.isoformat(), txid, vout, app, app_type, kind, exact(amount_sat, 8), amount_sat,
+        exact(usd_micro, 6), None if price is None else f"{price:.10f}", sender, address, height, block_hash,
+        None if tip is None else max(tip - height + 1, 0), int(paid_at.timestamp()), message_hash, source,
+    ]  # fmt: skip
 
 
 def app_cells(app: App, whole: int) -> list[object]:
