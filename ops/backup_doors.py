@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
 
-from ops import after, backup, backup_rotation, leases, restore, runs
+from ops import after, backup, backup_rotation, restore, restore_alone, runs
 from ops.backup import NotBackedUp
 from ops.backup_file import NotRestorable
 from ops.models import TaskRun, TaskState
 
 Report = dict[str, Any]
 Progress = Callable[[str], None]
-
-WRITERS = (
-    "audit_revenue", "backfill_app_names", "backfill_app_types", "backfill_usd", "backup", "check_alerts",
-    "check_services", "collect_metrics", "prune", "refresh_carousel", "refresh_price", "send_alerts",
-    "sync_revenue", "take_snapshot",
-)  # fmt: skip
-"""The leases of all that writes on its own: a restore holds every one of them."""
 
 
 def back_up(*, trigger: str, wait: float = 0, path: Path | None = None, progress: Progress | None = None) -> Report:
@@ -50,9 +42,9 @@ def back_up(*, trigger: str, wait: float = 0, path: Path | None = None, progress
 def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progress | None = None) -> Report:
     """Restore a file. The caller has asked for confirmation. The record stands in the restored database."""
     started = timezone.now()
-    with _alone(wait) as guard:
+    with restore_alone.others_kept_out(wait) as keeper:
         try:
-            done = restore.restore(path=path, now=started, guard=guard, progress=progress or (lambda _: None))
+            done = restore.restore(path=path, now=started, keeper=keeper, progress=progress or (lambda _: None))
         except OSError as error:
             raise runs.NotDone(f"cannot read {path}: {error.strerror or error}", _nothing(path)) from error
         except NotRestorable as error:
@@ -66,19 +58,6 @@ def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progr
 
 def _nothing(path: Path) -> Report:
     return {"file": str(path), "rows": None, "sha256": None}
-
-
-@contextmanager
-def _alone(wait: float) -> Iterator[Callable[[], None]]:
-    """Hold every writer's lease. LeaseHeld when one is not free in time."""
-    with ExitStack() as stack:
-        held = [stack.enter_context(leases.hold(name, wait=wait)) for name in WRITERS]
-
-        def guard() -> None:
-            for lease in held:
-                lease.guard()
-
-        yield guard
 
 
 def _record(trigger: str, started: Any, report: Report) -> None:

@@ -21,6 +21,7 @@ from ops.backup import read_through
 from ops.backup_file import Header, NotRestorable, Reader, TableHead
 from ops.backup_tables import Names, Table
 from ops.models import ApiToken, Job
+from ops.restore_alone import Keeper
 
 log = structlog.get_logger(__name__)
 
@@ -38,24 +39,15 @@ class RestoreReport:
     """Permissions and log entries for models that this version does not have."""
 
 
-def restore(
-    *, path: Path, now: datetime, guard: Callable[[], None], progress: Progress = lambda _: None
-) -> RestoreReport:
-    """Replace the rows of every table by those of the file. NotRestorable before anything is touched.
-
-    `guard` raises when somebody else may write. It is asked where its answer holds until the commit: on SQLite at
-    the start, since the transaction itself keeps everybody out, on PostgreSQL at the end.
-    """
+def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = lambda _: None) -> RestoreReport:
+    """Replace the rows of every table by those of the file. NotRestorable before anything is touched."""
     sha256 = _judge(path, progress)
-    with transaction.atomic(), rewriting(), import_string(AROUND)():
-        if connection.vendor == "sqlite":
-            guard()
+    keeper.begin()
+    with transaction.atomic(), keeper.inside(), rewriting(), import_string(AROUND)():
         revoked = _revoked()
         header, left_out = _replace(path, sha256, progress)
         _settle(now, revoked)
         restore_rows.check_references()
-        if connection.vendor != "sqlite":
-            guard()
     restore_rows.analyze()
     log.info("restored", rows=header.rows, made_at=header.made_at, left_out=left_out)
     return RestoreReport(header.rows, sha256, header.made_at, left_out)
