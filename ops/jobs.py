@@ -97,9 +97,12 @@ def active(name: str) -> Job | None:
 
 
 def _refuse_a_second(verb: Verb, values: Mapping[str, Any]) -> None:
-    if job := active(verb.name):
-        raise AlreadyRunning(f"{verb.name} is already {job.state} (job {job.pk})", job)
+    """One of a name, and one of a lease: a job that was just started may not hold its lease yet."""
     name = verb.lease_for(values)
+    for job in Job.objects.filter(state__in=Job.ACTIVE):
+        other = jobs_table.BY_NAME.get(job.name)
+        if job.name == verb.name or (other and other.lease_for(job.params) == name):
+            raise AlreadyRunning(f"{job.name} is already {job.state} (job {job.pk})", job)
     held = Lease.objects.filter(name=name, expires_at__gt=timezone.now()).exclude(holder="").first()
     if held and not leases.is_dead(held.holder):
         raise AlreadyRunning(str(leases.LeaseHeld(name, held.holder)), None)

@@ -99,6 +99,16 @@ def test_what_the_schedule_is_at_is_refused_and_told_who(ask):
     assert ask("audit-transactions").state == "queued"
 
 
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_job_that_needs_the_same_lease_is_in_the_way_even_before_it_holds_it(ask, state):
+    first = ask("revenue-sync")
+    Job.objects.update(state=state)
+    with pytest.raises(jobs.AlreadyRunning, match=f"revenue-sync is already {state}") as refusal:
+        ask("clear-revenue-data", confirm="clear")
+    assert refusal.value.job == first
+    assert ask("snapshot").state == "queued"
+
+
 def test_a_dead_holder_keeps_nobody_out(ask):
     host = make_holder().split(":")[0]
     hold("backfill_usd", f"{host}:999999:1.00:dead")
