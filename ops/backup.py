@@ -63,9 +63,14 @@ def back_up(*, path: Path | None, now: datetime, progress: Progress = lambda _: 
                 progress("reading it back")
                 sha256 = _read_back(Path(file.name), header)
     except OSError as error:
-        raise NotBackedUp(f"cannot write the backup: {error.strerror or error}: {error.filename or target}") from error
+        raise NotBackedUp(f"cannot write the backup: {error.strerror or error}: {_name(path or folder())}") from error
     log.info("backed_up", file=target.name, rows=header.rows, size=target.stat().st_size)
     return BackupReport(target, header.rows, sha256, target.stat().st_size)
+
+
+def _name(path: Path) -> str:
+    """Enough for who asked; the whole path is nothing for /api/health, which shows the last error to everybody."""
+    return f"{path.absolute().parent.name}/{path.name}"
 
 
 def _new_file(now: datetime) -> Path:
@@ -76,11 +81,11 @@ def _new_file(now: datetime) -> Path:
 def _refuse_to_overwrite(target: Path) -> None:
     """Only a backup gives way to a backup: a slip of the finger must not cost another file."""
     if not target.parent.is_dir():
-        raise NotBackedUp(f"there is no folder {target.parent}")
+        raise NotBackedUp(f"there is no folder {target.parent.name} for it")
     if target.is_dir():
-        raise NotBackedUp(f"{target} is a folder; name a file")
+        raise NotBackedUp(f"{target.name} is a folder; name a file")
     if target.exists() and header_of(target) is None:
-        raise NotBackedUp(f"{target} is there and is not a backup; nothing was written")
+        raise NotBackedUp(f"{target.name} is there and is not a backup; nothing was written")
 
 
 @contextmanager

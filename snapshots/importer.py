@@ -70,7 +70,7 @@ def read_file(path: Path, today: date) -> Old:
                 importer_rows.images(file.rows("repo_snapshots"), today),
             )
     except NotTheOriginal as error:
-        raise NotTheOriginal(f"{path} {error}; nothing was imported") from error
+        raise NotTheOriginal(f"{path.name} {error}; nothing was imported") from error
 
 
 def import_original(*, old: Old, now: datetime, guard: Guard, progress: Callable[[str], None]) -> ImportReport:

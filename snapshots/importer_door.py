@@ -31,7 +31,7 @@ def import_original(
         except NotTheOriginal as error:
             raise runs.NotDone(str(error), EMPTY) from error
         except OSError as error:
-            raise runs.NotDone(f"cannot read {path}: {error.strerror or error}", EMPTY) from error
+            raise runs.NotDone(f"cannot read {path.name}: {error.strerror or error}", EMPTY) from error
 
         def guard() -> None:
             run.guard()

@@ -158,7 +158,9 @@ def assert_not_backed_up(path: Path, words: str) -> None:
     assert "Traceback" not in done.err
     assert (sorted(folder.iterdir()) if folder.is_dir() else []) == listed
     assert contents() == before
-    assert TaskState.objects.get(name="backup").consecutive_failures > 0
+    state = TaskState.objects.get(name="backup")
+    assert state.consecutive_failures > 0
+    assert str(folder) not in state.last_error  # /api/health shows it to everybody
 
 
 def test_a_backup_does_not_replace_what_is_none(tmp_path):
