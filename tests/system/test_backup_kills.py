@@ -175,16 +175,15 @@ def test_a_backup_under_way_is_of_one_moment_and_keeps_nobody_from_writing(full:
     assert full.query("SELECT COUNT(*) FROM snapshots_refusal")[0][0] > before
 
 
-def test_the_same_file_moves_sqlite_to_postgresql_and_back(full: Home, tmp_path: Path):
-    if not full.database_url:
-        pytest.skip("needs PostgreSQL")
+def test_the_same_file_moves_to_another_installation_on_sqlite_and_back(full: Home, tmp_path: Path):
+    """In the stage on PostgreSQL, from one engine to the other."""
     there, here = tmp_path / "there.gz", tmp_path / "here.gz"
     assert full.manage("backup", str(there)).code == 0
-    embedded = {"DATABASE_URL": ""}
+    embedded = {"DATABASE_URL": "", "FLUXTRACKER_DATA_DIR": str(tmp_path / "other")}
     assert full.manage("migrate", "--verbosity", "0", **embedded).code == 0
     report = full.manage("restore", str(there), "--yes", "--json", **embedded).report
     assert report["rows"] == full.manage("restore", str(there), "--yes", "--json").report["rows"]
-    with closing(sqlite3.connect(full.data_dir / DATABASE)) as local:
+    with closing(sqlite3.connect(tmp_path / "other" / DATABASE)) as local:
         moved = [[tuple(map(str, row)) for row in local.execute(statement)] for statement in STATE[:3]]
     assert moved == state(full)[:3]
     assert full.manage("backup", str(here), **embedded).code == 0
