@@ -17,6 +17,7 @@ document.addEventListener("DOMContentLoaded", () => {
   let shown = current();
   let at = Date.now(); // when the server told what is shown
   let due = at + FULL_EVERY;
+  let owed = false; // whether the tiles were asked for in vain
 
   function current() {
     return radios.find((radio) => radio.checked)?.value ?? "W";
@@ -54,10 +55,6 @@ document.addEventListener("DOMContentLoaded", () => {
     else setTimeout(work, 200);
   }
 
-  function standing() {
-    return tiles.querySelector("[data-period]")?.dataset.period;
-  }
-
   // Puts the period's tiles in place: at once when they are here, else when they come. The address is right already.
   function show(period) {
     if (period === shown) return;
@@ -72,7 +69,8 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   async function ask(options) {
-    if (await panels.refresh(tiles, options)) at = Date.now();
+    owed = !(await panels.refresh(tiles, options));
+    if (!owed) at = Date.now();
   }
 
   function choose(period) {
@@ -112,8 +110,10 @@ document.addEventListener("DOMContentLoaded", () => {
     show(period);
   });
   document.addEventListener("panels:answered", (event) => {
-    // a period that was chosen while the server was away
-    if (event.detail.ok && standing() !== shown && !tiles.hasAttribute("aria-busy")) ask();
+    // what was asked for while the server was away
+    if (!event.detail.ok || !owed) return;
+    owed = false;
+    ask();
   });
   tiles.addEventListener("panel:shown", title);
   document.addEventListener("visibilitychange", countDown);

@@ -16,6 +16,7 @@ from dashboard.panels import Panel
 from metrics.models import Source
 from revenue.models import Cursor, DailyTotal, LedgerState, LivePrice, Payment
 from snapshots.models import Snapshot
+from tests.browser.conftest import Watch
 from tests.dashboard import rows
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -77,7 +78,9 @@ def test_every_look_is_whole_and_accessible(page: Page, look: str, width: int) -
 
 
 @pytest.mark.parametrize("width", [320, 1440])
-def test_a_panel_that_failed_offers_to_try_again(page: Page, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panel_that_failed_offers_to_try_again(
+    page: Page, watch: Watch, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fresh()
     whole = registry.PANELS["tiles"]
 
@@ -90,6 +93,8 @@ def test_a_panel_that_failed_offers_to_try_again(page: Page, width: int, monkeyp
     expect(page.locator("#panel-tiles")).to_contain_text("Figures cannot be read at the moment.")
     expect(page.locator("#panel-strip")).to_contain_text("synced to block")
     assert violations(page) == []
+    page.wait_for_timeout(1_500)
+    assert sum("/panels/tiles/" in request.url for request in watch.requests) <= 4  # the other periods, once
     monkeypatch.setitem(registry.PANELS, "tiles", whole)
     page.get_by_role("link", name="Try again").click()
     expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month")
