@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
@@ -108,6 +109,21 @@ class LargeTableAdmin(ReadOnlyAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return LargeChangeList
+
+
+def told(description: str, **options: Any) -> Callable[[Callable[[Any, Any], object]], Callable[[Any, Any], object]]:
+    """As `admin.display`; None is unknown on a row's own page, too, where Django would write `None`."""
+
+    def decorate(column: Callable[[Any, Any], object]) -> Callable[[Any, Any], object]:
+        @wraps(column)
+        def shown(page: Any, row: Any) -> object:
+            value = column(page, row)
+            return UNKNOWN if value is None else value
+
+        show: Callable[[Any, Any], object] = admin.display(description=description, **options)(shown)
+        return show
+
+    return decorate
 
 
 def link(row: Model, words: object = None) -> SafeString:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty
+from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty, told
 from metrics import preview
 from metrics.forms import CategoryForm, TrackedAppForm
 from metrics.models import Category, ImageCount, Memory, Reading, Source, TrackedApp
@@ -91,11 +91,11 @@ class SourceAdmin(ReadOnlyAdmin):
     def well(self, source: Source) -> bool:
         return not source.error and source.read_at is not None
 
-    @admin.display(description="values", empty_value=UNKNOWN)
+    @told("values")
     def values_told(self, source: Source) -> SafeString | None:
         return pretty(source.values)
 
-    @admin.display(description="coverage", empty_value=UNKNOWN)
+    @told("coverage")
     def coverage_told(self, source: Source) -> SafeString | None:
         return pretty(source.coverage)
 
@@ -107,19 +107,19 @@ class ReadingAdmin(LargeTableAdmin):
     sortable_by = ("at",)
     fields = ("at", "values_told")
 
-    @admin.display(description="nodes", empty_value=UNKNOWN)
+    @told("nodes")
     def nodes(self, reading: Reading) -> str | None:
         return shown(reading, "node_total")
 
-    @admin.display(description="containers", empty_value=UNKNOWN)
+    @told("containers")
     def containers(self, reading: Reading) -> str | None:
         return shown(reading, "total_apps")
 
-    @admin.display(description="cores", empty_value=UNKNOWN)
+    @told("cores")
     def cores(self, reading: Reading) -> str | None:
         return shown(reading, "total_cpu_cores")
 
-    @admin.display(description="USD for 1 FLUX", empty_value=UNKNOWN)
+    @told("USD for 1 FLUX")
     def price(self, reading: Reading) -> str | None:
         value = reading.values.get("flux_price_usd")
         return None if value is None else f"{value:g}"

@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link
+from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, list_link, told
 from ops import admin_alerts, admin_audit, admin_jobs, admin_tokens
-from ops.models import Lease, ServiceCheck, ServiceState, TaskRun, TaskState, WorkerSeen
+from ops.models import Lease, ServiceCheck, ServiceState, Tally, TaskRun, TaskState, WorkerSeen
 
 __all__ = [
     "admin_alerts",
@@ -56,7 +56,7 @@ class TaskRunAdmin(LargeTableAdmin):
     ordering = ("-id",)
     sortable_by = ()
 
-    @admin.display(description="took", empty_value=UNKNOWN)
+    @told("took")
     def took(self, run: TaskRun) -> str | None:
         if run.finished_at is None:
             return None
@@ -101,3 +101,11 @@ class ServiceCheckAdmin(LargeTableAdmin):
     list_filter = ("kind", "status")
     ordering = ("-at", "-id")
     sortable_by = ()
+
+
+@admin.register(Tally)
+class TallyAdmin(ReadOnlyAdmin):
+    list_display = ("name", "label", "outcome", "value")
+    list_display_links = ("name", "label")
+    list_filter = ("name",)
+    ordering = ("name", "label", "outcome")

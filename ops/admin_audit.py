@@ -29,6 +29,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(LargeTableAdmin):
     list_display = ("at", "who", "address", "action", "outcome", "told")
+    list_display_links = ("at", "action")
     list_filter = (OutcomeFilter,)
     ordering = ("-id",)
     sortable_by = ()

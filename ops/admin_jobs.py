@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, LargeTableAdmin, pretty, user_of
+from fluxtracker.admin import LargeTableAdmin, pretty, told, user_of
 from fluxtracker.api.rate import client_address
 from ops import jobs
 from ops.models import Job
@@ -67,14 +67,14 @@ class JobAdmin(LargeTableAdmin):
         page = "admin:ops_job_change" if self.has_view_permission(request) else "admin:index"
         return HttpResponseRedirect(reverse(page, args=[pk] if page != "admin:index" else None))
 
-    @admin.display(description="took", empty_value=UNKNOWN)
+    @told("took")
     def took(self, job: Job) -> str | None:
         """Until now while it runs; None before it was started."""
         if job.started_at is None:
             return None
         return figures.span((job.finished_at or timezone.now()) - job.started_at)
 
-    @admin.display(description="result", empty_value=UNKNOWN)
+    @told("result")
     def answer(self, job: Job) -> SafeString | None:
         return pretty(job.result)
 

@@ -26,6 +26,12 @@ class Overview:
     jobs: list[Job]
 
     @property
+    def other_problems(self) -> list[str]:
+        """Those that are not among the open alerts."""
+        told = {alert.message for alert in self.alerts}
+        return [problem for problem in self.problems if problem not in told]
+
+    @property
     def running(self) -> list[Job]:
         return [job for job in self.jobs if job.state in Job.ACTIVE]
 

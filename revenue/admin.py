@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, link, list_link
+from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, link, list_link, told
 from ops import admin_work, jobs_table
 from ops.admin_work import Works
 from revenue.admin_payments import shortened
@@ -46,7 +46,7 @@ class AppAdmin(LargeTableAdmin):
     def paid(self, app: App) -> SafeString:
         return list_link(Payment, figures.whole(app.payments), app__id__exact=app.pk)
 
-    @admin.display(description="FLUX a payment", empty_value=UNKNOWN)
+    @told("FLUX a payment")
     def average(self, app: App) -> str | None:
         return figures.flux(app.revenue_sat // app.payments, 8) if app.payments else None
 
@@ -62,7 +62,7 @@ class MessageAdmin(LargeTableAdmin):
     search_help_text = "The whole hash of a message."
     fields = ("hash", "app_name", "app_type", "attempts", "next_attempt_at")
 
-    @admin.display(description="app", empty_value=UNKNOWN)
+    @told("app")
     def app_name(self, message: Message) -> SafeString | None:
         return link(message.app) if message.app else None
 
@@ -85,7 +85,7 @@ class DailyTotalAdmin(ReadOnlyAdmin):
         where = {"day": total.day.isoformat(), "address": total.address}
         return list_link(Payment, figures.whole(total.payments), **where)
 
-    @admin.display(description="USD", empty_value=UNKNOWN)
+    @told("USD")
     def dollars(self, total: DailyTotal) -> str | None:
         return figures.usd(total.usd_micro) if total.priced or not total.payments else None
 
@@ -151,7 +151,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
     ordering = ("-day",)
     fields = ("day", "price", "source", "attempts", "next_attempt_at")
 
-    @admin.display(description="USD for 1 FLUX", ordering="price_usd", empty_value=UNKNOWN)
+    @told("USD for 1 FLUX", ordering="price_usd")
     def price(self, row: DailyPrice) -> str | None:
         return figures.price(row.price_usd) if row.price_usd is not None else None
 

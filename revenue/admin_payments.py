@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, link, list_link
+from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, link, list_link, told
 from revenue.admin_filters import DaysFilter, WaitingFilter
 from revenue.explorer import transaction_url
 from revenue.listing import Wanted, select
@@ -79,15 +79,15 @@ class PaymentAdmin(LargeTableAdmin):
     def dollars(self, payment: Payment) -> str:
         return UNKNOWN if payment.usd_micro is None else figures.usd(payment.usd_micro)
 
-    @admin.display(description="USD for 1 FLUX", empty_value=UNKNOWN)
+    @told("USD for 1 FLUX")
     def price(self, payment: Payment) -> str | None:
         return None if payment.price_usd is None else figures.price(payment.price_usd)
 
-    @admin.display(description="app", empty_value=UNKNOWN)
+    @told("app")
     def app_name(self, payment: Payment) -> SafeString | None:
         return link(payment.app) if payment.app else None
 
-    @admin.display(description="from", empty_value=UNKNOWN)
+    @told("from")
     def sender(self, payment: Payment) -> SafeString | None:
         return (
             list_link(Payment, shortened(payment.from_address), q=payment.from_address)
@@ -107,7 +107,7 @@ class PaymentAdmin(LargeTableAdmin):
     def transaction(self, payment: Payment) -> SafeString:
         return format_html('<a href="{}">{}</a>', transaction_url(payment.txid), payment.txid)
 
-    @admin.display(description="message", empty_value=UNKNOWN)
+    @told("message")
     def message(self, payment: Payment) -> SafeString | None:
         row = Message.objects.filter(hash=payment.message_hash).first()
         return link(row) if row else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
@@ -13,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link
+from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, list_link, told
 from revenue.models import DailyTotal
 from revenue.reports import Ledger
 from snapshots import admin_pages
@@ -23,12 +24,26 @@ from snapshots.standing import missing_days
 MOST_TOLD = 5  # missing days with their reasons; the API tells all
 
 
+class SnapshotList(ChangeList):
+    """A page of days, which knows once for all of them how far the ledger goes."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        ledger = Ledger.load()
+        self.result_list = list(self.result_list)
+        for row in self.result_list:
+            row.ledger = ledger
+
+
 @admin.register(Snapshot)
 class SnapshotAdmin(ReadOnlyAdmin):
     list_display = ("day", "source", "nodes", "apps", "cores", "ram", "storage", "revenue", "images", "story")
     list_filter = ("source", "day")
     ordering = ("-day",)
     sortable_by = ("day", "nodes", "apps")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SnapshotList
 
     def get_urls(self) -> list[URLPattern]:
         return [*admin_pages.urls(self), *super().get_urls()]
@@ -46,30 +61,30 @@ class SnapshotAdmin(ReadOnlyAdmin):
             messages.warning(request, words)
         return super().changelist_view(request, extra_context)
 
-    @admin.display(description="FLUX", empty_value=UNKNOWN)
+    @told("FLUX")
     def revenue(self, row: Snapshot) -> str | None:
         sat: int | None = getattr(row, "earned_sat", None)
-        if sat is None and Ledger.load().knows(row.day):
+        if sat is None and (getattr(row, "ledger", None) or Ledger.load()).knows(row.day):
             sat = 0
         return None if sat is None else figures.flux(sat)
 
-    @admin.display(description="nodes", ordering="node_total", empty_value=UNKNOWN)
+    @told("nodes", ordering="node_total")
     def nodes(self, row: Snapshot) -> str | None:
         return _whole(row.node_total)
 
-    @admin.display(description="containers", ordering="total_apps", empty_value=UNKNOWN)
+    @told("containers", ordering="total_apps")
     def apps(self, row: Snapshot) -> str | None:
         return _whole(row.total_apps)
 
-    @admin.display(description="cores", empty_value=UNKNOWN)
+    @told("cores")
     def cores(self, row: Snapshot) -> str | None:
         return _whole(row.total_cpu_cores)
 
-    @admin.display(description="RAM, GB", empty_value=UNKNOWN)
+    @told("RAM, GB")
     def ram(self, row: Snapshot) -> str | None:
         return _whole(row.total_ram_gb)
 
-    @admin.display(description="storage, GB", empty_value=UNKNOWN)
+    @told("storage, GB")
     def storage(self, row: Snapshot) -> str | None:
         return _whole(row.total_storage_gb)
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Max, Min
 
+from ops.storage import database_bytes
 from revenue.models import DailyPrice, DailyTotal
 from revenue.opendays import OpenDays
 from revenue.reports import Totals
@@ -25,10 +26,6 @@ DISTINCT_IMAGES = """
     )
     SELECT COUNT(image) FROM seen
 """
-SIZE = {
-    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-    "postgresql": "SELECT pg_database_size(current_database())",
-}
 
 
 def stats(now: datetime) -> dict[str, Any]:
@@ -41,7 +38,7 @@ def stats(now: datetime) -> dict[str, Any]:
         "priceHistory": DailyPrice.objects.filter(price_usd__isnull=False).count(),
         "repoSnapshots": ImageDay.objects.count(),
         "distinctRepos": _number(DISTINCT_IMAGES.format(table=ImageDay._meta.db_table)),
-        "dbSizeKB": _number(SIZE[connection.vendor]) // 1024,
+        "dbSizeKB": database_bytes() // 1024,
         "lastSnapshotDate": newest and newest.isoformat(),
         "revenue": _revenue(now.date(), first),
         "firstTransactionDate": first and first.isoformat(),
