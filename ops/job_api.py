@@ -120,7 +120,7 @@ class JobsView(StaffView):
         return Response(page_of("jobs", shown, total=total, page=page, limit=limit))
 
 
-NUMBER = OpenApiParameter("number", int, OpenApiParameter.PATH)
+NUMBER = OpenApiParameter("number", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH)
 
 
 class JobView(StaffView):

@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.urls import Resolver404, resolve
 from django.views import defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -66,6 +67,7 @@ def _invalid(data: Any) -> dict[str, Any]:
     return {"error": "; ".join(f"{key}: {words}" for key, words in fields.items()), "fields": fields}
 
 
+@csrf_exempt  # else a POST without cookies would be told of those instead
 def unknown_path(request: HttpRequest) -> HttpResponse:
     """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
     path = request.path_info

@@ -12,6 +12,11 @@ from django.utils import timezone
 from ops import tokens
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def user(django_user_model: Any) -> Any:
     """Bob has an account and is not staff."""

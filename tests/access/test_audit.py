@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
 from django.utils import timezone
 
 from fluxtracker.api.rate import Window
@@ -95,6 +96,16 @@ def test_a_page_of_the_admin_that_is_not_theirs_is_a_refusal(client, staff):
     client.force_login(staff)
     assert client.get("/admin/auth/user/").status_code == 403
     assert AuditEntry.objects.get().actor == "alice"
+
+
+@pytest.mark.usefixtures("plain_static_files")
+def test_a_form_without_its_csrf_token_is_refused_on_a_page_of_ours(superuser):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(superuser)
+    response = client.post("/admin/auth/group/add/", {"name": "x"})
+    assert (response.status_code, b"open the page again" in response.content) == (403, True)
+    assert b"<style" not in response.content
+    assert AuditEntry.objects.get().actor == "root"
 
 
 def test_a_change_in_the_admin_is_written_down(client, superuser, staff):

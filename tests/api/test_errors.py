@@ -96,6 +96,10 @@ def test_unknown_paths_are_404_as_json(client, settings, where, method, debug):
     assert "/api/ lists what there is" in assert_is_error(getattr(client, method)(f"/api/{where}"), 404)
 
 
+def test_an_unknown_path_is_404_to_a_program_without_cookies_too():
+    assert_is_error(Client(enforce_csrf_checks=True).post("/api/nope", {}), 404)
+
+
 @pytest.mark.parametrize("path", [path for path in READS if path])
 def test_a_slash_too_many_is_forgiven(client, path):
     response = client.get(f"/api/{path}/?page=2")
