@@ -43,7 +43,7 @@ def percent_change(current: int, previous: int | None) -> float | None:
     """Change in percent with 2 decimals; None when there is nothing to compare with."""
     if not previous:
         return None
-    return float(round(Decimal(current - previous) * 100 / Decimal(previous), 2))
+    return float(round(Decimal(current - previous) * 100 / Decimal(previous), 2)) or 0.0  # never -0.0
 
 
 def trend(current: int | None, previous: int | None) -> str | None:
