@@ -144,7 +144,6 @@ def status(response) -> int:
     """After reading it to its end: an export keeps its place until then."""
     if response.streaming:
         b"".join(response.streaming_content)
-    response.close()
     return response.status_code
 
 
