@@ -55,11 +55,11 @@ def sent(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(request, tmp_path_factory, django_db_modify_db_settings):
-    """Pages in a browser are served by many threads: on SQLite they share a file, as in production.
+def django_db_modify_db_settings(tmp_path_factory, django_db_modify_db_settings):
+    """On SQLite the tests work on a file, as everybody does.
 
-    In memory all threads would share one connection, and with it its transactions.
+    In memory all threads share one connection, and with it its transactions and locks.
     """
-    if connection.vendor == "sqlite" and any("/browser/" in item.path.as_posix() for item in request.session.items):
+    if connection.vendor == "sqlite":
         path = tmp_path_factory.mktemp("database") / "test.sqlite3"
         connection.settings_dict["TEST"]["NAME"] = str(path)

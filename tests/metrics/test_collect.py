@@ -191,7 +191,7 @@ def test_a_collection_needs_few_queries(network, collect):
     network.specs = [spec(f"app{number}", ("web", f"image{number}:1")) for number in range(300)]
     with CaptureQueriesContext(connection) as many:
         collect()
-    assert len(few) <= 45
+    assert len(few) <= 50  # the run, the comparisons and the counts of upstream requests included
     assert len(many) <= len(few)
 
 
