@@ -43,7 +43,7 @@ class PaymentAdmin(LargeTableAdmin):
     list_display = ("time", "amount", "dollars", "app_name", "sender", "txid_short")
     list_display_links = ("time",)
     list_select_related = ("app",)
-    list_filter = (DaysFilter, "app_type", "kind", WaitingFilter)
+    list_filter = (DaysFilter, "app_type", WaitingFilter)  # `kind` would scan a ledger without such
     ordering = ("-paid_at", "-id")
     sortable_by = ("time", "amount")
     search_fields = ("txid",)  # shows the box; `get_search_results` searches

@@ -30,6 +30,7 @@ TARGET_MS = {  # at 20,000 rows, at 1,000,000 rows
     "days": (40, 40),
     "many days": (100, 100),
     "network": (None, None),
+    "admin": (300, 300),
 }
 DAYS = 1_095  # daily snapshots
 
@@ -100,6 +101,36 @@ NETWORK = {
 }
 
 
+def admin_pages() -> dict[str, tuple[str, str]]:
+    """The pages of the admin that read large tables."""
+    from revenue.models import App, Payment
+
+    payment, app = Payment.objects.order_by("id")[1000], App.objects.order_by("-payments").first()
+    assert app is not None
+    payments, day = "/admin/revenue/payment/", f"from={payment.day}&to={payment.day}"
+    pages = {
+        "overview": "/admin/",
+        "payments": payments,
+        "payments, last page": f"{payments}?p={Payment.objects.count() // 50}",
+        "payments of a day": f"{payments}?{day}",
+        "payments of a year": f"{payments}?from={payment.day}",
+        "payments of an app": f"{payments}?app__id__exact={app.pk}",
+        "payments deployed from git": f"{payments}?app_type__exact=git",
+        "payments without a name": f"{payments}?waiting=name",
+        "payments, search for a txid": f"{payments}?q={payment.txid[:6]}",
+        "payments, search for a common app": f"{payments}?q=minecraft",
+        "payments by amount": f"{payments}?o=-2",
+        "a payment": f"{payments}{payment.pk}/change/",
+        "apps": "/admin/revenue/app/",
+        "daily totals": "/admin/revenue/dailytotal/",
+        "snapshots": "/admin/snapshots/snapshot/",
+        "calendar": "/admin/snapshots/snapshot/calendar/",
+        "a day": f"/admin/snapshots/snapshot/day/{payment.day}/",
+        "images by day": "/admin/snapshots/imageday/",
+    }
+    return {f"admin: {label}": ("admin", page) for label, page in pages.items()}
+
+
 def forget_comparisons() -> None:
     """As if nothing had been made ahead."""
     from snapshots import warm
@@ -133,11 +164,13 @@ def measured(client: Any, kind: str, path: str, query: dict[str, Any]) -> float:
 
 def table(size: int) -> list[str]:
     """The lines of the table."""
+    from django.contrib.auth.models import User
     from django.test import Client
 
     client, path = Client(HTTP_HOST="localhost"), "/api/revenue/transactions"
+    client.force_login(User.objects.create_superuser("bench"))
     asked = {label: (kind, path, query) for label, (kind, query) in cases().items()}
-    asked |= {label: (kind, address, {}) for label, (kind, address) in (SUMS | NETWORK).items()}
+    asked |= {label: (kind, address, {}) for label, (kind, address) in (SUMS | NETWORK | admin_pages()).items()}
     lines = [f"{connection.vendor}, {size:,} payments: p50 in ms (target)"]
     for label, (kind, address, query) in asked.items():
         target = TARGET_MS[kind][0 if size < 100_000 else 1]
