@@ -13,12 +13,14 @@ REDIS = "redis://127.0.0.1:6379/15"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def production() -> dict[str, str]:
-    """The settings that run the tests on PostgreSQL and Redis."""
-    return {
-        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or POSTGRES,
-        "REDIS_URL": os.environ.get("TEST_REDIS_URL") or REDIS,
-    }
+def production(*, beside: bool = False) -> dict[str, str]:
+    """The settings that run the tests on PostgreSQL and Redis; `beside`: with others of these at the same time."""
+    postgres = os.environ.get("TEST_DATABASE_URL") or POSTGRES
+    broker = os.environ.get("TEST_REDIS_URL") or REDIS
+    if beside:  # Django makes its own database, named after this one
+        server, _, number = broker.rpartition("/")
+        postgres, broker = f"{postgres}_beside", f"{server}/{int(number) - 1 if int(number) else 1}"
+    return {"DATABASE_URL": postgres, "REDIS_URL": broker}
 
 
 def missing() -> list[str]:

@@ -1,18 +1,30 @@
 from collections import Counter
 
 from tests import engines, run
+from tests.settings_names import ROOT
 
 FOUND = '<testsuites><testsuite tests="10" failures="1" errors="2" skipped="3"/></testsuites>'
 
 
 def test_the_quick_run_leaves_the_slow_ones_out():
-    (only,) = run.stages(full=False, browser=True, production=False)
-    assert only.marks == "not bench and not slow"
+    found = run.stages(full=False, browser=True, production=False)
+    assert {stage.marks for stage in found} == {"not bench and not slow"}
 
 
 def test_production_runs_what_depends_on_it_or_everything():
-    assert run.stages(full=False, browser=True, production=True)[1].marks == "engine and not bench and not slow"
-    assert run.stages(full=True, browser=True, production=True)[1].marks == "not bench"
+    quick, full = (run.stages(full=full, browser=True, production=True)[2:] for full in (False, True))
+    assert {stage.marks for stage in quick} == {"engine and not bench and not slow"}
+    assert {stage.marks for stage in full} == {"not bench"}
+
+
+def test_the_stages_of_an_engine_are_the_whole_suite_and_share_no_database():
+    found = run.stages(full=True, browser=True, production=True)
+    for rest, waiting in (found[:2], found[2:]):
+        assert rest.paths == tuple(f"--ignore={path}" for path in waiting.paths)
+    assert all((ROOT / path).is_dir() for path in run.WAITING)
+    production = found[2:]
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        assert len({stage.settings[name] for stage in production}) == 2
 
 
 def test_browser_tests_need_a_browser():

@@ -123,6 +123,7 @@ def test_what_takes_longer_is_202_and_a_second_is_409(home: Home, sim: SimServer
     assert (code, second["alreadyRunning"], second["job"]) == (409, True, answer["job"])
     code, other = ask("admin/clear-revenue-data", {"confirm": "clear"})
     assert (code, other["alreadyRunning"], other["job"]) == (409, True, answer["job"])
+    sim.faults.clear()
     assert eventually(lambda: state(home) == "done", 90), ask(f"admin/jobs/{answer['job']}", method="GET")
     assert home.query("SELECT COUNT(*) FROM ops_job") == [(1,)]
     assert_true(sim.world, home.query)
