@@ -38,7 +38,7 @@ def outcome(job: Job) -> str:
         return job.error
     if job.state in Job.ACTIVE:
         return job.progress or ("to be cancelled" if job.cancel_asked else "")
-    facts = (job.result or {}).items()
+    facts = sorted((job.result or {}).items())  # databases keep no order of keys
     plain = [f"{key} {value}" for key, value in facts if isinstance(value, (int, float, str)) and value != ""]
     return ", ".join(plain[:MOST_FACTS])
 

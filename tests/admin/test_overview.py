@@ -108,7 +108,7 @@ def test_the_jobs_of_late_are_shown_with_what_came_of_them(olivia: Client, broke
     Job.objects.create(name="revenue-sync", state="running", progress="block 1,200,000", **made)
     body = words(olivia.get("/admin/"))
     assert "Jobs : 1 running" in body
-    assert "prune 1 min ago olivia Done transactions 12, checks 0" in body
+    assert "prune 1 min ago olivia Done checks 0, transactions 12" in body
     assert "backup 1 min ago olivia Failed the disk is full" in body
     assert "revenue-sync 1 min ago olivia Running block 1,200,000" in body
 

@@ -58,9 +58,9 @@ def test_the_list_shows_totals_and_what_the_ledger_says_of_the_day(olivia):
     pay("25.93", at=at("12:00", days_ago(2)))
     settle(completed_at=at("23:00", days_ago(1)))
     body = text(olivia.get(PAGE))
-    assert "2026-11-20 Taken 6,724 13,000 54,451 182,000 3,190,000 — images" in body
-    assert "2026-11-19 from the ledger and the history of node counts — — — — — 0.00 images" in body
-    assert "2026-11-18 Taken 6,724 13,000 54,451 182,000 3,190,000 25.93 images" in body
+    assert "2026-11-20 taken 6,724 13,000 54,451 182,000 3,190,000 — images story" in body
+    assert "2026-11-19 backfilled — — — — — 0.00 images story" in body
+    assert "2026-11-18 taken 6,724 13,000 54,451 182,000 3,190,000 25.93 images story" in body
 
 
 def test_missing_days_are_told_above_the_list_with_the_reason(olivia, clock):
