@@ -20,6 +20,12 @@ def closed_circuits(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def quick_passwords(settings):
+    """A password of a test's user need not cost half a second of a core."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     """The same for the comparisons and panels that a process keeps for its readers."""
     monkeypatch.setattr("snapshots.warm.KEPT", {})
