@@ -8,8 +8,10 @@ from dashboard.memory import Memory
 from fluxtracker.upstream.shared import Shared
 from ops.audit_triggers import rewriting
 
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("dev", deadline=None)
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES") or 100)  # of a law, where a test does not say: fewer in `make test`
+
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=EXAMPLES)
+settings.register_profile("dev", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
 

@@ -23,6 +23,7 @@ from tests.settings_names import ROOT, setting_names
 
 COUNTED = ("tests", "failures", "errors", "skipped")
 WAITING = ("tests/system", "tests/browser", "tests/frame")  # mostly wait for other processes
+QUICK = {"TEST_EXAMPLES": "30"}
 NOTHING_FOUND = 5  # what pytest ends with when a stage has no test
 
 
@@ -31,6 +32,7 @@ class Stage:
     title: str
     marks: str
     settings: dict[str, str]
+    """For the environment, besides those of the caller that are not ours."""
     paths: tuple[str, ...] = ()
     """What of the suite, as pytest's arguments say it; empty: all of it."""
 
@@ -44,15 +46,18 @@ def stages(*, full: bool, browser: bool, production: bool) -> list[Stage]:
     marks = "not bench" if full else "not bench and not slow"
     marks += "" if browser else " and not browser"
     rest = tuple(f"--ignore={path}" for path in WAITING)
+    speed = {} if full else QUICK
     found = [
-        Stage("SQLite and the embedded broker", marks, {}, rest),
-        Stage("SQLite and the embedded broker, processes and browsers", marks, {}, WAITING),
+        Stage("SQLite and the embedded broker", marks, speed, rest),
+        Stage("SQLite and the embedded broker, processes and browsers", marks, speed, WAITING),
     ]
     if production:
-        engine = marks if full else f"engine and {marks}"
+        engine = f"{marks} and not browser" if full else f"engine and {marks}"  # a browser sees no engine
         found += [
-            Stage("PostgreSQL and Redis", engine, engines.production(), rest),
-            Stage("PostgreSQL and Redis, processes and browsers", engine, engines.production(beside=True), WAITING),
+            Stage("PostgreSQL and Redis", engine, speed | engines.production(), rest),
+            Stage(
+                "PostgreSQL and Redis, processes and browsers", engine, speed | engines.production(beside=True), WAITING
+            ),
         ]
     return found
 
