@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from revenue import pages
 from revenue.models import Payment
+from tests.conftest import EXAMPLES
 from tests.factories import MAIN, NOON, SECOND, SENDER, THIRD, PaymentFactory, digest, imported, pay, settle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -159,7 +160,9 @@ def test_every_plan_finds_the_same(get, many, monkeypatch, gather, margin):
     monkeypatch.setattr(pages, "GATHER", gather)
     monkeypatch.setattr(pages, "WALK_MARGIN", margin)
 
-    @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @hypothesis_settings(
+        max_examples=min(60, EXAMPLES // 2), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     @given(
         term=st.sampled_from(TERMS),
         page=st.integers(1, 12),

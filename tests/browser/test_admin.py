@@ -117,7 +117,8 @@ def violations(page: Page, address: str, *, only: tuple[str, ...] = ()) -> list[
     return [f"{address} {each['id']}: {[node['html'][:120] for node in each['nodes'][:3]]}" for each in found]
 
 
-@pytest.mark.parametrize("system", ["dark", pytest.param("light", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["dark", "light"])
 def test_every_page_keeps_the_policy_and_is_for_everybody(signed_in: Page, watch: Watch, system: str) -> None:
     a_life()
     signed_in.emulate_media(color_scheme=system)

@@ -305,7 +305,7 @@ def test_another_width_is_drawn_anew(page: Page) -> None:
     page.wait_for_function(f"() => document.querySelector('{DRAWN}').getBoundingClientRect().width < 600")
 
 
-@pytest.mark.parametrize("system", ["dark", "light"])
+@pytest.mark.parametrize("system", ["dark", pytest.param("light", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "query", ["metrics=node_total,payments&previous=1&days=60", "metrics=crypto_kaspa", "start=x&add=nothing"]
 )

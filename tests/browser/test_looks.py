@@ -65,7 +65,7 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("width", [320, 768, 1440])
+@pytest.mark.parametrize("width", [320, pytest.param(768, marks=pytest.mark.slow), 1440])
 def test_every_look_is_whole_and_accessible(page: Page, look: str, width: int) -> None:
     LOOKS[look]()
     page.set_viewport_size({"width": width, "height": 800})

@@ -333,7 +333,7 @@ def test_nothing_is_wider_than_the_screen(page: Page, state: str, width: int) ->
 
 
 @pytest.mark.parametrize("width", [320, 768, 1440])
-@pytest.mark.parametrize("system", ["dark", "light"])
+@pytest.mark.parametrize("system", ["dark", pytest.param("light", marks=pytest.mark.slow)])
 def test_axe_finds_no_violation(page: Page, system: str, width: int) -> None:
     pay(at=timezone.now(), priced=False, from_address=None)
     page.emulate_media(color_scheme=system, reduced_motion="reduce")
