@@ -12,7 +12,7 @@ FOR_DEMOS = {
     "fluxtracker/demo.py",
     "fluxtracker/management/commands/simulate_network.py",
 }
-HIGHER_BY_DESIGN = {  # the frame's edges: the base of commands, and the table of what the API has
+HIGHER_BY_DESIGN = {  # the base of commands turns the errors of runs and leases into exit codes
     ("fluxtracker/commands.py", "ops"),
 }
 
