@@ -140,7 +140,8 @@ def _heartbeat(name: str, holder: str, stop: threading.Event) -> None:
                 log.warning("lease_lost", lease=name)
                 return
         except DatabaseError as error:
-            log.warning("lease_not_renewed", lease=name, error=type(error).__name__)
+            if not stop.is_set():  # else it has been given back meanwhile
+                log.warning("lease_not_renewed", lease=name, error=type(error).__name__)
         finally:
             connection.close()
 

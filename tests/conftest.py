@@ -28,6 +28,12 @@ def quick_passwords(settings):
 
 
 @pytest.fixture(autouse=True)
+def static_files_when_asked(settings):
+    """A client of a test need not look at every static file first, as a web process does once at its start."""
+    settings.WHITENOISE_AUTOREFRESH = True
+
+
+@pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     """The same for the comparisons and panels that a process keeps for its readers."""
     monkeypatch.setattr("snapshots.warm.KEPT", {})
