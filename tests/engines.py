@@ -13,13 +13,13 @@ REDIS = "redis://127.0.0.1:6379/15"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def production(*, beside: bool = False) -> dict[str, str]:
-    """The settings that run the tests on PostgreSQL and Redis; `beside`: with others of these at the same time."""
+def production(*, beside: int = 0) -> dict[str, str]:
+    """The settings that run the tests on PostgreSQL and Redis; `beside` numbers those that run at the same time."""
     postgres = os.environ.get("TEST_DATABASE_URL") or POSTGRES
     broker = os.environ.get("TEST_REDIS_URL") or REDIS
     if beside:  # Django makes its own database, named after this one
         server, _, number = broker.rpartition("/")
-        postgres, broker = f"{postgres}_beside", f"{server}/{int(number) - 1 if int(number) else 1}"
+        postgres, broker = f"{postgres}_beside_{beside}", f"{server}/{(int(number) - beside) % 16}"
     return {"DATABASE_URL": postgres, "REDIS_URL": broker}
 
 

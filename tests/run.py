@@ -22,7 +22,8 @@ from tests import engines
 from tests.settings_names import ROOT, setting_names
 
 COUNTED = ("tests", "failures", "errors", "skipped")
-WAITING = ("tests/system", "tests/browser", "tests/frame")  # mostly wait for other processes
+PROCESSES, BROWSERS = ("tests/system", "tests/frame"), ("tests/browser",)  # mostly wait for others
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project anew
 QUICK = {"TEST_EXAMPLES": "30"}
 NOTHING_FOUND = 5  # what pytest ends with when a stage has no test
 
@@ -42,30 +43,32 @@ class Stage:
 
 
 def stages(*, full: bool, browser: bool, production: bool) -> list[Stage]:
-    """Each engine twice, side by side: what waits for other processes, and the rest."""
+    """Each engine several times, side by side: what waits for processes or a browser, and the rest."""
     marks = "not bench" if full else "not bench and not slow"
-    marks += "" if browser else " and not browser"
-    rest = tuple(f"--ignore={path}" for path in WAITING)
+    rest = tuple(f"--ignore={path}" for path in PROCESSES + BROWSERS)
     speed = {} if full else QUICK
     found = [
         Stage("SQLite and the embedded broker", marks, speed, rest),
-        Stage("SQLite and the embedded broker, processes and browsers", marks, speed, WAITING),
+        Stage("SQLite and the embedded broker, processes", marks, speed, PROCESSES),
     ]
+    if browser:
+        found.append(Stage("SQLite and the embedded broker, browsers", marks, speed, BROWSERS))
     if production:
-        engine = f"{marks} and not browser" if full else f"engine and {marks}"  # a browser sees no engine
+        engine = marks if full else f"engine and {marks}"
         found += [
             Stage("PostgreSQL and Redis", engine, speed | engines.production(), rest),
-            Stage(
-                "PostgreSQL and Redis, processes and browsers", engine, speed | engines.production(beside=True), WAITING
-            ),
+            Stage("PostgreSQL and Redis, processes", engine, speed | engines.production(beside=1), PROCESSES),
         ]
+        if browser and full:  # what is slow here is slow by its number of screens, which see no engine
+            quick = f"{marks} and not slow"
+            found.append(Stage("PostgreSQL and Redis, browsers", quick, speed | engines.production(beside=2), BROWSERS))
     return found
 
 
 def clean_environment(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:
     """The caller's environment with every setting of ours at its default."""
     ours = dict.fromkeys(setting_names(), "") | {"FLUXTRACKER_DATA_DIR": str(data_dir)}
-    return {**os.environ, **ours, **settings}
+    return {**os.environ, **COMPILED, **ours, **settings}
 
 
 def run(stage: Stage, folder: Path, extra: list[str], output: IO[str] | None = None) -> Counter[str]:

@@ -1,6 +1,7 @@
 """The OpenAPI description is true: the answers fit it, and the file in docs/ is the one that is served."""
 
 from datetime import timedelta
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
@@ -41,6 +42,11 @@ PATHS = {
     "/api/history/metrics", "/api/stats", "/api/carousel/stats", "/api/carousel/deployed", "/api/carousel/expiring",
     "/api/admin/revenue-status", "/api/admin/snapshot-status", "/api/admin/test-status",
 }  # fmt: skip
+
+
+@cache
+def described():
+    return schemathesis.openapi.from_path(FILE)
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ def test_answers_fit_their_description(path, rows, request, kept_connection):
     if rows == "filled":
         request.getfixturevalue("ledger")
         request.getfixturevalue("network")
-    operation = schemathesis.openapi.from_path(FILE)[path]["GET"]
+    operation = described()[path]["GET"]
 
     @hypothesis_settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())

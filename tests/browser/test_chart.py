@@ -17,6 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 from metrics.models import ImageCount
 from snapshots.models import Snapshot
 from tests.browser.conftest import Watch
+from tests.marks import only_in_full
 from tests.snapshots.series_rows import read_now
 
 pytestmark = pytest.mark.usefixtures("history")
@@ -305,7 +306,7 @@ def test_another_width_is_drawn_anew(page: Page) -> None:
     page.wait_for_function(f"() => document.querySelector('{DRAWN}').getBoundingClientRect().width < 600")
 
 
-@pytest.mark.parametrize("system", ["dark", pytest.param("light", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("system", ["dark", *only_in_full("light")])
 @pytest.mark.parametrize(
     "query", ["metrics=node_total,payments&previous=1&days=60", "metrics=crypto_kaspa", "start=x&add=nothing"]
 )

@@ -18,6 +18,7 @@ from revenue.models import Cursor, DailyTotal, LedgerState, LivePrice, Payment
 from snapshots.models import Snapshot
 from tests.browser.conftest import Watch
 from tests.dashboard import rows
+from tests.marks import only_in_full
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
@@ -65,7 +66,7 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("width", [320, pytest.param(768, marks=pytest.mark.slow), 1440])
+@pytest.mark.parametrize("width", [320, *only_in_full(768, 1440)])
 def test_every_look_is_whole_and_accessible(page: Page, look: str, width: int) -> None:
     LOOKS[look]()
     page.set_viewport_size({"width": width, "height": 800})

@@ -16,6 +16,7 @@ from ops import health
 from tests.browser.conftest import Watch
 from tests.dashboard import payments_rows, rows
 from tests.dashboard.rows import FLUX, pay
+from tests.marks import only_in_full
 
 ROWS = "tr[data-payment]"
 COUNT = "#payments-count"
@@ -324,7 +325,7 @@ def test_it_works_without_javascript(chromium: Browser, live_server: LiveServer)
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("width", [320, 390, 480, 700, 768, 1024, 1240, 1440])
+@pytest.mark.parametrize("width", [320, 768, 1440, *only_in_full(390, 480, 700, 1024, 1240)])
 def test_nothing_is_wider_than_the_screen(page: Page, state: str, width: int) -> None:
     pay(123_456_789_012_345, app="a-name-without-end" * 6, at=timezone.now(), priced=False, from_address=None)
     page.set_viewport_size({"width": width, "height": 800})
@@ -332,8 +333,8 @@ def test_nothing_is_wider_than_the_screen(page: Page, state: str, width: int) ->
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.parametrize("width", [320, 768, 1440])
-@pytest.mark.parametrize("system", ["dark", pytest.param("light", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [320, 1440, *only_in_full(768)])
+@pytest.mark.parametrize("system", ["dark", *only_in_full("light")])
 def test_axe_finds_no_violation(page: Page, system: str, width: int) -> None:
     pay(at=timezone.now(), priced=False, from_address=None)
     page.emulate_media(color_scheme=system, reduced_motion="reduce")

@@ -12,23 +12,24 @@ def test_the_quick_run_leaves_the_slow_ones_out():
 
 
 def test_production_runs_what_depends_on_it_or_everything():
-    quick, full = (run.stages(full=full, browser=True, production=True)[2:] for full in (False, True))
+    quick, full = (run.stages(full=full, browser=True, production=True)[3:] for full in (False, True))
     assert {stage.marks for stage in quick} == {"engine and not bench and not slow"}
-    assert {stage.marks for stage in full} == {"not bench and not browser"}
+    assert {stage.marks for stage in full[:2]} == {"not bench"}
 
 
 def test_the_stages_of_an_engine_are_the_whole_suite_and_share_no_database():
     found = run.stages(full=True, browser=True, production=True)
-    for rest, waiting in (found[:2], found[2:]):
-        assert rest.paths == tuple(f"--ignore={path}" for path in waiting.paths)
-    assert all((ROOT / path).is_dir() for path in run.WAITING)
-    production = found[2:]
+    for rest, *waiting in (found[:3], found[3:]):
+        assert rest.paths == tuple(f"--ignore={path}" for stage in waiting for path in stage.paths)
+    assert all((ROOT / path).is_dir() for path in run.PROCESSES + run.BROWSERS)
     for name in ("DATABASE_URL", "REDIS_URL"):
-        assert len({stage.settings[name] for stage in production}) == 2
+        assert len({stage.settings[name] for stage in found[3:]}) == 3
 
 
 def test_browser_tests_need_a_browser():
-    assert "not browser" in run.stages(full=True, browser=False, production=False)[0].marks
+    for full in (False, True):
+        found = run.stages(full=full, browser=False, production=True)
+        assert not any(stage.paths == run.BROWSERS for stage in found)
 
 
 def test_the_closing_line_counts_everything(tmp_path):
