@@ -41,7 +41,7 @@ from revenue.models import App, Cursor, DailyPrice, DailyTotal, LedgerState, Liv
 from snapshots.models import ImageDay, Refusal, Snapshot
 from tests.dashboard.rows import ADDRESS, NOW, made, pay, store
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock", "plain_static_files")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "plain_static_files")]
 
 DAY = timedelta(days=1)
 FEW, MANY = 2, 60

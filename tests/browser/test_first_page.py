@@ -96,7 +96,10 @@ def test_a_hidden_tab_does_not_ask_and_asks_at_once_when_it_is_seen_again(page: 
     hurry(page)
     page.goto("/")
     page.evaluate("window.away = true")
-    page.clock.run_for(3_000)  # what was fetched ahead
+    page.clock.run_for(3_000)
+    fetched_ahead = {f"period={period}" for period in "DMQY"}
+    while not fetched_ahead <= {urlsplit(request.url).query for request in watch.polls}:
+        page.wait_for_timeout(50)  # one after the other, as fast as the server answers
     before = len(watch.polls)
     page.clock.run_for(2 * FULL_MS)
     assert len(watch.polls) == before

@@ -15,9 +15,10 @@ from fluxtracker.simnet import clock
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES, App, Component
 from fluxtracker.simnet.faults import Kind
 from ops.models import TaskRun, TaskState
+from tests.marks import some_in_full
 from tests.system.test_bad_answers import HANGS, WRONG
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 OWNER = "1HsodCjRyFSbbtYVXCSTYYX8DJkUKVQd64"
 ADDRESS = re.compile(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b")
@@ -206,7 +207,7 @@ FAULTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("wrong", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("wrong", some_in_full(FAULTS, "http500", "status_error200", "empty_success", "timeout"))
 @pytest.mark.parametrize(("path", "hit"), PARTS.values(), ids=PARTS)
 def test_a_source_that_fails_leaves_its_lists_as_they_were_and_the_others_fresh(
     sim, settings, get, refresh, in_process, path, hit, wrong

@@ -10,7 +10,7 @@ from django.utils import timezone
 from metrics.latest import Latest
 from metrics.models import ImageCount, Source
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
