@@ -48,7 +48,7 @@ def report(now: datetime) -> Report:
         answer |= _nothing_known()
     answer["problems"] = list(problems.sentences(answer))
     if database["status"] == "ok":
-        answer["problems"] += [*_part(SOURCES_PROBLEMS, now), *checks.problems(now)]
+        answer["problems"] += [*import_string(SOURCES_PROBLEMS)(answer["sources"], now), *checks.problems(now)]
         answer["status"] = "degraded" if answer["problems"] else "ok"
     return answer
 

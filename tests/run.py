@@ -24,7 +24,7 @@ from tests.settings_names import ROOT, setting_names
 COUNTED = ("tests", "failures", "errors", "skipped")
 PROCESSES, BROWSERS = ("tests/system", "tests/frame"), ("tests/browser",)  # mostly wait for others
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project anew
-QUICK = {"TEST_EXAMPLES": "30"}
+QUICK = {"TEST_EXAMPLES": "20"}
 NOTHING_FOUND = 5  # what pytest ends with when a stage has no test
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.factories import NOON, AppFactory, pay, settle
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 PATH = "analytics/apps"
 

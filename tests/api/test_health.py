@@ -6,8 +6,9 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.celery import app as celery_app
@@ -290,6 +291,12 @@ def test_a_database_that_is_not_migrated_is_an_error(client, working, monkeypatc
     assert response.status_code == 503
     assert "run `manage.py migrate`" in response.json()["db"]["error"]
     assert client.get("/api/health").json()["status"] == "error"
+
+
+def test_the_sources_are_read_once(get, working):
+    with CaptureQueriesContext(connection) as asked:
+        get("health")
+    assert sum('FROM "metrics_source"' in query["sql"] for query in asked) == 1
 
 
 def test_health_asks_nobody_outside(get, working, monkeypatch):

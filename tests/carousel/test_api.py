@@ -11,7 +11,7 @@ from tests.admin.conftest import olivia
 
 __all__ = ["olivia"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 PATHS = ["stats", "deployed", "expiring"]
 NOW = timezone.now().replace(second=0, microsecond=0)

@@ -11,7 +11,7 @@ from django.test import Client
 from tests.dashboard.rows import FLUX, NOW, pay, synced
 from tests.dashboard.test_payments import follow, href, panel, total, words
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock", "broker")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
 
 
 @pytest.fixture

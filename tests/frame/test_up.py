@@ -107,6 +107,7 @@ def test_everything_comes_up_a_crash_is_mended_and_ctrl_c_ends_all(start, tmp_pa
     assert up.said.splitlines()[-1] == "up      | stopped"
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_does_not_block_the_next_start(start, tmp_path):
     up = start()
     assert eventually(up.is_ready, 40), up.said

@@ -16,7 +16,7 @@ from tests.system.conftest import build, in_process, sim
 
 __all__ = ["build", "in_process", "sim"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 KEY = "gaming_palworld"
 

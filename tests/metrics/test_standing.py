@@ -11,8 +11,12 @@ from tests.metrics.conftest import NOW
 pytestmark = pytest.mark.django_db
 
 
+def told(moment):
+    return list(problems(sources_report(moment), moment))
+
+
 def test_a_fresh_installation_has_no_trouble():
-    assert problems(NOW) == []
+    assert told(NOW) == []
     assert {one["status"] for one in sources_report(NOW).values()} == {"never"}
     assert sources_report(NOW).keys() == set(Source.Name.values)
 
@@ -20,7 +24,7 @@ def test_a_fresh_installation_has_no_trouble():
 def test_good_sources_tell_their_age(network, collect, later):
     collect()
     moment = later(minutes=10)
-    assert problems(moment) == []
+    assert told(moment) == []
     assert sources_report(moment)["nodes"] == {
         "status": "ok",
         "asOf": "2026-11-20T12:00:00Z",
@@ -36,7 +40,7 @@ def test_a_stale_and_a_failed_source_are_trouble(network, collect, later):
     network.broken["nodes"] = 503
     moment = later(minutes=10)
     collect()
-    assert problems(moment) == [
+    assert told(moment) == [
         "Node counts (daemon): last read 10 min ago: flux.test /daemon/getfluxnodecount: HTTP 503.",
         "App specifications (FluxOS): never read: flux.test /apps/globalappsspecifications: HTTP 503.",
     ]
@@ -45,8 +49,8 @@ def test_a_stale_and_a_failed_source_are_trouble(network, collect, later):
 def test_without_collections_every_source_is_stale(network, collect, later):
     collect()
     moment = later(hours=3)
-    assert len(problems(moment)) == 5
-    assert all("no collection has succeeded since" in one for one in problems(moment))
+    assert len(told(moment)) == 5
+    assert all("no collection has succeeded since" in one for one in told(moment))
 
 
 def test_a_clock_set_back_gives_no_negative_age(network, collect):

@@ -28,7 +28,7 @@ from tests.factories import MAIN
 from tests.ops.conftest import NOW
 from tests.ops.webhook_server import HOST, PATH, Server, answer, hang, serving
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock", "plenty")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "plenty")]
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 GB = 1 << 30

@@ -22,7 +22,7 @@ from ops.models import Alert, Tally, TaskRun
 from revenue.models import LedgerState
 from tests.ops.conftest import NOW
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock", "broker", "nothing_sent")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker", "nothing_sent")]
 
 STRANGER = "203.0.113.7"
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -12,7 +12,7 @@ from revenue.models import App, LedgerState, Message, Payment
 from revenue.naming import resolve_names, retype_apps
 from tests.revenue.ledger_checks import assert_sums_hold
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ADDRESS = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"

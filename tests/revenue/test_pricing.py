@@ -17,7 +17,7 @@ from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, 
 from revenue.pricing import price_payments, refresh_live_price
 from tests.revenue.ledger_checks import assert_sums_hold
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TODAY = NOW.date()

@@ -18,7 +18,7 @@ from tests.snapshots.network import DAY, at, backfilled, images, snapshot
 
 __all__ = ["olivia"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 PAGE = "/admin/snapshots/snapshot/"
 

@@ -17,7 +17,7 @@ from snapshots.standing import snapshot_report
 from tests.factories import TIP, pay, settle
 from tests.snapshots.network import DAY, at, collected, images, snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 
 def days_ago(n):

@@ -175,6 +175,7 @@ def test_a_backup_under_way_is_of_one_moment_and_keeps_nobody_from_writing(full:
     assert full.query("SELECT COUNT(*) FROM snapshots_refusal")[0][0] > before
 
 
+@pytest.mark.slow
 def test_the_same_file_moves_to_another_installation_on_sqlite_and_back(full: Home, tmp_path: Path):
     """In the stage on PostgreSQL, from one engine to the other."""
     there, here = tmp_path / "there.gz", tmp_path / "here.gz"

@@ -96,6 +96,7 @@ def test_what_is_due_runs_once_at_the_start(home: Home, sim: SimServer):
     assert "Traceback" not in logs(home)
 
 
+@pytest.mark.slow
 def test_a_broker_that_was_gone_for_some_seconds_changes_nothing(home: Home, sim: SimServer):
     """Everything as `make up` runs it: a worker whose broker dies under its hands may end, and is started again."""
     hasten(home)

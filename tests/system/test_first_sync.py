@@ -28,6 +28,7 @@ def history() -> Iterator[SimServer]:
         yield sim
 
 
+@pytest.mark.slow
 def test_a_whole_history_of_payments(history: SimServer, home: Home):
     home.settings |= history.env()
     world, before = history.world, history.count()

@@ -37,6 +37,10 @@ def sim(home: Home) -> Iterator[SimServer]:
 
 @pytest.fixture
 def ask(home: Home, sim: SimServer) -> Callable[..., Answer]:
+    return serve(home)
+
+
+def serve(home: Home) -> Callable[..., Answer]:
     """A web process, and the way to ask it something as staff."""
     port = free_port()
     home.settings["PORT"] = str(port)
@@ -102,6 +106,7 @@ def test_the_answer_waits_for_the_result(home: Home, sim: SimServer, ask: Callab
     assert home.query("SELECT trigger FROM ops_taskrun WHERE name = 'sync_revenue'") == [("api",)]
 
 
+@pytest.mark.slow
 def test_the_log_of_the_worker_has_the_id_of_the_request(home: Home, ask: Callable[..., Answer]):
     start_worker(home)
     assert ask("admin/reset-revenue-sync?wait=50")[0] == 200
@@ -157,6 +162,7 @@ def test_a_message_that_the_broker_lost_is_sent_again(home: Home, ask: Callable[
     assert home.query("SELECT attempts FROM ops_job") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_job_waits_for_a_worker_through_restarts_of_everything(home: Home, ask: Callable[..., Answer]):
     ask("admin/reset-revenue-sync?wait=0")
     home.end_programs()
@@ -181,6 +187,7 @@ def test_a_running_job_is_cancelled_at_its_next_step(home: Home, sim: SimServer,
     assert_true(sim.world, home.query)
 
 
+@pytest.mark.slow
 def test_progress_is_seen_while_it_runs(home: Home, sim: SimServer, ask: Callable[..., Answer]):
     slow(sim)
     start_worker(home)
@@ -196,6 +203,7 @@ def test_progress_is_seen_while_it_runs(home: Home, sim: SimServer, ask: Callabl
     assert any("block" in words for words in seen), seen
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_end_leaves_its_job_to_the_next(
     home: Home, sim: SimServer, ask: Callable[..., Answer]
 ):

@@ -12,6 +12,7 @@ import pytest
 from fluxtracker.processes import WORKER, Program
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from tests.marks import only_in_full
 from tests.system.home import Home, eventually
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 
@@ -82,14 +83,14 @@ def kill_a_worker(home: Home, sim: SimServer, seed: int) -> None:
     assert rows(home.query) == truth(sim.world)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *only_in_full(2)])
 def test_a_killed_command_loses_nothing(home, history, seed):
     home.settings |= history.env()
     kill_a_command(home, history, seed)
     finish(home, history)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *only_in_full(2)])
 def test_a_killed_worker_loses_nothing(home, history, seed):
     home.settings |= history.env()
     home.start_broker()
