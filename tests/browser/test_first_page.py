@@ -157,6 +157,9 @@ def test_a_503_leaves_the_last_figures_and_says_so(page: Page, watch: Watch) -> 
     page.clock.run_for(POLL_MS)
     expect(page.locator("#lost")).to_be_visible()
     expect(page.locator(".strip")).to_contain_text("synced to block")
+    page.unroute_all(behavior="wait")
+    page.goto("about:blank")  # nothing more is asked for
+    assert all("503" in trouble for trouble in watch.troubles)
     watch.troubles.clear()
 
 
