@@ -35,7 +35,7 @@ demo: setup ## the same offline, on a simulated Flux network with a year of hist
 test: dev ## the test suite, under ten minutes
 	@$(PY) -m tests.run
 
-test-full: dev ## the long tests too, everything on both engines (browsers on one)
+test-full: dev ## the long tests too, everything on both engines
 	@$(PY) -m tests.run --full
 
 check: dev ## lint, types, migrations, API schema, lock files

@@ -325,7 +325,7 @@ def test_the_theme_is_the_systems_until_it_is_chosen(page: Page, system: str) ->
     assert page.evaluate(background) == chosen
 
 
-@pytest.mark.parametrize("width", [320, 768, 1440, *only_in_full(390, 740, 1100)])
+@pytest.mark.parametrize("width", [320, 1440, *only_in_full(390, 740, 768, 1100)])
 def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
     row = {"address": ADDRESS, "reason": "sender", "first_seen_at": rows.NOW, "next_attempt_at": rows.NOW}
     Quarantined.objects.create(txid="ee" * 32, **row)

@@ -78,7 +78,7 @@ def test_every_look_is_whole_and_accessible(page: Page, look: str, width: int, t
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("width", [320, 1440])
+@pytest.mark.parametrize("width", [320, *only_in_full(1440)])
 def test_a_panel_that_failed_offers_to_try_again(
     page: Page, watch: Watch, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,8 +116,8 @@ def test_a_panel_that_is_waited_for_says_so(page: Page) -> None:
     expect(page.locator("#panel-tiles")).not_to_have_attribute("aria-busy", "true")
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("width", [320, 1440])
+@pytest.mark.parametrize("theme", ["dark", *only_in_full("light")])
+@pytest.mark.parametrize("width", [320, *only_in_full(1440)])
 def test_the_page_about_the_data_is_whole_and_accessible(page: Page, theme: str, width: int) -> None:
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size({"width": width, "height": 800})

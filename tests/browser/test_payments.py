@@ -325,7 +325,7 @@ def test_it_works_without_javascript(chromium: Browser, live_server: LiveServer)
 
 
 @pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("width", [320, 768, 1440, *only_in_full(390, 480, 700, 1024, 1240)])
+@pytest.mark.parametrize("width", [320, *only_in_full(390, 480, 700, 768, 1024, 1240, 1440)])
 def test_nothing_is_wider_than_the_screen(page: Page, state: str, width: int) -> None:
     pay(123_456_789_012_345, app="a-name-without-end" * 6, at=timezone.now(), priced=False, from_address=None)
     page.set_viewport_size({"width": width, "height": 800})
