@@ -94,3 +94,21 @@ def test_without_javascript_it_is_a_list_that_can_be_scrolled(chromium: Browser,
     assert window.evaluate("box => getComputedStyle(box).overflowY") == "auto"
     expect(window.get_by_role("listitem")).to_have_count(WIDE)
     context.close()
+
+
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_what_stands_below_keeps_its_place_when_it_begins_to_move(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.add_init_script(SHIFTS)
+    page.goto("/")
+    assert becomes(page, "running")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.shifted") < 0.05  # a good page's cumulative layout shift is below 0.1
