@@ -7,8 +7,7 @@ from hypothesis import settings
 from dashboard.memory import Memory
 from fluxtracker.upstream.shared import Shared
 from ops.audit_triggers import rewriting
-
-EXAMPLES = int(os.environ.get("TEST_EXAMPLES") or 100)  # of a law, where a test does not say: fewer in `make test`
+from tests.marks import EXAMPLES
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=EXAMPLES)
 settings.register_profile("dev", deadline=None, max_examples=EXAMPLES)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
+ALL = 100
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES") or ALL)  # of a law, where a test does not say: fewer in `make test`
 
-def only_in_full(*values: Any, ids: tuple[str, ...] = ()) -> list[Any]:
+
+def examples(most: int) -> int:
+    """Of a law that says itself how many: so many in the full run, few in `make test`."""
+    return most if EXAMPLES >= ALL else min(most, EXAMPLES // 2)
+
+
+def only_in_full(*values: Any) -> list[Any]:
     """Further values of a parameter whose likes `make test` has tried already."""
-    return [
-        pytest.param(value, marks=pytest.mark.slow, id=ids[number] if ids else None)
-        for number, value in enumerate(values)
-    ]
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 def some_in_full(values: dict[str, Any], *quick: str) -> list[Any]:
     """The values of a parameter by name: all but the `quick` ones only in the full run."""
     assert set(quick) <= set(values), quick
     return [
-        pytest.param(value, id=name) if name in quick else only_in_full(value, ids=(name,))[0]
-        for name, value in values.items()
+        pytest.param(value, id=name, marks=() if name in quick else pytest.mark.slow) for name, value in values.items()
     ]

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from fluxtracker.wsgi import application
 from ops import jobs_run, jobs_table
 from ops.models import Job
-from tests.conftest import EXAMPLES
+from tests.marks import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -75,7 +75,7 @@ def test_answers_fit_their_description(description, secret, path, method):
     headers = {"accept-encoding": "identity", "Authorization": f"Token {secret}"}
 
     @hypothesis_settings(
-        max_examples=min(25, EXAMPLES // 2), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples(25), deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(case=description[path][method].as_strategy())
     def fits(case):

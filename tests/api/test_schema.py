@@ -27,8 +27,8 @@ from ops.models import ServiceState
 from snapshots.models import Snapshot
 from tests.api.conftest import NOW
 from tests.bench.days import fill_days
-from tests.conftest import EXAMPLES
 from tests.factories import NOON, imported, pay, settle
+from tests.marks import examples
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -105,7 +105,7 @@ def test_answers_fit_their_description(path, rows, request, kept_connection):
     operation = described()[path]["GET"]
 
     @hypothesis_settings(
-        max_examples=min(15, EXAMPLES // 2), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=examples(15), deadline=None, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(case=operation.as_strategy())
     def fits(case):

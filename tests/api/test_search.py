@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from revenue import pages
 from revenue.models import Payment
-from tests.conftest import EXAMPLES
 from tests.factories import MAIN, NOON, SECOND, SENDER, THIRD, PaymentFactory, digest, imported, pay, settle
+from tests.marks import examples
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
@@ -161,7 +161,7 @@ def test_every_plan_finds_the_same(get, many, monkeypatch, gather, margin):
     monkeypatch.setattr(pages, "WALK_MARGIN", margin)
 
     @hypothesis_settings(
-        max_examples=min(60, EXAMPLES // 2), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(
         term=st.sampled_from(TERMS),

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from dashboard.payments_query import parse
 from fluxtracker import money
 from revenue import listing, pages
-from tests.conftest import EXAMPLES
 from tests.dashboard.payments_rows import ledger, questions
+from tests.marks import examples
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
 
@@ -59,7 +59,7 @@ def gather(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_lines_are_the_rows_of_all_pages(client: Client, gather: None) -> None:
     ledger()
 
-    @settings(max_examples=min(60, EXAMPLES // 2), suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(questions())
     def check(query: dict[str, Any]) -> None:
         assert ndjson(client, **query) == api_rows(client, **query)
@@ -106,7 +106,7 @@ def test_the_apps_are_those_of_the_endpoint(client: Client) -> None:
 def test_a_bounded_count_is_the_count_up_to_its_bound(most: int) -> None:
     ledger()
 
-    @settings(max_examples=min(40, EXAMPLES // 2), suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(questions())
     def check(query: dict[str, Any]) -> None:
         selection = listing.select(parse(QueryDict(urlencode(query))).wanted)

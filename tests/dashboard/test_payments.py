@@ -13,11 +13,11 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 
 from revenue.models import LedgerState, Message, Quarantined
-from tests.conftest import EXAMPLES
 from tests.dashboard import rows
 from tests.dashboard.payments_rows import CARD, TEAM, ledger, questions
 from tests.dashboard.rows import ADDRESS, FLUX, NOW, SENDER, many, pay, synced
 from tests.factories import SECOND
+from tests.marks import examples
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock", "broker")]
 
@@ -77,7 +77,7 @@ def test_a_payment_says_everything_about_itself(client: Client) -> None:
 def test_the_list_is_that_of_the_endpoint_whatever_is_asked_for(client: Client) -> None:
     ledger()
 
-    @settings(max_examples=min(40, EXAMPLES // 2), suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(questions())
     def check(query: dict[str, Any]) -> None:
         answer = client.get("/api/revenue/transactions", query | {"limit": 25}).json()

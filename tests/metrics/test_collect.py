@@ -32,7 +32,6 @@ BROKEN = {
     "out of order": 503,
     "not found": 404,
 }
-UNLIKE = ("html", "an error inside a success", "an empty list", "out of order")
 
 
 def test_every_source_is_read_and_kept(network, collect, source):

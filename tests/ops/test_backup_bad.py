@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops.models import Lease, TaskState
-from tests.conftest import EXAMPLES
 from tests.factories import PaymentFactory
+from tests.marks import examples
 from tests.ops.backing_up import contents, fill, leftovers, manage, rewritten
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -119,7 +119,7 @@ def test_what_comes_after_the_end_is_refused(made):
     assert_refused(made, "backup")
 
 
-@settings(max_examples=min(40, EXAMPLES // 2), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_file_that_was_cut_short_is_refused_wherever(made, share):
     whole = made.read_bytes()
@@ -128,7 +128,7 @@ def test_a_file_that_was_cut_short_is_refused_wherever(made, share):
     assert_refused(cut, "backup" if share < 0.5 else "")
 
 
-@settings(max_examples=min(40, EXAMPLES // 2), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_one_bit_that_turned_is_found_wherever(made, share, bit):
     data = bytearray(made.read_bytes())

@@ -9,7 +9,7 @@ from fluxtracker.env import TrackedAddress
 from ops import runs
 from revenue import upkeep
 from revenue.sync import sync_revenue
-from tests.conftest import EXAMPLES
+from tests.marks import examples
 from tests.revenue.fake_chain import FakeChain
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
@@ -44,9 +44,7 @@ step = st.one_of(
 )
 
 
-@settings(
-    max_examples=min(30, EXAMPLES // 3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(step, min_size=1, max_size=12), st.sampled_from([3, 1000]))
 def test_the_ledger_is_the_chains_truth_after_every_sync(steps, page):
     with runs.run("clear_revenue_data", trigger="command") as run:

@@ -12,8 +12,8 @@ from fluxtracker.periods import Length, Period
 from revenue.models import DailyTotal, LedgerState, Payment
 from revenue.reports import Ledger, Sums, Totals, compare, periods
 from revenue.todate import cut, parts, to_date
-from tests.conftest import EXAMPLES
 from tests.factories import MAIN, SECOND, pay, settle
+from tests.marks import examples
 from tests.snapshots.comparing import SPANS, ask, at
 
 pytestmark = [pytest.mark.django_db]
@@ -215,7 +215,7 @@ def told(sums: Sums) -> tuple[int | None, int | None, int | None]:
     return sums.revenue_sat, sums.payments, sums.usd_micro
 
 
-@settings(max_examples=min(60, EXAMPLES // 2), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), now=moments, length=st.sampled_from(list(Length)))
 def test_sums_to_date_are_those_of_the_rows_in_the_ranges_that_are_named(data, now, length):
     Payment.objects.all().delete()

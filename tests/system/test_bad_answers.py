@@ -14,7 +14,7 @@ from django.utils import timezone
 from fluxtracker.simnet.faults import OF_ROWS, Kind
 from fluxtracker.simnet.server import SimServer
 from ops.models import TaskState
-from tests.marks import only_in_full
+from tests.marks import only_in_full, some_in_full
 from tests.system.conftest import Build, Warned
 from tests.system.home import Outcome
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, here, read_tip, rows, truth
@@ -36,23 +36,12 @@ WRONG: dict[str, dict[str, Any]] = {
     "http429 with a short pause": {"kind": Kind.HTTP_429, "retry_after": "2"},
     "http429 with a long pause": {"kind": Kind.HTTP_429, "retry_after": "3600"},
 }
+of_all_kinds = pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 SLOW_SEEDS = only_in_full(1, 2, 3)
-UNLIKE = (Kind.HTTP_500, Kind.STATUS_ERROR_200, Kind.EMPTY_SUCCESS, Kind.TRUNCATED, Kind.TIMEOUT, Kind.HEIGHT_BACKWARDS)
-
-
-def of_kinds(*quick: Kind, leave_out: Kind | None = None) -> pytest.MarkDecorator:
-    """Each kind of wrong answer; all but the `quick` ones, if any are named, only in the full run."""
-    values = [
-        only_in_full(wrong, ids=(name,))[0] if quick and wrong["kind"] not in quick else pytest.param(wrong, id=name)
-        for name, wrong in WRONG.items()
-        if wrong["kind"] != leave_out
-    ]
-    return pytest.mark.parametrize("wrong", values)
-
-
-of_all_kinds = of_kinds()
-of_all_in_full = of_kinds(*UNLIKE)
-without_height = of_kinds(*UNLIKE, leave_out=Kind.HEIGHT_BACKWARDS)
+WITHOUT_HEIGHT = {name: wrong for name, wrong in WRONG.items() if wrong["kind"] != Kind.HEIGHT_BACKWARDS}
+UNLIKE = (Kind.HTTP_500, Kind.STATUS_ERROR_200, Kind.EMPTY_SUCCESS, Kind.TRUNCATED, Kind.TIMEOUT)
+of_all_in_full = pytest.mark.parametrize("wrong", some_in_full(WRONG, *UNLIKE, Kind.HEIGHT_BACKWARDS))
+without_height = pytest.mark.parametrize("wrong", some_in_full(WITHOUT_HEIGHT, *UNLIKE))
 
 
 @pytest.fixture

@@ -14,14 +14,13 @@ from typing import Any
 import psutil
 import pytest
 
-from fluxtracker.processes import WORKER, Program
 from fluxtracker.simnet.faults import Kind
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from ops import jobs_table
 from tests.system.home import Home, Template, eventually
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
-from tests.system.test_jobs import Answer, serve, state
+from tests.system.test_jobs import Answer, serve, start_worker, state
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -58,6 +57,7 @@ def place(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Itera
             sim.faults.add(Kind.HTTP_500, "^/apps/|^/(coingecko|binance|cryptocompare)")
             assert home.manage("sync_revenue").code == 0
             sim.faults.clear()
+            wait_for_the_day()
             assert home.manage("collect_metrics").code == 0
             true(home, sim)
             assert home.query("SELECT id FROM revenue_app") == []
@@ -65,6 +65,13 @@ def place(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Itera
             yield Place(home, sim, ask, home.data_dir / "before.gz")
     finally:
         home.close()
+
+
+def wait_for_the_day() -> None:
+    now = datetime.now(UTC)
+    start = now.replace(hour=0, minute=0, second=0, microsecond=0) + BEFORE_THE_DAY
+    if now < start:
+        time.sleep((start - now).total_seconds())
 
 
 def nothing_more(home: Home, sim: SimServer) -> None:
@@ -191,7 +198,7 @@ class Crew:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self.worker = home.run(Program("worker", WORKER))
+        self.worker = start_worker(home)
         self.looked_at = 0.0
 
     def kill(self, *, everybody: bool) -> None:
@@ -204,7 +211,7 @@ class Crew:
 
     def has_done_it(self) -> bool:
         if self.worker.poll() is not None:
-            self.worker = self.home.run(Program("worker", WORKER))
+            self.worker = start_worker(self.home)
         if time.monotonic() - self.looked_at > 5:
             self.home.send("ops.tasks.resend_jobs")
             self.looked_at = time.monotonic()
@@ -227,7 +234,6 @@ def newest(home: Home) -> int:
 @pytest.mark.parametrize("name", CASES)
 def test_ten_kills_of_a_job_leave_no_half_state(place: Place, name: str):
     home, sim, case = place.home, place.sim, CASES[name]
-    wait_for_the_day(home)
     crew = Crew(home)
     took, caught = min(seconds(place, name, case) for _ in range(2)), 0  # the first one waits for the worker's start
     place.restore()
@@ -255,10 +261,3 @@ def test_ten_kills_of_a_job_leave_no_half_state(place: Place, name: str):
     if name != "prune":
         assert home.manage("sync_revenue").code == 0
         true(home, sim)
-
-
-def wait_for_the_day(home: Home) -> None:
-    now = datetime.now(UTC)
-    start = now.replace(hour=0, minute=0, second=0, microsecond=0) + BEFORE_THE_DAY
-    if now < start:
-        time.sleep((start - now).total_seconds())
