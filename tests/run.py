@@ -13,18 +13,27 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from tests import engines
 from tests.settings_names import ROOT, setting_names
 
 COUNTED = ("tests", "failures", "errors", "skipped")
-PROCESSES, BROWSERS = ("tests/system", "tests/frame"), ("tests/browser",)  # mostly wait for others
+BROWSERS = ("tests/browser",)
+PARTS: dict[str, tuple[str, ...]] = {  # the longest first; (): what no other part names
+    "processes": ("tests/system", "tests/frame"),
+    "the rest": (),
+    "pages": ("tests/access", "tests/admin", "tests/api", "tests/dashboard"),
+    "browsers": BROWSERS,
+    "wrong answers": ("tests/system/test_bad_answers.py",),
+    "kills": ("tests/system/test_job_kills.py", "tests/system/test_backup_kills.py", "tests/system/test_kills.py"),
+}
+AT_ONCE = 4  # on two cores: half of them wait for other processes
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project anew
 QUICK = {"TEST_EXAMPLES": "20"}
+LOG = "log"
 NOTHING_FOUND = 5  # what pytest ends with when a stage has no test
 
 
@@ -43,26 +52,34 @@ class Stage:
 
 
 def stages(*, full: bool, browser: bool, production: bool) -> list[Stage]:
-    """Each engine several times, side by side: what waits for processes or a browser, and the rest."""
-    marks = "not bench" if full else "not bench and not slow"
-    rest = tuple(f"--ignore={path}" for path in PROCESSES + BROWSERS)
-    speed = {} if full else QUICK
+    """The suite in parts, once for each engine. No two share a database."""
+    marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
     found = [
-        Stage("SQLite and the embedded broker", marks, speed, rest),
-        Stage("SQLite and the embedded broker, processes", marks, speed, PROCESSES),
+        Stage(f"SQLite and the embedded broker, {part}", marks, speed, paths)
+        for part, paths in parts().items()
+        if browser or paths != BROWSERS
     ]
-    if browser:
-        found.append(Stage("SQLite and the embedded broker, browsers", marks, speed, BROWSERS))
-    if production:
-        engine = marks if full else f"engine and {marks}"
-        found += [
-            Stage("PostgreSQL and Redis", engine, speed | engines.production(), rest),
-            Stage("PostgreSQL and Redis, processes", engine, speed | engines.production(beside=1), PROCESSES),
-        ]
-        if browser and full:  # what is slow here is slow by its number of screens, which see no engine
-            quick = f"{marks} and not slow"
-            found.append(Stage("PostgreSQL and Redis, browsers", quick, speed | engines.production(beside=2), BROWSERS))
+    for beside, (part, paths) in enumerate(parts().items() if production else ()):
+        if paths != BROWSERS:
+            engine = marks if full else f"engine and {marks}"
+        elif browser and full:
+            engine = f"{marks} and not slow"  # what is slow here is slow by its number of screens, which see no engine
+        else:
+            continue
+        title = f"PostgreSQL and Redis, {part}"
+        found.append(Stage(title, engine, speed | engines.production(beside=beside), paths))
     return found
+
+
+def parts() -> dict[str, tuple[str, ...]]:
+    """Pytest's arguments for each part: together they are the whole suite, and nothing is in two of them."""
+    named = [path for paths in PARTS.values() for path in paths]
+
+    def arguments(paths: tuple[str, ...]) -> tuple[str, ...]:
+        others = [path for path in named if not paths or any(path.startswith(f"{mine}/") for mine in paths)]
+        return (*paths, *(f"--ignore={other}" for other in others))
+
+    return {part: arguments(paths) for part, paths in PARTS.items()}
 
 
 def clean_environment(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:
@@ -71,18 +88,19 @@ def clean_environment(data_dir: Path, settings: dict[str, str]) -> dict[str, str
     return {**os.environ, **COMPILED, **ours, **settings}
 
 
-def run(stage: Stage, folder: Path, extra: list[str], output: IO[str] | None = None) -> Counter[str]:
-    """Run one stage; a stage that could not run at all counts as one failure."""
+def run(stage: Stage, folder: Path, extra: list[str]) -> Counter[str]:
+    """Run one stage, its words in `log`; a stage that could not run at all counts as one failure."""
     folder.mkdir(exist_ok=True)
     report = folder / "report.xml"
-    code = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rs", "-m", stage.marks, f"--junitxml={report}", *stage.paths, *extra],
-        cwd=ROOT,
-        env=clean_environment(folder / "data", stage.settings),
-        check=False,
-        stdout=output,
-        stderr=subprocess.STDOUT if output else None,
-    ).returncode
+    with (folder / LOG).open("w") as log:
+        code = subprocess.run(
+            [sys.executable, "-m", "pytest", "-rs", "-m", stage.marks, f"--junitxml={report}", *stage.paths, *extra],
+            cwd=ROOT,
+            env=clean_environment(folder / "data", stage.settings),
+            check=False,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ).returncode
     counts = counted(report)
     if code not in (0, NOTHING_FOUND) and not counts["failures"] + counts["errors"]:
         counts["errors"] += 1
@@ -90,21 +108,19 @@ def run(stage: Stage, folder: Path, extra: list[str], output: IO[str] | None = N
 
 
 def run_all(found: list[Stage], folder: Path, extra: list[str]) -> Counter[str]:
-    """All stages at once: the first is watched, what the others say comes after it."""
-    with ThreadPoolExecutor() as pool:
-        logs = [(folder / f"{number}.log").open("w+") for number in range(1, len(found))]
-        later = [
-            pool.submit(run, stage, folder / str(number), extra, log)
-            for number, (stage, log) in enumerate(zip(found[1:], logs, strict=True))
-        ]
-        say(found[0].heading)
-        total = run(found[0], folder / "first", extra)
-        for stage, log, counts in zip(found[1:], logs, later, strict=True):
-            total += counts.result()
+    """Some stages at a time; what each of them says comes when it has ended."""
+    total: Counter[str] = Counter()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = {
+            pool.submit(run, stage, folder / str(number), extra): (stage, folder / str(number))
+            for number, stage in enumerate(found)
+        }
+        for done in as_completed(running):
+            stage, place = running[done]
             say(stage.heading)
-            log.seek(0)
-            sys.stdout.write(log.read())
-            log.close()
+            sys.stdout.write((place / LOG).read_text())
+            sys.stdout.flush()
+            total += done.result()
     return total
 
 
@@ -138,6 +154,7 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         found = stages(full=options.full, browser=bool(browser), production=not missing)
+        say(f"{len(found)} parts, {AT_ONCE} at a time; each is shown when it has ended")
         total = run_all(found, Path(folder), extra)
     for what in skipped:
         say(f"SKIPPED: {what}")

@@ -12,24 +12,45 @@ def test_the_quick_run_leaves_the_slow_ones_out():
 
 
 def test_production_runs_what_depends_on_it_or_everything():
-    quick, full = (run.stages(full=full, browser=True, production=True)[3:] for full in (False, True))
-    assert {stage.marks for stage in quick} == {"engine and not bench and not slow"}
-    assert [stage.marks for stage in full] == ["not bench", "not bench", "not bench and not slow"]
+    marks = {
+        full: {
+            stage.title.split(", ")[1]: stage.marks for stage in run.stages(full=full, browser=True, production=True)
+        }
+        for full in (False, True)
+    }
+    others = set(run.PARTS) - {"browsers"}
+    assert {marks[False][part] for part in others} == {"engine and not bench and not slow"}
+    assert {marks[True][part] for part in others} == {"not bench"}
+    assert (marks[False]["browsers"], marks[True]["browsers"]) == ("not bench and not slow", "not bench and not slow")
 
 
-def test_the_stages_of_an_engine_are_the_whole_suite_and_share_no_database():
+def test_the_parts_of_an_engine_are_the_whole_suite_each_test_once():
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    found = Counter(file for paths in run.parts().values() for file in files if holds(paths, file))
+    assert found == dict.fromkeys(files, 1)
+    assert all((ROOT / path).exists() for paths in run.PARTS.values() for path in paths)
+
+
+def holds(paths: tuple[str, ...], file: str) -> bool:
+    """Whether pytest's arguments take a file in."""
+    ignored = [path.removeprefix("--ignore=") for path in paths if path.startswith("--ignore=")]
+    named = [path for path in paths if not path.startswith("--")] or ["tests"]
+    within = [any(f"{file}/".startswith(f"{path}/") for path in some) for some in (named, ignored)]
+    return within == [True, False]
+
+
+def test_no_two_parts_share_a_database():
     found = run.stages(full=True, browser=True, production=True)
-    for rest, *waiting in (found[:3], found[3:]):
-        assert rest.paths == tuple(f"--ignore={path}" for stage in waiting for path in stage.paths)
-    assert all((ROOT / path).is_dir() for path in run.PROCESSES + run.BROWSERS)
+    production = [stage.settings for stage in found if stage.settings]
+    assert len(production) == len(run.PARTS)
     for name in ("DATABASE_URL", "REDIS_URL"):
-        assert len({stage.settings[name] for stage in found[3:]}) == 3
+        assert len({settings[name] for settings in production}) == len(production)
 
 
 def test_browser_tests_need_a_browser():
     for full in (False, True):
         found = run.stages(full=full, browser=False, production=True)
-        assert not any(stage.paths == run.BROWSERS for stage in found)
+        assert not any(run.BROWSERS[0] in stage.paths for stage in found)
 
 
 def test_the_closing_line_counts_everything(tmp_path):

@@ -57,6 +57,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
         )
 
     monkeypatch.setattr(Http, "from_settings", classmethod(from_settings))
+    monkeypatch.setattr("fluxtracker.upstream.fluxos.DUMP_BYTES", 64 << 20)  # an answer without end is over sooner
 
     def manage(*words: str) -> Outcome:
         out, err = io.StringIO(), io.StringIO()
