@@ -150,7 +150,7 @@ def main() -> int:
     options, extra = parser.parse_known_args()
     missing, browser = engines.missing(), engines.chromium()
     skipped = [f"the tests on PostgreSQL and Redis ({reason})" for reason in missing]
-    skipped += [] if browser else ["the browser tests (no chromium; apt-get install chromium)"]
+    skipped += [] if browser else ["the browser tests (no chromium; apt-get install chromium-headless-shell)"]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         found = stages(full=options.full, browser=bool(browser), production=not missing)

@@ -40,7 +40,7 @@ def live_server() -> Iterator[LiveServer]:
 def chromium() -> Iterator[Browser]:
     path = engines.chromium()
     if path is None:
-        message = "no chromium on this machine (apt-get install chromium)"
+        message = "no chromium on this machine (apt-get install chromium-headless-shell)"
         if os.environ.get("CI") == "true":
             pytest.fail(f"browser tests must not be skipped in CI: {message}")
         pytest.skip(f"BROWSER TESTS SKIPPED: {message}")

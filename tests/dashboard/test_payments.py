@@ -19,7 +19,7 @@ from tests.dashboard.rows import ADDRESS, FLUX, NOW, SENDER, many, pay, synced
 from tests.factories import SECOND
 from tests.marks import examples
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock", "broker")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
 
 
 def panel(client: Client, **query: Any) -> str:

@@ -36,7 +36,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "http429 with a short pause": {"kind": Kind.HTTP_429, "retry_after": "2"},
     "http429 with a long pause": {"kind": Kind.HTTP_429, "retry_after": "3600"},
 }
-of_all_kinds = pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 SLOW_SEEDS = only_in_full(1, 2, 3)
 WITHOUT_HEIGHT = {name: wrong for name, wrong in WRONG.items() if wrong["kind"] != Kind.HEIGHT_BACKWARDS}
 UNLIKE = (Kind.HTTP_500, Kind.STATUS_ERROR_200, Kind.EMPTY_SUCCESS, Kind.TRUNCATED, Kind.TIMEOUT)
@@ -73,7 +72,7 @@ def assert_heals(sim: SimServer, settings: Any, in_process: Manage, client: Any)
     assert client.get("/api/health").json()["sync"]["consecutiveFailures"] == 0
 
 
-@of_all_kinds
+@of_all_in_full
 def test_another_blockbook_steps_in_for_the_first(grown, settings, in_process, warned, client, wrong):
     go_wrong(grown, settings, wrong, FIRST)
     assert in_process("sync_revenue").code == 0
