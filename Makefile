@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up demo test test-full check bench lock openapi clean dev FORCE
+.PHONY: help setup up demo test test-full check bench lighthouse lock openapi clean dev FORCE
 .NOTPARALLEL:
 
 ifndef PYTHON
@@ -35,14 +35,17 @@ demo: setup ## the same offline, on a simulated Flux network with a year of hist
 test: dev ## the test suite, under ten minutes
 	@$(PY) -m tests.run
 
-test-full: dev ## the long tests too, everything on both engines
-	@$(PY) -m tests.run --full
+test-full: dev ## the long tests too, everything on both engines (AFTER_TEST=1: what `make test` left out)
+	@$(PY) -m tests.run --full $(if $(AFTER_TEST),--after-test)
 
 check: dev ## lint, types, migrations, API schema, lock files
 	@$(PY) -m tests.check
 
 bench: dev ## the benchmarks as a table
 	@$(PY) -m pytest -m bench -s --no-header -p no:cacheprovider
+
+lighthouse: dev ## the demo's page as Lighthouse judges it (needs npm and a chromium)
+	@$(PY) -m tests.bench.lighthouse
 
 openapi: dev ## write docs/openapi.yaml
 	$(PY) manage.py spectacular --fail-on-warn --validate --file docs/openapi.yaml

@@ -113,7 +113,9 @@ class Payment(models.Model):
             models.Index(fields=["paid_at", "id"], name="payment_newest"),  # lists, pages, ranges of days
             models.Index(fields=["height", "address"], name="payment_window"),  # what a re-read window holds
             models.Index(fields=["day", "address"], name="payment_day"),  # a day's totals
-            models.Index(fields=["app", "paid_at", "id"], name="payment_app"),  # an app's payments and sums
+            models.Index(  # an app's payments and sums; how many are of a type or amount, from it alone
+                fields=["app", "paid_at", "id", "app_type", "amount_sat"], name="payment_app"
+            ),
             models.Index(  # search by beginning
                 fields=["from_address"], name="payment_sender", opclasses=["varchar_pattern_ops"]
             ),

@@ -10,7 +10,7 @@ document.addEventListener("DOMContentLoaded", () => {
     "tab", "search", "app", "type", "address", "sender", "from", "to", "min_amount", "max_amount",
     "sort", "page", "limit",
   ];
-  const TYPING = 250; // ms of quiet before the search is asked for
+  const TYPING = 100; // ms of quiet before the search is asked for
   const NEW_FOR = 60_000; // ms that a new payment stays marked
   const COPIED_FOR = 1_500; // ms
   const BESIDE = ["#payments-tabs", ...OWN.map((key) => `#payments-wrong-${key}`)]

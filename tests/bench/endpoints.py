@@ -1,4 +1,4 @@
-"""How fast the endpoints are: fills the database of the settings, asks, prints a table.
+"""How fast the endpoints and the page are: fills the database of the settings, asks, prints a table.
 
 Run as a program of its own on an empty database (tests/bench/test_endpoints.py does). One request after the other in
 one process; but for the comparisons that are said to be warm, nothing is cached: every request does its whole work.
@@ -10,12 +10,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import django
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 REPEATS = 15
 TARGET_MS = {  # at 20,000 rows, at 1,000,000 rows
@@ -68,6 +70,7 @@ def cases() -> dict[str, tuple[str, dict[str, Any]]]:
         "filter: app": ("other", {"app": common.name}),
         "filter: days": ("other", {"from": str(middle.day)}),
         "filter: type": ("other", {"type": "git"}),
+        "filter: type, search": ("search", {"type": "git", "search": "e"}),
         "filter: amount": ("other", {"min_amount": "99"}),
         "sort: amount": ("other", {"sort": "-amount"}),
         "sort: block height": ("other", {"sort": "block_height"}),
@@ -180,6 +183,7 @@ def table(size: int) -> list[str]:
 
 
 def main(size: int) -> None:
+    from tests.bench import browser
     from tests.bench.days import fill_days
     from tests.bench.rows import fill
 
@@ -187,7 +191,8 @@ def main(size: int) -> None:
     call_command("migrate", verbosity=0)
     fill(size)
     fill_days(DAYS)
-    sys.stdout.write("\n".join(table(size)) + "\n")
+    half_a_year_ago = str(timezone.now().date() - timedelta(days=182))
+    sys.stdout.write("\n".join([*table(size), *browser.table(half_a_year_ago)]) + "\n")
 
 
 if __name__ == "__main__":

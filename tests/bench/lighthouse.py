@@ -1,0 +1,92 @@
+"""`make lighthouse`: the demo's page as Lighthouse's mobile preset judges it. Needs npm and a chromium.
+
+Lighthouse is not one of our parts: npm fetches it when it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from tests import engines
+from tests.run import clean_environment
+from tests.settings_names import ROOT
+
+LIGHTHOUSE = "lighthouse@13"
+TARGET = 95  # of 100
+CATEGORIES = ("performance", "accessibility", "best-practices")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+)
+FILLED_WITHIN = 300  # s
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[str]:
+    """The address of a demo of our own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fluxtracker.supervise", "--demo"],
+        cwd=ROOT,
+        env=clean_environment(folder, {"PORT": str(port)}),
+    )
+    try:
+        _wait(address := f"http://127.0.0.1:{port}/", process)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + FILLED_WITHIN
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            requests.get(address, timeout=5).raise_for_status()
+        except requests.RequestException:
+            time.sleep(1)
+        else:
+            return
+    raise SystemExit("error: the demo did not come up")
+
+
+def scores(address: str, report: Path) -> dict[str, float]:
+    """Of 100, by category, and the layout shift."""
+    subprocess.run(
+        ["npx", "--yes", LIGHTHOUSE, address, "--quiet", "--output=json", f"--output-path={report}",
+         f"--only-categories={','.join(CATEGORIES)}", f"--chrome-flags={FLAGS}"],
+        env={**os.environ, "CHROME_PATH": engines.chromium() or ""},
+        check=True,
+    )  # fmt: skip
+    found = json.loads(report.read_text())
+    points = {name: round(100 * found["categories"][name]["score"]) for name in CATEGORIES}
+    return points | {"layout shift": round(found["audits"]["cumulative-layout-shift"]["numericValue"], 3)}
+
+
+def main() -> int:
+    if engines.chromium() is None or shutil.which("npx") is None:
+        sys.stderr.write("error: make lighthouse needs a chromium and npm, which comes with Node.js\n")
+        return 1
+    with tempfile.TemporaryDirectory() as folder, demo(Path(folder)) as address:
+        found = scores(address, Path(folder) / "report.json")
+    for name, value in found.items():
+        sys.stdout.write(f"  {name:<20}{value:>8}{f'  ({TARGET})' if name in CATEGORIES else ''}\n")
+    return int(any(found[name] < TARGET for name in CATEGORIES))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
