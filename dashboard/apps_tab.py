@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from dashboard.payments_app import share
+from dashboard.app_sums import AppSums
 from dashboard.payments_pager import Pager, pager
 from dashboard.payments_query import Asked
 from dashboard.share import whole_revenue
@@ -15,18 +14,11 @@ from revenue.models import App
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one app paid. `usd_micro` is of the priced payments, None when none is."""
+    """One app, with the address of its payments."""
 
     id: int
-    name: str
     link: str
-    payments: int
-    revenue_sat: int
-    usd_micro: int | None
-    unpriced: int
-    first_paid_at: datetime | None
-    last_paid_at: datetime | None
-    share: str
+    sums: AppSums
 
     @property
     def key_usd(self) -> str:
@@ -48,15 +40,5 @@ def listed(asked: Asked) -> Listed:
 
 
 def _row(app: App, asked: Asked, whole: int) -> Row:
-    return Row(
-        id=app.pk,
-        name=app.name,
-        link=asked.link({"tab": "payments", "app": app.name, "search": "", "sort": ""}),
-        payments=app.payments,
-        revenue_sat=app.revenue_sat,
-        usd_micro=app.usd_micro if app.priced else None,
-        unpriced=app.payments - app.priced,
-        first_paid_at=app.first_paid_at,
-        last_paid_at=app.last_paid_at,
-        share=share(app.revenue_sat, whole),
-    )
+    link = asked.link({"tab": "payments", "app": app.name, "search": "", "sort": ""})
+    return Row(app.pk, link, AppSums.of(app, whole))

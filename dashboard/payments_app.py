@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 
 from django.db.models import Sum
 
-from dashboard.share import share_percent, whole_revenue
+from dashboard.app_sums import AppSums
+from dashboard.share import whole_revenue
 from fluxtracker import figures, money
 from revenue.models import App, Payment
 
@@ -20,14 +20,7 @@ DAY = timedelta(days=1)
 class AppCard:
     """What stands above an app's payments. `curve`: FLUX a day; None where no sync has looked yet."""
 
-    name: str
-    payments: int
-    revenue_sat: int
-    usd_micro: int | None
-    unpriced: int
-    first_paid_at: datetime | None
-    last_paid_at: datetime | None
-    share: str
+    sums: AppSums
     curve: list[float | None]
     curve_label: str
 
@@ -39,25 +32,10 @@ def card(name: str, completed_at: datetime | None, now: datetime) -> AppCard | N
         return None
     first = max(app.first_paid_at.date(), now.date() - LONGEST * DAY)
     return AppCard(
-        name=app.name,
-        payments=app.payments,
-        revenue_sat=app.revenue_sat,
-        usd_micro=app.usd_micro if app.priced else None,
-        unpriced=app.payments - app.priced,
-        first_paid_at=app.first_paid_at,
-        last_paid_at=app.last_paid_at,
-        share=share(app.revenue_sat, whole_revenue()),
+        sums=AppSums.of(app, whole_revenue()),
         curve=_curve(app, first, now.date(), completed_at),
         curve_label=f"FLUX a day, {figures.day(app.first_paid_at)} to today",
     )
-
-
-def share(part_sat: int, whole_sat: int) -> str:
-    """`12.34 %`; what is more than nothing is not shown as zero."""
-    percent = share_percent(part_sat, whole_sat)
-    if percent is None:
-        return ""
-    return "< 0.01 %" if 0 < percent < Decimal("0.005") else f"{percent:.2f} %"
 
 
 def _curve(app: App, first: date, today: date, completed_at: datetime | None) -> list[float | None]:
