@@ -9,6 +9,7 @@ import pytest
 
 ALL = 100
 EXAMPLES = int(os.environ.get("TEST_EXAMPLES") or ALL)  # of a law, where a test does not say: fewer in `make test`
+law = pytest.mark.law  # on a test that has its law inside of it; hypothesis marks those that are laws themselves
 
 
 def examples(most: int) -> int:

@@ -22,17 +22,18 @@ from tests.settings_names import ROOT, setting_names
 
 COUNTED = ("tests", "failures", "errors", "skipped")
 BROWSERS = ("tests/browser",)
-PARTS: dict[str, tuple[str, ...]] = {  # the longest first; (): what no other part names
-    "processes": ("tests/system", "tests/frame"),
-    "the rest": (),
-    "pages": ("tests/access", "tests/admin", "tests/api", "tests/dashboard"),
-    "browsers": BROWSERS,
-    "wrong answers": ("tests/system/test_bad_answers.py",),
+PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run first; (): what no other part names
     "kills": ("tests/system/test_job_kills.py", "tests/system/test_backup_kills.py", "tests/system/test_kills.py"),
+    "the rest": (),
+    "browsers": BROWSERS,
+    "processes": ("tests/system", "tests/frame"),
+    "pages": ("tests/access", "tests/admin", "tests/api", "tests/dashboard"),
+    "wrong answers": ("tests/system/test_bad_answers.py",),
 }
 AT_ONCE = 4  # on two cores: half of them wait for other processes
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project anew
 QUICK = {"TEST_EXAMPLES": "20"}
+MORE = "slow or law or hypothesis"  # what the full run does more of; the plugin of hypothesis sets its mark
 LOG = "log"
 NOTHING_FOUND = 5  # what pytest ends with when a stage has no test
 
@@ -51,23 +52,26 @@ class Stage:
         return f"{self.title}: pytest -m '{self.marks}'"
 
 
-def stages(*, full: bool, browser: bool, production: bool) -> list[Stage]:
-    """The suite in parts, once for each engine. No two share a database."""
+def stages(*, full: bool, browser: bool, production: bool, after_test: bool = False) -> list[Stage]:
+    """The suite in parts, each on one engine and then on the other. No two share a database.
+
+    `after_test`: of the full run what `make test` does not do, for who has just called it.
+    """
     marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
-    found = [
-        Stage(f"SQLite and the embedded broker, {part}", marks, speed, paths)
-        for part, paths in parts().items()
-        if browser or paths != BROWSERS
-    ]
-    for beside, (part, paths) in enumerate(parts().items() if production else ()):
-        if paths != BROWSERS:
-            engine = marks if full else f"engine and {marks}"
-        elif browser and full:
-            engine = f"{marks} and not slow"  # what is slow here is slow by its number of screens, which see no engine
-        else:
+    lite = f"{marks} and ({MORE})" if after_test else marks
+    production_marks = f"{marks} and ({MORE} or not engine)" if after_test else marks if full else f"engine and {marks}"
+    found = []
+    for number, (part, paths) in enumerate(parts().items()):
+        in_browser = PARTS[part] == BROWSERS
+        if in_browser and not browser:
             continue
-        title = f"PostgreSQL and Redis, {part}"
-        found.append(Stage(title, engine, speed | engines.production(beside=beside), paths))
+        found.append(Stage(f"SQLite and the embedded broker, {part}", lite, speed, paths))
+        if not production or (in_browser and not full):
+            continue
+        # What is slow in a browser is slow by its number of screens, which see no engine.
+        some = f"{marks} and not slow" if in_browser else production_marks
+        settings = speed | engines.production(beside=number)
+        found.append(Stage(f"PostgreSQL and Redis, {part}", some, settings, paths))
     return found
 
 
@@ -147,13 +151,17 @@ def say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.run")
     parser.add_argument("--full", action="store_true", help="the slow ones too, everything on both engines")
+    parser.add_argument("--after-test", action="store_true", help="with --full: only what the run without it left out")
     options, extra = parser.parse_known_args()
+    if options.after_test and not options.full:
+        parser.error("--after-test goes with --full")
     missing, browser = engines.missing(), engines.chromium()
     skipped = [f"the tests on PostgreSQL and Redis ({reason})" for reason in missing]
     skipped += [] if browser else ["the browser tests (no chromium; apt-get install chromium-headless-shell)"]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        found = stages(full=options.full, browser=bool(browser), production=not missing)
+        asked = {"full": options.full, "after_test": options.after_test}
+        found = stages(**asked, browser=bool(browser), production=not missing)
         say(f"{len(found)} parts, {AT_ONCE} at a time; each is shown when it has ended")
         total = run_all(found, Path(folder), extra)
     for what in skipped:

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from fluxtracker.wsgi import application
 from ops import jobs_run, jobs_table
 from ops.models import Job
-from tests.marks import examples
+from tests.marks import examples, law
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +69,7 @@ def quick_worker(monkeypatch):
     monkeypatch.setattr("ops.jobs_send.send", jobs_run.run_job)
 
 
+@law
 @pytest.mark.usefixtures("kept_connection", "quick_worker")
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_answers_fit_their_description(description, secret, path, method):

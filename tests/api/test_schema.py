@@ -28,7 +28,7 @@ from snapshots.models import Snapshot
 from tests.api.conftest import NOW
 from tests.bench.days import fill_days
 from tests.factories import NOON, imported, pay, settle
-from tests.marks import examples
+from tests.marks import examples, law
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -96,6 +96,7 @@ def test_the_description_is_served(client):
     assert (response.status_code, set(response.json()["paths"]) >= PATHS) == (200, True)
 
 
+@law
 @pytest.mark.parametrize("rows", ["filled", "empty"])
 @pytest.mark.parametrize("path", sorted(PATHS))
 def test_answers_fit_their_description(path, rows, request, kept_connection):

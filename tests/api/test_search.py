@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from revenue import pages
 from revenue.models import Payment
 from tests.factories import MAIN, NOON, SECOND, SENDER, THIRD, PaymentFactory, digest, imported, pay, settle
-from tests.marks import examples
+from tests.marks import examples, law
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
@@ -154,6 +154,7 @@ def fits(row, term):
     )
 
 
+@law
 @pytest.mark.parametrize("gather", [0, 20, 5_000])  # matches up to which keys are gathered
 @pytest.mark.parametrize("margin", [0, 4])  # how far a walk goes before it gives up
 def test_every_plan_finds_the_same(get, many, monkeypatch, gather, margin):

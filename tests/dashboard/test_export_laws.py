@@ -18,7 +18,7 @@ from dashboard.payments_query import parse
 from fluxtracker import money
 from revenue import listing, pages
 from tests.dashboard.payments_rows import ledger, questions
-from tests.marks import examples
+from tests.marks import examples, law
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
 
@@ -56,6 +56,7 @@ def gather(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(pages, "BATCH", 13)
 
 
+@law
 def test_the_lines_are_the_rows_of_all_pages(client: Client, gather: None) -> None:
     ledger()
 
@@ -102,6 +103,7 @@ def test_the_apps_are_those_of_the_endpoint(client: Client) -> None:
     assert found[0]["last_payment"].startswith(max(row["date"] for row in mine))
 
 
+@law
 @pytest.mark.parametrize("most", [1, 7, 1_000])
 def test_a_bounded_count_is_the_count_up_to_its_bound(most: int) -> None:
     ledger()

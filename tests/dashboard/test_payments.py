@@ -17,7 +17,7 @@ from tests.dashboard import rows
 from tests.dashboard.payments_rows import CARD, TEAM, ledger, questions
 from tests.dashboard.rows import ADDRESS, FLUX, NOW, SENDER, many, pay, synced
 from tests.factories import SECOND
-from tests.marks import examples
+from tests.marks import examples, law
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
 
@@ -74,6 +74,7 @@ def test_a_payment_says_everything_about_itself(client: Client) -> None:
     assert "1–1 of 1 payment " in words(shown)
 
 
+@law
 def test_the_list_is_that_of_the_endpoint_whatever_is_asked_for(client: Client) -> None:
     ledger()
 

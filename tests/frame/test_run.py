@@ -1,4 +1,8 @@
+import re
 from collections import Counter
+from itertools import product
+
+import pytest
 
 from tests import engines, run
 from tests.settings_names import ROOT
@@ -11,17 +15,46 @@ def test_the_quick_run_leaves_the_slow_ones_out():
     assert {stage.marks for stage in found} == {"not bench and not slow"}
 
 
-def test_production_runs_what_depends_on_it_or_everything():
-    marks = {
-        full: {
-            stage.title.split(", ")[1]: stage.marks for stage in run.stages(full=full, browser=True, production=True)
-        }
-        for full in (False, True)
+@pytest.mark.parametrize(
+    ("full", "marks"), [(False, "engine and not bench and not slow"), (True, "not bench")], ids=["quick", "full"]
+)
+def test_production_runs_what_depends_on_it_or_everything(full, marks):
+    found = {
+        stage.title.split(", ")[1]: stage.marks
+        for stage in run.stages(full=full, browser=True, production=True)
+        if stage.title.startswith("PostgreSQL")
     }
-    others = set(run.PARTS) - {"browsers"}
-    assert {marks[False][part] for part in others} == {"engine and not bench and not slow"}
-    assert {marks[True][part] for part in others} == {"not bench"}
-    assert (marks[False]["browsers"], marks[True]["browsers"]) == ("not bench and not slow", "not bench and not slow")
+    expected = dict.fromkeys(run.PARTS, marks)
+    del expected["browsers"]
+    assert found == expected | ({"browsers": "not bench and not slow"} if full else {})
+
+
+def test_the_full_run_after_the_quick_one_does_what_that_left_out():
+    """Together they are the full run: each mark's tests, on each engine."""
+    quick, full, later = (
+        {stage.title: stage.marks for stage in run.stages(browser=True, production=True, **options)}
+        for options in ({"full": False}, {"full": True}, {"full": True, "after_test": True})
+    )
+    assert set(later) == set(full)
+    names = ("engine", "slow", "law", "hypothesis")
+    for values in product([False, True], repeat=len(names)):
+        marks = dict(zip(names, values, strict=True)) | {"bench": False}
+        for title, wanted in full.items():
+            done = (title in quick and chosen(quick[title], marks)) or chosen(later[title], marks)
+            assert done == chosen(wanted, marks), (title, marks)
+            if marks["law"] or marks["hypothesis"]:
+                assert chosen(later[title], marks) == chosen(wanted, marks), (title, marks)
+
+
+def chosen(expression: str, marks: dict[str, bool]) -> bool:
+    """Whether pytest takes a test with these marks."""
+    return bool(eval(expression, {}, marks))  # names, and, or, not
+
+
+def test_who_hides_a_law_in_a_test_says_so():
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        hidden = re.findall(r"^[ \t]+.*max_examples=examples\(", path.read_text(), re.MULTILINE)
+        assert len(hidden) <= len(re.findall(r"^@law$", path.read_text(), re.MULTILINE)), path
 
 
 def test_the_parts_of_an_engine_are_the_whole_suite_each_test_once():
