@@ -15,7 +15,15 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
-    execute_from_command_line(sys.argv)
+    from django.db import DatabaseError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except DatabaseError as error:  # out of reach, not made, not migrated, damaged
+        if "--traceback" in sys.argv:
+            raise
+        sys.stderr.write(f"error: database: {' '.join(str(error).split())}\n")
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, OperationalError, ProgrammingError
+from django.db import DatabaseError, ProgrammingError
 
 from fluxtracker.upstream.errors import UpstreamError
 from ops.leases import LeaseHeld, LeaseLost
@@ -62,10 +62,10 @@ class VerbCommand(BaseCommand):
             if options["json"]:
                 self.stdout.write(json.dumps(error.report))
             raise CommandError(one_line(error)) from error
-        except (OperationalError, ProgrammingError) as error:
-            raise CommandError(f"database: {one_line(error)} (has `manage.py migrate` been run?)") from error
         except DatabaseError as error:
-            raise CommandError(f"database: {one_line(error)}") from error
+            unmigrated = isinstance(error, ProgrammingError) or "no such" in str(error)
+            hint = " (has `manage.py migrate` been run?)" if unmigrated else ""
+            raise CommandError(f"database: {one_line(error)}{hint}") from error
 
     def progress(self, words: str) -> None:
         """One line that rewrites itself on a terminal; silent elsewhere."""

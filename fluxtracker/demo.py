@@ -30,7 +30,15 @@ STEPS = (
     ("services", "checking the services", (PYTHON, "manage.py", "check_services")),
     ("snapshot", "taking today's snapshot", (PYTHON, "manage.py", "take_snapshot")),
 )
-PLAIN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "REVENUE_ADDRESSES", "ALERT_WEBHOOK_URL", "HTTPS")
+PLAIN = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CELERY_BROKER_URL",
+    "REVENUE_ADDRESSES",
+    "ALERT_WEBHOOK_URL",
+    "ALERT_EMAILS",
+    "HTTPS",
+)
 
 
 def environment(data_dir: Path) -> dict[str, str]:

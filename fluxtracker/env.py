@@ -20,6 +20,8 @@ from django.core.validators import validate_email
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
+HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+
 # upstream.md 3.4: the addresses that FluxOS accepts for app payments, with the height each became valid.
 APP_ADDRESSES = (
     "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6@694000,"
@@ -121,6 +123,14 @@ def _parts(url: str) -> SplitResult | None:
         return None
 
 
+def hosts(name: str, default: str) -> list[str]:
+    """Host names as Django's ALLOWED_HOSTS takes them: without scheme, port and path."""
+    found = words(name, default)
+    if not found or not all(HOST_NAME.fullmatch(host) for host in found):
+        raise wrong(name, "comma separated host names without scheme and port, such as flux.example.org")
+    return found
+
+
 def origins(name: str) -> list[str]:
     found = [word.rstrip("/").lower() for word in words(name)]
     if not all(re.fullmatch(r"https?://[^/\s?#@]+", origin) for origin in found):
@@ -156,10 +166,13 @@ def emails(name: str, default: str = "") -> list[str]:
 
 
 def email(name: str, default: str) -> str:
-    found = emails(name)
-    if len(found) > 1:
-        raise wrong(name, "one e-mail address such as fluxtracker@example.org")
-    return found[0] if found else default
+    given = text(name)
+    try:
+        if given:
+            validate_email(given)
+    except ValidationError:
+        raise wrong(name, "one e-mail address such as fluxtracker@example.org") from None
+    return given or default
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +276,7 @@ def secret_key(data_dir: Path, debug: bool) -> str:
         return given
     path = data_dir / "secret_key"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _write_once(path, secrets.token_urlsafe(50))
         return path.read_text().strip()

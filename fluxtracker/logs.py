@@ -70,6 +70,7 @@ def configure(*, debug: bool, secrets: Iterable[str] = ()) -> None:
             "loggers": {
                 "django.db.backends": {"level": "WARNING"},
                 "django.request": {"level": "ERROR"},
+                "django.security.DisallowedHost": {"level": "CRITICAL"},  # scanners; our request line tells the 400
                 "django.server": {"level": "WARNING"},  # runserver's own request lines: ours say it
                 "celery.beat": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},

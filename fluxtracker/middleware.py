@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
@@ -64,6 +64,22 @@ class Headers:
         quota: Quota | None = getattr(request, "quota", None)
         if quota:
             response["RateLimit-Policy"], response["RateLimit"] = quota.policy, quota.left
+        return response
+
+
+class HeadWithoutBody:
+    """HEAD is answered with the headers of GET alone: servers warn of a body that they must not send."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.method == "HEAD":
+            if isinstance(response, StreamingHttpResponse):
+                response.streaming_content = iter(())
+            elif isinstance(response, HttpResponse):
+                response.content = b""
         return response
 
 

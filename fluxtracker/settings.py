@@ -16,7 +16,7 @@ HTTPS = env.flag("HTTPS", False)
 HOST = env.listen_host("HOST", "127.0.0.1")
 PORT = env.whole("PORT", 8000, minimum=1, maximum=65535)
 SECRET_KEY = env.secret_key(DATA_DIR, DEBUG)
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 
@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "fluxtracker.middleware.RequestId",
     "fluxtracker.middleware.RequestLog",
     "fluxtracker.middleware.Headers",
+    "fluxtracker.middleware.HeadWithoutBody",
     "fluxtracker.middleware.CrossOriginReads",
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",

@@ -152,7 +152,7 @@ def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, simula
 
 def supervise(data_dir: Path, address: Address, *, simulated: bool) -> int:
     """Hold the data dir, run everything, and end everything whatever happened."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with rundir.held(data_dir):
         if rundir.end_leftovers(data_dir):
             sys.stdout.write("ended what an earlier start had left running\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,11 @@ def import_original(
 ) -> Report:
     """Take over what a file of the tracker that was replaced knows. Writers of payments and of days wait meanwhile."""
     now = timezone.now()
+    old = _read(path, now.date())  # a wrong file is nobody's failed run
     with (
         runs.run("import_original", lease="sync_revenue", trigger=trigger, wait=wait, progress=progress) as run,
         leases.hold(LEASE, wait=wait) as days,
     ):
-        try:
-            old = importer.read_file(path, now.date())
-        except NotTheOriginal as error:
-            raise runs.NotDone(str(error), EMPTY) from error
-        except OSError as error:
-            raise runs.NotDone(f"cannot read {path.name}: {error.strerror or error}", EMPTY) from error
 
         def guard() -> None:
             run.guard()
@@ -49,3 +45,12 @@ def import_original(
         }
     after.changed()
     return run.report
+
+
+def _read(path: Path, today: date) -> importer.Old:
+    try:
+        return importer.read_file(path, today)
+    except NotTheOriginal as error:
+        raise runs.NotDone(str(error), EMPTY) from error
+    except OSError as error:
+        raise runs.NotDone(f"cannot read {path.name}: {error.strerror or error}", EMPTY) from error

@@ -90,7 +90,7 @@ def _is_known(path: str) -> bool:
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404, as JSON under /api/ and as a page elsewhere."""
     if is_api(request):
-        return answer(404, f"there is nothing at {request.path}; /api/ lists what there is")
+        return answer(404, f"there is nothing at {request.path}; /api/docs/ lists what there is")
     return defaults.page_not_found(request, exception or Exception("not found"))
 
 

@@ -23,7 +23,7 @@ MOST_CLIENTS = 20_000  # counted at once; more make the count begin anew
 NEAR = tuple(  # where a proxy of ours may be; `is_private` would be too wide
     map(ipaddress.ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
 )
-FORWARDING = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
+FORWARDING = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Proto", "X-Forwarded-Host")
 
 
 class Window:
@@ -67,7 +67,8 @@ def client_address(request: HttpRequest) -> str | None:
     """Who asks. None for a direct client on this machine.
 
     Only the last address of X-Forwarded-For was written by our own proxy; those before it are hearsay, and
-    all of it is when no proxy of ours (loopback or a private network) passed the request on.
+    all of it is when no proxy of ours (loopback or a private network) passed the request on. A proxy that does not
+    tell for whom it asks is a stranger itself.
     """
     peer = request.META.get("REMOTE_ADDR", "")
     if not any(name in request.headers for name in FORWARDING):

@@ -93,7 +93,7 @@ def test_a_write_without_a_name_is_401_and_not_403(client):
 @pytest.mark.parametrize("debug", [True, False])
 def test_unknown_paths_are_404_as_json(client, settings, where, method, debug):
     settings.DEBUG = debug
-    assert "/api/ lists what there is" in assert_is_error(getattr(client, method)(f"/api/{where}"), 404)
+    assert "/api/docs/ lists what there is" in assert_is_error(getattr(client, method)(f"/api/{where}"), 404)
 
 
 def test_an_unknown_path_is_404_to_a_program_without_cookies_too():

@@ -36,6 +36,9 @@ def test_a_flag_reads_the_usual_words(name, value, meant):
         (lambda n: env.http_url(n, ""), "http://example.org:99999", "http:// or https://"),
         (lambda n: env.http_url(n, ""), "http://[::1", "http:// or https://"),
         (lambda n: env.http_urls(n, ""), "http://a.example,nonsense", "http:// or https://"),
+        (lambda n: env.hosts(n, "localhost"), "https://flux.example.org", "flux.example.org"),
+        (lambda n: env.hosts(n, "localhost"), "flux.example.org:443", "flux.example.org"),
+        (lambda n: env.hosts(n, "localhost"), ",", "flux.example.org"),
         (env.origins, "example.org", "https://example.org"),
         (env.origins, "https://example.org/path", "https://example.org"),
         (lambda n: env.rate_per_minute(n, "600/min"), "10/s", "600/min"),
@@ -89,6 +92,11 @@ def test_a_postgres_url_becomes_a_checked_persistent_connection(name):
 def test_addresses_without_a_height_start_at_one(name):
     known = env.tracked_addresses(name(f"{FLUX_ADDRESS}, t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6@694000"))
     assert [(a.address[:3], a.first_height) for a in known] == [("t3N", 1), ("t1L", 694000)]
+
+
+def test_hosts_are_names_as_django_takes_them(name):
+    written = "localhost, 127.0.0.1,[::1],.example.org,*,a_b-c.example"
+    assert env.hosts(name(written), "") == [word.strip() for word in written.split(",")]
 
 
 def test_origins_lose_their_slash(name):

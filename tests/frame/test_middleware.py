@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from fluxtracker import middleware
+from fluxtracker.wsgi import application
 
 OTHER = "https://example.org"
 
@@ -111,3 +112,23 @@ def test_the_real_api_carries_it_on_errors_too(settings):
     assert response.status_code == 404
     assert "error" in json.loads(response.content)
     assert response["Access-Control-Allow-Origin"] == OTHER
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/api/health/live", "/export/payments.csv", "/api/nothing"])
+def test_head_is_answered_by_the_headers_alone(path):
+    got = {}
+    for method in ("GET", "HEAD"):
+        environ = RequestFactory().generic(method, path, headers={"Host": "localhost"}).environ
+        response = application(
+            environ, lambda status, headers, method=method: got.update({method: (status, dict(headers))})
+        )
+        got[f"{method} body"] = b"".join(response)
+        response.close()
+    assert got["HEAD body"] == b"" != got["GET body"]
+    changing = {"X-Request-ID", "RateLimit", "Date"}
+    (got_status, got_headers), (head_status, head_headers) = got["GET"], got["HEAD"]
+    assert head_status == got_status
+    assert {k: v for k, v in head_headers.items() if k not in changing} == {
+        k: v for k, v in got_headers.items() if k not in changing
+    }

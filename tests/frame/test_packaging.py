@@ -63,6 +63,12 @@ def test_containers_run_what_the_supervisor_runs(name):
     assert {program.name for program in processes.application()} <= set(SERVICES)
 
 
+def test_containers_are_told_every_setting_of_the_environment():
+    own = {"HOST", "PORT", "FLUXTRACKER_DATA_DIR", "DEBUG", "CELERY_BROKER_URL"}  # the image's own; not for production
+    for name in COMMANDS:
+        assert set(SERVICES[name]["environment"]) == setting_names() - own
+
+
 def test_the_image_runs_web_by_default():
     (command,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert tuple(yaml.safe_load(command)) == processes.WEB

@@ -181,6 +181,7 @@ def test_it_asks_few_questions(django_assert_max_num_queries: Any) -> None:
     [
         (STRANGER, {}),
         ("127.0.0.1", {"X-Forwarded-For": STRANGER}),
+        ("127.0.0.1", {"X-Forwarded-Proto": "https"}),
         ("10.0.0.2", {}),
     ],
 )

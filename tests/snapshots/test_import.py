@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxtracker import money
+from ops.models import TaskState
 from revenue.models import App, Cursor, DailyPrice, DailyTotal, LedgerState, Payment, Quarantined
 from snapshots import importer_values
 from snapshots.models import ImageDay, Refusal, Snapshot
@@ -334,6 +335,7 @@ def refused(in_process, path: Path, words: str) -> None:
     assert len(outcome.reason.splitlines()) == 1
     assert "Traceback" not in outcome.err
     assert contents() == before
+    assert not TaskState.objects.filter(name="import_original").exists()  # a mistyped name alerts nobody
 
 
 def test_wrong_files_are_refused_in_one_line(tmp_path, in_process):
