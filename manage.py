@@ -22,7 +22,9 @@ def main() -> None:
     except DatabaseError as error:  # out of reach, not made, not migrated, damaged
         if "--traceback" in sys.argv:
             raise
-        sys.stderr.write(f"error: database: {' '.join(str(error).split())}\n")
+        from ops.runs import one_line
+
+        sys.stderr.write(f"error: database: {one_line(error)}\n")
         raise SystemExit(1) from None
 
 

@@ -58,8 +58,9 @@ def stages(*, full: bool, browser: bool, production: bool, after_test: bool = Fa
     `after_test`: of the full run what `make test` does not do, for who has just called it.
     """
     marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
-    lite = f"{marks} and ({MORE})" if after_test else marks
-    production_marks = f"{marks} and ({MORE} or not engine)" if after_test else marks if full else f"engine and {marks}"
+    lite, production_marks = marks, marks if full else f"engine and {marks}"
+    if after_test:
+        lite, production_marks = f"{marks} and ({MORE})", f"{marks} and ({MORE} or not engine)"
     found = []
     for number, (part, paths) in enumerate(parts().items()):
         in_browser = PARTS[part] == BROWSERS
@@ -115,10 +116,8 @@ def run_all(found: list[Stage], folder: Path, extra: list[str]) -> Counter[str]:
     """Some stages at a time; what each of them says comes when it has ended."""
     total: Counter[str] = Counter()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        running = {
-            pool.submit(run, stage, folder / str(number), extra): (stage, folder / str(number))
-            for number, stage in enumerate(found)
-        }
+        places = {folder / str(number): stage for number, stage in enumerate(found)}
+        running = {pool.submit(run, stage, place, extra): (stage, place) for place, stage in places.items()}
         for done in as_completed(running):
             stage, place = running[done]
             say(stage.heading)
@@ -160,8 +159,7 @@ def main() -> int:
     skipped += [] if browser else ["the browser tests (no chromium; apt-get install chromium-headless-shell)"]
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        asked = {"full": options.full, "after_test": options.after_test}
-        found = stages(**asked, browser=bool(browser), production=not missing)
+        found = stages(full=options.full, after_test=options.after_test, browser=bool(browser), production=not missing)
         say(f"{len(found)} parts, {AT_ONCE} at a time; each is shown when it has ended")
         total = run_all(found, Path(folder), extra)
     for what in skipped:

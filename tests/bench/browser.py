@@ -7,21 +7,17 @@ what a page warms itself.
 from __future__ import annotations
 
 import os
-import socket
 import statistics
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
-import requests
 from django.db import connection
+from django.utils import timezone
 from playwright.sync_api import Page, sync_playwright
 
-from fluxtracker.processes import application
+from fluxtracker.processes import WEB, Program
 from tests import engines
-from tests.settings_names import ROOT
+from tests.bench.serving import serving
 
 KEYS_TARGET_MS = {"postgresql": 300, "sqlite": 700}
 CLICK_TARGET_MS = 100
@@ -55,36 +51,6 @@ TOOK = """() => new Promise((done) => {
 })"""
 
 
-@contextmanager
-def web() -> Iterator[str]:
-    """The address of a web server of our own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = next(program for program in application() if program.name == "web")
-    process = subprocess.Popen(program.argv, cwd=ROOT, env={**os.environ, "PORT": str(port), "REQUEST_LOGGING": "0"})
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait(f"{address}/")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait(url: str) -> None:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            requests.get(url, timeout=30).raise_for_status()
-        except requests.ConnectionError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
-        else:
-            return
-
-
 def key_presses(page: Page, word: str, path: str) -> list[float]:
     """Milliseconds from each key press to the rows that it finds."""
     page.goto(path, wait_until="load")
@@ -112,12 +78,14 @@ def line(label: str, found: list[float], target: int) -> str:
     return f"  {label:<38}{statistics.median(found):8.1f}  ({target}), at most {max(found):.0f}"
 
 
-def table(half_a_year_ago: str) -> list[str]:
+def table() -> list[str]:
     """The lines of the table; one that says so where there is no browser."""
     path = engines.chromium()
     if path is None:
         return ["  in a browser: not measured, no chromium"]
-    with web() as address, sync_playwright() as playwright:
+    half_a_year_ago = timezone.now().date() - timedelta(days=182)
+    web = serving(Program("web", WEB).argv, {**os.environ, "REQUEST_LOGGING": "0"}, within_s=60)
+    with web as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--disable-gpu"])
         context: Any = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
         context.add_init_script(WATCH)

@@ -8,21 +8,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import requests
-
 from tests import engines
+from tests.bench.serving import serving
 from tests.run import clean_environment
-from tests.settings_names import ROOT
 
 LIGHTHOUSE = "lighthouse@13"
 TARGET = 95  # of 100
@@ -33,35 +27,10 @@ FLAGS = (
 FILLED_WITHIN = 300  # s
 
 
-@contextmanager
-def demo(folder: Path) -> Iterator[str]:
+def demo(folder: Path) -> AbstractContextManager[str]:
     """The address of a demo of our own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fluxtracker.supervise", "--demo"],
-        cwd=ROOT,
-        env=clean_environment(folder, {"PORT": str(port)}),
-    )
-    try:
-        _wait(address := f"http://127.0.0.1:{port}/", process)
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + FILLED_WITHIN
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            requests.get(address, timeout=5).raise_for_status()
-        except requests.RequestException:
-            time.sleep(1)
-        else:
-            return
-    raise SystemExit("error: the demo did not come up")
+    command = [sys.executable, "-m", "fluxtracker.supervise", "--demo"]
+    return serving(command, clean_environment(folder, {}), within_s=FILLED_WITHIN)
 
 
 def scores(address: str, report: Path) -> dict[str, float]:
