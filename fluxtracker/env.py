@@ -221,6 +221,13 @@ def tracked_addresses(name: str = "REVENUE_ADDRESSES", default: str = APP_ADDRES
     return list(found.values())
 
 
+# libpq's. A host that swallows packets must not hang us: 10 s for connecting, a minute for what was asked of it.
+SILENT_HOST = {
+    "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}  # fmt: skip
+
+
 def database(name: str, data_dir: Path) -> dict[str, Any]:
     """Django's DATABASES["default"]: PostgreSQL from the URL, else SQLite under the data dir."""
     url = text(name)
@@ -236,7 +243,7 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
         config = {}
     if not config.get("NAME") or _parts(url) is None:
         raise wrong(name, "postgres://user:password@host:port/name")
-    options = {"connect_timeout": 10} | config.get("OPTIONS", {})  # s; a host that swallows packets must not hang us
+    options = SILENT_HOST | config.get("OPTIONS", {})
     return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 

@@ -1,7 +1,13 @@
-"""A worker's sign of life: a row that its main process refreshes every 20 s."""
+"""A worker's sign of life: a row that its main process refreshes every 20 s.
+
+The main process also forks, whenever one of its pool has ended. A child that is made while SQLite is at work takes its
+locks for its own and can neither read nor write for as long as it lives ("Carrying an open database connection across a
+fork()" in https://www.sqlite.org/howtocorrupt.html): a fork waits until the connection is closed.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -16,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 20.0
 _stop = threading.Event()
+_connected = threading.Lock()
+os.register_at_fork(before=_connected.acquire, after_in_parent=_connected.release, after_in_child=_connected.release)
 
 
 @worker_ready.connect
@@ -35,11 +43,12 @@ def seen(hostname: str) -> None:
 
 def _beat(hostname: str) -> None:
     while True:
-        try:
-            seen(hostname)
-        except DatabaseError as error:
-            log.warning("worker_not_seen", error=type(error).__name__)
-        finally:
-            connection.close()
+        with _connected:
+            try:
+                seen(hostname)
+            except DatabaseError as error:
+                log.warning("worker_not_seen", error=type(error).__name__)
+            finally:
+                connection.close()
         if _stop.wait(EVERY_S):
             return

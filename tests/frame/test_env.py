@@ -1,6 +1,7 @@
 import stat
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -87,6 +88,14 @@ def test_a_postgres_url_becomes_a_checked_persistent_connection(name):
     assert (config["HOST"], config["PORT"], config["NAME"]) == ("db.example", 6543, "flux")
     assert config["PASSWORD"] == "s@crets"
     assert config["CONN_HEALTH_CHECKS"]
+
+
+def test_a_postgres_that_falls_silent_is_given_up_unless_the_url_says_how_long(name):
+    config = env.database(name("postgres://me@db.example/flux?keepalives_idle=5&sslmode=require"), Path("/nowhere"))
+    asked = psycopg.conninfo.conninfo_to_dict("", **config["OPTIONS"])
+    assert asked["sslmode"] == "require"
+    assert (int(asked["keepalives_idle"]), int(asked["keepalives_count"]), int(asked["connect_timeout"])) == (5, 3, 10)
+    assert int(asked["tcp_user_timeout"]) == 60_000
 
 
 def test_addresses_without_a_height_start_at_one(name):

@@ -245,10 +245,16 @@ def newest(home: Home) -> int:
     return int(home.query("SELECT COALESCE(MAX(id), 0) FROM ops_job")[0][0])
 
 
+@pytest.fixture
+def crew(place: Place) -> Iterator[Crew]:
+    made = Crew(place.home)
+    yield made
+    place.home.kill(made.worker)
+
+
 @pytest.mark.parametrize("name", CASES)
-def test_ten_kills_of_a_job_leave_no_half_state(place: Place, name: str):
+def test_ten_kills_of_a_job_leave_no_half_state(place: Place, crew: Crew, name: str):
     home, sim, case = place.home, place.sim, CASES[name]
-    crew = Crew(home)
     took, caught = min(seconds(place, name, case) for _ in range(2)), 0  # the first one waits for the worker's start
     place.restore()
     for seed in range(10):
