@@ -14,10 +14,8 @@ from django.views.decorators.http import require_POST
 from fluxtracker import figures
 from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty, told
 from metrics import preview
-from metrics.forms import CategoryForm, TrackedAppForm
+from metrics.forms import PATTERNS, CategoryForm, TrackedAppForm
 from metrics.models import Category, ImageCount, Memory, Reading, Source, TrackedApp
-
-PATTERNS = ("image_patterns", "name_patterns")
 
 
 @admin.register(TrackedApp)

@@ -15,6 +15,9 @@ else:  # generic in the type stubs only
     AppModelForm = CategoryModelForm = forms.ModelForm
 
 
+PATTERNS = ("image_patterns", "name_patterns")
+
+
 class Lines(forms.CharField):
     """A list of short texts, one a line."""
 
@@ -47,6 +50,13 @@ class TrackedAppForm(AppModelForm):
         if key in RESERVED_KEYS:
             raise forms.ValidationError(f"{', '.join(RESERVED_KEYS)} are names of totals; choose another key")
         return key
+
+    def clean(self) -> dict[str, Any]:
+        """An app that nothing can match would be counted as 0 for ever."""
+        given: dict[str, Any] = super().clean() or {}
+        if not self.errors and given["active"] and not any(given[name] for name in PATTERNS):
+            raise forms.ValidationError("an active app needs at least one pattern, of images or of app names")
+        return given
 
 
 class CategoryForm(CategoryModelForm):

@@ -38,9 +38,13 @@ class PastDay:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`names` are apps without a public image; None where no app specifications of the last 24 hours are known."""
+    """`names` are apps without a public image; None where no app specifications of the last 24 hours are known.
 
-    images: list[Image]
+    `images` is None before the first collection, when nobody knows what runs.
+    """
+
+    has_patterns: bool
+    images: list[Image] | None
     containers: int
     names: list[str] | None
     past: list[PastDay]
@@ -49,7 +53,7 @@ class Preview:
 
     @property
     def images_more(self) -> int:
-        return max(len(self.images) - MOST_SHOWN, 0)
+        return max(len(self.images or ()) - MOST_SHOWN, 0)
 
     @property
     def names_more(self) -> int:
@@ -76,7 +80,8 @@ def preview(app: TrackedApp, now: datetime) -> Preview:
         if fits(row.image)
     ]
     return Preview(
-        images=found,
+        has_patterns=bool(wanted.image_patterns or wanted.name_patterns),
+        images=found if now_running else None,
         containers=sum(image.count for image in found),
         names=_names(rules, ours, now),
         past=_past(fits, app.column, now),

@@ -90,8 +90,23 @@ def test_a_form_without_a_name_yet_is_previewed_all_the_same(olivia: Client, run
     assert "47 containers" in asked(olivia, name="", key="")
 
 
-def test_nothing_matches_nothing(olivia: Client, running: None) -> None:
-    assert "0 containers of 0 public images now" in asked(olivia, image_patterns="")
+def test_without_a_pattern_nothing_is_counted(olivia: Client, running: None) -> None:
+    assert asked(olivia, image_patterns="") == "Nothing is matched without a pattern."
+
+
+def test_before_the_first_collection_nothing_is_known(olivia: Client) -> None:
+    body = asked(olivia)
+    assert "Which images run is not known: nothing has been collected yet." in body
+    assert "containers of" not in body
+
+
+@pytest.mark.parametrize("given", [{}, {"name_patterns": "doomj"}, {"active": ""}])
+def test_an_active_app_is_saved_with_a_pattern_only(olivia: Client, given: dict[str, str]) -> None:
+    """Counted by nothing it would be a 0 for ever."""
+    answer = olivia.post("/admin/metrics/trackedapp/add/", DOOM | {"image_patterns": ""} | given)
+    assert (answer.status_code == 302) is bool(given)
+    assert TrackedApp.objects.filter(key="doom").exists() is bool(given)
+    assert given or "needs at least one pattern" in words(answer)
 
 
 def test_without_specifications_names_are_not_known(olivia: Client) -> None:
