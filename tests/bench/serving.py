@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from fluxtracker.address import Address
 from fluxtracker.demo import free_port
 from tests.settings_names import ROOT
-from tests.system.home import eventually
+from tests.waiting import eventually
 
 
 @contextmanager

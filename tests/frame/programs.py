@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from fluxtracker.processes import PYTHON, Program
 
 PATIENT = "import time; print('up', flush=True); time.sleep(60)"
@@ -17,13 +14,3 @@ POLITE = (
 
 def program(name: str, code: str, **options: object) -> Program:
     return Program(name, (PYTHON, "-c", code), **options)  # type: ignore[arg-type]
-
-
-def eventually(condition: Callable[[], object], seconds: float = 10) -> bool:
-    """Wait for something that another process does."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False

@@ -6,7 +6,7 @@ import pytest
 
 from fluxtracker.address import Address, AddressTaken, announce_when_it_answers
 from fluxtracker.demo import free_port
-from tests.frame.programs import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

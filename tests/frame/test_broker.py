@@ -11,7 +11,7 @@ from kombu import Connection
 
 from fluxtracker import broker
 from fluxtracker.embedded import LONGEST_SOCKET_PATH, socket_path
-from tests.frame.programs import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import pytest
 
 from fluxtracker import children
 from fluxtracker.children import Child
-from tests.frame.programs import PATIENT, eventually, program
+from tests.frame.programs import PATIENT, program
 from tests.settings_names import ROOT
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from fluxtracker import rundir
-from tests.frame.programs import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture

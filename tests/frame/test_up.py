@@ -14,9 +14,9 @@ from django.conf import settings
 
 from fluxtracker import broker, rundir
 from fluxtracker.demo import free_port
-from tests.frame.programs import eventually
 from tests.run import clean_environment
 from tests.settings_names import ROOT
+from tests.waiting import eventually
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from fluxtracker import broker
 from fluxtracker.embedded import socket_path
 from fluxtracker.processes import Program
 from tests.settings_names import ROOT, setting_names
+from tests.waiting import eventually
 
 POSTGRES = os.environ.get("DATABASE_URL", "")
 """The PostgreSQL that the tests run on; empty: they run on SQLite."""
@@ -65,16 +66,6 @@ class Outcome:
     def reason(self) -> str:
         """The last line of stderr."""
         return self.err.strip().splitlines()[-1] if self.err.strip() else ""
-
-
-def eventually(condition: Callable[[], object], seconds: float = 20) -> bool:
-    """Wait for something that another process does."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.03)
-    return False
 
 
 def environment(data_dir: Path, database_url: str, **settings: str) -> dict[str, str]:

@@ -11,7 +11,8 @@ from typing import TextIO
 import pytest
 
 from fluxtracker.processes import BEAT, WORKER, Program
-from tests.system.home import Home, eventually
+from tests.system.home import Home
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.engine
 

@@ -16,8 +16,9 @@ from fluxtracker.processes import BEAT, PYTHON, WORKER, Program
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from ops.schedule import SCHEDULE
-from tests.system.home import REDIS, Home, eventually, on_server
+from tests.system.home import REDIS, Home, on_server
 from tests.system.ledger import assert_sums_hold, assert_true, rows, truth
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.engine
 

@@ -18,9 +18,10 @@ from fluxtracker.simnet.faults import Kind
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from ops import jobs_table
-from tests.system.home import Home, Template, eventually
+from tests.system.home import Home, Template
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.system.test_jobs import Answer, serve, start_worker, state
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

@@ -19,8 +19,9 @@ from fluxtracker.processes import WEB, WORKER, Program
 from fluxtracker.simnet.faults import Kind
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-from tests.system.home import Home, eventually
+from tests.system.home import Home
 from tests.system.ledger import assert_true
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.engine
 

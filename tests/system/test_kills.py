@@ -13,8 +13,9 @@ from fluxtracker.processes import WORKER, Program
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.marks import only_in_full
-from tests.system.home import Home, eventually
+from tests.system.home import Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.engine
 
