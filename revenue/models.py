@@ -214,6 +214,9 @@ class Quarantined(models.Model):
     reason = models.CharField(max_length=10, choices=Reason)
     detail = models.CharField(max_length=300, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    absences = models.PositiveIntegerField(
+        default=0, help_text="Times in a row that the source said it knows no such transaction."
+    )
     first_seen_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField(db_index=True)
 

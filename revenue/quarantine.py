@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
 from django.db.models import F
 
-from fluxtracker.upstream.errors import NotFound, UpstreamError
-from fluxtracker.upstream.records import Tip
+from fluxtracker.upstream.errors import BadAnswer, NotFound, UpstreamError
+from fluxtracker.upstream.records import ChainTx, Tip
 from ops.runs import Run
 from revenue import ledger, windows
 from revenue.classify import SenderUnknown
+from revenue.completeness import listed_ids
 from revenue.models import Quarantined
 from revenue.reading import Reader
 from revenue.windows import Applied, Reading
@@ -21,29 +22,35 @@ from revenue.windows import Applied, Reading
 log = structlog.get_logger(__name__)
 
 TRIES_A_SYNC = 40
-GIVE_UP_AFTER = 5  # times that the chain itself says it knows no such transaction
+GIVE_UP_AFTER = 5  # times in a row that the source says it knows no such transaction
+GIVE_UP_BLOCKLESS = timedelta(days=1)  # and for so long, where no block is known that could be looked into
 
 
 def retry(reader: Reader, tip: Tip, now: datetime, run: Run, count: Callable[[Applied], None]) -> None:
     """Ask again for the transactions whose pause is over; not for those that this very sync put aside."""
     for row in Quarantined.objects.due(now).filter(first_seen_at__lt=now)[:TRIES_A_SYNC]:
         try:
-            reading = _read(reader, row, tip)
+            tx = reader.source.transaction(row.txid)
         except NotFound as error:
-            _not_in_chain(row, error, now)
+            _absent(reader, row, error, now)
+            continue
+        except UpstreamError as error:
+            _wait(row, str(error), now)
+            continue
+        try:
+            reading = _read(reader, row, tx, tip)
         except (SenderUnknown, UpstreamError) as error:
             _wait(row, str(error), now)
-        else:
-            with ledger.writing() as state:
-                run.guard()
-                difference = windows.compare(reading, state.closed_through)
-                count(windows.apply(reading, difference, now))
-            log.info("quarantine_resolved", txid=row.txid, outputs=len(reading.outputs))
+            continue
+        with ledger.writing() as state:
+            run.guard()
+            difference = windows.compare(reading, state.closed_through)
+            count(windows.apply(reading, difference, now))
+        log.info("quarantine_resolved", txid=row.txid, outputs=len(reading.outputs))
 
 
-def _read(reader: Reader, row: Quarantined, tip: Tip) -> Reading:
+def _read(reader: Reader, row: Quarantined, tx: ChainTx, tip: Tip) -> Reading:
     """The transaction as a reading of its own block. UpstreamError while it is not confirmed enough."""
-    tx = reader.source.transaction(row.txid)
     confirmed = tip.height - tx.height + 1
     if tx.height <= 0 or confirmed < settings.MIN_CONFIRMATIONS:
         raise UpstreamError(reader.source.host, f"tx/{row.txid}", "is not confirmed yet")
@@ -51,16 +58,36 @@ def _read(reader: Reader, row: Quarantined, tip: Tip) -> Reading:
     return Reading(row.address, 1, 0, reader.source.name, outputs, frozenset([tx.txid]))
 
 
-def _not_in_chain(row: Quarantined, error: NotFound, now: datetime) -> None:
-    """A reorganisation may have removed it; believed after several sources' or days' worth of the same answer."""
-    if row.attempts >= GIVE_UP_AFTER:
-        log.warning("quarantine_gone", txid=row.txid, attempts=row.attempts, error=str(error))
-        row.delete()
-    else:
-        _wait(row, str(error), now)
+def _absent(reader: Reader, row: Quarantined, error: NotFound, now: datetime) -> None:
+    """A reorganisation may have removed it. Believed after the same answer some times, if its block lacks it, too."""
+    absences = row.absences + 1
+    if absences >= GIVE_UP_AFTER:
+        try:
+            gone = _has_left(reader, row, now)
+        except UpstreamError as failed:
+            _wait(row, str(failed), now, absences)
+            return
+        if gone:
+            log.warning("quarantine_gone", txid=row.txid, absences=absences, error=str(error))
+            row.delete()
+            return
+    _wait(row, str(error), now, absences)
 
 
-def _wait(row: Quarantined, detail: str, now: datetime) -> None:
+def _has_left(reader: Reader, row: Quarantined, now: datetime) -> bool:
+    """Whether the address's list of its block lacks it, too. A source that contradicts itself: BadAnswer."""
+    if row.height is None:
+        return now - row.first_seen_at >= GIVE_UP_BLOCKLESS
+    listing = reader.source.listing(row.address, row.height, row.height)
+    if row.txid in listed_ids(listing):
+        raise BadAnswer(reader.source.host, f"tx/{row.txid}", f"is not found, but listed in block {row.height}")
+    return True
+
+
+def _wait(row: Quarantined, detail: str, now: datetime, absences: int = 0) -> None:
     Quarantined.objects.filter(pk=row.pk).update(
-        attempts=F("attempts") + 1, detail=detail[:300], next_attempt_at=now + windows.pause(row.attempts)
+        attempts=F("attempts") + 1,
+        absences=absences,
+        detail=detail[:300],
+        next_attempt_at=now + windows.pause(row.attempts),
     )
