@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from fluxtracker import figures
 from ops.alert_rules import installed_at
 from ops.alerts import Trouble
+from ops.models import TaskState
 from revenue.models import LedgerState, Quarantined
 from revenue.standing import COMPLETED_LATE, minutes
 
@@ -18,6 +19,7 @@ QUARANTINE_LATE = timedelta(days=1)
 def troubles(now: datetime) -> Iterator[Trouble]:
     yield from of_sync(now)
     yield from of_quarantine(now)
+    yield from of_audit()
 
 
 def of_sync(now: datetime) -> Iterator[Trouble]:
@@ -33,6 +35,18 @@ def of_sync(now: datetime) -> Iterator[Trouble]:
         lag = minutes(now - ledger.tip_changed_at)
         yield Trouble(
             "sync-lag", f"The chain's source has stood at block {ledger.tip_height} for {lag}: payments may be missing."
+        )
+
+
+def of_audit() -> Iterator[Trouble]:
+    """The last audit found rows that are not as the chain has them. The next one without any closes it."""
+    report = TaskState.objects.filter(name="audit_revenue").values_list("last_report", flat=True).first() or {}
+    rows = sum(report.get(key, 0) for key in ("missing", "extra", "different")) - report.get("fixed", 0)
+    if rows > 0:
+        yield Trouble(
+            "ledger-differs",
+            f"The last audit found {figures.plural(rows, 'payment')} that the ledger has not as the chain does:"
+            " `manage.py audit_revenue --fix` mends them.",
         )
 
 

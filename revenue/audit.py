@@ -33,15 +33,24 @@ class AuditReport:
     different: int = 0
     fixed: int = 0
 
+    @property
+    def open(self) -> int:
+        """Rows that differ and were left so."""
+        return max(self.missing + self.extra + self.different - self.fixed, 0)
+
 
 def audit_revenue(
     *, sources: Sequence[ChainSource], now: datetime, run: Run, blocks: int, fix: bool = False
 ) -> AuditReport:
-    """Check the last `blocks` settled blocks of each address; with `fix`, mend what differs."""
+    """Check the last `blocks` settled blocks of each address; with `fix`, mend what differs.
+
+    What differs is looked at twice: a sync may have followed the chain while it was being compared.
+    """
     errors: list[UpstreamError] = []
     for source in sources:
         try:
-            return _audit(source, now, run, blocks, fix)
+            report = _audit(source, now, run, blocks, fix)
+            return _audit(source, now, run, blocks, fix) if report.open and not fix else report
         except UpstreamError as error:
             errors.append(error)
     if len(errors) == 1:

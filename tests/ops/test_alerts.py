@@ -255,6 +255,16 @@ def test_a_quarantine_that_is_not_empty_for_a_day() -> None:
     assert check() == []
 
 
+def test_a_ledger_that_differs_from_the_chain() -> None:
+    found = {"checked": 900, "missing": 37, "extra": 4, "different": 2, "fixed": 0}
+    for report, keys in ((found, ["ledger-differs"]), (found | {"fixed": 43}, []), (found | {"fixed": 50}, [])):
+        with runs.run("audit_revenue", trigger="beat") as run:
+            run.report = report
+        assert check() == keys
+    words = Alert.objects.get(key="ledger-differs").message
+    assert "found 43 payments that the ledger has not as the chain does" in words
+
+
 def test_a_rule_that_breaks_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     fail(3)
     monkeypatch.setattr("ops.checks.sentence", lambda *_: 1 / 0)

@@ -55,6 +55,20 @@ def test_with_fix_it_is_mended(spoiled):
     assert numbers(audit(spoiled)) == (0, 0, 0)
 
 
+def test_what_a_sync_mends_while_it_is_compared_is_no_difference(spoiled, monkeypatch):
+    honest, asked = spoiled.listing, []
+
+    def listing(*window):
+        asked.append(window)
+        if len(asked) == 3:  # two addresses were looked at once
+            monkeypatch.setattr(spoiled, "listing", honest)
+            sync(spoiled, full=True)
+        return honest(*window)
+
+    monkeypatch.setattr(spoiled, "listing", listing)
+    assert numbers(audit(spoiled)) == (0, 0, 0)
+
+
 def test_only_the_last_blocks_are_checked(spoiled):
     report = audit(spoiled, blocks=10)
     assert numbers(report) == (0, 0, 0)
