@@ -5,10 +5,14 @@ Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC. NU
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
 
 from revenue.querysets import DailyTotalQuerySet, PaymentQuerySet, QuarantineQuerySet
+
+TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
 
 
 class AppType(models.TextChoices):
@@ -195,6 +199,17 @@ class LedgerState(models.Model):
 
     def __str__(self) -> str:
         return f"tip {self.tip_height}"
+
+    @property
+    def read_until(self) -> datetime | None:
+        """Up to when the chain is known: the last completed sync, or when the tip last moved, if it stands since.
+
+        A source that stands still goes on saying that there is nothing new.
+        """
+        if self.completed_at is None or self.tip_changed_at is None:
+            return self.completed_at
+        stood = self.completed_at - self.tip_changed_at
+        return self.tip_changed_at if stood > TIP_STANDS else self.completed_at
 
     @classmethod
     def load(cls) -> LedgerState:

@@ -51,12 +51,13 @@ class Ledger:
     """What decides whether a day is known and whether it is complete."""
 
     completed_at: datetime | None
+    """`LedgerState.read_until`: no later than what the chain's source could tell."""
     closed_through: date | None
 
     @classmethod
     def load(cls) -> Ledger:
         state = LedgerState.objects.filter(id=1).first() or LedgerState()
-        return cls(state.completed_at, state.closed_through)
+        return cls(state.read_until, state.closed_through)
 
     def knows(self, day: date) -> bool:
         """Whether a completed sync has looked into the day: only then is no payment a 0."""

@@ -10,12 +10,11 @@ from django_celery_beat.models import PeriodicTask
 
 from ops.health import iso, worker_report
 from ops.models import Lease, TaskState
-from revenue.models import Cursor, LedgerState, Quarantined
+from revenue.models import TIP_STANDS, Cursor, LedgerState, Quarantined
 from revenue.opendays import OpenDays
 
 TASK, BEAT_TASK = "sync_revenue", "revenue.tasks.sync_revenue"
 COMPLETED_LATE = timedelta(minutes=30)  # six syncs missed
-TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
 FAILING = 3  # failures in a row
 
 KEYS = (
@@ -46,7 +45,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "lastSyncBlock": block,
         "currentBlock": tip,
         "lagBlocks": None if block is None or tip is None else max(tip - block, 0),
-        "lagSeconds": None if ledger.completed_at is None else seconds(now - ledger.completed_at),
+        "lagSeconds": None if ledger.read_until is None else seconds(now - ledger.read_until),
         "minConfirmations": settings.MIN_CONFIRMATIONS,
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),

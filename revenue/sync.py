@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -22,7 +22,7 @@ from revenue import ledger, quarantine
 from revenue.addresses import AddressPass
 from revenue.anchors import Chain
 from revenue.completeness import Judge
-from revenue.models import Cursor, LedgerState
+from revenue.models import TIP_STANDS, Cursor, LedgerState
 from revenue.reading import Reader
 from revenue.sources import ChainSource, TxidIndex
 from revenue.standing import last_sync_block
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 PASSES = 3  # a chain that is reorganised while it is read is read again
 NEIGHBOUR_LAG = 20  # blocks another source may be behind the one read before and still be believed
+INDEX_LAG = 30  # blocks; a source whose index is farther behind its own node does not know the last quarter of an hour
 
 
 @dataclass(slots=True)
@@ -85,6 +86,7 @@ def _passes(
         tip = source.tip()
         state = LedgerState.load()
         _refuse_backwards(tip, state, source)
+        _refuse_standing(tip, state, source, sources, now)
         if not full and _is_current(tip, state):
             quarantine.retry(_reader(source), tip, now, run, report.count)
             _finish(tip, run)
@@ -144,6 +146,24 @@ def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource) -> None
     )
 
 
+def _refuse_standing(
+    tip: Tip, state: LedgerState, source: ChainSource, sources: Sequence[ChainSource], now: datetime
+) -> None:
+    """A tip that does not move is no news where another source is farther: Unavailable."""
+    stood = now - state.tip_changed_at if state.tip_changed_at else timedelta()
+    stands = (tip.height, tip.hash) == (state.tip_height, state.tip_hash) and stood > TIP_STANDS
+    if not stands and tip.behind <= INDEX_LAG:
+        return
+    place = next(n for n, one in enumerate(sources) if one is source)
+    for other in sources[place + 1 :]:
+        try:
+            height = other.tip().height
+        except UpstreamError:
+            continue
+        if height > tip.height + NEIGHBOUR_LAG:
+            raise Unavailable(source.host, "tip", f"stands at block {tip.height}, {other.host} is at {height}")
+
+
 def _is_current(tip: Tip, state: LedgerState) -> bool:
     """Whether everything up to this very tip was read for every tracked address."""
     if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
@@ -173,7 +193,7 @@ def _holds(source: ChainSource, tip: Tip) -> bool:
 
 
 def _finish(tip: Tip, run: Run) -> None:
-    """Note the tip, when it was first seen, and that everything up to it is in."""
+    """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
     now = timezone.now()
     with ledger.writing() as current:
         run.guard()
@@ -181,5 +201,6 @@ def _finish(tip: Tip, run: Run) -> None:
             if (current.tip_height, current.tip_hash) != (tip.height, tip.hash):
                 current.tip_changed_at = now
             current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
-        current.completed_at = now
+        if tip.behind <= INDEX_LAG:
+            current.completed_at = now
         current.save()

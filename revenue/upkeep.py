@@ -32,13 +32,16 @@ class PruneReport:
 def prune(*, now: datetime, run: Run) -> PruneReport:
     """Delete payments of days past the retention and freeze their totals, a day at a time, oldest first.
 
-    Runs and checks of services are kept for a time of their own.
+    Runs and checks of services are kept for a time of their own. Retention counts back from what the last sync
+    knew, not from a clock that may have jumped since: what is closed stays closed.
     """
     old_checks = checks.prune(now)
     runs, _ = TaskRun.objects.filter(started_at__lt=now - RUNS_KEPT).delete()
-    last = now.date() - timedelta(days=settings.RETENTION_DAYS + GRACE_DAYS + 1)
-    if not settings.RETENTION_DAYS or not _is_read_up(LedgerState.load()):
-        return PruneReport(0, old_checks, runs, LedgerState.load().closed_through)
+    state = LedgerState.load()
+    known = state.read_until
+    if not settings.RETENTION_DAYS or known is None or not _is_read_up(state):
+        return PruneReport(0, old_checks, runs, state.closed_through)
+    last = min(now, known).date() - timedelta(days=settings.RETENTION_DAYS + GRACE_DAYS + 1)
     deleted = 0
     for day in list(Payment.objects.filter(day__lte=last).order_by("day").values_list("day", flat=True).distinct()):
         deleted += _close(day, run)
@@ -51,7 +54,7 @@ def _is_read_up(state: LedgerState) -> bool:
     """Whether every address was read close to the tip: before that, old days may still get rows."""
     heights = dict(Cursor.objects.values_list("address", "height"))
     needed = (state.tip_height or 0) - BLOCKS_BEHIND
-    return state.completed_at is not None and all(
+    return all(
         tracked.address in heights and (heights[tracked.address] >= needed)
         for tracked in settings.REVENUE_ADDRESSES
     )  # fmt: skip

@@ -36,10 +36,10 @@ class Blockbook:
         """The last block it has indexed. One request when its backend stands at the same block."""
         answer = self._object("")
         try:
-            height, known_hash = _best_block(answer)
+            height, known_hash, behind = _best_block(answer)
         except WRONG_SHAPE as error:
             raise self._bad("", f"its status is not usable ({error})") from None
-        return Tip(height, known_hash or self.block_hash(height), self.host)
+        return Tip(height, known_hash or self.block_hash(height), self.host, behind)
 
     def block_hash(self, height: int) -> str:
         """The hash of the block at a height. NotFound past the tip."""
@@ -120,8 +120,8 @@ class Blockbook:
         return BadAnswer(self.host, self._where(path), detail)
 
 
-def _best_block(answer: dict[str, Any]) -> tuple[int, str | None]:
-    """Height of the best block and its hash, None where the backend stands at another block.
+def _best_block(answer: dict[str, Any]) -> tuple[int, str | None, int]:
+    """Height of the best block, its hash, None where the backend stands at another block, and how far that is ahead.
 
     `inSync` is no sign: it goes false with every new block. `initialSync` means an index that is not built yet.
     """
@@ -130,5 +130,7 @@ def _best_block(answer: dict[str, Any]) -> tuple[int, str | None]:
         raise ValueError("its first synchronisation is not done")
     height = whole(status["bestHeight"], "bestHeight", 1, MAX_HEIGHT)
     found = backend.get("bestBlockHash")
-    same = backend.get("blocks") == height and isinstance(found, str) and is_hash(found)
-    return height, found if same else None
+    node = backend.get("blocks")
+    ahead = node - height if isinstance(node, int) else 0
+    same = node == height and isinstance(found, str) and is_hash(found)
+    return height, found if same else None, max(ahead, 0)

@@ -14,6 +14,8 @@ class Tip:
     hash: str
     source: str
     """Host that told it."""
+    behind: int = 0
+    """Blocks that the source's own node has and its index has not yet."""
 
 
 @dataclass(frozen=True, slots=True)

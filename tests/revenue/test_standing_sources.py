@@ -1,0 +1,104 @@
+"""A source that stands still says that there is nothing new, for ever: what it cannot know is not counted as 0."""
+
+import copy
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from fluxtracker.upstream.errors import Unavailable
+from ops import runs
+from ops.models import TaskState
+from revenue import upkeep
+from revenue.models import LedgerState, Payment
+from revenue.reports import Ledger, Totals, daily
+from revenue.standing import sync_report
+from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
+from tests.revenue.fake_chain import FakeChain
+from tests.revenue.ledger_checks import assert_sums_hold, rows
+
+pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+
+
+@pytest.fixture
+def longer(chain):
+    """The same chain as another source has it: 100 blocks further, with payments."""
+    other = copy.deepcopy(chain)
+    other.host = "second"
+    for _ in range(100):
+        other.mine(other.pay(A, 5))
+    return other
+
+
+def stands_since(span):
+    """The tip was first seen so long ago."""
+    LedgerState.objects.update(tip_changed_at=timezone.now() - span)
+
+
+def test_the_next_source_is_read_where_it_is_farther_than_one_that_stands(chain, longer):
+    sync(chain, longer)
+    assert longer.requests == []
+    stands_since(16 * MINUTE)
+    report = sync(chain, longer)
+    assert report.failed_sources == ["fake tip: stands at block 1059, second is at 1159"]
+    assert rows() == longer.truth([A, B], CONFIRMATIONS)
+    assert_sums_hold()
+    assert LedgerState.load().tip_source == "second"
+
+
+@pytest.mark.parametrize("minutes", [0, 14])
+def test_a_tip_that_stands_for_some_minutes_is_one_request(chain, longer, minutes):
+    sync(chain, longer)
+    stands_since(minutes * MINUTE)
+    sync(chain, longer)
+    assert (chain.requests, longer.requests) == (["tip"], [])
+
+
+def test_where_all_stand_the_chain_does(chain):
+    others = [copy.deepcopy(chain), FakeChain()]
+    others[1].tip = lambda: (_ for _ in ()).throw(Unavailable("broken", "api", "HTTP 503"))
+    sync(chain, *others)
+    stands_since(2 * DAY)
+    assert sync(chain, *others).failed_sources == []
+
+
+def test_a_source_far_behind_its_own_node_is_not_the_end_of_the_chain(chain, longer, monkeypatch):
+    behind = chain.tip().__class__(1059, chain.blocks[-1].hash, "fake", 200)
+    monkeypatch.setattr(chain, "tip", lambda: behind)
+    sync(chain)
+    assert LedgerState.load().completed_at is None
+    assert Payment.objects.exists(), "what it has is read all the same"
+    sync(chain, longer)
+    assert LedgerState.load().completed_at is not None
+    assert rows() == longer.truth([A, B], CONFIRMATIONS)
+
+
+def test_days_after_the_tip_stood_still_are_not_known(chain):
+    sync(chain)
+    stands_since(3 * DAY)
+    now = timezone.now()
+    days = {report.day: report for report in daily(Totals.load(now.date() - 5 * DAY, now.date()), now.date(), 5, now)}
+    for back in (0, 1, 2):
+        report = days[now.date() - back * DAY]
+        assert (report.sums.revenue_sat, report.sums.payments, report.complete) == (None, None, False), back
+    assert days[now.date() - 3 * DAY].complete is False
+    assert days[now.date() - 4 * DAY].complete is True
+    assert Ledger.load().is_stale(now)
+    assert sync_report(now)["lagSeconds"] >= 3 * 24 * 3600
+
+
+def test_days_are_closed_no_later_than_the_source_could_tell(chain, settings):
+    settings.RETENTION_DAYS = 1
+    sync(chain)
+    TaskState.objects.all().delete()
+    now = timezone.now()
+    for later, closed in ((400 * DAY, 4), (timedelta(), 4)):  # a clock that ran ahead; the clock as it is
+        with runs.run("prune", trigger="command") as run:
+            report = upkeep.prune(now=now + later, run=run)
+        assert report.closed_through == now.date() - closed * DAY
+    stands_since(10 * DAY)
+    LedgerState.objects.update(closed_through=None)
+    with runs.run("prune", trigger="command") as run:
+        assert upkeep.prune(now=now, run=run).closed_through == now.date() - 14 * DAY
