@@ -17,7 +17,7 @@ from ops.runs import Run
 from revenue import ledger, windows
 from revenue.anchors import Chain, confirm_vanished
 from revenue.completeness import Judge, listed_above, listed_between, listed_ids, short_id
-from revenue.models import Cursor, LedgerState
+from revenue.models import Cursor, DailyTotal, LedgerState
 from revenue.reading import Reader
 from revenue.windows import Applied
 
@@ -59,6 +59,8 @@ class AddressPass:
         if self.high < self.tracked.first_height:
             return
         cursor = Cursor.objects.filter(address=self.tracked.address).first()
+        if cursor is None:
+            self._say_what_is_closed()
         if cursor is None or cursor.first_height > self.tracked.first_height:
             self._read_all(keep=None)
         elif not self.chain.still_holds(cursor):
@@ -68,6 +70,12 @@ class AddressPass:
             self._read_all(keep=cursor)
         elif cursor.height <= self.high:
             self._read_news(cursor)
+
+    def _say_what_is_closed(self) -> None:
+        """An address that is tracked since after a prune: what it was paid on closed days stays out."""
+        closed = LedgerState.load().closed_through
+        if closed and not DailyTotal.objects.filter(address=self.tracked.address).exists():
+            log.warning("address_without_closed_days", address=self.tracked.address, closed_through=closed.isoformat())
 
     def _at_least_first(self, height: int) -> int:
         return max(height, self.tracked.first_height)

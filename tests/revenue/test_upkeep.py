@@ -1,9 +1,11 @@
 """Retention, starting over, wiping."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.utils import timezone
+from structlog.testing import capture_logs
 
 from ops import runs
 from revenue import upkeep
@@ -55,6 +57,23 @@ def test_no_later_sync_or_audit_brings_a_closed_day_back(week):
     assert (report.missing, report.extra, report.fixed) == (0, 0, 0)
     assert rows() == left
     assert set(DailyTotal.objects.values_list("day", "revenue_sat")) == totals
+
+
+def test_an_address_that_is_added_later_has_no_closed_days_and_that_is_said(week, settings):
+    settings.REVENUE_ADDRESSES, added = settings.REVENUE_ADDRESSES[:1], settings.REVENUE_ADDRESSES
+    week.blocks[10] = replace(week.blocks[10], txs=(replace(week.pay(B, 9), height=1010),))
+    sync(week)
+    prune()
+    settings.REVENUE_ADDRESSES = added
+    with capture_logs() as logs:
+        sync(week, full=True)
+    said = [(entry["address"], entry["closed_through"]) for entry in logs if "closed_days" in entry["event"]]
+    assert said == [(B, "2026-11-21")]
+    assert not DailyTotal.objects.filter(address=B).exists()
+    with runs.run("clear_revenue_data", trigger="command") as run:
+        upkeep.clear(run=run)
+    sync(week)
+    assert DailyTotal.objects.get(address=B).revenue_sat == 9
 
 
 def test_retention_zero_keeps_everything(week, settings):
