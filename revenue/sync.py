@@ -13,11 +13,12 @@ from datetime import datetime
 
 import structlog
 from django.conf import settings
+from django.db import DataError
 from django.utils import timezone
 
 from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Tip
-from ops.runs import Run
+from ops.runs import Run, one_line
 from revenue import ledger, quarantine
 from revenue.addresses import AddressPass
 from revenue.anchors import Chain
@@ -61,6 +62,9 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
             _passes(source, sources, now, run, full, report)
         except UpstreamError as error:
             errors.append(error)
+            continue
+        except DataError as error:  # the last net: numbers that no column holds, such as a day's sum of lies
+            errors.append(BadAnswer(source.host, "chain", f"tells what cannot be stored ({one_line(error)})"))
             continue
         for failed in errors:
             log.warning("source_failed", source=failed.source, error=str(failed), used_instead=source.host)
