@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
+from fluxtracker.fresh import is_ahead, is_fresh
 from ops.health import iso, worker_report
 from ops.models import Lease, TaskState
 from revenue.models import Cursor, LedgerState, Quarantined
@@ -46,7 +47,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "lastSyncBlock": block,
         "currentBlock": tip,
         "lagBlocks": None if block is None or tip is None else max(tip - block, 0),
-        "lagSeconds": None if ledger.completed_at is None else seconds(now - ledger.completed_at),
+        "lagSeconds": _lag(ledger.completed_at, now),
         "minConfirmations": settings.MIN_CONFIRMATIONS,
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),
@@ -62,7 +63,9 @@ def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str |
         return f"it failed {state.consecutive_failures} times in a row ({state.last_error})"
     if ledger.completed_at is None:
         return "no sync has completed yet"
-    if now - ledger.completed_at > COMPLETED_LATE:
+    if is_ahead(ledger.completed_at, now):
+        return "the last sync lies in the future: the clock was set back"
+    if not is_fresh(ledger.completed_at, now, COMPLETED_LATE):
         return f"no sync has completed for {minutes(now - ledger.completed_at)}"
     stood = ledger.completed_at - ledger.tip_changed_at if ledger.tip_changed_at else timedelta()
     if stood > TIP_STANDS:
@@ -103,6 +106,11 @@ def is_scheduled(now: datetime) -> bool:
     """Whether a worker lives and beat has the sync on its schedule."""
     has_worker: bool = worker_report(now)["status"] == "ok"
     return has_worker and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
+
+
+def _lag(completed_at: datetime | None, now: datetime) -> int | None:
+    """Nobody knows it before the first sync, nor where the last one lies in the future."""
+    return None if completed_at is None or is_ahead(completed_at, now) else seconds(now - completed_at)
 
 
 def seconds(span: timedelta) -> int:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import DataError
 from django.utils import timezone
 
+from fluxtracker.fresh import is_ahead
 from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Tip
 from ops.runs import Run, one_line
@@ -182,7 +183,9 @@ def _finish(tip: Tip, run: Run) -> None:
     with ledger.writing() as current:
         run.guard()
         if current.tip_height is None or tip.height >= current.tip_height:
-            if (current.tip_height, current.tip_hash) != (tip.height, tip.hash):
+            if (current.tip_height, current.tip_hash) != (tip.height, tip.hash) or is_ahead(
+                current.tip_changed_at, now
+            ):
                 current.tip_changed_at = now
             current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
         current.completed_at = now
