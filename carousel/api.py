@@ -16,6 +16,7 @@ from rest_framework.serializers import Serializer
 from carousel.models import Feed
 from fluxtracker.api.caching import conditional
 from fluxtracker.api.views import ERRORS, PublicView
+from fluxtracker.fresh import is_fresh
 from metrics.latest import OLD
 from ops.health import iso
 
@@ -58,7 +59,7 @@ def _answer(feed: Feed, now: datetime) -> dict[str, Any]:
         "stats": feed.items,
         "cached": age is not None,
         "cacheAge": None if age is None else max(int(age.total_seconds()), 0),
-        "fresh": age is not None and age <= FRESH and not _rests_on_old(feed.items, now),
+        "fresh": is_fresh(feed.read_at, now, FRESH) and not _rests_on_old(feed.items, now),
         "asOf": iso(feed.read_at),
         "error": feed.error or None,
         "total": None if age is None else (feed.coverage or {}).get("endWithin7Days", len(feed.items)),
@@ -70,4 +71,4 @@ def _answer(feed: Feed, now: datetime) -> dict[str, Any]:
 def _rests_on_old(items: list[dict[str, Any]], now: datetime) -> bool:
     """Whether a number was old already when the list was made: images are counted by another work."""
     times = (item["asOf"] for item in items if "asOf" in item)
-    return any(told is None or now - datetime.fromisoformat(told) > OLD for told in times)
+    return any(told is None or not is_fresh(datetime.fromisoformat(told), now, OLD) for told in times)

@@ -16,6 +16,7 @@ from dashboard.chart_words import EACH
 from dashboard.panels import Panel
 from fluxtracker import figures
 from fluxtracker.api.reading import one_moment
+from fluxtracker.fresh import is_fresh
 from revenue.reports import STALE
 from snapshots import choices, series
 from snapshots.choices import LABELS, Choice, Kind
@@ -140,7 +141,7 @@ def _troubles(chart: Chart, now: datetime) -> Iterator[str]:
     if any(drawn.choice.kind == Kind.SUM for drawn in chart.series):
         if chart.completed_at is None:
             yield "No sync has completed yet: revenue is not known."
-        elif now - chart.completed_at > STALE:
+        elif not is_fresh(chart.completed_at, now, STALE):
             yield f"Payments were last read {figures.moment(chart.completed_at)}; newer ones will follow."
     for read_at, names in _stale(chart.series).items():
         yield f"{names}: last read {figures.moment(read_at)}; newer readings will follow."

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from carousel.models import Feed
 from dashboard.panels import Panel
 from fluxtracker import figures
+from fluxtracker.fresh import is_fresh
 
 FRESH = timedelta(hours=2)  # two refreshes missed
 
@@ -78,7 +79,7 @@ def _note(row: Feed, now: datetime) -> str:
     if row.error:
         at = figures.moment(row.tried_at) if row.tried_at else "the last try"
         return f"Could not be read at {at}: {row.error.rstrip('.')}."
-    if row.read_at is not None and now - row.read_at > FRESH:
+    if row.read_at is not None and not is_fresh(row.read_at, now, FRESH):
         return f"Not read since {figures.moment(row.read_at)}."
     return ""
 

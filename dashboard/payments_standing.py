@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from fluxtracker import figures
+from fluxtracker.fresh import is_fresh
 from revenue.models import LedgerState, Quarantined
 from revenue.reports import STALE
 from revenue.standing import last_sync_block
@@ -25,7 +26,7 @@ class Standing:
     def load(cls, now: datetime) -> Standing:
         """At most three small queries."""
         state = LedgerState.objects.filter(id=1).first() or LedgerState()
-        stale = state.completed_at is not None and now - state.completed_at > STALE
+        stale = state.completed_at is not None and not is_fresh(state.completed_at, now, STALE)
         height = last_sync_block() if stale or state.completed_at is None else None
         return cls(state.completed_at, state.closed_through, height, Quarantined.objects.count(), stale)
 

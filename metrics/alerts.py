@@ -15,7 +15,7 @@ from ops.alerts import Trouble
 def troubles(now: datetime) -> Iterator[Trouble]:
     """Each source whose values are over 2 hours old, or that was asked and never read since the installation."""
     for view in Latest.load(now).sources.values():
-        if view.tried_at is not None and view.is_old(now) and now - (view.read_at or installed_at(now)) > OLD:
+        if view.tried_at is not None and view.is_old(now) and (view.read_at or now - installed_at(now) > OLD):
             yield Trouble(f"source:{view.name}", _sentence(view, now))
 
 

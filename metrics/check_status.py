@@ -7,6 +7,7 @@ from typing import Any
 
 from django_celery_beat.models import PeriodicTask
 
+from fluxtracker.fresh import is_fresh
 from ops.health import iso, worker_report
 from ops.models import Lease, ServiceState, TaskState
 from ops.runs import ALERT_AFTER
@@ -42,7 +43,7 @@ def _why_unhealthy(task: TaskState, states: list[ServiceState], now: datetime) -
         return f"the checks failed {task.consecutive_failures} times in a row ({task.last_error})"
     if not states:
         return "no service has been checked yet"
-    if now - max(state.checked_at for state in states) > LATE:
+    if not is_fresh(max(state.checked_at for state in states), now, LATE):
         return "no service has been checked for three hours"
     failing = [state.name for state in states if state.consecutive_failures >= ALERT_AFTER]
     return f"{', '.join(failing)} failed three times in a row or more" if failing else None

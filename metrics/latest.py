@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from django.db.models import Count, Max
 
+from fluxtracker.fresh import is_fresh
 from metrics.catalogue import Number, with_ratios
 from metrics.models import Source, TrackedApp
 from revenue.models import LivePrice
@@ -31,8 +32,8 @@ class SourceView:
     coverage: dict[str, Any] | None
 
     def is_old(self, now: datetime) -> bool:
-        """Whether there is no value, or one of more than 2 hours ago."""
-        return self.read_at is None or now - self.read_at > OLD
+        """Whether there is no value, or one of more than 2 hours ago or of the future."""
+        return not is_fresh(self.read_at, now, OLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _view(row: Source, price: LivePrice | None, now: datetime) -> SourceView:
 def _status(read_at: datetime | None, row: Source, error: str, now: datetime) -> Status:
     if read_at is None:
         return "failed" if row.tried_at else "never"
-    return "stale" if error or now - read_at > LATE else "ok"
+    return "ok" if not error and is_fresh(read_at, now, LATE) else "stale"
 
 
 def metrics_stamp() -> tuple[Any, ...]:

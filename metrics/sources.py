@@ -65,11 +65,10 @@ class Sources:
         log.warning("source_failed", metrics_source=row.name, error=reason, failures=row.failures)
 
     def save(self) -> None:
-        """One statement."""
+        """One statement, in order of name: whoever takes several of these rows takes them so (snapshots.take)."""
+        rows = sorted(self.rows.values(), key=lambda row: row.name)
         fields = ["tried_at", "read_at", "failures", "error", "values", "coverage", "size", "implausible_since"]
-        Source.objects.bulk_create(
-            self.rows.values(), update_conflicts=True, unique_fields=["name"], update_fields=fields
-        )
+        Source.objects.bulk_create(rows, update_conflicts=True, unique_fields=["name"], update_fields=fields)
 
     def _take(self, row: Source, found: Readout) -> None:
         known = {key: value for key, value in with_ratios(found.values).items() if value is not None}

@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker import figures
+from fluxtracker.fresh import is_ahead, is_fresh
 from ops import alerts, checks, storage
 from ops.alerts import Trouble
 from ops.models import ServiceState, TaskState
@@ -63,10 +64,17 @@ def of_backup(now: datetime) -> Iterator[Trouble]:
     if not PeriodicTask.objects.filter(name=BACKUP, enabled=True).exists():
         return
     last = TaskState.objects.filter(name=BACKUP).values_list("last_success_at", flat=True).first()
-    if now - (last or installed_at(now)) <= BACKUP_LATE:
+    if is_fresh(last or installed_at(now), now, BACKUP_LATE):
         return
-    told = f"The last good backup was made {figures.ago(last, now)}." if last else "No backup has been made yet."
-    yield Trouble("backup", f"{told} One is due each day.")
+    yield Trouble("backup", f"{_last_backup(last, now)} One is due each day.")
+
+
+def _last_backup(last: datetime | None, now: datetime) -> str:
+    if last is None:
+        return "No backup has been made yet."
+    if is_ahead(last, now):
+        return "The last good backup lies in the future: the clock was set back."
+    return f"The last good backup was made {figures.ago(last, now)}."
 
 
 def of_disk(now: datetime) -> Iterator[Trouble]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker import figures
+from fluxtracker.fresh import is_ahead
 from ops.models import TaskState
 
 SCHEDULES = ("interval", "crontab", "solar", "clocked")
@@ -35,7 +36,7 @@ def beats(states: Mapping[str, TaskState], now: datetime) -> list[Beat]:
 
 def _beat(row: PeriodicTask, state: TaskState | None, now: datetime) -> Beat:
     """Beat notes its last run minutes later, the run itself at once."""
-    times = [at for at in (row.last_run_at, state and state.last_started_at) if at]
+    times = [at for at in (row.last_run_at, state and state.last_started_at) if at and not is_ahead(at, now)]
     last = max(times, default=None)
     return Beat(row.pk, row.name, _every(row), row.enabled, last, _next(row, last, now), state)
 

@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from fluxtracker.fresh import is_fresh
 from ops import alerts, checks, problems
 from ops.models import ServiceState, TaskState, WorkerSeen
 
@@ -158,8 +159,7 @@ def broker_report() -> Report:
 def worker_report(now: datetime) -> Report:
     """When a worker last gave a sign of life."""
     last = WorkerSeen.objects.order_by("-seen_at").values_list("seen_at", flat=True).first()
-    fresh = last is not None and now - last <= WORKER_FRESH
-    return {"status": "ok" if fresh else "missing", "lastSeen": iso(last)}
+    return {"status": "ok" if is_fresh(last, now, WORKER_FRESH) else "missing", "lastSeen": iso(last)}
 
 
 def _service(state: TaskState) -> Report:

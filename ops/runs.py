@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from fluxtracker.upstream.tally import SENT
+from fluxtracker.text import printable, storable
+from fluxtracker.upstream.tally import SENT, Counts
 from fluxtracker.watch import WATCH, Cancelled
 from ops import alerts, leases, tallies
 from ops.models import TaskRun, TaskState
@@ -20,6 +21,7 @@ from ops.models import TaskRun, TaskState
 log = structlog.get_logger(__name__)
 
 ALERT_AFTER = 3  # failures in a row (contract section 3)
+REFUSED = (DataError, IntegrityError, TypeError, ValueError)  # of words and reports that no column takes
 
 
 class NotDone(Exception):
@@ -67,17 +69,17 @@ def run(
         try:
             yield current
         except Cancelled as error:
-            _record(_cancelled, row, one_line(error))
+            _record(_cancelled, row, one_line(error), type(error).__name__)
             raise
         except BaseException as error:
-            _record(_failed, row, one_line(error))
+            _record(_failed, row, one_line(error), type(error).__name__)
             raise
-        _record(_succeeded, row, current.report)
+        _record(_succeeded, row, current.report, storable(current.report))
 
 
 def one_line(error: BaseException) -> str:
     """An error in one line, for people."""
-    words = " ".join(str(error).split())
+    words = " ".join(printable(str(error)).split())
     return (words or type(error).__name__)[:500]
 
 
@@ -87,16 +89,27 @@ def _started(name: str, trigger: str) -> TaskRun:
     return TaskRun.objects.create(name=name, trigger=trigger, started_at=now)
 
 
-def _record(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any) -> None:
-    """Write the outcome down; where the database itself is the trouble, say so and go on."""
+def _record(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any, instead: Any) -> None:
+    """Write the outcome down, or `instead` where its words cannot be stored: that a run ended so has to count.
+
+    Where the database itself is the trouble, say so and go on.
+    """
     sent = SENT.take()
     try:
-        with transaction.atomic():
-            how(row, outcome)
-            tallies.count_requests(sent)
+        try:
+            _write(how, row, outcome, sent)
+        except REFUSED as error:
+            log.warning("run_words_refused", task=row.name, error=one_line(error))
+            _write(how, row, instead, sent)
     except DatabaseError as error:
         SENT.put_back(sent)
         log.warning("run_not_recorded", task=row.name, error=one_line(error))
+
+
+def _write(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any, sent: Counts) -> None:
+    with transaction.atomic():
+        how(row, outcome)
+        tallies.count_requests(sent)
 
 
 def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:

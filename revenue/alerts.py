@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from fluxtracker import figures
+from fluxtracker.fresh import is_ahead, is_fresh
 from ops.alert_rules import installed_at
 from ops.alerts import Trouble
 from ops.models import TaskState
@@ -28,7 +29,9 @@ def of_sync(now: datetime) -> Iterator[Trouble]:
     if ledger.completed_at is None:
         if now - installed_at(now) > FIRST_LATE:
             yield Trouble("sync-lag", "No sync has completed since the installation over a day ago.")
-    elif now - ledger.completed_at > COMPLETED_LATE:
+    elif is_ahead(ledger.completed_at, now):
+        yield Trouble("sync-lag", "The last sync lies in the future: the clock was set back. Payments may be missing.")
+    elif not is_fresh(ledger.completed_at, now, COMPLETED_LATE):
         lag = minutes(now - ledger.completed_at)
         yield Trouble("sync-lag", f"No sync has completed for {lag}: payments may be missing.")
     elif ledger.tip_changed_at and now - ledger.tip_changed_at > COMPLETED_LATE:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from django.conf import settings
 
+from fluxtracker.fresh import is_fresh
 from fluxtracker.periods import Length, Period, midnight
 from revenue.models import DailyTotal, LedgerState
 
@@ -72,7 +73,7 @@ class Ledger:
         return end <= now and self.completed_at is not None and self.completed_at > settled
 
     def is_stale(self, now: datetime) -> bool:
-        return self.completed_at is None or now - self.completed_at > STALE
+        return not is_fresh(self.completed_at, now, STALE)
 
     def is_closed(self, day: date) -> bool:
         """Whether the day's rows are pruned and its total is frozen."""

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
+from fluxtracker.fresh import is_ahead, is_fresh
 from ops.health import iso, worker_report
 from ops.models import Lease, TaskState
 from revenue.models import TIP_STANDS, Cursor, LedgerState, Quarantined
@@ -45,7 +46,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "lastSyncBlock": block,
         "currentBlock": tip,
         "lagBlocks": None if block is None or tip is None else max(tip - block, 0),
-        "lagSeconds": None if ledger.read_until is None else seconds(now - ledger.read_until),
+        "lagSeconds": _lag(ledger.read_until, now),
         "minConfirmations": settings.MIN_CONFIRMATIONS,
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),
@@ -61,7 +62,9 @@ def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str |
         return f"it failed {state.consecutive_failures} times in a row ({state.last_error})"
     if ledger.completed_at is None:
         return "no sync has completed yet"
-    if now - ledger.completed_at > COMPLETED_LATE:
+    if is_ahead(ledger.completed_at, now):
+        return "the last sync lies in the future: the clock was set back"
+    if not is_fresh(ledger.completed_at, now, COMPLETED_LATE):
         return f"no sync has completed for {minutes(now - ledger.completed_at)}"
     stood = ledger.completed_at - ledger.tip_changed_at if ledger.tip_changed_at else timedelta()
     if stood > TIP_STANDS:
@@ -102,6 +105,11 @@ def is_scheduled(now: datetime) -> bool:
     """Whether a worker lives and beat has the sync on its schedule."""
     has_worker: bool = worker_report(now)["status"] == "ok"
     return has_worker and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
+
+
+def _lag(read_until: datetime | None, now: datetime) -> int | None:
+    """Nobody knows it before the first sync, nor where the last one lies in the future."""
+    return None if read_until is None or is_ahead(read_until, now) else seconds(now - read_until)
 
 
 def seconds(span: timedelta) -> int:

@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
+from django.db import DataError
 from django.utils import timezone
 
+from fluxtracker.fresh import is_ahead
 from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Tip
-from ops.runs import Run
+from ops.runs import Run, one_line
 from revenue import ledger, quarantine
 from revenue.addresses import AddressPass
 from revenue.anchors import Chain
@@ -62,6 +64,9 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
             _passes(source, sources, now, run, full, report)
         except UpstreamError as error:
             errors.append(error)
+            continue
+        except DataError as error:  # the last net: numbers that no column holds, such as a day's sum of lies
+            errors.append(BadAnswer(source.host, "chain", f"tells what cannot be stored ({one_line(error)})"))
             continue
         for failed in errors:
             log.warning("source_failed", source=failed.source, error=str(failed), used_instead=source.host)
@@ -198,7 +203,9 @@ def _finish(tip: Tip, run: Run) -> None:
     with ledger.writing() as current:
         run.guard()
         if current.tip_height is None or tip.height >= current.tip_height:
-            if (current.tip_height, current.tip_hash) != (tip.height, tip.hash):
+            if (current.tip_height, current.tip_hash) != (tip.height, tip.hash) or is_ahead(
+                current.tip_changed_at, now
+            ):
                 current.tip_changed_at = now
             current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
         if tip.behind <= INDEX_LAG:

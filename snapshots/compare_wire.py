@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from fluxtracker.fresh import is_fresh
 from metrics.latest import OLD
 from ops.health import iso
 from revenue import wire
@@ -84,7 +85,7 @@ def with_ages(answer: Answer, now: datetime) -> Answer:
 def ages(answer: Answer, now: datetime) -> tuple[bool, bool]:
     """Whether the readings, and whether the ledger, are too old by now."""
     read_at, completed_at = map(_instant, (answer["asOf"], answer["revenue"]["asOf"]))
-    return read_at is None or now - read_at > OLD, completed_at is None or now - completed_at > STALE
+    return not is_fresh(read_at, now, OLD), not is_fresh(completed_at, now, STALE)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from fluxtracker.fresh import is_fresh
 from metrics.catalogue import tracked_apps
 from metrics.latest import OLD
 from metrics.models import ImageCount, Source
@@ -99,5 +100,5 @@ def containers_read_at() -> datetime | None:
 
 
 def is_old(read_at: datetime | None, now: datetime) -> bool:
-    """Whether the counts of now were read over 2 hours ago, or never."""
-    return read_at is None or now - read_at > OLD
+    """Whether the counts of now were read over 2 hours ago, in the future, or never."""
+    return not is_fresh(read_at, now, OLD)

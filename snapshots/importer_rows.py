@@ -165,6 +165,8 @@ def images(rows: Iterable[Row], today: date) -> Read[ImageDay]:
         image = without_tag(read.words(row.get("image_name"), 500) or "")
         if day is None or count is None or not image:
             found.left_out["no day" if day is None else "no image" if not image else "no count"] += 1
+        elif (day, image) in by_name and read.count(by_name[day, image].count + count) is None:
+            found.left_out["no count"] += 1
         elif (day, image) in by_name:
             by_name[day, image].count += count
             found.changed["one image under several names"] += 1

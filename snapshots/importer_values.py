@@ -15,6 +15,7 @@ MILLISECONDS = 100_000_000_000  # from here on a time is no number of seconds an
 MOST_SAT = 560_000_000 * money.SAT  # more than there will ever be
 MOST_COUNT = 2**31 - 1
 TB = 1_000  # GB
+MOST_TB = 10**9  # more is absurd
 
 
 def number(value: Any) -> float | None:
@@ -33,7 +34,7 @@ def count(value: Any) -> int | None:
 def gigabytes(value: Any) -> float | None:
     """upstream.md 4.3: the columns that end in `_gb` hold TB."""
     found = number(value)
-    return None if found is None else float(Decimal(str(found)) * TB)
+    return None if found is None or found > MOST_TB else float(Decimal(str(found)) * TB)
 
 
 def satoshi(value: Any) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Max, Min
 from django_celery_beat.models import PeriodicTask
 
+from fluxtracker.fresh import is_fresh
 from fluxtracker.periods import midnight
 from metrics.latest import OLD
 from ops.health import iso, worker_report
@@ -83,7 +84,7 @@ def _is_healthy(state: TaskState, exists: bool, now: datetime) -> bool | None:
         return None
     return not (
         state.consecutive_failures >= FAILING
-        or now - state.last_started_at > CHECK_LATE
+        or not is_fresh(state.last_started_at, now, CHECK_LATE)
         or (not exists and now - midnight(now.date()) > SNAPSHOT_LATE)
     )
 

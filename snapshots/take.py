@@ -12,6 +12,7 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from fluxtracker.fresh import is_ahead, is_fresh
 from fluxtracker.periods import midnight
 from metrics.catalogue import COUNTED, FIXED, RATIOS, TOTALS
 from metrics.latest import OLD, Latest, SourceView
@@ -79,7 +80,7 @@ def _take(day: date, now: datetime, force: bool, patient: bool) -> TakeReport:
     if known < TOTALS_NEEDED:
         return _refuse(day, now, f"{known} of 5 totals are known, {TOTALS_NEEDED} are needed", left_out, exists)
     _store(day, now, latest, values, counted, replace=exists)
-    return TakeReport(day, True, f"without {_why(left_out, day)}" if left_out else None)
+    return TakeReport(day, True, f"without {_why(left_out, day, now)}" if left_out else None)
 
 
 def _counts(view: SourceView, day: date, now: datetime) -> bool:
@@ -91,7 +92,7 @@ def _is_due(view: SourceView, day: date, now: datetime, patient: bool) -> bool:
     """Whether collections are running and the next one has yet to ask this source for the day."""
     if view.tried_at is None:
         return patient
-    return view.tried_at < opening(day) and now - view.tried_at <= OLD
+    return view.tried_at < opening(day) and is_fresh(view.tried_at, now, OLD)
 
 
 def _values(latest: Latest, counted: Collection[str]) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def _values(latest: Latest, counted: Collection[str]) -> dict[str, Any]:
 
 def _refuse(day: date, now: datetime, found: str, left_out: list[SourceView], exists: bool) -> TakeReport:
     """Note why the day has no snapshot; a retake that is refused leaves the one there is."""
-    reason = f"{found}; without {_why(left_out, day)}" if left_out else found
+    reason = f"{found}; without {_why(left_out, day, now)}" if left_out else found
     reason = reason[:500]
     if not exists:
         Refusal.objects.update_or_create(
@@ -113,15 +114,16 @@ def _refuse(day: date, now: datetime, found: str, left_out: list[SourceView], ex
     return TakeReport(day, False, reason, refused=True)
 
 
-def _why(left_out: list[SourceView], day: date) -> str:
-    return "; ".join(f"{Source.Name(view.name).label}: {_state(view, day)}" for view in left_out)
+def _why(left_out: list[SourceView], day: date, now: datetime) -> str:
+    return "; ".join(f"{Source.Name(view.name).label}: {_state(view, day, now)}" for view in left_out)
 
 
-def _state(view: SourceView, day: date) -> str:
+def _state(view: SourceView, day: date, now: datetime) -> str:
     if view.read_at is None:
         words = "never read"
     else:
-        late = "before 00:05" if view.read_at < opening(day) else "over 2 hours ago"
+        then = "in the future" if is_ahead(view.read_at, now) else "over 2 hours ago"
+        late = "before 00:05" if view.read_at < opening(day) else then
         words = f"last read {view.read_at:%Y-%m-%d %H:%M} UTC, {late}"
     return f"{words} ({view.error})" if view.error else words
 

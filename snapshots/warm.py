@@ -14,6 +14,7 @@ import structlog
 from django.utils import timezone
 
 from fluxtracker.api.reading import one_moment
+from fluxtracker.fresh import is_fresh
 from snapshots import compare, compare_wire
 from snapshots.compare import Span
 from snapshots.compare_stamp import Facts, facts, stamp
@@ -36,7 +37,7 @@ class Made:
 
     def fits(self, stamp: str, now: datetime) -> bool:
         """Whether it says what would be said now. One from the future is as wrong as one from the past."""
-        return self.stamp == stamp and abs(now - self.made_at) <= OLDEST
+        return self.stamp == stamp and is_fresh(self.made_at, now, OLDEST)
 
 
 KEPT: dict[Span, Made] = {}

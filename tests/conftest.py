@@ -8,10 +8,20 @@ from dashboard.memory import Memory
 from fluxtracker.upstream.shared import Shared
 from ops.audit_triggers import rewriting
 from tests.marks import EXAMPLES
+from tests.system.home import POSTGRES
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=EXAMPLES)
 settings.register_profile("dev", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests of what only PostgreSQL has are none on SQLite: not skipped, for there is nothing to miss."""
+    if POSTGRES:
+        return
+    others = [item for item in items if item.get_closest_marker("postgresql")]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.outcome import Rejected
 from fluxtracker.upstream.records import ChainTx, Listing, Tip
-from fluxtracker.upstream.wire import MAX_HEIGHT, WRONG_SHAPE, is_hash, whole
+from fluxtracker.upstream.wire import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, is_hash, whole
 
 PAGE_SIZE = 1000  # the most a Blockbook gives
 SMALL_PAGE_SIZE = 250  # after a page of 1000 was too slow or too large
@@ -58,7 +58,7 @@ class Blockbook:
         if answer.get("address") != address:
             raise self._bad(path, "it answers for another address")
         try:
-            return whole(answer.get("txs", 0), "txs")
+            return whole(answer.get("txs", 0), "txs", 0, MAX_TOTAL)
         except ValueError as error:
             raise self._bad(path, str(error)) from None
 

@@ -16,7 +16,7 @@ import structlog
 from fluxtracker.upstream.blockbook_tx import parsed_tx
 from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.records import ChainTx, Listing, Unreadable
-from fluxtracker.upstream.wire import WRONG_SHAPE, is_hash
+from fluxtracker.upstream.wire import MAX_TOTAL, WRONG_SHAPE, is_hash
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +140,7 @@ class ListingReader:
     def _checked(self, answer: dict[str, Any], rows: list[Any], number: int) -> Page:
         """The page's frame: its number, whether more may follow, the address's count."""
         total = answer.get("txs", 0)
-        page = Page(rows=len(rows), total=total if type(total) is int and total >= 0 else None)
+        page = Page(rows=len(rows), total=total if type(total) is int and 0 <= total <= MAX_TOTAL else None)
         if not rows:
             return page
         page.number = answer.get("page", number)

@@ -10,7 +10,7 @@ from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.records import Block, ChainTx, Listing, NodeCounts, Tip, Unreadable
-from fluxtracker.upstream.wire import WRONG_SHAPE, count, instant, is_hash, whole
+from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count, instant, is_hash, whole
 
 TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
 BEHIND = "outside chain range"  # says a node that lacks the last blocks
@@ -146,7 +146,7 @@ class Daemon:
 def _tier_count(answer: dict[str, Any], tier: str) -> int:
     """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (upstream.md 2.9)."""
     name = f"{tier}-enabled"
-    return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name)
+    return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name, MAX_NODES)
 
 
 def _told_total(answer: dict[str, Any]) -> int | None:

@@ -1,10 +1,16 @@
 """One small family of errors: everything that an upstream can do wrong."""
 
+from fluxtracker.text import printable
+
 
 class UpstreamError(Exception):
-    """An upstream did not give what was asked. `source` is its host, `where` the path without its query."""
+    """An upstream did not give what was asked. `source` is its host, `where` the path without its query.
+
+    All three are printable, whatever the upstream said: errors are written into the database.
+    """
 
     def __init__(self, source: str, where: str, detail: str) -> None:
+        source, where, detail = printable(source), printable(where), printable(detail)
         super().__init__(f"{source} {where}: {detail}")
         self.source = source
         self.where = where

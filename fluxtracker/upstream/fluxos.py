@@ -87,7 +87,8 @@ class AppRegistry:
         found: dict[str, AppMessage] = {}
         with self._http.open_stream(url, max_bytes=max_bytes, endpoint=self._base) as body:
             for record in records_of(body):
-                if isinstance(record, dict) and record.get("hash") in wanted:
+                known = record.get("hash") if isinstance(record, dict) else None
+                if isinstance(known, str) and known in wanted:
                     message = reader(record)
                     if message is not None:
                         found[message.hash] = message

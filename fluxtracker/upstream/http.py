@@ -181,7 +181,7 @@ class Http:
         except requests.ConnectionError as error:
             SENT.add(source, "no_connection")
             raise Unavailable(source, where, connection_failure(error)) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # ValueError: redirected to what is no address
             SENT.add(source, "error")
             raise BadAnswer(source, where, type(error).__name__) from None
         SENT.add(source, f"{response.status_code // 100}xx")

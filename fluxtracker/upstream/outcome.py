@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import requests
 
+from fluxtracker.text import printable
 from fluxtracker.upstream.body import Body
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.shared import Overloaded
@@ -42,8 +43,7 @@ def _reason(answer: object) -> str:
         if isinstance(answer, dict) and isinstance(answer.get(key), str):
             found = answer[key]
             break
-    text = found if isinstance(found, str) else "no reason given"
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:200]
+    return printable(found if isinstance(found, str) else "no reason given")[:200]
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -53,7 +53,7 @@ def _retry_after(response: requests.Response) -> float | None:
         return float(value[:9])
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -117,7 +117,9 @@ def binance_days(http: Http, first: date, last: date, today: date) -> Days:
         params: Params = {"symbol": PAIR, "interval": "1d", "limit": KLINES_A_CALL, "startTime": _unix(first) * 1000}
         rows = _ask(http, settings.BINANCE_URL, "/klines", params, _list if days else _filled)
         closes = [_point(row, 0, 4, "binance") for row in rows]
-        news = {moment.date(): quote for moment, quote in closes if moment and quote and moment.date() >= first}
+        news = {
+            moment.date(): quote for moment, quote in closes if moment and quote and first <= moment.date() <= today
+        }
         days |= news
         if len(rows) < KLINES_A_CALL or not news:
             break

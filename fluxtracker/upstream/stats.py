@@ -17,7 +17,7 @@ from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.stats_rows import Benchmark, Capacity, Container, NotUsed
-from fluxtracker.upstream.wire import WRONG_SHAPE, count
+from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ def _point(when: str, counts: Any) -> NodePoint | None:
     """One point from unix milliseconds and counts; None where it is not usable or counts nobody."""
     try:
         at = datetime.fromtimestamp(count(when, "a time", LAST_MS) / 1000, UTC)
-        point = NodePoint(at, *(count(counts[tier], tier) for tier in ("cumulus", "nimbus", "stratus")))
+        point = NodePoint(at, *(count(counts[tier], tier, MAX_NODES) for tier in ("cumulus", "nimbus", "stratus")))
     except WRONG_SHAPE:
         return None
     return point if point.total else None

@@ -9,6 +9,8 @@ WRONG_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 """What a reader raises when an answer is not of the shape it knows."""
 
 MAX_HEIGHT = 2**31 - 1
+MAX_TOTAL = 2**31 - 1  # transactions of an address: what a column holds
+MAX_NODES = 100_000_000  # of one tier: the sum of three fits a column
 MAX_SAT = 9 * 10**16  # 900 million FLUX, more than can ever exist
 MAX_TIME = 2**32
 

@@ -18,6 +18,7 @@ from tests.metrics.conftest import NOW
 from tests.metrics.network import node, spec, success, unreachable
 
 pytestmark = pytest.mark.django_db
+HUGE = {"total": 2**31, "cumulus-enabled": 2**31 - 1, "nimbus-enabled": 2, "stratus-enabled": 2}
 
 SOURCES = ("nodes", "cloud", "apps", "specs", "price")
 ALL_OK = dict.fromkeys(SOURCES, "ok")
@@ -26,6 +27,7 @@ BROKEN = {
     "nothing": "",
     "cut short": '{"status":"success","data":[{"a":',
     "an error inside a success": {"status": "error", "data": {"message": "Internal error"}},
+    "an error with a NUL": {"status": "error", "data": {"message": "Internal\x00error"}},
     "an empty list": success([]),
     "an empty object": success({}),
     "a number": 5,
@@ -63,9 +65,7 @@ def test_the_task_collects_too(network, in_process, clock):
     assert Source.objects.filter(read_at=NOW).count() == 5
 
 
-@pytest.mark.parametrize(
-    "broken", some_in_full(BROKEN, "html", "an error inside a success", "an empty list", "out of order")
-)
+@pytest.mark.parametrize("broken", some_in_full(BROKEN, "html", "an error with a NUL", "an empty list", "out of order"))
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_that_fails_leaves_its_last_values_and_the_others_fresh(network, collect, later, source, name, broken):
     collect()
@@ -85,6 +85,17 @@ def test_a_source_that_fails_leaves_its_last_values_and_the_others_fresh(network
     assert after.error
     assert after.error == report["errors"][name]
     assert {row.read_at for row in Source.objects.exclude(name=name)} == {moment}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("broken", [BROKEN["an error with a NUL"], success(HUGE)], ids=["words", "numbers"])
+def test_what_no_column_holds_fails_one_source_alone(network, collect, source, broken):
+    network.broken["nodes"] = broken
+    report = collect()
+    assert report["sources"] == ALL_OK | {"nodes": "failed"}
+    assert source("nodes").error.startswith("flux.test /daemon/getfluxnodecount: ")
+    assert source("nodes").error.isprintable()
+    assert TaskState.objects.get().last_report["errors"] == report["errors"]
 
 
 @pytest.mark.parametrize("name", SOURCES)

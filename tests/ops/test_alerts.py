@@ -163,6 +163,7 @@ def test_a_snapshot_that_is_missing_at_two_o_clock(
     now = datetime.fromisoformat(clock_).replace(tzinfo=UTC)
     clock.move_to(now)
     LedgerState.objects.update(completed_at=now, tip_changed_at=now)
+    TaskState.objects.update(last_success_at=now)
     for day in ("2026-11-19", "2026-11-20"):
         Snapshot.objects.update_or_create(day=day, defaults={"made_at": now, "source": "taken"})
     Snapshot.objects.filter(day=missing).delete()
@@ -210,6 +211,12 @@ def backups() -> PeriodicTask:
 def test_a_backup_of_over_26_hours_ago(backups: PeriodicTask, hours: int, keys: list[str]) -> None:
     TaskState.objects.update(last_success_at=NOW - hours * HOUR)
     assert check() == keys
+
+
+def test_a_backup_of_the_future_is_none(backups: PeriodicTask) -> None:
+    TaskState.objects.update(last_success_at=NOW + DAY)
+    assert check() == ["backup"]
+    assert Alert.objects.get().message.startswith("The last good backup lies in the future: the clock was set back.")
 
 
 def test_backups_that_nobody_wants_are_not_missed(backups: PeriodicTask) -> None:

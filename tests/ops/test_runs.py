@@ -6,6 +6,7 @@ from structlog.testing import capture_logs
 from ops import runs
 from ops.leases import LeaseHeld
 from ops.models import TaskRun, TaskState
+from tests.ops.conftest import NOW
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
@@ -55,3 +56,34 @@ def test_a_run_that_meets_another_leaves_no_record():
 def test_runs_with_one_lease_keep_each_other_out():
     with runs.run("sync", trigger="schedule"), pytest.raises(LeaseHeld), runs.run("clear", lease="sync", trigger="api"):
         pytest.fail("two at a time")
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\ud800", "\x1b"])
+def test_failures_are_counted_whatever_their_words(odd):
+    for _ in range(3):
+        with pytest.raises(ValueError), runs.run("work", trigger="schedule"):
+            raise ValueError(f"an upstream said{odd}so")
+    assert TaskRun.objects.filter(error="an upstream said so").count() == 3
+    state = TaskState.objects.get()
+    assert (state.consecutive_failures, state.last_error, state.alerting) == (3, "an upstream said so", True)
+
+
+def test_a_failure_whose_words_are_refused_is_counted_by_its_kind(monkeypatch):
+    monkeypatch.setattr("ops.runs.printable", lambda text: text)
+    with pytest.raises(ValueError), runs.run("work", trigger="schedule"):
+        raise ValueError("half a \ud800")
+    assert TaskState.objects.get().last_error == TaskRun.objects.get().error == "ValueError"
+
+
+def test_a_success_is_recorded_whatever_its_report_holds():
+    with runs.run("work", trigger="schedule") as run:
+        run.report = {"failed": ["a\x00b", "c\ud800d"], "k\x00": {"rate": float("nan"), "of": (1, None, True)}}
+    stored = TaskRun.objects.get(ok=True).report
+    assert stored == TaskState.objects.get(last_success_at__isnull=False).last_report
+    assert stored == {"failed": ["a b", "c d"], "k ": {"rate": None, "of": [1, None, True]}}
+
+
+def test_a_report_of_what_no_json_has_a_word_for_is_recorded_as_text():
+    with runs.run("work", trigger="schedule") as run:
+        run.report = {"at": NOW}
+    assert TaskState.objects.get().last_report == {"at": "2026-11-20 14:00:00+00:00"}

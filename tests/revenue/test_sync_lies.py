@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Unreadable
+from fluxtracker.upstream.wire import MAX_SAT
 from ops.models import TaskState
 from revenue.models import Cursor, Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
@@ -331,4 +332,34 @@ def test_a_first_read_cut_again_and_again_arrives(chain, cuts):
         finally:
             heal()
         break
+    assert_true(chain)
+
+
+@pytest.mark.parametrize("total", [None, 3_000_000_000], ids=["an error with a NUL", "a count that no column holds"])
+def test_what_cannot_be_stored_is_the_sources_fault_and_the_next_one_is_asked(chain, total):
+    bad = FakeChain()
+    bad.host, bad.blocks, honest = "bad", chain.blocks, bad.listing
+
+    def lie(address, low, high):
+        if total is None:
+            raise BadAnswer("bad", "tx/\x00", "an error inside a success: boom\x00")
+        return replace(honest(address, low, high), total=total)
+
+    bad.listing = lie
+    report = sync(bad, chain)
+    assert_true(chain)
+    assert all(words.isprintable() for words in report.failed_sources)
+    state = TaskState.objects.get()
+    assert (state.consecutive_failures, state.last_success_at is not None) == (0, True)
+
+
+@pytest.mark.postgresql
+def test_sums_that_cannot_be_stored_are_the_sources_fault_too(chain):
+    bad = FakeChain()
+    bad.host = "bad"
+    bad.mine(*(bad.pay(A, MAX_SAT) for _ in range(110)))
+    for _ in range(60):
+        bad.mine()
+    report = sync(bad, chain)
+    assert len(report.failed_sources) == 1
     assert_true(chain)

@@ -212,3 +212,17 @@ def test_a_transaction_of_a_wrong_shape_is_refused(web, blockbook, change):
     web.get(f"{BASE}/tx/{TXID}", json=payload("blockbook/tx_app_payment") | change)
     with pytest.raises(BadAnswer, match="not usable"):
         blockbook.transaction(TXID)
+
+
+def test_an_error_inside_a_success_holds_printable_words_only(web, blockbook):
+    web.get(f"{BASE}/tx/{TXID}", json={"error": "boom\x00\x1b[31m"})
+    with pytest.raises(BadAnswer) as caught:
+        blockbook.transaction(TXID)
+    assert caught.value.detail == "an error inside a success: boom  [31m"
+
+
+@pytest.mark.parametrize("count", [3_000_000_000, 2**31, 10**30, -1, True, "5"])
+def test_a_count_that_no_address_has_is_refused(fake, blockbook, count):
+    fake.mischief = lambda answer, query: answer | {"txs": count}
+    with pytest.raises(BadAnswer, match="txs"):
+        blockbook.total(ADDRESS)

@@ -244,3 +244,11 @@ def test_a_page_of_one_block_that_comes_again_is_refused(fake, blockbook):
     fake.mischief = repeat
     with pytest.raises(BadAnswer, match="repeats"):
         blockbook.listing(ADDRESS, 1, 20)
+
+
+@pytest.mark.parametrize("count", [3_000_000_000, 2**31, 10**30, -1, True, "5"])
+def test_a_count_that_no_address_has_is_not_known(fake, blockbook, count):
+    fake.pay(10)
+    fake.mischief = lambda answer, query: answer | {"txs": count}
+    listing = blockbook.listing(ADDRESS, 1, 20)
+    assert (len(listing.transactions), listing.total) == (1, None)

@@ -249,7 +249,7 @@ def test_the_sum_of_the_tiers_is_the_total_whatever_is_told(web, daemon, told):
     assert (found.total, found.told_total) == (6724, None)
 
 
-@pytest.mark.parametrize("wrong", [None, -1, "-1", "", "many", True, 1.5, [], {}, 10**30, "9" * 18])
+@pytest.mark.parametrize("wrong", [None, -1, "-1", "", "many", True, 1.5, [], {}, 10**30, "9" * 18, 2**31 - 1])
 def test_a_wrong_count_is_refused(web, daemon, wrong):
     web.get(f"{DAEMON}/getfluxnodecount", json=success(COUNTS | {"nimbus-enabled": wrong}))
     with pytest.raises(BadAnswer, match="nimbus"):

@@ -230,3 +230,17 @@ def test_specifications_of_no_app_are_refused(web, registry, rows):
     web.get(SPECIFICATIONS, json=success(rows))
     with pytest.raises(BadAnswer):
         registry.specifications_now()
+
+
+def test_an_error_holds_printable_words_only(web, registry):
+    web.get(MESSAGES, json={"status": "error", "data": {"message": "boom\x00in\ttwo\nlines\u202e"}})
+    with pytest.raises(BadAnswer) as caught:
+        registry.message(HASH)
+    assert str(caught.value) == "api.example /apps/permanentmessages: status error: boom in two lines "
+    assert caught.value.detail == "status error: boom in two lines "
+
+
+def test_a_message_of_the_dump_with_an_odd_hash_is_passed_over(web, registry):
+    odd = [message({"name": "App"}, hash_) for hash_ in (["a"], {"a": 1}, 5, None)]
+    web.get(MESSAGES, json=success([*odd, message({"name": "App"})]))
+    assert registry.dump({HASH}).keys() == {HASH}

@@ -258,3 +258,16 @@ def test_the_client_of_the_settings_takes_their_timeout(web, settings):
     web.get(URL, json=1)
     assert Http.from_settings().get_json(URL) == 1
     assert web.calls[0].request.req_kwargs["timeout"] == 7.5
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[x]/", "https://node.example:99999999/"])
+def test_a_redirect_to_no_address_is_a_wrong_answer(web, http, location):
+    answers(web, {"status": 302, "headers": {"Location": location}})
+    with pytest.raises(BadAnswer):
+        http.get_json(URL)
+
+
+def test_an_absurd_time_to_try_again_is_none(web, http):
+    absurd = {"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}
+    answers(web, {"status": 503, "headers": absurd}, {"json": 5})
+    assert http.get_json(URL) == 5

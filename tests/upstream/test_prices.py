@@ -187,6 +187,14 @@ def test_a_server_that_ignores_the_start_does_not_hold_us(web, http):
     assert len(found) == 1000
 
 
+def test_candles_of_days_to_come_are_left_out(web, http):
+    web.get(CHART, status=500)
+    rows = [candle(date(2023, 1, 1), "0.5")] + [candle(date(9999, 12, 31), "0.5")] * 999
+    web.get(KLINES, json=rows)
+    found = daily_prices(http, date(2023, 1, 1), date(2026, 10, 3), TODAY)
+    assert list(found) == [date(2023, 1, 1)]
+
+
 def test_todays_open_candle_is_no_close(web, http):
     web.get(CHART, status=500)
     Candles(web, date(2026, 9, 1))

@@ -241,6 +241,7 @@ def test_the_history_of_node_counts_comes_oldest_first(web, stats):
         ("1790792687779", {"cumulus": 1, "nimbus": 1, "stratus": None}),
         ("1790792687779", {"cumulus": 1, "nimbus": 1, "stratus": -1}),
         ("1790792687779", {"cumulus": 0, "nimbus": 0, "stratus": 0}),
+        ("1790792687779", {"cumulus": 2**31 - 1, "nimbus": 1, "stratus": 0}),
         ("1790792687779", None),
         ("1790792687779", []),
     ],
