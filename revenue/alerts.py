@@ -49,7 +49,7 @@ def of_audit() -> Iterator[Trouble]:
         yield Trouble(
             "ledger-differs",
             f"The last audit found {figures.plural(rows, 'payment')} that the ledger has not as the chain does:"
-            " `manage.py audit_revenue --fix` mends them.",
+            " revenue may be off by them.",
         )
 
 

@@ -272,6 +272,15 @@ def test_a_ledger_that_differs_from_the_chain() -> None:
     assert "found 43 payments that the ledger has not as the chain does" in words
 
 
+def test_a_ledger_that_differs_is_among_the_problems(client: Client) -> None:
+    with runs.run("audit_revenue", trigger="beat") as run:
+        run.report = {"checked": 900, "missing": 1, "extra": 0, "different": 0, "fixed": 0}
+    check()
+    report = client.get("/api/health").json()
+    assert report["status"] == "degraded"
+    assert any("found 1 payment that the ledger has not" in words for words in report["problems"])
+
+
 def test_a_rule_that_breaks_closes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     fail(3)
     monkeypatch.setattr("ops.checks.sentence", lambda *_: 1 / 0)
