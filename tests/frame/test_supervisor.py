@@ -2,6 +2,7 @@ import io
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_noise_is_left_out(supervisor, said):
 def test_a_step_that_fails_is_told(supervisor):
     with pytest.raises(Failed, match="migrate failed"):
         supervisor.run_once(program("migrate", "raise SystemExit(3)"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_disk_ends_nothing(supervisor, said, tmp_path):
+    (tmp_path / "processes.json.new").symlink_to("/dev/full")
+    child = supervisor.start(program("web", PATIENT))
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    run_until(supervisor, lambda: child.pid not in (None, first))
+    supervisor.stop()
+    assert said.getvalue().count("up      | warning: cannot note what runs (No space left on device)") == 3
 
 
 def test_a_crashed_program_is_started_again(supervisor, said):
