@@ -11,7 +11,7 @@ WIDTH = 8
 
 
 class Console:
-    """Writes whole lines; colours only on a terminal, nothing more once nobody reads."""
+    """Writes whole lines; colours only on a terminal. Nothing once nobody reads, or while the disk is full."""
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
         self._stream = stream
@@ -31,3 +31,5 @@ class Console:
             self._stream.flush()
         except BrokenPipeError:  # the reader has gone, the programs stay
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        except OSError:
+            pass  # the output goes to a file on a full disk: the programs stay too

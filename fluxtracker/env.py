@@ -247,6 +247,9 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
     return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 
+JOURNAL_LIMIT = 64 * 2**20  # bytes that the -wal file keeps when it has been larger, as under a slow reader
+
+
 def sqlite(path: Path) -> dict[str, Any]:
     """SQLite as many processes share it well: see docs/decisions/0002-embedded-services.md."""
     return {
@@ -257,7 +260,8 @@ def sqlite(path: Path) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
-            "PRAGMA foreign_keys=ON; PRAGMA cache_size=-20000;",
+            "PRAGMA foreign_keys=ON; PRAGMA cache_size=-20000; "
+            f"PRAGMA journal_size_limit={JOURNAL_LIMIT};",
         },
     }
 

@@ -1,7 +1,7 @@
 """One supervisor a data dir, and the record of what it started.
 
 The lock is the kernel's: it is free again at the instant its holder dies. The record lets the next
-supervisor end what a killed one left behind, and nothing else: a process is known by its id and its start time.
+supervisor end what a killed one left behind, and nothing else: a process is known by its id and its mark.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-CLOCK_TOLERANCE = 2.0  # seconds; start times are told relative to a wall clock that may be corrected
+from fluxtracker import identity
 
 
 class InUse(Exception):
@@ -42,13 +42,13 @@ def held(data_dir: Path) -> Iterator[None]:
 def record(data_dir: Path, pids: list[int]) -> None:
     """Write down the processes that run now."""
     draft = data_dir / "processes.json.new"
-    draft.write_text(json.dumps([[pid, started] for pid in pids if (started := start_time(pid)) is not None]))
+    draft.write_text(json.dumps([[pid, marked] for pid in pids if (marked := identity.mark(pid)) is not None]))
     draft.replace(data_dir / "processes.json")
 
 
 def end_leftovers(data_dir: Path, seconds: float = 5) -> int:
     """End what a killed supervisor left running, with its descendants; return how many programs there were."""
-    found = [pid for pid, started in _recorded(data_dir) if _is_ours(pid, started)]
+    found = [pid for pid, marked in _recorded(data_dir) if _is_ours(pid, marked)]
     for number in (signal.SIGTERM, signal.SIGKILL):
         for leader in found:
             end_group(leader, number)
@@ -56,10 +56,11 @@ def end_leftovers(data_dir: Path, seconds: float = 5) -> int:
     return len(found)
 
 
-def _is_ours(leader: int, started: float) -> bool:
+def _is_ours(leader: int, marked: str) -> bool:
     """Whether the group of that process still has members and its id was not given to somebody else."""
-    now = start_time(leader)
-    return group_lives(leader) and (now is None or abs(now - started) < CLOCK_TOLERANCE)
+    if not identity.is_from_here(marked) or not group_lives(leader):
+        return False
+    return identity.mark(leader) is None or not identity.is_gone(leader, marked)
 
 
 def _wait_for_end(leaders: list[int], seconds: float) -> None:
@@ -83,17 +84,9 @@ def end_group(leader: int, number: int) -> None:
         os.killpg(leader, number)
 
 
-def start_time(pid: int) -> float | None:
-    """When the process started; None when there is none."""
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return None
-
-
-def _recorded(data_dir: Path) -> list[tuple[int, float]]:
+def _recorded(data_dir: Path) -> list[tuple[int, str]]:
     try:
         rows = json.loads((data_dir / "processes.json").read_text())
-        return [(int(pid), float(started)) for pid, started in rows]
+        return [(int(pid), str(marked)) for pid, marked in rows]
     except (OSError, ValueError, TypeError):
         return []

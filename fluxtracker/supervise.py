@@ -87,7 +87,7 @@ class Supervisor:
         users = [child for child in self.children if not child.program.foundation]
         self._end(users[::-1], hurry=HURRY_AFTER, kill=KILL_AFTER)
         self._end([child for child in self.children if child.program.foundation], kill=FOUNDATION_TIME)
-        rundir.record(self._data_dir, [])
+        self._record([])
 
     def _end(self, children: list[Child], *, kill: float, hurry: float = float("inf")) -> None:
         begin = self._clock()
@@ -115,7 +115,14 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.start()
-        rundir.record(self._data_dir, [child.pid for child in self.children if child.pid])
+        self._record([child.pid for child in self.children if child.pid])
+
+    def _record(self, pids: list[int]) -> None:
+        """The record is for the next start; a full disk must not end this one."""
+        try:
+            rundir.record(self._data_dir, pids)
+        except OSError as error:
+            self.say(f"warning: cannot note what runs ({error.strerror}): {self._data_dir}")
 
     def _bury(self, child: Child) -> None:
         self._pass_on(child, child.bury())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ops.backup_tables import Names, Table
 log = structlog.get_logger(__name__)
 
 PART = ".part"
+LEFT_ALONE = 24 * 3600  # seconds after which a part is nobody's, wherever its process was
 Progress = Callable[[str], None]
 
 
@@ -104,12 +106,16 @@ def _whole(target: Path) -> Iterator[IO[bytes]]:
 
 
 def clear_parts(where: Path) -> None:
-    """Remove what backups left here whose process of this machine is no more."""
+    """Remove what backups left here: those whose process is no more, and what nobody has written to for a day."""
     for part in where.glob(f".*{PART}"):
         holder = ":".join(part.name.removesuffix(PART).split("+")[-4:])
-        if holder.count(":") == 3 and leases.is_dead(holder):
-            with suppress(OSError):
+        with suppress(OSError):
+            if holder.count(":") == 3 and (leases.is_dead(holder) or _is_old(part)):
                 part.unlink()
+
+
+def _is_old(part: Path) -> bool:
+    return time.time() - part.stat().st_mtime > LEFT_ALONE
 
 
 def _sync_folder(where: Path) -> None:

@@ -1,12 +1,12 @@
 """One at a time across all processes: a lease is a row that is won by a conditional UPDATE.
 
 A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. The holder's name carries
-host, pid and process start, so a dead holder on the same host is replaced at once (contract section 3).
+host, pid and process start, so a dead holder on the same host is replaced at once (contract section 3). The start
+is there twice: as a time for people, and in the token as fluxtracker.identity marks it, which is what is judged.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 import threading
@@ -22,6 +22,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
+from fluxtracker import identity
 from ops.models import Lease
 
 log = structlog.get_logger(__name__)
@@ -51,22 +52,21 @@ def describe(holder: str) -> str:
 
 def make_holder() -> str:
     """`host:pid:process start:token`, unique for every attempt to take a lease."""
-    started = psutil.Process().create_time()
-    return f"{socket.gethostname()}:{os.getpid()}:{started:.2f}:{secrets.token_hex(4)}"
+    process = psutil.Process()
+    token = f"{identity.mark(process.pid)}.{secrets.token_hex(4)}"
+    return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}:{token}"
 
 
 def is_dead(holder: str) -> bool:
-    """Whether the holder was a process of this host that is no more. False when nobody can know."""
+    """Whether the holder was a process of this host that is no more. False when nobody can know.
+
+    After a restart of the machine nobody can: another one may have our name.
+    """
     parts = holder.rsplit(":", 3)
-    if len(parts) != 4 or parts[0] != socket.gethostname():
+    if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[1].isdecimal():
         return False
-    try:
-        process = psutil.Process(int(parts[1]))
-        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - float(parts[2])) > 1
-    except psutil.NoSuchProcess:
-        return True
-    except (psutil.Error, ValueError):
-        return False
+    marked = parts[3].rpartition(".")[0] or parts[2]
+    return identity.is_gone(int(parts[1]), marked)
 
 
 def try_take(name: str, holder: str) -> str | None:

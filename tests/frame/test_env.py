@@ -1,4 +1,6 @@
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -81,6 +83,24 @@ def test_without_a_url_the_database_is_sqlite_in_wal_mode_under_the_data_dir(nam
     assert config["ENGINE"].endswith("sqlite3")
     assert config["NAME"] == str(tmp_path / "fluxtracker.sqlite3")
     assert "journal_mode=WAL" in config["OPTIONS"]["init_command"]
+
+
+def test_sqlites_journal_becomes_small_again_when_a_reader_made_it_grow(tmp_path, monkeypatch):
+    monkeypatch.setattr(env, "JOURNAL_LIMIT", 100_000)
+    options = env.sqlite(tmp_path / "db")["OPTIONS"]
+    reader, writer = (sqlite3.connect(tmp_path / "db", isolation_level=None) for _ in range(2))
+    with closing(reader), closing(writer):
+        writer.executescript(options["init_command"] + "CREATE TABLE bits (bit)")
+        reader.executescript("BEGIN; SELECT * FROM bits")
+        for _ in range(10):
+            writer.execute("INSERT INTO bits VALUES (zeroblob(100000))")
+        journal = tmp_path / "db-wal"
+        assert journal.stat().st_size > 1_000_000
+        reader.execute("ROLLBACK")
+        for _ in range(3):
+            writer.execute("INSERT INTO bits VALUES (1)")
+            writer.execute("PRAGMA wal_checkpoint")
+        assert journal.stat().st_size <= 100_000
 
 
 def test_a_postgres_url_becomes_a_checked_persistent_connection(name):

@@ -82,6 +82,12 @@ def test_each_service_has_a_health_check_one_volume_and_comes_back(name):
     assert service["restart"] == "unless-stopped"
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_services_log_fills_the_disk(name):
+    options = SERVICES[name]["logging"]["options"]
+    assert (options["max-size"], options["max-file"]) == ("10m", "5")
+
+
 @pytest.mark.parametrize("name", ["web", "worker", "beat"])
 def test_programs_wait_for_the_migrated_database_and_redis(name):
     waits = {other: how["condition"] for other, how in SERVICES[name]["depends_on"].items()}

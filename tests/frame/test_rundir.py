@@ -5,7 +5,7 @@ import subprocess
 import psutil
 import pytest
 
-from fluxtracker import rundir
+from fluxtracker import identity, rundir
 from tests.waiting import eventually
 
 
@@ -47,9 +47,20 @@ def test_orphans_of_a_program_that_has_gone_are_ended(tmp_path, sleeper):
     assert eventually(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
 
 
-def test_a_process_with_the_same_id_that_is_not_ours_lives(tmp_path, sleeper):
-    started = rundir.start_time(sleeper.pid)
-    (tmp_path / "processes.json").write_text(json.dumps([[sleeper.pid, started - 1000]]))
+def test_what_was_left_is_found_whatever_happened_to_the_clock(tmp_path, sleeper, monkeypatch):
+    linux = pytest.importorskip("psutil._pslinux")
+    rundir.record(tmp_path, [sleeper.pid])
+    before = linux.boot_time()
+    monkeypatch.setattr(linux, "boot_time", lambda: before + 3600)
+    assert rundir.end_leftovers(tmp_path, seconds=1) == 1
+    assert sleeper.wait(5) != 0
+
+
+@pytest.mark.parametrize("other", ["{place}-1", "00000000-1-{ticks}", "1000.00", 1000.0])
+def test_a_process_with_the_same_id_that_is_not_ours_lives(tmp_path, sleeper, other):
+    place, _, ticks = identity.mark(sleeper.pid).rpartition("-")
+    marked = other.format(place=place, ticks=ticks) if isinstance(other, str) else other
+    (tmp_path / "processes.json").write_text(json.dumps([[sleeper.pid, marked]]))
     assert rundir.end_leftovers(tmp_path, seconds=1) == 0
     assert sleeper.poll() is None
 

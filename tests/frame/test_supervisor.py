@@ -2,6 +2,8 @@ import io
 import os
 import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,29 @@ def test_noise_is_left_out(supervisor, said):
 def test_a_step_that_fails_is_told(supervisor):
     with pytest.raises(Failed, match="migrate failed"):
         supervisor.run_once(program("migrate", "raise SystemExit(3)"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_disk_ends_nothing(supervisor, said, tmp_path):
+    (tmp_path / "processes.json.new").symlink_to("/dev/full")
+    child = supervisor.start(program("web", PATIENT))
+    first = child.pid
+    os.kill(first, signal.SIGKILL)
+    run_until(supervisor, lambda: child.pid not in (None, first))
+    supervisor.stop()
+    assert said.getvalue().count("up      | warning: cannot note what runs (No space left on device)") == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_output_that_goes_to_a_full_disk_ends_nothing(tmp_path):
+    ended_well = False
+    with suppress(OSError), open("/dev/full", "w") as full:  # closing it fails as well
+        supervisor = Supervisor(tmp_path, Console(full))
+        for _ in range(3):
+            supervisor.run_once(program("migrate", "print('word ' * 10_000)"))
+        supervisor.stop()
+        ended_well = True
+    assert ended_well
 
 
 def test_a_crashed_program_is_started_again(supervisor, said):

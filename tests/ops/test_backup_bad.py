@@ -236,7 +236,9 @@ def test_what_a_killed_backup_left_is_cleared_and_the_living_one_stays(made):
     folder = made.parent
     dead = folder / f".all.gz+{socket.gethostname()}+999999999+1.00+abcd.part"
     ours = folder / f".all.gz+elsewhere+{os.getpid()}+1.00+abcd.part"
-    for path in (dead, ours, folder / ".mine.part"):
+    old = folder / f".all.gz+before-the-restart+{os.getpid()}+1.00+abcd.part"
+    for path in (dead, old, ours, folder / ".mine.part"):
         path.write_text("half")
+    os.utime(old, (0, 0))
     assert manage("backup", made).code == 0
     assert sorted(leftovers(folder)) == sorted([ours.name, ".mine.part"])

@@ -7,13 +7,16 @@ import sys
 import threading
 from datetime import timedelta
 
+import psutil
 import pytest
 import time_machine
 from django.db import connection, transaction
 from django.utils import timezone
 
+from fluxtracker import identity
 from ops import leases
 from ops.models import Lease
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
@@ -31,23 +34,96 @@ def test_it_is_free_after_the_block_and_after_an_error():
         held.guard()
 
 
-def test_a_dead_holder_on_this_host_is_replaced_at_once():
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    holder = leases.make_holder().split(":")
-    started = leases.psutil.Process(process.pid).create_time()
-    dead = ":".join([holder[0], str(process.pid), f"{started:.2f}", "abcd"])
+def holder_of(pid, place=None):
+    """As the process itself would name it; with another `place`, as one of the same id and start there."""
+    marked = identity.mark(pid)
+    if place is not None:
+        marked = f"{place}-{marked.rpartition('-')[2]}"
+    return f"{socket.gethostname()}:{pid}:1795830168.38:{marked}.abcd"
+
+
+@pytest.fixture
+def sleeper():
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        yield process
+        process.kill()
+
+
+def test_a_dead_holder_on_this_host_is_replaced_at_once(sleeper):
+    dead = holder_of(sleeper.pid)
     assert leases.try_take("work", dead) is None
     assert leases.try_take("work", "me") == dead
-    process.kill()
-    process.wait()
+    sleeper.kill()
+    sleeper.wait()
     assert leases.try_take("work", "me") is None
 
 
+def test_a_holder_that_waits_to_be_reaped_is_dead(sleeper):
+    dead = holder_of(sleeper.pid)
+    sleeper.kill()
+    assert eventually(lambda: leases.is_dead(dead))
+
+
+def test_the_name_carries_host_pid_and_process_start():
+    host, pid, started, token = leases.make_holder().split(":")
+    assert (host, int(pid)) == (socket.gethostname(), os.getpid())
+    assert float(started) == pytest.approx(psutil.Process().create_time(), abs=0.01)
+    assert token
+    longest = leases.make_holder().replace(host, "h" * 64)
+    assert len(longest) <= Lease._meta.get_field("holder").max_length
+
+
 def test_a_pid_that_was_given_to_another_process_is_no_living_holder():
-    parts = leases.make_holder().rsplit(":", 3)
-    reborn = ":".join([parts[0], parts[1], "1000.00", parts[3]])
-    assert leases.is_dead(reborn)
-    assert not leases.is_dead(leases.make_holder())
+    mine = leases.make_holder()
+    mark = identity.mark(os.getpid())
+    earlier = f"{mark.rpartition('-')[0]}-1" if "-" in mark else "1000.00"
+    assert leases.is_dead(mine.replace(mark, earlier))
+    assert not leases.is_dead(mine)
+
+
+@pytest.mark.parametrize("seconds", [-3600, -2, 2, 3600])
+def test_a_living_holder_lives_whatever_happens_to_the_clock(monkeypatch, seconds):
+    linux = pytest.importorskip("psutil._pslinux")
+    mine = leases.make_holder()
+    assert leases.try_take("work", mine) is None
+    before = linux.boot_time()
+    monkeypatch.setattr(linux, "boot_time", lambda: before + seconds)
+    assert psutil.Process().create_time() == pytest.approx(float(mine.split(":")[2]) + seconds, abs=0.1)
+    assert leases.try_take("work", "me") == mine
+
+
+@pytest.mark.parametrize("place", ["00000000-4026531836", "191cfa8b-1"])
+def test_of_another_boot_or_a_container_of_the_same_name_nobody_knows(sleeper, place):
+    elsewhere = holder_of(sleeper.pid, place)
+    assert leases.try_take("work", elsewhere) is None
+    sleeper.kill()
+    sleeper.wait()
+    assert leases.try_take("work", "me") == elsewhere
+    with time_machine.travel(timezone.now() + timedelta(seconds=61), tick=False):
+        assert leases.try_take("work", "me") is None
+
+
+def test_without_proc_the_start_on_the_wall_clock_decides(monkeypatch, tmp_path, sleeper):
+    monkeypatch.setattr(identity, "BOOT", tmp_path / "none")
+    mine, other = leases.make_holder(), holder_of(sleeper.pid)
+    assert not leases.is_dead(mine)
+    assert leases.is_dead(mine.replace(mine.split(":")[3], "1000.00.abcd"))
+    sleeper.kill()
+    sleeper.wait()
+    assert leases.is_dead(other)
+
+
+def test_a_holder_of_an_older_version_is_dead_when_its_id_is_free():
+    host = socket.gethostname()
+    assert leases.is_dead(f"{host}:999999:1.00:abcd")
+    assert not leases.is_dead(f"{host}:{os.getpid()}:{psutil.Process().create_time():.2f}:abcd")
+
+
+@pytest.mark.parametrize(
+    "holder", ["", "me", "{host}:x:1.00:abcd", "{host}:-1:1.00:abcd", "{host}:99999999999999:a:b-c.d"]
+)
+def test_what_is_no_holders_name_is_not_judged(holder):
+    assert not leases.is_dead(holder.format(host=socket.gethostname()))
 
 
 def test_a_silent_holder_elsewhere_is_replaced_after_a_minute():

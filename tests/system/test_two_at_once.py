@@ -8,6 +8,7 @@ import socket
 import psutil
 import pytest
 
+from fluxtracker.identity import mark
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from ops.leases import make_holder
@@ -46,8 +47,8 @@ def somebody_else(transactional_db, monkeypatch):
     for command in {words.split()[0] for words in COMMANDS}:
         monkeypatch.setattr(f"revenue.management.commands.{command}.LEASE_WAIT_S", 0.1)
     parent = psutil.Process(os.getppid())
-    made = make_holder().split(":")
-    return ":".join([made[0], str(parent.pid), f"{parent.create_time():.2f}", made[3]])
+    host = make_holder().split(":")[0]
+    return f"{host}:{parent.pid}:{parent.create_time():.2f}:{mark(parent.pid)}.abcd"
 
 
 def take(name: str, holder: str) -> None:
@@ -74,8 +75,10 @@ def test_a_command_that_meets_a_living_holder_ends_with_1_and_names_it(sim, in_p
 @pytest.mark.engine
 @pytest.mark.parametrize("pid", ["gone", "given to another"])
 def test_a_dead_holder_is_replaced_at_once(sim, in_process, somebody_else, pid):
-    host, number, _, token = somebody_else.split(":")
-    dead = ":".join([host, "4194303" if pid == "gone" else number, "1000.00", token])
+    host, number, started, token = somebody_else.split(":")
+    place = token.rpartition("-")[0]  # empty where start times are the clock's
+    earlier = f"{place}-1.abcd" if place else "1000.00.abcd"
+    dead = ":".join([host, "4194303" if pid == "gone" else number, started, token if pid == "gone" else earlier])
     take("sync_revenue", dead)
     assert in_process("sync_revenue").code == 0
     assert_true(sim.world)
