@@ -182,8 +182,29 @@ def test_without_a_snapshot_the_changes_are_unknown_and_the_nearest_day_is_told(
     snapshot(date(2026, 11, 14))
     words = panel(client, "tiles")
     reason = "There is no snapshot of Wed 11 Nov to compare with; the nearest day that has one is Sat 14 Nov."
-    assert f"{reason} Until then the network's changes are not known; revenue is complete." in words
+    assert f"{reason} The network's changes are not known; revenue is complete." in words
+    assert "Until then" not in words
     assert row(client, "nodes", "Nimbus") == f"Nimbus 1,582 — {reason} 23.5 %"
+
+
+def test_before_any_snapshot_the_changes_are_unknown_until_the_first_one(client: Client) -> None:
+    synced()
+    reason = "The first is taken soon after 00:05 UTC. Until then the network's changes are not known"
+    assert f"{reason}; revenue is complete." in panel(client, "tiles")
+
+
+def test_a_ledger_that_never_completed_is_not_called_complete(client: Client) -> None:
+    words = panel(client, "tiles")
+    assert "Until then the network's changes are not known." in words
+    assert "revenue is complete" not in words
+
+
+def test_a_late_ledger_is_not_called_complete(client: Client, clock: time_machine.Traveller) -> None:
+    synced()
+    clock.shift(timedelta(minutes=45))
+    words = panel(client, "tiles")
+    assert "the network's changes are not known." in words
+    assert "revenue is complete" not in words
 
 
 def test_a_source_that_had_failed_that_day_leaves_only_its_changes_unknown(client: Client) -> None:
