@@ -112,7 +112,7 @@ def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Entry:
         number=number + 1,
         choice=drawn.choice,
         last=chart_words.value(drawn.choice, last[1]) if last else "",
-        when=chart_words.day(chart.spans[last[0]].last) if last else "",
+        when=chart_words.stretch(chart.spans[last[0]]) if last else "",
         sentence=chart_words.sentence(drawn, chart),
         without=chart_view.address(query, replace(view.with_choices(left), said={})) if left else "",
     )

@@ -69,6 +69,11 @@ def days(first: date, last: date) -> str:
     return f"{start} – {day(last)}"
 
 
+def stretch(span: Span) -> str:
+    """The days of a point: one, or from the first to the last of its week or month."""
+    return days(span.first, span.last)
+
+
 def sentence(drawn: Series, chart: Chart) -> str:
     """What its line shows: range, ends, change, extremes, gaps, doubts."""
     wanted = chart.wanted
@@ -85,16 +90,20 @@ def _facts(drawn: Series, spans: Sequence[Span]) -> Iterator[str]:
         return
     (first, _), (last, _) = known[0], known[-1]
     if len(known) == 1:
-        yield f"{value(choice, first)} on {day(known[0][1].first)}"
+        yield f"{value(choice, first)} {_when(known[0][1])}"
     else:
         yield f"from {value(choice, first)} to {value(choice, last)}{_change(first, last)}"
         low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
-        yield f"lowest {value(choice, low[0])} on {day(low[1].first)}"
-        yield f"highest {value(choice, high[0])} on {day(high[1].first)}"
+        yield f"lowest {value(choice, low[0])} {_when(low[1])}"
+        yield f"highest {value(choice, high[0])} {_when(high[1])}"
     if len(known) < len(spans):
         yield f"{len(spans) - len(known)} of {figures.whole(len(spans))} points not known"
     if line.partial:
         yield f"{figures.plural(len(line.partial), 'point')} not whole"
+
+
+def _when(span: Span) -> str:
+    return f"{'on' if span.first == span.last else 'in'} {stretch(span)}"
 
 
 def _change(first: Number, last: Number) -> str:
@@ -111,7 +120,7 @@ def rows(chart: Chart) -> list[Row]:
 def _row(chart: Chart, index: int) -> Row:
     span = chart.spans[index]
     return Row(
-        when=days(span.first, span.last),
+        when=stretch(span),
         cells=tuple(_cell(drawn, index) for drawn in chart.series),
         notes="; ".join(dict.fromkeys(_notes(chart, index))),
     )

@@ -105,6 +105,17 @@ def test_a_sentence_says_range_ends_change_extremes_and_doubts(panel: Panel) -> 
     ) in words(panel(days="4")).replace("17 Nov – 20", "17 – 20")
 
 
+def test_a_week_or_month_is_dated_by_all_its_days(panel: Panel) -> None:
+    for amount, day in (("7", date(2026, 9, 30)), ("10", date(2026, 10, 31)), ("4", TODAY)):
+        pay(amount, at=NOW - (TODAY - day))
+    settle(NOW)
+    said = words(panel(days="all", bucket="month"))
+    assert "Revenue in FLUX 4.00 FLUX 1 Nov – 20 Nov 2026" in said
+    assert "lowest 4.00 FLUX in 1 Nov – 20 Nov 2026; highest 10.00 FLUX in 1 Oct – 31 Oct 2026;" in said
+    assert "4.00 FLUX in 1 Nov – 20 Nov 2026; 1 point" in words(panel(start="2026-11-01", bucket="month"))
+    assert "lowest 0.00 FLUX in 9 Nov – 15 Nov 2026" in words(panel(start="2026-11-09", bucket="week"))
+
+
 def test_the_same_values_stand_in_a_table_newest_first(panel: Panel) -> None:
     earn("10", "4")
     nodes(TODAY - DAY, [6700])
