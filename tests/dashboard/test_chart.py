@@ -97,6 +97,46 @@ def test_the_days_before_are_drawn_on_the_same_scale(panel: Panel) -> None:
     assert line == "M3.0 197.0L717.0 132.3"  # 10 the lowest, 20 a third of the way
 
 
+def test_the_dotted_line_has_a_legend_and_its_change_in_words(panel: Panel) -> None:
+    earn("40", "20", "10", "50", "16", "20")
+    html = panel(days="3", previous="1")
+    assert "Faint and dotted: 15 Nov – 17 Nov 2026, the days before" in words(html)
+    assert (
+        "2 whole days add up to 66.00 FLUX, before to 60.00 FLUX (+10.0 %); "
+        "the days before, 15 Nov – 17 Nov 2026, are dotted."
+    ) in words(html)
+    assert "2 whole days add up to 66.00 FLUX, before to 60.00 FLUX (+10.0 %)" in words(
+        panel(days="3", previous="1", cumulative="1")
+    )
+    assert "dotted" not in words(panel(days="3"))
+
+
+def test_a_state_is_held_against_the_end_of_the_days_before(panel: Panel) -> None:
+    nodes(TODAY - 5 * DAY, [90, None, 100, 105, 110, None])
+    said = words(panel(days="3", metrics="node_total", previous="1"))
+    assert "105 on 18 Nov 2026, before 90 on 15 Nov 2026 (+16.7 %); the days before, 15 Nov – 17 Nov 2026" in said
+
+
+def test_before_all_days_there_is_nothing_to_draw_and_no_switch(panel: Panel) -> None:
+    earn("10", "4")
+    html = panel(days="all", previous="1")
+    assert "before" not in words(html)
+    assert 'class="ghost"' not in html
+    assert 'name="previous"' not in html
+    assert "previous" not in way(html, "Link to this view")
+
+
+def test_days_before_the_ledger_are_not_known_instead_of_nothing_earned(panel: Panel) -> None:
+    earn("10", "4", "6")
+    html = panel(days="2", previous="1")
+    assert "before: 10.00 FLUX" in words(html)
+    assert "before: 0.00 FLUX" not in words(html)
+    nothing = panel(days="5", previous="1")
+    assert "Nothing is known of the days before, 11 Nov – 15 Nov 2026." in words(nothing)
+    assert "the days before, 11 Nov – 15 Nov 2026, are not known." in words(nothing)
+    assert "dotted" not in words(nothing)
+
+
 def test_a_sentence_says_range_ends_change_extremes_and_doubts(panel: Panel) -> None:
     earn("10", "4", "16", "12")
     assert (
