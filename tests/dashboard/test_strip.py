@@ -25,6 +25,14 @@ def test_the_strip_says_how_fresh_the_page_is(client: Client, clock: time_machin
     assert "What is wrong" not in client.get("/").content.decode()
 
 
+def test_that_times_are_utc_is_said_once_in_the_strip(client: Client) -> None:
+    synced()
+    snapshot(NOW.date())
+    network()
+    assert panel(client, "strip").count("UTC") == 1
+    assert "times are UTC" in panel(client, "strip")
+
+
 def test_an_overdue_sync_is_told_in_words_and_the_lag_counts_on(client: Client, clock: time_machine.Traveller) -> None:
     synced()
     clock.shift(timedelta(minutes=60))

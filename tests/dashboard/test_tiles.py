@@ -37,18 +37,18 @@ def test_the_period_so_far_is_held_against_the_like_part_of_the_one_before(clien
     assert "US dollars $23.81 ▲ +$5.21 (+28.00 %)" in words
     assert "Payments 2 ▲ +1 (+100.00 %)" in words
     assert "so far Mon 16 Nov – now" in words
-    assert "against Mon 9 Nov – Wed 11 Nov, 14:05: 250.00 FLUX, $18.60, 1 payment" in words
+    assert "against Mon 9 Nov – Wed 11 Nov, 14:05 UTC: 250.00 FLUX, $18.60, 1 payment" in words
     assert "whole of last week Mon 9 Nov – Sun 15 Nov: 1,250.00 FLUX ▼ −930.00 (−74.40 %)" in words
 
 
 @pytest.mark.parametrize(
     ("period", "name", "so_far", "against"),
     [
-        ("D", "today", "Wed 18 Nov – now", "Tue 17 Nov, 14:05"),
-        ("W", "this week", "Mon 16 Nov – now", "Mon 9 Nov – Wed 11 Nov, 14:05"),
-        ("M", "this month", "Sun 1 Nov – now", "Thu 1 Oct – Sun 18 Oct, 14:05"),
-        ("Q", "this quarter", "Thu 1 Oct – now", "Wed 1 Jul – Tue 18 Aug, 14:05"),
-        ("Y", "this year", "Thu 1 Jan – now", "Wed 1 Jan – Tue 18 Nov, 14:05"),
+        ("D", "today", "Wed 18 Nov – now", "Tue 17 Nov, 14:05 UTC"),
+        ("W", "this week", "Mon 16 Nov – now", "Mon 9 Nov – Wed 11 Nov, 14:05 UTC"),
+        ("M", "this month", "Sun 1 Nov – now", "Thu 1 Oct – Sun 18 Oct, 14:05 UTC"),
+        ("Q", "this quarter", "Thu 1 Oct – now", "Wed 1 Jul – Tue 18 Aug, 14:05 UTC"),
+        ("Y", "this year", "Thu 1 Jan – now", "Wed 1 Jan – Tue 18 Nov, 14:05 UTC"),
     ],
 )
 def test_every_period_writes_its_ranges_out(client: Client, period: str, name: str, so_far: str, against: str) -> None:
