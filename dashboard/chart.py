@@ -20,6 +20,7 @@ from fluxtracker.fresh import is_fresh
 from revenue.reports import STALE
 from snapshots import choices, series
 from snapshots.choices import LABELS, Choice, Kind
+from snapshots.dayvalues import first_day_of
 from snapshots.series import MOST_DAYS, MOST_METRICS, Chart, Series
 
 ROWS_SHOWN = 31
@@ -58,7 +59,9 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         view = chart_view.parse(query, listed, now.date())
         chart = series.read(wanted=view.wanted, now=now)
         top = chart_links.top_images()
-        first = None if _is_known(chart) else series.first_day()
+        is_known = _is_known(chart)
+        first = None if is_known else first_day_of(view.choices)
+        has_history = bool(is_known or first or series.first_day())
     rows = chart_words.rows(chart)
     return {
         "view": view,
@@ -83,6 +86,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         "exactly": chart_view.encoded(list(view.exactly().items())),
         "library": _library(),
         "history_from": first,
+        "has_history": has_history,
         "most": MOST_METRICS,
     }
 

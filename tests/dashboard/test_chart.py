@@ -412,6 +412,36 @@ def test_a_range_without_values_leads_to_all_days(panel: Panel) -> None:
     assert "No day has it yet." in words(panel(metrics="gaming_palworld", days="all"))
 
 
+@pytest.mark.parametrize(
+    ("metrics", "first"),
+    [
+        ("node_total", "22 Sep 2026"),
+        ("cpu_utilization_percent", "24 Sep 2026"),
+        ("gaming_palworld,total_apps", "26 Sep 2026"),
+        ("gaming_palworld", "28 Sep 2026"),
+        ("image:itzg/minecraft-server", "26 Sep 2026"),
+        ("payments", "20 Sep 2026"),
+    ],
+)
+def test_a_range_without_values_names_the_first_day_of_its_own_metrics(panel: Panel, metrics: str, first: str) -> None:
+    pay("1", at=NOW - 61 * DAY)
+    settle(NOW)
+    LedgerState.objects.update(completed_at=None)
+    nodes(TODAY - 59 * DAY, [5])
+    snapshot(TODAY - 58 * DAY, used_cpu_cores=1)
+    snapshot(TODAY - 57 * DAY, used_cpu_cores=1, total_cpu_cores=2)
+    snapshot(TODAY - 55 * DAY, total_apps=9)
+    snapshot(TODAY - 53 * DAY, counts={"gaming_palworld": 3})
+    image(TODAY - 52 * DAY, "itzg/minecraft-server", 3)
+    html = panel(metrics=metrics, start="2026-09-01", end="2026-09-10")
+    assert f"Days are known from {first} on" in words(html)
+
+
+def test_a_metric_that_no_day_has_says_so_for_any_range(panel: Panel) -> None:
+    nodes(TODAY - DAY, [5])
+    assert "No day has it yet." in words(panel(metrics="gaming_palworld"))
+
+
 def test_a_ledger_that_never_completed_is_no_zero(panel: Panel) -> None:
     earn("1")
     LedgerState.objects.update(completed_at=None)
