@@ -20,6 +20,7 @@ from fluxtracker.fresh import is_fresh
 from revenue.reports import STALE
 from snapshots import choices, series
 from snapshots.choices import LABELS, Choice, Kind
+from snapshots.dayvalues import first_day_of
 from snapshots.series import MOST_DAYS, MOST_METRICS, Chart, Series
 
 ROWS_SHOWN = 31
@@ -58,7 +59,9 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         view = chart_view.parse(query, listed, now.date())
         chart = series.read(wanted=view.wanted, now=now)
         top = chart_links.top_images()
-        first = None if _is_known(chart) else series.first_day()
+        is_known = _is_known(chart)
+        first = None if is_known else first_day_of(view.choices)
+        has_history = bool(is_known or first or series.first_day())
     rows = chart_words.rows(chart)
     return {
         "view": view,
@@ -66,10 +69,11 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         "look": _look(chart, now),
         "ways": chart_links.ways(query, view, [*listed, *top]),
         "legend": [_entry(query, view, chart, number) for number in range(len(chart.series))],
+        "before": chart_words.before(chart),
         "drawing": _drawing(chart),
         "range": chart_words.days(view.first, view.last),
         "marks": chart_words.marks(chart),
-        "notes": [*_troubles(chart, now), *_cut(view)],
+        "notes": [*_troubles(chart, now), *_cut(view), *filter(None, [chart_words.nothing_before(chart)])],
         "rings": any(drawn.line.partial for drawn in chart.series),
         "rows": rows if view.every_row else rows[:ROWS_SHOWN],
         "rows_total": len(rows),
@@ -82,6 +86,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         "exactly": chart_view.encoded(list(view.exactly().items())),
         "library": _library(),
         "history_from": first,
+        "has_history": has_history,
         "most": MOST_METRICS,
     }
 
@@ -112,7 +117,7 @@ def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Entry:
         number=number + 1,
         choice=drawn.choice,
         last=chart_words.value(drawn.choice, last[1]) if last else "",
-        when=chart_words.day(chart.spans[last[0]].last) if last else "",
+        when=chart_words.stretch(chart.spans[last[0]]) if last else "",
         sentence=chart_words.sentence(drawn, chart),
         without=chart_view.address(query, replace(view.with_choices(left), said={})) if left else "",
     )

@@ -98,7 +98,7 @@ def parse(query: QueryDict, listed: Sequence[Choice], today: date) -> View:
         first=first,
         last=last,
         bucket=Bucket(bucket) if bucket in list(Bucket) else Bucket.DAY,
-        previous=query.get("previous") == "1",
+        previous=query.get("previous") == "1" and days != ALL,  # there is nothing before all days
         cumulative=query.get("cumulative") == "1",
         every_row=query.get("rows") == ALL,
         said=said,

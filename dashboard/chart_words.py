@@ -11,7 +11,7 @@ from fluxtracker import figures
 from metrics.catalogue import CORES, GB, PERCENT, Number
 from snapshots.buckets import Bucket, Span
 from snapshots.choices import FLUX, USD, Choice, Kind
-from snapshots.series import LIVE, Chart, Line, Series
+from snapshots.series import LIVE, Chart, Line, Series, Wanted
 
 PRICE = "flux_price_usd"
 FORMS: Mapping[str, Callable[[Number], str]] = {
@@ -69,32 +69,85 @@ def days(first: date, last: date) -> str:
     return f"{start} – {day(last)}"
 
 
+def stretch(span: Span) -> str:
+    """The days of a point: one, or from the first to the last of its week or month."""
+    return days(span.first, span.last)
+
+
 def sentence(drawn: Series, chart: Chart) -> str:
     """What its line shows: range, ends, change, extremes, gaps, doubts."""
     wanted = chart.wanted
     summed = ", added up" if wanted.cumulative and drawn.choice.kind == Kind.SUM else ""
     name = f"{drawn.choice.label}{summed}, {days(wanted.first, wanted.last)} by {EACH[wanted.bucket]}"
-    return f"{name}: {'; '.join(_facts(drawn, chart.spans))}."
+    return f"{name}: {'; '.join(_facts(drawn, chart))}."
 
 
-def _facts(drawn: Series, spans: Sequence[Span]) -> Iterator[str]:
-    choice, line = drawn.choice, drawn.line
+def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
+    choice, line, spans = drawn.choice, drawn.line, chart.spans
     known = [(number, spans[index]) for index, number in enumerate(line.points) if number is not None]
     if not known:
         yield "nothing is known"
         return
     (first, _), (last, _) = known[0], known[-1]
     if len(known) == 1:
-        yield f"{value(choice, first)} on {day(known[0][1].first)}"
+        yield f"{value(choice, first)} {_when(known[0][1])}"
     else:
         yield f"from {value(choice, first)} to {value(choice, last)}{_change(first, last)}"
         low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
-        yield f"lowest {value(choice, low[0])} on {day(low[1].first)}"
-        yield f"highest {value(choice, high[0])} on {day(high[1].first)}"
+        yield f"lowest {value(choice, low[0])} {_when(low[1])}"
+        yield f"highest {value(choice, high[0])} {_when(high[1])}"
     if len(known) < len(spans):
         yield f"{len(spans) - len(known)} of {figures.whole(len(spans))} points not known"
     if line.partial:
         yield f"{figures.plural(len(line.partial), 'point')} not whole"
+    yield from _against(drawn, chart)
+
+
+def before(chart: Chart) -> str:
+    """The days before, which are drawn dotted; empty where they are not, or nothing is known of them."""
+    known = any(drawn.ghost and last_known(drawn.ghost) for drawn in chart.series)
+    return _range_before(chart) if known else ""
+
+
+def nothing_before(chart: Chart) -> str:
+    """That the days before were asked for and nothing is known of them; else empty."""
+    return f"Nothing is known of the days before, {_range_before(chart)}." if chart.before and not before(chart) else ""
+
+
+def _range_before(chart: Chart) -> str:
+    return _stretch(chart.before or ())
+
+
+def _against(drawn: Series, chart: Chart) -> Iterator[str]:
+    """The line against the dotted one: sums over what both have whole, states where both were last known."""
+    if drawn.ghost is None or chart.before is None:
+        return
+    line, ghost = drawn.line, drawn.ghost
+    both = [
+        (index, now, then)
+        for index, (now, then) in enumerate(zip(line.points, ghost.points, strict=True))
+        if now is not None and then is not None
+    ]
+    if drawn.choice.kind == Kind.SUM:
+        whole = [pair for pair in both if pair[0] not in {*line.partial, *ghost.partial}]
+        if whole:
+            yield _sums_against(drawn.choice, [pair[1:] for pair in whole], chart.wanted)
+    elif both:
+        index, now, then = both[-1]
+        here, there = (_when(spans[index]) for spans in (chart.spans, chart.before))
+        yield f"{value(drawn.choice, now)} {here}, before {value(drawn.choice, then)} {there}{_change(then, now)}"
+    yield f"the days before, {_range_before(chart)}, {'are dotted' if last_known(ghost) else 'are not known'}"
+
+
+def _sums_against(choice: Choice, pairs: Sequence[tuple[Number, Number]], wanted: Wanted) -> str:
+    now, then = pairs[-1] if wanted.cumulative else (sum(side) for side in zip(*pairs, strict=True))
+    whole = figures.plural(len(pairs), f"whole {EACH[wanted.bucket]}")
+    verb = "adds" if len(pairs) == 1 else "add"
+    return f"{whole} {verb} up to {value(choice, now)}, before to {value(choice, then)}{_change(then, now)}"
+
+
+def _when(span: Span) -> str:
+    return f"{'on' if span.first == span.last else 'in'} {stretch(span)}"
 
 
 def _change(first: Number, last: Number) -> str:
@@ -111,7 +164,7 @@ def rows(chart: Chart) -> list[Row]:
 def _row(chart: Chart, index: int) -> Row:
     span = chart.spans[index]
     return Row(
-        when=days(span.first, span.last),
+        when=stretch(span),
         cells=tuple(_cell(drawn, index) for drawn in chart.series),
         notes="; ".join(dict.fromkeys(_notes(chart, index))),
     )

@@ -161,13 +161,13 @@ def _so_far(stretch: Mapping[str, str]) -> str:
 
 
 def _stretch(stretch: Mapping[str, str]) -> str:
-    """`Mon 9 – Thu 12 Nov, 14:05`; whole days without their midnight."""
+    """`Mon 9 Nov – Thu 12 Nov, 14:05 UTC`; whole days without their midnight."""
     start, end = _at(stretch["start"]), _at(stretch["end"])
     if end <= start:
-        return f"{_day(start.date())}, 00:00"
+        return f"{_day(start.date())}, 00:00 UTC"
     if end.time() == start.time():
         return _between(start.date(), end.date() - timedelta(days=1))
-    return f"{_between(start.date(), end.date())}, {end:%H:%M}"
+    return f"{_between(start.date(), end.date())}, {end:%H:%M} UTC"
 
 
 def _days(period: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import QueryDict
 
 from carousel.models import Feed
+from dashboard import reasons
 from dashboard.panels import Panel
 from fluxtracker import figures
 from fluxtracker.fresh import is_fresh
@@ -78,7 +79,7 @@ def _note(row: Feed, now: datetime) -> str:
     """What is wrong with the feed; empty when nothing is."""
     if row.error:
         at = figures.moment(row.tried_at) if row.tried_at else "the last try"
-        return f"Could not be read at {at}: {row.error.rstrip('.')}."
+        return f"The source {reasons.once(row.error)} at {at}."
     if row.read_at is not None and not is_fresh(row.read_at, now, FRESH):
         return f"Not read since {figures.moment(row.read_at)}."
     return ""

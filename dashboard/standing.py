@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from dashboard import problems
 from fluxtracker import figures
-from ops.models import TaskState
+from metrics.latest import SourceView
 from ops.runs import ALERT_AFTER
 
 Level = Literal["ok", "warn", "bad"]
@@ -26,6 +27,8 @@ class Standing:
     behind: int | None
     completed_at: datetime | None
     problems: tuple[str, ...]
+    tip_at: str
+    """When the tip was read, where it could not be read since; else empty."""
 
     @property
     def behind_minutes(self) -> int:
@@ -38,16 +41,20 @@ class Standing:
         return WORDS[self.level]
 
 
-def read(report: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> Standing:
-    """From the health report and the time a sync last reached its tip. At most one query."""
+def read(
+    report: Mapping[str, Any], completed_at: datetime | None, sources: Iterable[SourceView], now: datetime
+) -> Standing:
+    """From the health report, the time a sync last reached its tip and the metrics' sources. At most one query."""
     sync = report["sync"]
-    problems = (*report["problems"], *_reading_problems(sync, completed_at))
+    told = problems.sentences(report, sources, now)
+    said = (*told, *_reading_problems(sync, completed_at))
     return Standing(
-        level=_level(sync, completed_at) if problems else "ok",
+        level=_level(sync, completed_at) if said else "ok",
         synced_height=sync["lastSyncBlock"],
         behind=_behind(sync, completed_at, now),
         completed_at=completed_at,
-        problems=problems,
+        problems=said,
+        tip_at=_tip_at(sync, completed_at, now),
     )
 
 
@@ -58,18 +65,28 @@ def _level(sync: Mapping[str, Any], completed_at: datetime | None) -> Level:
 
 
 def _behind(sync: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> int | None:
-    """Blocks to the tip. The tip is as old as the last sync: once that is overdue, time counts on."""
+    """Blocks to the tip. The tip is as old as the last sync: once that is overdue, time counts on.
+
+    Not where the chain could not be read: nobody knows how far it is, only how far it was.
+    """
     if sync["lagBlocks"] is None or completed_at is None:
         return None
+    if sync["consecutiveFailures"]:
+        return int(sync["lagBlocks"])
     away = now - completed_at
     return int(sync["lagBlocks"]) + (away // BLOCK_TIME if away > OVERDUE else 0)
+
+
+def _tip_at(sync: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> str:
+    if not sync["consecutiveFailures"] or completed_at is None:
+        return ""
+    return f"{completed_at:%H:%M} UTC" if completed_at.date() == now.date() else figures.moment(completed_at)
 
 
 def _reading_problems(sync: Mapping[str, Any], completed_at: datetime | None) -> Iterator[str]:
     """What the report leaves out: a failure that is no alert yet, and what the reader may still rely on."""
     if 0 < sync["consecutiveFailures"] < ALERT_AFTER:
-        error = TaskState.objects.filter(name="sync_revenue").values_list("last_error", flat=True).first()
-        yield f"The chain could not be read at the last try, and is tried again: {error}"
+        yield "The chain could not be read at the last try; it is tried again by itself."
     if not sync["healthy"] and completed_at is not None and sync["lastSyncBlock"] is not None:
         height = figures.whole(sync["lastSyncBlock"])
         yield f"Payments up to block {height} are complete; newer ones will follow."

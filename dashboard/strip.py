@@ -51,7 +51,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
     latest = Latest.load(now)
     return {
-        "standing": standing.read(report, completed_at, now),
+        "standing": standing.read(report, completed_at, latest.sources.values(), now),
         "price": _price(now),
         "counts": (
             _count("nodes", "node_total", Source.Name.NODES, latest),

@@ -99,7 +99,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         "earned": earned,
         "earned_definition": material.definitions["revenue"],
         "against": _against(span, answer),
-        "partial": _partial(answer),
+        "partial": _notice(answer, revenue_is_whole=earned.as_of is not None and not earned.late),
         "tiles": _tiles(material),
         "page_title": earned.title,
     }
@@ -217,6 +217,16 @@ def _partial(answer: Mapping[str, Any]) -> str:
         )
     nearest = _day(date.fromisoformat(answer["nearestDate"]))
     return f"There is no snapshot of {wanted} to compare with; the nearest day that has one is {nearest}."
+
+
+def _notice(answer: Mapping[str, Any], *, revenue_is_whole: bool) -> str:
+    """What follows from there being nothing to compare with: of the network, and, where it is so, not of revenue."""
+    partial = _partial(answer)
+    if not partial:
+        return ""
+    lead = "Until then the" if answer["nearestDate"] is None else "The"
+    rest = "; revenue is complete" if revenue_is_whole else ""
+    return f"{partial} {lead} network's changes are not known{rest}."
 
 
 def _why_no_change(answer: Mapping[str, Any]) -> str:

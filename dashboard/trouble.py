@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dashboard import reasons
 from dashboard.definitions import SENTENCES
 from fluxtracker import figures
 from metrics.latest import Latest, SourceView
@@ -14,17 +15,15 @@ NEVER = "not read yet"
 def trouble(view: SourceView) -> str:
     """Empty when the source is in order."""
     name = SENTENCES[view.name]
-    match view.status:
-        case "ok":
-            return ""
-        case "never":
-            return f"{name}: {NEVER}."
-        case "failed":
-            return f"{name}: {NEVER}; the try at {_at(view)} failed: {_error(view)}"
-    read_at = f"value from {figures.moment(view.read_at)}" if view.read_at else NEVER
+    if view.status == "ok":
+        return ""
+    if view.read_at is None:
+        tried = f"; the source {reasons.once(view.error)} at {_at(view)}" if view.error else ""
+        return f"{name}: {NEVER}{tried}."
+    since = figures.moment(view.read_at)
     if view.error:
-        return f"{name}: the source failed at {_at(view)}, {read_at}: {_error(view)}"
-    return f"{name}: not read for over half an hour, {read_at}."
+        return f"{name}: the source {reasons.since(view.error)} since {since}; what is shown is from then."
+    return f"{name}: not read since {since}; what is shown is from then."
 
 
 def troubles(names: Iterable[str], latest: Latest) -> tuple[str, ...]:
@@ -34,7 +33,3 @@ def troubles(names: Iterable[str], latest: Latest) -> tuple[str, ...]:
 
 def _at(view: SourceView) -> str:
     return figures.moment(view.tried_at) if view.tried_at else "an unknown time"
-
-
-def _error(view: SourceView) -> str:
-    return f"{(view.error or 'no reason told').rstrip('.')}."

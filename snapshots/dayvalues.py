@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from typing import Any
+
+from django.db.models import Min, Q
 
 from metrics.catalogue import RATIOS, Number, percent
 from metrics.latest import Latest
 from metrics.models import ImageCount, Source
+from revenue.models import DailyTotal
 from revenue.reports import Totals
 from snapshots.choices import Choice, Kind
 from snapshots.models import ImageDay, Snapshot
@@ -47,6 +52,28 @@ class DayValues:
             live = _add_readings(found, states, now)
         has_sums = len(states) < len(choices)
         return cls(Totals.load(first, last) if has_sums else None, found, sources, live)
+
+
+def first_day_of(choices: Sequence[Choice]) -> date | None:
+    """The first day of which one of these metrics is known; None when none has any. At most three queries."""
+    firsts: list[date | None] = []
+    if any(choice.kind == Kind.SUM for choice in choices):
+        firsts.append(DailyTotal.objects.aggregate(first=Min("day"))["first"])
+    if told := [_told(choice) for choice in choices if choice.kind == Kind.STATE]:
+        known = Snapshot.objects.filter(reduce(or_, told))
+        firsts.append(known.aggregate(first=Min("day"))["first"])
+    if images := [choice.image for choice in choices if choice.image]:
+        firsts.append(ImageDay.objects.filter(image__in=images).aggregate(first=Min("day"))["first"])
+    return min((day for day in firsts if day is not None), default=None)
+
+
+def _told(choice: Choice) -> Q:
+    """The snapshots that know the metric. An image that a snapshot does not list had no container, see below."""
+    if choice.image:
+        return Q(source=Snapshot.Source.TAKEN, **{f"{ALL_IMAGES}__isnull": False})
+    if choice.key in COLUMNS or choice.key in RATIOS:
+        return Q(**{f"{column}__isnull": False for column in _columns([choice.key])})
+    return Q(counts__has_key=choice.key)
 
 
 def _snapshots(choices: Sequence[Choice], first: date, last: date) -> tuple[dict[str, Days], dict[date, str]]:

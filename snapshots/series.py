@@ -88,11 +88,13 @@ class Summed:
 
 
 def read(*, wanted: Wanted, now: datetime) -> Chart:
-    """At most seven queries for any range and any metrics."""
+    """At most seven queries for any range and any metrics; one more with the days before."""
     spans = split(wanted.first, wanted.last, wanted.bucket)
     before = [span.back(wanted.days) for span in spans] if wanted.previous else None
     known = DayValues.load(wanted.choices, (before or spans)[0].first, wanted.last, now)
-    draw, draw_ghost = (_Drawn(known, stretch, wanted.cumulative, now) for stretch in (spans, before or []))
+    began = _ledger_began() if before and known.totals else None
+    draw = _Drawn(known, spans, wanted.cumulative, now)
+    draw_ghost = _Drawn(known, before or [], wanted.cumulative, now, began or date.max)
     series = [
         Series(choice, draw.line(choice), draw_ghost.line(choice) if before else None, known.live.get(choice.key))
         for choice in wanted.choices
@@ -123,12 +125,20 @@ def all_days(today: date) -> tuple[date, date]:
     return max(first, today - DAY * (MOST_DAYS - 1)), today
 
 
-class _Drawn:
-    """The spans of one stretch of time, with the ledger's sums made once for all metrics."""
+def _ledger_began() -> date | None:
+    """The first day with a payment. What the days before it had is nothing that the ledger could tell."""
+    first: date | None = DailyTotal.objects.aggregate(first=Min("day"))["first"]
+    return first
 
-    def __init__(self, known: DayValues, spans: Sequence[Span], cumulative: bool, now: datetime) -> None:
+
+class _Drawn:
+    """The spans of one stretch of time, with the ledger's sums made once for all metrics; before `began`, none."""
+
+    def __init__(
+        self, known: DayValues, spans: Sequence[Span], cumulative: bool, now: datetime, began: date = date.min
+    ) -> None:
         self.known, self.spans, self.cumulative = known, spans, cumulative
-        self.summed = [_summed(known.totals, span, now) for span in spans] if known.totals else []
+        self.summed = [_summed(known.totals, span, now, began) for span in spans] if known.totals else []
 
     def line(self, choice: Choice) -> Line:
         if choice.kind == Kind.STATE:
@@ -136,9 +146,11 @@ class _Drawn:
         return _sums(self.summed, choice.key, self.cumulative)
 
 
-def _summed(totals: Totals, span: Span, now: datetime) -> Summed:
+def _summed(totals: Totals, span: Span, now: datetime, began: date) -> Summed:
     days = span.days()
-    return Summed(totals.of(days), all(totals.ledger.has_all_of(day, now) for day in days), span.cut)
+    sums = totals.of(days) if span.last >= began else Sums(None, None, None, 0)
+    complete = span.first >= began and all(totals.ledger.has_all_of(day, now) for day in days)
+    return Summed(sums, complete, span.cut)
 
 
 # For each sum: its integer in the ledger, and how that integer is written.

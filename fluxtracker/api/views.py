@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_control
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
@@ -46,6 +48,8 @@ ENDPOINTS = {  # path under /api/: name of its URL
     "schema": "schema",
 }
 
+INDEX_S = 300
+RELEASED_S = 3600  # for what only a release changes
 
 BAD_QUERY = OpenApiResponse(ErrorAnswer, "A query value is wrong; the answer says what is allowed.")
 NO_DATABASE = OpenApiResponse(ErrorAnswer, "The database cannot be reached or is not migrated.")
@@ -67,19 +71,24 @@ class IndexView(PublicView):
     name = "Fluxtracker API"
 
     @extend_schema(exclude=True)
-    @conditional(lambda request: request.get_host(), max_age=300)
+    @conditional(lambda request: request.get_host(), max_age=INDEX_S)
     def get(self, request: Request) -> Response:
         return Response({label: reverse(name, request=request) for label, name in ENDPOINTS.items()})
 
 
+@method_decorator(cache_control(public=True, max_age=RELEASED_S), name="get")
 class SchemaView(SpectacularAPIView):
     """The OpenAPI description."""
 
     authentication_classes = ()
 
 
+@method_decorator(cache_control(public=True, max_age=INDEX_S), name="get")
 class DocsView(SpectacularSwaggerSplitView):
-    """The description as a page. Its script is a file of its own, so that the content policy holds."""
+    """The description as a page. Its script is a file of its own, so that the content policy holds.
+
+    Kept no longer than the index: it names static files that are gone after a release.
+    """
 
     authentication_classes = ()
     template_name = "api/docs.html"

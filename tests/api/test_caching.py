@@ -86,6 +86,13 @@ def test_caches_may_keep_an_answer_for_seconds(client, path):
     assert client.get(f"/api/{path}")["Cache-Control"] == "public, max-age=5"
 
 
+@pytest.mark.parametrize(("path", "seconds"), [("schema/", 3600), ("docs/", 300), ("docs/?script=", 300), ("", 300)])
+def test_caches_may_keep_what_only_a_release_changes_for_longer(client, path, seconds):
+    response = client.get(f"/api/{path}")
+    assert response["Cache-Control"] == f"public, max-age={seconds}"
+    assert "Set-Cookie" not in response
+
+
 @pytest.mark.parametrize("path", ["health", "health/live", "health/ready"])
 def test_nobody_keeps_what_is_only_true_now(client, path):
     response = client.get(f"/api/{path}")
@@ -93,7 +100,7 @@ def test_nobody_keeps_what_is_only_true_now(client, path):
     assert "ETag" not in response
 
 
-@pytest.mark.parametrize("path", ["", "admin/revenue-status", "schema/"])
+@pytest.mark.parametrize("path", ["", "admin/revenue-status", "schema/", "docs/"])
 def test_every_other_read_has_an_etag_too(client, path):
     assert again(client, path, client.get(f"/api/{path}")["ETag"]).status_code == 304
 

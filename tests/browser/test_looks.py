@@ -54,7 +54,7 @@ def empty() -> None:
 LOOKS: dict[str, Callable[[], None]] = {"fresh": fresh, "stale": stale, "partial": partial, "empty": empty}
 SAYS = {
     "fresh": "Network: now, against",
-    "stale": "HTTP 503",
+    "stale": "the source has not answered since",
     "partial": "the nearest day that has one is",
     "empty": "No sync has completed yet.",
 }

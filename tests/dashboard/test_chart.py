@@ -97,12 +97,63 @@ def test_the_days_before_are_drawn_on_the_same_scale(panel: Panel) -> None:
     assert line == "M3.0 197.0L717.0 132.3"  # 10 the lowest, 20 a third of the way
 
 
+def test_the_dotted_line_has_a_legend_and_its_change_in_words(panel: Panel) -> None:
+    earn("40", "20", "10", "50", "16", "20")
+    html = panel(days="3", previous="1")
+    assert "Faint and dotted: 15 Nov – 17 Nov 2026, the days before" in words(html)
+    assert (
+        "2 whole days add up to 66.00 FLUX, before to 60.00 FLUX (+10.0 %); "
+        "the days before, 15 Nov – 17 Nov 2026, are dotted."
+    ) in words(html)
+    assert "2 whole days add up to 66.00 FLUX, before to 60.00 FLUX (+10.0 %)" in words(
+        panel(days="3", previous="1", cumulative="1")
+    )
+    assert "dotted" not in words(panel(days="3"))
+
+
+def test_a_state_is_held_against_the_end_of_the_days_before(panel: Panel) -> None:
+    nodes(TODAY - 5 * DAY, [90, None, 100, 105, 110, None])
+    said = words(panel(days="3", metrics="node_total", previous="1"))
+    assert "105 on 18 Nov 2026, before 90 on 15 Nov 2026 (+16.7 %); the days before, 15 Nov – 17 Nov 2026" in said
+
+
+def test_before_all_days_there_is_nothing_to_draw_and_no_switch(panel: Panel) -> None:
+    earn("10", "4")
+    html = panel(days="all", previous="1")
+    assert "before" not in words(html)
+    assert 'class="ghost"' not in html
+    assert 'name="previous"' not in html
+    assert "previous" not in way(html, "Link to this view")
+
+
+def test_days_before_the_ledger_are_not_known_instead_of_nothing_earned(panel: Panel) -> None:
+    earn("10", "4", "6")
+    html = panel(days="2", previous="1")
+    assert "before: 10.00 FLUX" in words(html)
+    assert "before: 0.00 FLUX" not in words(html)
+    nothing = panel(days="5", previous="1")
+    assert "Nothing is known of the days before, 11 Nov – 15 Nov 2026." in words(nothing)
+    assert "the days before, 11 Nov – 15 Nov 2026, are not known." in words(nothing)
+    assert "dotted" not in words(nothing)
+
+
 def test_a_sentence_says_range_ends_change_extremes_and_doubts(panel: Panel) -> None:
     earn("10", "4", "16", "12")
     assert (
         "Revenue in FLUX, 17 – 20 Nov 2026 by day: from 10.00 FLUX to 12.00 FLUX (+20.0 %); "
         "lowest 4.00 FLUX on 18 Nov 2026; highest 16.00 FLUX on 19 Nov 2026; 1 point not whole."
     ) in words(panel(days="4")).replace("17 Nov – 20", "17 – 20")
+
+
+def test_a_week_or_month_is_dated_by_all_its_days(panel: Panel) -> None:
+    for amount, day in (("7", date(2026, 9, 30)), ("10", date(2026, 10, 31)), ("4", TODAY)):
+        pay(amount, at=NOW - (TODAY - day))
+    settle(NOW)
+    said = words(panel(days="all", bucket="month"))
+    assert "Revenue in FLUX 4.00 FLUX 1 Nov – 20 Nov 2026" in said
+    assert "lowest 4.00 FLUX in 1 Nov – 20 Nov 2026; highest 10.00 FLUX in 1 Oct – 31 Oct 2026;" in said
+    assert "4.00 FLUX in 1 Nov – 20 Nov 2026; 1 point" in words(panel(start="2026-11-01", bucket="month"))
+    assert "lowest 0.00 FLUX in 9 Nov – 15 Nov 2026" in words(panel(start="2026-11-09", bucket="week"))
 
 
 def test_the_same_values_stand_in_a_table_newest_first(panel: Panel) -> None:
@@ -359,6 +410,36 @@ def test_a_range_without_values_leads_to_all_days(panel: Panel) -> None:
     assert "Days are known from 22 Aug 2026 on" in words(html)
     assert look(panel(**way(html, "show all days"))) == "partial"
     assert "No day has it yet." in words(panel(metrics="gaming_palworld", days="all"))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "first"),
+    [
+        ("node_total", "22 Sep 2026"),
+        ("cpu_utilization_percent", "24 Sep 2026"),
+        ("gaming_palworld,total_apps", "26 Sep 2026"),
+        ("gaming_palworld", "28 Sep 2026"),
+        ("image:itzg/minecraft-server", "26 Sep 2026"),
+        ("payments", "20 Sep 2026"),
+    ],
+)
+def test_a_range_without_values_names_the_first_day_of_its_own_metrics(panel: Panel, metrics: str, first: str) -> None:
+    pay("1", at=NOW - 61 * DAY)
+    settle(NOW)
+    LedgerState.objects.update(completed_at=None)
+    nodes(TODAY - 59 * DAY, [5])
+    snapshot(TODAY - 58 * DAY, used_cpu_cores=1)
+    snapshot(TODAY - 57 * DAY, used_cpu_cores=1, total_cpu_cores=2)
+    snapshot(TODAY - 55 * DAY, total_apps=9)
+    snapshot(TODAY - 53 * DAY, counts={"gaming_palworld": 3})
+    image(TODAY - 52 * DAY, "itzg/minecraft-server", 3)
+    html = panel(metrics=metrics, start="2026-09-01", end="2026-09-10")
+    assert f"Days are known from {first} on" in words(html)
+
+
+def test_a_metric_that_no_day_has_says_so_for_any_range(panel: Panel) -> None:
+    nodes(TODAY - DAY, [5])
+    assert "No day has it yet." in words(panel(metrics="gaming_palworld"))
 
 
 def test_a_ledger_that_never_completed_is_no_zero(panel: Panel) -> None:

@@ -37,18 +37,18 @@ def test_the_period_so_far_is_held_against_the_like_part_of_the_one_before(clien
     assert "US dollars $23.81 ▲ +$5.21 (+28.00 %)" in words
     assert "Payments 2 ▲ +1 (+100.00 %)" in words
     assert "so far Mon 16 Nov – now" in words
-    assert "against Mon 9 Nov – Wed 11 Nov, 14:05: 250.00 FLUX, $18.60, 1 payment" in words
+    assert "against Mon 9 Nov – Wed 11 Nov, 14:05 UTC: 250.00 FLUX, $18.60, 1 payment" in words
     assert "whole of last week Mon 9 Nov – Sun 15 Nov: 1,250.00 FLUX ▼ −930.00 (−74.40 %)" in words
 
 
 @pytest.mark.parametrize(
     ("period", "name", "so_far", "against"),
     [
-        ("D", "today", "Wed 18 Nov – now", "Tue 17 Nov, 14:05"),
-        ("W", "this week", "Mon 16 Nov – now", "Mon 9 Nov – Wed 11 Nov, 14:05"),
-        ("M", "this month", "Sun 1 Nov – now", "Thu 1 Oct – Sun 18 Oct, 14:05"),
-        ("Q", "this quarter", "Thu 1 Oct – now", "Wed 1 Jul – Tue 18 Aug, 14:05"),
-        ("Y", "this year", "Thu 1 Jan – now", "Wed 1 Jan – Tue 18 Nov, 14:05"),
+        ("D", "today", "Wed 18 Nov – now", "Tue 17 Nov, 14:05 UTC"),
+        ("W", "this week", "Mon 16 Nov – now", "Mon 9 Nov – Wed 11 Nov, 14:05 UTC"),
+        ("M", "this month", "Sun 1 Nov – now", "Thu 1 Oct – Sun 18 Oct, 14:05 UTC"),
+        ("Q", "this quarter", "Thu 1 Oct – now", "Wed 1 Jul – Tue 18 Aug, 14:05 UTC"),
+        ("Y", "this year", "Thu 1 Jan – now", "Wed 1 Jan – Tue 18 Nov, 14:05 UTC"),
     ],
 )
 def test_every_period_writes_its_ranges_out(client: Client, period: str, name: str, so_far: str, against: str) -> None:
@@ -182,8 +182,29 @@ def test_without_a_snapshot_the_changes_are_unknown_and_the_nearest_day_is_told(
     snapshot(date(2026, 11, 14))
     words = panel(client, "tiles")
     reason = "There is no snapshot of Wed 11 Nov to compare with; the nearest day that has one is Sat 14 Nov."
-    assert f"{reason} Until then the network's changes are not known; revenue is complete." in words
+    assert f"{reason} The network's changes are not known; revenue is complete." in words
+    assert "Until then" not in words
     assert row(client, "nodes", "Nimbus") == f"Nimbus 1,582 — {reason} 23.5 %"
+
+
+def test_before_any_snapshot_the_changes_are_unknown_until_the_first_one(client: Client) -> None:
+    synced()
+    reason = "The first is taken soon after 00:05 UTC. Until then the network's changes are not known"
+    assert f"{reason}; revenue is complete." in panel(client, "tiles")
+
+
+def test_a_ledger_that_never_completed_is_not_called_complete(client: Client) -> None:
+    words = panel(client, "tiles")
+    assert "Until then the network's changes are not known." in words
+    assert "revenue is complete" not in words
+
+
+def test_a_late_ledger_is_not_called_complete(client: Client, clock: time_machine.Traveller) -> None:
+    synced()
+    clock.shift(timedelta(minutes=45))
+    words = panel(client, "tiles")
+    assert "the network's changes are not known." in words
+    assert "revenue is complete" not in words
 
 
 def test_a_source_that_had_failed_that_day_leaves_only_its_changes_unknown(client: Client) -> None:
@@ -202,8 +223,7 @@ def test_a_stale_source_is_said_in_the_tile_that_it_concerns(client: Client, wee
     words = told(client, "cloud")
     assert 'data-look="stale"' in tile(client, "cloud")
     assert "read 6 h ago" in words
-    said = "Capacity and use: the source failed at 18 Nov, 14:05 UTC, value from 18 Nov, 08:05 UTC: "
-    assert f"{said}Stats: HTTP 503 from stats.runonflux.io." in words
+    assert "Capacity and use: the source has not answered since 18 Nov, 08:05 UTC; what is shown is from then." in words
     assert "26.8 %" in words
     assert "data-look" not in tile(client, "nodes")
 
