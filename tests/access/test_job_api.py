@@ -92,6 +92,26 @@ def test_a_wrong_body_is_400_and_says_what_is_allowed(post, sent, name, body, wo
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize("name", jobs_table.NAMES)
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900], ids=["half", "keys", "whole"])
+def test_a_body_that_is_nested_too_deeply_is_400(post, sent, name, body):
+    response = post(name, body)
+    assert response.status_code == 400
+    assert "expected a JSON object" in response.json()["error"]
+
+
+@pytest.mark.parametrize("body", ['{"full": NaN}', '{"full": 1e}', b'{"full": "\xff"}', '{"days": ' + "9" * 5000 + "}"])
+def test_a_body_that_is_no_json_is_400_and_says_what_is_expected(post, sent, body):
+    response = post("revenue-sync", body)
+    assert response.status_code == 400
+    assert response.json()["error"].endswith("expected a JSON object in UTF-8")
+
+
+@pytest.mark.parametrize("body", ["", " \n", "{}"])
+def test_an_empty_body_says_nothing(post, sent, body):
+    assert post("revenue-sync", body).status_code == 202
+
+
 @pytest.mark.parametrize("wait", ["61", "-1", "nan", "inf", "long", ""])
 def test_a_wait_that_is_not_allowed_is_400(post, sent, wait):
     assert "wait" in post("revenue-sync", wait=wait).json()["error"]
