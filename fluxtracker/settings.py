@@ -183,6 +183,7 @@ REST_FRAMEWORK = {
         "fluxtracker.api.rendering.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "fluxtracker.api.negotiation.JSONUnlessTold",
     "DEFAULT_PARSER_CLASSES": [
         "fluxtracker.api.parsing.JSONParser",
         "rest_framework.parsers.FormParser",

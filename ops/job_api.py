@@ -26,8 +26,9 @@ REFUSED = {
     403: OpenApiResponse(ErrorAnswer, "The user is not staff, or the session's request lacks its CSRF token."),
 }
 UNACCEPTABLE = {
-    400: OpenApiResponse(ErrorAnswer, "A value is wrong; the answer says what is allowed."),
-    415: OpenApiResponse(ErrorAnswer, "The body is neither JSON nor a form."),
+    400: OpenApiResponse(
+        ErrorAnswer, "A value is wrong, or the body is neither JSON nor a form; the answer says what is allowed."
+    ),
 }
 NO_SUCH_JOB = OpenApiResponse(ErrorAnswer, "There is no job of that number.")
 CONFLICT = OpenApiResponse(

@@ -1,4 +1,4 @@
-"""JSON bodies. Whatever cannot be read, or is nested too deeply to be worked with, is a 400 that says what is expected."""
+"""JSON bodies. Whatever cannot be read or is nested too deeply to be worked with is a 400 in words."""
 
 from __future__ import annotations
 

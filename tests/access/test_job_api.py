@@ -93,7 +93,9 @@ def test_a_wrong_body_is_400_and_says_what_is_allowed(post, sent, name, body, wo
 
 
 @pytest.mark.parametrize("name", jobs_table.NAMES)
-@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900], ids=["half", "keys", "whole"])
+@pytest.mark.parametrize(
+    "body", ["[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900], ids=["half", "keys", "whole"]
+)
 def test_a_body_that_is_nested_too_deeply_is_400(post, sent, name, body):
     response = post(name, body)
     assert response.status_code == 400
@@ -126,6 +128,20 @@ def test_the_wait_may_stand_in_the_body(post, sent):
 def test_a_form_does_as_well_as_json(token_client, sent):
     response = token_client.post("/api/admin/snapshot?wait=0", {"force": "true"})
     assert (response.status_code, Job.objects.get().params) == (202, {"force": True})
+
+
+@pytest.mark.parametrize("told", ["", " ", "application/json; charset=utf-16"])
+def test_a_body_of_which_nothing_is_told_is_json_and_json_is_utf_8(token_client, sent, told):
+    response = token_client.generic("POST", "/api/admin/snapshot?wait=0", b'{"force": true}', content_type=told)
+    assert (response.status_code, Job.objects.get().params) == (202, {"force": True})
+
+
+@pytest.mark.parametrize("told", ["text/plain", "application/xml", "nonsense", "application/" + "x" * 300])
+def test_a_body_that_is_neither_json_nor_a_form_is_400_and_says_what_is_read(token_client, sent, told):
+    response = token_client.generic("POST", "/api/admin/snapshot?wait=0", b"force", content_type=told)
+    assert response.status_code == 400
+    assert "expected one of application/json, application/x-www-form" in response.json()["error"]
+    assert not Job.objects.exists()
 
 
 def test_without_a_broker_it_is_503(post, monkeypatch):

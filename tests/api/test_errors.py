@@ -37,7 +37,6 @@ class RaisingView(PublicView):
             "401": exceptions.NotAuthenticated(),
             "403": exceptions.PermissionDenied(),
             "404": exceptions.NotFound("no snapshot of that day"),
-            "415": exceptions.UnsupportedMediaType("text/plain"),
             "429": exceptions.Throttled(wait=30),
             "500": RuntimeError("password=secret in a stack trace"),
         }[number]
@@ -69,7 +68,7 @@ def assert_is_error(response, status):
 
 
 @pytest.mark.django_db  # refusals go to the audit log
-@pytest.mark.parametrize("status", [401, 403, 404, 415, 429, 500])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
 @pytest.mark.parametrize("accept", ["application/json", "*/*"])
 def test_every_status_has_the_same_shape(status, accept):
     with override_settings(ROOT_URLCONF=Urls):
@@ -118,8 +117,17 @@ def test_a_method_that_is_not_there_is_405_and_says_which_are(client, path, meth
     assert "allowed: GET, HEAD, OPTIONS" in assert_is_error(response, 405)
 
 
-def test_a_format_that_is_not_there_is_said(client):
-    assert_is_error(client.get("/api/health/live", headers={"accept": "image/png"}), 406)
+@pytest.mark.parametrize("path", ["", "health/live", "schema/"])
+@pytest.mark.parametrize("accept", ["image/png", "nonsense", "", "application/xml;q=0.9, text/csv"])
+def test_a_form_that_is_not_there_is_answered_as_json(client, path, accept):
+    response = client.get(f"/api/{path}", headers={"accept": accept})
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "image/png"])
+def test_a_format_that_is_not_there_is_400_and_says_which_are(client, accept):
+    response = client.get("/api/health/live?format=xml", headers={"accept": accept})
+    assert assert_is_error(response, 400) == "format: expected one of json, api"
 
 
 @pytest.mark.django_db
