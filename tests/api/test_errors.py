@@ -4,6 +4,7 @@ from unittest.mock import patch
 
 import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.http import Http404
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework import exceptions
@@ -37,6 +38,7 @@ class RaisingView(PublicView):
             "401": exceptions.NotAuthenticated(),
             "403": exceptions.PermissionDenied(),
             "404": exceptions.NotFound("no snapshot of that day"),
+            "404-bare": Http404(),
             "429": exceptions.Throttled(wait=30),
             "500": RuntimeError("password=secret in a stack trace"),
         }[number]
@@ -79,6 +81,21 @@ def test_every_status_has_the_same_shape(status, accept):
 @override_settings(ROOT_URLCONF=Urls)
 def test_whoever_is_told_to_wait_is_told_how_long(client):
     assert client.get("/api/raise/429")["Retry-After"] == "30"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "expected the header `Authorization: Token <token>`"),
+        (403, "staff may"),
+        ("404-bare", "there is nothing at /api/raise/404-bare; /api/docs/ lists what there is"),
+        (429, "come back in 30 s"),
+    ],
+)
+@override_settings(ROOT_URLCONF=Urls)
+def test_the_words_say_what_is_allowed(client, status, words):
+    assert words in client.get(f"/api/raise/{status}").json()["error"]
 
 
 @pytest.mark.django_db
@@ -171,6 +188,7 @@ def test_one_request_too_many_is_429_until_the_minute_is_over(client, who):
         response = client.get("/api/", **who)
     assert "at most 3 a minute" in assert_is_error(response, 429)
     assert 1 <= int(response["Retry-After"]) <= 60
+    assert f"come back in {response['Retry-After']} s" in response.json()["error"]
     assert client.get("/api/", REMOTE_ADDR="203.0.113.10").status_code == 200
     assert client.get("/api/health/live", **who).status_code == 200
 
