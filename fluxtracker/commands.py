@@ -19,15 +19,19 @@ from ops.leases import LeaseHeld, LeaseLost
 from ops.runs import NotDone, one_line, report_of
 
 LEASE_WAIT_S = 30.0
+LONGEST_NUMBER = 100  # digits
 
 
-def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
-    """An argparse type: a whole number in the range, else wrong usage."""
+def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[str], int]:
+    """An argparse type: a whole number in the range, else wrong usage. With `cut`, what is above is cut to it."""
 
     def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum} to {maximum}")
-        return int(value)
+        if value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER:
+            number = min(int(value), maximum) if cut else int(value)
+            if minimum <= number <= maximum:
+                return number
+        end = f"{minimum}" if cut else f"{minimum} to {maximum}"
+        raise argparse.ArgumentTypeError(f"expected a whole number from {end}")
 
     return parse
 

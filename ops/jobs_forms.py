@@ -48,7 +48,7 @@ class BackfillForm(serializers.Serializer[Any]):
 
 
 class AuditForm(serializers.Serializer[Any]):
-    blocks = Whole(default=4320, maximum=100_000_000, help_text="How many blocks; cut to the chain.")
+    blocks = Whole(default=4320, cut_to=100_000_000, help_text="How many blocks; cut to the chain.")
     fix = TrueOrFalse(default=False, help_text="Mend what differs.")
 
 

@@ -185,6 +185,12 @@ def test_a_body_that_is_neither_json_nor_a_form_is_400_and_says_what_is_read(tok
     assert not Job.objects.exists()
 
 
+@pytest.mark.parametrize(("asked", "meant"), [(100_000_001, 100_000_000), (10**30, 100_000_000), (5, 5)])
+def test_more_blocks_than_the_chain_has_are_cut_to_it(post, sent, asked, meant):
+    assert post("audit-transactions", {"blocks": asked}).status_code == 202
+    assert Job.objects.get().params["blocks"] == meant
+
+
 def test_without_a_broker_it_is_503(post, monkeypatch):
     def fail(number):
         raise NoBroker("the broker does not answer")

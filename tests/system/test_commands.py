@@ -29,6 +29,7 @@ REPORTS = {
     "backfill_usd": {"updated": WHOLE, "remaining": WHOLE},
     "audit_revenue": {"checked": WHOLE, "missing": WHOLE, "extra": WHOLE, "different": WHOLE},
     "audit_revenue --blocks 10 --fix": {"checked": WHOLE},
+    f"audit_revenue --blocks {10**30}": {"checked": WHOLE},
     "prune": {"transactions": WHOLE, "checks": WHOLE},
     "check_services": {"checks": list},
     "refresh_carousel": {"network": WHOLE, "deployed": WHOLE, "expiring": WHOLE},
