@@ -55,7 +55,11 @@ class VerbCommand(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(report))
         else:
-            self.stdout.write(_lines(report))
+            self.stdout.write(self.told(report))
+
+    def told(self, report: dict[str, Any]) -> str:
+        """The report for people."""
+        return _lines(report)
 
     def _done(self, options: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -59,6 +59,14 @@ def test_a_name_that_is_too_long_is_wrong_usage(staff):
     assert refusal.value.returncode == 2
 
 
+def test_for_people_it_stands_on_a_line_of_its_own(staff, client):
+    out = io.StringIO()
+    call_command("create_api_token", "alice", stdout=out)
+    told, token = out.getvalue().splitlines()
+    assert told == "user alice, name -, expires -"
+    assert client.get("/api/admin/jobs", headers={"Authorization": f"Token {token}"}).status_code == 200
+
+
 def test_it_expires_when_it_was_said_to(client, staff):
     token = command("alice", "--days", "7")["token"]
     with time_machine.travel(timezone.now() + timedelta(days=6, hours=23)):
