@@ -37,5 +37,7 @@ def refresh_carousel(*, trigger: str, wait: float = 0) -> Report:
             "requests": http.requests,
             "seconds": round(time.monotonic() - started, 3),
         }
+        if done.failure:
+            raise done.failure
         log.info("carousel_refreshed", **run.report)
     return run.report

@@ -33,21 +33,29 @@ class CarouselReport:
     deployed: int
     expiring: int
     failed: tuple[str, ...]
+    failure: UpstreamError | None
+    """Every one of them failed."""
 
 
 def refresh_carousel(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime, run: Run) -> CarouselReport:
-    """Read and store the three lists. UpstreamError when every one of them failed; that is stored as well."""
+    """Read and store the three lists, also that every one of them failed."""
     outcomes = _read(stats, registry, daemon, now)
     with transaction.atomic():
         run.guard()
         counts = {name: _store(name, outcome, now) for name, outcome in outcomes.items()}
     failures = {name: error for name, error in outcomes.items() if isinstance(error, UpstreamError)}
-    if len(failures) == len(outcomes):
-        raise Unavailable("carousel", "every list", "; ".join(dict.fromkeys(map(str, failures.values())))[:400])
     for name, error in failures.items():
         log.warning("carousel_list_failed", list=name.value, error=one_line(error))
+    failure = None
+    if len(failures) == len(outcomes):
+        details = "; ".join(dict.fromkeys(map(str, failures.values())))
+        failure = Unavailable("carousel", "every list", details[:400])
     return CarouselReport(
-        counts[Feed.Name.NETWORK], counts[Feed.Name.DEPLOYED], counts[Feed.Name.EXPIRING], tuple(map(str, failures))
+        network=counts[Feed.Name.NETWORK],
+        deployed=counts[Feed.Name.DEPLOYED],
+        expiring=counts[Feed.Name.EXPIRING],
+        failed=tuple(map(str, failures)),
+        failure=failure,
     )
 
 

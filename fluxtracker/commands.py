@@ -16,18 +16,22 @@ from django.db import DatabaseError, ProgrammingError
 
 from fluxtracker.upstream.errors import UpstreamError
 from ops.leases import LeaseHeld, LeaseLost
-from ops.runs import NotDone, one_line
+from ops.runs import NotDone, one_line, report_of
 
 LEASE_WAIT_S = 30.0
+LONGEST_NUMBER = 100  # digits
 
 
-def whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
-    """An argparse type: a whole number in the range, else wrong usage."""
+def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[str], int]:
+    """An argparse type: a whole number in the range, else wrong usage. With `cut`, what is above is cut to it."""
 
     def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not minimum <= int(value) <= maximum:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum} to {maximum}")
-        return int(value)
+        if value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER:
+            number = min(int(value), maximum) if cut else int(value)
+            if minimum <= number <= maximum:
+                return number
+        end = f"{minimum}" if cut else f"{minimum} to {maximum}"
+        raise argparse.ArgumentTypeError(f"expected a whole number from {end}")
 
     return parse
 
@@ -51,21 +55,29 @@ class VerbCommand(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(report))
         else:
-            self.stdout.write(_lines(report))
+            self.stdout.write(self.told(report))
+
+    def told(self, report: dict[str, Any]) -> str:
+        """The report for people."""
+        return _lines(report)
 
     def _done(self, options: dict[str, Any]) -> dict[str, Any]:
         try:
             return self.work(options)
-        except (UpstreamError, LeaseHeld, LeaseLost) as error:
-            raise CommandError(one_line(error)) from error
-        except NotDone as error:
-            if options["json"]:
-                self.stdout.write(json.dumps(error.report))
-            raise CommandError(one_line(error)) from error
+        except (UpstreamError, LeaseHeld, LeaseLost, NotDone) as error:
+            raise self._failed(one_line(error), error, options) from error
         except DatabaseError as error:
             unmigrated = isinstance(error, ProgrammingError) or "no such" in str(error)
             hint = " (has `manage.py migrate` been run?)" if unmigrated else ""
-            raise CommandError(f"database: {one_line(error)}{hint}") from error
+            raise self._failed(f"database: {one_line(error)}{hint}", error, options) from error
+        except CommandError as error:
+            raise error if error.returncode == 2 else self._failed(str(error), error, options) from error
+
+    def _failed(self, words: str, error: Exception, options: dict[str, Any]) -> CommandError:
+        """With --json there is an object in any case: the report as far as it came, and what was wrong."""
+        if options["json"]:
+            self.stdout.write(json.dumps(report_of(error) | {"error": words}))
+        return CommandError(words)
 
     def progress(self, words: str) -> None:
         """One line that rewrites itself on a terminal; silent elsewhere."""

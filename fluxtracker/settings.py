@@ -183,6 +183,12 @@ REST_FRAMEWORK = {
         "fluxtracker.api.rendering.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "fluxtracker.api.negotiation.JSONUnlessTold",
+    "DEFAULT_PARSER_CLASSES": [
+        "fluxtracker.api.parsing.JSONParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
     "DEFAULT_AUTHENTICATION_CLASSES": ["ops.access.TokenAuthentication", "ops.access.StaffSession"],
     "DEFAULT_PERMISSION_CLASSES": ["ops.access.IsStaff"],
     "DEFAULT_THROTTLE_CLASSES": ["fluxtracker.api.rate.ClientRate"],

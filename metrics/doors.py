@@ -53,4 +53,6 @@ def check_services(*, trigger: str, wait: float = 0) -> Report:
             "requests": http.requests,
             "seconds": round(time.monotonic() - started, 3),
         }
+        if done.failure:
+            raise done.failure
     return run.report

@@ -11,11 +11,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from fluxtracker.api.params import DAY, Words
+from fluxtracker.api.params import DAY, OneOf, Words
 from fluxtracker.periods import midnight
 from metrics.catalogue import Metric, metrics
 from metrics.timeline import MOST_POINTS, Step, usual_step
-from revenue.queries import OneOf
 
 ONE_DAY = timedelta(days=1)
 LONGEST = timedelta(days=3660)

@@ -28,7 +28,7 @@ class TokenAuthentication(BaseAuthentication):
         try:
             token = tokens.owner(secret=words[1], now=timezone.now())
         except tokens.BadToken as error:
-            raise exceptions.AuthenticationFailed(str(error)) from error
+            raise exceptions.AuthenticationFailed(f"{error}; `manage.py create_api_token USER` makes one") from error
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -41,10 +41,11 @@ class StaffSession(SessionAuthentication):
     def enforce_csrf(self, request: Request) -> None:
         try:
             super().enforce_csrf(request)
-        except exceptions.PermissionDenied:
+        except exceptions.PermissionDenied as error:
             django_request = request._request
             django_request.refused = django_request.user.get_username()  # type: ignore[attr-defined]
-            raise
+            words = f"{str(error.detail).rstrip('.')}; expected the session's token in the header `X-CSRFToken`"
+            raise exceptions.PermissionDenied(words) from error
 
 
 class IsStaff(BasePermission):

@@ -49,7 +49,7 @@ class ClearResult(Asked):
 class NamesResult(Asked):
     processed = serializers.IntegerField()
     updated = serializers.IntegerField()
-    noHash = serializers.IntegerField()
+    noHash = serializers.IntegerField(help_text="Payments without a message hash that the batch had room for.")
     notFound = serializers.IntegerField()
     remaining = serializers.IntegerField()
 

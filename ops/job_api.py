@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework import exceptions, serializers, status
+from rest_framework import exceptions, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from fluxtracker.api.answers import ErrorAnswer
 from fluxtracker.api.pagination import page_of
-from fluxtracker.api.params import PageQuery, read
+from fluxtracker.api.params import OneOf, PageQuery, read
 from fluxtracker.api.rate import client_address
 from fluxtracker.api.views import ERRORS
 from ops import job_answers, job_wire, jobs
@@ -26,8 +26,9 @@ REFUSED = {
     403: OpenApiResponse(ErrorAnswer, "The user is not staff, or the session's request lacks its CSRF token."),
 }
 UNACCEPTABLE = {
-    400: OpenApiResponse(ErrorAnswer, "A value is wrong; the answer says what is allowed."),
-    415: OpenApiResponse(ErrorAnswer, "The body is neither JSON nor a form."),
+    400: OpenApiResponse(
+        ErrorAnswer, "A value is wrong, or the body is neither JSON nor a form; the answer says what is allowed."
+    ),
 }
 NO_SUCH_JOB = OpenApiResponse(ErrorAnswer, "There is no job of that number.")
 CONFLICT = OpenApiResponse(
@@ -63,10 +64,9 @@ class VerbView(StaffView):
 
 def wait_of(request: Request) -> float:
     """From the query, else from the body."""
-    given = request.query_params.get("wait")
-    if given is None and isinstance(request.data, dict):
-        given = request.data.get("wait")
-    form = WaitQuery(data={} if given is None else {"wait": given})
+    body = request.data if isinstance(request.data, dict) else {}
+    told = next((given for given in (request.query_params, body) if "wait" in given), {})
+    form = WaitQuery(data={key: told[key] for key in told if key == "wait"})
     form.is_valid(raise_exception=True)
     return float(form.validated_data["wait"])
 
@@ -93,8 +93,8 @@ def verb_view(name: str) -> Any:
 
 
 class JobsQuery(PageQuery):
-    name = serializers.ChoiceField(NAMES, required=False, help_text="Only jobs of this name.")
-    status = serializers.ChoiceField(Job.State.choices, required=False, help_text="Only jobs that stand so.")
+    name = OneOf(NAMES, required=False, help_text="Only jobs of this name.")
+    status = OneOf(list(Job.State.values), required=False, help_text="Only jobs that stand so.")
 
 
 class JobsView(StaffView):

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from fluxtracker.api.params import Whole
+from fluxtracker.api.params import Seconds, TrueOrFalse, Whole
 from ops.jobs_table import Verb
 
 LONGEST_WAIT_S = 60
@@ -19,7 +19,7 @@ class NothingToSay(serializers.Serializer[Any]):
 
 
 class SyncForm(serializers.Serializer[Any]):
-    full = serializers.BooleanField(default=False, help_text="From the first height; deletes nothing.")
+    full = TrueOrFalse(default=False, help_text="From the first height; deletes nothing.")
 
 
 SAY_CLEAR = 'expected "clear": this deletes the ledger'
@@ -39,34 +39,27 @@ class ClearForm(serializers.Serializer[Any]):
 
 class NamesForm(serializers.Serializer[Any]):
     batchSize = Whole(default=500, cut_to=2000, help_text="Payments a batch.")  # noqa: N815  the wire name
-    all = serializers.BooleanField(default=False, help_text="Every batch, whatever the pauses.")
+    all = TrueOrFalse(default=False, help_text="Every batch, whatever the pauses.")
 
 
 class BackfillForm(serializers.Serializer[Any]):
     days = Whole(default=365, maximum=3650, help_text="How many days back.")
-    force = serializers.BooleanField(default=False, help_text="Backfilled days anew, never taken ones.")
+    force = TrueOrFalse(default=False, help_text="Backfilled days anew, never taken ones.")
 
 
 class AuditForm(serializers.Serializer[Any]):
-    blocks = Whole(default=4320, maximum=100_000_000, help_text="How many blocks; cut to the chain.")
-    fix = serializers.BooleanField(default=False, help_text="Mend what differs.")
+    blocks = Whole(default=4320, cut_to=100_000_000, help_text="How many blocks; cut to the chain.")
+    fix = TrueOrFalse(default=False, help_text="Mend what differs.")
 
 
 class SnapshotForm(serializers.Serializer[Any]):
-    force = serializers.BooleanField(default=False, help_text="Take today's again.")
+    force = TrueOrFalse(default=False, help_text="Take today's again.")
 
 
 class WaitQuery(serializers.Serializer[Any]):
     """How long the answer may wait for the result."""
 
-    wait = serializers.FloatField(
-        default=25.0, min_value=0, max_value=LONGEST_WAIT_S, help_text="Seconds, 0 to 60; then the answer is a 202."
-    )
-
-    def validate_wait(self, value: float) -> float:
-        if not 0 <= value <= LONGEST_WAIT_S:  # NaN is neither above nor below
-            raise serializers.ValidationError(f"expected seconds from 0 to {LONGEST_WAIT_S}")
-        return value
+    wait = Seconds(default=25.0, longest=LONGEST_WAIT_S, help_text="Seconds, 0 to 60; then the answer is a 202.")
 
 
 FORMS: Mapping[str, Form] = {

@@ -17,7 +17,7 @@ from fluxtracker.watch import Cancelled
 from ops import jobs_table, leases
 from ops.jobs_watch import JobWatch
 from ops.models import Job
-from ops.runs import NotDone, one_line
+from ops.runs import NotDone, one_line, report_of
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ def attempt(job: Job) -> End:
     except NotDone as error:
         return End(State.FAILED, error.report, Failure.REFUSED, one_line(error))
     except Exception as error:
-        return End(State.FAILED, None, *_failure(error))
+        return End(State.FAILED, report_of(error) or None, *_failure(error))
 
 
 def _failure(error: Exception) -> tuple[str, str]:

@@ -13,12 +13,12 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from fluxtracker.api.rate import client_address
 from fluxtracker.api.rendering import JSONRenderer
 from ops import prometheus
 from ops.access import IsStaff
+from ops.staff import CountedFirst
 
 
 class StaffOrThisMachine(IsStaff):
@@ -28,7 +28,7 @@ class StaffOrThisMachine(IsStaff):
         return client_address(request._request) is None or super().has_permission(request, view)
 
 
-class MetricsView(APIView):
+class MetricsView(CountedFirst):
     """Errors are JSON, as everywhere."""
 
     permission_classes: Sequence[type[BasePermission]] = (StaffOrThisMachine,)

@@ -59,7 +59,7 @@ def run(
 ) -> Iterator[Run]:
     """Hold the lease (`name` unless another is given), record the run and how it ended.
 
-    LeaseHeld when the lease is not free within `wait` seconds.
+    LeaseHeld when the lease is not free within `wait` seconds. What ends the run carries its report (`report_of`).
     """
     with leases.hold(lease or name, wait=wait) as held:
         row = _started(name, trigger)
@@ -70,11 +70,19 @@ def run(
             yield current
         except Cancelled as error:
             _record(_cancelled, row, one_line(error), type(error).__name__)
+            error.__dict__.setdefault("report", current.report)
             raise
         except BaseException as error:
             _record(_failed, row, one_line(error), type(error).__name__)
+            error.__dict__.setdefault("report", current.report)
             raise
         _record(_succeeded, row, current.report, storable(current.report))
+
+
+def report_of(error: BaseException) -> dict[str, Any]:
+    """What the run that ended so had to tell, as far as it came."""
+    report = getattr(error, "report", None)
+    return dict(report) if isinstance(report, dict) else {}
 
 
 def one_line(error: BaseException) -> str:

@@ -16,20 +16,24 @@ from fluxtracker.api.rate import ClientRate
 from ops.access import IsStaff, StaffSession, TokenAuthentication
 
 
-class StaffView(APIView):
-    """By token or session: 401 for strangers, 403 for who is not staff. Its answers are kept nowhere."""
+class CountedFirst(APIView):
+    """A request counts before anybody asks whose it is: whoever tries out tokens is a client, too."""
 
-    authentication_classes = (TokenAuthentication, StaffSession)
-    permission_classes = (IsStaff,)
     throttle_classes = (ClientRate,)
 
     def perform_authentication(self, request: Request) -> None:
-        """Counted before anything else: whoever tries out tokens is a client, too."""
         super().check_throttles(request)
         super().perform_authentication(request)
 
     def check_throttles(self, request: Request) -> None:
         """Done already."""
+
+
+class StaffView(CountedFirst):
+    """By token or session: 401 for strangers, 403 for who is not staff. Its answers are kept nowhere."""
+
+    authentication_classes = (TokenAuthentication, StaffSession)
+    permission_classes = (IsStaff,)
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         answer: HttpResponseBase | Response = super().finalize_response(request, response, *args, **kwargs)

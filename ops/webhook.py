@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import structlog
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from ops.public_address import is_public
+from fluxtracker.public_address import is_public
 
 log = structlog.get_logger(__name__)
 

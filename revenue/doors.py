@@ -34,6 +34,7 @@ def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress:
     """Sync the ledger, then look for the names and the USD of what came."""
     started, http = time.monotonic(), Http.from_settings()
     with runs.run("sync_revenue", trigger=trigger, wait=wait, progress=progress) as run:
+        run.report = _unknown("fetched", "added", "removed", "lastSyncBlock", "requests", "seconds")
         done = sync.sync_revenue(sources=chain_sources(http), now=timezone.now(), run=run, full=full)
         run.report = {
             "fetched": done.fetched,
@@ -49,6 +50,11 @@ def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress:
     report = run.report | _names_and_usd(http, trigger, done.added, progress)
     changed()
     return report | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _unknown(*keys: str) -> Report:
+    """What a run reports that ends before it knows."""
+    return dict.fromkeys(keys)
 
 
 def _counts(report: Report) -> Report:
@@ -84,6 +90,7 @@ def backfill_app_names(
     """Look for app names of up to `batch_size` payments; `everything` goes on to the last, whatever the pauses."""
     http = Http.from_settings()
     with runs.run("backfill_app_names", trigger=trigger, wait=wait, progress=progress) as run:
+        run.report = _unknown("processed", "updated", "noHash", "notFound", "remaining")
         done = naming.resolve_names(
             registry=app_registry(http), now=timezone.now(), limit=batch_size, everything=everything
         )
@@ -102,6 +109,7 @@ def backfill_app_names(
 def backfill_app_types(*, trigger: str, wait: float = 0) -> Report:
     http = Http.from_settings()
     with runs.run("backfill_app_types", trigger=trigger, wait=wait) as run:
+        run.report = _unknown("updated", "unknown")
         done = naming.retype_apps(registry=app_registry(http), now=timezone.now())
         run.report = {"updated": done.updated, "unknown": done.unknown}
     if done.updated:
@@ -113,6 +121,7 @@ def backfill_usd(*, trigger: str, wait: float = 0) -> Report:
     """Price every payment that has no USD value yet, as far as a price is to be had."""
     http = Http.from_settings()
     with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
+        run.report = _unknown("updated", "remaining")
         done = pricing.price_payments(http=http, now=timezone.now())
         run.report = {"updated": done.updated, "remaining": done.remaining}
     if done.updated:
@@ -136,6 +145,7 @@ def audit_revenue(
     http = Http.from_settings()
     lease = "sync_revenue" if fix else "audit_revenue"
     with runs.run("audit_revenue", lease=lease, trigger=trigger, wait=wait, progress=progress) as run:
+        run.report = _unknown("checked", "missing", "extra", "different")
         done = audit.audit_revenue(sources=chain_sources(http), now=timezone.now(), run=run, blocks=blocks, fix=fix)
         run.report = {
             "checked": done.checked,

@@ -20,12 +20,12 @@ SINGLE_BATCH = 25  # answers to single questions that are stored together: what 
 
 @dataclass(frozen=True, slots=True)
 class NamesReport:
-    """What came of looking for names. All count payments; `processed` = `updated` + `not_found`."""
+    """What came of looking for names. All count payments; `processed` = `updated` + `no_hash` + `not_found`."""
 
     processed: int
     updated: int
     no_hash: int
-    """Payments of the ledger that carry no message hash: nothing to look for."""
+    """Payments that carry no message hash, as many as the batch had room for: there is nothing to look for."""
     not_found: int
     remaining: int
     """Payments of the ledger with a hash and no name yet, whether due or pausing."""
@@ -119,10 +119,13 @@ def resolve_names(
         search.one_by_one(hashes)
     not_found = sum(message_hash in search.not_found for message_hash, _ in rows)
     remaining = Payment.objects.unnamed().count()
+    no_hash = Payment.objects.filter(app=None).count() - remaining
+    if not everything:
+        no_hash = min(no_hash, max(limit - len(rows), 0))
     return NamesReport(
-        processed=search.updated + not_found,
+        processed=search.updated + no_hash + not_found,
         updated=search.updated,
-        no_hash=Payment.objects.filter(app=None).count() - remaining,
+        no_hash=no_hash,
         not_found=not_found,
         remaining=remaining,
     )

@@ -6,18 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from fluxtracker.api.params import Day, Flux, PageQuery, Whole, Words, require_order
+from fluxtracker.api.params import Day, Flux, OneOf, PageQuery, Whole, Words, require_order
 from revenue.apps_listing import APP_ORDERS, DEFAULT_APP_ORDER
 from revenue.listing import DEFAULT_ORDER, ORDERS, Wanted
 from revenue.models import AppType
-
-
-class OneOf(serializers.ChoiceField):
-    """One of some words; the error lists them."""
-
-    def __init__(self, words: list[str], **kwargs: Any) -> None:
-        super().__init__(words, **kwargs)
-        self.error_messages["invalid_choice"] = f"expected one of {', '.join(words)}"
 
 
 class TransactionsQuery(PageQuery):

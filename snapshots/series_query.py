@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from fluxtracker.api.params import Day, Whole, Words, require_order
+from fluxtracker.api.params import Day, OneOf, Whole, Words, require_order
 from snapshots import choices, series
 from snapshots.buckets import Bucket
 from snapshots.series import MOST_DAYS, MOST_METRICS, Wanted
@@ -43,14 +43,6 @@ class Choices(serializers.CharField):
             names = ", ".join(key[:60] for key in unknown)
             raise serializers.ValidationError(f"nothing is called {names}; /api/history/metrics lists what there is")
         return tuple(found)
-
-
-class OneOf(serializers.ChoiceField):
-    """One of some words; the error lists them."""
-
-    def __init__(self, words: list[str], **kwargs: Any) -> None:
-        super().__init__(words, **kwargs)
-        self.error_messages["invalid_choice"] = f"expected one of {', '.join(words)}"
 
 
 class Flag(OneOf):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,9 +17,13 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from fluxtracker.api import rate
+
 log = structlog.get_logger(__name__)
 
 NO_DATABASE = "the database cannot be reached or is not migrated; try again shortly"
+NOBODY = "nobody is signed in; expected the header `Authorization: Token <token>`, or a signed-in session of the staff"
+FORBIDDEN = "this is not allowed to you; staff may do it"
 DATABASE_TROUBLE = (OperationalError, InterfaceError, ProgrammingError)
 RETRY_AFTER_S = 10
 
@@ -54,9 +59,22 @@ def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, An
         method = context["request"].method
         return {"error": f"{method} is not allowed here; allowed: {', '.join(allowed)}", "allowed": allowed}
     if isinstance(exc, exceptions.Throttled):
-        return {"error": f"too many requests: at most {settings.API_RATE} a minute; come back in a minute"}
+        return {"error": too_many(getattr(exc, "wait", None))}  # the types do not know it
     words = str(data.get("detail", "the request was refused")) if isinstance(data, dict) else str(data)
-    return {"error": words}
+    return {"error": _with_what_is_allowed(words, exc, context)}
+
+
+def _with_what_is_allowed(words: str, exc: Exception, context: Mapping[str, Any]) -> str:
+    """DRF's own words say what is wrong and no more."""
+    if words == exceptions.NotAuthenticated.default_detail:
+        return NOBODY
+    if words == exceptions.NotFound.default_detail:
+        return nothing_at(context["request"].path)
+    if words == exceptions.PermissionDenied.default_detail:
+        return FORBIDDEN
+    if isinstance(exc, exceptions.ParseError) and "expected" not in words:
+        return f"{words}; expected a JSON object or a form"
+    return words
 
 
 def _invalid(data: Any) -> dict[str, Any]:
@@ -69,7 +87,16 @@ def _invalid(data: Any) -> dict[str, Any]:
 
 @csrf_exempt  # else a POST without cookies would be told of those instead
 def unknown_path(request: HttpRequest) -> HttpResponse:
-    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
+    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers.
+
+    It counts as a request: whoever tries out paths is a client, too.
+    """
+    quota = rate.count(request)
+    if quota and quota.is_over:
+        wait = math.ceil(quota.reset_s)
+        response = answer(429, too_many(wait))
+        response["Retry-After"] = str(wait)
+        return response
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
     if request.method in ("GET", "HEAD") and _is_known(other):
@@ -90,8 +117,18 @@ def _is_known(path: str) -> bool:
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404, as JSON under /api/ and as a page elsewhere."""
     if is_api(request):
-        return answer(404, f"there is nothing at {request.path}; /api/docs/ lists what there is")
+        return answer(404, nothing_at(request.path))
     return defaults.page_not_found(request, exception or Exception("not found"))
+
+
+def too_many(wait: int | None) -> str:
+    """`wait` as in Retry-After: whole seconds."""
+    when = "a minute" if wait is None else f"{wait} s"
+    return f"too many requests: at most {settings.API_RATE} a minute; come back in {when}"
+
+
+def nothing_at(path: str) -> str:
+    return f"there is nothing at {path}; /api/docs/ lists what there is"
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -102,7 +139,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     if is_api(request):
-        return answer(403, "this is not allowed")
+        return answer(403, FORBIDDEN)
     return defaults.permission_denied(request, exception)
 
 

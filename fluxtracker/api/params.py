@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from fluxtracker.money import SAT
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+NUMBER = re.compile(r"([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[-+]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 LONGEST_NUMBER = 100  # digits
 MOST_PAGES = 10**15
 
@@ -31,6 +32,7 @@ class Whole(serializers.IntegerField):
     def __init__(self, *, cut_to: int | None = None, maximum: int | None = None, **kwargs: Any) -> None:
         self.cut_to, self.maximum = cut_to, maximum
         super().__init__(min_value=1, max_value=maximum, **kwargs)
+        self.error_messages["null"] = self._expected
 
     def to_internal_value(self, data: Any) -> int:
         text = str(data).strip()
@@ -42,9 +44,47 @@ class Whole(serializers.IntegerField):
         return number if self.cut_to is None else min(number, self.cut_to)
 
     def _refuse(self) -> None:
+        raise serializers.ValidationError(self._expected)
+
+    @property
+    def _expected(self) -> str:
         end = f" to {self.maximum}" if self.maximum else ""
         cut = f" (above {self.cut_to} counts as {self.cut_to})" if self.cut_to else ""
-        raise serializers.ValidationError(f"expected a whole number from 1{end}{cut}")
+        return f"expected a whole number from 1{end}{cut}"
+
+
+class Seconds(serializers.FloatField):
+    """Seconds from 0 to `longest`, as a JSON number or in digits."""
+
+    def __init__(self, *, longest: int, **kwargs: Any) -> None:
+        self.longest, self.expected = longest, f"expected seconds from 0 to {longest}"
+        kinds = ("required", "null", "invalid", "min_value", "max_value")
+        super().__init__(min_value=0, max_value=longest, error_messages=dict.fromkeys(kinds, self.expected), **kwargs)
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, str) and NUMBER.fullmatch(data.strip()):
+            data = float(data)
+        is_number = isinstance(data, int | float) and not isinstance(data, bool)
+        if not is_number or not 0 <= data <= self.longest:  # NaN is neither above nor below
+            raise serializers.ValidationError(self.expected)
+        return float(data)
+
+
+class TrueOrFalse(serializers.BooleanField):
+    """A switch in a body."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kinds = ("required", "null", "invalid")
+        super().__init__(error_messages=dict.fromkeys(kinds, "expected true or false"), **kwargs)
+
+
+class OneOf(serializers.ChoiceField):
+    """One of some words; the error lists them."""
+
+    def __init__(self, words: Sequence[str], **kwargs: Any) -> None:
+        kinds = ("null", "blank", "invalid_choice")
+        expected = f"expected one of {', '.join(words)}"
+        super().__init__(list(words), error_messages=dict.fromkeys(kinds, expected), **kwargs)
 
 
 class Day(serializers.DateField):

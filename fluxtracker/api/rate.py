@@ -52,15 +52,21 @@ class ClientRate(BaseThrottle):
     _quota: Quota | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        client = client_address(request._request)
-        if not settings.API_RATE or client is None:
-            return True
-        self._quota = window.count(client, settings.API_RATE, time.time())
-        request._request.quota = self._quota  # type: ignore[attr-defined]  # for fluxtracker.middleware.Headers
-        return not self._quota.is_over
+        self._quota = count(request._request)
+        return self._quota is None or not self._quota.is_over
 
     def wait(self) -> float | None:
         return self._quota.reset_s if self._quota else None
+
+
+def count(request: HttpRequest) -> Quota | None:
+    """Count a request and answer what is left to its client; None: it has no limit."""
+    client = client_address(request)
+    if not settings.API_RATE or client is None:
+        return None
+    quota = window.count(client, settings.API_RATE, time.time())
+    request.quota = quota  # type: ignore[attr-defined]  # for fluxtracker.middleware.Headers
+    return quota
 
 
 def client_address(request: HttpRequest) -> str | None:

@@ -58,8 +58,22 @@ def test_a_client_is_told_what_is_left_to_it(client):
     assert abs(int(answers[3]["Retry-After"]) - int(left[3][2])) <= 1
 
 
+@pytest.mark.django_db
 @pytest.mark.usefixtures("limited")
-@pytest.mark.parametrize("where", [{"REMOTE_ADDR": "127.0.0.1"}, {"path": "/api/health/live"}])
+@pytest.mark.parametrize("path", ["/api/health", "/api/nope", "/api/stats/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_is_not_there_and_the_health_count_as_well(client, path, method):
+    answers = [getattr(client, method)(path, **OUTSIDE) for _ in range(4)]
+    assert [answer["RateLimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", "r=0"]
+    assert [answer.status_code == 429 for answer in answers] == [False, False, False, True]
+    assert f"come back in {answers[3]['Retry-After']} s" in answers[3].json()["error"]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("limited")
+@pytest.mark.parametrize(
+    "where", [{"REMOTE_ADDR": "127.0.0.1"}, {"path": "/api/health/live"}, {"path": "/api/health/ready"}]
+)
 def test_who_is_not_limited_is_told_nothing(client, where):
     answer = client.get(where.pop("path", "/api/"), **OUTSIDE | where)
     assert "RateLimit" not in answer

@@ -81,7 +81,16 @@ def test_a_second_of_the_name_is_409(post, sent):
         ("revenue-sync", [1], "expected a JSON object"),
         ("revenue-sync", "full", "expected a JSON object"),
         ("revenue-sync", '{"full"', "JSON parse error"),
-        ("revenue-sync", {"wait": -1}, "wait"),
+        ("revenue-sync", {"wait": -1}, "wait: expected seconds from 0 to 60"),
+        ("revenue-sync", {"wait": True}, "wait: expected seconds from 0 to 60"),
+        ("revenue-sync", {"wait": None}, "wait: expected seconds from 0 to 60"),
+        ("revenue-sync", {"wait": [1]}, "wait: expected seconds from 0 to 60"),
+        ("revenue-sync", {"wait": 10**400}, "wait: expected seconds from 0 to 60"),
+        ("revenue-sync", {"full": "x"}, "full: expected true or false"),
+        ("revenue-sync", {"full": None}, "full: expected true or false"),
+        ("backfill", {"force": {}}, "force: expected true or false"),
+        ("backfill", {"days": None}, "days: expected a whole number from 1 to 3650"),
+        ("backfill-app-names", {"batchSize": None}, "batchSize: expected a whole number from 1 (above 2000"),
     ],
 )
 def test_a_wrong_body_is_400_and_says_what_is_allowed(post, sent, name, body, words):
@@ -92,10 +101,64 @@ def test_a_wrong_body_is_400_and_says_what_is_allowed(post, sent, name, body, wo
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize("wait", ["61", "-1", "nan", "inf", "long", ""])
+@pytest.mark.parametrize("name", jobs_table.NAMES)
+@pytest.mark.parametrize(
+    "body", ["[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900], ids=["half", "keys", "whole"]
+)
+def test_a_body_that_is_nested_too_deeply_is_400(post, sent, name, body):
+    response = post(name, body)
+    assert response.status_code == 400
+    assert "expected a JSON object" in response.json()["error"]
+
+
+@pytest.mark.parametrize("body", ['{"full": NaN}', '{"full": 1e}', b'{"full": "\xff"}', '{"days": ' + "9" * 5000 + "}"])
+def test_a_body_that_is_no_json_is_400_and_says_what_is_expected(post, sent, body):
+    response = post("revenue-sync", body)
+    assert response.status_code == 400
+    assert response.json()["error"].endswith("expected a JSON object in UTF-8")
+
+
+@pytest.mark.parametrize("body", ["", " \n", "{}"])
+def test_an_empty_body_says_nothing(post, sent, body):
+    assert post("revenue-sync", body).status_code == 202
+
+
+@pytest.mark.parametrize("wait", ["61", "-1", "nan", "inf", "long", "", "1_0", "\u0661", "1e999", "true"])
 def test_a_wait_that_is_not_allowed_is_400(post, sent, wait):
-    assert "wait" in post("revenue-sync", wait=wait).json()["error"]
+    assert post("revenue-sync", wait=wait).json()["error"] == "wait: expected seconds from 0 to 60"
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("wait", ["0", "0.0", "5e-324", " 0 "])
+def test_a_wait_that_is_allowed(post, sent, wait):
+    assert post("revenue-sync", wait=wait).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("name=nope", f"name: expected one of {', '.join(jobs_table.NAMES)}"),
+        ("name=", f"name: expected one of {', '.join(jobs_table.NAMES)}"),
+        ("status=DONE", "status: expected one of queued, running, done, failed, cancelled"),
+    ],
+)
+def test_a_filter_that_is_not_there_says_which_are(token_client, query, words):
+    response = token_client.get(f"/api/admin/jobs?{query}")
+    assert (response.status_code, response.json()["error"]) == (400, words)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [({}, "expected the header `Authorization: Token <token>`"), ({"Authorization": "Token nope"}, "makes one")],
+)
+def test_who_is_not_known_is_told_how_to_be(client, told, words):
+    response = client.post("/api/admin/revenue-sync", headers=told)
+    assert (response.status_code, words in response.json()["error"]) == (401, True)
+
+
+def test_a_broken_form_says_what_is_expected(token_client):
+    response = token_client.generic("POST", "/api/admin/snapshot", b"x", content_type="multipart/form-data")
+    assert (response.status_code, "expected a JSON object or a form" in response.json()["error"]) == (400, True)
 
 
 def test_the_wait_may_stand_in_the_body(post, sent):
@@ -106,6 +169,26 @@ def test_the_wait_may_stand_in_the_body(post, sent):
 def test_a_form_does_as_well_as_json(token_client, sent):
     response = token_client.post("/api/admin/snapshot?wait=0", {"force": "true"})
     assert (response.status_code, Job.objects.get().params) == (202, {"force": True})
+
+
+@pytest.mark.parametrize("told", ["", " ", "application/json; charset=utf-16"])
+def test_a_body_of_which_nothing_is_told_is_json_and_json_is_utf_8(token_client, sent, told):
+    response = token_client.generic("POST", "/api/admin/snapshot?wait=0", b'{"force": true}', content_type=told)
+    assert (response.status_code, Job.objects.get().params) == (202, {"force": True})
+
+
+@pytest.mark.parametrize("told", ["text/plain", "application/xml", "nonsense", "application/" + "x" * 300])
+def test_a_body_that_is_neither_json_nor_a_form_is_400_and_says_what_is_read(token_client, sent, told):
+    response = token_client.generic("POST", "/api/admin/snapshot?wait=0", b"force", content_type=told)
+    assert response.status_code == 400
+    assert "expected one of application/json, application/x-www-form" in response.json()["error"]
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(("asked", "meant"), [(100_000_001, 100_000_000), (10**30, 100_000_000), (5, 5)])
+def test_more_blocks_than_the_chain_has_are_cut_to_it(post, sent, asked, meant):
+    assert post("audit-transactions", {"blocks": asked}).status_code == 202
+    assert Job.objects.get().params["blocks"] == meant
 
 
 def test_without_a_broker_it_is_503(post, monkeypatch):
@@ -200,6 +283,7 @@ def test_a_session_needs_its_csrf_token_and_the_log_tells_whose_it_was(staff, se
     client.force_login(staff)
     response = client.post("/api/admin/revenue-sync?wait=0")
     assert (response.status_code, "CSRF" in response.json()["error"]) == (403, True)
+    assert "expected the session's token in the header `X-CSRFToken`" in response.json()["error"]
     entry = AuditEntry.objects.get()
     assert (entry.actor, entry.action, entry.outcome) == ("alice", "POST api/admin/revenue-sync", "refused")
     page = client.get("/api/admin/jobs", headers={"accept": "text/html"})

@@ -59,13 +59,24 @@ def test_a_name_that_is_too_long_is_wrong_usage(staff):
     assert refusal.value.returncode == 2
 
 
+def test_for_people_it_stands_on_a_line_of_its_own(staff, client):
+    out = io.StringIO()
+    call_command("create_api_token", "alice", stdout=out)
+    told, token = out.getvalue().splitlines()
+    assert told == "user alice, name -, expires -"
+    assert client.get("/api/admin/jobs", headers={"Authorization": f"Token {token}"}).status_code == 200
+
+
 def test_it_expires_when_it_was_said_to(client, staff):
     token = command("alice", "--days", "7")["token"]
     with time_machine.travel(timezone.now() + timedelta(days=6, hours=23)):
         assert ask(client, token).status_code == 200
     with time_machine.travel(timezone.now() + timedelta(days=7, seconds=1)):
         response = ask(client, token)
-    assert (response.status_code, response.json()["error"]) == (401, "this token has expired")
+    assert (response.status_code, response.json()["error"]) == (
+        401,
+        "this token has expired; `manage.py create_api_token USER` makes one",
+    )
 
 
 def test_a_revoked_token_opens_nothing_and_its_job_goes_on(client, secret, sent, post):
@@ -74,7 +85,10 @@ def test_a_revoked_token_opens_nothing_and_its_job_goes_on(client, secret, sent,
     assert tokens.revoke(token=row, now=timezone.now(), by="root", address="203.0.113.9")
     assert not tokens.revoke(token=row, now=timezone.now(), by="root")
     response = ask(client, secret)
-    assert (response.status_code, response.json()["error"]) == (401, "this token was revoked")
+    assert (response.status_code, response.json()["error"]) == (
+        401,
+        "this token was revoked; `manage.py create_api_token USER` makes one",
+    )
     assert response["WWW-Authenticate"] == "Token"
     assert post("prune").status_code == 401
     assert Job.objects.get(pk=number).state == "queued"

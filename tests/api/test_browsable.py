@@ -47,7 +47,16 @@ def test_an_error_is_a_page_too(client):
 @pytest.mark.usefixtures("ledger")
 def test_programs_get_json_whatever_they_accept(client):
     for accept in ("*/*", "application/json", ""):
-        assert client.get("/api/revenue/weekly", headers={"accept": accept})["Content-Type"] == "application/json"
+        response = client.get("/api/revenue/weekly", headers={"accept": accept})
+        assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_the_format_in_the_address_decides_before_the_header(client):
+    for accept in ("application/json", "image/png"):
+        page = client.get("/api/revenue/weekly?format=api", headers={"accept": accept})
+        assert (page.status_code, page["Content-Type"].split(";")[0]) == (200, "text/html")
+    assert client.get("/api/revenue/weekly?format=json", headers=BROWSER)["Content-Type"] == "application/json"
 
 
 NEEDED = {  # what cannot be answered without being told more

@@ -4,6 +4,7 @@ from unittest.mock import patch
 
 import pytest
 from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.http import Http404
 from django.test import Client, override_settings
 from django.urls import path
 from rest_framework import exceptions
@@ -37,7 +38,7 @@ class RaisingView(PublicView):
             "401": exceptions.NotAuthenticated(),
             "403": exceptions.PermissionDenied(),
             "404": exceptions.NotFound("no snapshot of that day"),
-            "415": exceptions.UnsupportedMediaType("text/plain"),
+            "404-bare": Http404(),
             "429": exceptions.Throttled(wait=30),
             "500": RuntimeError("password=secret in a stack trace"),
         }[number]
@@ -69,7 +70,7 @@ def assert_is_error(response, status):
 
 
 @pytest.mark.django_db  # refusals go to the audit log
-@pytest.mark.parametrize("status", [401, 403, 404, 415, 429, 500])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
 @pytest.mark.parametrize("accept", ["application/json", "*/*"])
 def test_every_status_has_the_same_shape(status, accept):
     with override_settings(ROOT_URLCONF=Urls):
@@ -80,6 +81,21 @@ def test_every_status_has_the_same_shape(status, accept):
 @override_settings(ROOT_URLCONF=Urls)
 def test_whoever_is_told_to_wait_is_told_how_long(client):
     assert client.get("/api/raise/429")["Retry-After"] == "30"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "expected the header `Authorization: Token <token>`"),
+        (403, "staff may"),
+        ("404-bare", "there is nothing at /api/raise/404-bare; /api/docs/ lists what there is"),
+        (429, "come back in 30 s"),
+    ],
+)
+@override_settings(ROOT_URLCONF=Urls)
+def test_the_words_say_what_is_allowed(client, status, words):
+    assert words in client.get(f"/api/raise/{status}").json()["error"]
 
 
 @pytest.mark.django_db
@@ -118,8 +134,17 @@ def test_a_method_that_is_not_there_is_405_and_says_which_are(client, path, meth
     assert "allowed: GET, HEAD, OPTIONS" in assert_is_error(response, 405)
 
 
-def test_a_format_that_is_not_there_is_said(client):
-    assert_is_error(client.get("/api/health/live", headers={"accept": "image/png"}), 406)
+@pytest.mark.parametrize("path", ["", "health/live", "schema/"])
+@pytest.mark.parametrize("accept", ["image/png", "nonsense", "", "application/xml;q=0.9, text/csv"])
+def test_a_form_that_is_not_there_is_answered_as_json(client, path, accept):
+    response = client.get(f"/api/{path}", headers={"accept": accept})
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "image/png"])
+def test_a_format_that_is_not_there_is_400_and_says_which_are(client, accept):
+    response = client.get("/api/health/live?format=xml", headers={"accept": accept})
+    assert assert_is_error(response, 400) == "format: expected one of json, api"
 
 
 @pytest.mark.django_db
@@ -163,6 +188,7 @@ def test_one_request_too_many_is_429_until_the_minute_is_over(client, who):
         response = client.get("/api/", **who)
     assert "at most 3 a minute" in assert_is_error(response, 429)
     assert 1 <= int(response["Retry-After"]) <= 60
+    assert f"come back in {response['Retry-After']} s" in response.json()["error"]
     assert client.get("/api/", REMOTE_ADDR="203.0.113.10").status_code == 200
     assert client.get("/api/health/live", **who).status_code == 200
 

@@ -239,7 +239,9 @@ def test_when_everything_fails_the_command_does_and_the_lists_stay(sim, get, ref
     before = feeds()
     sim.faults.add(Kind.HTTP_500, "")
     outcome = in_process("refresh_carousel", "--json")
-    assert (outcome.code, outcome.out) == (1, "")
+    told = outcome.report
+    assert (outcome.code, told["network"] > 0, told["deployed"], told["expiring"]) == (1, True, 1, 1)
+    assert told["failed"] == ["network", "deployed", "expiring"]
     assert re.search(r"carousel every list: 127\.0\.0\.1:\d+ /fluxinfo: HTTP 500", outcome.reason)
     assert feeds() == before
     assert TaskState.objects.get(name="refresh_carousel").consecutive_failures == 1

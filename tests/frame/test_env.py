@@ -38,7 +38,11 @@ def test_a_flag_reads_the_usual_words(name, value, meant):
         (lambda n: env.http_url(n, ""), "ftp://example.org", "http:// or https://"),
         (lambda n: env.http_url(n, ""), "http://example.org:99999", "http:// or https://"),
         (lambda n: env.http_url(n, ""), "http://[::1", "http:// or https://"),
+        (lambda n: env.http_url(n, ""), "http://a b", "no spaces"),
+        (lambda n: env.http_url(n, ""), "http://a.example/x y", "no spaces"),
         (lambda n: env.http_urls(n, ""), "http://a.example,nonsense", "http:// or https://"),
+        (lambda n: env.http_urls(n, "http://a.example"), ",", "at least one address"),
+        (lambda n: env.http_urls(n, "http://a.example"), " , ,", "at least one address"),
         (lambda n: env.hosts(n, "localhost"), "https://flux.example.org", "flux.example.org"),
         (lambda n: env.hosts(n, "localhost"), "flux.example.org:443", "flux.example.org"),
         (lambda n: env.hosts(n, "localhost"), ",", "flux.example.org"),
@@ -174,6 +178,21 @@ def test_passwords_are_found_in_addresses(monkeypatch):
 def test_a_webhook_is_an_https_address(name, value):
     with pytest.raises(ImproperlyConfigured, match="expected an address that starts with https://"):
         env.webhook_url(name(value))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.1:8443", "10.1.2.3", "169.254.169.254", "192.168.1.1", "0.0.0.0", "[::1]", "[fd00::1]",
+     "[::ffff:127.0.0.1]", "127.1", "2130706433", "0x7f000001", "localhost"],
+)  # fmt: skip
+def test_a_webhook_that_is_not_on_the_public_internet_is_refused_at_the_start(name, host):
+    with pytest.raises(ImproperlyConfigured, match="expected an address on the public internet"):
+        env.webhook_url(name(f"https://{host}/services/T0"))
+
+
+@pytest.mark.parametrize("host", ["1.1.1.1", "[2606:4700::1111]", "hooks.example", "xn--bcher-kva.example"])
+def test_a_webhook_elsewhere_is_taken(name, host):
+    assert env.webhook_url(name(f"https://{host}/x")) == f"https://{host}/x"
 
 
 def test_a_webhook_may_be_missing(name):

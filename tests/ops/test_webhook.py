@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from fluxtracker.public_address import is_public
 from ops import webhook as webhooks
-from ops.public_address import is_public
 from ops.webhook import WebhookFailed
 from tests.ops.webhook_server import HOST, PATH, PUBLIC, Server, answer, drip, hang, serving
 

@@ -141,8 +141,21 @@ def test_payments_without_a_hash_are_only_counted(registry):
     pay("x", kind="plain")
     pay("y", kind="fluxdrive")
     report = resolve(registry)
-    assert (report.no_hash, report.processed, report.remaining) == (2, 0, 0)
+    assert (report.no_hash, report.processed, report.remaining) == (2, 2, 0)
     assert registry.asked == []
+
+
+@pytest.mark.parametrize(("options", "no_hash"), [({"limit": 4}, 1), ({"limit": 3}, 0), ({"everything": True}, 2)])
+def test_what_was_processed_is_what_came_of_it(registry, options, no_hash):
+    """Payments without a hash take the places of the batch that are left."""
+    registry.know("a", "b")
+    for word in "abc":
+        pay(word)
+    pay("x", kind="plain")
+    pay("y", kind="fluxdrive")
+    report = resolve(registry, **options)
+    assert (report.updated, report.not_found, report.no_hash) == (2, 1, no_hash)
+    assert report.processed == report.updated + report.no_hash + report.not_found
 
 
 def test_a_message_that_is_not_known_yet_is_asked_for_again_with_growing_pauses(registry):

@@ -21,7 +21,7 @@ from tests.factories import MAIN, NOON, SENDER, TIP, digest, pay, settle
 from tests.ops.backing_up import contents
 from tests.revenue.ledger_checks import assert_sums_hold
 from tests.snapshots import original
-from tests.snapshots.network import at
+from tests.snapshots.network import at, collected
 from tests.system.ledger import assert_true
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
@@ -267,6 +267,20 @@ def test_days_that_are_none_are_left_out(load):
     days = ["2026-13-01", "yesterday", "2026-11-21", "2001-01-01", "20261119"]
     report = load(snapshots=[original.snapshot(D1) | {"snapshot_date": day} for day in days])
     assert (report["snapshots"], report["leftOut"]) == (0, {"snapshots": {"no day": 5}})
+
+
+def test_today_is_left_to_our_own_snapshot(in_process, load):
+    """Metrics are read and a snapshot is due: a row of today from the file would keep it from being taken."""
+    report = load(
+        snapshots=[original.snapshot(TODAY), original.snapshot(D1)],
+        images=[original.image(TODAY, "nginx", 7), original.image(D1, "nginx", 7)],
+    )
+    assert (report["snapshots"], report["imageSnapshots"], report["skipped"]) == (1, 1, 2)
+    assert report["leftOut"] == {"snapshots": {"day is not over": 1}, "imageSnapshots": {"day is not over": 1}}
+    collected(at("22:57"))
+    assert in_process("check_snapshot", "--json").report["created"] is True
+    assert [(row.day, row.source) for row in Snapshot.objects.order_by("day")] == [(D1, "import"), (TODAY, "taken")]
+    assert ImageDay.objects.get(day=TODAY, image="nginx").count == 300
 
 
 def test_the_first_sync_replaces_what_the_chain_knows_and_removes_what_it_does_not(build, load, in_process, clock):

@@ -9,6 +9,8 @@ import pytest
 
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from ops import leases
+from tests.factories import pay
 from tests.system.home import Home, Outcome
 from tests.system.ledger import assert_true, rows
 
@@ -27,6 +29,7 @@ REPORTS = {
     "backfill_usd": {"updated": WHOLE, "remaining": WHOLE},
     "audit_revenue": {"checked": WHOLE, "missing": WHOLE, "extra": WHOLE, "different": WHOLE},
     "audit_revenue --blocks 10 --fix": {"checked": WHOLE},
+    f"audit_revenue --blocks {10**30}": {"checked": WHOLE},
     "prune": {"transactions": WHOLE, "checks": WHOLE},
     "check_services": {"checks": list},
     "refresh_carousel": {"network": WHOLE, "deployed": WHOLE, "expiring": WHOLE},
@@ -63,7 +66,7 @@ def assert_failed(outcome: Outcome, words: str = "", code: int = 1) -> None:
     assert "Traceback" not in outcome.err
     assert words in outcome.reason, outcome.err
     assert len(outcome.reason) < 1000
-    assert outcome.out == ""
+    assert not outcome.out or list(outcome.report) == ["error"]
 
 
 @pytest.mark.django_db
@@ -156,6 +159,56 @@ def test_with_no_upstream_answering_a_command_ends_in_time(known, home: Home, de
     together = [home.start(*words.split()) for words in ASKING]
     for process in together:
         assert_failed(home.finish(process, timeout=30), url.removeprefix("http://"))
+
+
+REFUSING = "http://127.0.0.1:1"
+UNKNOWN = {
+    "sync_revenue": dict.fromkeys(("fetched", "added", "removed", "lastSyncBlock", "requests", "seconds")),
+    "audit_revenue": dict.fromkeys(("checked", "missing", "extra", "different")),
+    "backfill_app_names --all": dict.fromkeys(("processed", "updated", "noHash", "notFound", "remaining")),
+    "backfill_app_types": {"updated": None, "unknown": None},
+    "backfill_usd": {"updated": None, "remaining": None},
+    "backfill_snapshots --days 9": {"created": 0, "skipped": 0},
+    "refresh_carousel": {"network": 0, "deployed": 0, "expiring": 0},
+    "collect_metrics": {"sources": dict.fromkeys(("nodes", "cloud", "apps", "specs", "price"), "failed")},
+    "check_services": {},
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("words", "keys"), UNKNOWN.items())
+def test_with_no_upstream_answering_there_is_a_report_all_the_same(settings, in_process, words, keys):
+    """What it cannot know is null; `error` says why."""
+    for name in (*UPSTREAMS, "FLUX_STATS_URL"):
+        setattr(settings, name, [REFUSING] if name == "BLOCKBOOK_URLS" else REFUSING)
+    if words.startswith(("backfill_a", "backfill_u")):
+        pay(message_hash="ab" * 32)
+        pay(app="one", app_type="unknown", price_usd=None)
+    outcome = in_process(*words.split(), "--json")
+    assert outcome.code == 1, outcome
+    assert {key: outcome.report[key] for key in keys} == keys
+    assert outcome.report["error"] == outcome.reason
+    if words == "check_services":
+        assert {row["status"] for row in outcome.report["checks"] if row["kind"] == "api"} == {"failed"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("room", "words"), [("revenue", "sync_revenue"), ("metrics", "collect_metrics"), ("snapshots", "take_snapshot")]
+)
+def test_with_the_lease_held_the_last_line_says_so(in_process, monkeypatch, room, words):
+    monkeypatch.setattr(f"{room}.management.commands.{words}.LEASE_WAIT_S", 0)
+    with leases.hold(words):
+        outcome = in_process(words, "--json")
+    assert outcome.code == 1
+    assert f"{words} is already running (pid " in outcome.report["error"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("words", ["create_api_token nobody", "restore nowhere --yes"])
+def test_what_cannot_be_done_has_a_report_too(in_process, words):
+    outcome = in_process(*words.split(), "--json")
+    assert (outcome.code, outcome.report["error"]) == (1, outcome.reason)
 
 
 @pytest.mark.slow

@@ -36,3 +36,7 @@ class Command(VerbCommand):
             "name": made.row.name,
             "expires": iso(made.row.expires_at),
         }
+
+    def told(self, report: dict[str, Any]) -> str:
+        """The token has the last line for itself, to be copied."""
+        return f"{super().told({key: report[key] for key in report if key != 'token'})}\n{report['token']}"

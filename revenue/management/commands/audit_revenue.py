@@ -11,7 +11,8 @@ class Command(VerbCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--blocks", type=whole_number(1, 100_000_000), default=4320, help="how many blocks (4320)")
+        blocks = whole_number(1, 100_000_000, cut=True)  # more than the chain has for many years
+        parser.add_argument("--blocks", type=blocks, default=4320, help="how many blocks (4320); cut to the chain")
         parser.add_argument("--fix", action="store_true", help="mend what differs")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
