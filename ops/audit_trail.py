@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from fluxtracker.api.rate import Window, client_address
+from fluxtracker.api.rate import Window
 from ops import audit
 
 log = structlog.get_logger(__name__)
@@ -58,8 +58,8 @@ def actor_of(request: HttpRequest) -> str:
 
 
 def _refused(request: HttpRequest, status: int) -> None:
-    address = client_address(request)
-    if window.count(address or "", MOST_A_MINUTE, time.time()).is_over:
+    address = audit.address_of(request)
+    if window.count(address, MOST_A_MINUTE, time.time()).is_over:
         log.warning("refusal_not_kept", address=address, status=status)
         return
     audit.record_if_possible(
@@ -78,6 +78,6 @@ def _done(request: HttpRequest, actor: str) -> None:
     kwargs = match.kwargs if match else {}
     detail = {key: str(value) for key, value in kwargs.items() if key in ("object_id", "name", "id", "number")}
     audit.record_if_possible(
-        actor=actor or actor_of(request), address=client_address(request),
+        actor=actor or actor_of(request), address=audit.address_of(request),
         action=match.view_name if match else "", outcome=audit.DONE, detail=detail,
     )  # fmt: skip

@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.crypto import salted_hmac
 
-from fluxtracker.api.rate import client_address
 from ops import audit
 from ops.models import AuditEntry
 
@@ -25,14 +24,14 @@ WINDOW = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who tries to sign in as whom, from where. `address` empty: this machine."""
+    """Who tries to sign in as whom, from where. `address` empty: over a Unix socket."""
 
     name: str
     address: str
 
     @classmethod
     def of(cls, request: HttpRequest) -> Self:
-        return cls(request.POST.get("username", "").strip()[:150], client_address(request) or "")
+        return cls(request.POST.get("username", "").strip()[:150], audit.address_of(request))
 
     @property
     def mark(self) -> str:

@@ -92,6 +92,32 @@ def test_every_refusal_is_written_down_with_actor_and_address(client, user):
     assert (bob.actor, bob.action, bob.detail) == ("bob", "GET api/admin/jobs", {"status": 403})
 
 
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({}, "127.0.0.1"),
+        ({"X-Forwarded-For": "8.8.8.8, 203.0.113.7"}, "203.0.113.7"),
+        ({"X-Forwarded-Proto": "https"}, "127.0.0.1"),
+    ],
+)
+@pytest.mark.usefixtures("plain_static_files")
+def test_who_is_on_the_machine_itself_has_an_address_too(client, staff, post, sent, headers, address):
+    client.get("/api/admin/jobs", headers=headers)
+    client.post("/admin/login/", {"username": "alice", "password": "wrong"}, headers=headers)
+    client.force_login(staff)
+    client.post("/admin/logout/", headers=headers)
+    job = post("revenue-sync", headers=headers).json()["job"]
+    post(f"jobs/{job}/cancel", headers=headers)
+    rows = AuditEntry.objects.exclude(action="create token").order_by("id")
+    assert list(rows.values_list("action", "address")) == [
+        ("GET api/admin/jobs", address),
+        ("sign in", address),
+        ("admin:logout", address),
+        ("job revenue-sync", address),
+        ("cancel job", address),
+    ]
+
+
 def test_a_page_of_the_admin_that_is_not_theirs_is_a_refusal(client, staff):
     client.force_login(staff)
     assert client.get("/admin/auth/user/").status_code == 403

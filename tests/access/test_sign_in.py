@@ -52,6 +52,14 @@ def test_after_ten_failures_of_an_address_even_the_right_password_waits(sign_in,
     assert AuditEntry.objects.filter(action="sign in").count() == 10
 
 
+@pytest.mark.parametrize("here", ["127.0.0.1", "::1"])
+def test_the_machine_itself_is_an_address_like_any_other(sign_in, right, here):
+    assert {sign_in(f"name{n}", REMOTE_ADDR=here).status_code for n in range(10)} == {200}
+    assert AuditEntry.objects.filter(address=here).count() == 10
+    assert right(REMOTE_ADDR=here).status_code == 429
+    assert right().status_code == 302
+
+
 def test_after_ten_failures_for_a_user_every_address_waits(sign_in, right):
     for n in range(10):
         sign_in(REMOTE_ADDR=f"203.0.113.{n + 20}")
