@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone
@@ -13,6 +14,23 @@ from ops.audit_triggers import rewriting
 from ops.models import AppendOnly, AuditEntry
 
 pytestmark = pytest.mark.django_db
+
+VALUES = (
+    "INTO ops_auditentry (id, at, actor, address, action, outcome, detail, request_id) "
+    "VALUES ({}, '2026-01-01 00:00:00+00', 'x', '', 'forged', 'done', '{{}}', '')"
+)
+FORGERIES = {
+    "sqlite": (
+        f"REPLACE {VALUES}",
+        f"INSERT OR REPLACE {VALUES}",
+        f"INSERT {VALUES} ON CONFLICT (id) DO UPDATE SET actor = 'x'",
+    ),
+    "postgresql": (
+        "TRUNCATE ops_auditentry",
+        "TRUNCATE ops_alert, ops_auditentry RESTART IDENTITY CASCADE",
+        f"INSERT {VALUES} ON CONFLICT (id) DO UPDATE SET actor = 'x'",
+    ),
+}
 
 
 def entry(**values):
@@ -47,10 +65,30 @@ def test_nor_by_a_statement_of_anybody_else(statement):
 
 @pytest.mark.engine
 def test_a_restore_may_replace_it_and_leaves_it_protected():
-    entry()
+    row = entry()
     with rewriting(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM ops_auditentry")
+        for statement in FORGERIES[connection.vendor]:
+            cursor.execute(statement.format(row.pk))
+        cursor.execute("DELETE FROM ops_auditentry")
     assert not AuditEntry.objects.exists()
+    test_nor_by_a_statement_of_anybody_else("DELETE FROM ops_auditentry")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("statement", FORGERIES[connection.vendor])
+def test_nor_replaced_nor_emptied_as_the_engine_alone_can(statement):
+    row = entry()
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement.format(row.pk))
+    assert AuditEntry.objects.get().actor == "alice"
+    assert entry(actor="bob").pk > row.pk
+
+
+@pytest.mark.engine
+@pytest.mark.django_db(transaction=True)
+def test_a_database_whose_log_is_empty_may_be_flushed():
+    call_command("flush", interactive=False, verbosity=0)
     test_nor_by_a_statement_of_anybody_else("DELETE FROM ops_auditentry")
 
 
