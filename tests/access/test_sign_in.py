@@ -92,6 +92,21 @@ def test_a_quarter_of_an_hour_later_it_opens_again(sign_in, right):
         assert right().status_code == 302
 
 
+def test_knocking_at_a_shut_form_is_written_down_and_keeps_it_shut_no_longer(sign_in, right):
+    start = timezone.now()
+    with time_machine.travel(start, tick=False):
+        for _ in range(10):
+            sign_in()
+    with time_machine.travel(start + timedelta(minutes=14), tick=False):
+        assert {sign_in().status_code for _ in range(80)} == {429}
+    shut = AuditEntry.objects.filter(action="sign in while shut")
+    assert set(shut.values_list("actor", "address", "outcome")) == {("alice", "203.0.113.9", "refused")}
+    assert shut.count() == 60  # of one client in a minute
+    assert "wrong" not in str(list(AuditEntry.objects.values()))
+    with time_machine.travel(start + timedelta(minutes=15, seconds=1), tick=False):
+        assert right().status_code == 302
+
+
 def test_the_limit_covers_the_form_alone(client, sign_in, secret):
     for _ in range(10):
         sign_in()
