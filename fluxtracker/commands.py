@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, ProgrammingError
 
 from fluxtracker.upstream.errors import UpstreamError
+from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
 from ops.runs import NotDone, one_line, report_of
 
@@ -49,8 +50,13 @@ class VerbCommand(BaseCommand):
         """Do it and answer the report."""
         raise CommandError("this command does nothing")
 
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
+        """What the audit log is told once it is done; None: it does not belong there."""
+        return None
+
     def handle(self, *args: Any, **options: Any) -> None:
         report = self._done(options)
+        self._audit(options, report)
         self.end_progress()
         if options["json"]:
             self.stdout.write(json.dumps(report))
@@ -78,6 +84,12 @@ class VerbCommand(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(report_of(error) | {"error": words}))
         return CommandError(words)
+
+    def _audit(self, options: dict[str, Any], report: dict[str, Any]) -> None:
+        detail = self.audit_detail(options, report)
+        if detail is not None:
+            name = type(self).__module__.rpartition(".")[2]
+            audit.record_if_possible(actor="command", address=None, action=name, outcome=audit.DONE, detail=detail)
 
     def progress(self, words: str) -> None:
         """One line that rewrites itself on a terminal; silent elsewhere."""

@@ -6,12 +6,14 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
+from django.utils.log import log_response
 
 from fluxtracker.quota import Quota
 
@@ -92,7 +94,8 @@ class RequestLog:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         response = self.get_response(request)
-        if is_logged(request.path, response.status_code):
+        logged = is_logged(request.path, response.status_code)
+        if logged:
             log.info(
                 "request",
                 method=request.method,
@@ -100,11 +103,27 @@ class RequestLog:
                 status=response.status_code,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
+        if response.status_code >= 500:
+            _say_here(request, response, logged)
         return response
+
+
+def _say_here(request: HttpRequest, response: HttpResponseBase, logged: bool) -> None:
+    """Django's own line of an answer from 500 on: here it bears the request's id; not at all where none is logged.
+
+    Errors that nobody foresaw have had theirs already, with their trace.
+    """
+    if logged:
+        told: Any = response  # its stub knows no answers that stream
+        log_response("%s: %s", response.reason_phrase, request.path, response=told, request=request)
+    else:
+        response._has_been_logged = True  # type: ignore[attr-defined]  # as `log_response` notes it
 
 
 def is_logged(path: str, status: int) -> bool:
     if not settings.REQUEST_LOGGING:
+        return False
+    if path.startswith(settings.STATIC_URL) and status < 400:
         return False
     if settings.LOG_ERRORS_ONLY:
         return status >= 400

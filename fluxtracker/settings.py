@@ -87,11 +87,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "fluxtracker.middleware.RequestId",  # outermost: what those below answer by themselves has an id and a line, too
+    "fluxtracker.middleware.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "fluxtracker.latency.Latency",
-    "fluxtracker.middleware.RequestId",
-    "fluxtracker.middleware.RequestLog",
     "fluxtracker.middleware.Headers",
     "fluxtracker.middleware.HeadWithoutBody",
     "fluxtracker.middleware.CrossOriginReads",

@@ -16,8 +16,7 @@ from django.views.decorators.http import require_POST
 
 from fluxtracker import figures
 from fluxtracker.admin import LargeTableAdmin, pretty, told, user_of
-from fluxtracker.api.rate import client_address
-from ops import jobs
+from ops import audit, jobs
 from ops.models import Job
 
 
@@ -57,7 +56,7 @@ class JobAdmin(LargeTableAdmin):
         """For all staff, as in the API."""
         job = get_object_or_404(Job, pk=pk)
         try:
-            job = jobs.cancel(job, user=user_of(request), address=client_address(request))
+            job = jobs.cancel(job, user=user_of(request), address=audit.address_of(request))
         except jobs.AlreadyOver as error:
             self.message_user(request, f"Not cancelled: {error}.", messages.WARNING)
         else:

@@ -21,8 +21,7 @@ from django.views.decorators.http import require_POST
 
 from fluxtracker import figures
 from fluxtracker.admin import ReadOnlyAdmin, user_of
-from fluxtracker.api.rate import client_address
-from ops import tokens
+from ops import audit, tokens
 from ops.models import ApiToken
 
 MOST_DAYS = 3650
@@ -98,11 +97,11 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def _make(self, request: HttpRequest, wanted: dict[str, Any]) -> tokens.Made:
         return tokens.create(
             username=wanted["user"], now=timezone.now(), days=wanted["days"], name=wanted["name"],
-            by=user_of(request).get_username(), address=client_address(request),
+            by=user_of(request).get_username(), address=audit.address_of(request),
         )  # fmt: skip
 
     def _revoke(self, request: HttpRequest, chosen: list[ApiToken]) -> None:
-        now, by, address = timezone.now(), user_of(request).get_username(), client_address(request)
+        now, by, address = timezone.now(), user_of(request).get_username(), audit.address_of(request)
         done = sum(tokens.revoke(token=token, now=now, by=by, address=address) for token in chosen)
         words = f"{figures.plural(done, 'token')} revoked." if done else "Nothing to revoke: that was done before."
         self.message_user(request, words, messages.SUCCESS if done else messages.WARNING)

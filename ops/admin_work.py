@@ -11,8 +11,7 @@ from rest_framework import serializers
 from rest_framework.fields import empty
 
 from fluxtracker.admin import user_of
-from fluxtracker.api.rate import client_address
-from ops import jobs
+from ops import audit, jobs
 from ops.jobs_forms import form_of
 from ops.jobs_table import VERBS, Verb
 from ops.models import Job
@@ -79,7 +78,7 @@ def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Aske
     params = {row.name: given[row.name] for row in works.inputs if given.get(row.name)}
     try:
         job = jobs.request_job(
-            works.verb.name, params, user=user_of(request), address=client_address(request), via="admin"
+            works.verb.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
         )
     except jobs.AlreadyRunning as error:
         return Asked(False, f"Not started: {error}.", error.job)

@@ -6,8 +6,10 @@ from typing import Any
 
 import structlog
 from django.db import DatabaseError
+from django.http import HttpRequest
 from django.utils import timezone
 
+from fluxtracker.api.rate import client_address
 from ops.models import AuditEntry
 
 log = structlog.get_logger(__name__)
@@ -17,7 +19,7 @@ LONGEST_VALUE = 200
 
 
 def record(*, actor: str, address: str | None, action: str, outcome: str, detail: dict[str, Any] | None = None) -> None:
-    """Add an entry. `address` None: from this machine. `detail` holds known keys only, never a body or a secret."""
+    """Add an entry. `address` None: a command. `detail` holds known keys only, never a body or a secret."""
     AuditEntry.objects.create(
         at=timezone.now(),
         actor=actor[:150],
@@ -35,6 +37,11 @@ def record_if_possible(**entry: Any) -> None:
         record(**entry)
     except DatabaseError as error:
         log.warning("not_audited", action=entry.get("action"), error=type(error).__name__)
+
+
+def address_of(request: HttpRequest) -> str:
+    """Who asks, those on this machine included. Empty: over a Unix socket, which has no address."""
+    return client_address(request) or str(request.META.get("REMOTE_ADDR", ""))
 
 
 def request_id() -> str:

@@ -6,21 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from fluxtracker.api.rate import Window, client_address
-from ops import audit
-
-log = structlog.get_logger(__name__)
+from ops import audit, refusals
 
 REFUSALS = (401, 403)
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 SIGN_IN, SIGN_OUT = "admin/login/", "admin/logout/"  # the first writes its own entries (ops.sign_in)
-MOST_A_MINUTE = 60  # refusals of one client that are kept: a flood must not fill the disk
-window = Window()
 
 
 class AuditTrail:
@@ -33,6 +27,7 @@ class AuditTrail:
         is_work = request.path_info.startswith("/admin/") and request.method not in SAFE
         before = actor_of(request) if is_work else ""  # signing out forgets who it was
         response = self.get_response(request)
+        refusals.tell_left_out(time.time())
         if response.status_code in REFUSALS:
             _refused(request, response.status_code)
         elif is_work and route_of(request) != SIGN_IN and _is_accepted(request, response):
@@ -58,13 +53,9 @@ def actor_of(request: HttpRequest) -> str:
 
 
 def _refused(request: HttpRequest, status: int) -> None:
-    address = client_address(request)
-    if window.count(address or "", MOST_A_MINUTE, time.time()).is_over:
-        log.warning("refusal_not_kept", address=address, status=status)
-        return
-    audit.record_if_possible(
-        actor=actor_of(request), address=address, action=f"{request.method} {route_of(request)}",
-        outcome=audit.REFUSED, detail={"status": status},
+    refusals.record(
+        actor=actor_of(request), address=audit.address_of(request), action=f"{request.method} {route_of(request)}",
+        detail={"status": status},
     )  # fmt: skip
 
 
@@ -78,6 +69,6 @@ def _done(request: HttpRequest, actor: str) -> None:
     kwargs = match.kwargs if match else {}
     detail = {key: str(value) for key, value in kwargs.items() if key in ("object_id", "name", "id", "number")}
     audit.record_if_possible(
-        actor=actor or actor_of(request), address=client_address(request),
+        actor=actor or actor_of(request), address=audit.address_of(request),
         action=match.view_name if match else "", outcome=audit.DONE, detail=detail,
     )  # fmt: skip

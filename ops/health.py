@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from fluxtracker.database_words import database_words
 from fluxtracker.fresh import is_fresh
 from ops import alerts, checks, problems
 from ops.models import ServiceState, TaskState, WorkerSeen
@@ -111,7 +112,7 @@ def database_report() -> Report:
             cursor.execute("SELECT 1")
         missing = _missing_migrations()
     except DatabaseError as error:
-        log.warning("database_unavailable", error=" ".join(str(error).split())[:300])
+        log.warning("database_unavailable", error=database_words(error))
         return {"status": "error", "engine": connection.vendor, "error": "the database cannot be reached"}
     if missing:
         return {

@@ -13,9 +13,8 @@ from rest_framework.response import Response
 from fluxtracker.api.answers import ErrorAnswer
 from fluxtracker.api.pagination import page_of
 from fluxtracker.api.params import OneOf, PageQuery, read
-from fluxtracker.api.rate import client_address
 from fluxtracker.api.views import ERRORS
-from ops import job_answers, job_wire, jobs
+from ops import audit, job_answers, job_wire, jobs
 from ops.jobs_forms import WaitQuery, form_of
 from ops.jobs_table import BY_NAME, NAMES, Verb
 from ops.models import Job
@@ -53,7 +52,7 @@ class VerbView(StaffView):
         seconds = wait_of(request)
         try:
             job = jobs.request_job(
-                self.verb.name, body, user=staff_of(request), address=client_address(request._request), via="api"
+                self.verb.name, body, user=staff_of(request), address=audit.address_of(request._request), via="api"
             )
         except jobs.AlreadyRunning as error:
             return job_wire.running(str(error), error.job)
@@ -153,7 +152,7 @@ class CancelView(StaffView):
     def post(self, request: Request, number: int) -> HttpResponseBase:
         job = find(number)
         try:
-            job = jobs.cancel(job, user=staff_of(request), address=client_address(request._request))
+            job = jobs.cancel(job, user=staff_of(request), address=audit.address_of(request._request))
         except jobs.AlreadyOver as error:
             told = {"success": False, "alreadyRunning": False, "error": str(error), "job": job.pk, "status": job.state}
             return Response(told, status=status.HTTP_409_CONFLICT)

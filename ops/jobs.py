@@ -11,6 +11,7 @@ import structlog
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from rest_framework.exceptions import ValidationError
 
 from ops import audit, jobs_send, jobs_table, leases
 from ops.jobs_forms import checked
@@ -51,7 +52,7 @@ def request_job(name: str, params: object, *, user: User, address: str | None, v
     `params` as a request's body has them. UnknownVerb; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
     """
     verb = jobs_table.find(name)
-    values = checked(verb, params)
+    values = _checked(verb, params, user, address)
     try:
         _refuse_a_second(verb, values)
         job = _create(verb, values, user, via)
@@ -61,6 +62,19 @@ def request_job(name: str, params: object, *, user: User, address: str | None, v
     _audit(verb, user, address, audit.ASKED, {"job": job.pk, **values})
     _send(job)
     return job
+
+
+def _checked(verb: Verb, params: object, user: User, address: str | None) -> dict[str, Any]:
+    """What destroys and was not confirmed is a refusal that the audit log knows."""
+    try:
+        return checked(verb, params)
+    except ValidationError:
+        if verb.confirm:
+            audit.record_if_possible(
+                actor=user.get_username(), address=address, action=f"job {verb.name}", outcome=audit.REFUSED,
+                detail={"reason": "not confirmed"},
+            )  # fmt: skip
+        raise
 
 
 def wait_for(job: Job, seconds: float) -> Job:

@@ -27,6 +27,7 @@ SAY_CLEAR = 'expected "clear": this deletes the ledger'
 
 class ClearForm(serializers.Serializer[Any]):
     confirm = serializers.CharField(
+        trim_whitespace=False,
         help_text='"clear": without it nothing is deleted.',
         error_messages=dict.fromkeys(("required", "null", "blank", "invalid"), SAY_CLEAR),
     )

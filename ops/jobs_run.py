@@ -17,7 +17,7 @@ from fluxtracker.watch import Cancelled
 from ops import jobs_table, leases
 from ops.jobs_watch import JobWatch
 from ops.models import Job
-from ops.runs import NotDone, one_line, report_of
+from ops.runs import NotDone, one_line, public_words, report_of
 
 log = structlog.get_logger(__name__)
 
@@ -99,12 +99,12 @@ def _failure(error: Exception) -> tuple[str, str]:
     if isinstance(error, UpstreamError):
         return Failure.UPSTREAM, one_line(error)
     if isinstance(error, SoftTimeLimitExceeded):
-        return Failure.WORKER, "it took too long and was ended"
+        return Failure.WORKER, public_words(error)
     if isinstance(error, DatabaseError):
-        log.warning("job_ended_by_database", error=type(error).__name__)
-        return Failure.DATABASE, "the database failed on the way; the log says more"
+        log.warning("job_ended_by_database", kind=type(error).__name__, error=one_line(error))
+        return Failure.DATABASE, public_words(error)
     log.error("job_failed_unforeseen", exc_info=error)
-    return Failure.ERROR, f"an error that nobody foresaw ({type(error).__name__}); the log says more"
+    return Failure.ERROR, public_words(error)
 
 
 def finish(job: Job, end: End, words: str) -> None:

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 from django.core.mail import EmailMessage, get_connection
 
-from ops.runs import one_line
-
 SUBJECT = 150  # characters
 
 
 class MailFailed(Exception):
-    """The mail server did not take it. The words are its own, or the connection's."""
+    """The mail server did not take it. The words say why, and nothing of its users."""
 
 
 def send(recipients: Sequence[str], subject: str, text: str) -> None:
@@ -22,4 +20,11 @@ def send(recipients: Sequence[str], subject: str, text: str) -> None:
     try:
         EmailMessage(line, text, to=list(recipients), connection=get_connection(fail_silently=False)).send()
     except (smtplib.SMTPException, OSError) as error:
-        raise MailFailed(f"the mail server did not take it ({one_line(error)[:200]})") from None
+        raise MailFailed(f"the mail server did not take it ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    """Without what the server says in its own words: it may quote users and recipients, and /api/health shows it."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{type(error).__name__} {error.smtp_code}"
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__

@@ -25,7 +25,7 @@ def run_quietly(door: Callable[..., object]) -> None:
         log.debug("task_ended", reason=str(error))
         ask_for_check()
     except DatabaseError as error:
-        log.warning("task_ended_by_database", error=one_line(error))
+        log.warning("task_ended_by_database", kind=type(error).__name__, error=one_line(error))
         ask_for_check()
     except Exception:
         ask_for_check()

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from fluxtracker.database_words import database_words
 from fluxtracker.text import printable, storable
+from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.tally import SENT, Counts
 from fluxtracker.watch import WATCH, Cancelled
 from ops import alerts, leases, tallies
@@ -73,7 +76,7 @@ def run(
             error.__dict__.setdefault("report", current.report)
             raise
         except BaseException as error:
-            _record(_failed, row, one_line(error), type(error).__name__)
+            _record(_failed, row, public_words(error), type(error).__name__)
             error.__dict__.setdefault("report", current.report)
             raise
         _record(_succeeded, row, current.report, storable(current.report))
@@ -85,10 +88,29 @@ def report_of(error: BaseException) -> dict[str, Any]:
     return dict(report) if isinstance(report, dict) else {}
 
 
+FOR_PEOPLE = (UpstreamError, NotDone, Cancelled, leases.LeaseHeld, leases.LeaseLost)
+
+
 def one_line(error: BaseException) -> str:
-    """An error in one line, for people."""
+    """An error in one line, for operators. What a database quotes of its statement is left out."""
+    if isinstance(error, DatabaseError):
+        return database_words(error)
     words = " ".join(printable(str(error)).split())
     return (words or type(error).__name__)[:500]
+
+
+def public_words(error: BaseException) -> str:
+    """An error for everybody: /api/health and alerts show it. Those that nobody foresaw may hold anything."""
+    kind = type(error).__name__
+    if isinstance(error, FOR_PEOPLE):
+        return one_line(error)
+    if isinstance(error, SoftTimeLimitExceeded):
+        return "it took too long and was ended"
+    if isinstance(error, DatabaseError):
+        return f"the database failed on the way ({kind}); the log says more"
+    if isinstance(error, Exception):
+        return f"an error that nobody foresaw ({kind}); the log says more"
+    return f"it was ended from outside ({kind})"
 
 
 def _started(name: str, trigger: str) -> TaskRun:

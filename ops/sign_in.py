@@ -14,25 +14,25 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.crypto import salted_hmac
 
-from fluxtracker.api.rate import client_address
-from ops import audit
+from ops import audit, refusals
 from ops.models import AuditEntry
 
 ACTION = "sign in"
+SHUT = "sign in while shut"  # not a failure: the form must open again
 MOST_FAILURES = 10  # of one address or of one user name
 WINDOW = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who tries to sign in as whom, from where. `address` empty: this machine."""
+    """Who tries to sign in as whom, from where. `address` empty: over a Unix socket."""
 
     name: str
     address: str
 
     @classmethod
     def of(cls, request: HttpRequest) -> Self:
-        return cls(request.POST.get("username", "").strip()[:150], client_address(request) or "")
+        return cls(request.POST.get("username", "").strip()[:150], audit.address_of(request))
 
     @property
     def mark(self) -> str:
@@ -48,11 +48,14 @@ class Attempt:
         ]
         return max((wait for wait in waits if wait is not None), default=None)
 
-    def note(self, *, succeeded: bool) -> None:
+    @property
+    def actor(self) -> str:
         """Only names of users are written down."""
-        known = User.objects.filter(username=self.name).exists()
+        return self.name if User.objects.filter(username=self.name).exists() else ""
+
+    def note(self, *, succeeded: bool) -> None:
         audit.record(
-            actor=self.name if known else "",
+            actor=self.actor,
             address=self.address,
             action=ACTION,
             outcome=audit.DONE if succeeded else audit.REFUSED,
@@ -74,6 +77,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     attempt = Attempt.of(request)
     wait = attempt.seconds_to_wait(timezone.now())
     if wait is not None:
+        refusals.record(actor=attempt.actor, address=attempt.address, action=SHUT, detail={"mark": attempt.mark})
         return _too_often(request, wait)
     response = admin.site.login(request)
     if response.status_code in (200, 302):

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from fluxtracker.api import rate
+from fluxtracker.database_words import database_words
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def _no_database(exc: Exception) -> Response:
-    log.warning("database_unavailable", error=" ".join(str(exc).split())[:300])
+    log.warning("database_unavailable", error=database_words(exc))
     return Response(
         {"error": NO_DATABASE},
         status=status.HTTP_503_SERVICE_UNAVAILABLE,

@@ -10,8 +10,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.utils import timezone
 
-from fluxtracker.api.rate import Window
-from ops import audit_trail, tokens
+from ops import refusals, tokens
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ def nothing_remembered() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_flood(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals of earlier tests do not count."""
-    monkeypatch.setattr(audit_trail, "window", Window())
+    monkeypatch.setattr(refusals, "flood", refusals.Flood())
 
 
 @pytest.fixture

@@ -1,18 +1,42 @@
 """The audit log: every refusal, every action, nothing secret, and nobody can change it."""
 
 import logging
+from datetime import UTC, date, datetime
 
 import pytest
+import time_machine
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from fluxtracker.api.rate import Window
-from ops import audit, audit_trail
+from ops import audit, refusals
 from ops.audit_triggers import rewriting
 from ops.models import AppendOnly, AuditEntry
+from tests.factories import pay
+from tests.snapshots import original
+from tests.system.conftest import build, in_process
+
+__all__ = ["build", "in_process"]
 
 pytestmark = pytest.mark.django_db
+
+VALUES = (
+    "INTO ops_auditentry (id, at, actor, address, action, outcome, detail, request_id) "
+    "VALUES ({}, '2026-01-01 00:00:00+00', 'x', '', 'forged', 'done', '{{}}', '')"
+)
+FORGERIES = {
+    "sqlite": (
+        f"REPLACE {VALUES}",
+        f"INSERT OR REPLACE {VALUES}",
+        f"INSERT {VALUES} ON CONFLICT (id) DO UPDATE SET actor = 'x'",
+    ),
+    "postgresql": (
+        "TRUNCATE ops_auditentry",
+        "TRUNCATE ops_alert, ops_auditentry RESTART IDENTITY CASCADE",
+        f"INSERT {VALUES} ON CONFLICT (id) DO UPDATE SET actor = 'x'",
+    ),
+}
 
 
 def entry(**values):
@@ -47,10 +71,30 @@ def test_nor_by_a_statement_of_anybody_else(statement):
 
 @pytest.mark.engine
 def test_a_restore_may_replace_it_and_leaves_it_protected():
-    entry()
+    row = entry()
     with rewriting(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM ops_auditentry")
+        for statement in FORGERIES[connection.vendor]:
+            cursor.execute(statement.format(row.pk))
+        cursor.execute("DELETE FROM ops_auditentry")
     assert not AuditEntry.objects.exists()
+    test_nor_by_a_statement_of_anybody_else("DELETE FROM ops_auditentry")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("statement", FORGERIES[connection.vendor])
+def test_nor_replaced_nor_emptied_as_the_engine_alone_can(statement):
+    row = entry()
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement.format(row.pk))
+    assert AuditEntry.objects.get().actor == "alice"
+    assert entry(actor="bob").pk > row.pk
+
+
+@pytest.mark.engine
+@pytest.mark.django_db(transaction=True)
+def test_a_database_whose_log_is_empty_may_be_flushed():
+    call_command("flush", interactive=False, verbosity=0)
     test_nor_by_a_statement_of_anybody_else("DELETE FROM ops_auditentry")
 
 
@@ -90,6 +134,32 @@ def test_every_refusal_is_written_down_with_actor_and_address(client, user):
     )  # fmt: skip
     assert anonymous.request_id == "request-7"
     assert (bob.actor, bob.action, bob.detail) == ("bob", "GET api/admin/jobs", {"status": 403})
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({}, "127.0.0.1"),
+        ({"X-Forwarded-For": "8.8.8.8, 203.0.113.7"}, "203.0.113.7"),
+        ({"X-Forwarded-Proto": "https"}, "127.0.0.1"),
+    ],
+)
+@pytest.mark.usefixtures("plain_static_files")
+def test_who_is_on_the_machine_itself_has_an_address_too(client, staff, post, sent, headers, address):
+    client.get("/api/admin/jobs", headers=headers)
+    client.post("/admin/login/", {"username": "alice", "password": "wrong"}, headers=headers)
+    client.force_login(staff)
+    client.post("/admin/logout/", headers=headers)
+    job = post("revenue-sync", headers=headers).json()["job"]
+    post(f"jobs/{job}/cancel", headers=headers)
+    rows = AuditEntry.objects.exclude(action="create token").order_by("id")
+    assert list(rows.values_list("action", "address")) == [
+        ("GET api/admin/jobs", address),
+        ("sign in", address),
+        ("admin:logout", address),
+        ("job revenue-sync", address),
+        ("cancel job", address),
+    ]
 
 
 def test_a_page_of_the_admin_that_is_not_theirs_is_a_refusal(client, staff):
@@ -138,16 +208,117 @@ def test_reading_leaves_nothing(client, staff):
     assert not AuditEntry.objects.exists()
 
 
-def test_a_flood_of_refusals_does_not_fill_the_disk(client, monkeypatch, caplog):
-    monkeypatch.setattr(audit_trail, "window", Window())
-    monkeypatch.setattr(audit_trail, "MOST_A_MINUTE", 3)
+START = datetime(2026, 11, 20, 14, 0, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def knock(client):
+    def knock(address="203.0.113.9"):
+        assert client.get("/api/admin/jobs", REMOTE_ADDR=address).status_code == 401
+
+    return knock
+
+
+def test_a_flood_of_refusals_does_not_fill_the_disk(knock, monkeypatch, caplog):
+    monkeypatch.setattr(refusals, "MOST_OF_ONE", 3)
     with caplog.at_level(logging.WARNING):
-        codes = {client.get("/api/admin/jobs", REMOTE_ADDR="203.0.113.9").status_code for _ in range(5)}
-    assert codes == {401}
+        for _ in range(5):
+            knock()
     assert AuditEntry.objects.count() == 3
     assert sum(record.msg["event"] == "refusal_not_kept" for record in caplog.records if isinstance(record.msg, dict))
-    client.get("/api/admin/jobs", REMOTE_ADDR="203.0.113.10")
+    knock("203.0.113.10")
     assert AuditEntry.objects.count() == 4
+
+
+def test_all_addresses_of_a_network_of_ipv6_are_one_client(knock, monkeypatch):
+    monkeypatch.setattr(refusals, "MOST_OF_ONE", 3)
+    for n in range(9):
+        knock(f"2001:db8:1:2:{n:x}::{n:x}")
+    assert AuditEntry.objects.count() == 3
+    knock("2001:db8:1:3::1")
+    assert AuditEntry.objects.count() == 4
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("203.0.113.9", "203.0.113.9"), ("2001:DB8:0:1:2:3:4:5", "2001:db8:0:1::"), ("::1", "::"),
+        ("::ffff:203.0.113.9", "203.0.113.9"), ("fe80::1%eth0", "fe80::"), ("", ""), ("hearsay", "hearsay"),
+    ],
+)  # fmt: skip
+def test_who_counts_as_one_client(address, client):
+    assert refusals.client(address) == client
+
+
+def test_a_flood_from_everywhere_is_cut_and_then_told_in_one_entry(client, knock, monkeypatch):
+    monkeypatch.setattr(refusals, "MOST", 5)
+    with time_machine.travel(START, tick=False) as clock:
+        for n in range(12):
+            knock(f"203.0.113.{n}")
+        assert AuditEntry.objects.count() == 5
+        clock.shift(60)
+        for _ in range(2):  # whatever comes next
+            client.get("/api/health/live")
+    assert AuditEntry.objects.count() == 6
+    row = AuditEntry.objects.latest("id")
+    assert (row.action, row.outcome, row.detail) == (
+        "more refusals", "refused", {"count": 7, "minute": "2026-11-20T14:00Z"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [{}, {"confirm": " clear "}, {"confirm": "yes"}, []])
+def test_clearing_that_was_not_confirmed_is_a_refusal(post, sent, body):
+    assert post("clear-revenue-data", body).status_code == 400
+    row = AuditEntry.objects.latest("id")
+    assert (row.actor, row.address, row.action, row.outcome, row.detail) == (
+        "alice", "127.0.0.1", "job clear-revenue-data", "refused", {"reason": "not confirmed"},
+    )  # fmt: skip
+
+
+def test_other_values_that_are_wrong_are_none(post, sent):
+    assert post("backfill", {"days": 0}).status_code == 400
+    assert not AuditEntry.objects.exclude(action="create token").exists()
+
+
+# Commands
+
+
+def commanded():
+    return list(AuditEntry.objects.order_by("id").values_list("actor", "address", "action", "outcome", "detail"))
+
+
+def test_commands_that_destroy_are_written_down(in_process):
+    pay()
+    for words in (["prune"], ["reset_revenue_sync"], ["clear_revenue_data", "--yes"]):
+        assert in_process(*words).code == 0
+    assert commanded() == [
+        ("command", "", "prune", "done", {"transactions": 0, "checks": 0}),
+        ("command", "", "reset_revenue_sync", "done", {}),
+        ("command", "", "clear_revenue_data", "done", {"deleted": 1}),
+    ]
+
+
+def test_one_that_was_not_done_and_one_that_only_adds_are_not(in_process):
+    assert in_process("clear_revenue_data").code == 2
+    assert in_process("backfill_app_types").code == 0
+    assert commanded() == []
+
+
+def test_an_import_is_written_down(in_process, tmp_path):
+    path = original.write(tmp_path / "old.db", snapshots=[original.snapshot(date(2026, 11, 1))])
+    assert in_process("import_original", str(path)).code == 0
+    ((actor, _, action, _, detail),) = commanded()
+    assert (actor, action, detail["file"], detail["snapshots"]) == ("command", "import_original", "old.db", 1)
+
+
+def test_a_restore_is_written_down_in_the_log_that_it_brought(in_process, tmp_path):
+    path = tmp_path / "all.gz"
+    assert in_process("backup", str(path)).code == 0
+    entry(action="after the backup")
+    assert in_process("restore", str(path), "--yes").code == 0
+    ((actor, _, action, outcome, detail),) = commanded()
+    assert (actor, action, outcome, detail["file"]) == ("command", "restore", "done", "all.gz")
+    assert detail["rows"] > 0
 
 
 def test_without_the_database_a_refusal_stays_a_refusal(client, monkeypatch):

@@ -1,12 +1,15 @@
 """What every answer carries: the request's id, what is left of the rate, what a page may do in a browser."""
 
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 
 import pytest
+from django.db import OperationalError
+from django.test import Client
 from structlog.contextvars import get_contextvars
 
 from fluxtracker.api import rate
@@ -40,6 +43,63 @@ def test_the_log_line_of_a_request_has_its_id(client, caplog):
         client.get("/api/", headers={"X-Request-ID": "look-for-me"})
     (line,) = [record.msg for record in caplog.records if record.msg["event"] == "request"]
     assert line["request_id"] == "look-for-me"
+
+
+@pytest.fixture
+def serious():
+    """Django's lines of answers from 500 on, with the id that each of them bears."""
+    lines = []
+
+    class Keep(logging.Handler):
+        def emit(self, record):
+            lines.append((record.getMessage(), get_contextvars().get("request_id")))
+
+    keep = Keep()
+    logging.getLogger("django.request").addHandler(keep)
+    yield lines
+    logging.getLogger("django.request").removeHandler(keep)
+
+
+@pytest.fixture
+def no_database(monkeypatch):
+    def fail(*args, **options):
+        raise OperationalError("away")
+
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", fail)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("no_database")
+def test_an_error_line_of_a_503_has_the_requests_id_and_comes_once(client, serious):
+    answer = client.get("/api/revenue/daily", headers={"X-Request-ID": "look-for-me"})
+    assert answer.status_code == 503
+    assert serious == [("Service Unavailable: /api/revenue/daily", "look-for-me")]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("no_database")
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_health_probe_has_one_only_where_they_are_logged(client, serious, settings, wanted):
+    settings.LOG_GROUPS = settings.LOG_GROUPS | {"health": wanted}
+    assert client.get("/api/health/ready").status_code == 503
+    assert [words for words, _ in serious] == ["Service Unavailable: /api/health/ready"] * wanted
+
+
+def test_an_error_that_nobody_foresaw_is_logged_whatever_the_switches_say(settings, serious, monkeypatch):
+    monkeypatch.setattr("ops.health.database_report", lambda: 1 / 0)
+    settings.LOG_GROUPS = settings.LOG_GROUPS | {"health": False}
+    client = Client(raise_request_exception=False)
+    assert client.get("/api/health/ready", headers={"X-Request-ID": "look-for-me"}).status_code == 500
+    assert serious == [("Internal Server Error: /api/health/ready", "look-for-me")]
+
+
+def test_the_way_to_https_has_an_id_and_a_line_too(settings, caplog):
+    settings.SECURE_SSL_REDIRECT = True
+    with caplog.at_level("INFO"):
+        answer = Client().get("/api/", headers={"X-Request-ID": "look-for-me"})
+    assert (answer.status_code, answer["X-Request-ID"]) == (301, "look-for-me")
+    (line,) = [record.msg for record in caplog.records if record.msg["event"] == "request"]
+    assert (line["status"], line["request_id"]) == (301, "look-for-me")
 
 
 @pytest.fixture

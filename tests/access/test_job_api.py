@@ -76,6 +76,9 @@ def test_a_second_of_the_name_is_409(post, sent):
     [
         ("clear-revenue-data", {}, 'confirm: expected "clear"'),
         ("clear-revenue-data", {"confirm": True}, 'expected "clear"'),
+        ("clear-revenue-data", {"confirm": " clear "}, 'expected "clear"'),
+        ("clear-revenue-data", {"confirm": "clear\n"}, 'expected "clear"'),
+        ("clear-revenue-data", {"confirm": "  "}, 'expected "clear"'),
         ("backfill", {"days": 4000}, "days: expected a whole number from 1 to 3650"),
         ("revenue-sync", [], "expected a JSON object"),
         ("revenue-sync", [1], "expected a JSON object"),

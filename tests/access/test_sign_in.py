@@ -52,6 +52,14 @@ def test_after_ten_failures_of_an_address_even_the_right_password_waits(sign_in,
     assert AuditEntry.objects.filter(action="sign in").count() == 10
 
 
+@pytest.mark.parametrize("here", ["127.0.0.1", "::1"])
+def test_the_machine_itself_is_an_address_like_any_other(sign_in, right, here):
+    assert {sign_in(f"name{n}", REMOTE_ADDR=here).status_code for n in range(10)} == {200}
+    assert AuditEntry.objects.filter(address=here).count() == 10
+    assert right(REMOTE_ADDR=here).status_code == 429
+    assert right().status_code == 302
+
+
 def test_after_ten_failures_for_a_user_every_address_waits(sign_in, right):
     for n in range(10):
         sign_in(REMOTE_ADDR=f"203.0.113.{n + 20}")
@@ -80,6 +88,21 @@ def test_a_quarter_of_an_hour_later_it_opens_again(sign_in, right):
         assert int(sign_in()["Retry-After"]) == 15 * 60 + 1
     with time_machine.travel(start + timedelta(minutes=14, seconds=59), tick=False):
         assert right().status_code == 429
+    with time_machine.travel(start + timedelta(minutes=15, seconds=1), tick=False):
+        assert right().status_code == 302
+
+
+def test_knocking_at_a_shut_form_is_written_down_and_keeps_it_shut_no_longer(sign_in, right):
+    start = timezone.now()
+    with time_machine.travel(start, tick=False):
+        for _ in range(10):
+            sign_in()
+    with time_machine.travel(start + timedelta(minutes=14), tick=False):
+        assert {sign_in().status_code for _ in range(80)} == {429}
+    shut = AuditEntry.objects.filter(action="sign in while shut")
+    assert set(shut.values_list("actor", "address", "outcome")) == {("alice", "203.0.113.9", "refused")}
+    assert shut.count() == 60  # of one client in a minute
+    assert "wrong" not in str(list(AuditEntry.objects.values()))
     with time_machine.travel(start + timedelta(minutes=15, seconds=1), tick=False):
         assert right().status_code == 302
 

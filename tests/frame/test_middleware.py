@@ -46,6 +46,11 @@ def test_paths_without_a_group_are_logged(settings):
     assert middleware.is_logged("/api/healthy", 200)
 
 
+def test_static_files_are_logged_only_where_they_fail(settings):
+    assert not middleware.is_logged("/static/css/base.css", 200)
+    assert middleware.is_logged("/static/css/none.css", 404)
+
+
 def test_the_master_switch_silences_everything(settings):
     settings.REQUEST_LOGGING = False
     assert not middleware.is_logged("/", 500)

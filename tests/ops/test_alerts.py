@@ -75,8 +75,8 @@ def check() -> list[str]:
 
 def fail(times: int, name: str = "some_work") -> None:
     for _ in range(times):
-        with pytest.raises(ValueError), runs.run(name, trigger="command"):
-            raise ValueError("the reason")
+        with pytest.raises(runs.NotDone), runs.run(name, trigger="command"):
+            raise runs.NotDone("the reason", {})
 
 
 def succeed(name: str = "some_work") -> None:
@@ -333,11 +333,11 @@ def test_an_alert_without_channels_waits_for_the_first_one(settings: Any) -> Non
 
 
 def test_the_body_is_understood_by_slack_discord_and_programs(hook: Server) -> None:
-    with pytest.raises(ValueError), runs.run("some_work", trigger="command"):
-        raise ValueError("first")
+    with pytest.raises(runs.NotDone), runs.run("some_work", trigger="command"):
+        raise runs.NotDone("first", {})
     TaskState.objects.update(consecutive_failures=2)
-    with pytest.raises(ValueError), runs.run("some_work", trigger="command"):
-        raise ValueError("<!channel> @everyone & more")
+    with pytest.raises(runs.NotDone), runs.run("some_work", trigger="command"):
+        raise runs.NotDone("<!channel> @everyone & more", {})
     tasks.send_alerts()
     ((host, path, body),) = hook.asked
     assert (host, path) == (HOST, PATH)

@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
 def fail(times, name="work"):
     for _ in range(times):
-        with pytest.raises(ValueError), runs.run(name, trigger="schedule"):
-            raise ValueError("the reason\nin two lines")
+        with pytest.raises(runs.NotDone), runs.run(name, trigger="schedule"):
+            raise runs.NotDone("the reason\nin two lines", {})
 
 
 def test_a_success_is_recorded_with_its_report():

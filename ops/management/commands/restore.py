@@ -21,3 +21,6 @@ class Command(VerbCommand):
         return backup_doors.restore_backup(
             trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress
         )
+
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+        return {"file": options["file"].name, "rows": report["rows"], "sha256": report["sha256"]}

@@ -17,3 +17,6 @@ class Command(VerbCommand):
         if not options["yes"]:
             raise self.usage_error("this deletes the ledger; say --yes if that is what you want")
         return doors.clear_revenue_data(trigger="command", wait=LEASE_WAIT_S)
+
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+        return {"deleted": report["deleted"]}

@@ -9,3 +9,6 @@ class Command(VerbCommand):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         return doors.prune(trigger="command", wait=LEASE_WAIT_S, progress=self.progress)
+
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+        return {"transactions": report["transactions"], "checks": report["checks"]}

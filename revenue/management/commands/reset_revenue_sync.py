@@ -9,3 +9,6 @@ class Command(VerbCommand):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         return doors.reset_revenue_sync(trigger="command", wait=LEASE_WAIT_S)
+
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+        return {}

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from snapshots.importer_door import import_original
+from snapshots.importer_door import EMPTY, import_original
 
 
 class Command(VerbCommand):
@@ -16,3 +16,6 @@ class Command(VerbCommand):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         return import_original(trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress)
+
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+        return {"file": options["file"].name} | {key: report[key] for key in EMPTY}
