@@ -7,12 +7,7 @@ from typing import Any
 
 Report = dict[str, Any]
 
-TOLD_BY_ALERTS = (
-    "backup",
-    "disk",
-    "quarantine",
-    "ledger-differs",
-)  # of everything else the report has a part that says it
+TOLD_BY_ALERTS = ("backup", "disk", "quarantine", "ledger-differs")  # of all else the report has a part that says it
 
 
 def sentences(answer: Report) -> Iterator[str]:
