@@ -137,7 +137,7 @@ def test_without_a_broker_the_row_says_that_it_will_not_run(ask, monkeypatch):
         ("backfill", {"days": 3651}, "whole number from 1 to 3650"),
         ("backfill", {"days": 0}, "whole number"),
         ("audit-transactions", {"blocks": -1}, "whole number"),
-        ("revenue-sync", {"full": "perhaps"}, "boolean"),
+        ("revenue-sync", {"full": "perhaps"}, "expected true or false"),
         ("backfill-app-names", {"batchSize": True}, "whole number"),
     ],
 )

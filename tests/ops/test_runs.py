@@ -61,8 +61,8 @@ def test_runs_with_one_lease_keep_each_other_out():
 @pytest.mark.parametrize("odd", ["\x00", "\ud800", "\x1b"])
 def test_failures_are_counted_whatever_their_words(odd):
     for _ in range(3):
-        with pytest.raises(ValueError), runs.run("work", trigger="schedule"):
-            raise ValueError(f"an upstream said{odd}so")
+        with pytest.raises(runs.NotDone), runs.run("work", trigger="schedule"):
+            raise runs.NotDone(f"an upstream said{odd}so", {})
     assert TaskRun.objects.filter(error="an upstream said so").count() == 3
     state = TaskState.objects.get()
     assert (state.consecutive_failures, state.last_error, state.alerting) == (3, "an upstream said so", True)
@@ -70,9 +70,9 @@ def test_failures_are_counted_whatever_their_words(odd):
 
 def test_a_failure_whose_words_are_refused_is_counted_by_its_kind(monkeypatch):
     monkeypatch.setattr("ops.runs.printable", lambda text: text)
-    with pytest.raises(ValueError), runs.run("work", trigger="schedule"):
-        raise ValueError("half a \ud800")
-    assert TaskState.objects.get().last_error == TaskRun.objects.get().error == "ValueError"
+    with pytest.raises(runs.NotDone), runs.run("work", trigger="schedule"):
+        raise runs.NotDone("half a \ud800", {})
+    assert TaskState.objects.get().last_error == TaskRun.objects.get().error == "NotDone"
 
 
 def test_a_success_is_recorded_whatever_its_report_holds():
