@@ -9,6 +9,7 @@ function chartPanel(section, go) {
   const kept = new Map(); // address -> its answer: shown at once when the panel is put anew
   let plot = null;
   let answer = null;
+  let steered = null; // the day that the arrow keys have read
   let number = 0; // of the newest drawing: an older one's answer is not put in place
 
   const root = () => section.querySelector(".chart");
@@ -240,9 +241,10 @@ function chartPanel(section, go) {
   // Keyboard: a slider over the days, whose text is the reading.
   function steer(live, u) {
     const last = answer.count - 1;
-    let at = null;
+    let at = answer.dates.includes(steered) ? answer.dates.indexOf(steered) : null;
     function move(index) {
       at = Math.min(last, Math.max(0, index));
+      steered = answer.dates[at];
       u.setCursor({ left: u.valToPos(u.data[0][at], "x"), top: 0 });
       read(at);
       tell(live, at);
@@ -275,9 +277,11 @@ function chartPanel(section, go) {
     live.tabIndex = 0;
     const attributes = { role: "slider", "aria-label": "Values of the chart, by arrow keys", "aria-orientation": "horizontal", "aria-valuemin": 0, "aria-valuemax": answer.count - 1 };
     for (const [name, value] of Object.entries(attributes)) live.setAttribute(name, value);
+    const focused = room.contains(document.activeElement);
     room.replaceChildren(live);
     plot = new uPlot(options(live, room.clientWidth), data(), live);
     steer(live, plot);
+    if (focused) live.focus({ preventScroll: true });
     const how = section.querySelector(".chart-how");
     how.hidden = false;
     how.querySelector("[data-chart-third]").hidden = new Set(answer.series.map(({ unit }) => unit)).size < 3;

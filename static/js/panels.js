@@ -3,7 +3,9 @@
 // For the other scripts:
 //   panels.refresh(section, {quiet})   asks /panels/<name>/ with the query of the present address
 //   panels.go(changes, {replace})      changes query keys of the address (null drops one)
+//   panels.steady(section, change) calls change(), which replaces content, and keeps focus, open boxes and place
 //   event "panel:refresh" on a section, before it is asked for: preventDefault() and do it yourself
+//   event "panel:answer" on a section, before its content is replaced: preventDefault() and it stays
 //   event "panel:shown" on a section, after its content was put in place
 //   event "panels:address" on document: back, forward or panels.go() changed the address
 //   event "panels:answered" on document: detail.ok says whether the server answered
@@ -12,6 +14,7 @@
 "use strict";
 const panels = (() => {
   const PATIENCE = 8_000; // ms
+  const NAMES = ["data-tile", "data-line", "data-feed", "data-key", "data-set", "name"]; // of elements without an id
   const etags = new Map(); // id of a section -> what its content was made of
   const asking = new Map(); // id of a section -> the request that is under way
 
@@ -44,12 +47,58 @@ const panels = (() => {
     return { html: await answer.text(), etag: answer.headers.get("ETag") ?? "" };
   }
 
-  function put(section, { html, etag }) {
+  // A selector that finds an element of the section again in what takes its place: the way from the nearest id, or
+  // from the section, by names where there are some and else by place.
+  function wayTo(element, section) {
+    let [way, named] = ["", false];
+    for (let at = element; at !== section; at = at.parentElement) {
+      if (at.id) return `#${CSS.escape(at.id)}${way}`;
+      const name = nameOf(at);
+      if (name) [way, named] = [` ${at.localName}${name}${way}`, true];
+      else if (!named) way = ` > ${at.localName}:nth-of-type(${placeOf(at)})${way}`;
+    }
+    return `:scope${way}`;
+  }
+
+  function nameOf(element) {
+    const names = element.type === "radio" ? ["name", "value"] : NAMES.filter((name) => element.hasAttribute(name));
+    return names.map((name) => `[${name}="${CSS.escape(element.getAttribute(name))}"]`).join("");
+  }
+
+  function placeOf(element) {
+    return [...element.parentElement.children].filter((one) => one.localName === element.localName).indexOf(element) + 1;
+  }
+
+  function focus(element) {
+    if (element.matches("[data-panel]")) element.setAttribute("tabindex", "-1");
+    element.focus({ preventScroll: true });
+  }
+
+  // Changes what stands in a section under a reader's eyes: open boxes stay open, the focus stays (with the section,
+  // where its element has gone), and what is looked at does not move.
+  function steady(section, change) {
     const open = [...section.querySelectorAll("details[id][open]")].map((box) => box.id);
-    htmx.swap(section, html, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 0 });
+    const focused = document.activeElement;
+    const way = section.contains(focused) && focused !== section ? wayTo(focused, section) : "";
+    const top = (element) => element.getBoundingClientRect().top;
+    const above = section.getBoundingClientRect().bottom <= 0;
+    const edge = () => section.getBoundingClientRect()[above ? "bottom" : "top"];
+    const seen = focused !== document.body && top(focused) >= 0 && top(focused) < innerHeight;
+    const [focusedAt, edgeAt] = [top(focused), edge()];
+    change();
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    etags.set(section.id, etag);
-    tell(section, "panel:shown");
+    const found = way ? section.querySelector(way) : focused;
+    if (way && !section.contains(document.activeElement)) focus(found ?? section);
+    const moved = seen && found === document.activeElement ? top(found) - focusedAt : edge() - edgeAt;
+    if (Math.abs(moved) >= 1) scrollBy({ top: moved, behavior: "instant" });
+  }
+
+  function put(section, { html, etag }) {
+    steady(section, () => {
+      htmx.swap(section, html, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 0 });
+      etags.set(section.id, etag);
+      tell(section, "panel:shown");
+    });
   }
 
   async function refresh(section, { quiet = false } = {}) {
@@ -61,7 +110,8 @@ const panels = (() => {
     if (!quiet) section.setAttribute("aria-busy", "true");
     try {
       const answer = await ask(section.dataset.panel, search, etag(section), request.signal);
-      if (answer && !request.signal.aborted && search === location.search) put(section, answer);
+      const wanted = answer && !request.signal.aborted && search === location.search;
+      if (wanted && tell(section, "panel:answer")) put(section, answer);
       return true;
     } catch {
       return false; // said by "panels:answered"; what stands there stays
@@ -109,8 +159,7 @@ const panels = (() => {
     go(Object.fromEntries(new URLSearchParams(link.dataset.set)));
     refresh(target);
     target.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
-    target.setAttribute("tabindex", "-1");
-    target.focus({ preventScroll: true });
+    focus(target);
   });
 
   addEventListener("popstate", () => {
@@ -118,5 +167,5 @@ const panels = (() => {
     for (const section of all()) refresh(section, { quiet: true });
   });
 
-  return { all, named, ask, put, refresh, go, etag };
+  return { all, named, ask, put, steady, refresh, go, etag };
 })();

@@ -50,7 +50,8 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function putList(html) {
     const options = { select: "#payments-results", selectOOB: BESIDE };
-    htmx.swap("#payments-results", html, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 }, options);
+    const how = { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 };
+    panels.steady(section, () => htmx.swap("#payments-results", html, how, options));
     for (const field of section.querySelectorAll("#payments-form [aria-describedby]")) {
       const wrong = document.getElementById(field.getAttribute("aria-describedby").split(" ").at(-1));
       if (wrong?.textContent.trim()) field.setAttribute("aria-invalid", "true");
