@@ -19,11 +19,11 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const seen = new Map(); // row id -> when it came; 0: it was there before
   let stands = own(location.search); // the panel's part of the address that is shown
+  let asked = stands; // the one that was asked for last
   let etag = panels.etag(section);
   let request = null; // the one that is under way
   let pause = 0;
-  const typing = new Set(); // fields that were written into since it was asked for
-  let moved = false; // back or forward: the form has to follow
+  const typing = new Set(); // fields that were written into since the form or a link was followed
 
   function own(search) {
     const query = new URLSearchParams(search);
@@ -75,7 +75,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const mine = (request = new AbortController());
     const search = location.search;
     const news = quiet && own(search) === stands && section.querySelector("#payments-results[data-live]") !== null;
-    typing.clear();
+    asked = own(search);
     if (!quiet) section.setAttribute("aria-busy", "true");
     try {
       const answer = await panels.ask("payments", search, own(search) === stands ? etag : "", mine.signal);
@@ -100,6 +100,7 @@ document.addEventListener("DOMContentLoaded", () => {
   // Puts the panel's keys into the address and shows what they mean.
   async function go(keys, { whole, replace = false }) {
     clearTimeout(pause);
+    typing.clear();
     panels.go(Object.fromEntries(OWN.map((key) => [key, keys.get(key) || null])), { replace });
     if (await load({ whole })) tell(outcome());
   }
@@ -173,11 +174,15 @@ document.addEventListener("DOMContentLoaded", () => {
 
   section.addEventListener("panel:refresh", (event) => {
     event.preventDefault();
-    if (request && !moved) return; // what is asked for is the present address, and the form is being filled in
-    load({ whole: moved, quiet: true });
-    moved = false;
+    const here = own(location.search);
+    if (request && here === asked) return; // it is under way
+    if (here !== asked) {
+      // back or forward: the form has to follow
+      clearTimeout(pause);
+      typing.clear();
+    }
+    load({ whole: here !== stands, quiet: true });
   });
-  addEventListener("popstate", () => (moved = true), true); // before panels.js asks for a refresh
   section.addEventListener("panel:shown", () => note({ news: false }));
   setInterval(mark, 1_000);
   note({ news: false });
