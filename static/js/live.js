@@ -26,6 +26,9 @@ document.addEventListener("DOMContentLoaded", () => {
     lost.hidden = event.detail.ok;
     times.set(event.detail.date);
   });
+  strip.addEventListener("panel:refresh", (event) => {
+    if (panels.asks(strip)) event.preventDefault(); // asked anew each time, a server that hangs would never be told of
+  });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) ask();
   });

@@ -2,6 +2,7 @@
 //
 // For the other scripts:
 //   panels.refresh(section, {quiet})   asks /panels/<name>/ with the query of the present address
+//   panels.asks(section)               whether a request for it is under way
 //   panels.go(changes, {replace})      changes query keys of the address (null drops one)
 //   panels.steady(section, change) calls change(), which replaces content, and keeps focus, open boxes and place
 //   event "panel:refresh" on a section, before it is asked for: preventDefault() and do it yourself
@@ -26,6 +27,8 @@ const panels = (() => {
   function etag(section) {
     return etags.get(section.id) ?? section.dataset.etag ?? "";
   }
+
+  const asks = (section) => asking.has(section.id);
 
   // Answers {html, etag}, or null while nothing has changed. Throws when the server does not answer.
   async function ask(name, search, known, signal) {
@@ -167,5 +170,5 @@ const panels = (() => {
     for (const section of all()) refresh(section, { quiet: true });
   });
 
-  return { all, named, ask, put, steady, refresh, go, etag };
+  return { all, named, ask, put, steady, refresh, asks, go, etag };
 })();
