@@ -13,6 +13,8 @@ document.addEventListener("DOMContentLoaded", () => {
   let carried = []; // what was written and not sent, while the panel is put anew
   let shown = new URLSearchParams(location.search); // the address whose answer stands here
 
+  panels.follow(section, KEYS);
+
   const root = () => section.querySelector(".chart");
   const field = () => section.querySelector("#chart-add");
 
@@ -114,14 +116,13 @@ document.addEventListener("DOMContentLoaded", () => {
   const written = () => [...section.querySelectorAll("[data-chart-form] :is([type=search], [type=date])")]
     .filter((one) => one.value !== one.defaultValue || one.validity.badInput);
   const writing = () => written().some((one) => one.form.contains(document.activeElement));
-  const stays = () => KEYS.every((key) => new URLSearchParams(location.search).get(key) === shown.get(key));
 
   section.addEventListener("panel:refresh", (event) => {
-    if (!asked && stays() && writing()) event.preventDefault();
+    if (!asked && panels.fits(section) && writing()) event.preventDefault();
   });
   section.addEventListener("panel:answer", (event) => {
-    carried = stays() ? written().map(({ name, value }) => [name, value]) : [];
-    if (stays() && writing()) event.preventDefault();
+    carried = panels.fits(section) ? written().map(({ name, value }) => [name, value]) : [];
+    if (panels.fits(section) && writing()) event.preventDefault();
   });
   section.addEventListener("panel:shown", () => {
     shown = new URLSearchParams(location.search);

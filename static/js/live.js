@@ -3,7 +3,7 @@
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const strip = document.getElementById("panel-strip");
-  const lost = document.getElementById("lost");
+  const lost = document.querySelector("#lost > p");
   if (!strip || !window.htmx) return;
 
   const EVERY = 5_000; // ms
@@ -23,7 +23,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   document.addEventListener("panels:answered", (event) => {
-    lost.hidden = event.detail.ok;
+    if (event.detail.ok || !event.detail.said) lost.hidden = event.detail.ok;
     times.set(event.detail.date);
   });
   strip.addEventListener("panel:refresh", (event) => {

@@ -17,18 +17,12 @@ document.addEventListener("DOMContentLoaded", () => {
     .filter((place) => place !== "#payments-wrong-page") // stands in the list itself
     .join(",");
 
+  panels.follow(section, OWN);
   const seen = new Map(); // row id -> when it came; 0: it was there before
-  let stands = own(location.search); // the panel's part of the address that is shown
-  let asked = stands; // the one that was asked for last
+  let asked = panels.own(section); // the part of the address that was asked for last
   let etag = panels.etag(section);
-  let request = null; // the one that is under way
   let pause = 0;
   const typing = new Set(); // fields that were written into since the form or a link was followed
-
-  function own(search) {
-    const query = new URLSearchParams(search);
-    return JSON.stringify(OWN.map((key) => query.get(key) || ""));
-  }
 
   const rows = () => section.querySelectorAll("tr[data-payment]");
 
@@ -70,31 +64,21 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   // Asks for what the address says. `whole`: the form, too; else it stays as it is being filled in.
-  async function load({ whole = false, quiet = false } = {}) {
-    request?.abort();
-    const mine = (request = new AbortController());
-    const search = location.search;
-    const news = quiet && own(search) === stands && section.querySelector("#payments-results[data-live]") !== null;
-    asked = own(search);
-    if (!quiet) section.setAttribute("aria-busy", "true");
-    try {
-      const answer = await panels.ask("payments", search, own(search) === stands ? etag : "", mine.signal);
-      if (!answer || mine.signal.aborted) return true;
-      if (whole || !section.querySelector("#payments-results") || !answer.html.includes("payments-results")) {
-        putAll(answer);
-      } else putList(answer.html);
-      etag = answer.etag;
-      stands = own(search);
-      note({ news });
-      return true;
-    } catch {
-      return false; // said by "panels:answered"; what stands there stays
-    } finally {
-      if (request === mine) {
-        request = null;
-        section.removeAttribute("aria-busy");
-      }
-    }
+  function load({ whole = false, quiet = false } = {}) {
+    const fits = panels.fits(section);
+    const news = quiet && fits && section.querySelector("#payments-results[data-live]") !== null;
+    asked = panels.own(section);
+    return panels.load(section, {
+      quiet,
+      known: fits ? etag : "",
+      show(answer) {
+        if (whole || !section.querySelector("#payments-results") || !answer.html.includes("payments-results")) {
+          putAll(answer);
+        } else putList(answer.html);
+        etag = answer.etag;
+        note({ news });
+      },
+    });
   }
 
   // Puts the panel's keys into the address and shows what they mean.
@@ -174,14 +158,13 @@ document.addEventListener("DOMContentLoaded", () => {
 
   section.addEventListener("panel:refresh", (event) => {
     event.preventDefault();
-    const here = own(location.search);
-    if (request && here === asked) return; // it is under way
-    if (here !== asked) {
-      // back or forward: the form has to follow
+    const moved = panels.own(section) !== asked; // back or forward: the form has to follow
+    if (panels.asks(section) && !moved) return; // it is under way
+    if (moved) {
       clearTimeout(pause);
       typing.clear();
     }
-    load({ whole: here !== stands, quiet: true });
+    load({ whole: !panels.fits(section), quiet: event.detail.quiet });
   });
   section.addEventListener("panel:shown", () => note({ news: false }));
   setInterval(mark, 1_000);
