@@ -32,9 +32,6 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) ask();
   });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && document.activeElement.matches(".unknown")) document.activeElement.blur();
-  });
 
   setInterval(() => {
     if (!document.hidden && Date.now() - asked >= EVERY - 100) ask();
