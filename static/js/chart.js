@@ -135,7 +135,7 @@ function chartPanel(section, go) {
       gap: 6,
     };
     return [
-      { ...common, space: 80, size: 32, values: (u, ticks) => ticks.map((tick) => dayOf(u, tick)) },
+      { ...common, space: 80, size: 32, filter: (u, ticks) => ticks.map((tick) => (tick % DAY ? null : tick)), values: (u, ticks) => ticks.map((tick) => tick && dayOf(u, tick)) },
       ...units.slice(0, 2).map((unit, at) => ({
         ...common,
         scale: unit || "count",
@@ -213,7 +213,11 @@ function chartPanel(section, go) {
       height: innerWidth < 740 ? 280 : 360,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
-      scales: Object.fromEntries(units.map((unit) => [unit || "count", { range: { min: floor(unit), max: { pad: 0.1 } } }])),
+      padding: [null, units.length > 1 ? null : 32, null, null], // half of the last date's label; a second axis has room
+      scales: {
+        x: { range: (u, min, max) => (answer.count > 1 ? [min, max] : [min - DAY, min + DAY]) },
+        ...Object.fromEntries(units.map((unit) => [unit || "count", { range: { min: floor(unit), max: { pad: 0.1 } } }])),
+      },
       series: [
         {},
         ...answer.series.map((series) => described(series, series.points, partial(series), false)),
