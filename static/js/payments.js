@@ -99,11 +99,11 @@ document.addEventListener("DOMContentLoaded", () => {
     return go(new FormData(form), { whole: form.id === "payments-jump", replace });
   }
 
-  // One step back leaves a search, however many letters it had.
+  // One step back leaves a search, however many letters it had; one that was emptied can be gone back to.
   function search() {
     const form = document.getElementById("payments-form");
     const searching = Boolean(new URLSearchParams(location.search).get("search"));
-    if (form) submit(form, { replace: searching });
+    if (form) submit(form, { replace: searching && form.elements.search.value.trim() !== "" });
   }
 
   async function copy(button) {

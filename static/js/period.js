@@ -73,8 +73,15 @@ document.addEventListener("DOMContentLoaded", () => {
     if (await panels.refresh(tiles, options)) at = Date.now();
   }
 
+  // The radio of a period; the focus goes with the choice.
+  function check(period) {
+    const radio = radios.find((one) => one.value === period);
+    radio.checked = true;
+    if (radios.includes(document.activeElement)) radio.focus({ preventScroll: true });
+  }
+
   function choose(period) {
-    radios.find((radio) => radio.value === period).checked = true;
+    check(period);
     panels.go({ period: period === "W" ? null : period });
   }
 
@@ -106,7 +113,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("panels:news", () => refreshAll({ quiet: true }));
   document.addEventListener("panels:address", () => {
     const period = asked();
-    radios.find((radio) => radio.value === period).checked = true;
+    check(period);
     show(period);
   });
   tiles.addEventListener("panel:shown", () => {
