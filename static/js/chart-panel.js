@@ -10,7 +10,10 @@ document.addEventListener("DOMContentLoaded", () => {
   let typed = 0; // timer
   let searched = "";
   let asked = false; // by a link or a field of this panel
+  let carried = []; // what was written and not sent, while the panel is put anew
   let shown = new URLSearchParams(location.search); // the address whose answer stands here
+
+  panels.follow(section, KEYS);
 
   const root = () => section.querySelector(".chart");
   const field = () => section.querySelector("#chart-add");
@@ -40,7 +43,8 @@ document.addEventListener("DOMContentLoaded", () => {
 
   async function goTo(query, place) {
     await go(query);
-    if (place && !section.contains(document.activeElement)) section.querySelector(place)?.focus({ preventScroll: true });
+    const lost = document.activeElement === section || !section.contains(document.activeElement);
+    if (place && lost) section.querySelector(place)?.focus({ preventScroll: true });
   }
 
   // Where the focus was, in the panel that takes the place of this one.
@@ -107,9 +111,23 @@ document.addEventListener("DOMContentLoaded", () => {
     if (chosen && names.some((option) => option.value === event.target.value)) send(event.target.form);
     else typed = setTimeout(searchImages, WAIT, event.target.value.trim());
   });
-  section.addEventListener("panel:shown", () => (shown = new URLSearchParams(location.search)));
+
+  // What was written into the forms and not sent stays: the panel waits while somebody is at it, else it is carried over.
+  const written = () => [...section.querySelectorAll("[data-chart-form] :is([type=search], [type=date])")]
+    .filter((one) => one.value !== one.defaultValue || one.validity.badInput);
+  const writing = () => written().some((one) => one.form.contains(document.activeElement));
+
   section.addEventListener("panel:refresh", (event) => {
-    if (!asked && field()?.value && field() === document.activeElement) event.preventDefault(); // somebody is typing
+    if (!asked && panels.fits(section) && writing()) event.preventDefault();
+  });
+  section.addEventListener("panel:answer", (event) => {
+    carried = panels.fits(section) ? written().map(({ name, value }) => [name, value]) : [];
+    if (panels.fits(section) && writing()) event.preventDefault();
+  });
+  section.addEventListener("panel:shown", () => {
+    shown = new URLSearchParams(location.search);
+    for (const [name, value] of carried) section.querySelector(`[data-chart-form] [name=${name}]`).value = value;
+    carried = [];
   });
 
   async function copy(link) {

@@ -9,6 +9,7 @@ function chartPanel(section, go) {
   const kept = new Map(); // address -> its answer: shown at once when the panel is put anew
   let plot = null;
   let answer = null;
+  let steered = null; // the day that the arrow keys have read
   let number = 0; // of the newest drawing: an older one's answer is not put in place
 
   const root = () => section.querySelector(".chart");
@@ -134,7 +135,7 @@ function chartPanel(section, go) {
       gap: 6,
     };
     return [
-      { ...common, space: 80, size: 32, values: (u, ticks) => ticks.map((tick) => dayOf(u, tick)) },
+      { ...common, space: 80, size: 32, filter: (u, ticks) => ticks.map((tick) => (tick % DAY ? null : tick)), values: (u, ticks) => ticks.map((tick) => tick && dayOf(u, tick)) },
       ...units.slice(0, 2).map((unit, at) => ({
         ...common,
         scale: unit || "count",
@@ -212,7 +213,11 @@ function chartPanel(section, go) {
       height: innerWidth < 740 ? 280 : 360,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
-      scales: Object.fromEntries(units.map((unit) => [unit || "count", { range: { min: floor(unit), max: { pad: 0.1 } } }])),
+      padding: [null, units.length > 1 ? null : 32, null, null], // half of the last date's label; a second axis has room
+      scales: {
+        x: { range: (u, min, max) => (answer.count > 1 ? [min, max] : [min - DAY, min + DAY]) },
+        ...Object.fromEntries(units.map((unit) => [unit || "count", { range: { min: floor(unit), max: { pad: 0.1 } } }])),
+      },
       series: [
         {},
         ...answer.series.map((series) => described(series, series.points, partial(series), false)),
@@ -240,9 +245,10 @@ function chartPanel(section, go) {
   // Keyboard: a slider over the days, whose text is the reading.
   function steer(live, u) {
     const last = answer.count - 1;
-    let at = null;
+    let at = answer.dates.includes(steered) ? answer.dates.indexOf(steered) : null;
     function move(index) {
       at = Math.min(last, Math.max(0, index));
+      steered = answer.dates[at];
       u.setCursor({ left: u.valToPos(u.data[0][at], "x"), top: 0 });
       read(at);
       tell(live, at);
@@ -275,9 +281,11 @@ function chartPanel(section, go) {
     live.tabIndex = 0;
     const attributes = { role: "slider", "aria-label": "Values of the chart, by arrow keys", "aria-orientation": "horizontal", "aria-valuemin": 0, "aria-valuemax": answer.count - 1 };
     for (const [name, value] of Object.entries(attributes)) live.setAttribute(name, value);
+    const focused = room.contains(document.activeElement);
     room.replaceChildren(live);
     plot = new uPlot(options(live, room.clientWidth), data(), live);
     steer(live, plot);
+    if (focused) live.focus({ preventScroll: true });
     const how = section.querySelector(".chart-how");
     how.hidden = false;
     how.querySelector("[data-chart-third]").hidden = new Set(answer.series.map(({ unit }) => unit)).size < 3;

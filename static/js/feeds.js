@@ -11,6 +11,13 @@ document.addEventListener("DOMContentLoaded", () => {
   let paused = false; // by the button
   let chosen = section.querySelector("input[name=feed]:checked")?.value;
 
+  // Shows the list that is chosen.
+  function show() {
+    const radio = [...section.querySelectorAll("input[name=feed]")].find((one) => one.value === chosen);
+    if (radio) radio.checked = true;
+    start();
+  }
+
   function held() {
     return paused || section.matches(":hover") || Boolean(section.querySelector(".window:focus-visible, .window :focus-visible"));
   }
@@ -72,10 +79,12 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const name of ["mouseenter", "mouseleave", "focusin", "focusout"]) {
     section.addEventListener(name, () => requestAnimationFrame(pace));
   }
-  section.addEventListener("panel:shown", () => {
-    const radio = [...section.querySelectorAll("input[name=feed]")].find((one) => one.value === chosen);
-    if (radio) radio.checked = true;
-    start();
+  section.addEventListener("panel:shown", show);
+  document.addEventListener("panels:address", () => {
+    const asked = new URLSearchParams(location.search).get("feed");
+    const before = chosen;
+    chosen = section.querySelector(`input[name=feed][value="${CSS.escape(asked ?? "")}"]`) ? asked : "network";
+    if (chosen !== before) show();
   });
   still.addEventListener("change", start);
   addEventListener("resize", () => {

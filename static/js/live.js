@@ -3,7 +3,7 @@
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const strip = document.getElementById("panel-strip");
-  const lost = document.getElementById("lost");
+  const lost = document.querySelector("#lost > p");
   if (!strip || !window.htmx) return;
 
   const EVERY = 5_000; // ms
@@ -23,14 +23,14 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   document.addEventListener("panels:answered", (event) => {
-    lost.hidden = event.detail.ok;
+    if (event.detail.ok || !event.detail.said) lost.hidden = event.detail.ok;
     times.set(event.detail.date);
+  });
+  strip.addEventListener("panel:refresh", (event) => {
+    if (panels.asks(strip)) event.preventDefault(); // asked anew each time, a server that hangs would never be told of
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) ask();
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && document.activeElement.matches(".unknown")) document.activeElement.blur();
   });
 
   setInterval(() => {

@@ -17,18 +17,12 @@ document.addEventListener("DOMContentLoaded", () => {
     .filter((place) => place !== "#payments-wrong-page") // stands in the list itself
     .join(",");
 
+  panels.follow(section, OWN);
   const seen = new Map(); // row id -> when it came; 0: it was there before
-  let stands = own(location.search); // the panel's part of the address that is shown
+  let asked = panels.own(section); // the part of the address that was asked for last
   let etag = panels.etag(section);
-  let request = null; // the one that is under way
   let pause = 0;
-  const typing = new Set(); // fields that were written into since it was asked for
-  let moved = false; // back or forward: the form has to follow
-
-  function own(search) {
-    const query = new URLSearchParams(search);
-    return JSON.stringify(OWN.map((key) => query.get(key) || ""));
-  }
+  const typing = new Set(); // fields that were written into since the form or a link was followed
 
   const rows = () => section.querySelectorAll("tr[data-payment]");
 
@@ -50,7 +44,8 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function putList(html) {
     const options = { select: "#payments-results", selectOOB: BESIDE };
-    htmx.swap("#payments-results", html, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 }, options);
+    const how = { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 };
+    panels.steady(section, () => htmx.swap("#payments-results", html, how, options));
     for (const field of section.querySelectorAll("#payments-form [aria-describedby]")) {
       const wrong = document.getElementById(field.getAttribute("aria-describedby").split(" ").at(-1));
       if (wrong?.textContent.trim()) field.setAttribute("aria-invalid", "true");
@@ -69,36 +64,27 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   // Asks for what the address says. `whole`: the form, too; else it stays as it is being filled in.
-  async function load({ whole = false, quiet = false } = {}) {
-    request?.abort();
-    const mine = (request = new AbortController());
-    const search = location.search;
-    const news = quiet && own(search) === stands && section.querySelector("#payments-results[data-live]") !== null;
-    typing.clear();
-    if (!quiet) section.setAttribute("aria-busy", "true");
-    try {
-      const answer = await panels.ask("payments", search, own(search) === stands ? etag : "", mine.signal);
-      if (!answer || mine.signal.aborted) return true;
-      if (whole || !section.querySelector("#payments-results") || !answer.html.includes("payments-results")) {
-        putAll(answer);
-      } else putList(answer.html);
-      etag = answer.etag;
-      stands = own(search);
-      note({ news });
-      return true;
-    } catch {
-      return false; // said by "panels:answered"; what stands there stays
-    } finally {
-      if (request === mine) {
-        request = null;
-        section.removeAttribute("aria-busy");
-      }
-    }
+  function load({ whole = false, quiet = false } = {}) {
+    const fits = panels.fits(section);
+    const news = quiet && fits && section.querySelector("#payments-results[data-live]") !== null;
+    asked = panels.own(section);
+    return panels.load(section, {
+      quiet,
+      known: fits ? etag : "",
+      show(answer) {
+        if (whole || !section.querySelector("#payments-results") || !answer.html.includes("payments-results")) {
+          putAll(answer);
+        } else putList(answer.html);
+        etag = answer.etag;
+        note({ news });
+      },
+    });
   }
 
   // Puts the panel's keys into the address and shows what they mean.
   async function go(keys, { whole, replace = false }) {
     clearTimeout(pause);
+    typing.clear();
     panels.go(Object.fromEntries(OWN.map((key) => [key, keys.get(key) || null])), { replace });
     if (await load({ whole })) tell(outcome());
   }
@@ -113,11 +99,11 @@ document.addEventListener("DOMContentLoaded", () => {
     return go(new FormData(form), { whole: form.id === "payments-jump", replace });
   }
 
-  // One step back leaves a search, however many letters it had.
+  // One step back leaves a search, however many letters it had; one that was emptied can be gone back to.
   function search() {
     const form = document.getElementById("payments-form");
     const searching = Boolean(new URLSearchParams(location.search).get("search"));
-    if (form) submit(form, { replace: searching });
+    if (form) submit(form, { replace: searching && form.elements.search.value.trim() !== "" });
   }
 
   async function copy(button) {
@@ -172,11 +158,14 @@ document.addEventListener("DOMContentLoaded", () => {
 
   section.addEventListener("panel:refresh", (event) => {
     event.preventDefault();
-    if (request && !moved) return; // what is asked for is the present address, and the form is being filled in
-    load({ whole: moved, quiet: true });
-    moved = false;
+    const moved = panels.own(section) !== asked; // back or forward: the form has to follow
+    if (panels.asks(section) && !moved) return; // it is under way
+    if (moved) {
+      clearTimeout(pause);
+      typing.clear();
+    }
+    load({ whole: !panels.fits(section), quiet: event.detail.quiet });
   });
-  addEventListener("popstate", () => (moved = true), true); // before panels.js asks for a refresh
   section.addEventListener("panel:shown", () => note({ news: false }));
   setInterval(mark, 1_000);
   note({ news: false });

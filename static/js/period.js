@@ -17,7 +17,6 @@ document.addEventListener("DOMContentLoaded", () => {
   let shown = current();
   let at = Date.now(); // when the server told what is shown
   let due = at + FULL_EVERY;
-  let owed = false; // whether the tiles were asked for in vain
 
   function current() {
     return radios.find((radio) => radio.checked)?.value ?? "W";
@@ -58,7 +57,9 @@ document.addEventListener("DOMContentLoaded", () => {
   // Puts the period's tiles in place: at once when they are here, else when they come. The address is right already.
   function show(period) {
     if (period === shown) return;
-    ahead.set(shown, { html: tiles.innerHTML, etag: panels.etag(tiles), at });
+    panels.hush(tiles);
+    const stood = tiles.querySelector("[data-period]")?.dataset.period; // not the one chosen, if that did not come
+    if (stood) ahead.set(stood, { html: tiles.innerHTML, etag: panels.etag(tiles), at });
     shown = period;
     const answer = ahead.get(period);
     if (answer) {
@@ -69,12 +70,18 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   async function ask(options) {
-    owed = !(await panels.refresh(tiles, options));
-    if (!owed) at = Date.now();
+    if (await panels.refresh(tiles, options)) at = Date.now();
+  }
+
+  // The radio of a period; the focus goes with the choice.
+  function check(period) {
+    const radio = radios.find((one) => one.value === period);
+    radio.checked = true;
+    if (radios.includes(document.activeElement)) radio.focus({ preventScroll: true });
   }
 
   function choose(period) {
-    radios.find((radio) => radio.value === period).checked = true;
+    check(period);
     panels.go({ period: period === "W" ? null : period });
   }
 
@@ -106,16 +113,13 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("panels:news", () => refreshAll({ quiet: true }));
   document.addEventListener("panels:address", () => {
     const period = asked();
-    radios.find((radio) => radio.value === period).checked = true;
+    check(period);
     show(period);
   });
-  document.addEventListener("panels:answered", (event) => {
-    // what was asked for while the server was away
-    if (!event.detail.ok || !owed) return;
-    owed = false;
-    ask();
+  tiles.addEventListener("panel:shown", () => {
+    at = Date.now();
+    title();
   });
-  tiles.addEventListener("panel:shown", title);
   document.addEventListener("visibilitychange", countDown);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || keys.getAttribute("aria-pressed") === "false") return;
@@ -150,6 +154,7 @@ document.addEventListener("DOMContentLoaded", () => {
     keep(!on);
   });
 
+  panels.follow(tiles, ["period"]);
   form.querySelector("[data-without-js]").hidden = true;
   for (const element of [button, keys]) element.hidden = false;
   setInterval(countDown, 1_000);

@@ -86,6 +86,20 @@ def test_another_list_is_chosen_and_stays_when_the_page_is_refreshed(page: Page)
     expect(page.locator("[data-feed=network]")).to_be_hidden()
 
 
+def test_back_shows_the_list_that_the_address_names(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("radio", name="Just deployed").click()
+    page.get_by_role("radio", name="Month", exact=True).click()
+    page.get_by_role("radio", name="Expiring soon").click()
+    page.go_back()
+    assert page.url.endswith("/?feed=deployed")
+    expect(page.locator("[data-feed=deployed]")).to_be_visible()
+    expect(page.locator("[data-feed=expiring]")).to_be_hidden()
+    expect(page.get_by_role("radio", name="Just deployed")).to_be_checked()
+    page.go_back()
+    expect(page).to_have_url("about:blank")
+
+
 def test_without_javascript_it_is_a_list_that_can_be_scrolled(chromium: Browser, live_server: LiveServer) -> None:
     context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()

@@ -306,6 +306,41 @@ def test_another_width_is_drawn_anew(page: Page) -> None:
     page.wait_for_function(f"() => document.querySelector('{DRAWN}').getBoundingClientRect().width < 600")
 
 
+# What stands on the x axis, left to right, with its left and right end in pixels of the drawing.
+WRITTEN = """
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    window.written = [];
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        const half = this.measureText(text).width / 2;
+        if (this.textAlign === "center") window.written.push([text, x - half, x + half, this.canvas.width]);
+        return write.apply(this, arguments);
+    };
+"""
+
+
+def test_a_single_day_stands_between_its_neighbours(page: Page) -> None:
+    day = timezone.now().date() - DAY * 5
+    page.add_init_script(WRITTEN)
+    see(page, f"/?metrics=node_total&start={day}&end={day}")
+    around = {f"{day + DAY * by:%-d %b}" for by in (-1, 0, 1)}
+    page.wait_for_function("window.written.length")
+    written = [text for text, *_ in page.evaluate("window.written") if text]
+    assert f"{day:%-d %b}" in written
+    assert set(written) <= around
+    assert len(written) == len(set(written)), "each day is named once"
+
+
+def test_the_last_month_is_written_whole(page: Page) -> None:
+    Snapshot.objects.create(day=timezone.now().date() - DAY * 360, made_at=timezone.now(), node_total=6_000)
+    page.add_init_script(WRITTEN)
+    see(page, "/?metrics=node_total&days=365&bucket=month")
+    written = page.evaluate("window.written")
+    assert [text for text, *_ in written if text.endswith(str(timezone.now().year))]
+    for text, left, right, width in written:
+        assert left >= 0, text
+        assert right <= width, text
+
+
 @pytest.mark.parametrize("system", ["dark", *only_in_full("light")])
 @pytest.mark.parametrize(
     "query", ["metrics=node_total,payments&previous=1&days=60", "metrics=crypto_kaspa", "start=x&add=nothing"]

@@ -251,6 +251,21 @@ def test_the_arrow_keys_walk_through_the_periods(page: Page) -> None:
     expect(page.locator("#period input[value=M]")).to_be_focused()
 
 
+def test_the_focus_follows_a_key_and_back(page: Page) -> None:
+    ready(page)
+    page.locator("#period input[value=W]").focus()
+    page.keyboard.press("y")
+    expect(page.locator("#period input[value=Y]")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#period input[value=Q]")).to_be_checked()
+    page.go_back()
+    expect(page.locator("#period input[value=Y]")).to_be_checked()
+    expect(page.locator("#period input[value=Y]")).to_be_focused()
+    page.locator("#theme").focus()
+    page.keyboard.press("m")
+    expect(page.locator("#theme")).to_be_focused()
+
+
 def test_choosing_the_active_period_again_refreshes(page: Page) -> None:
     ready(page)
     with page.expect_response(asks("tiles")):

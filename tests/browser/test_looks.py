@@ -153,8 +153,16 @@ def test_it_prints_light_and_without_controls(page: Page) -> None:
     page.emulate_media(media="print", color_scheme="dark")
     page.goto("/")
     assert page.evaluate("getComputedStyle(document.querySelector('.tile')).backgroundColor") == "rgb(255, 255, 255)"
-    for hidden in ("#period", ".feeds", "#theme"):
+    for hidden in ("#period", ".feeds", "#theme", "#keys"):
         expect(page.locator(hidden)).to_be_hidden()
+
+
+def test_reasons_are_printed_beside_figures_but_not_in_every_row(page: Page) -> None:
+    page.emulate_media(media="print")
+    page.goto("/")  # no snapshot: no change is known
+    expect(page.locator("[data-tile=nodes] .lead .why").first).to_be_visible()
+    expect(page.locator("[data-tile=nodes] .rows .unknown").first).to_be_visible()
+    expect(page.locator("[data-tile=nodes] .rows .why").first).to_be_hidden()
 
 
 def test_the_time_now_is_not_needed_to_be_right(page: Page) -> None:

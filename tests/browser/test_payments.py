@@ -107,6 +107,36 @@ def test_back_and_forward_bring_list_and_form_along(page: Page) -> None:
     expect(page.locator(COUNT)).to_contain_text("of 18 payments")
 
 
+def test_one_step_back_brings_the_form_along_and_other_filters(page: Page) -> None:
+    ready(page)
+    page.locator(SEARCH).press_sequentially("minecraft")
+    expect(page.locator(COUNT)).to_contain_text("of 18 payments")
+    page.go_back()
+    expect(page.locator(COUNT)).to_contain_text("of 120 payments")
+    expect(page.locator(SEARCH)).to_have_value("")
+    page.locator("#payments-filters summary").click()
+    page.locator("#payments-type").select_option("git")
+    expect(page.locator(COUNT)).to_contain_text("of 40 payments")
+    page.go_back()
+    expect(page.locator(COUNT)).to_contain_text("of 120 payments")
+    expect(page.locator("#payments-type")).to_have_value("")
+
+
+def test_a_search_that_was_emptied_leaves_no_step_back_without_effect(page: Page) -> None:
+    ready(page)
+    search = page.locator(SEARCH)
+    search.press_sequentially("craft")
+    expect(page.locator(COUNT)).to_contain_text("of 18 payments")
+    search.fill("")
+    expect(page.locator(COUNT)).to_contain_text("of 120 payments")
+    page.go_back()
+    expect(page.locator(COUNT)).to_contain_text("of 18 payments")
+    expect(search).to_have_value("craft")
+    page.go_back()
+    expect(page.locator(COUNT)).to_contain_text("of 120 payments")
+    expect(search).to_have_value("")
+
+
 def test_pages_are_turned_and_jumped_to(page: Page) -> None:
     ready(page)
     first = page.locator(ROWS).first.get_attribute("id")

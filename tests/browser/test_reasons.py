@@ -1,0 +1,78 @@
+"""The reason behind the dash of an unknown figure: whole on every screen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from metrics.models import Source
+from revenue.models import LivePrice
+from tests.dashboard import rows
+from tests.dashboard.rows import pay
+
+pytestmark = pytest.mark.usefixtures("ledger")
+
+WIDTHS = (320, 390, 768, 1440)
+CUT = """() => {
+    const wide = document.documentElement.clientWidth;
+    const cut = [];
+    for (const dash of document.querySelectorAll(".unknown")) {
+        if (!dash.checkVisibility()) continue;
+        dash.focus();
+        const why = dash.querySelector(".why");
+        const {left, right, top, bottom, width} = why.getBoundingClientRect();
+        const covered = [[left + 6, bottom - 4], [right - 6, bottom - 4], [left + 6, top + 4], [right - 6, top + 4]]
+            .some(([x, y]) => !dash.contains(document.elementFromPoint(x, y)));
+        if (width < 100 || left < 0 || right > wide || document.documentElement.scrollWidth > wide || covered)
+            cut.push([dash.id, Math.round(left), Math.round(right), covered]);
+    }
+    return cut;
+}"""
+
+
+@pytest.fixture
+def dashes(ledger: None) -> None:
+    """Many unknown figures: no snapshot to compare with, no price, sources that were never read."""
+    LivePrice.objects.all().delete()
+    Source.objects.filter(name="cloud").update(values={}, read_at=None)
+    pay(at=timezone.now(), priced=False, from_address=None)
+    rows.snapshot(rows.NOW.date() - timedelta(days=3))
+
+
+@pytest.mark.usefixtures("dashes")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_reason_is_cut_off_or_makes_the_page_wider(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/")
+    assert page.locator("#panel-tiles .unknown").count() > 20
+    assert page.evaluate(CUT) == []
+
+
+@pytest.mark.usefixtures("dashes")
+def test_it_is_whole_under_the_mouse_too(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto("/")
+    dash = page.locator("[data-tile=nodes] .rows .unknown").first
+    dash.hover()
+    expect(dash.locator(".why")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+@pytest.mark.usefixtures("dashes")
+@pytest.mark.parametrize("width", [320, 1440])
+def test_without_javascript_it_is_not_cut_off_either(chromium: Browser, live_server: LiveServer, width: int) -> None:
+    context = chromium.new_context(
+        base_url=live_server.url, java_script_enabled=False, viewport={"width": width, "height": 800}
+    )
+    page = context.new_page()
+    page.goto("/")
+    for dash in page.locator(".unknown:visible").all():
+        dash.focus()
+        box = dash.locator(".why").bounding_box()
+        assert box
+        assert (box["width"] > 100, box["x"] >= 0, box["x"] + box["width"] <= width) == (True, True, True), box
+    context.close()
