@@ -13,6 +13,7 @@ BUILD_DIR = BASE_DIR / "build"  # front-end parts and static files, made by `mak
 
 DEBUG = env.flag("DEBUG", False)
 HTTPS = env.flag("HTTPS", False)
+METRICS_ON_LOOPBACK = env.flag("METRICS_ON_LOOPBACK", False)
 HOST = env.listen_host("HOST", "127.0.0.1")
 PORT = env.whole("PORT", 8000, minimum=1, maximum=65535)
 SECRET_KEY = env.secret_key(DATA_DIR, DEBUG)

@@ -1,10 +1,11 @@
-"""`/metrics`: for a Prometheus on this machine, or one that shows a token of the staff."""
+"""`/metrics`: for a Prometheus that shows a token of the staff; METRICS_ON_LOOPBACK lets one on this machine in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.http import HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from drf_spectacular.utils import extend_schema
@@ -21,11 +22,14 @@ from ops.access import IsStaff
 from ops.staff import CountedFirst
 
 
-class StaffOrThisMachine(IsStaff):
-    """A direct client on this machine needs nothing; everybody else is a stranger until they say who they are."""
+def needs_nothing(request: HttpRequest) -> bool:
+    """Whether it is a direct client on this machine, and those are let in. Else one is a stranger until told who."""
+    return settings.METRICS_ON_LOOPBACK and client_address(request) is None
 
+
+class StaffOrThisMachine(IsStaff):
     def has_permission(self, request: Request, view: object) -> bool:
-        return client_address(request._request) is None or super().has_permission(request, view)
+        return needs_nothing(request._request) or super().has_permission(request, view)
 
 
 class MetricsView(CountedFirst):
@@ -41,7 +45,7 @@ class MetricsView(CountedFirst):
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Whom nobody asks needs no database: without one there is still something to tell."""
         request = self.request
-        return [] if request is not None and client_address(request) is None else super().get_authenticators()
+        return [] if request is not None and needs_nothing(request) else super().get_authenticators()
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:

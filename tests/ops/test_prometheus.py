@@ -36,6 +36,12 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_queue, "depth", lambda: Depth(3, 2))
 
 
+@pytest.fixture(autouse=True)
+def open_here(settings: Any) -> None:
+    """Who scrapes in these tests is a direct client on this machine."""
+    settings.METRICS_ON_LOOPBACK = True
+
+
 @pytest.fixture
 def nothing_sent() -> None:
     SENT.take()
@@ -200,10 +206,18 @@ def test_strangers_who_try_it_out_count_as_clients(settings: Any, monkeypatch: p
     answers = [client.get("/metrics", headers={"Authorization": "Token guess"} if n % 2 else {}) for n in range(4)]
     assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
     assert answers[3]["Content-Type"] == "application/json"
-    assert {client.get("/metrics", REMOTE_ADDR="127.0.0.1").status_code for _ in range(5)} == {200}
 
 
-def test_a_direct_client_on_this_machine_needs_nothing() -> None:
+def test_it_is_closed_on_this_machine_too_until_that_is_said(settings: Any) -> None:
+    settings.METRICS_ON_LOOPBACK = False
+    assert Client(REMOTE_ADDR="127.0.0.1").get("/metrics").status_code == 401
+
+
+def test_a_direct_client_on_this_machine_needs_nothing_where_that_is_said(settings: Any) -> None:
+    settings.API_RATE = 3
+    assert {Client(REMOTE_ADDR="127.0.0.1").get("/metrics").status_code for _ in range(5)} == {200}
+    for headers in ({"X-Forwarded-For": STRANGER}, {"X-Forwarded-Proto": "https"}):
+        assert Client(REMOTE_ADDR="127.0.0.1").get("/metrics", headers=headers).status_code == 401
     assert value(scrape(Client(REMOTE_ADDR="127.0.0.1")), "broker_up") == 1
 
 
