@@ -85,7 +85,7 @@ def run(
 def report_of(error: BaseException) -> dict[str, Any]:
     """What the run that ended so had to tell, as far as it came."""
     report = getattr(error, "report", None)
-    return dict(report) if isinstance(report, dict) else {}
+    return storable(report) if isinstance(report, dict) else {}
 
 
 FOR_PEOPLE = (UpstreamError, NotDone, Cancelled, leases.LeaseHeld, leases.LeaseLost)
