@@ -8,14 +8,22 @@ from django.conf import settings
 from fluxtracker import logs
 
 
+@pytest.fixture(autouse=True)
+def as_it_was():
+    """Loggers that others have used keep what was configured then: it is what their tests look into."""
+    before = structlog.get_config()
+    yield
+    logs.configure(debug=settings.DEBUG)
+    structlog.configure(**before)
+
+
 @pytest.fixture
 def written():
     """What reaches stderr, written to memory instead."""
     stream = io.StringIO()
     logs.configure(debug=False, secrets=["hunter22", "a", ""])
     logging.getLogger().handlers[0].stream = stream  # type: ignore[attr-defined]
-    yield stream.getvalue
-    logs.configure(debug=settings.DEBUG)
+    return stream.getvalue
 
 
 def test_an_event_is_one_line_of_values(written):
@@ -57,6 +65,5 @@ def test_a_secret_that_the_renderer_would_quote_is_masked_too(secret):
     logs.configure(debug=False, secrets=[secret])
     logging.getLogger().handlers[0].stream = stream  # type: ignore[attr-defined]
     structlog.get_logger("some").info("connected", url=secret, text=f"told {secret} to all")
-    logs.configure(debug=settings.DEBUG)
     assert stream.getvalue().count("***") == 2
     assert "hun" not in stream.getvalue()

@@ -118,6 +118,7 @@ def test_the_real_api_carries_it_on_errors_too(settings):
     assert response["Access-Control-Allow-Origin"] == OTHER
 
 
+@pytest.mark.django_db  # a response that is closed ends a request, and old connections with it
 @pytest.mark.parametrize("kind", [HttpResponse, StreamingHttpResponse])
 def test_head_is_answered_with_the_headers_of_get_alone(kind):
     closed = []
