@@ -127,6 +127,7 @@ function chartPanel(section, go) {
   }
 
   function axes(units) {
+    const days = (u, ticks) => ticks.map((tick) => (tick % DAY ? null : tick)); // no hours
     const common = {
       font: `12px ${ink().font}`,
       stroke: () => ink().text,
@@ -135,7 +136,15 @@ function chartPanel(section, go) {
       gap: 6,
     };
     return [
-      { ...common, space: 80, size: 32, filter: (u, ticks) => ticks.map((tick) => (tick % DAY ? null : tick)), values: (u, ticks) => ticks.map((tick) => tick && dayOf(u, tick)) },
+      {
+        ...common,
+        space: 80,
+        size: 32,
+        filter: days,
+        values: (u, ticks) => ticks.map((tick) => tick && dayOf(u, tick)),
+        ticks: { ...common.ticks, filter: days },
+        grid: { ...common.grid, filter: days },
+      },
       ...units.slice(0, 2).map((unit, at) => ({
         ...common,
         scale: unit || "count",

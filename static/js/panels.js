@@ -2,13 +2,13 @@
 //
 // For the other scripts:
 //   panels.refresh(section, {quiet})   asks /panels/<name>/ with the query of the present address
+//   panels.load(section, {show})       the same without "panel:refresh": `show` puts the answer in place
 //   panels.follow(section, keys)       says by which keys of the address it goes; own(section) is their part of it,
 //                                      fits(section) whether that is what is shown
-//   panels.load(section, {show})       the same by hand: `show` puts the answer in place
 //   panels.hush(section)               takes away what says that it could not be fetched
 //   panels.asks(section)               whether a request for it is under way
 //   panels.go(changes, {replace})      changes query keys of the address (null drops one)
-//   panels.steady(section, change) calls change(), which replaces content, and keeps focus, open boxes and place
+//   panels.steady(section, change)     calls change(), which replaces content; focus, open boxes and place stay
 //   event "panel:refresh" on a section, before it is asked for: preventDefault() and do it yourself
 //   event "panel:answer" on a section, before its content is replaced: preventDefault() and it stays
 //   event "panel:shown" on a section, after its content was put in place
@@ -177,7 +177,7 @@ const panels = (() => {
     notice.setAttribute("role", "alert");
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
     button.addEventListener("click", () => refresh(section));
-    notice.append("This could not be fetched. What stands here is what was there before; it is asked for again by itself. ", button);
+    notice.append(`${section.ariaLabel} could not be fetched. What stands here is what was there before; it is asked for again by itself. `, button);
     section.append(notice);
   }
 

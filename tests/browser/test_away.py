@@ -54,7 +54,9 @@ def test_a_server_that_hangs_is_told_within_fifteen_seconds(page: Page, watch: W
 
 def test_what_says_that_the_server_is_away_is_seen_and_heard(page: Page, away) -> None:
     page.goto("/")
+    page.wait_for_load_state("networkidle")
     expect(page.locator(LOST)).to_have_attribute("role", "status")
+    page.clock.install(time=timezone.now())  # no poll by itself
     away("strip")
     page.evaluate("scrollTo(0, 1500)")
     page.evaluate("panels.refresh(panels.named('strip'))")
