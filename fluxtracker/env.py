@@ -18,8 +18,6 @@ import environ
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
-from fluxtracker.public_address import is_surely_private
-
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
@@ -157,8 +155,6 @@ def webhook_url(name: str) -> str:
     parts = _parts(url)
     if url and (parts is None or parts.scheme != "https" or not parts.hostname or re.search(r"\s", url)):
         raise wrong(name, "an address that starts with https://")
-    if parts and parts.hostname and is_surely_private(parts.hostname):
-        raise wrong(name, "an address on the public internet that starts with https://; this one is not public")
     return url
 
 

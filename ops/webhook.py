@@ -22,7 +22,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import structlog
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from fluxtracker.public_address import is_public
+from ops.public_address import is_public
 
 log = structlog.get_logger(__name__)
 
@@ -92,10 +92,14 @@ class _Try:
         thread.join(self._webhook.timeout)
         if not self._outcome:
             self._give_up()
-            raise WebhookFailed(f"no answer within {self._webhook.timeout:g} s", again=True)
+            raise self._late_answer()
         failed = self._outcome[0]
         if failed is not None:
             raise failed
+
+    def _late_answer(self) -> WebhookFailed:
+        """Whoever notices first: who waits for the thread, or the connection in it."""
+        return WebhookFailed(f"no answer within {self._webhook.timeout:g} s", again=True)
 
     def _give_up(self) -> None:
         self._late = True
@@ -111,6 +115,8 @@ class _Try:
             self._outcome.append(failed)
         except ssl.SSLCertVerificationError:
             self._outcome.append(WebhookFailed("its certificate is not valid for it"))
+        except TimeoutError:
+            self._outcome.append(self._late_answer())
         except (OSError, http.client.HTTPException) as error:
             self._outcome.append(WebhookFailed(f"the connection failed ({type(error).__name__})", again=True))
         except Exception as error:

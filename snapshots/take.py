@@ -44,6 +44,8 @@ class TakeReport:
 def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool = False) -> TakeReport:
     """Make today's snapshot of what was read since 00:05 UTC, unless there is one. `force` replaces it.
 
+    One that was imported from the old tracker is no reason to have none of our own.
+
     `patient`: a source that was never asked is waited for; else it counts as not read.
     """
     day = now.date()
@@ -67,8 +69,9 @@ def opening(day: date) -> datetime:
 def _take(day: date, now: datetime, force: bool, patient: bool) -> TakeReport:
     # Held until the commit, so that no collection replaces the counts of images under the values read with them.
     list(Source.objects.select_for_update().order_by("name"))
-    exists = Snapshot.objects.filter(day=day).exists()
-    if exists and not force:
+    source = Snapshot.objects.filter(day=day).values_list("source", flat=True).first()
+    exists = source is not None
+    if exists and source != Snapshot.Source.IMPORT and not force:
         return TakeReport(day, False, EXISTS)
     latest = Latest.load(now)
     left_out = [view for name in PARTS if not _counts(view := latest.sources[name], day, now)]

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from fluxtracker.public_address import is_public
 from ops import webhook as webhooks
+from ops.public_address import is_public
 from ops.webhook import WebhookFailed
 from tests.ops.webhook_server import HOST, PATH, PUBLIC, Server, answer, drip, hang, serving
 
@@ -206,6 +206,14 @@ def test_the_next_address_is_tried_where_one_takes_no_connection(server: Server)
 
     server.webhook(connect=connect).post(BODY)
     assert server.connected == [PUBLIC]
+
+
+def test_a_connection_that_times_out_is_no_answer(server: Server) -> None:
+    def connect(address: tuple[str, int], timeout: float) -> webhooks.socket.socket:
+        raise TimeoutError
+
+    with pytest.raises(WebhookFailed, match="no answer within"):
+        server.webhook(connect=connect).post(BODY)
 
 
 def test_the_logs_name_the_host_and_never_the_path(server: Server) -> None:

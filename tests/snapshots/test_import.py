@@ -269,17 +269,20 @@ def test_days_that_are_none_are_left_out(load):
     assert (report["snapshots"], report["leftOut"]) == (0, {"snapshots": {"no day": 5}})
 
 
-def test_today_is_left_to_our_own_snapshot(in_process, load):
-    """Metrics are read and a snapshot is due: a row of today from the file would keep it from being taken."""
+def test_our_own_snapshot_of_today_takes_the_place_of_theirs(in_process, load):
     report = load(
         snapshots=[original.snapshot(TODAY), original.snapshot(D1)],
         images=[original.image(TODAY, "nginx", 7), original.image(D1, "nginx", 7)],
     )
-    assert (report["snapshots"], report["imageSnapshots"], report["skipped"]) == (1, 1, 2)
-    assert report["leftOut"] == {"snapshots": {"day is not over": 1}, "imageSnapshots": {"day is not over": 1}}
+    assert (report["snapshots"], report["imageSnapshots"], report["skipped"]) == (2, 2, 0)
     collected(at("22:57"))
     assert in_process("check_snapshot", "--json").report["created"] is True
     assert [(row.day, row.source) for row in Snapshot.objects.order_by("day")] == [(D1, "import"), (TODAY, "taken")]
+    assert ImageDay.objects.get(day=TODAY, image="nginx").count == 300
+    assert in_process("check_snapshot", "--json").report["created"] is False
+    again = load(snapshots=[original.snapshot(TODAY)], images=[original.image(TODAY, "nginx", 7)])
+    assert (again["snapshots"], again["imageSnapshots"]) == (0, 0)
+    assert Snapshot.objects.get(day=TODAY).source == "taken"
     assert ImageDay.objects.get(day=TODAY, image="nginx").count == 300
 
 

@@ -93,10 +93,11 @@ def test_what_keeps_failing_is_told_once_without_waiting_for_the_schedule(home: 
     assert home.query("SELECT COUNT(*) FROM ops_taskrun WHERE name = 'send_alerts' AND NOT ok") == [(0,)]
 
 
-def test_a_webhook_on_this_machine_stops_the_start(home: Home) -> None:
+def test_a_webhook_on_this_machine_is_refused_in_words(home: Home) -> None:
     done = home.manage("test_alert", "--json", ALERT_WEBHOOK_URL="https://127.0.0.1/services/T0/s3cret-path")
-    assert (done.code, done.out) == (1, "")
-    assert done.reason.startswith("error: ALERT_WEBHOOK_URL: expected an address on the public internet")
+    refused = "127.0.0.1 is not on the public internet (127.0.0.1)"
+    assert (done.code, done.report) == (1, {"email": None, "webhook": refused, "error": f"webhook: {refused}"})
+    assert done.reason == f"CommandError: webhook: {refused}"
     assert "s3cret" not in done.out + done.err
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
@@ -24,21 +23,6 @@ def is_public(address: str) -> bool:
     if wrapped is not None:
         return _is_public_v4(wrapped)
     return found in GLOBAL_UNICAST and found.is_global and not found.is_private and found.teredo is None
-
-
-def is_surely_private(host: str) -> bool:
-    """Whether a host is no public one already by how it is written. Of other names only asking can tell."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(host)
-        return not is_public(host)
-    except ValueError:
-        pass
-    try:
-        return not is_public(socket.inet_ntoa(socket.inet_aton(host)))  # 127.1, 2130706433, 0x7f000001
-    except (OSError, UnicodeError):
-        return False
 
 
 def _is_public_v4(address: IPv4Address) -> bool:
