@@ -17,7 +17,7 @@ from fluxtracker.processes import PYTHON, Program
 from fluxtracker.webserver import threads
 from tests.factories import MAIN, SENDER
 from tests.marks import only_in_full
-from tests.system.home import POSTGRES, Home
+from tests.system.home import Home
 from tests.waiting import eventually
 
 PATIENCE = 3.0  # seconds: tests/system/hasty_web.py
@@ -110,7 +110,7 @@ def test_readers_that_take_nothing_are_cut_off_and_leave_their_places_to_others(
     assert not web.tracebacks
 
 
-@pytest.mark.skipif(bool(POSTGRES), reason="about SQLite's journal")
+@pytest.mark.sqlite
 def test_a_reader_that_was_cut_off_holds_no_old_state_of_the_database(web):
     assert len(web.ask().recv(900)) == 900  # some of the rows: its transaction has begun
     web.home.execute("DELETE FROM revenue_payment WHERE height < 100")
