@@ -84,27 +84,25 @@ def attempt(job: Job) -> End:
         return End(State.DONE, result=verb.call(job.params, trigger=job.via, wait=LEASE_WAIT_S))
     except Cancelled as error:
         return End(State.CANCELLED, error=one_line(error))
-    except NotDone as error:
-        return End(State.FAILED, error.report, Failure.REFUSED, one_line(error))
     except Exception as error:
-        return End(State.FAILED, report_of(error) or None, *_failure(error))
+        return End(State.FAILED, report_of(error) or None, _failure(error), public_words(error))
 
 
-def _failure(error: Exception) -> tuple[str, str]:
-    """Its kind and its words. Those of errors that nobody foresaw may hold anything: the log has them."""
+def _failure(error: Exception) -> Job.Failure:
+    """What kind it is. What is not told to everybody is in the log."""
     if isinstance(error, leases.LeaseHeld):
-        return Failure.RUNNING, one_line(error)
-    if isinstance(error, leases.LeaseLost):
-        return Failure.REFUSED, one_line(error)
+        return Failure.RUNNING
+    if isinstance(error, NotDone | leases.LeaseLost):
+        return Failure.REFUSED
     if isinstance(error, UpstreamError):
-        return Failure.UPSTREAM, one_line(error)
+        return Failure.UPSTREAM
     if isinstance(error, SoftTimeLimitExceeded):
-        return Failure.WORKER, public_words(error)
+        return Failure.WORKER
     if isinstance(error, DatabaseError):
         log.warning("job_ended_by_database", kind=type(error).__name__, error=one_line(error))
-        return Failure.DATABASE, public_words(error)
+        return Failure.DATABASE
     log.error("job_failed_unforeseen", exc_info=error)
-    return Failure.ERROR, public_words(error)
+    return Failure.ERROR
 
 
 def finish(job: Job, end: End, words: str) -> None:

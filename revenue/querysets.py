@@ -9,7 +9,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db import connections, models
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.db.models.functions import Coalesce
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ def _sums() -> dict[str, Any]:
 class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
     def between(self, first: date, last: date) -> DailyTotalQuerySet:
         return self.filter(day__gte=first, day__lte=last)
+
+    def first_day(self) -> date | None:
+        """The first day of these totals: before the ledger's, it can tell nothing."""
+        first: date | None = self.aggregate(first=Min("day"))["first"]
+        return first
 
     def by_day(self) -> Rows:
         """One row a day over all addresses, oldest first."""

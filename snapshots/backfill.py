@@ -9,7 +9,6 @@ from decimal import Decimal
 
 import structlog
 from django.db import transaction
-from django.db.models import Min
 
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.stats import NodePoint, Stats
@@ -53,7 +52,7 @@ class Known:
     def load(cls, nodes: Mapping[date, NodePoint], first: date, last: date) -> Known:
         """Three queries."""
         prices = DailyPrice.objects.filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
-        began = DailyTotal.objects.aggregate(day=Min("day"))["day"]
+        began = DailyTotal.objects.first_day()
         return cls(nodes, {day: price for day, price in prices if price}, Ledger.load(), began)
 
     def has(self, day: date) -> bool:

@@ -58,7 +58,7 @@ def first_day_of(choices: Sequence[Choice]) -> date | None:
     """The first day of which one of these metrics is known; None when none has any. At most three queries."""
     firsts: list[date | None] = []
     if any(choice.kind == Kind.SUM for choice in choices):
-        firsts.append(DailyTotal.objects.aggregate(first=Min("day"))["first"])
+        firsts.append(DailyTotal.objects.first_day())
     if told := [_told(choice) for choice in choices if choice.kind == Kind.STATE]:
         known = Snapshot.objects.filter(reduce(or_, told))
         firsts.append(known.aggregate(first=Min("day"))["first"])

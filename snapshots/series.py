@@ -92,7 +92,7 @@ def read(*, wanted: Wanted, now: datetime) -> Chart:
     spans = split(wanted.first, wanted.last, wanted.bucket)
     before = [span.back(wanted.days) for span in spans] if wanted.previous else None
     known = DayValues.load(wanted.choices, (before or spans)[0].first, wanted.last, now)
-    began = _ledger_began() if before and known.totals else None
+    began = DailyTotal.objects.first_day() if before and known.totals else None
     draw = _Drawn(known, spans, wanted.cumulative, now)
     draw_ghost = _Drawn(known, before or [], wanted.cumulative, now, began or date.max)
     series = [
@@ -110,7 +110,7 @@ def stamp(now: datetime) -> tuple[Any, ...]:
 
 def first_day() -> date | None:
     """The first day of which anything is known; None when nothing is. Two queries."""
-    days = (model.objects.aggregate(first=Min("day"))["first"] for model in (DailyTotal, Snapshot))
+    days = DailyTotal.objects.first_day(), Snapshot.objects.aggregate(first=Min("day"))["first"]
     return min((day for day in days if day is not None), default=None)
 
 
@@ -123,12 +123,6 @@ def all_days(today: date) -> tuple[date, date]:
     """From the first day anything is known of until today, cut to the longest range there is."""
     first = min(first_day() or today, today)
     return max(first, today - DAY * (MOST_DAYS - 1)), today
-
-
-def _ledger_began() -> date | None:
-    """The first day with a payment. What the days before it had is nothing that the ledger could tell."""
-    first: date | None = DailyTotal.objects.aggregate(first=Min("day"))["first"]
-    return first
 
 
 class _Drawn:

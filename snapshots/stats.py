@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, Min
+from django.db.models import Max
 
 from ops.storage import database_bytes
 from revenue.models import DailyPrice, DailyTotal
@@ -31,7 +31,7 @@ DISTINCT_IMAGES = """
 def stats(now: datetime) -> dict[str, Any]:
     """Counts and sums, all at one moment; sums are null where the ledger does not know."""
     newest = Snapshot.objects.aggregate(day=Max("day"))["day"]
-    first = DailyTotal.objects.filter(payments__gt=0).aggregate(day=Min("day"))["day"]
+    first = DailyTotal.objects.filter(payments__gt=0).first_day()
     return {
         "snapshots": Snapshot.objects.count(),
         "transactions": OpenDays.load().total,
