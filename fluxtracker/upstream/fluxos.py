@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import ijson
 import orjson
 
+from fluxtracker.images import parse_image
 from fluxtracker.upstream.body import Body
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.records import AppComponent, AppMessage, AppSpecification, AppSpecifications
-from fluxtracker.upstream.wire import is_hash, is_image, whole
+from fluxtracker.upstream.wire import is_hash, whole
 
 RPC_NOT_FOUND, RPC_OUT_OF_RANGE = -5, -8
 ORBIT = "runonflux/orbit"  # the image of apps that are deployed from a git repository
@@ -187,9 +188,7 @@ def app_specification(row: object) -> AppSpecification | None:
 
 
 def _component(part: dict[str, Any]) -> AppComponent:
-    image = part.get("repotag")
-    image = image.strip() if isinstance(image, str) else ""
-    return AppComponent(_clean(part.get("name")), image if is_image(image) else None)
+    return AppComponent(_clean(part.get("name")), parse_image(part.get("repotag")))
 
 
 def _whole_or_none(value: object) -> int | None:

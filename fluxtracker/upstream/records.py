@@ -111,7 +111,7 @@ class NodeCounts:
 
 @dataclass(frozen=True, slots=True)
 class AppComponent:
-    """A container that an app asks for. `image` is its whole name with the tag; None where it is not public."""
+    """A container that an app asks for. `image` is its one name with the tag; None where it is not public."""
 
     name: str
     image: str | None
