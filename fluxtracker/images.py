@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 
 LONGEST = 255
 LIBRARY = re.compile(r"\Alibrary/+(?=[^/]*\Z)", re.IGNORECASE)  # of the images that Docker itself publishes
@@ -52,6 +53,7 @@ def merged_counts(counts: Iterable[tuple[str, str, int]]) -> dict[str, tuple[str
     return {name: (max(by, key=lambda of: (by[of], of)), by.total()) for name, by in found.items()}
 
 
+@lru_cache(maxsize=4_096)  # a history has some hundred images on each of its days
 def _split(text: str) -> tuple[str, str]:
     """Return name and tag. The tag comes after the last `/`: before it, a `:` begins a registry's port."""
     path, at, digest = HUB.sub("", text.strip().lstrip("/")).partition("@")

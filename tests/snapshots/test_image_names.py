@@ -23,7 +23,7 @@ __all__ = ["olivia", "plain_static_files"]
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
 
 D1, D2 = DAY - timedelta(days=1), DAY - timedelta(days=2)
-MERGES = {"snapshots", "metrics", "carousel"}
+MERGES = {"snapshots": "_merge_image_names", "metrics": "_merge_image_names", "carousel": "_mend_lists"}
 SPELLED = [
     (D2, "presearch/node", "crypto", 100), (D2, "docker.io/presearch/node", "crypto", 20),
     (D2, "index.docker.io/presearch/node", "", 3), (D2, "registry-1.docker.io/presearch/node", "crypto", 1),
@@ -64,6 +64,9 @@ def spell():
     Feed.objects.create(
         name="deployed", items=[{"type": "deployed", "name": "a", "image": "docker.io/library/nginx:1"}]
     )
+    ends = [{"type": "expiring", "rank": rank, "name": name, "version": version, "image": None}
+            for rank, (name, version) in enumerate([("invented", 9), ("known", 8)], 1)]  # fmt: skip
+    Feed.objects.create(name="expiring", items=ends, coverage={"rows": 9, "leftOut": 0, "endWithin7Days": 1})
 
 
 def days():
@@ -80,6 +83,9 @@ def assert_merged():
         top(1, "presearch/node", 99, "Presearch"), top(2, "ghcr.io/presearch/node", 60, "Node"), BEST,
     ]  # fmt: skip
     assert Feed.objects.get(name="deployed").items[0]["image"] == "nginx:1"
+    ends = Feed.objects.get(name="expiring")
+    assert [(item["rank"], item["name"]) for item in ends.items] == [(1, "known")]
+    assert ends.coverage == {"rows": 9, "leftOut": 0, "endWithin7Days": 1, "endsUnknown": 1}
 
 
 # What is stored
@@ -88,8 +94,8 @@ def assert_merged():
 @pytest.mark.django_db(transaction=True)
 def test_migrate_merges_the_history_once_and_for_all():
     loader = MigrationLoader(connection)
-    merges = [key for key in loader.graph.nodes if key[1].endswith("_merge_image_names")]
-    assert {app for app, _ in merges} == MERGES
+    merges = [(app, name) for app, name in loader.graph.nodes if app in MERGES and name.endswith(MERGES[app])]
+    assert len(merges) == len(MERGES)
     for app, name in merges:
         before = next(parent for parent in loader.graph.node_map[app, name].parents if parent[0] == app)
         call_command("migrate", *before, verbosity=0)
@@ -112,7 +118,7 @@ def test_a_backup_from_before_does_not_bring_the_pieces_back(tmp_path: Path):
     def as_before(lines):
         migrations = lines[0]["migrations"]
         for app in MERGES:
-            migrations[app] = [name for name in migrations[app] if not name.endswith("_merge_image_names")]
+            migrations[app] = [name for name in migrations[app] if not name.endswith(MERGES[app])]
 
     spell()
     path = tmp_path / "all.jsonl.gz"
@@ -135,7 +141,8 @@ def test_counts_that_add_up_to_too_much_are_cut_to_what_a_column_holds(tmp_path:
         ImageDay.objects.create(day=D1, image=image, count=2**31 - 1)
 
     def as_before(lines):
-        lines[0]["migrations"]["snapshots"] = ["0001_initial"]
+        names = lines[0]["migrations"]["snapshots"]
+        names[:] = [name for name in names if not name.endswith(MERGES["snapshots"])]
 
     path = tmp_path / "all.jsonl.gz"
     assert manage("backup", path).code == 0

@@ -1,13 +1,14 @@
-"""The lists as they were last read name each image once, by its normalised name."""
+"""The lists as they were last read: each image once by its normalised name, no end that took seconds for blocks."""
 
 from django.db import migrations
 
 from carousel.labels import label
 from fluxtracker.images import image_name, image_reference
+from fluxtracker.terms import LAST_IN_BLOCKS
 from ops.data_migrations import MendRows
 
 
-def merge(apps, schema_editor):
+def mend(apps, schema_editor):
     feeds = apps.get_model("carousel", "Feed")
     counted = dict(apps.get_model("metrics", "ImageCount").objects.values_list("image", "count"))
     for feed in feeds.objects.all():
@@ -19,7 +20,16 @@ def merge(apps, schema_editor):
             if item.get("image"):
                 item["image"] = image_reference(item["image"])
         feed.items = [*top, *others]
-        feed.save(update_fields=["items"])
+        if feed.name == "expiring" and "endsUnknown" not in (feed.coverage or {}):
+            _leave_out_invented_ends(feed)
+        feed.save(update_fields=["items", "coverage"])
+
+
+def _leave_out_invented_ends(feed):
+    """Of a list of before, which took seconds for blocks. The next refresh tells the right ends."""
+    known = [item for item in feed.items if (item.get("version") or 0) <= LAST_IN_BLOCKS]
+    feed.coverage = (feed.coverage or {}) | {"endsUnknown": len(feed.items) - len(known)}
+    feed.items = [item | {"rank": rank} for rank, item in enumerate(known, 1)]
 
 
 def _merged(top, counted):
@@ -37,4 +47,4 @@ def _merged(top, counted):
 
 class Migration(migrations.Migration):
     dependencies = [("carousel", "0002_feed_coverage"), ("metrics", "0004_merge_image_names")]
-    operations = [MendRows(merge)]
+    operations = [MendRows(mend)]
