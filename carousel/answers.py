@@ -44,8 +44,10 @@ class DeployedStat(AppStat):
 class ExpiringStat(AppStat):
     type = serializers.ChoiceField(["expiring"])
     value = serializers.FloatField(help_text="Blocks left when the list was read.")
-    expireHeight = serializers.IntegerField(help_text="Its last block.")
-    expiresAt = serializers.DateTimeField(help_text="About when that will be, at 30 s a block.")
+    expireHeight = serializers.IntegerField(help_text="Its end block: from it on the app has ended.")
+    expiresAt = serializers.DateTimeField(
+        help_text="About when that will be, at 30 s a block; versions after 8 say a duration."
+    )
 
 
 class ListAnswer(serializers.Serializer[Any]):
@@ -59,7 +61,10 @@ class ListAnswer(serializers.Serializer[Any]):
     total = serializers.IntegerField(
         allow_null=True, help_text="Items there are; expiring: apps that end within 7 days. null: never read."
     )
-    coverage = serializers.DictField(allow_null=True, help_text="How many rows the list rests on.")
+    coverage = serializers.DictField(
+        allow_null=True,
+        help_text="How many rows the list rests on; expiring: `endsUnknown` apps whose end is not known.",
+    )
     timestamp = serializers.IntegerField(help_text="ms")
 
 

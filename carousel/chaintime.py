@@ -1,4 +1,4 @@
-"""When a block was or will be made, and when an app ends (upstream.md 3.2, 5). No tables here."""
+"""When a block was or will be made (upstream.md 5). No tables here."""
 
 from __future__ import annotations
 
@@ -6,23 +6,8 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from fluxtracker.terms import FORK_HEIGHT, NEW_SECONDS, OLD_SECONDS
 from fluxtracker.upstream.records import Block
-
-FORK_HEIGHT = 2_020_000  # from here on a block comes every 30 s, before it came every 120 s
-OLD_SECONDS, NEW_SECONDS = 120, 30
-OLD_EXPIRE, NEW_EXPIRE = 22_000, 88_000  # blocks an app runs when its specification does not say
-FORK_FACTOR = OLD_SECONDS // NEW_SECONDS
-
-
-def end_height(height: int, expire: int | None) -> int:
-    """The last block of an app whose newest specification is of that height. None or 0: it does not say.
-
-    An app of before the fork was paid in blocks of 120 s: its blocks after the fork count four times.
-    """
-    end = height + (expire or (OLD_EXPIRE if height < FORK_HEIGHT else NEW_EXPIRE))
-    if height < FORK_HEIGHT < end:
-        end = FORK_HEIGHT + FORK_FACTOR * (end - FORK_HEIGHT)
-    return end
 
 
 def scheduled(height: int) -> int:
@@ -38,8 +23,14 @@ class Timeline:
     known: tuple[Block, ...]
     """At least one, by rising height."""
 
+    @property
+    def heights(self) -> set[int]:
+        return {block.height for block in self.known}
+
     def with_block(self, block: Block) -> Timeline:
-        return Timeline(tuple(sorted({*self.known, block}, key=lambda known: known.height)))
+        """Return the timeline with this block, in place of what was taken for it."""
+        others = (known for known in self.known if known.height != block.height)
+        return Timeline(tuple(sorted((*others, block), key=lambda known: known.height)))
 
     def time_of(self, height: int) -> datetime:
         """About when the block was made or will be; exact for the known ones."""

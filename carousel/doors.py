@@ -33,6 +33,7 @@ def refresh_carousel(*, trigger: str, wait: float = 0) -> Report:
             "network": done.network,
             "deployed": done.deployed,
             "expiring": done.expiring,
+            "endsUnknown": done.ends_unknown,
             "failed": list(done.failed),
             "requests": http.requests,
             "seconds": round(time.monotonic() - started, 3),

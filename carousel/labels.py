@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from fluxtracker.images import image_name
+
 NAMES = {
     "presearch/node": "Presearch",
     "kaspanet/rusty-kaspad": "Kaspa",
@@ -54,9 +56,9 @@ BREAKS = re.compile(r"[-_]+")
 
 
 def label(image: str) -> str:
-    """The name of an image without tag: a known one, else made of the last part of its path."""
-    known = NAMES.get(image.lower().removeprefix("docker.io/"))
-    if known:
-        return known
-    words = BREAKS.split(ENDINGS.sub("", image.rpartition("/")[2]))
+    """Return what an image is called, in any spelling: a known word, else one made of the last part of its path."""
+    name = image_name(image)
+    if name in NAMES:
+        return NAMES[name]
+    words = BREAKS.split(ENDINGS.sub("", name.rpartition("/")[2]))
     return " ".join(word[:1].upper() + word[1:] for word in words if word) or image

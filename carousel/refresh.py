@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import structlog
 from django.db import transaction
@@ -32,6 +33,8 @@ class CarouselReport:
     network: int
     deployed: int
     expiring: int
+    ends_unknown: int | None
+    """Apps whose end is not known; None where that was not read now."""
     failed: tuple[str, ...]
     failure: UpstreamError | None
     """Every one of them failed."""
@@ -46,7 +49,7 @@ def refresh_carousel(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now
     failures = {name: error for name, error in outcomes.items() if isinstance(error, UpstreamError)}
     for name, error in failures.items():
         log.warning("carousel_list_failed", list=name.value, error=one_line(error))
-    failure = None
+    ends, failure = outcomes[Feed.Name.EXPIRING], None
     if len(failures) == len(outcomes):
         details = "; ".join(dict.fromkeys(map(str, failures.values())))
         failure = Unavailable("carousel", "every list", details[:400])
@@ -54,6 +57,7 @@ def refresh_carousel(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now
         network=counts[Feed.Name.NETWORK],
         deployed=counts[Feed.Name.DEPLOYED],
         expiring=counts[Feed.Name.EXPIRING],
+        ends_unknown=None if isinstance(ends, UpstreamError) else ends.coverage["endsUnknown"],
         failed=tuple(map(str, failures)),
         failure=failure,
     )
@@ -65,10 +69,11 @@ def _read(stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime) ->
         benchmarks = pool.submit(stats.benchmarks)
         specifications = pool.submit(registry.specifications_now)
         tip = pool.submit(daemon.height)
+        block = cache(daemon.block)
         return {
             Feed.Name.NETWORK: _outcome(lambda: network(benchmarks.result(), now)),
-            Feed.Name.DEPLOYED: _outcome(lambda: deployed(specifications.result(), tip.result(), daemon.block, now)),
-            Feed.Name.EXPIRING: _outcome(lambda: expiring(specifications.result(), tip.result(), now)),
+            Feed.Name.DEPLOYED: _outcome(lambda: deployed(specifications.result(), tip.result(), block, now)),
+            Feed.Name.EXPIRING: _outcome(lambda: expiring(specifications.result(), tip.result(), block, now)),
         }
 
 

@@ -7,8 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from carousel.chaintime import Timeline
+from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.records import Block
+from ops.runs import one_line
+
+log = structlog.get_logger(__name__)
 
 MOST_PROBES = 6  # blocks asked for besides the tip's
 
@@ -45,3 +51,13 @@ def made_since(moment: datetime, heights: Iterable[int], tip: int, ask: Callable
         low, high = (low, at) if block.time >= moment else (at + 1, high)
     first = bisect_left(ordered, moment, low, high, key=timeline.time_of)
     return Since(ordered[first] if first < len(ordered) else None, low == high or not probes, timeline)
+
+
+def learn(timeline: Timeline, heights: Iterable[int], ask: Callable[[int], Block]) -> Timeline:
+    """Return the timeline with the times of these blocks, as far as the daemon tells them."""
+    try:
+        for height in heights:
+            timeline = timeline.with_block(ask(height))
+    except UpstreamError as error:
+        log.warning("block_time_not_told", error=one_line(error))
+    return timeline

@@ -25,7 +25,7 @@ LABELS: Mapping[str, str] = {
 EMPTY: Mapping[str, str] = {
     Feed.Name.NETWORK: "No containers and no benchmarks were counted.",
     Feed.Name.DEPLOYED: "No app was deployed or changed in the last 24 hours.",
-    Feed.Name.EXPIRING: "No app ends soon.",
+    Feed.Name.EXPIRING: "No app is known to end soon.",
 }
 NEVER = "Not read yet: it is read once an hour."
 
@@ -86,13 +86,16 @@ def _note(row: Feed, now: datetime) -> str:
 
 
 def _more(row: Feed, shown: int) -> str:
-    """How many there are beyond those that are listed."""
-    total = (row.coverage or {}).get("endWithin7Days")
+    """Return how many there are beyond those that are listed, and of how many the end is not known."""
+    coverage = row.coverage or {}
+    total = coverage.get("endWithin7Days")
     if row.name != Feed.Name.EXPIRING or total is None:
         return ""
-    return (
+    words = (
         f"{figures.plural(total, 'app')} {'ends' if total == 1 else 'end'} within 7 days; the next {shown} are listed."
     )
+    unknown = coverage.get("endsUnknown")
+    return f"{words} The end of {figures.plural(unknown, 'more app')} is not known." if unknown else words
 
 
 def _item(item: Mapping[str, Any], now: datetime) -> Item:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from fluxtracker import figures
 from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty, told
+from fluxtracker.images import image_part
 from metrics import preview
 from metrics.forms import PATTERNS, CategoryForm, TrackedAppForm
 from metrics.models import Category, ImageCount, Memory, Reading, Source, TrackedApp
@@ -134,6 +137,9 @@ class ImageCountAdmin(LargeTableAdmin):
     search_fields = ("image",)
     ordering = ("-count", "image")
     sortable_by = ()
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return super().get_search_results(request, queryset, image_part(search_term)[0] or search_term)
 
 
 @admin.register(Memory)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+from fluxtracker.images import image_name, image_reference
 from metrics.classify import Classifier
 from metrics.memory import SPECS, recall
 from metrics.models import Category, ImageCount, TrackedApp
@@ -86,7 +87,7 @@ def preview(app: TrackedApp, now: datetime) -> Preview:
         names=_names(rules, ours, now),
         past=_past(fits, app.column, now),
         excluded=_excluded(wanted, (row.image for row in now_running), fits),
-        has_tags=any(":" in pattern for pattern in app.image_patterns),
+        has_tags=any(image_reference(pattern) != image_name(pattern) for pattern in app.image_patterns),
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from fluxtracker.images import image_name
 from fluxtracker.upstream.stats import Containers
 from fluxtracker.upstream.stats_rows import Container
 from metrics.catalogue import COUNTED, percent
 from metrics.classify import Classifier, Kind
-from metrics.images import without_tag
 from metrics.models import Category, TrackedApp
 from metrics.naming import AppIndex
 from metrics.readout import Readout, Refused
@@ -45,7 +45,7 @@ class Tally:
     def add(self, kind: Kind, image: str | None, many: int) -> None:
         self.kinds[kind] += many
         if image and not kind.is_system:
-            self.images[without_tag(image)][kind.category] += many
+            self.images[image_name(image)][kind.category] += many
 
     def sum(self, *, category: str = "", tracked: tuple[str, str] | None = None) -> int:
         """Containers of a category or of a tracked app; what belongs to the system is in neither."""

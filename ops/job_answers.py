@@ -114,6 +114,9 @@ class CarouselResult(Asked):
     network = serializers.IntegerField()
     deployed = serializers.IntegerField()
     expiring = serializers.IntegerField()
+    endsUnknown = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Apps whose end is not known; null: not read."
+    )
 
 
 class BackupResult(Asked):

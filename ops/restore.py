@@ -20,6 +20,7 @@ from ops.audit_triggers import rewriting
 from ops.backup import read_through
 from ops.backup_file import Header, NotRestorable, Reader, TableHead
 from ops.backup_tables import Names, Table
+from ops.data_migrations import mend_restored
 from ops.models import ApiToken, Job
 from ops.restore_alone import Keeper
 
@@ -46,6 +47,7 @@ def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = l
     with transaction.atomic(), keeper.inside(), rewriting(), import_string(AROUND)():
         revoked = _revoked()
         header, left_out = _replace(path, sha256, progress)
+        mend_restored(header.migrations)
         _settle(now, revoked)
         restore_rows.check_references()
     restore_rows.analyze()

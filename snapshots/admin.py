@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 
 from fluxtracker import figures
 from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, list_link, told
+from fluxtracker.images import image_name
 from revenue.models import DailyTotal
 from revenue.reports import Ledger
 from snapshots import admin_pages
@@ -111,7 +112,10 @@ class ImageDayAdmin(LargeTableAdmin):
     ordering = ("-id",)
     sortable_by = ()
     search_fields = ("image__exact",)
-    search_help_text = "The whole name of an image, without its tag."
+    search_help_text = "The whole name of an image."
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return super().get_search_results(request, queryset, image_name(search_term) or search_term)
 
 
 @admin.register(Refusal)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from django.db import connection
 
+from fluxtracker.images import image_name, image_part
 from metrics import catalogue
 from metrics.catalogue import Metric
 from metrics.models import ImageCount, Source
@@ -86,14 +87,17 @@ def of_image(image: str) -> Choice:
 
 
 def resolve(keys: Sequence[str], listed: Sequence[Choice] | None = None) -> tuple[list[Choice], list[str]]:
-    """The choices of these keys in their order, and the keys that name nothing. At most three queries.
+    """Return the choices of these keys in order, and the keys that name nothing. At most three queries.
 
-    `listed`: what `fixed` answered, where it was asked already.
+    Each choice comes once, also where an image is spelled in two ways. `listed`: what `fixed` answered, where it
+    was asked already.
     """
     known = {choice.key: choice for choice in (fixed() if listed is None else listed)}
-    images = [key.removeprefix(IMAGE) for key in keys if key.startswith(IMAGE)]
-    known |= {IMAGE + image: of_image(image) for image in _counted(images)}
-    return [known[key] for key in keys if key in known], [key for key in keys if key not in known]
+    images = {key: image_name(key.removeprefix(IMAGE)) for key in keys if key.startswith(IMAGE)}
+    counted = _counted(list(images.values()))
+    known |= {key: of_image(image) for key, image in images.items() if image in counted}
+    found = dict.fromkeys(known[key] for key in keys if key in known)
+    return list(found), [key for key in keys if key not in known]
 
 
 def images() -> list[str]:
@@ -104,7 +108,7 @@ def images() -> list[str]:
 
 def matching(choices: Iterable[Choice], search: str) -> list[Choice]:
     """The choices in whose label, key or category every word occurs. Upper and lower case are the same."""
-    words = search.lower().split()
+    words = [image_part(word)[0] or word for word in search.lower().split()]
     return [choice for choice in choices if all(word in _text(choice) for word in words)]
 
 

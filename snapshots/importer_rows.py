@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
-from metrics.images import without_tag
+from fluxtracker.images import image_name
 from revenue.importing import OldPayment
 from revenue.models import AppType
 from snapshots import importer_values as read
@@ -158,11 +158,11 @@ def prices(rows: Iterable[Row], today: date) -> Read[tuple[date, Decimal]]:
 
 
 def images(rows: Iterable[Row], today: date) -> Read[ImageDay]:
-    """One row a day and image; names that differ in tags or capitals only are one image."""
+    """One row a day and image; every spelling of a name, with any tag, is one image."""
     found, by_name = Read[ImageDay](), dict[tuple[date, str], ImageDay]()
     for row in rows:
         day, count = read.day(row.get("snapshot_date"), today), read.count(row.get("instance_count"))
-        image = without_tag(read.words(row.get("image_name"), 500) or "")
+        image = image_name(read.words(row.get("image_name"), 500) or "")
         if day is None or count is None or not image:
             found.left_out["no day" if day is None else "no image" if not image else "no count"] += 1
         elif (day, image) in by_name and read.count(by_name[day, image].count + count) is None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from fluxtracker.api.params import Day, Whole, require_order
+from fluxtracker.images import image_name
 from snapshots.history import Wanted
 
 MOST_DAYS = 3660
@@ -82,10 +83,20 @@ class OpenRange(serializers.Serializer[Any]):
         return attrs
 
 
+class ImageName(serializers.CharField):
+    """An image in any spelling, read as the name that it is counted under."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = image_name(super().to_internal_value(data))
+        if not name:
+            self.fail("blank")
+        return name
+
+
 class ImagesQuery(OpenRange):
-    image = serializers.CharField(
+    image = ImageName(
         max_length=255,
-        help_text="Whole name without its tag.",
+        help_text="Whole name; its tag and the spellings of Docker Hub make no difference.",
         error_messages=dict.fromkeys(("required", "blank"), "is needed: an image's name without its tag"),
     )
 

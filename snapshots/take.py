@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from fluxtracker.fresh import is_ahead, is_fresh
+from fluxtracker.images import merged_counts
 from fluxtracker.periods import midnight
 from metrics.catalogue import COUNTED, FIXED, RATIOS, TOTALS
 from metrics.latest import OLD, Latest, SourceView
@@ -159,7 +160,9 @@ def _store_images(day: date, has_apps: bool) -> int:
     """The day's counts by image, in place of those of an earlier take. Answers how many images there are."""
     ImageDay.objects.filter(day=day).delete()
     counts = ImageCount.objects.values_list("image", "category", "count") if has_apps else []
-    rows = [ImageDay(day=day, image=image, category=category, count=count) for image, category, count in counts]
+    rows = [
+        ImageDay(day=day, image=image, category=of, count=count) for image, (of, count) in merged_counts(counts).items()
+    ]
     return len(ImageDay.objects.bulk_create(rows, batch_size=500))
 
 

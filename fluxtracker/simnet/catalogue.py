@@ -17,6 +17,7 @@ OTHER_PEOPLES = "hunter2-of-somebody-else"
 WORDS = ("Amber", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Grove", "Heron", "Iris", "Jade", "Koala", "Lumen")
 VERSIONS, VERSION_WEIGHTS = (8, 7, 6, 3, 4, 5, 2, 1), (1573, 201, 65, 27, 11, 3, 2, 1)
 CROWD_FROM = 2_000_000  # numbers of apps that nobody's payment names
+HOUR = 3_600  # seconds
 FIRST_ID = 1_700_000_000_000  # unix ms; names of marketplace apps end in such a number
 
 
@@ -39,11 +40,21 @@ class App:
     owner: str
     components: tuple[Component, ...]
     instances: int
-    expire: int
+    expire: Any
+    """Blocks; seconds in version 9, where None leaves it out."""
     encrypted: bool = False
     template: Template | None = None
     zel: bool = False
     """Deployed in ZelCash's days: its containers still bear that name."""
+    ttl: Any = None
+    """Seconds, in version 9; None leaves it out."""
+
+    @property
+    def seconds(self) -> int | None:
+        """How long an app of version 9 runs; None where it says nothing that makes sense."""
+        said = [value for value in (self.expire, self.ttl) if value is not None]
+        agreed = said and all(type(value) is int and value == said[0] for value in said)
+        return said[0] if agreed and HOUR <= said[0] <= 3 * 365 * 24 * HOUR else None
 
     @property
     def is_git(self) -> bool:
@@ -80,7 +91,13 @@ class App:
             found |= {"nodes": [], "staticip": False}
         if self.version >= 8:
             found["enterprise"] = _ciphertext(self.name) if self.encrypted else ""
-        return found
+        return self._timed(found) if self.version >= 9 else found
+
+    def _timed(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Version 9 tells a duration under one name or the other, and things that nobody knows yet."""
+        terms = {"expire": self.expire, "ttl": self.ttl}
+        del found["expire"]
+        return found | {key: value for key, value in terms.items() if value is not None} | {"machineType": "standard"}
 
     def _part(self, part: Component) -> dict[str, Any]:
         found: dict[str, Any] = {"name": part.name, "description": part.name, "repotag": part.repotag, "ports": [31588]}

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from fluxtracker.simnet.network import FluxNode
 from fluxtracker.simnet.placement import TOWER, Container
-from fluxtracker.simnet.registry import expiry
-from fluxtracker.simnet.templates import COUNTS, ORBIT, TRACKED
+from fluxtracker.simnet.templates import COUNTS, ORBIT, SPELLINGS, TRACKED
 
 if TYPE_CHECKING:
     from fluxtracker.simnet.world import World
@@ -38,7 +37,7 @@ class ExpectedMetrics:
     tracked: dict[str, int]
     """Games and crypto nodes by key, also those that run nowhere."""
     images: dict[str, int]
-    """Containers whose image is known, by image without its tag and in small letters; no Watchtower."""
+    """Containers whose image is known, by the one name that all its spellings mean; no Watchtower."""
     containers: dict[str, int]
     """`all` without Watchtower; `resolved` to an image, `hidden` (of an encrypted app), `unresolved`."""
 
@@ -89,7 +88,8 @@ class Counted:
         for node, container in seen:
             image = container.told_image or world.network.told_image(node.machine.number, container)
             if image:
-                self._by_image(image.removesuffix(f":{_tag(image)}").lower())
+                spelled = image.removesuffix(f":{_tag(image)}")
+                self._by_image(SPELLINGS.get(spelled) or spelled.lower())
             elif container.app and container.listed:
                 self._by_name(container)
             else:
@@ -130,8 +130,8 @@ def _tag(image: str) -> str:
 
 def expiring(world: World) -> list[tuple[str, int]]:
     current = world.registry.current().values()
-    ends = [(m.app.name, expiry(m.app, m.tx.height)) for m in current if world.registry.has_time_left(m)]
-    return sorted(ends, key=lambda row: (row[1], row[0]))
+    ends = [(m.app.name, world.registry.end_of(m)) for m in current if world.registry.has_time_left(m)]
+    return sorted(((name, end) for name, end in ends if end is not None), key=lambda row: (row[1], row[0]))
 
 
 def deployed(world: World, hours: float) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from math import ceil
 from typing import Any
 
 import orjson
@@ -130,7 +131,18 @@ class Registry:
         return message.tx.message_hash if message else ""
 
     def has_time_left(self, message: Message) -> bool:
-        return expiry(message.app, message.tx.height) >= self.chain.tip
+        end = self.end_of(message)
+        return end is None or end >= self.chain.tip
+
+    def end_of(self, message: Message) -> int | None:
+        """The block at which an app ends; None where its term makes no sense: it is never taken off the list."""
+        app, height = message.app, message.tx.height
+        if app.version < 9:
+            return expiry(app, height)
+        if app.seconds is None:
+            return None
+        left = self.chain.time(height) + app.seconds - self.chain.time(self.chain.tip)
+        return self.chain.tip + ceil(left / clock.NEW_SECONDS)
 
     def latest(self) -> dict[str, Message]:
         """The latest message of each app, ended or not."""
@@ -151,7 +163,7 @@ def specification(message: Message) -> dict[str, Any]:
 
 
 def expiry(app: App, height: int) -> int:
-    """The block at which a specification of that height ends (upstream.md 3.2)."""
+    """The block at which a specification of versions 1 to 8 of that height ends (upstream.md 3.2)."""
     default = 22_000 if height < clock.FORK_HEIGHT else 88_000
     end = height + (app.expire if app.version >= 6 else default)
     if height < clock.FORK_HEIGHT < end:

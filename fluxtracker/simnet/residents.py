@@ -8,13 +8,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from fluxtracker.simnet.addresses import MAIN
 from fluxtracker.simnet.catalogue import App, Catalogue, Component, crowd_app, make_app
 from fluxtracker.simnet.history import FLUX, digest
 from fluxtracker.simnet.records import Output, Tx
 from fluxtracker.simnet.registry import Registry
-from fluxtracker.simnet.templates import RARE, TEMPLATES
+from fluxtracker.simnet.templates import RARE, SPELLINGS, TEMPLATES
 
 PECULIAR_FROM = 3_000_000  # their numbers in the catalogue
 CANCELLED_AGO = 4_000  # blocks; an owner who cancels sets `expire` to 100
@@ -29,6 +30,16 @@ OLD = (
     ("Koda", 4, True),
 )
 """Name, version, and whether the containers are still called `/zel...`."""
+TIMED: tuple[tuple[str, Any, Any, int], ...] = (
+    ("Andromeda", 604_800, None, 20_000),
+    ("Borealis", None, 604_800, 19_000),
+    ("Cassini", 88_000, 88_000, 1_500),  # its owner still thinks in blocks
+    ("Draco", 100, None, 1_000),  # and this one wanted to cancel
+    ("Eris", 604_800, 2_592_000, 1_200),
+    ("Fornax", None, "604800", 1_400),
+    ("Gemini", None, None, 1_600),
+)
+"""Apps of version 9: name, `expire` and `ttl` in seconds, and how many blocks ago. The last four make no sense."""
 WANDERERS = ("/fluxworker_Vanished1700000000001", "/fluxwanderer", "/fluxtool_v2_Vanished")
 """Containers that belong to no app."""
 
@@ -66,6 +77,11 @@ def peculiar(seed: int, tip: int) -> Iterator[tuple[App, int]]:
     owner = Catalogue(seed)[0].owner
     for number, (name, version, zel) in enumerate(OLD):
         yield App(name, version, owner, PART, 3, 88_000, zel=zel), tip - 10_000 - number
+    for name, expire, ttl, ago in TIMED:
+        yield App(name, 9, owner, PART, 3, expire, ttl=ttl), tip - ago
+    for number, image in enumerate(SPELLINGS):
+        part = Component("web", f"{image}:1.{number}", 0.5, 500, 5)
+        yield App(f"Spelled{number}", 8, owner, (part,), 3, LONG), tip - 2_000 - number
     for name in ("Lingering", "Leftover"):
         yield App(name, 7, owner, PART, 3, 100), tip - CANCELLED_AGO
 

@@ -111,5 +111,14 @@ COUNTS = {  # image without its tag, in small letters: the key of what it counts
 TRACKED = sorted(
     {key for key in COUNTS.values() if "_" in key} | {"gaming_dragonwilds", "gaming_fivem", "gaming_project_zomboid"}
 )
+SPELLINGS = {  # other ways to write an image, without a tag: the name that it is counted under
+    "docker.io/presearch/node": "presearch/node",
+    "index.docker.io/Presearch/Node": "presearch/node",
+    "registry-1.docker.io/kaspanet/rusty-kaspad": "kaspanet/rusty-kaspad",
+    "Docker.io/RunOnFlux/Orbit": "runonflux/orbit",
+    "docker.io/library/nginx": "nginx",
+    "library/nginx": "nginx",
+    "GHCR.io/girderworks/edge": "ghcr.io/girderworks/edge",
+}
 ORBIT = "runonflux/orbit"
 WATCHTOWER = "containrrr/watchtower"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 
 import ijson
 import orjson
+import structlog
 
+from fluxtracker.images import parse_image
+from fluxtracker.terms import LAST_IN_BLOCKS, read_term
 from fluxtracker.upstream.body import Body
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.records import AppComponent, AppMessage, AppSpecification, AppSpecifications
-from fluxtracker.upstream.wire import is_hash, is_image, whole
+from fluxtracker.upstream.wire import is_hash, whole
+
+log = structlog.get_logger(__name__)
 
 RPC_NOT_FOUND, RPC_OUT_OF_RANGE = -5, -8
 ORBIT = "runonflux/orbit"  # the image of apps that are deployed from a git repository
@@ -22,6 +28,14 @@ MESSAGE_BYTES = 8 << 20
 DUMP_BYTES = 1 << 30  # 93 MB in 2026-09, growing
 SPECIFICATIONS_BYTES = 256 << 20
 HEAD_BYTES = 4096  # of a stream, kept to read an error envelope from
+KEYS = {
+    "version", "name", "description", "owner", "compose", "instances", "contacts", "geolocation", "expire", "ttl",
+    "nodes", "staticip", "enterprise", "datacenter", "hash", "height",
+}  # fmt: skip
+"""What a specification says above its components, as far as that is known."""
+MOST_KEYS = 50  # unknown ones to log
+is_key = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}").fullmatch
+_logged: set[str] = set()
 
 
 def envelope(answer: object, source: str, where: str) -> Any:
@@ -77,6 +91,7 @@ class AppRegistry:
         rows = envelope(self._http.get_json(url, endpoint=self._base), self.host, where)
         if not isinstance(rows, list) or not rows:
             raise BadAnswer(self.host, where, "no list of specifications" if rows else "an empty list")
+        _log_unknown_keys(rows)
         apps = tuple(filter(None, map(app_specification, rows)))
         if not apps:
             raise BadAnswer(self.host, where, f"none of {len(rows)} specifications is usable")
@@ -172,13 +187,14 @@ def app_specification(row: object) -> AppSpecification | None:
         return None
     flat = not isinstance(row.get("compose"), list)
     parts = [row] if flat else row["compose"]
-    hash_ = row.get("hash")
+    hash_, height = row.get("hash"), _whole_or_none(row.get("height"))
+    version = _whole_or_none(row.get("version")) or 0
     return AppSpecification(
         name=name,
-        version=_whole_or_none(row.get("version")) or 0,
+        version=version,
         hash=hash_ if isinstance(hash_, str) and is_hash(hash_) else None,
-        height=_whole_or_none(row.get("height")),
-        expire=_whole_or_none(row.get("expire")) or None,
+        height=height,
+        term=read_term(version, row.get("expire"), row.get("ttl"), height),
         instances=_whole_or_none(row.get("instances")),
         encrypted=bool(row.get("enterprise")),
         flat=flat,
@@ -186,10 +202,19 @@ def app_specification(row: object) -> AppSpecification | None:
     )
 
 
+def _log_unknown_keys(rows: list[Any]) -> None:
+    """Log once which further keys the versions after 8 have: their names, never what they say."""
+    later = (
+        row for row in rows if isinstance(row, dict) and (_whole_or_none(row.get("version")) or 0) > LAST_IN_BLOCKS
+    )
+    found = sorted({key for row in later for key in row if is_key(key)} - KEYS - _logged)
+    if found and len(_logged) < MOST_KEYS:
+        _logged.update(found)
+        log.info("specification_keys_unknown", keys=found[:MOST_KEYS])
+
+
 def _component(part: dict[str, Any]) -> AppComponent:
-    image = part.get("repotag")
-    image = image.strip() if isinstance(image, str) else ""
-    return AppComponent(_clean(part.get("name")), image if is_image(image) else None)
+    return AppComponent(_clean(part.get("name")), parse_image(part.get("repotag")))
 
 
 def _whole_or_none(value: object) -> int | None:

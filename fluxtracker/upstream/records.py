@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from fluxtracker.terms import Term
+
 
 @dataclass(frozen=True, slots=True)
 class Tip:
@@ -111,7 +113,7 @@ class NodeCounts:
 
 @dataclass(frozen=True, slots=True)
 class AppComponent:
-    """A container that an app asks for. `image` is its whole name with the tag; None where it is not public."""
+    """A container that an app asks for. `image` is its one name with the tag; None where it is not public."""
 
     name: str
     image: str | None
@@ -127,8 +129,8 @@ class AppSpecification:
     """Of the newest message that registered or changed it."""
     height: int | None
     """Block of that message."""
-    expire: int | None
-    """Blocks it was paid for; None where the specification leaves it to the default (upstream.md 3.2)."""
+    term: Term | None
+    """How long it was paid for; None where that is not known (upstream.md 3.2)."""
     instances: int | None
     encrypted: bool
     flat: bool

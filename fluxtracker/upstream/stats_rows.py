@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fluxtracker.upstream.wire import amount, is_image
+from fluxtracker.images import parse_image
+from fluxtracker.upstream.wire import amount
 
 MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536
@@ -122,11 +123,9 @@ def running(row: Any) -> list[Container | None]:
 def _container(row: Any) -> Container | None:
     if not isinstance(row, dict):
         return None
-    names, image = row.get("Names"), row.get("Image")
+    names, image = row.get("Names"), parse_image(row.get("Image"))
     name = names[0] if isinstance(names, list) and names else None
     name = name.removeprefix("/") if isinstance(name, str) and len(name) <= LONGEST_NAME else None
-    # Docker tells a bare digest where an image has lost its name.
-    image = image if isinstance(image, str) and is_image(image) and not image.startswith("sha256:") else None
     return Container(name or None, image) if name or image else None
 
 

@@ -15,7 +15,6 @@ MAX_SAT = 9 * 10**16  # 900 million FLUX, more than can ever exist
 MAX_TIME = 2**32
 
 is_hash = re.compile(r"[0-9a-f]{64}").fullmatch
-is_image = re.compile(r"[A-Za-z0-9][\w./:@-]{0,250}", re.ASCII).fullmatch
 is_address = re.compile(r"[!-~]{1,64}").fullmatch  # OP_RETURN texts have a blank
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carousel.chaintime import FORK_HEIGHT, Timeline, end_height, scheduled
+from carousel.chaintime import Timeline, scheduled
 from carousel.since import MOST_PROBES, made_since
+from fluxtracker.terms import FORK_HEIGHT, Unit, end_height, read_term
 from fluxtracker.upstream.records import Block
 
 FORK_TIME = datetime(2025, 10, 25, 18, 0, 35, tzinfo=UTC)
@@ -24,6 +25,7 @@ def block(height, seconds=None):
 # When an app ends (upstream.md 3.2)
 
 
+@pytest.mark.parametrize("version", range(1, 9))
 @pytest.mark.parametrize(
     ("height", "expire", "end"),
     [
@@ -39,8 +41,64 @@ def block(height, seconds=None):
         (2_000_000, 264_000, 2_020_000 + 4 * 244_000),
     ],
 )
-def test_an_app_ends_by_its_expire_or_the_default_of_its_time(height, expire, end):
-    assert end_height(height, expire) == end
+def test_up_to_version_8_an_app_ends_by_its_blocks_or_the_default_of_its_time(version, height, expire, end):
+    term = read_term(version, expire, 604_800, height)
+    assert term is not None
+    assert (term.unit, end_height(height, term.amount)) == (Unit.BLOCKS, end)
+
+
+@pytest.mark.parametrize("expire", ["88000", 88_000.0, True, -1, 2**31, [], {}, ""])
+def test_blocks_that_are_no_number_are_no_term(expire):
+    assert read_term(8, expire, None, 2_990_000) is None
+
+
+@pytest.mark.parametrize("version", [0, -1])
+def test_without_a_version_a_term_is_not_known(version):
+    assert read_term(version, 88_000, None, 2_990_000) is None
+    assert read_term(version, None, None, 2_990_000) is None
+
+
+@pytest.mark.parametrize("version", [9, 10, 20])
+@pytest.mark.parametrize(
+    ("expire", "ttl", "seconds"),
+    [
+        (604_800, None, 604_800),
+        (None, 604_800, 604_800),
+        (604_800, 604_800, 604_800),
+        (604_800, 0, 604_800),
+        (0, 604_800, 604_800),
+        (88_000, None, 88_000),
+        (3_600, None, 3_600),
+        (94_608_000, None, 94_608_000),
+        (3_599, None, None),
+        (94_608_001, None, None),
+        (604_800, 604_801, None),
+        (604_800, 100, None),
+        (None, None, None),
+        (0, 0, None),
+        (1, None, None),
+        (100, None, None),
+        (-604_800, None, None),
+        ("604800", None, None),
+        (604_800.0, None, None),
+        (True, None, None),
+        (604_800, "604800", None),
+        (604_800, [], None),
+        (2**40, None, None),
+    ],
+)
+def test_above_version_8_a_term_is_a_plausible_duration_in_seconds_or_none(version, expire, ttl, seconds):
+    term = read_term(version, expire, ttl, 3_060_000)
+    assert term == (None if seconds is None else (seconds, Unit.SECONDS))
+
+
+@given(
+    version=st.integers(9, 99), expire=st.none() | st.integers(0, 2**31), ttl=st.none() | st.integers(0, 2**31),
+    height=heights,
+)  # fmt: skip
+def test_nothing_above_version_8_is_ever_taken_for_blocks(version, expire, ttl, height):
+    term = read_term(version, expire, ttl, height)
+    assert term is None or (term.unit == Unit.SECONDS and 3_600 <= term.amount <= 94_608_000)
 
 
 @given(height=heights, expire=st.integers(1, 1_056_000))

@@ -25,9 +25,9 @@ ADDRESS = re.compile(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b")
 DAY = 2880  # blocks
 
 
-def app(name, *, version=8, expire=88_000, image="nginx:latest", encrypted=False, instances=3):
+def app(name, *, version=8, expire=88_000, ttl=None, image="nginx:latest", encrypted=False, instances=3):
     part = Component("web", image, 0.5, 500, 5)
-    return App(name, version, OWNER, (part,), instances=instances, expire=expire, encrypted=encrypted)
+    return App(name, version, OWNER, (part,), instances=instances, expire=expire, ttl=ttl, encrypted=encrypted)
 
 
 @pytest.fixture
@@ -145,7 +145,122 @@ def test_an_app_past_its_end_is_left_out(sim, get, refresh):
     assert names(get, "expiring") == ["running"]
 
 
+def until(item):
+    """Minutes until the end that an item tells."""
+    return (datetime.fromisoformat(item["expiresAt"]) - timezone.now()).total_seconds() / 60
+
+
+@pytest.mark.parametrize(
+    "said", [{"expire": 604_800}, {"expire": None, "ttl": 604_800}, {"expire": 604_800, "ttl": 604_800}]
+)
+def test_an_app_of_version_9_ends_after_seconds_and_not_blocks(sim, get, refresh, said):
+    deploy(sim, app("weekly", version=9, **said), blocks_ago=20_000)
+    deploy(sim, app("in-blocks", expire=20_160), blocks_ago=20_000)
+    report = refresh()
+    answer = get("carousel/expiring")
+    ends = {item["name"]: item for item in answer["stats"]}
+    assert ends["weekly"]["expireHeight"] == ends["in-blocks"]["expireHeight"] == sim.world.tip_height + 160
+    assert abs(until(ends["weekly"]) - 80) < 1.1
+    assert (report["endsUnknown"], answer["total"], answer["coverage"]["endsUnknown"]) == (0, 2, 0)
+
+
+def test_a_duration_counts_from_the_time_of_its_block_also_where_blocks_came_late(build, get, refresh):
+    """A block every 36 s: 17,000 of them are more than a week."""
+    began = timezone.now() - timedelta(days=9)
+    sim = build(payments=0, nodes=20, now=began, block_seconds=36, payments_per_block=0)
+    sim.world.advance(9 * 86_400)
+    tip = sim.world.tip_height
+    deploy(sim, app("over", version=9, expire=604_800), blocks_ago=17_000)
+    for blocks_ago in (100, 5_000, 16_000):
+        deploy(sim, app(f"app{blocks_ago}", version=9, expire=604_800), blocks_ago=blocks_ago)
+    refresh()
+    stats = get("carousel/expiring")["stats"]
+    assert [item["name"] for item in stats] == ["app16000", "app5000", "app100"]
+    for item, blocks_ago in zip(stats, (16_000, 5_000, 100), strict=True):
+        ends = sim.world.chain.time(tip - blocks_ago) + 604_800
+        assert abs(datetime.fromisoformat(item["expiresAt"]).timestamp() - ends) <= 1
+
+
+def test_blocks_written_into_version_9_are_seconds(sim, get, refresh):
+    deploy(sim, app("habit", version=9, expire=88_000), blocks_ago=100)
+    refresh()
+    (item,) = get("carousel/expiring")["stats"]
+    assert abs(until(item) - (88_000 - 3_000) / 60) < 1.1
+
+
+ODD = [
+    {"expire": 100}, {"expire": 1}, {"expire": None}, {"expire": 3_599}, {"expire": 94_608_001}, {"expire": "604800"},
+    {"expire": 604_800, "ttl": 604_801}, {"expire": None, "ttl": -604_800}, {"expire": True}, {"expire": 604_800.5},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("version", [9, 12])
+def test_an_end_that_is_not_known_is_counted_and_never_invented(client, sim, get, refresh, version):
+    deploy(sim, *(app(f"odd{n}", version=version, **said) for n, said in enumerate(ODD)), blocks_ago=50)
+    deploy(sim, app("known", expire=1_000))
+    report = refresh()
+    answer = get("carousel/expiring")
+    assert [item["name"] for item in answer["stats"]] == ["known"]
+    assert answer["coverage"] == {
+        "rows": len(ODD) + 1, "leftOut": len(ODD), "endWithin7Days": 1, "endsUnknown": len(ODD), "endsEstimated": 0,
+    }  # fmt: skip
+    assert report["endsUnknown"] == len(ODD)
+    assert {item["name"] for item in get("carousel/deployed")["stats"]} == {f"odd{n}" for n in range(len(ODD))} | {
+        "known"
+    }
+    assert f"The end of {len(ODD)} more apps is not known." in client.get("/panels/feeds/").content.decode()
+
+
+def test_without_the_times_of_blocks_the_schedule_stands_in_and_says_so(sim, get, in_process, refresh):
+    deploy(sim, app("weekly", version=9, expire=604_800), blocks_ago=20_000)
+    deploy(sim, app("in-blocks", expire=20_160), blocks_ago=20_000)
+    sim.faults.add(Kind.HTTP_500, BLOCKS)
+    assert refresh()["failed"] == ["deployed"]
+    answer = get("carousel/expiring")
+    weekly = next(item for item in answer["stats"] if item["name"] == "weekly")
+    assert abs(until(weekly) - 80) < 1.6
+    assert (answer["error"], answer["coverage"]["endsEstimated"]) == (None, 1)
+    sim.faults.clear()
+    refresh()
+    assert get("carousel/expiring")["coverage"]["endsEstimated"] == 0
+
+
+def test_few_questions_are_enough_for_durations(sim, refresh):
+    deploy(sim, *(app(f"app{n}", version=9, expire=604_800 + n) for n in range(3)), blocks_ago=40)
+    for n in range(100):
+        deploy(sim, app(f"later{n}", version=9, expire=2_592_000), blocks_ago=4_000 + n * 29)
+    refresh()
+    assert sim.count("/daemon/getblock/") <= 30
+    assert sim.count("/daemon/getblockcount") == sim.count("/apps/globalappsspecifications") == 1
+
+
+def test_the_simulated_network_has_both_eras(build, get, refresh):
+    sim = build(payments=200, nodes=40)
+    report = refresh()
+    expected = sim.world.expected_expiring(20)
+    stats = get("carousel/expiring")["stats"]
+    assert [(item["name"], item["expireHeight"]) for item in stats] == expected
+    assert {"Andromeda", "Borealis"} < {item["name"] for item in stats if item["version"] == 9}
+    assert report["endsUnknown"] == 4
+
+
 # Images and benchmarks
+
+
+def test_an_image_is_listed_once_by_its_one_name(sim, get, refresh, in_process):
+    for number, image in enumerate(["docker.io/presearch/node:1", "Index.docker.io/Presearch/node", "presearch/node"]):
+        deploy(sim, app(f"app{number}", image=image, instances=4))
+    assert in_process("collect_metrics").code == 0
+    refresh()
+    (item,) = (item for item in get("carousel/stats")["stats"] if item["type"] == "app")
+    assert (item["name"], item["label"], item["value"], item["category"]) == (
+        "presearch/node",
+        "Presearch",
+        12,
+        "crypto",
+    )
+    deployed = {item["image"] for item in get("carousel/deployed")["stats"]}
+    assert deployed == {"presearch/node:1", "presearch/node"}
 
 
 def test_the_ten_images_with_most_instances_and_the_best_benchmarks(sim, get, refresh, images):

@@ -59,6 +59,16 @@ def test_an_app_that_ends_tells_about_when(client: Client, clock: time_machine.T
     assert "ending now" in panel(client, "feeds")
 
 
+@pytest.mark.parametrize(
+    ("items", "unknown", "said"), [([EXPIRING], 1, "1 more app is"), ([], 1_204, "1,204 more apps is")]
+)
+def test_ends_that_are_not_known_are_told(client: Client, items: list[Any], unknown: int, said: str) -> None:
+    feed("expiring", items, coverage={"endWithin7Days": 0, "endsUnknown": unknown})
+    words = panel(client, "feeds")
+    assert f"The end of {said} not known." in words
+    assert ("No app is known to end soon." in words) is (not items)
+
+
 def test_a_feed_that_was_never_read_says_so(client: Client) -> None:
     assert panel(client, "feeds").count("Not read yet: it is read once an hour.") == 3
 

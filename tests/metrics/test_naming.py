@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fluxtracker.images import image_name
 from fluxtracker.upstream.fluxos import app_specification
-from metrics.images import without_tag
 from metrics.naming import WATCHTOWER, AppIndex
 from tests.metrics.network import spec
 from tests.upstream.payloads import payload
@@ -117,7 +117,7 @@ def test_a_registered_component_is_always_found(app, component, prefix):
     ],
 )
 def test_a_tag_ends_an_image_and_a_port_does_not(image, name):
-    assert without_tag(image) == name
+    assert image_name(image) == name
 
 
 @given(
@@ -127,4 +127,4 @@ def test_a_tag_ends_an_image_and_a_port_does_not(image, name):
 )
 def test_with_or_without_a_tag_it_is_the_same_image(host, path, tag):
     image = f"{host}{path}"
-    assert without_tag(image if tag is None else f"{image}:{tag}") == image
+    assert image_name(image if tag is None else f"{image}:{tag}") == image

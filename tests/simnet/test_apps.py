@@ -74,7 +74,8 @@ def test_specifications_of_every_shape_occur(busy: SimServer) -> None:
         assert ("compose" in spec) == (spec["version"] >= 4)
         assert ("repotag" in spec) == (spec["version"] <= 3)
         assert (spec.get("compose") == []) == bool(spec.get("enterprise"))
-        assert ("expire" in spec) == (spec["version"] >= 6)
+        if spec["version"] <= 8:
+            assert ("expire" in spec) == (spec["version"] >= 6)
     assert any(spec.get("compose") == [] for spec in found)
     assert OTHER_PEOPLES in str(found)
 
@@ -93,8 +94,29 @@ def test_current_specifications_have_not_expired_but_for_one_that_is_still_liste
     messages = busy.world.registry.by_hash
     assert len({spec["name"] for spec in found}) == len(found) > 100
     tip = busy.world.tip_height
-    ended = [spec["name"] for spec in found if expiry(messages[spec["hash"]].app, spec["height"]) < tip]
+    in_blocks = [spec for spec in found if spec["version"] <= 8]
+    ended = [spec["name"] for spec in in_blocks if expiry(messages[spec["hash"]].app, spec["height"]) < tip]
     assert ended == ["Lingering"]
+
+
+def test_apps_of_version_9_tell_seconds_under_either_name_and_odd_ones(busy: SimServer) -> None:
+    found = {s["name"]: s for s in get(busy, "/apps/globalappsspecifications")["data"] if s["version"] == 9}
+    terms = {name: (spec.get("expire", "-"), spec.get("ttl", "-")) for name, spec in found.items()}
+    assert terms == {
+        "Andromeda": (604_800, "-"), "Borealis": ("-", 604_800), "Cassini": (88_000, 88_000), "Draco": (100, "-"),
+        "Eris": (604_800, 2_592_000), "Fornax": ("-", "604800"), "Gemini": ("-", "-"),
+    }  # fmt: skip
+    ends = dict(busy.world.expected_expiring(1_000))
+    assert ends.keys() & found.keys() == {"Andromeda", "Borealis", "Cassini"}
+    assert ends["Andromeda"] == found["Andromeda"]["height"] + 20_160
+
+
+def test_an_app_of_version_9_goes_when_its_time_is_over() -> None:
+    world = build(payments=1)
+    assert "Andromeda" in world.registry.current()
+    world.advance(161 * 30)
+    assert world.registry.current().keys() >= {"Borealis", "Draco", "Gemini"}
+    assert "Andromeda" not in world.registry.current()
 
 
 def test_the_fork_stretches_what_was_paid_for_before_it() -> None:

@@ -3,6 +3,8 @@ import tracemalloc
 
 import pytest
 
+from fluxtracker.terms import Unit
+from fluxtracker.upstream import fluxos
 from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.fluxos import AppRegistry
@@ -185,14 +187,14 @@ def test_specifications_of_every_version_are_read(web, registry):
     apps = {app.name: app for app in found.apps}
     assert (len(apps), found.left_out) == (11, 0)
     firod, barb, hidden = apps["Firod"], apps["131barb1"], apps["Fluxtracker"]
-    assert (firod.flat, firod.components[0].image, firod.expire, firod.height) == (
+    assert (firod.flat, firod.components[0].image, firod.term, firod.height) == (
         True,
         "firoorg/firod:latest",
-        None,
+        (88_000, Unit.BLOCKS),
         2988294,
     )
     assert barb.components[1] == AppComponent("ps1", "packetstream/psclient:latest")
-    assert (barb.flat, barb.encrypted, barb.expire, barb.instances) == (False, False, 85301, 100)
+    assert (barb.flat, barb.encrypted, barb.term, barb.instances) == (False, False, (85301, Unit.BLOCKS), 100)
     assert (hidden.encrypted, hidden.components) == (True, ())
 
 
@@ -216,7 +218,29 @@ def test_what_is_no_number_is_not_known(web, registry, wrong):
     row = {"name": "App", "version": wrong, "height": wrong, "expire": wrong, "instances": wrong}
     web.get(SPECIFICATIONS, json=success([row]))
     app = registry.specifications_now().apps[0]
-    assert (app.version, app.height, app.expire, app.instances) == (0, None, None, None)
+    assert (app.version, app.height, app.term, app.instances) == (0, None, None, None)
+
+
+@pytest.mark.parametrize("version", ["9", 9.0, True, None, 0, -9, [9], "missing"])
+def test_a_version_that_is_no_number_says_nothing_of_the_term(web, registry, version):
+    row = {"name": "App", "height": 3_060_000, "expire": 604_800, "ttl": 604_800}
+    web.get(SPECIFICATIONS, json=success([row if version == "missing" else row | {"version": version}]))
+    app = registry.specifications_now().apps[0]
+    assert (app.version, app.term) == (0, None)
+
+
+def test_keys_that_a_later_version_brings_are_logged_once_and_never_what_they_say(web, registry, caplog, monkeypatch):
+    monkeypatch.setattr(fluxos, "_logged", set())  # as a process that has just begun
+    app = {"name": "App", "version": 9, "height": 3_060_000, "ttl": 604_800}
+    strange = {"machineType": "hunter2", "memo": {"hunter3": "hunter4"}, "hunter5 <b>": 1, "x" * 41: 1}
+    web.get(SPECIFICATIONS, json=success([app | strange, app | {"version": 8, "note": "hunter6"}]))
+    with caplog.at_level("INFO"):
+        registry.specifications_now()
+        registry.specifications_now()
+    said = [record.msg for record in caplog.records if "specification_keys_unknown" in str(record.msg)]
+    assert [event["keys"] for event in said] == [["machineType", "memo"]]
+    assert "hunter" not in caplog.text
+    assert "hunter" not in repr(registry.specifications_now())
 
 
 @pytest.mark.parametrize("tag", [None, "", " ", 5, [], "a b", "<b>", "x" * 300])
