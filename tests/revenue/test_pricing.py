@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from fluxtracker import money
 from fluxtracker.upstream import prices
 from fluxtracker.upstream.errors import Unavailable
-from fluxtracker.upstream.prices import DayPrices, Quote
 from revenue import alerts, ledger
 from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
 from revenue.pricing import UsdReport, price_payments, refresh_live_price
+from tests.revenue.fake_prices import FakePrices
 from tests.revenue.ledger_checks import assert_sums_hold
 
 pytestmark = pytest.mark.django_db
@@ -23,31 +23,6 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TODAY = NOW.date()
 ADDRESS = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 DAY = timedelta(days=1)
-
-
-class FakePrices:
-    """What the price sources answer; None: they fail. Notes what they are asked."""
-
-    def __init__(self):
-        self.live = Decimal("0.08")
-        self.by_day = {}
-        self.doubted = set()
-        self.live_asked = 0
-        self.spans = []
-
-    def live_price(self, http, now, known):
-        self.live_asked += 1
-        if self.live is None:
-            raise Unavailable("prices", "now", "HTTP 500")
-        return Quote(self.live, "coingecko")
-
-    def daily_prices(self, http, first, last, now, known):
-        self.spans.append((first, last))
-        if self.by_day is None:
-            raise Unavailable("prices", "by day", "HTTP 500")
-        told = {day: Quote(price, "binance") for day, price in self.by_day.items() if first <= day <= last}
-        found = {day: quote for day, quote in told.items() if day not in self.doubted}
-        return DayPrices(found, {day: quote for day, quote in told.items() if day in self.doubted})
 
 
 @pytest.fixture
