@@ -43,13 +43,15 @@ def known(without: Collection[date] = ()) -> dict[date, Decimal]:
     return closes if live is None else {live.read_at.date(): live.price_usd, **closes}
 
 
-def last_known() -> Decimal | None:
-    """Return the newest price of all: the live one or, where a day closed after it was read, that close."""
+def last_known(now: datetime) -> Decimal | None:
+    """Return the last price: the live one of the last day, else the newer one of that and the last close."""
     live = LivePrice.objects.filter(id=1).first()
+    if live is not None and now - live.read_at < DAY:
+        return live.price_usd
     close = priced().order_by("-day").first()
-    if live is None or (close is not None and midnight(close.day + DAY) > live.read_at):
-        return close.price_usd if close else None
-    return live.price_usd
+    if close is not None and (live is None or midnight(close.day + DAY) > live.read_at):
+        return close.price_usd
+    return live.price_usd if live else None
 
 
 def unsettled(now: datetime, first: date | None, last: date | None) -> set[date]:

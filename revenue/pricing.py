@@ -70,7 +70,7 @@ class By:
 
 def refresh_live_price(*, http: Http, now: datetime) -> Quote:
     """Ask for the price now and remember it. UpstreamError when no source tells one that can be trusted."""
-    quote = prices.live_price(http, now, day_prices.last_known())
+    quote = prices.live_price(http, now, day_prices.last_known(now))
     LivePrice.objects.update_or_create(
         id=1, defaults={"price_usd": quote.price, "source": quote.source, "read_at": now}
     )
