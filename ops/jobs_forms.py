@@ -59,7 +59,7 @@ class PastDay(Day):
 
 
 class DaysForm(serializers.Serializer[Any]):
-    """Which days. A word that is misspelt must not widen them."""
+    """Takes a range of days. A misspelt key is refused: without it the range would be wider."""
 
     NOT_OURS = ("wait", "csrfmiddlewaretoken")
 

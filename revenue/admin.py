@@ -218,8 +218,8 @@ class DailyPriceAdmin(ReadOnlyAdmin):
     def _replace(self, request: HttpRequest) -> None:
         shown = signing.loads(request.POST["prices"], salt=SALT, max_age=SHOWN_FOR_S)
         closes = {date.fromisoformat(day): Quote(Decimal(price), source) for day, (price, source) in shown.items()}
-        by = pricing.By(user_of(request).get_username(), audit.address_of(request))
-        report = doors.replace_day_prices(closes=closes, by=by, trigger="admin", wait=LEASE_WAIT_S)
+        actor = pricing.Actor(user_of(request).get_username(), audit.address_of(request))
+        report = doors.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
         words = f"{figures.plural(len(closes), 'day')} and {figures.plural(report['updated'], 'payment')} priced again."
         self.message_user(request, words, messages.SUCCESS)
 

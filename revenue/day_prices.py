@@ -24,7 +24,7 @@ def priced() -> QuerySet[DailyPrice]:
 
 
 def pausing(now: datetime) -> QuerySet[DailyPrice]:
-    """Days that no trusted price came for, until they are asked for again."""
+    """Return days without a trusted price that are not to be asked for yet."""
     return DailyPrice.objects.filter(price_usd=None, next_attempt_at__gt=now)
 
 
@@ -37,7 +37,7 @@ def stored(days: Collection[date]) -> Days:
 
 
 def known(without: Collection[date] = ()) -> dict[date, Decimal]:
-    """Return what other days' prices are compared with: the closes, and the live price under the day it was read on."""
+    """Return what prices are compared with: the closes, and the live price under the day it was read on."""
     closes = {day: price for day, price in priced().values_list("day", "price_usd") if price and day not in without}
     live = LivePrice.objects.filter(id=1).first()
     return closes if live is None else {live.read_at.date(): live.price_usd, **closes}
@@ -63,7 +63,7 @@ def unsettled(now: datetime, first: date | None, last: date | None) -> set[date]
 
 
 def between(first: date | None, last: date | None) -> Q:
-    """Rows of these UTC days, both included. None leaves an end open."""
+    """Return the condition for these UTC days, both included. None leaves an end open."""
     return (Q(day__gte=first) if first else Q()) & (Q(day__lte=last) if last else Q())
 
 
@@ -81,7 +81,7 @@ def ask(missing: Collection[date], http: Http, now: datetime) -> Days:
 
 
 def doubted() -> QuerySet[DailyPrice]:
-    """Days of the ledger that a price came for which is not trusted, and no other."""
+    """Return the open days with payments whose only price is a doubted one, newest first."""
     closed_through = LedgerState.objects.values_list("closed_through", flat=True).filter(id=1).first() or date.min
     totals = DailyTotal.objects.filter(day__gt=closed_through).values("day")
     return DailyPrice.objects.filter(price_usd=None, day__in=totals).exclude(doubt="").order_by("-day")

@@ -137,8 +137,8 @@ def backfill_usd(
     with runs.run("backfill_usd", trigger=trigger, wait=wait, progress=progress) as run:
         run.report = _unknown("updated", "remaining")
         if force:
-            by = pricing.By(actor_of(trigger))
-            done = pricing.price_again(http=http, now=timezone.now(), first=first, last=last, run=run, by=by)
+            actor = pricing.Actor(actor_of(trigger))
+            done = pricing.price_again(http=http, now=timezone.now(), first=first, last=last, run=run, actor=actor)
         else:
             done = pricing.price_payments(http=http, now=timezone.now(), first=first, last=last)
         run.report = {"updated": done.updated, "remaining": done.remaining}
@@ -149,10 +149,10 @@ def backfill_usd(
     return run.report
 
 
-def replace_day_prices(*, closes: Days, by: pricing.By, trigger: str, wait: float = 0) -> Report:
+def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait: float = 0) -> Report:
     """Put these closes in the place of those that are stored, and price the payments of their days with them."""
     with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
-        updated = pricing.replace(closes, run=run, by=by)
+        updated = pricing.replace(closes, run=run, actor=actor)
         run.report = {"updated": updated, "remaining": Payment.objects.unpriced().count()}
     changed()
     return run.report

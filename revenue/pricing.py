@@ -61,10 +61,10 @@ class UsdReport:
 
 
 @dataclass(frozen=True, slots=True)
-class By:
-    """Who has days priced again, for the audit log. `address` None: a command."""
+class Actor:
+    """Names the user or the command that has days priced again, for the audit log. `address` None: a command."""
 
-    actor: str
+    name: str
     address: str | None = None
 
 
@@ -102,7 +102,7 @@ def price_payments(
         closes |= day_prices.ask(missing, http, now)
     except UpstreamError as error:
         failures.append(error)
-    updated += _bring(closes)
+    updated += _apply(closes)
     try:
         updated += _price_fresh(fresh, http, now)
     except UpstreamError as error:
@@ -112,7 +112,9 @@ def price_payments(
     return UsdReport(updated, Payment.objects.unpriced().filter(between(first, last)).count())
 
 
-def price_again(*, http: Http, now: datetime, first: date | None, last: date | None, run: Run, by: By) -> UsdReport:
+def price_again(
+    *, http: Http, now: datetime, first: date | None, last: date | None, run: Run, actor: Actor
+) -> UsdReport:
     """Price all payments of these days again, those that have a price too. Where none can be trusted the old one stays.
 
     Closed days are left as they are. For today, the live price is asked for.
@@ -126,10 +128,10 @@ def price_again(*, http: Http, now: datetime, first: date | None, last: date | N
     stored = day_prices.priced().filter(between(first, last), day__gt=closed_through).values_list("day", flat=True)
     over = {day for day in (*payments, *stored) if day < now.date()}
     closes = offers(over, http=http, now=now).found if over else {}
-    updated = _bring({day: closes[day] for day in over & closes.keys()}, again=by, run=run)
+    updated = _apply({day: closes[day] for day in over & closes.keys()}, again=actor, run=run)
     if now.date() in payments:
         live = refresh_live_price(http=http, now=now)
-        updated += _bring({now.date(): live}, again=by, run=run, store=False)
+        updated += _apply({now.date(): live}, again=actor, run=run, store=False)
     return UsdReport(updated, sum(payments.get(day, 0) for day in over - closes.keys()), closed)
 
 
@@ -138,15 +140,15 @@ def offers(days: Collection[date], *, http: Http, now: datetime) -> DayPrices:
     return prices.daily_prices(http, min(days), max(days), now, day_prices.known(without=days))
 
 
-def replace(closes: Days, *, run: Run, by: By) -> int:
-    """Store these closes in place of those there are, and price their days with them. How many payments that are."""
-    return _bring(closes, again=by, run=run)
+def replace(closes: Days, *, run: Run, actor: Actor) -> int:
+    """Store these closes in place of the old ones and price their days with them; return how many payments."""
+    return _apply(closes, again=actor, run=run)
 
 
 def _waiting(
     now: datetime, limit: int | None, within: timedelta | None, first: date | None, last: date | None
 ) -> tuple[list[int], set[date]]:
-    """Return the newest payments without a price: the fresh ones, and the days of those whose day is over."""
+    """Return the fresh ones of the newest payments without a price, and the days of those whose day is over."""
     edge = now - LIVE_FOR
     rows = Payment.objects.unpriced().filter(
         Q(paid_at__gt=edge) | ~Q(day__in=day_prices.pausing(now).values("day")), between(first, last)
@@ -178,7 +180,7 @@ def _price_fresh(fresh: Sequence[int], http: Http, now: datetime) -> int:
 def _price_live(rows: PaymentQuerySet, price: Decimal) -> int:
     with ledger.writing():
         # Read inside the lock: a reorganisation may have moved or removed a payment meanwhile.
-        return len(_rewrite(list(rows.values_list(*COLUMNS)), lambda day: price))
+        return len(_set_prices(list(rows.values_list(*COLUMNS)), lambda day: price))
 
 
 def _live_price(http: Http, now: datetime) -> Decimal:
@@ -187,8 +189,8 @@ def _live_price(http: Http, now: datetime) -> Decimal:
     return known.price_usd if known else refresh_live_price(http=http, now=now).price
 
 
-def _bring(closes: Days, *, again: By | None = None, run: Run | None = None, store: bool = True) -> int:
-    """Store the prices and bring the payments of their days to them; how many payments got a price.
+def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, store: bool = True) -> int:
+    """Store the prices, price the payments of their days with them, and return how many payments that are.
 
     Without `again`, payments with that price already and imported ones, whose worth came without a price, are left.
     """
@@ -206,17 +208,17 @@ def _bring(closes: Days, *, again: By | None = None, run: Run | None = None, sto
             if not again:
                 rows = rows.exclude(price_usd=None, usd_micro__isnull=False)
             found = list(rows.values_list(*COLUMNS))
-            changed = _rewrite(found, lambda day: closes[day].price)
+            changed = _set_prices(found, lambda day: closes[day].price)
             updated += len(found if again else changed)
             if again:
-                _note(news, before, closes, changed, again)
+                _audit_changes(news, before, closes, changed, again)
         if run:
             run.progress(f"priced {batch[-1]}" if batch else "priced")
     return updated
 
 
 def _batches(days: Collection[date]) -> Iterator[list[date]]:
-    """The newest days first, so many at a time as have few payments."""
+    """Yield the newest days first, as many at a time as have few payments."""
     totals = DailyTotal.objects.filter(day__in=days).order_by().values_list("day").annotate(payments=Sum("payments"))
     payments, batch, size = dict(totals), list[date](), 0
     for day in sorted(days, reverse=True):
@@ -229,8 +231,8 @@ def _batches(days: Collection[date]) -> Iterator[list[date]]:
         yield batch
 
 
-def _rewrite(rows: Sequence[Row], price_of: Callable[[date], Decimal]) -> list[Row]:
-    """Set price and USD of the payments that have another price, with the sums they are in; which those were."""
+def _set_prices(rows: Sequence[Row], price_of: Callable[[date], Decimal]) -> list[Row]:
+    """Set price and USD of the payments that have another price, with all sums; return these payments."""
     changed = [(row, price) for row in rows if (price := price_of(row[2])) != row[6]]
     for start in range(0, len(changed), BATCH):
         _set_usd(changed[start : start + BATCH])
@@ -265,7 +267,9 @@ def _add_usd(priced: Sequence[Priced]) -> None:
             cursor.execute(ADD_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(apps))), values)
 
 
-def _note(news: set[date], before: Mapping[date, DailyPrice], closes: Days, changed: Sequence[Row], by: By) -> None:
+def _audit_changes(
+    news: set[date], before: Mapping[date, DailyPrice], closes: Days, changed: Sequence[Row], actor: Actor
+) -> None:
     """Write each day that got another price, or whose payments did, into the audit log."""
     had = {row[2]: row[6] for row in changed}
     payments = Counter(row[2] for row in changed)
@@ -275,4 +279,6 @@ def _note(news: set[date], before: Mapping[date, DailyPrice], closes: Days, chan
             "day": day.isoformat(), "old": None if old is None else f"{old:f}", "new": f"{closes[day].price:f}",
             "source": closes[day].source, "payments": payments[day],
         }  # fmt: skip
-        audit.record(actor=by.actor, address=by.address, action="price day again", outcome=audit.DONE, detail=detail)
+        audit.record(
+            actor=actor.name, address=actor.address, action="price day again", outcome=audit.DONE, detail=detail
+        )

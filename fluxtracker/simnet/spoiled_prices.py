@@ -14,7 +14,7 @@ AGE_S = 200 * 86_400
 
 
 def spoil(answer: Answer, fault: Fault) -> Answer:
-    """The same answer with other prices; what is no answer about prices stays as it is."""
+    """Return the answer with other prices; errors and streams stay as they are."""
     if not isinstance(answer.body, bytes) or answer.status != 200:
         return answer
     told = orjson.loads(answer.body)
@@ -24,7 +24,7 @@ def spoil(answer: Answer, fault: Fault) -> Answer:
 
 
 def _rows(told: Any) -> list[Any]:
-    """The candles or points of a history, none of an answer about now."""
+    """Return the candles or points of a history, none of an answer about now."""
     if isinstance(told, list):
         return told
     data = told.get("Data")
@@ -32,7 +32,7 @@ def _rows(told: Any) -> list[Any]:
 
 
 def _close(row: Any) -> Any:
-    """Where a row has its close."""
+    """Return the place of a row's close."""
     return "close" if isinstance(row, dict) else 4 if len(row) > 2 else 1
 
 

@@ -59,7 +59,7 @@ def _ask(
 
 
 def coingecko_now(http: Http, now: datetime) -> Quote:
-    """The price, unless CoinGecko says that it is older than an hour."""
+    """Return the price, unless CoinGecko says that it is older than an hour."""
 
     def read(answer: Any) -> Quote:
         row = answer[COIN]
@@ -84,7 +84,7 @@ def coingecko_days(http: Http, first: date, last: date, now: datetime) -> Days |
 
 
 def _closes(rows: list[Any]) -> Days:
-    """The close of each UTC day: the point that is nearest to the midnight which ends the day.
+    """Return the close of each UTC day: the point that is nearest to the midnight which ends the day.
 
     Points are hourly or finer where daily ones cannot be had, and may be off by a moment. The very last one is "now"
     and no close unless it is exactly at midnight; a midnight that the list does not reach is no close either.
@@ -157,7 +157,7 @@ def binance_days(http: Http, first: date, last: date, now: datetime) -> Days:
 
 
 def _volumes(candle: Any) -> list[Any]:
-    """The volume, and the number of trades where it is told."""
+    """Return the volume, and the number of trades where the candle has it."""
     return [*candle[5:6], *candle[8:9]]
 
 
@@ -200,7 +200,7 @@ def _cryptocompare_key() -> dict[str, str]:
 def _point(
     row: Any, when: int | str, price: int | str, source: str, unit: int = 1000
 ) -> tuple[datetime | None, Quote | None]:
-    """Instant and price of one row of a history, None for each that is not usable: the other rows still are."""
+    """Return instant and price of one row of a history, None for each that is not usable."""
     try:
         moment = _instant(row[when] / unit)
     except WRONG_SHAPE:
@@ -219,7 +219,7 @@ def _instant(seconds: object) -> datetime:
 
 
 def _is_traded(volumes: Iterable[object]) -> bool:
-    """Return whether every volume that is told is above 0."""
+    """Return whether each of these volumes is above 0."""
     try:
         return all(Decimal(str(volume)) > 0 for volume in volumes)
     except ArithmeticError:
