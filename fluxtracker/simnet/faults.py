@@ -37,9 +37,9 @@ class Kind(StrEnum):
     NO_TRADES = "no_trades"  # candles without trades and volume, and points without a price
 
 
-OF_ROWS = (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES)
-"""What goes wrong with the rows of statistics, counts and lists of apps; a ledger cannot see it in a payment."""
 OF_PRICES = (Kind.ABSURD_PRICE, Kind.OLD_CANDLE, Kind.NO_TRADES)
+OF_ROWS = (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES, *OF_PRICES)
+"""What goes wrong with prices and the rows of statistics, counts and lists; a ledger sees it in no payment's amount."""
 
 
 @dataclass(slots=True)

@@ -20,10 +20,10 @@ DRIP_PAUSE = 0.2  # seconds between two bytes
 
 def spoil(answer: Answer, fault: Fault, path: str, before: bytes | None) -> Answer:
     """The answer that goes out instead; faults of the connection leave it as it is."""
-    if fault.kind in OF_ROWS:
-        return spoiled_rows.spoil(answer, fault)
     if fault.kind in OF_PRICES:
         return spoiled_prices.spoil(answer, fault)
+    if fault.kind in OF_ROWS:
+        return spoiled_rows.spoil(answer, fault)
     match fault.kind:
         case Kind.HTTP_500:
             return json({"error": "Internal server error"}, 500)
