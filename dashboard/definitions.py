@@ -47,7 +47,7 @@ def _revenue() -> Definition:
         f"{settings.MIN_CONFIRMATIONS} confirmations on. Days are UTC, weeks begin on Monday. “So far” is held "
         "against the same length of the period before.",
         "The Flux chain, read through Blockbook and, where that fails, the Flux daemon. US dollars: each payment at "
-        "the FLUX price of its UTC day (CoinGecko, Binance, CryptoCompare).",
+        "the closing FLUX price of its UTC day (CoinGecko, Binance, CryptoCompare).",
         "Every 5 minutes; a block is made about every 30 seconds.",
         "Payments without a price yet are left out of the dollars, and their number is said. Transactions whose "
         "sender cannot be told yet wait uncounted.",

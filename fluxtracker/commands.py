@@ -9,11 +9,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, ProgrammingError
+from django.utils import timezone
 
+from fluxtracker.api.params import DAY
 from fluxtracker.upstream.errors import UpstreamError
 from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
@@ -35,6 +38,19 @@ def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[
         raise argparse.ArgumentTypeError(f"expected a whole number from {end}")
 
     return parse
+
+
+def day(value: str) -> date:
+    """An argparse type: a UTC day up to today, else wrong usage."""
+    try:
+        found = date.fromisoformat(value) if DAY.fullmatch(value) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise argparse.ArgumentTypeError("expected a day as YYYY-MM-DD")
+    if found > timezone.now().date():
+        raise argparse.ArgumentTypeError("a day must not be in the future")
+    return found
 
 
 class VerbCommand(BaseCommand):

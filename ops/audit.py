@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from fluxtracker.api.rate import client_address
-from ops.models import AuditEntry
+from ops.models import AuditEntry, Job
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,13 @@ def record_if_possible(**entry: Any) -> None:
 def address_of(request: HttpRequest) -> str:
     """Who asks, those on this machine included. Empty: over a Unix socket, which has no address."""
     return client_address(request) or str(request.META.get("REMOTE_ADDR", ""))
+
+
+def actor_of(trigger: str) -> str:
+    """Return who asked for the job that runs, else what started the work."""
+    job = structlog.contextvars.get_contextvars().get("job")
+    actor = Job.objects.filter(pk=job).values_list("actor", flat=True).first() if job else None
+    return actor or trigger
 
 
 def request_id() -> str:

@@ -61,7 +61,10 @@ class TypesResult(Asked):
 
 class UsdResult(Asked):
     updated = serializers.IntegerField()
-    remaining = serializers.IntegerField()
+    remaining = serializers.IntegerField(
+        help_text="Payments without a price; with `force` those that keep the old one."
+    )
+    closedDays = serializers.IntegerField(required=False, help_text="With `force`: days whose totals are frozen.")
 
 
 class AuditResult(Asked):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
-from fluxtracker.api.params import Seconds, TrueOrFalse, Whole
+from fluxtracker.api.params import Day, Seconds, TrueOrFalse, Whole, require_order
 from ops.jobs_table import Verb
 
 LONGEST_WAIT_S = 60
@@ -43,6 +45,46 @@ class NamesForm(serializers.Serializer[Any]):
     all = TrueOrFalse(default=False, help_text="Every batch, whatever the pauses.")
 
 
+class PastDay(Day):
+    """A UTC day up to today; not required."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, error_messages={"null": "expected a day as YYYY-MM-DD"}, **kwargs)
+
+    def to_internal_value(self, value: Any) -> date:
+        found = super().to_internal_value(value)
+        if found > timezone.now().date():
+            raise serializers.ValidationError("must not be in the future")
+        return found
+
+
+class DaysForm(serializers.Serializer[Any]):
+    """Takes a range of days. A misspelt key is refused: without it the range would be wider."""
+
+    NOT_OURS = ("wait", "csrfmiddlewaretoken")
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Days as text: parameters of jobs are stored as JSON."""
+        unknown = [key for key in self.initial_data if key not in self.fields and key not in self.NOT_OURS]
+        if unknown:
+            raise serializers.ValidationError(
+                {key: [f"unknown; there are {', '.join(self.fields)}"] for key in unknown}
+            )
+        require_order(values, "from", "to")
+        return {key: value.isoformat() if isinstance(value, date) else value for key, value in values.items()}
+
+
+UsdForm = type(
+    "UsdForm",
+    (DaysForm,),
+    {
+        "from": PastDay(help_text="First UTC day; without it from the first payment on."),  # a word of Python
+        "to": PastDay(help_text="Last UTC day; without it up to today."),
+        "force": TrueOrFalse(default=False, help_text="Price again what has a price; closed days stay as they are."),
+    },
+)
+
+
 class BackfillForm(serializers.Serializer[Any]):
     days = Whole(default=365, maximum=3650, help_text="How many days back.")
     force = TrueOrFalse(default=False, help_text="Backfilled days anew, never taken ones.")
@@ -67,6 +109,7 @@ FORMS: Mapping[str, Form] = {
     "revenue-sync": SyncForm,
     "clear-revenue-data": ClearForm,
     "backfill-app-names": NamesForm,
+    "backfill-usd": UsdForm,
     "backfill": BackfillForm,
     "audit-transactions": AuditForm,
     "snapshot": SnapshotForm,

@@ -1,18 +1,28 @@
-"""The ledger in the Django admin: to look at, to search, and to send quarantined transactions into the next try."""
+"""The ledger in the Django admin: to look at, to search, to retry what is quarantined, and to price days again."""
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core import signing
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import figures
-from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, link, list_link, told
-from ops import admin_work, jobs_table
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, link, list_link, told, user_of
+from fluxtracker.upstream.errors import UpstreamError
+from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.prices import Quote
+from ops import admin_work, audit, jobs_table
 from ops.admin_work import Works
+from ops.leases import LeaseHeld, LeaseLost
+from revenue import doors, pricing
 from revenue.admin_payments import shortened
 from revenue.explorer import transaction_url
 from revenue.models import (
@@ -28,6 +38,9 @@ from revenue.models import (
 )
 
 SYNC = "revenue-sync"
+MOST_DAYS = 100  # that are priced again in one go
+SALT, SHOWN_FOR_S = "revenue.price_again", 3600
+LEASE_WAIT_S = 5.0
 
 
 @admin.register(App)
@@ -146,14 +159,73 @@ class QuarantinedAdmin(LargeTableAdmin):
 
 @admin.register(DailyPrice)
 class DailyPriceAdmin(ReadOnlyAdmin):
-    list_display = ("day", "price", "source", "attempts", "next_attempt_at")
+    list_display = ("day", "price", "source", "doubt", "attempts", "next_attempt_at")
     list_filter = ("day", "source")
     ordering = ("-day",)
-    fields = ("day", "price", "source", "attempts", "next_attempt_at")
+    actions = ("price_again",)
+    fields = ("day", "price", "source", "doubt", "attempts", "next_attempt_at")
 
     @told("USD for 1 FLUX", ordering="price_usd")
     def price(self, row: DailyPrice) -> str | None:
         return figures.price(row.price_usd) if row.price_usd is not None else None
+
+    def has_price_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("revenue.change_dailyprice")
+
+    @admin.action(description="Price this day again", permissions=["price"])
+    def price_again(self, request: HttpRequest, queryset: QuerySet[DailyPrice]) -> HttpResponse | None:
+        """Show the old and the new price of each day; confirmed, the prices that were shown are stored."""
+        try:
+            if "prices" not in request.POST:
+                return self._show(request, list(queryset.order_by("day")[: MOST_DAYS + 1]))
+            self._replace(request)
+        except (UpstreamError, LeaseHeld, LeaseLost) as error:
+            self.message_user(request, f"No price was changed: {error}.", messages.ERROR)
+        except signing.BadSignature:
+            self.message_user(
+                request, "No price was changed: the page was too old. Choose the days again.", messages.ERROR
+            )
+        return None
+
+    def _show(self, request: HttpRequest, rows: list[DailyPrice]) -> HttpResponse | None:
+        closed_through = LedgerState.load().closed_through or date.min
+        rows = [row for row in rows if row.day > closed_through]
+        if not rows or len(rows) > MOST_DAYS:
+            words = "these days are closed" if not rows else f"choose at most {MOST_DAYS} days"
+            self.message_user(request, f"No price was changed: {words}.", messages.WARNING)
+            return None
+        days = [row.day for row in rows]
+        found = pricing.offers(days, http=Http.from_settings(), now=timezone.now()).found
+        payments = dict(DailyTotal.objects.filter(day__in=days).values_list("day").annotate(Sum("payments")))
+        shown = {day.isoformat(): (f"{found[day].price:f}", found[day].source) for day in days if day in found}
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Price these days again",
+            "opts": self.opts,
+            "rows": [
+                (
+                    row.day.isoformat(),
+                    _price_words(Quote(row.price_usd, row.source) if row.price_usd else None, UNKNOWN),
+                    _price_words(found.get(row.day), "No price can be trusted: the old one stays."),
+                    payments.get(row.day, 0),
+                )
+                for row in rows
+            ],
+            "prices": signing.dumps(shown, salt=SALT) if shown else "",
+        }
+        return TemplateResponse(request, "admin/revenue/dailyprice/price_again.html", context)
+
+    def _replace(self, request: HttpRequest) -> None:
+        shown = signing.loads(request.POST["prices"], salt=SALT, max_age=SHOWN_FOR_S)
+        closes = {date.fromisoformat(day): Quote(Decimal(price), source) for day, (price, source) in shown.items()}
+        actor = pricing.Actor(user_of(request).get_username(), audit.address_of(request))
+        report = doors.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
+        words = f"{figures.plural(len(closes), 'day')} and {figures.plural(report['updated'], 'payment')} priced again."
+        self.message_user(request, words, messages.SUCCESS)
+
+
+def _price_words(quote: Quote | None, unknown: str) -> str:
+    return f"{figures.price(quote.price)} ({quote.source})" if quote else unknown
 
 
 @admin.register(LivePrice)

@@ -10,6 +10,7 @@ from fluxtracker.fresh import is_ahead, is_fresh
 from ops.alert_rules import installed_at
 from ops.alerts import Trouble
 from ops.models import TaskState
+from revenue import day_prices
 from revenue.models import LedgerState, Quarantined
 from revenue.standing import COMPLETED_LATE, minutes
 
@@ -21,6 +22,7 @@ def troubles(now: datetime) -> Iterator[Trouble]:
     yield from of_sync(now)
     yield from of_quarantine(now)
     yield from of_audit()
+    yield from of_prices()
 
 
 def of_sync(now: datetime) -> Iterator[Trouble]:
@@ -50,6 +52,18 @@ def of_audit() -> Iterator[Trouble]:
             "ledger-differs",
             f"The last audit found {figures.plural(rows, 'payment')} that the ledger has not as the chain does:"
             " revenue may be off by them.",
+        )
+
+
+def of_prices() -> Iterator[Trouble]:
+    """Days whose payments wait for dollars because the price that came is not trusted."""
+    days = list(day_prices.doubted())
+    if days:
+        newest = days[0]
+        yield Trouble(
+            "price-doubted",
+            f"The price of {figures.plural(len(days), 'day')} is doubted, of {newest.day} for one ({newest.doubt}):"
+            " it needs a second source. Payments of these days have no final dollars yet.",
         )
 
 

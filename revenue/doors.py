@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import structlog
@@ -17,9 +17,12 @@ from django.utils import timezone
 from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.prices import Days
 from ops import leases, runs
 from ops.after import changed
+from ops.audit import actor_of
 from revenue import audit, naming, pricing, sync, upkeep
+from revenue.models import Payment
 
 log = structlog.get_logger(__name__)
 
@@ -117,16 +120,47 @@ def backfill_app_types(*, trigger: str, wait: float = 0) -> Report:
     return run.report
 
 
-def backfill_usd(*, trigger: str, wait: float = 0) -> Report:
-    """Price every payment that has no USD value yet, as far as a price is to be had."""
-    http = Http.from_settings()
-    with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
+def backfill_usd(
+    *,
+    trigger: str,
+    wait: float = 0,
+    first: date | str | None = None,
+    last: date | str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Price every payment of these days that has no USD value yet, as far as a trusted price is to be had.
+
+    `force` prices all of them again, and puts each day that changes into the audit log. Days may be ISO dates.
+    """
+    http, first, last = Http.from_settings(), _day(first), _day(last)
+    with runs.run("backfill_usd", trigger=trigger, wait=wait, progress=progress) as run:
         run.report = _unknown("updated", "remaining")
-        done = pricing.price_payments(http=http, now=timezone.now())
+        if force:
+            actor = pricing.Actor(actor_of(trigger))
+            done = pricing.price_again(http=http, now=timezone.now(), first=first, last=last, run=run, actor=actor)
+        else:
+            done = pricing.price_payments(http=http, now=timezone.now(), first=first, last=last)
         run.report = {"updated": done.updated, "remaining": done.remaining}
+        if force:
+            run.report["closedDays"] = done.closed
     if done.updated:
         changed()
     return run.report
+
+
+def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait: float = 0) -> Report:
+    """Put these closes in the place of those that are stored, and price the payments of their days with them."""
+    with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
+        updated = pricing.replace(closes, run=run, actor=actor)
+        run.report = {"updated": updated, "remaining": Payment.objects.unpriced().count()}
+    changed()
+    return run.report
+
+
+def _day(value: date | str | None) -> date | None:
+    """Jobs keep their parameters as text."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def refresh_price(*, trigger: str, wait: float = 0) -> Report:

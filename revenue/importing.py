@@ -8,7 +8,7 @@ where the chain has been read already.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import transaction
 
-from revenue import ledger
+from revenue import day_prices, ledger
 from revenue.classify import FREE_CHANGE_SAT, FREE_CHANGE_SENDER
 from revenue.models import App, AppType, Cursor, DailyPrice, LedgerState, Payment, Quarantined
 
@@ -146,7 +146,7 @@ def import_prices(prices: Mapping[date, Decimal], today: date, guard: Guard) -> 
             for day, price in prices.items()
             if not _price_reason(day, known, today)
         ]
-        _store_prices(rows)
+        day_prices.save(rows)  # in place of the rows that only say how often nobody told a price
     return Taken(len(rows), left_out)
 
 
@@ -154,14 +154,3 @@ def _price_reason(day: date, known: set[date], today: date) -> str | None:
     if day >= today:
         return "day is not over"
     return "known already" if day in known else None
-
-
-def _store_prices(rows: Iterable[DailyPrice]) -> None:
-    """In place of the rows that only say how often nobody told a price."""
-    DailyPrice.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["day"],
-        update_fields=["price_usd", "source", "attempts", "next_attempt_at"],
-        batch_size=1_000,
-    )

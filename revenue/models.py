@@ -246,13 +246,16 @@ class Quarantined(models.Model):
 
 
 class DailyPrice(models.Model):
-    """The FLUX price of a UTC day in US dollars; NULL while no source has told it."""
+    """The close of a UTC day in US dollars for one FLUX; NULL while no source has told one that can be trusted."""
 
     day = models.DateField(primary_key=True)
     price_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
     source = models.CharField(max_length=20, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
+    doubt = models.CharField(
+        max_length=60, blank=True, default="", db_default="", help_text="The last price that came and was not trusted."
+    )
 
     class Meta:
         constraints = [

@@ -1,33 +1,37 @@
-"""What payments were worth in US dollars when they were made (upstream.md 6).
+"""What payments were worth in US dollars: each takes the close of its UTC day (upstream.md 6).
 
-A payment younger than 24 hours takes the live price, an older one the price of its UTC day; where nobody
-tells that price the payment waits with NULL.
+Until the close is known, a payment younger than 24 hours has the live price. Where no price can be trusted, it waits
+with NULL.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Q, Sum
 
 from fluxtracker import money
 from fluxtracker.upstream import prices
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.prices import Quote
-from revenue import ledger
-from revenue.models import DailyPrice, LivePrice, Payment
+from fluxtracker.upstream.prices import DayPrices, Days, Quote
+from ops import audit
+from ops.runs import Run
+from revenue import day_prices, ledger
+from revenue.day_prices import between
+from revenue.models import DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
+from revenue.querysets import PaymentQuerySet
 
-LIVE_FOR = timedelta(hours=24)  # payments younger than this take the live price
+LIVE_FOR = timedelta(hours=24)  # payments younger than this have the live price until their day's close is known
 LIVE_PRICE_KEEPS = timedelta(minutes=10)
-FIRST_PAUSE = timedelta(hours=1)
-LONGEST_PAUSE = timedelta(days=1)
-BATCH = 1_000  # rows written in one database transaction
+BATCH = 1_000  # rows written in one statement
+MOST_PAYMENTS = 5_000  # of the days that are written in one database transaction
 # One statement for a batch, which the ORM cannot say; both engines name the columns of VALUES so.
 SET_USD = """
     UPDATE revenue_payment SET price_usd = told.column2, usd_micro = told.column3
@@ -38,23 +42,35 @@ ADD_USD = """
     UPDATE revenue_app SET usd_micro = usd_micro + told.column2, priced = priced + told.column3
     FROM (VALUES {rows}) AS told WHERE revenue_app.id = told.column1
 """
+COLUMNS = ("id", "amount_sat", "day", "address", "app_id", "usd_micro", "price_usd")
 
-Waiting = list[tuple[int, date]]  # id and UTC day of payments
-Priced = Sequence[tuple[int, int, Decimal]]  # id, satoshi and price of payments
-Pricing = Callable[[Waiting, Http, datetime], int]
+Row = tuple[Any, ...]  # of COLUMNS
+Priced = tuple[Row, Decimal]  # a payment with its new price
 
 
 @dataclass(frozen=True, slots=True)
 class UsdReport:
-    """How many payments got a USD value, and how many of the ledger still have none."""
+    """How many payments got a USD value, and how many still wait for one.
+
+    `closed`: days that were asked for and are left as they are, for their totals are frozen.
+    """
 
     updated: int
     remaining: int
+    closed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Names the user or the command that has days priced again, for the audit log. `address` None: a command."""
+
+    name: str
+    address: str | None = None
 
 
 def refresh_live_price(*, http: Http, now: datetime) -> Quote:
-    """Ask for the price now and remember it. UpstreamError when no source tells one."""
-    quote = prices.live_price(http)
+    """Ask for the price now and remember it. UpstreamError when no source tells one that can be trusted."""
+    quote = prices.live_price(http, now, day_prices.last_known(now))
     LivePrice.objects.update_or_create(
         id=1, defaults={"price_usd": quote.price, "source": quote.source, "read_at": now}
     )
@@ -62,47 +78,109 @@ def refresh_live_price(*, http: Http, now: datetime) -> Quote:
 
 
 def price_payments(
-    *, http: Http, now: datetime, limit: int | None = None, within: timedelta | None = None
+    *,
+    http: Http,
+    now: datetime,
+    limit: int | None = None,
+    within: timedelta | None = None,
+    first: date | None = None,
+    last: date | None = None,
 ) -> UsdReport:
     """Give USD values to payments without one: the newest `limit`, those of the time `within` before now, or all.
 
-    Days that no source had a price for are left out while they pause: an hour, then twice as long each time,
-    up to a day. UpstreamError at the end when a source failed; what could be priced is priced by then.
+    With `first` and `last`, only payments of these days. Payments with a live price take the close of their day when
+    it is known. Days without a trusted price are left out while they pause: an hour, then twice as long each time, up
+    to a day. UpstreamError at the end when a source failed; what could be priced is priced by then.
     """
-    fresh, older = _waiting(now, limit, within)
-    updated = 0
+    fresh, days = _waiting(now, limit, within, first, last)
+    since = (now - within).date() if within else first
+    closes = day_prices.stored(days)
     failures: list[UpstreamError] = []
-    steps: tuple[tuple[Pricing, Waiting], ...] = (_price_fresh, fresh), (_price_by_day, older)
-    for price, rows in steps:
-        try:
-            updated += price(rows, http, now)
-        except UpstreamError as error:
-            failures.append(error)
+    updated = 0
+    try:
+        missing = (days - closes.keys()) | day_prices.unsettled(now, since, last)
+        closes |= day_prices.ask(missing, http, now)
+    except UpstreamError as error:
+        failures.append(error)
+    updated += _apply(closes)
+    try:
+        updated += _price_fresh(fresh, http, now)
+    except UpstreamError as error:
+        failures.append(error)
     if failures:
         raise failures[0]
-    return UsdReport(updated, Payment.objects.unpriced().count())
+    return UsdReport(updated, Payment.objects.unpriced().filter(between(first, last)).count())
 
 
-def _waiting(now: datetime, limit: int | None, within: timedelta | None) -> tuple[Waiting, Waiting]:
-    """Payments to price, newest first: the fresh ones and the older ones."""
+def price_again(
+    *, http: Http, now: datetime, first: date | None, last: date | None, run: Run, actor: Actor
+) -> UsdReport:
+    """Price all payments of these days again, those that have a price too. Where none can be trusted the old one stays.
+
+    Closed days are left as they are. For today, the live price is asked for.
+    """
+    closed_through = LedgerState.load().closed_through or date.min
+    totals = DailyTotal.objects.filter(between(first, last))
+    payments: dict[date, int] = dict(
+        totals.filter(day__gt=closed_through).order_by().values_list("day").annotate(payments=Sum("payments"))
+    )
+    closed = totals.filter(day__lte=closed_through).values("day").distinct().count()
+    stored = day_prices.priced().filter(between(first, last), day__gt=closed_through).values_list("day", flat=True)
+    over = {day for day in (*payments, *stored) if day < now.date()}
+    closes = offers(over, http=http, now=now).found if over else {}
+    updated = _apply({day: closes[day] for day in over & closes.keys()}, again=actor, run=run)
+    if now.date() in payments:
+        live = refresh_live_price(http=http, now=now)
+        updated += _apply({now.date(): live}, again=actor, run=run, store=False)
+    return UsdReport(updated, sum(payments.get(day, 0) for day in over - closes.keys()), closed)
+
+
+def offers(days: Collection[date], *, http: Http, now: datetime) -> DayPrices:
+    """Return what these days would be priced with, compared with all other days."""
+    return prices.daily_prices(http, min(days), max(days), now, day_prices.known(without=days))
+
+
+def replace(closes: Days, *, run: Run, actor: Actor) -> int:
+    """Store these closes in place of the old ones and price their days with them; return how many payments."""
+    return _apply(closes, again=actor, run=run)
+
+
+def _waiting(
+    now: datetime, limit: int | None, within: timedelta | None, first: date | None, last: date | None
+) -> tuple[list[int], set[date]]:
+    """Return the fresh ones of the newest payments without a price, and the days of those whose day is over."""
     edge = now - LIVE_FOR
-    pausing = DailyPrice.objects.filter(price_usd=None, next_attempt_at__gt=now).values("day")
-    rows: QuerySet[Payment] = Payment.objects.unpriced().filter(Q(paid_at__gt=edge) | ~Q(day__in=pausing))
+    rows = Payment.objects.unpriced().filter(
+        Q(paid_at__gt=edge) | ~Q(day__in=day_prices.pausing(now).values("day")), between(first, last)
+    )
     if within is not None:
         rows = rows.filter(paid_at__gte=now - within)
-    fresh: Waiting = []
-    older: Waiting = []
+    pausing = set(day_prices.pausing(now).values_list("day", flat=True))
+    fresh: list[int] = []
+    days: set[date] = set()
     newest = rows.order_by("-paid_at", "-id").values_list("id", "day", "paid_at")
     for payment, day, paid_at in newest[:limit].iterator():
-        (fresh if paid_at > edge else older).append((payment, day))
-    return fresh, older
+        if paid_at > edge:
+            fresh.append(payment)
+        if day < now.date() and day not in pausing:
+            days.add(day)
+    return fresh, days
 
 
-def _price_fresh(rows: Waiting, http: Http, now: datetime) -> int:
-    if not rows:
-        return 0
-    price = _live_price(http, now)
-    return _write(rows, lambda day: price)
+def _price_fresh(fresh: Sequence[int], http: Http, now: datetime) -> int:
+    """Give the live price to those that have no price yet."""
+    updated = 0
+    for start in range(0, len(fresh), BATCH):
+        rows = Payment.objects.unpriced().filter(id__in=fresh[start : start + BATCH])
+        if rows.exists():
+            updated += _price_live(rows, _live_price(http, now))
+    return updated
+
+
+def _price_live(rows: PaymentQuerySet, price: Decimal) -> int:
+    with ledger.writing():
+        # Read inside the lock: a reorganisation may have moved or removed a payment meanwhile.
+        return len(_set_prices(list(rows.values_list(*COLUMNS)), lambda day: price))
 
 
 def _live_price(http: Http, now: datetime) -> Decimal:
@@ -111,96 +189,96 @@ def _live_price(http: Http, now: datetime) -> Decimal:
     return known.price_usd if known else refresh_live_price(http=http, now=now).price
 
 
-def _price_by_day(rows: Waiting, http: Http, now: datetime) -> int:
-    """Price what is known already, then ask for the days that are missing, all at once."""
-    if not rows:
-        return 0
-    days = {day for _, day in rows}
-    known = _daily_prices(days)
-    failure: UpstreamError | None = None
-    try:
-        _ask_for(sorted(days - known.keys()), http, now)
-    except UpstreamError as error:
-        failure = error
-    known = _daily_prices(days)
-    updated = _write([row for row in rows if row[1] in known], known.get)
-    if failure:
-        raise failure
-    return updated
+def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, store: bool = True) -> int:
+    """Store the prices, price the payments of their days with them, and return how many payments that are.
 
-
-def _daily_prices(days: set[date]) -> dict[date, Decimal]:
-    """The stored prices of these days, as far as there are any."""
-    stored = DailyPrice.objects.filter(day__gte=min(days), day__lte=max(days), price_usd__isnull=False)
-    return {day: price for day, price in stored.values_list("day", "price_usd") if price is not None and day in days}
-
-
-def _ask_for(missing: Sequence[date], http: Http, now: datetime) -> None:
-    """Ask for the span of the missing days and store what came; the others pause. Never changes a stored price."""
-    if not missing:
-        return
-    found = prices.daily_prices(http, missing[0], missing[-1], now.date())
-    rows = [DailyPrice(day=day, price_usd=quote.price, source=quote.source) for day, quote in found.items()]
-    stored = _daily_prices({missing[0], *found, missing[-1]})
-    _store([row for row in rows if row.day not in stored])
-    tried = DailyPrice.objects.in_bulk([day for day in missing if day not in found])
-    _store([_pausing(day, tried.get(day), now) for day in missing if day not in found])
-
-
-def _store(rows: list[DailyPrice]) -> None:
-    DailyPrice.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["day"],
-        update_fields=["price_usd", "source", "attempts", "next_attempt_at"],
-    )
-
-
-def _pausing(day: date, tried: DailyPrice | None, now: datetime) -> DailyPrice:
-    attempts = tried.attempts + 1 if tried else 1
-    wait = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
-    return DailyPrice(day=day, attempts=attempts, next_attempt_at=now + wait)
-
-
-def _write(rows: Waiting, price_of: Callable[[date], Decimal | None]) -> int:
-    """Set price and USD of the payments, and their days' totals with them; how many were set."""
+    Without `again`, payments with that price already and imported ones, whose worth came without a price, are left.
+    """
     updated = 0
-    for start in range(0, len(rows), BATCH):
-        with ledger.writing():
-            # Read again inside the lock: a reorganisation may have moved or removed a payment meanwhile.
-            ids = [payment for payment, _ in rows[start : start + BATCH]]
-            current = Payment.objects.unpriced().filter(id__in=ids)
-            found = list(current.values_list("id", "amount_sat", "day", "address", "app_id"))
-            priced = [(row[0], row[1], price) for row in found if (price := price_of(row[2])) is not None]
-            _set_usd(priced)
-            ledger.recompute_days({(day, address) for _, _, day, address, _ in found})
-            _add_usd({row[0]: row[4] for row in found}, priced)
-            updated += len(priced)
+    for batch in _batches(closes):
+        with ledger.writing() as state:
+            if run:
+                run.guard()
+            if again and state.closed_through:
+                batch = [day for day in batch if day > state.closed_through]
+            before = DailyPrice.objects.in_bulk(batch)
+            news = {day for day in batch if store and (day not in before or before[day].price_usd != closes[day].price)}
+            day_prices.save(DailyPrice(day=day, price_usd=closes[day].price, source=closes[day].source) for day in news)
+            rows = Payment.objects.filter(day__in=batch)
+            if not again:
+                rows = rows.exclude(price_usd=None, usd_micro__isnull=False)
+            found = list(rows.values_list(*COLUMNS))
+            changed = _set_prices(found, lambda day: closes[day].price)
+            updated += len(found if again else changed)
+            if again:
+                _audit_changes(news, before, closes, changed, again)
+        if run:
+            run.progress(f"priced {batch[-1]}" if batch else "priced")
     return updated
 
 
-def _set_usd(priced: Priced) -> None:
+def _batches(days: Collection[date]) -> Iterator[list[date]]:
+    """Yield the newest days first, as many at a time as have few payments."""
+    totals = DailyTotal.objects.filter(day__in=days).order_by().values_list("day").annotate(payments=Sum("payments"))
+    payments, batch, size = dict(totals), list[date](), 0
+    for day in sorted(days, reverse=True):
+        if batch and size + payments.get(day, 0) > MOST_PAYMENTS:
+            yield batch
+            batch, size = [], 0
+        batch.append(day)
+        size += payments.get(day, 0)
+    if batch:
+        yield batch
+
+
+def _set_prices(rows: Sequence[Row], price_of: Callable[[date], Decimal]) -> list[Row]:
+    """Set price and USD of the payments that have another price, with all sums; return these payments."""
+    changed = [(row, price) for row in rows if (price := price_of(row[2])) != row[6]]
+    for start in range(0, len(changed), BATCH):
+        _set_usd(changed[start : start + BATCH])
+    if changed:
+        ledger.recompute_days({(row[2], row[3]) for row, _ in changed})
+        _add_usd(changed)
+    return [row for row, _ in changed]
+
+
+def _set_usd(priced: Sequence[Priced]) -> None:
     """Store price and USD of payments."""
-    if not priced:
-        return
     values: list[Decimal | str | int | None] = []
-    for payment, amount_sat, price in priced:
+    for row, price in priced:
         stored = connection.ops.adapt_decimalfield_value(price, max_digits=20, decimal_places=10)
-        values += (payment, stored, money.usd_micro(amount_sat, price))
+        values += (row[0], stored, money.usd_micro(row[1], price))
     with connection.cursor() as cursor:
         cursor.execute(SET_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(priced))), values)
 
 
-def _add_usd(apps: Mapping[int, int | None], priced: Priced) -> None:
-    """Bring the sums of the apps in line with payments that were priced. `apps`: each payment's app."""
+def _add_usd(priced: Sequence[Priced]) -> None:
+    """Bring the sums of the apps in line with payments that were priced."""
     usd: Counter[int] = Counter()
     count: Counter[int] = Counter()
-    for payment, amount_sat, price in priced:
-        app = apps[payment]
+    for row, price in priced:
+        app, worth = row[4], row[5]
         if app is not None:
-            usd[app] += money.usd_micro(amount_sat, price)
-            count[app] += 1
-    if count:
-        values = [value for app in count for value in (app, usd[app], count[app])]
+            usd[app] += money.usd_micro(row[1], price) - (worth or 0)
+            count[app] += worth is None
+    for apps in ledger.chunks(list(count)):
+        values = [value for app in apps for value in (app, usd[app], count[app])]
         with connection.cursor() as cursor:
-            cursor.execute(ADD_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(count))), values)
+            cursor.execute(ADD_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(apps))), values)
+
+
+def _audit_changes(
+    news: set[date], before: Mapping[date, DailyPrice], closes: Days, changed: Sequence[Row], actor: Actor
+) -> None:
+    """Write each day that got another price, or whose payments did, into the audit log."""
+    had = {row[2]: row[6] for row in changed}
+    payments = Counter(row[2] for row in changed)
+    for day in sorted(news | payments.keys()):
+        old = before[day].price_usd if day in before else had.get(day)
+        detail = {
+            "day": day.isoformat(), "old": None if old is None else f"{old:f}", "new": f"{closes[day].price:f}",
+            "source": closes[day].source, "payments": payments[day],
+        }  # fmt: skip
+        audit.record(
+            actor=actor.name, address=actor.address, action="price day again", outcome=audit.DONE, detail=detail
+        )

@@ -18,6 +18,7 @@ from metrics.models import ImageCount, Source
 from revenue.models import DailyTotal
 from revenue.reports import Totals
 from snapshots.choices import Choice, Kind
+from snapshots.history import with_closes
 from snapshots.models import ImageDay, Snapshot
 
 Days = dict[date, Number]
@@ -44,7 +45,7 @@ class DayValues:
 
     @classmethod
     def load(cls, choices: Sequence[Choice], first: date, last: date, now: datetime) -> DayValues:
-        """At most seven queries, whatever the range and the number of metrics."""
+        """At most eight queries, whatever the range and the number of metrics."""
         states = [choice for choice in choices if choice.kind == Kind.STATE]
         found, sources = _snapshots(states, first, last) if states else ({}, {})
         live: dict[str, Live] = {}
@@ -81,6 +82,7 @@ def _snapshots(choices: Sequence[Choice], first: date, last: date) -> tuple[dict
     plain = [choice.key for choice in choices if not choice.image]
     columns = sorted(_columns(plain) | ({ALL_IMAGES} if images else set()))
     rows = list(Snapshot.objects.filter(day__range=(first, last)).values("day", "source", *columns))
+    rows = with_closes(rows) if "flux_price_usd" in columns else rows
     states = {key: _days(key, rows) for key in plain}
     if images:
         states |= _image_days(images, rows, first, last)

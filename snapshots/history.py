@@ -11,6 +11,7 @@ from django.db.models import Max, Min
 
 from metrics.catalogue import tracked_apps, with_ratios
 from metrics.models import TrackedApp
+from revenue import day_prices
 from revenue.reports import DayReport, Totals
 from snapshots.gaps import Gap, gaps
 from snapshots.models import Snapshot
@@ -46,8 +47,8 @@ class History:
 
 
 def load(wanted: Wanted, now: datetime) -> History:
-    """Five queries at most, however many days."""
-    rows = read_columns(wanted, FIELDS)
+    """Six queries at most, however many days."""
+    rows = with_closes(read_columns(wanted, FIELDS))
     present = [row["day"] for row in rows]
     totals = Totals.load(present[-1], present[0]) if present else None
     shown = [DayRow(with_ratios(row), _revenue(totals, row["day"], now)) for row in rows if totals]
@@ -62,6 +63,12 @@ def read_columns(wanted: Wanted, names: tuple[str, ...]) -> list[dict[str, Any]]
     if wanted.last is not None:
         rows = rows.filter(day__lte=wanted.last)
     return [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)[: wanted.limit]]
+
+
+def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put the close of each day in place of the price that was read on it, save in what the old tracker told."""
+    closes = day_prices.stored({row["day"] for row in rows if row["source"] != Snapshot.Source.IMPORT})
+    return [row | ({"flux_price_usd": closes[row["day"]].price} if row["day"] in closes else {}) for row in rows]
 
 
 def missing(wanted: Wanted, present: list[date], now: datetime) -> list[Gap]:

@@ -43,6 +43,8 @@ def _simple_price(world: World, query: Mapping[str, str]) -> Answer:
             found[currency] = world.live_price() * rate
             if query.get("include_24hr_change") == "true":
                 found[f"{currency}_24h_change"] = 2.2673792697235755
+    if query.get("include_last_updated_at") == "true":
+        found["last_updated_at"] = int(world.now())
     return json({"zelcash": found})
 
 
@@ -55,7 +57,10 @@ def _too_old() -> Answer:
 
 
 def _market_chart(world: World, query: Mapping[str, str]) -> Answer:
-    """Points at fixed times and a last one "now"; hourly for 2 to 90 days unless daily is asked for."""
+    """Points at fixed times and a last one "now"; hourly for 2 to 90 days unless daily is asked for.
+
+    The point at 00:00 of a day is the close of the day before.
+    """
     days = whole(query, "days", 0)
     if query.get("days") == "max" or days > FREE_DAYS:
         return _too_old()
@@ -150,7 +155,8 @@ def _histoday_row(world: World, day: date) -> dict[str, Any]:
     known = day >= prices.EPOCH
     first, last = (prices.price_on(world.seed, day), prices.close_on(world.seed, day)) if known else (0, 0)
     row: dict[str, Any] = {"time": midnight_ms(day) // 1000, "high": max(first, last)}
-    row |= {"low": min(first, last), "open": first, "volumefrom": 1200.5, "volumeto": 88.1, "close": last}
+    row |= {"low": min(first, last), "open": first, "close": last}
+    row |= {"volumefrom": 1200.5, "volumeto": 88.1} if known else {"volumefrom": 0, "volumeto": 0}
     return row | {"conversionType": "direct", "conversionSymbol": ""}
 
 

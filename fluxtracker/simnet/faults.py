@@ -32,10 +32,14 @@ class Kind(StrEnum):
     FEW_ROWS = "few_rows"  # a third of the rows
     ZERO_ROWS = "zero_rows"  # every number is 0, as if every benchmark ran
     EMPTY_NAMES = "empty_names"  # containers without a name
+    ABSURD_PRICE = "absurd_price"  # a thousand times the price: now, or of the middle day of a history
+    OLD_CANDLE = "old_candle"  # the last candle is of 200 days ago, and so is CoinGecko's price
+    NO_TRADES = "no_trades"  # candles without trades and volume, and points without a price
 
 
-OF_ROWS = (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES)
-"""What goes wrong with the rows of statistics, counts and lists of apps; a ledger cannot see it in a payment."""
+OF_PRICES = (Kind.ABSURD_PRICE, Kind.OLD_CANDLE, Kind.NO_TRADES)
+OF_ROWS = (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES, *OF_PRICES)
+"""What goes wrong with prices and the rows of statistics, counts and lists; a ledger sees it in no payment's amount."""
 
 
 @dataclass(slots=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from fluxtracker.simnet import spoiled_rows
+from fluxtracker.simnet import spoiled_prices, spoiled_rows
 from fluxtracker.simnet.answers import Answer, failure, json
-from fluxtracker.simnet.faults import OF_ROWS, Fault, Kind
+from fluxtracker.simnet.faults import OF_PRICES, OF_ROWS, Fault, Kind
 
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 PAGE = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>checking</body></html>"
@@ -20,6 +20,8 @@ DRIP_PAUSE = 0.2  # seconds between two bytes
 
 def spoil(answer: Answer, fault: Fault, path: str, before: bytes | None) -> Answer:
     """The answer that goes out instead; faults of the connection leave it as it is."""
+    if fault.kind in OF_PRICES:
+        return spoiled_prices.spoil(answer, fault)
     if fault.kind in OF_ROWS:
         return spoiled_rows.spoil(answer, fault)
     match fault.kind:

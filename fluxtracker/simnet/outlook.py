@@ -65,8 +65,8 @@ class TellsTruth:
             return network_truth.deployed(self._world, hours)
 
     def day_price(self, day: date) -> float:
-        """What CoinGecko says of a day."""
-        return prices.price_on(self.seed, day)
+        """The close of a UTC day: CoinGecko's point at the next midnight."""
+        return prices.close_on(self.seed, day)
 
     def live_price(self) -> float:
         return prices.live(self.seed, self._world.now())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from django.conf import settings
 from fluxtracker import money
 from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.http import Http, Params
-from fluxtracker.upstream.wire import WRONG_SHAPE
+from fluxtracker.upstream.wire import MAX_TIME, WRONG_SHAPE
 
 COIN = "zelcash"  # FLUX at CoinGecko
 PAIR = "FLUXUSDT"
@@ -23,6 +23,8 @@ KLINES_A_CALL = 1000
 HISTODAYS_A_CALL = 2000
 FLUX_SINCE = date(2021, 1, 1)  # before, CryptoCompare's symbol FLUX was another coin
 DAY = timedelta(days=1)
+NOT_NOW = timedelta(hours=1)  # a price that its source changed longer ago than this is no price of now
+MIDNIGHT_FROM, MIDNIGHT_TO = -timedelta(hours=1), timedelta(minutes=10)  # how far off a point may be and be the close
 
 T = TypeVar("T")
 
@@ -56,36 +58,54 @@ def _ask(
         raise BadAnswer(parts.netloc.rpartition("@")[2], parts.path, detail) from None
 
 
-def coingecko_now(http: Http) -> Quote:
+def coingecko_now(http: Http, now: datetime) -> Quote:
+    """Return the price, unless CoinGecko says that it is older than an hour."""
+
     def read(answer: Any) -> Quote:
-        return Quote(money.price(answer[COIN]["usd"]), "coingecko")
+        row = answer[COIN]
+        changed = row.get("last_updated_at")
+        if changed is not None and now - _instant(changed) > NOT_NOW:
+            raise ValueError(f"the price is of {_instant(changed):%Y-%m-%d %H:%M} UTC")
+        return Quote(money.price(row["usd"]), "coingecko")
 
-    return _ask(http, settings.COINGECKO_URL, "/simple/price", {"ids": COIN, "vs_currencies": "usd"}, read)
+    params: Params = {"ids": COIN, "vs_currencies": "usd", "include_last_updated_at": "true"}
+    return _ask(http, settings.COINGECKO_URL, "/simple/price", params, read)
 
 
-def coingecko_days(http: Http, first: date, last: date, today: date) -> Days | None:
+def coingecko_days(http: Http, first: date, last: date, now: datetime) -> Days | None:
     """One point a day at midnight, and a last one that is now. None where all days are too old to ask for."""
-    if today - last >= timedelta(days=COINGECKO_DAYS):
+    today = now.date()
+    if today - last > timedelta(days=COINGECKO_DAYS):
         return None
     reach = min((today - first).days + 1, COINGECKO_DAYS)
     params: Params = {"vs_currency": "usd", "days": reach, "interval": "daily"}
     path = f"/coins/{COIN}/market_chart"
-    return _ask(http, settings.COINGECKO_URL, path, params, lambda answer: _first_points(answer["prices"]))
+    return _ask(http, settings.COINGECKO_URL, path, params, lambda answer: _closes(_filled(answer["prices"])))
 
 
-def _first_points(points: Any) -> Days:
-    """The first point of each UTC day. The very last is "now": no day's price unless it stands at midnight."""
-    days: Days = {}
-    rows = _filled(points)
-    for number, row in enumerate(rows, 1):
-        moment, quote = _point(row, 0, 1, "coingecko")
-        if quote and moment and (number < len(rows) or moment.time() == time.min):
-            days.setdefault(moment.date(), quote)
-    return days
+def _closes(rows: list[Any]) -> Days:
+    """Return the close of each UTC day: the point that is nearest to the midnight which ends the day.
+
+    Points are hourly or finer where daily ones cannot be had, and may be off by a moment. The very last one is "now"
+    and no close unless it is exactly at midnight; a midnight that the list does not reach is no close either.
+    """
+    points = [_point(row, 0, 1, "coingecko") for row in rows]
+    moments = [moment for moment, _ in points if moment]
+    if points[-1][0] and points[-1][0].time() != time.min:
+        points.pop()
+    nearest: dict[datetime, tuple[timedelta, Quote]] = {}
+    for moment, quote in points:
+        if moment and quote:
+            midnight = datetime.combine(moment + DAY / 2, time.min, UTC)
+            off = moment - midnight
+            is_near = MIDNIGHT_FROM <= off <= MIDNIGHT_TO and midnight <= max(moments)
+            if is_near and (midnight not in nearest or abs(off) < nearest[midnight][0]):
+                nearest[midnight] = abs(off), quote
+    return {midnight.date() - DAY: quote for midnight, (_, quote) in nearest.items()}
 
 
-def explorer_currency(http: Http) -> Quote:
-    """upstream.md 0.3: the rate is nested today and was not before."""
+def explorer_currency(http: Http, now: datetime) -> Quote:
+    """The rate is nested today and was not before (upstream.md 0.3). It comes without a time."""
 
     def read(answer: Any) -> Quote:
         data = answer.get("data")
@@ -94,40 +114,54 @@ def explorer_currency(http: Http) -> Quote:
     return _ask(http, settings.FLUX_EXPLORER_URL, "/currency", {}, read)
 
 
-def explorer_market(http: Http) -> Quote:
+def explorer_market(http: Http, now: datetime) -> Quote:
     def read(answer: Any) -> Quote:
         return Quote(money.price(answer["price"]), "explorer")
 
     return _ask(http, settings.FLUX_EXPLORER_URL, "/markets/info", {}, read)
 
 
-def binance_now(http: Http) -> Quote:
-    """The close of today's open candle is the last trade."""
+def binance_now(http: Http, now: datetime) -> Quote | None:
+    """The close of today's open candle is the last trade. None before the day's first one."""
 
-    def read(answer: Any) -> Quote:
-        return Quote(money.price(answer[-1][4]), "binance")
+    def read(answer: Any) -> Quote | None:
+        row = _filled(answer)[-1]
+        opened = _instant(row[0] / 1000).date()
+        if opened != now.date():
+            raise ValueError(f"the last candle is of {opened}")
+        return Quote(money.price(row[4]), "binance") if _is_traded(_volumes(row)) else None
 
     return _ask(http, settings.BINANCE_URL, "/klines", {"symbol": PAIR, "interval": "1d", "limit": 1}, read)
 
 
-def binance_days(http: Http, first: date, last: date, today: date) -> Days:
+def binance_days(http: Http, first: date, last: date, now: datetime) -> Days:
     """The closes of the daily candles, 1,000 a call. Days before the listing are absent, today's is still open."""
+    today = now.date()
     days: Days = {}
+    is_first = True
     while first <= last:
         params: Params = {"symbol": PAIR, "interval": "1d", "limit": KLINES_A_CALL, "startTime": _unix(first) * 1000}
-        rows = _ask(http, settings.BINANCE_URL, "/klines", params, _list if days else _filled)
-        closes = [_point(row, 0, 4, "binance") for row in rows]
-        news = {
-            moment.date(): quote for moment, quote in closes if moment and quote and first <= moment.date() <= today
+        rows = _ask(http, settings.BINANCE_URL, "/klines", params, _filled if is_first else _list)
+        is_first = False
+        candles = [(*_point(row, 0, 4, "binance"), row) for row in rows]
+        opened = {moment.date() for moment, _, _ in candles if moment and first <= moment.date() <= today}
+        days |= {
+            moment.date(): quote
+            for moment, quote, row in candles
+            if moment and quote and moment.date() in opened and _is_traded(_volumes(row))
         }
-        days |= news
-        if len(rows) < KLINES_A_CALL or not news:
+        if len(rows) < KLINES_A_CALL or not opened:
             break
-        first = max(news) + DAY
+        first = max(opened) + DAY
     return {day: quote for day, quote in days.items() if day < today}
 
 
-def cryptocompare_now(http: Http) -> Quote | None:
+def _volumes(candle: Any) -> list[Any]:
+    """Return the volume, and the number of trades where the candle has it."""
+    return [*candle[5:6], *candle[8:9]]
+
+
+def cryptocompare_now(http: Http, now: datetime) -> Quote | None:
     """None without a key: it is not asked then."""
 
     def read(answer: Any) -> Quote:
@@ -139,20 +173,24 @@ def cryptocompare_now(http: Http) -> Quote | None:
     return _ask(http, settings.CRYPTOCOMPARE_URL, "/price", params, read, _cryptocompare_key())
 
 
-def cryptocompare_days(http: Http, first: date, last: date, today: date) -> Days | None:
-    """Closes, oldest first; a close of 0 means that there is none. None without a key."""
+def cryptocompare_days(http: Http, first: date, last: date, now: datetime) -> Days | None:
+    """Closes, oldest first; a close or a volume of 0 means that there is none. None without a key."""
 
     def read(answer: Any) -> list[Any]:
         return _list(answer["Data"]["Data"])
 
     if not settings.CRYPTOCOMPARE_API_KEY:
         return None
+    today = now.date()
     params: Params = {"fsym": "FLUX", "tsym": "USD", "limit": min((today - first).days, HISTODAYS_A_CALL)}
     rows = _ask(http, settings.CRYPTOCOMPARE_URL, "/v2/histoday", params, read, _cryptocompare_key())
-    closes = [_point(row, "time", "close", "cryptocompare", unit=1) for row in rows]
+    closes = [(*_point(row, "time", "close", "cryptocompare", unit=1), row) for row in rows]
     return {
-        moment.date(): quote for moment, quote in closes if moment and quote and FLUX_SINCE <= moment.date() < today
-    }
+        moment.date(): quote
+        for moment, quote, row in closes
+        if moment and quote and FLUX_SINCE <= moment.date() < today
+        and _is_traded(row[name] for name in ("volumefrom", "volumeto") if name in row)
+    }  # fmt: skip
 
 
 def _cryptocompare_key() -> dict[str, str]:
@@ -162,11 +200,30 @@ def _cryptocompare_key() -> dict[str, str]:
 def _point(
     row: Any, when: int | str, price: int | str, source: str, unit: int = 1000
 ) -> tuple[datetime | None, Quote | None]:
-    """Instant and price of one row of a history, Nones where it is not usable: the others still are."""
+    """Return instant and price of one row of a history, None for each that is not usable."""
     try:
-        return datetime.fromtimestamp(row[when] / unit, UTC), Quote(money.price(row[price]), source)
-    except (*WRONG_SHAPE, OverflowError, OSError):
+        moment = _instant(row[when] / unit)
+    except WRONG_SHAPE:
         return None, None
+    try:
+        return moment, Quote(money.price(row[price]), source)
+    except WRONG_SHAPE:
+        return moment, None
+
+
+def _instant(seconds: object) -> datetime:
+    """Return the instant of unix seconds; ValueError for what cannot be one, `true` included."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < MAX_TIME:
+        raise ValueError("a time must be unix seconds")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _is_traded(volumes: Iterable[object]) -> bool:
+    """Return whether each of these volumes is above 0."""
+    try:
+        return all(Decimal(str(volume)) > 0 for volume in volumes)
+    except ArithmeticError:
+        return False
 
 
 def _list(answer: Any) -> list[Any]:

@@ -1,8 +1,15 @@
-"""The FLUX price in US dollars, from whichever source answers (upstream.md 6)."""
+"""The FLUX price in US dollars, from whichever source answers and can be trusted (upstream.md 6).
+
+A price more than 2.5 times above or below what is known next to it needs a second source within 20 %.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from statistics import median_high, median_low
 
 import structlog
 
@@ -22,59 +29,167 @@ from fluxtracker.upstream.price_feeds import (
     explorer_market,
 )
 
-__all__ = ["Days", "Quote", "daily_prices", "live_price"]
+__all__ = ["DayPrices", "Days", "Doubted", "Quote", "daily_prices", "live_price"]
 
 log = structlog.get_logger(__name__)
 
 NOW = (coingecko_now, explorer_currency, explorer_market, binance_now, cryptocompare_now)
 BY_DAY = (coingecko_days, binance_days, cryptocompare_days)
+MOST_TIMES = Decimal("2.5")  # farther off than this, a price is doubted
+AGREEMENT = Decimal("0.2")  # how far a second source may be off and confirm it
+NEIGHBOURS = timedelta(days=30)  # days farther apart tell nothing about each other
+
+Known = Mapping[date, Decimal]
 
 
-def live_price(http: Http) -> Quote:
-    """The price now, from the first source that tells one. UpstreamError when none does."""
+class Doubted(UpstreamError):
+    """A price came that is too far off the last known one, or has nothing to compare with, and is not confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayPrices:
+    """The closes of days. `doubted`: what came for days of which no price can be trusted."""
+
+    found: Days
+    doubted: Days
+
+
+def live_price(http: Http, now: datetime, known: Decimal | None = None) -> Quote:
+    """Return the price now: the first that is near the last known one, or that a second source confirms.
+
+    A price that has nothing to compare with is taken when no other source tells one. Doubted when there is none to
+    trust, Unavailable when no source tells one.
+    """
     failures: list[UpstreamError] = []
+    near: list[Quote] = []
+    doubted: list[Quote] = []
     for feed in NOW:
         try:
-            quote = feed(http)
+            quote = feed(http, now)
         except UpstreamError as error:
             failures.append(error)
             continue
-        if quote is not None:
-            for failure in failures:
-                log.warning("price_source_failed", error=str(failure), used_instead=quote.source)
-            return quote
-    raise Unavailable("prices", "now", _all(failures))
+        if quote is None:
+            continue
+        is_near = known is not None and _is_near(quote.price, known)
+        witnessed = None if is_near else next((one for one in doubted if _confirms(quote, one)), None)
+        if witnessed or (is_near and not doubted):
+            return _told(witnessed or quote, doubted, failures)
+        (near if is_near else doubted).append(quote)
+    if not near and not doubted:
+        raise Unavailable("prices", "now", _all(failures))
+    if near or (known is None and len({quote.source for quote in doubted}) == 1):
+        return _told([*near, *doubted][0], doubted, failures)
+    raise Doubted("prices", "now", _doubt(doubted, known))
 
 
-def daily_prices(http: Http, first: date, last: date, today: date) -> Days:
-    """Prices of the UTC days `first` to `last` and before `today`, as far as the sources have them.
+def daily_prices(http: Http, first: date, last: date, now: datetime, known: Known) -> DayPrices:
+    """Return the closes of the UTC days `first` to `last` that are over, as far as the sources have them.
 
-    UpstreamError only when every source that was asked failed.
+    `known` are trusted prices of other days. UpstreamError only when every source that was asked failed.
     """
     found: Days = {}
+    offers: list[Days] = []  # all that came: days outside the span are neighbours, too
     failures: list[UpstreamError] = []
-    asked = 0
+    span = [first + DAY * number for number in range((min(last, now.date() - DAY) - first).days + 1)]
     for feed in BY_DAY:
-        missing = [day for day in _days(first, min(last, today - DAY)) if day not in found]
+        missing = [day for day in span if day not in found]
         if not missing:
             break
         try:
-            days = feed(http, missing[0], missing[-1], today)
+            days = feed(http, missing[0], missing[-1], now)
         except UpstreamError as error:
             failures.append(error)
-            days = {}
+            continue
         if days is not None:
-            asked += 1
-            found |= {day: days[day] for day in missing if day in days}
-    if asked and len(failures) == asked:
+            offers.append({day: quote for day, quote in days.items() if day < now.date()})
+            found = _trusted(offers, known)
+    if failures and not offers:
         raise Unavailable("prices", "by day", _all(failures))
     for failure in failures:
         log.warning("price_source_failed", error=str(failure))
+    found |= _unrivalled(offers, {*found, *known})
+    doubted = {day: quote for offer in reversed(offers) for day, quote in offer.items() if day not in found}
+    answer = DayPrices(*({day: days[day] for day in span if day in days} for days in (found, doubted)))
+    if answer.doubted:
+        first, last = min(answer.doubted), max(answer.doubted)
+        log.warning("day_prices_doubted", days=len(answer.doubted), first=str(first), last=str(last))
+    return answer
+
+
+def _trusted(offers: Sequence[Days], known: Known) -> Days:
+    """Return the prices that another source confirms, and those near the closest trusted day before or after."""
+    found = {
+        day: quote
+        for offer in reversed(offers)
+        for day, quote in offer.items()
+        if any(day in other and _confirms(other[day], quote) for other in offers)
+    }
+    days = sorted({*known, *(day for offer in offers for day in offer)})
+    for order in (days, days[::-1]):
+        closest: tuple[date, Decimal] | None = None
+        for day in order:
+            if day in known:
+                closest = day, known[day]
+            for offer in offers:
+                if day not in found and day in offer and closest and abs(day - closest[0]) <= NEIGHBOURS:
+                    found |= {day: offer[day]} if _is_near(offer[day].price, closest[1]) else {}
+            closest = (day, found[day].price) if day in found else closest
     return found
 
 
-def _days(first: date, last: date) -> list[date]:
-    return [first + DAY * number for number in range((last - first).days + 1)]
+def _unrivalled(offers: Sequence[Days], anchors: Collection[date]) -> Days:
+    """Return what a single source says of days that have no trusted neighbour, as far as most of it is of one level."""
+    found: Days = {}
+    for days in _neighbourhoods({*anchors, *(day for offer in offers for day in offer)}):
+        told = [some for offer in offers if (some := {day: offer[day] for day in days if day in offer})]
+        if len(told) == 1 and not any(day in anchors for day in days):
+            found |= _trusted(told, _usual(told[0]))
+    return found
+
+
+def _neighbourhoods(days: Iterable[date]) -> list[list[date]]:
+    """Return the days in order, in pieces that are too far apart to tell anything about each other."""
+    pieces: list[list[date]] = []
+    for day in sorted(days):
+        if not pieces or day - pieces[-1][-1] > NEIGHBOURS:
+            pieces.append([])
+        pieces[-1].append(day)
+    return pieces
+
+
+def _usual(offer: Days) -> dict[date, Decimal]:
+    """Return the days with the median price; none where one half of the prices is far from the other."""
+    told = [quote.price for quote in offer.values()]
+    low, high = median_low(told), median_high(told)
+    return {day: quote.price for day, quote in offer.items() if quote.price == low} if _is_near(low, high) else {}
+
+
+def _is_near(price: Decimal, other: Decimal) -> bool:
+    return max(price, other) <= min(price, other) * MOST_TIMES
+
+
+def _confirms(witness: Quote, quote: Quote) -> bool:
+    is_other = witness.source != quote.source
+    return is_other and abs(witness.price - quote.price) <= quote.price * AGREEMENT
+
+
+def _told(quote: Quote, doubted: Iterable[Quote], failures: Iterable[UpstreamError]) -> Quote:
+    """Return the quote that is taken, after a line in the log for each source that was of no use."""
+    for failure in failures:
+        log.warning("price_source_failed", error=str(failure), used_instead=quote.source)
+    for one in doubted:
+        if not (one is quote or _confirms(one, quote)):
+            log.warning("price_doubted", source=one.source, price=f"{one.price:f}", used_instead=quote.source)
+    return quote
+
+
+def _doubt(doubted: Sequence[Quote], known: Decimal | None) -> str:
+    told = ", ".join(f"{quote.source} {quote.price.normalize():f}" for quote in doubted)
+    if known is None:
+        return f"the sources disagree: {told}"
+    last = f"the last known price {known.normalize():f}"
+    return f"more than {MOST_TIMES} times off {last}, and not confirmed by a second source: {told}"
 
 
 def _all(failures: list[UpstreamError]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -66,8 +67,8 @@ def _stats(http: Http) -> None:
         raise BadAnswer(host, where, "no list of nodes")
 
 
-def _price(feed: Callable[[Http], object], http: Http) -> None:
-    feed(http)
+def _price(feed: Callable[[Http, datetime], object], http: Http) -> None:
+    feed(http, datetime.now(UTC))
 
 
 def _place(url: str) -> tuple[str, str]:

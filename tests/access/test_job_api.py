@@ -2,14 +2,19 @@
 
 import threading
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from fluxtracker.upstream import prices
 from ops import jobs, jobs_run, jobs_table
 from ops.jobs_send import NoBroker
 from ops.models import AuditEntry, Job
+from revenue.models import DailyPrice
+from tests.dashboard.rows import pay
+from tests.revenue.fake_prices import FakePrices
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +97,14 @@ def test_a_second_of_the_name_is_409(post, sent):
         ("revenue-sync", {"full": "x"}, "full: expected true or false"),
         ("revenue-sync", {"full": None}, "full: expected true or false"),
         ("backfill", {"force": {}}, "force: expected true or false"),
+        ("backfill-usd", {"from": "yesterday"}, "from: expected a day as YYYY-MM-DD"),
+        ("backfill-usd", {"to": "2026-02-30"}, "to: expected a day as YYYY-MM-DD"),
+        ("backfill-usd", {"from": None}, "from: expected a day as YYYY-MM-DD"),
+        ("backfill-usd", {"from": 20260101}, "from: expected a day as YYYY-MM-DD"),
+        ("backfill-usd", {"to": "2999-01-01"}, "to: must not be in the future"),
+        ("backfill-usd", {"from": "2026-02-02", "to": "2026-02-01"}, "from: must not be after `to`"),
+        ("backfill-usd", {"force": "perhaps"}, "force: expected true or false"),
+        ("backfill-usd", {"form": "2026-02-02", "force": True}, "form: unknown; there are from, to, force"),
         ("backfill", {"days": None}, "days: expected a whole number from 1 to 3650"),
         ("backfill-app-names", {"batchSize": None}, "batchSize: expected a whole number from 1 (above 2000"),
     ],
@@ -119,6 +132,24 @@ def test_a_body_that_is_no_json_is_400_and_says_what_is_expected(post, sent, bod
     response = post("revenue-sync", body)
     assert response.status_code == 400
     assert response.json()["error"].endswith("expected a JSON object in UTF-8")
+
+
+def test_days_are_priced_again_by_a_job_and_the_audit_log_says_who_wanted_it(post, monkeypatch):
+    monkeypatch.setattr("ops.jobs_send.send", jobs_run.run_job)
+    market, day = FakePrices(), timezone.now().date() - timedelta(days=9)
+    monkeypatch.setattr(prices, "daily_prices", market.daily_prices)
+    payment = pay(at=timezone.now() - timedelta(days=9))
+    DailyPrice.objects.create(day=day, price_usd=Decimal("74.4"), source="coingecko")
+    market.by_day = {day: Decimal("0.08")}
+    body = {"from": str(day), "to": str(day), "force": True}
+    answer = post("backfill-usd", body, wait=5)
+    job = Job.objects.get()
+    assert answer.json() == {"success": True, "job": job.pk, "updated": 1, "remaining": 0, "closedDays": 0}
+    assert job.params == body
+    payment.refresh_from_db()
+    assert (payment.price_usd, DailyPrice.objects.get().price_usd) == (Decimal("0.08"), Decimal("0.08"))
+    done = AuditEntry.objects.get(action="price day again")
+    assert (done.actor, done.detail["old"][:4], done.detail["new"][:4]) == ("alice", "74.4", "0.08")
 
 
 @pytest.mark.parametrize("body", ["", " \n", "{}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -36,7 +37,13 @@ BROKEN = {
 }
 
 
-def test_every_source_is_read_and_kept(network, collect, source):
+@pytest.fixture
+def known_price(db):
+    """A last known price: the first one ever asks a second source as well."""
+    LivePrice.objects.create(id=1, price_usd="0.07", source="coingecko", read_at=NOW - timedelta(minutes=10))
+
+
+def test_every_source_is_read_and_kept(network, collect, source, known_price):
     report = collect()
     assert report["sources"] == ALL_OK
     assert report["errors"] == {}
@@ -218,7 +225,7 @@ def test_without_an_upstream_it_is_over_in_time(settings, in_process, db, monkey
     assert "refused" in outcome.err
 
 
-def test_a_large_network_is_read_with_as_few_requests(network, collect, source):
+def test_a_large_network_is_read_with_as_few_requests(network, collect, source, known_price):
     """Contract: 8,000 nodes, 14,000 containers, at most 8 requests (CPU and memory: `make bench`)."""
     network.rows = [node(number) for number in range(8000)]
     names = [f"app{number}" for number in range(1900)]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from fluxtracker import money
 from fluxtracker.upstream import prices
 from fluxtracker.upstream.errors import Unavailable
-from fluxtracker.upstream.prices import Quote
-from revenue import ledger
+from revenue import alerts, ledger
 from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
-from revenue.pricing import price_payments, refresh_live_price
+from revenue.pricing import UsdReport, price_payments, refresh_live_price
+from tests.revenue.fake_prices import FakePrices
 from tests.revenue.ledger_checks import assert_sums_hold
 
 pytestmark = pytest.mark.django_db
@@ -23,28 +23,6 @@ NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 TODAY = NOW.date()
 ADDRESS = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 DAY = timedelta(days=1)
-
-
-class FakePrices:
-    """What the price sources answer; None: they fail. Notes what they are asked."""
-
-    def __init__(self):
-        self.live = Decimal("0.08")
-        self.by_day = {}
-        self.live_asked = 0
-        self.spans = []
-
-    def live_price(self, http):
-        self.live_asked += 1
-        if self.live is None:
-            raise Unavailable("prices", "now", "HTTP 500")
-        return Quote(self.live, "coingecko")
-
-    def daily_prices(self, http, first, last, today):
-        self.spans.append((first, last))
-        if self.by_day is None:
-            raise Unavailable("prices", "by day", "HTTP 500")
-        return {day: Quote(price, "binance") for day, price in self.by_day.items() if first <= day <= last}
 
 
 @pytest.fixture
@@ -91,12 +69,97 @@ def usd(payment):
     return payment.usd_micro
 
 
-def test_a_payment_of_the_last_day_takes_the_live_price(market):
-    payment = pay(timedelta(hours=23, minutes=59))
+def test_a_payment_of_today_takes_the_live_price(market):
+    payment = pay(timedelta(hours=11, minutes=59))
     assert (run().updated, run().remaining) == (1, 0)
     assert usd(payment) == 800_000
     assert payment.price_usd == Decimal("0.08")
     assert market.spans == []
+
+
+def test_a_payment_of_the_last_24_hours_takes_the_live_price_while_its_day_has_no_close(market):
+    payment = pay(timedelta(hours=23, minutes=59))
+    assert (run().updated, run().remaining) == (1, 0)
+    assert (usd(payment), market.spans) == (800_000, [(TODAY - DAY, TODAY - DAY)])
+
+
+def test_a_payment_of_the_last_24_hours_takes_the_close_of_its_day_when_that_is_known(market):
+    payment = pay(timedelta(hours=13))
+    market.by_day = {TODAY - DAY: Decimal("0.05")}
+    run()
+    assert (usd(payment), market.live_asked) == (500_000, 0)
+
+
+def test_a_live_price_gives_way_to_the_close_of_the_day(market):
+    app = App.objects.create(name="one")
+    payment, other = pay(timedelta(hours=1), app=app), pay(timedelta(hours=2))
+    run()
+    market.by_day = {TODAY: Decimal("0.05")}
+    run(NOW + timedelta(hours=11))
+    assert usd(payment) == 800_000
+    assert run(NOW + timedelta(hours=13)).updated == 2
+    assert (usd(payment), usd(other)) == (500_000, 500_000)
+    app.refresh_from_db()
+    assert (app.usd_micro, app.priced) == (500_000, 1)
+    asked = len(market.spans)
+    assert run(NOW + timedelta(hours=14)).updated == 0
+    assert len(market.spans) == asked
+
+
+def test_a_live_price_stays_while_no_close_can_be_trusted_and_is_asked_for_with_pauses(market):
+    payment = pay(timedelta(hours=1))
+    run()
+    market.by_day, market.doubted = {TODAY: Decimal("74.4")}, {TODAY}
+    for minutes in (0, 5, 59, 61):
+        run(NOW + timedelta(hours=13, minutes=minutes))
+    row = DailyPrice.objects.get(day=TODAY)
+    assert (row.price_usd, row.doubt, row.attempts, len(market.spans)) == (None, "binance: 74.4", 2, 2)
+    assert usd(payment) == 800_000
+    market.doubted = set()
+    market.by_day = {TODAY: Decimal("0.05")}
+    run(NOW + timedelta(hours=17))
+    row.refresh_from_db()
+    assert (usd(payment), row.price_usd, row.doubt) == (500_000, Decimal("0.05"), "")
+
+
+def test_a_doubted_price_prices_nothing_and_is_an_alert_until_a_second_source_confirms_it(market):
+    payment = pay(timedelta(days=3))
+    market.by_day, market.doubted = {payment.day: Decimal("74.4")}, {payment.day}
+    assert run().remaining == 1
+    assert usd(payment) is None
+    (trouble,) = alerts.of_prices()
+    assert (trouble.key, "74.4" in trouble.message) == ("price-doubted", True)
+    market.doubted = set()
+    run(NOW + timedelta(hours=2))
+    assert usd(payment) == 744_000_000
+    assert list(alerts.of_prices()) == []
+
+
+def test_days_without_payments_and_closed_days_raise_no_alert_for_a_doubted_price(market):
+    DailyPrice.objects.create(day=TODAY - 3 * DAY, doubt="binance: 74.4")
+    assert list(alerts.of_prices()) == []
+    pay(timedelta(days=3))
+    assert len(list(alerts.of_prices())) == 1
+    LedgerState.objects.update(closed_through=TODAY - 3 * DAY)
+    assert list(alerts.of_prices()) == []
+
+
+def test_an_imported_worth_is_left_until_it_is_priced_again_on_purpose(market):
+    payment = pay(timedelta(days=3))
+    Payment.objects.update(vout=None, source="import", usd_micro=7)
+    with ledger.writing():
+        ledger.recompute_days({(payment.day, payment.address)})
+    market.by_day = {payment.day: Decimal("0.05")}
+    run()
+    assert usd(payment) == 7
+
+
+def test_only_the_days_asked_for_are_priced(market):
+    days = [pay(timedelta(days=n)).day for n in (5, 4, 3)]
+    market.by_day = dict.fromkeys(days, Decimal("0.05"))
+    assert run(first=days[1], last=days[1]) == UsdReport(updated=1, remaining=0)
+    assert run(first=days[2]) == UsdReport(updated=1, remaining=0)
+    assert run(last=days[0], first=None).updated == 1
 
 
 def test_an_older_payment_takes_the_price_of_its_day(market):

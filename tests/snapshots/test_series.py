@@ -11,7 +11,7 @@ import time_machine
 from django.test import Client
 
 from metrics.models import ImageCount
-from revenue.models import LedgerState, LivePrice
+from revenue.models import DailyPrice, LedgerState, LivePrice
 from tests.factories import pay, settle
 from tests.snapshots.series_rows import DAY, NOW, TODAY, image, nodes, read_now, snapshot
 
@@ -219,6 +219,17 @@ def test_the_price_of_a_day_and_of_now(points):
     snapshot(TODAY - DAY, flux_price_usd="0.0744")
     LivePrice.objects.update_or_create(id=1, defaults={"price_usd": "0.08", "source": "x", "read_at": NOW})
     assert points("flux_price_usd", days=2) == [0.0744, 0.08]
+
+
+def test_the_price_of_a_past_day_is_its_close_except_what_the_old_tracker_told(points, client):
+    for days, source in ((1, "taken"), (2, "import"), (3, "backfilled"), (4, "taken")):
+        snapshot(TODAY - days * DAY, source=source, flux_price_usd="0.07")
+        if days < 4:
+            DailyPrice.objects.create(day=TODAY - days * DAY, price_usd=Decimal(f"0.08{days}"), source="binance")
+    expected = [0.07, 0.083, 0.07, 0.081]
+    assert points("flux_price_usd", start=str(TODAY - 4 * DAY), end=str(TODAY - DAY)) == expected
+    history = client.get(f"/api/history/range?start={TODAY - 4 * DAY}&end={TODAY - DAY}").json()
+    assert [row["price"] for row in history["data"]] == expected
 
 
 # Images

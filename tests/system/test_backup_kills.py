@@ -150,7 +150,9 @@ def pairs(full: Home) -> Iterator[Callable[[], None]]:
                         return
                     connection.execute("BEGIN")
                     day = f"20{40 + number // 330}-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}"
-                    connection.execute(f"INSERT INTO revenue_dailyprice VALUES ('{day}', NULL, 'pair', 0, NULL)")
+                    connection.execute(
+                        f"INSERT INTO revenue_dailyprice (day, source, attempts) VALUES ('{day}', 'pair', 0)"
+                    )
                     connection.execute(f"INSERT INTO snapshots_refusal VALUES ('{day}', 'pair', 1, '{day} 00:00:00')")
                     connection.execute("COMMIT")
                     time.sleep(0.002)

@@ -27,6 +27,8 @@ REPORTS = {
     "backfill_app_names --batch-size 2000 --all": {"processed": WHOLE},
     "backfill_app_types": {"updated": WHOLE, "unknown": WHOLE},
     "backfill_usd": {"updated": WHOLE, "remaining": WHOLE},
+    "backfill_usd --from 2020-01-01 --to 2026-01-01": {"updated": WHOLE, "remaining": WHOLE},
+    "backfill_usd --force": {"updated": WHOLE, "remaining": WHOLE, "closedDays": WHOLE},
     "audit_revenue": {"checked": WHOLE, "missing": WHOLE, "extra": WHOLE, "different": WHOLE},
     "audit_revenue --blocks 10 --fix": {"checked": WHOLE},
     f"audit_revenue --blocks {10**30}": {"checked": WHOLE},
@@ -44,6 +46,9 @@ WRONG = {
     "backfill_app_names --batch-size 0": "1 to 2000",
     "backfill_app_names --batch-size 2001": "1 to 2000",
     "backfill_app_names --batch-size -5": "--batch-size",
+    "backfill_usd --from 2026-02-30": "YYYY-MM-DD",
+    "backfill_usd --to 2999-01-01 --force": "must not be in the future",
+    "backfill_usd --from 2026-02-02 --to 2026-02-01": "--from must not be after --to",
     "sync_revenue --fast": "--fast",
     "prune everything": "everything",
 }

@@ -51,7 +51,7 @@ def test_a_whole_history_of_payments(history: SimServer, home: Home):
 
 
 def assert_priced(world: World, home: Home) -> None:
-    """USD by the rule: the price of the payment's UTC day, but the live price for the last 24 hours."""
+    """USD by the rule: the close of the UTC day of the payment, and the live price for today."""
     now, cent = datetime.now(UTC), Decimal("0.0000000001")
     for amount_sat, usd_micro, price, day in home.query(PRICED):
         price = Decimal(str(price)).quantize(cent)
