@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 class MendRows(RunPython):
-    """Change rows that an earlier release wrote wrongly. Run again, it changes nothing."""
+    """Change rows that an earlier release wrote wrongly."""
 
     def __init__(self, code: Callable[[Any, Any], None]) -> None:
         super().__init__(code, RunPython.noop)

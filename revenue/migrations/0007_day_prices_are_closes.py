@@ -14,6 +14,8 @@ from typing import Any
 from django.db import migrations, models
 from django.db.models import Count, F, Sum
 
+from ops.data_migrations import MendRows
+
 DAY = timedelta(days=1)
 BATCH = 1_000  # rows of one statement
 SET_USD = """
@@ -115,5 +117,5 @@ class Migration(migrations.Migration):
                 max_length=60,
             ),
         ),
-        migrations.RunPython(price_by_closes, migrations.RunPython.noop),
+        MendRows(price_by_closes),
     ]
