@@ -23,6 +23,7 @@ from snapshots.models import ImageDay, Refusal, Snapshot
 log = structlog.get_logger(__name__)
 
 NOT_BEFORE = timedelta(minutes=5)
+PATIENCE = timedelta(minutes=75)  # how long a source that may soon come back or be confirmed is waited for
 TOTALS_NEEDED = 4
 PARTS = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS, Source.Name.PRICE)
 COLUMNS = tuple(metric for metric in FIXED if metric.key not in RATIOS)
@@ -46,7 +47,8 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
 
     One that was imported from the old tracker is no reason to have none of our own.
 
-    `patient`: a source that was never asked is waited for; else it counts as not read.
+    `patient`: a source that was never asked or that failed only now is waited for; else it counts as not read. One
+    that is in doubt is always waited for: soon it is confirmed or gone.
     """
     day = now.date()
     if now < opening(day):
@@ -78,10 +80,14 @@ def _take(day: date, now: datetime, force: bool, patient: bool) -> TakeReport:
     if any(_is_due(view, day, now, patient) for view in left_out):
         return TakeReport(day, False, "waiting for the first collection after 00:05 UTC")
     counted = {name.value for name in PARTS} - {view.name for view in left_out}
+    if doubted := [view for view in left_out if is_fresh(view.doubted_since, now, PATIENCE)]:
+        return TakeReport(day, False, f"waiting for what is in doubt: {_why(doubted, day, now)}")
     values = _values(latest, counted)
     known = sum(values.get(total) is not None for total in TOTALS)
     if known < TOTALS_NEEDED:
         return _refuse(day, now, f"{known} of 5 totals are known, {TOTALS_NEEDED} are needed", left_out, exists)
+    if patient and (out := [view for view in left_out if is_fresh(view.read_at, now, PATIENCE)]):
+        return TakeReport(day, False, f"waiting for what failed only now: {_why(out, day, now)}")
     _store(day, now, latest, values, counted, replace=exists)
     return TakeReport(day, True, f"without {_why(left_out, day, now)}" if left_out else None)
 

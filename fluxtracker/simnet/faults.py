@@ -32,9 +32,24 @@ class Kind(StrEnum):
     FEW_ROWS = "few_rows"  # a third of the rows
     ZERO_ROWS = "zero_rows"  # every number is 0, as if every benchmark ran
     EMPTY_NAMES = "empty_names"  # containers without a name
+    BAD_RESOURCES = "bad_resources"  # bad_rows, of what apps take alone
+    BAD_BENCHMARKS = "bad_benchmarks"  # bad_rows, of the benchmark alone
+    REPEATED_ROWS = "repeated_rows"  # a share of the rows comes again, by turns as it is and as an unreachable node's
+    LAGGING = "lagging"  # a share of the rows, or of each count, is missing
+    STOPPED = "stopped"  # a share of the containers does not run, and tells so
 
 
-OF_ROWS = (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES)
+OF_ROWS = (
+    Kind.BAD_ROWS,
+    Kind.FEW_ROWS,
+    Kind.ZERO_ROWS,
+    Kind.EMPTY_NAMES,
+    Kind.BAD_RESOURCES,
+    Kind.BAD_BENCHMARKS,
+    Kind.REPEATED_ROWS,
+    Kind.LAGGING,
+    Kind.STOPPED,
+)
 """What goes wrong with the rows of statistics, counts and lists of apps; a ledger cannot see it in a payment."""
 
 
@@ -44,7 +59,7 @@ class Fault:
 
     `times` requests long (None: until cleared), each with `probability`. `seconds` is how long a timeout
     hangs and a slow answer takes; `blocks` how far a height goes backwards; `retry_after` the header of a 429;
-    `share` how many rows are bad.
+    `share` how many rows (or containers) are bad, missing or there again.
     """
 
     kind: Kind
