@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from metrics.catalogue import FIXED, TOTALS, Number
 
@@ -37,11 +38,18 @@ def collapse(before: Compared, after: Compared) -> str | None:
 
 def change(before: Compared, after: Compared) -> str | None:
     """Return which number has changed by more than 15 percent, and by more than what 7 nodes come to."""
+    size = before.get(SIZE)
     for key, last, number in _pairs(before, after):
-        of_a_node = max(1, last / (before.get(SIZE) or 1))
+        of_a_node = max(1, last / size) if size else 1
         if abs(number - last) > max(last * MOST_PERCENT / 100, MOST_NODES * of_a_node):
             return f"{LABELS[key]}: {number} instead of {last}"
     return None
+
+
+def confirmed(readings: Sequence[Compared]) -> list[bool]:
+    """Return for each of several readings in a row whether the one before or after it tells about the same."""
+    same = [change(first, second) is None for first, second in pairwise(readings)]
+    return [before or after for before, after in zip([False, *same], [*same, False], strict=True)][: len(readings)]
 
 
 def _pairs(before: Compared, after: Compared) -> Iterator[tuple[str, Number, Number]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,7 +13,7 @@ from django.db import transaction
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.stats import NodePoint, Stats
 from metrics.catalogue import Number
-from metrics.plausibility import change, compared
+from metrics.plausibility import compared, confirmed
 from ops.runs import Run
 from revenue.models import DailyPrice, DailyTotal
 from revenue.reports import Ledger
@@ -114,26 +114,20 @@ def _node_counts(stats: Stats) -> tuple[dict[date, NodePoint], UpstreamError | N
         return {}, error
 
 
-def by_day(points: Iterable[NodePoint]) -> dict[date, NodePoint]:
+def by_day(points: Sequence[NodePoint]) -> dict[date, NodePoint]:
     """Return the first point of each day at or after 00:05 UTC, else its first. The points come oldest first.
 
-    One that differs too much from the points before and after it is taken only where the day has no other.
+    One that differs too much from those before and after it is taken only where the day has no other.
     """
     chosen: dict[date, tuple[tuple[bool, bool], NodePoint]] = {}
-    row = [None, *points, None]
-    for before, point, after in zip(row, row[1:], row[2:], strict=False):
-        if point is not None:
-            rank = (point.at >= opening(point.at.date()), _agree(before, point) or _agree(point, after))
-            day = point.at.date()
-            if day not in chosen or rank > chosen[day][0]:
-                chosen[day] = rank, point
+    for point, is_sure in zip(points, confirmed([_compared(point) for point in points]), strict=True):
+        day = point.at.date()
+        rank = (point.at >= opening(day), is_sure)
+        if day not in chosen or rank > chosen[day][0]:
+            chosen[day] = rank, point
     return {day: point for day, (_, point) in chosen.items()}
 
 
-def _agree(before: NodePoint | None, after: NodePoint | None) -> bool:
-    return before is not None and after is not None and change(_counts(before), _counts(after)) is None
-
-
-def _counts(point: NodePoint) -> dict[str, Number]:
+def _compared(point: NodePoint) -> dict[str, Number]:
     values = {f"node_{tier}": getattr(point, tier) for tier in ("total", "cumulus", "nimbus", "stratus")}
     return compared(values, point.total)

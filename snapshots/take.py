@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -150,7 +150,7 @@ def _store(
         made_at=now,
         read_at=min(time for time in read if time is not None),
         flux_price_usd=None if price is None else Decimal(str(price)),
-        counts=_tracked(latest) if has_apps else {},
+        counts=tracked(latest.values) if has_apps else {},
         **values,
     )
     if replace:
@@ -169,6 +169,7 @@ def _store_images(day: date, has_apps: bool) -> int:
     return len(ImageDay.objects.bulk_create(rows, batch_size=500))
 
 
-def _tracked(latest: Latest) -> dict[str, Any]:
+def tracked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts of the tracked apps."""
     fixed = {metric.key for metric in FIXED}
-    return {key: value for key, value in latest.values.items() if key.startswith(PREFIXES) and key not in fixed}
+    return {key: value for key, value in values.items() if key.startswith(PREFIXES) and key not in fixed}

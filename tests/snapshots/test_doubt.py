@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from metrics.models import Reading
 from ops.models import TaskState
 from snapshots.models import Refusal, Snapshot
 from tests.metrics.conftest import network, web
@@ -196,3 +197,57 @@ def test_who_asks_for_a_snapshot_does_not_wait_for_a_source_that_failed(night):
     night.reads("00:10")
     assert night.checks("00:11", "take_snapshot")["created"]
     assert kept() == (None, 2400, 600)
+
+
+def taken_of_half(night: Night) -> None:
+    """A day whose snapshot was taken of a half reading, as releases before this one did it."""
+    night.reads("00:10")
+    night.checks("00:11")
+    night.reads("00:20")
+    half = {"node_total": 3520, "total_cpu_cores": 1280, "total_apps": 320}
+    Snapshot.objects.filter(day=DAY).update(**half, read_at=at("00:10"), counts={"gaming_palworld": 3})
+    first = Reading.objects.get(at=at("00:10"))
+    first.values |= half
+    first.save()
+
+
+NEXT = DAY + timedelta(days=1)
+
+
+def test_a_past_day_is_taken_again_of_its_first_confirmed_reading(night):
+    taken_of_half(night)
+    night.reads("00:30")
+    before = Snapshot.objects.get(day=DAY)
+    report = night.checks("09:00", "take_snapshot", "--day", "2026-11-20", day=NEXT)
+    assert report == {"date": "2026-11-20", "created": True, "reason": None}
+    row = Snapshot.objects.get(day=DAY)
+    assert kept() == (6724, 2400, 600)
+    assert (row.read_at, row.made_at) == (at("00:20"), at("09:00", NEXT))
+    assert (row.flux_price_usd, row.counts["gaming_palworld"]) == (before.flux_price_usd, 0)
+
+
+def retakes(night: Night, *words: str) -> Any:
+    night.clock.move_to(at("09:00", NEXT))
+    return night.manage("take_snapshot", *words)
+
+
+def test_a_past_day_without_a_confirmed_reading_stays(night):
+    taken_of_half(night)
+    Reading.objects.exclude(at=at("00:10")).delete()
+    outcome = retakes(night, "--day", "2026-11-20")
+    assert (outcome.code, outcome.reason) == (1, "no confirmed reading of that day is kept")
+    assert kept() == (3520, 1280, 320)
+
+
+def test_only_a_taken_day_is_taken_again(night):
+    taken_of_half(night)
+    Snapshot.objects.update(source="import")
+    assert retakes(night, "--day", "2026-11-20").code == 1
+    assert kept() == (3520, 1280, 320)
+
+
+@pytest.mark.parametrize("day", ["2026-11-21", "2027-01-01", "20261120", "2026-11-31", "yesterday"])
+def test_other_days_are_wrong_usage(night, day):
+    outcome = retakes(night, "--day", day)
+    assert outcome.code != 0
+    assert "argument --day" in outcome.err
