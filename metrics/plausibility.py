@@ -8,8 +8,9 @@ from itertools import pairwise
 from metrics.catalogue import FIXED, TOTALS, Number
 
 MOST_PERCENT = 15  # by which a number may change from one reading to the next
-MOST_NODES = 7  # the same for a network of under 50 nodes, of which 15 percent are a few
-SIZE = "rows"
+FEW = 50
+MOST_NODES = 7  # the same for a network of few nodes: what 15 percent of 50 are
+SIZE, CONTAINERS = "rows", "total_apps"
 TIERS = ("node_cumulus", "node_nimbus", "node_stratus")
 COMPARED = (*TOTALS, *TIERS)
 LABELS = {metric.key: metric.label for metric in FIXED} | {SIZE: "Rows"}
@@ -37,9 +38,14 @@ def collapse(before: Compared, after: Compared) -> str | None:
 
 
 def change(before: Compared, after: Compared) -> str | None:
-    """Return which number has changed by more than 15 percent, and by more than what 7 nodes come to."""
+    """Return which number has changed by more than 15 percent, and by more than what 7 nodes come to.
+
+    A few containers or apps may become a few others at once: a single app brings several.
+    """
     size = before.get(SIZE)
     for key, last, number in _pairs(before, after):
+        if key in (SIZE, CONTAINERS) and max(last, number) < FEW:
+            continue
         of_a_node = max(1, last / size) if size else 1
         if abs(number - last) > max(last * MOST_PERCENT / 100, MOST_NODES * of_a_node):
             return f"{LABELS[key]}: {number} instead of {last}"

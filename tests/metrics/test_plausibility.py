@@ -259,10 +259,21 @@ def test_a_small_network_does_not_change_as_a_whole_at_once(network, collect, la
     large(network, after)
     later(minutes=10)
     report = collect()["sources"]
-    assert report == dict.fromkeys(("nodes", "cloud", "apps", "specs"), "stale") | {"price": "ok"}
+    assert (report["nodes"], report["cloud"]) == ("stale", "stale")
+    assert source("cloud").values["total_cpu_cores"] == 4 * before
     later(minutes=10)
     assert set(collect()["sources"].values()) == {"ok"}
     assert source("nodes").values["node_total"] == after
+
+
+@pytest.mark.parametrize(("before", "after", "outcome"), [(1, 49, "ok"), (30, 20, "ok"), (40, 60, "stale")])
+def test_a_few_containers_may_become_others_at_once(network, collect, later, before, after, outcome):
+    """A single app brings several of them."""
+    large(network, 60, containers=before)
+    collect()
+    large(network, 60, containers=after)
+    later(minutes=10)
+    assert collect()["sources"]["apps"] == outcome
 
 
 def test_a_doubted_reading_is_no_failure_of_the_collection(network, collect, later):

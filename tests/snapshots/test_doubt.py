@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from metrics.models import Reading
-from ops.models import TaskState
+from ops.models import AuditEntry, TaskState
 from snapshots.models import Refusal, Snapshot
 from tests.metrics.conftest import network, web
 from tests.metrics.network import Network, large
@@ -224,6 +224,7 @@ def test_a_past_day_is_taken_again_of_its_first_confirmed_reading(night):
     assert kept() == (6724, 2400, 600)
     assert (row.read_at, row.made_at) == (at("00:20"), at("09:00", NEXT))
     assert (row.flux_price_usd, row.counts["gaming_palworld"]) == (before.flux_price_usd, 0)
+    assert AuditEntry.objects.get(action="take_snapshot").detail == {"day": "2026-11-20"}
 
 
 def retakes(night: Night, *words: str) -> Any:
