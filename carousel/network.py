@@ -9,7 +9,6 @@ from datetime import datetime
 from carousel.items import Drawn, Item
 from carousel.labels import label
 from fluxtracker.upstream.stats import Benchmarks
-from fluxtracker.upstream.stats_rows import Benchmark
 from metrics.models import ImageCount, Source, TrackedApp
 from metrics.patterns import image_matcher
 from ops.health import iso
@@ -29,7 +28,8 @@ BESTS = (  # key, label, unit, attribute of a benchmark
 def network(benchmarks: Benchmarks, now: datetime) -> Drawn:
     """As many images as were counted, at most ten: none before the first collection of metrics."""
     items = [*_images(), *_bests(benchmarks, now)]
-    return Drawn(items, {"rows": benchmarks.rows, "leftOut": sum(benchmarks.left_out.values())})
+    left_out = sum(benchmarks.left_out.values())
+    return Drawn(items, {"rows": benchmarks.rows, "repeated": benchmarks.repeated, "leftOut": left_out})
 
 
 def _images() -> Iterator[Item]:
@@ -58,7 +58,7 @@ def _system_images() -> re.Pattern[str] | None:
 def _bests(benchmarks: Benchmarks, now: datetime) -> Iterator[Item]:
     """The best node of each kind of number, by its tier alone: nobody learns where it is."""
     for rank, (key, words, unit, attribute) in enumerate(BESTS, 1):
-        value, tier = max((_number(node, attribute), node.tier) for node in benchmarks.nodes)
+        value, tier = max((getattr(node, attribute) or 0, node.tier) for node in benchmarks.nodes)
         if value > 0:
             yield {
                 "type": "benchmark",
@@ -70,8 +70,3 @@ def _bests(benchmarks: Benchmarks, now: datetime) -> Iterator[Item]:
                 "unit": unit,
                 "asOf": iso(now),
             }
-
-
-def _number(node: Benchmark, attribute: str) -> float:
-    value: float = getattr(node, attribute)
-    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Reason = Literal["silent", "doubted", "behind", "unusable"]  # doubted: much less than before, and not for an hour yet
+Reason = Literal["silent", "doubted", "behind", "unusable"]  # doubted: not confirmed yet
 
 SILENT = re.compile(
     r"no answer within|connection (refused|failed|broke)|name is not known|TLS failed|HTTP (5\d\d|408|429)\b"
@@ -15,13 +15,13 @@ BEHIND = re.compile(r"stands at block \d|height went backwards")  # as revenue.s
 DOUBTED = "implausible: "  # as metrics.sources words it
 SHORT: dict[Reason, str] = {
     "silent": "did not answer",
-    "doubted": "told too little to be believed",
+    "doubted": "gave numbers that are not confirmed yet",
     "behind": "was behind the chain",
     "unusable": "gave an answer that could not be used",
 }
 LONG: dict[Reason, str] = {
     "silent": "has not answered",
-    "doubted": "has told too little to be believed",
+    "doubted": "has given no confirmed numbers",
     "behind": "has been behind the chain",
     "unusable": "has given no answer that could be used",
 }

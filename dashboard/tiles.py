@@ -158,9 +158,17 @@ def _nodes_missing(coverage: Mapping[str, Any] | None) -> str:
     """How many nodes the capacity rests on."""
     if not coverage or "counted" not in coverage or "rows" not in coverage:
         return ""
-    said = f"From {figures.whole(coverage['counted'])} of {figures.plural(coverage['rows'], 'node')}"
+    nodes = figures.plural(coverage["rows"] - coverage.get("repeated", 0), "node")
+    capacity, used = (_known(coverage.get(half) or coverage) for half in ("capacity", "used"))
+    said = (
+        f"From {capacity} of {nodes}" if capacity == used else f"Capacity from {capacity}, use from {used} of {nodes}"
+    )
     stood_in = coverage.get("remembered") or 0
     return f"{said}, {figures.whole(stood_in)} of them as last known." if stood_in else f"{said}."
+
+
+def _known(coverage: Mapping[str, Any]) -> str:
+    return figures.whole(coverage["counted"] + coverage.get("remembered", 0))
 
 
 def _apps(material: Material) -> Tile:

@@ -85,12 +85,17 @@ class SourceAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "read_at", "tried_at", "well", "failures", "error", "size")
     ordering = ("name",)
     fields = (
-        "name", "read_at", "tried_at", "failures", "error", "size", "implausible_since", "values_told", "coverage_told",
+        "name", "read_at", "tried_at", "failures", "error", "size", "implausible_since", "doubted_told", "values_told",
+        "coverage_told",
     )  # fmt: skip
 
     @admin.display(description="in order", boolean=True)
     def well(self, source: Source) -> bool:
         return not source.error and source.read_at is not None
+
+    @told("in doubt")
+    def doubted_told(self, source: Source) -> SafeString | None:
+        return pretty(source.doubted)
 
     @told("values")
     def values_told(self, source: Source) -> SafeString | None:

@@ -65,8 +65,14 @@ class SourceAnswer(serializers.Serializer[Any]):
     )
     asOf = serializers.DateTimeField(allow_null=True, help_text="When its values were read.")
     triedAt = serializers.DateTimeField(allow_null=True)
-    error = serializers.CharField(allow_null=True, help_text="Why the last try failed.")
-    coverage = serializers.DictField(allow_null=True, help_text="How much of the answer its values rest on.")
+    error = serializers.CharField(allow_null=True, help_text="Why the last try failed, or is not believed.")
+    doubtedSince = serializers.DateTimeField(
+        allow_null=True, help_text="Since when its numbers differ too much to be believed at once."
+    )
+    coverage = serializers.DictField(
+        allow_null=True,
+        help_text="How much of the answer its values rest on; `doubted`: the numbers that are not believed.",
+    )
 
 
 class CurrentAnswer(serializers.Serializer[Any]):

@@ -44,10 +44,12 @@ class CollectReport:
 
     sources: dict[str, Outcome]
     errors: dict[str, str]
+    doubted: frozenset[str]
+    """The stale ones that answered, but so differently that the next answer has to confirm it."""
 
     @property
     def nothing_read(self) -> bool:
-        return "ok" not in self.sources.values()
+        return "ok" not in self.sources.values() and not self.doubted
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def collect_metrics(
         _settle_price(sources, answers.price)
         sources.save()
         add_reading(sources.read, now)
-    return CollectReport(dict(sources.outcomes), dict(sources.errors))
+    return CollectReport(dict(sources.outcomes), dict(sources.errors), frozenset(sources.doubted))
 
 
 def _ask(daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime) -> Answers:

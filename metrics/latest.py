@@ -30,6 +30,8 @@ class SourceView:
     tried_at: datetime | None
     error: str | None
     coverage: dict[str, Any] | None
+    doubted_since: datetime | None
+    """Since when it answers numbers that differ too much from these to be believed at once."""
 
     def is_old(self, now: datetime) -> bool:
         """Whether there is no value, or one of more than 2 hours ago or of the future."""
@@ -70,7 +72,9 @@ def _view(row: Source, price: LivePrice | None, now: datetime) -> SourceView:
     if row.name == Source.Name.PRICE:  # it is read by itself, too, every 5 minutes
         read_at = price.read_at if price else None
         error = "" if read_at and row.tried_at and read_at > row.tried_at else error
-    return SourceView(row.name, _status(read_at, row, error, now), read_at, row.tried_at, error or None, row.coverage)
+    coverage = row.coverage if row.implausible_since is None else {**(row.coverage or {}), "doubted": row.doubted}
+    status = _status(read_at, row, error, now)
+    return SourceView(row.name, status, read_at, row.tried_at, error or None, coverage, row.implausible_since)
 
 
 def _status(read_at: datetime | None, row: Source, error: str, now: datetime) -> Status:

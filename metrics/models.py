@@ -105,8 +105,9 @@ class Source(models.Model):
     coverage = models.JSONField(null=True, blank=True, help_text="How many rows these values rest on.")
     size = models.PositiveIntegerField(null=True, blank=True, help_text="Rows of the last good answer.")
     implausible_since = models.DateTimeField(
-        null=True, blank=True, help_text="Since when answers have less than half of the last good rows."
+        null=True, blank=True, help_text="Since when answers differ too much from the last good one."
     )
+    doubted = models.JSONField(null=True, blank=True, help_text="The numbers of the last answer that differs so.")
 
     class Meta:
         ordering = ["name"]

@@ -69,14 +69,16 @@ def count_running(
     containers = len(found.containers)
     coverage = {
         "rows": found.rows,
+        "repeated": found.repeated,
         "nodes": found.nodes,
         "containers": containers,
         "resolved": tally.resolved,
         "resolvedPercent": percent(tally.resolved, containers),
         "encrypted": tally.encrypted,
         "unknown": tally.unknown,
-        "rowsLeftOut": found.rows - found.nodes,
+        "rowsLeftOut": found.rows - found.repeated - found.nodes,
         "containersLeftOut": found.left_out,
+        "notRunning": found.stopped,
         "specificationsOf": iso(index_at),
     }
     return AppsReadout(_values(tally, classifier), coverage, found.nodes, tuple(_image_rows(tally)))

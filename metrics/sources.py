@@ -12,6 +12,7 @@ import structlog
 from fluxtracker.upstream.errors import UpstreamError
 from metrics.catalogue import Number, with_ratios
 from metrics.models import Source
+from metrics.plausibility import change, collapse, compared
 from metrics.readout import Readout, Refused
 from ops.runs import one_line
 
@@ -21,9 +22,8 @@ Outcome = Literal["ok", "stale", "failed"]
 A = TypeVar("A")
 R = TypeVar("R", bound=Readout)
 
-DOUBTED_FOR = timedelta(hours=1)  # then a fall is believed: a real one must not be hidden for ever
-TIERS = ("node_cumulus", "node_nimbus", "node_stratus")
-CONTAINERS = "total_apps"
+DOUBTED_FOR = timedelta(hours=1)  # then a collapse is believed: a real one must not be hidden for ever
+FIELDS = ("tried_at", "read_at", "failures", "error", "values", "coverage", "size", "implausible_since", "doubted")
 
 
 @dataclass(slots=True)
@@ -36,6 +36,8 @@ class Sources:
     """The values that were read now, percentages included."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
+    """Those that answered and are not believed yet."""
 
     @classmethod
     def load(cls, now: datetime) -> Self:
@@ -49,17 +51,20 @@ class Sources:
             if isinstance(answer, UpstreamError):
                 raise answer
             found = read(answer)
-            self._doubt(row, found)
         except (UpstreamError, Refused) as error:
-            self.fail(name, one_line(error))
+            row.failures += 1
+            self._keep(row, one_line(error))
+            return None
+        if reason := self._doubt(row, found):
+            self.doubted.add(name)
+            self._keep(row, reason)
             return None
         self._take(row, found)
         return found
 
-    def fail(self, name: str, reason: str) -> None:
-        """Note the failure. What was last good stays as it is."""
-        row = self.rows[name]
-        row.tried_at, row.error, row.failures = self.now, reason, row.failures + 1
+    def _keep(self, row: Source, reason: str) -> None:
+        """Note why nothing was taken. What was last good stays as it is."""
+        row.tried_at, row.error = self.now, reason
         self.outcomes[row.name] = "stale" if row.read_at else "failed"
         self.errors[row.name] = reason
         log.warning("source_failed", metrics_source=row.name, error=reason, failures=row.failures)
@@ -67,38 +72,30 @@ class Sources:
     def save(self) -> None:
         """One statement, in order of name: whoever takes several of these rows takes them so (snapshots.take)."""
         rows = sorted(self.rows.values(), key=lambda row: row.name)
-        fields = ["tried_at", "read_at", "failures", "error", "values", "coverage", "size", "implausible_since"]
-        Source.objects.bulk_create(rows, update_conflicts=True, unique_fields=["name"], update_fields=fields)
+        Source.objects.bulk_create(rows, update_conflicts=True, unique_fields=["name"], update_fields=FIELDS)
 
     def _take(self, row: Source, found: Readout) -> None:
         known = {key: value for key, value in with_ratios(found.values).items() if value is not None}
         row.values, row.coverage, row.size = known, found.coverage, found.size
         row.read_at = row.tried_at = self.now
-        row.failures, row.error, row.implausible_since = 0, "", None
+        row.failures, row.error, row.implausible_since, row.doubted = 0, "", None, None
         self.outcomes[row.name] = "ok"
         self.read |= known
 
-    def _doubt(self, row: Source, found: Readout) -> None:
-        """Refused for an hour when the answer tells so much less than the last good one that it looks broken."""
-        reason = implausible(row, found)
+    def _doubt(self, row: Source, found: Readout) -> str | None:
+        """Return why an answer is not believed: it differs from the last good one, and nothing confirms it yet.
+
+        The next answer confirms it by telling about the same; that less than half is left, not within an hour.
+        """
+        before, now = compared(row.values or {}, row.size), compared(found.values, found.size)
+        collapsed = collapse(before, now)
+        reason = collapsed or change(before, now)
         if reason is None:
-            return
-        row.implausible_since = row.implausible_since or self.now
-        if self.now - row.implausible_since < DOUBTED_FOR:
-            raise Refused(f"implausible: {reason}; believed if it stays so for an hour")
-
-
-def implausible(last: Source, found: Readout) -> str | None:
-    """What looks broken about an answer, next to the last good one; None when nothing does.
-
-    No absolute limits: a small network is one, too.
-    """
-    if last.size and found.size * 2 < last.size:
-        return f"{found.size} rows count, fewer than half of the last {last.size}"
-    before, after = last.values or {}, found.values
-    if CONTAINERS in after and after[CONTAINERS] * 2 < before.get(CONTAINERS, 0):
-        return f"{after[CONTAINERS]} containers, fewer than half of the last {before[CONTAINERS]}"
-    for tier in TIERS:
-        if tier in after and not after[tier] and before.get(tier):
-            return f"no {tier.removeprefix('node_')} node is left of {before[tier]}"
-    return None
+            return None
+        earlier = row.doubted if row.implausible_since else None
+        confirmed = earlier is not None and change(earlier, now) is None
+        row.implausible_since, row.doubted = row.implausible_since or self.now, now
+        if confirmed and (not collapsed or self.now - row.implausible_since >= DOUBTED_FOR):
+            return None
+        how = "it stays so for an hour" if collapsed else "the next reading confirms it"
+        return f"implausible: {reason}; believed if {how}"

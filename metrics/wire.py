@@ -74,6 +74,7 @@ def source(view: SourceView) -> dict[str, Any]:
         "asOf": iso(view.read_at),
         "triedAt": iso(view.tried_at),
         "error": view.error,
+        "doubtedSince": iso(view.doubted_since),
         "coverage": view.coverage,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,6 +12,8 @@ from django.db import transaction
 
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.upstream.stats import NodePoint, Stats
+from metrics.catalogue import Number
+from metrics.plausibility import compared, confirmed
 from ops.runs import Run
 from revenue.models import DailyPrice, DailyTotal
 from revenue.reports import Ledger
@@ -112,11 +114,20 @@ def _node_counts(stats: Stats) -> tuple[dict[date, NodePoint], UpstreamError | N
         return {}, error
 
 
-def by_day(points: Iterable[NodePoint]) -> dict[date, NodePoint]:
-    """A day's first point at or after 00:05 UTC, else its first. The points come oldest first."""
-    chosen: dict[date, NodePoint] = {}
-    for point in points:
+def by_day(points: Sequence[NodePoint]) -> dict[date, NodePoint]:
+    """Return the first point of each day at or after 00:05 UTC, else its first. The points come oldest first.
+
+    One that differs too much from those before and after it is taken only where the day has no other.
+    """
+    chosen: dict[date, tuple[tuple[bool, bool], NodePoint]] = {}
+    for point, is_sure in zip(points, confirmed([_compared(point) for point in points]), strict=True):
         day = point.at.date()
-        if day not in chosen or chosen[day].at < opening(day) <= point.at:
-            chosen[day] = point
-    return chosen
+        rank = (point.at >= opening(day), is_sure)
+        if day not in chosen or rank > chosen[day][0]:
+            chosen[day] = rank, point
+    return {day: point for day, (_, point) in chosen.items()}
+
+
+def _compared(point: NodePoint) -> dict[str, Number]:
+    values = {f"node_{tier}": getattr(point, tier) for tier in ("total", "cumulus", "nimbus", "stratus")}
+    return compared(values, point.total)

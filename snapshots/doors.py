@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.utils import timezone
@@ -10,15 +11,16 @@ from fluxtracker.upstream.clients import stats
 from fluxtracker.upstream.http import Http
 from ops import after, runs
 from snapshots import backfill, take
+from snapshots.retake import retake_snapshot
 
 Report = dict[str, Any]
 
 LEASE = "take_snapshot"  # whatever writes rows of days
 
 
-def take_snapshot(*, trigger: str, wait: float = 0, force: bool = False) -> Report:
-    """Take today's snapshot; `force` takes it again."""
-    return _take("take_snapshot", trigger, wait, force=force)
+def take_snapshot(*, trigger: str, wait: float = 0, force: bool = False, day: date | None = None) -> Report:
+    """Take today's snapshot; `force` takes it again, `day` a past day's, of its readings."""
+    return _take("take_snapshot", trigger, wait, force=force, day=day)
 
 
 def check_snapshot(*, trigger: str, wait: float = 0) -> Report:
@@ -26,9 +28,14 @@ def check_snapshot(*, trigger: str, wait: float = 0) -> Report:
     return _take("check_snapshot", trigger, wait, patient=True)
 
 
-def _take(name: str, trigger: str, wait: float, *, force: bool = False, patient: bool = False) -> Report:
+def _take(
+    name: str, trigger: str, wait: float, *, force: bool = False, patient: bool = False, day: date | None = None
+) -> Report:
     with runs.run(name, lease=LEASE, trigger=trigger, wait=wait) as run:
-        done = take.take_snapshot(now=timezone.now(), run=run, force=force, patient=patient)
+        if day is None:
+            done = take.take_snapshot(now=timezone.now(), run=run, force=force, patient=patient)
+        else:
+            done = retake_snapshot(day=day, now=timezone.now(), run=run)
         run.report = {"date": done.day.isoformat(), "created": done.created, "reason": done.reason}
         if done.refused:
             raise runs.NotDone(done.reason or "refused", run.report)

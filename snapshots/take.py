@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,6 +24,7 @@ from snapshots.models import ImageDay, Refusal, Snapshot
 log = structlog.get_logger(__name__)
 
 NOT_BEFORE = timedelta(minutes=5)
+PATIENCE = timedelta(minutes=75)  # how long a source that may soon come back or be confirmed is waited for
 TOTALS_NEEDED = 4
 PARTS = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS, Source.Name.PRICE)
 COLUMNS = tuple(metric for metric in FIXED if metric.key not in RATIOS)
@@ -47,7 +48,8 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
 
     One that was imported from the old tracker is no reason to have none of our own.
 
-    `patient`: a source that was never asked is waited for; else it counts as not read.
+    `patient`: a source that was never asked or that failed only now is waited for; else it counts as not read. One
+    that is in doubt is always waited for: soon it is confirmed or gone.
     """
     day = now.date()
     if now < opening(day):
@@ -79,10 +81,14 @@ def _take(day: date, now: datetime, force: bool, patient: bool) -> TakeReport:
     if any(_is_due(view, day, now, patient) for view in left_out):
         return TakeReport(day, False, "waiting for the first collection after 00:05 UTC")
     counted = {name.value for name in PARTS} - {view.name for view in left_out}
+    if doubted := [view for view in left_out if is_fresh(view.doubted_since, now, PATIENCE)]:
+        return TakeReport(day, False, f"waiting for what is in doubt: {_why(doubted, day, now)}")
     values = _values(latest, counted)
     known = sum(values.get(total) is not None for total in TOTALS)
     if known < TOTALS_NEEDED:
         return _refuse(day, now, f"{known} of 5 totals are known, {TOTALS_NEEDED} are needed", left_out, exists)
+    if patient and (out := [view for view in left_out if is_fresh(view.read_at, now, PATIENCE)]):
+        return TakeReport(day, False, f"waiting for what failed only now: {_why(out, day, now)}")
     _store(day, now, latest, values, counted, replace=exists)
     return TakeReport(day, True, f"without {_why(left_out, day, now)}" if left_out else None)
 
@@ -145,7 +151,7 @@ def _store(
         made_at=now,
         read_at=min(time for time in read if time is not None),
         flux_price_usd=None if price is None else Decimal(str(price)),
-        counts=_tracked(latest) if has_apps else {},
+        counts=tracked(latest.values) if has_apps else {},
         **values,
     )
     if replace:
@@ -166,6 +172,7 @@ def _store_images(day: date, has_apps: bool) -> int:
     return len(ImageDay.objects.bulk_create(rows, batch_size=500))
 
 
-def _tracked(latest: Latest) -> dict[str, Any]:
+def tracked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts of the tracked apps."""
     fixed = {metric.key for metric in FIXED}
-    return {key: value for key, value in latest.values.items() if key.startswith(PREFIXES) and key not in fixed}
+    return {key: value for key, value in values.items() if key.startswith(PREFIXES) and key not in fixed}

@@ -35,10 +35,26 @@ class Kind(StrEnum):
     ABSURD_PRICE = "absurd_price"  # a thousand times the price: now, or of the middle day of a history
     OLD_CANDLE = "old_candle"  # the last candle is of 200 days ago, and so is CoinGecko's price
     NO_TRADES = "no_trades"  # candles without trades and volume, and points without a price
+    BAD_RESOURCES = "bad_resources"  # bad_rows, of what apps take alone
+    BAD_BENCHMARKS = "bad_benchmarks"  # bad_rows, of the benchmark alone
+    REPEATED_ROWS = "repeated_rows"  # a share of the rows comes again, by turns as it is and as an unreachable node's
+    LAGGING = "lagging"  # a share of the rows, or of each count, is missing
+    STOPPED = "stopped"  # a share of the containers does not run, and tells so
 
 
 OF_PRICES = (Kind.ABSURD_PRICE, Kind.OLD_CANDLE, Kind.NO_TRADES)
-OF_ROWS = (Kind.BAD_ROWS, Kind.FEW_ROWS, Kind.ZERO_ROWS, Kind.EMPTY_NAMES, *OF_PRICES)
+OF_ROWS = (
+    Kind.BAD_ROWS,
+    Kind.FEW_ROWS,
+    Kind.ZERO_ROWS,
+    Kind.EMPTY_NAMES,
+    Kind.BAD_RESOURCES,
+    Kind.BAD_BENCHMARKS,
+    Kind.REPEATED_ROWS,
+    Kind.LAGGING,
+    Kind.STOPPED,
+    *OF_PRICES,
+)
 """What goes wrong with prices and the rows of statistics, counts and lists; a ledger sees it in no payment's amount."""
 
 
@@ -48,7 +64,7 @@ class Fault:
 
     `times` requests long (None: until cleared), each with `probability`. `seconds` is how long a timeout
     hangs and a slow answer takes; `blocks` how far a height goes backwards; `retry_after` the header of a 429;
-    `share` how many rows are bad.
+    `share` how many rows (or containers) are bad, missing or there again.
     """
 
     kind: Kind

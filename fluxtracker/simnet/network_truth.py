@@ -30,7 +30,7 @@ class ExpectedMetrics:
     rows: dict[str, int]
     """Rows of the statistics: `all`, `reachable`, and `good` ones with the numbers of a benchmark."""
     cloud: dict[str, float]
-    """Capacity and use of the good rows."""
+    """Capacity of the good rows, use of all reachable ones."""
     cloud_all: dict[str, float]
     """Capacity and use of all reachable nodes, as if no benchmark ran and none had failed."""
     apps: dict[str, int]
@@ -55,8 +55,8 @@ def metrics(world: World, without: Collection[int] = ()) -> ExpectedMetrics:
     return ExpectedMetrics(
         nodes=tiers,
         rows=rows,
-        cloud=_cloud(good),
-        cloud_all=_cloud(nodes),
+        cloud=_cloud(good, nodes),
+        cloud_all=_cloud(nodes, nodes),
         apps=found.apps() | {"watchtower_count": towers},
         tracked={key: found.keys[key] for key in TRACKED},
         images=dict(found.images),
@@ -64,16 +64,16 @@ def metrics(world: World, without: Collection[int] = ()) -> ExpectedMetrics:
     )
 
 
-def _cloud(nodes: Iterable[FluxNode]) -> dict[str, float]:
+def _cloud(measured: Iterable[FluxNode], reachable: Iterable[FluxNode]) -> dict[str, float]:
     """Stopped containers hold what they asked for, too."""
-    nodes = list(nodes)
-    parts = [c.part for node in nodes for c in node.containers if c is not TOWER]
+    machines = [node.machine for node in measured]
+    parts = [c.part for node in reachable for c in node.containers if c is not TOWER]
     return {
-        "total_cpu_cores": sum(node.machine.cores for node in nodes),
+        "total_cpu_cores": sum(machine.cores for machine in machines),
         "used_cpu_cores": round(sum(part.cpu for part in parts), 1),
-        "total_ram_gb": round(sum(node.machine.ram for node in nodes), 1),
+        "total_ram_gb": round(sum(machine.ram for machine in machines), 1),
         "used_ram_gb": sum(part.ram for part in parts) / MB,
-        "total_storage_gb": round(sum(node.machine.ssd for node in nodes), 2),
+        "total_storage_gb": round(sum(machine.ssd for machine in machines), 2),
         "used_storage_gb": sum(part.hdd + OVERHEAD_GB for part in parts),
     }
 

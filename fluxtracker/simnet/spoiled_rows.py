@@ -13,6 +13,12 @@ from fluxtracker.simnet.faults import Fault, Kind
 GONE = object()
 ODD_VALUES: tuple[Any, ...] = (GONE, None, "12 or so", -1, True, [], "7")
 """What stands for a number of a bad row."""
+STOPPED = (
+    {"State": "exited", "Status": "Exited (137) 3 hours ago"},
+    {"State": "restarting", "Status": "Restarting (1) 5 seconds ago"},
+    {"State": "paused", "Status": "Up 2 days (Paused)"},
+    {"State": "Created", "Status": "Created"},
+)
 ODD_ROWS: tuple[Any, ...] = (None, "row", 7, [])
 """What stands for a whole bad row."""
 
@@ -23,9 +29,14 @@ def spoil(answer: Answer, fault: Fault) -> Answer:
     whole = orjson.loads(raw)
     makers: dict[Kind, Callable[[Any], Any]] = {
         Kind.BAD_ROWS: lambda rows: _bad(rows, fault.share),
-        Kind.FEW_ROWS: _few,
+        Kind.FEW_ROWS: lambda rows: _few(rows, 1, 3),
         Kind.ZERO_ROWS: lambda rows: _numbers(rows, 0),
         Kind.EMPTY_NAMES: _nameless,
+        Kind.BAD_RESOURCES: lambda rows: _bad_half(rows, fault.share, "apps", "resources"),
+        Kind.BAD_BENCHMARKS: lambda rows: _bad_half(rows, fault.share, "benchmark", "bench"),
+        Kind.REPEATED_ROWS: lambda rows: _repeated(rows, fault.share),
+        Kind.LAGGING: lambda rows: _few(rows, 1000 - round(fault.share * 1000), 1000),
+        Kind.STOPPED: lambda rows: _stopped(rows, fault.share),
     }
     make = makers[fault.kind]
     inside = isinstance(whole, dict) and "data" in whole
@@ -76,14 +87,51 @@ def _without_gone(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value is not GONE}
 
 
-def _few(rows: Any) -> Any:
-    """The first third; of an object of counts a third of each, of one of points the first third."""
+def _few(rows: Any, part: int, whole: int) -> Any:
+    """The first `part` of `whole`, such as a third; of an object of counts that of each, of one of points the first."""
     if isinstance(rows, list):
-        return rows[: len(rows) // 3]
+        return rows[: len(rows) * part // whole]
     if isinstance(rows, dict):
         if all(isinstance(value, dict) for value in rows.values()):
-            return dict(list(rows.items())[: len(rows) // 3])
-        return {key: value // 3 if type(value) is int else value for key, value in rows.items()}
+            return dict(list(rows.items())[: len(rows) * part // whole])
+        return {key: value * part // whole if type(value) is int else value for key, value in rows.items()}
+    return rows
+
+
+def _bad_half(rows: Any, share: float, tree: str, half: str) -> Any:
+    """Spoil the numbers of one half of a share of the rows, by turns each of them or the first alone."""
+    if not isinstance(rows, list):
+        return rows
+    for turn, number in enumerate(bad(len(rows), share)):
+        place = rows[number].get(tree)
+        if isinstance(place, dict) and half in place:
+            put = ODD_VALUES[turn % len(ODD_VALUES)]
+            numbers = place[half] if turn % 2 else dict(list(place[half].items())[:1])
+            place[half] = _without_gone(place[half] | dict.fromkeys(numbers, put))
+    return rows
+
+
+def _repeated(rows: Any, share: float) -> Any:
+    if not isinstance(rows, list):
+        return rows
+    again = [rows[number] for number in bad(len(rows), share)]
+    return [*rows, *(row if turn % 2 else _unreached(row) for turn, row in enumerate(again))]
+
+
+def _unreached(row: dict[str, Any]) -> dict[str, Any]:
+    """The same node's row when nobody reached it."""
+    zeros = {tree: _numbers(row[tree], 0) for tree in ("benchmark", "apps") if tree in row}
+    if "runningapps" in zeros.get("apps", {}):
+        zeros["apps"]["runningapps"] = []
+    return row | zeros | {"error": {}, "geolocation": {"ip": ""}}
+
+
+def _stopped(rows: Any, share: float) -> Any:
+    if not isinstance(rows, list):
+        return rows
+    containers = [one for row in rows for one in row.get("apps", {}).get("runningapps", [])]
+    for turn, number in enumerate(bad(len(containers), share)):
+        containers[number] |= STOPPED[turn % len(STOPPED)]
     return rows
 
 

@@ -1,6 +1,7 @@
 """The network's statistics: what every node is and runs, and how many there were (upstream.md 4).
 
-Each answer says how many rows were left out and why. An answer without one usable row is no answer.
+Each answer says how many rows were left out and why. An answer without one usable row is no answer. A node that
+has several rows counts once, by the best of them.
 """
 
 from __future__ import annotations
@@ -9,27 +10,31 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from fluxtracker.upstream import stats_rows
 from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.stats_rows import Benchmark, Capacity, Container, NotUsed
+from fluxtracker.upstream.stats_rows import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
 from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count
 
-T = TypeVar("T")
-
 BYTES = 128 << 20  # of an answer; all fields of all nodes are 22 MB
-LAST_MS = 4_102_444_800_000  # the year 2100
 
-CAPACITY = (
-    "tier,error,geolocation.ip,collateralHash,collateralIndex,benchmark.bench.cores,benchmark.bench.ram,"
-    "benchmark.bench.ssd,benchmark.bench.status,apps.resources"
-)
-CONTAINERS = "apps.runningapps.Names,apps.runningapps.Image"
-BENCHMARKS = "tier,error,geolocation.ip," + ",".join(f"benchmark.bench.{name}" for name in stats_rows.BENCHED)
+NODE = "collateralHash,collateralIndex,ip,dataCollectedAt,roundTime,error,geolocation.ip,"
+"""What tells which node a row is of, and which of its rows is the best."""
+CAPACITY = NODE + "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd,apps.resources"
+CONTAINERS = NODE + ",".join(f"apps.runningapps.{name}" for name in ("Names", "Image", "State", "Status"))
+BENCHMARKS = NODE + "tier," + ",".join(f"benchmark.bench.{name}" for name in stats_rows.BENCHED)
+
+
+class Record(Protocol):
+    @property
+    def fullness(self) -> Fullness: ...
+
+
+T = TypeVar("T", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,9 @@ class Capacities:
     nodes: tuple[Capacity, ...]
     rows: int
     unusable: int
-    """Rows with missing, negative or absurd numbers, and with what is no number."""
+    """Rows that are no node."""
+    repeated: int = 0
+    """Further rows of nodes that count already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,9 @@ class Containers:
     nodes: int
     left_out: int
     """Containers that tell neither a name nor an image."""
+    stopped: dict[str, int]
+    """Containers that do not run, by state."""
+    repeated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Benchmarks:
     nodes: tuple[Benchmark, ...]
     rows: int
     left_out: dict[str, int]
+    repeated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +106,29 @@ class Stats:
     def capacity(self) -> Capacities:
         """Cores, memory and storage of every node, and what its apps take of them."""
         rows = self._nodes(CAPACITY)
-        read, unusable = _read(rows, stats_rows.capacity)
-        if not any(node.capacity for node in read):
+        read = _read(rows, stats_rows.capacity)
+        if all(node.capacity.is_empty for node in read.records):
             raise self._bad("/fluxinfo", f"no usable number in {len(rows)} rows")
-        return Capacities(tuple(read), len(rows), unusable.total())
+        return Capacities(tuple(read.records), len(rows), read.left_out.total(), read.repeated)
 
     def containers(self) -> Containers:
         """The running containers of every node, by name, by image or both."""
         rows = self._nodes(CONTAINERS)
-        lists, _ = _read(rows, stats_rows.running)
-        found = [container for names in lists for container in names]
-        usable = tuple(container for container in found if container is not None)
-        if not lists or (found and not usable):
+        read = _read(rows, stats_rows.running)
+        found = tuple(container for node in read.records for container in node.containers)
+        left_out = sum(node.left_out for node in read.records)
+        stopped = Counter(state for node in read.records for state in node.stopped)
+        if not read.records or (left_out and not found):
             raise self._bad("/fluxinfo", f"no usable container in {len(rows)} rows")
-        return Containers(usable, len(rows), len(lists), len(found) - len(usable))
+        return Containers(found, len(rows), len(read.records), left_out, dict(stopped), read.repeated)
 
     def benchmarks(self) -> Benchmarks:
         """Every node's benchmark; while one runs, all its numbers are 0 and the node is left out."""
         rows = self._nodes(BENCHMARKS)
-        read, left_out = _read(rows, stats_rows.benchmark)
-        if not read:
+        read = _read(rows, stats_rows.benchmark)
+        if not read.records:
             raise self._bad("/fluxinfo", f"no usable benchmark in {len(rows)} rows")
-        return Benchmarks(tuple(read), len(rows), dict(left_out))
+        return Benchmarks(tuple(read.records), len(rows), dict(read.left_out), read.repeated)
 
     def node_history(self) -> NodeHistory:
         """How many nodes there were, about every 15 minutes for 30 days."""
@@ -145,18 +157,45 @@ class Stats:
         return BadAnswer(self.host, self._where(path), detail)
 
 
-def _read(rows: list[Any], reader: Callable[[Any], T]) -> tuple[list[T], Counter[str]]:
-    """What the reader makes of the rows, and how many it left out by why."""
-    read: list[T] = []
-    left_out: Counter[str] = Counter()
-    for row in rows:
-        try:
-            read.append(reader(row))
-        except NotUsed as error:
-            left_out[error.why] += 1
-        except WRONG_SHAPE:
-            left_out["unusable"] += 1
-    return read, left_out
+@dataclass(frozen=True, slots=True)
+class Read(Generic[T]):
+    """What a reader made of the rows: at most one record a node."""
+
+    records: list[T]
+    left_out: Counter[str]
+    """Nodes without a record, by why."""
+    repeated: int
+
+
+def _read(rows: list[Any], reader: Callable[[Any], T]) -> Read[T]:
+    """Read every row and keep the best of each node: of one that was reached, that tells something, the newest."""
+    best: dict[str | int, tuple[Any, T | str]] = {}
+    for number, row in enumerate(rows):
+        outcome, key = _outcome(row, reader), stats_rows.node_key(row) or number
+        if key not in best or _rank(row, outcome) > _rank(*best[key]):
+            best[key] = row, outcome
+    outcomes = [outcome for _, outcome in best.values()]
+    left_out = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
+    return Read([one for one in outcomes if not isinstance(one, str)], left_out, len(rows) - len(best))
+
+
+def _rank(row: Any, outcome: Record | str) -> tuple[bool, bool, bool, int, int]:
+    """Return what says which of two rows of a node counts: the higher one."""
+    reached = isinstance(row, dict) and not stats_rows.is_placeholder(row)
+    if isinstance(outcome, str):
+        return reached, False, False, 0, 0
+    tells, fullness = outcome.fullness
+    return reached, True, tells, stats_rows.collected_at(row), fullness
+
+
+def _outcome(row: Any, reader: Callable[[Any], T]) -> T | str:
+    """Return the row's record, or why there is none."""
+    try:
+        return reader(row)
+    except NotUsed as error:
+        return error.why
+    except WRONG_SHAPE:
+        return "unusable"
 
 
 def _point(when: str, counts: Any) -> NodePoint | None:

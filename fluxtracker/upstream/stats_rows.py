@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluxtracker.images import parse_image
-from fluxtracker.upstream.wire import amount
+from fluxtracker.upstream.wire import amount, count
 
 MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536
@@ -15,7 +15,20 @@ MOST_SPEED = 10_000_000  # events/s, MB/s or Mbit/s
 MB = 1024  # in one GB, as FluxOS counts (upstream.md 4.3)
 LONGEST_NAME = 200
 
-BENCHED = ("cores", "ram", "ssd", "eps", "ddwrite", "download_speed", "upload_speed")
+USUAL_PORT = 16127
+LAST_MS = 4_102_444_800_000  # the year 2100
+
+CAPACITY = (("cores", MOST_CORES), ("ram", MOST_RAM_GB), ("ssd", MOST_STORAGE_GB))
+LOCKED = (("appsCpusLocked", MOST_CORES), ("appsRamLocked", MOST_RAM_GB * MB), ("appsHddLocked", MOST_STORAGE_GB))
+BENCHED = dict(CAPACITY) | dict.fromkeys(("eps", "ddwrite", "download_speed", "upload_speed"), MOST_SPEED)
+
+UP = "running"
+STATES = {UP, "created", "restarting", "removing", "paused", "exited", "dead"}
+STATUSES = {"exited": "exited", "created": "created", "restarting": "restarting", "dead": "dead", "removal": "removing"}
+"""How Docker's sentence begins where a container does not run, and its word for that state."""
+
+Fullness = tuple[bool, int]
+"""Whether a record tells what it is asked for, and how much: the fuller of two records of one node counts."""
 
 
 class NotUsed(Exception):
@@ -28,29 +41,60 @@ class NotUsed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Cores, GB of memory and GB of storage."""
+    """Cores, GB of memory and GB of storage; None for each that the row does not tell."""
 
-    cores: float
-    ram_gb: float
-    storage_gb: float
+    cores: float | None
+    ram_gb: float | None
+    storage_gb: float | None
+    unusable: bool = False
+    """Whether a number is missing, negative, absurd or none at all."""
+
+    @property
+    def numbers(self) -> tuple[float | None, float | None, float | None]:
+        return self.cores, self.ram_gb, self.storage_gb
+
+    @property
+    def is_whole(self) -> bool:
+        return None not in self.numbers
+
+    @property
+    def is_empty(self) -> bool:
+        return self.numbers == (None, None, None)
+
+    @property
+    def is_garbage(self) -> bool:
+        """Return whether what is told is no number at all, unlike the zeros of a benchmark that runs."""
+        return self.unusable and self.is_empty
+
+    def completed(self, other: Resources) -> Resources:
+        """Return the same, with the numbers of the other one where it has none."""
+        if self.is_whole:
+            return self
+        pairs = zip(self.numbers, other.numbers, strict=True)
+        cores, ram_gb, storage_gb = (theirs if mine is None else mine for mine, theirs in pairs)
+        return Resources(cores, ram_gb, storage_gb, self.unusable)
+
+
+UNKNOWN = Resources(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What one node has and what its apps take.
+    """What one node has and what its apps take, each number by itself.
 
-    `capacity` is None while its benchmark runs or after it failed: all numbers are 0 then. Both are None for
-    a node that the statistics could not reach.
+    While a benchmark runs or after it failed, the numbers of the capacity are 0: not known.
     """
 
     collateral: str | None
     """What names a node for good; its address changes. None where the row does not tell it."""
-    capacity: Resources | None
-    used: Resources | None
+    capacity: Resources
+    used: Resources
+    unreachable: bool = False
 
     @property
-    def unreachable(self) -> bool:
-        return self.used is None
+    def fullness(self) -> Fullness:
+        known = [number for half in (self.capacity, self.used) for number in half.numbers if number is not None]
+        return not self.capacity.is_empty, len(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +106,64 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """The containers of one node."""
+
+    containers: tuple[Container, ...]
+    left_out: int
+    """Those that tell neither a name nor an image."""
+    stopped: tuple[str, ...]
+    """The states of those that do not run."""
+
+    @property
+    def fullness(self) -> Fullness:
+        return True, len(self.containers)
+
+
+@dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What a node's benchmark found."""
+    """What a node's benchmark found; None for each number that it does not tell."""
 
     tier: str
-    cores: float
-    ram_gb: float
-    storage_gb: float
-    eps: float
+    cores: float | None
+    ram_gb: float | None
+    storage_gb: float | None
+    eps: float | None
     """Events a second over all cores."""
-    write_mbs: float
+    write_mbs: float | None
     """MB/s to its disk."""
-    download_mbit: float
-    upload_mbit: float
+    download_mbit: float | None
+    upload_mbit: float | None
+
+    @property
+    def fullness(self) -> Fullness:
+        numbers = (getattr(self, attribute) for attribute in self.__slots__ if attribute != "tier")
+        return True, sum(number is not None for number in numbers)
 
 
 def capacity(row: Any) -> Capacity:
-    collateral = _collateral(row)
     if is_placeholder(row):
-        return Capacity(collateral, None, None)
-    resources, bench = row["apps"]["resources"], row["benchmark"]["bench"]
-    used = Resources(
-        amount(resources["appsCpusLocked"], "cores", MOST_CORES),
-        amount(resources["appsRamLocked"], "memory", MOST_RAM_GB * MB) / MB,
-        amount(resources["appsHddLocked"], "storage", MOST_STORAGE_GB),
-    )
-    found = Resources(
-        amount(bench["cores"], "cores", MOST_CORES),
-        amount(bench["ram"], "memory", MOST_RAM_GB),
-        amount(bench["ssd"], "storage", MOST_STORAGE_GB),
-    )
-    benched = found.cores and found.ram_gb and found.storage_gb
-    return Capacity(collateral, found if benched else None, used)
+        return Capacity(collateral(row), UNKNOWN, UNKNOWN, unreachable=True)
+    bench, locked = _inner(row, "benchmark", "bench"), _inner(row, "apps", "resources")
+    cores, ram_gb, storage_gb = (_number(bench.get(name), most) for name, most in CAPACITY)
+    has = Resources(cores or None, ram_gb or None, storage_gb or None, None in (cores, ram_gb, storage_gb))
+    cores, ram_mb, storage_gb = (_number(locked.get(name), most) for name, most in LOCKED)
+    takes = (cores, None if ram_mb is None else ram_mb / MB, storage_gb)
+    return Capacity(collateral(row), has, Resources(*takes, None in takes))
+
+
+def _inner(row: Any, *path: str) -> dict[str, Any]:
+    """Return the object at the end of the path, an empty one where there is none."""
+    for key in path:
+        row = row.get(key) if isinstance(row, dict) else None
+    return row if isinstance(row, dict) else {}
+
+
+def _number(value: Any, most: float) -> float | None:
+    try:
+        return amount(value, "it", most)
+    except ValueError:
+        return None
 
 
 def is_placeholder(row: dict[str, Any]) -> bool:
@@ -105,19 +175,63 @@ def is_placeholder(row: dict[str, Any]) -> bool:
     return row.get("error") is not None or (isinstance(geolocation, dict) and geolocation.get("ip") == "")
 
 
-def _collateral(row: dict[str, Any]) -> str | None:
-    txid, index = row.get("collateralHash"), row.get("collateralIndex", 0)
-    if not isinstance(txid, str) or not 0 < len(txid) <= LONGEST_NAME or not isinstance(index, int | str):
+def collateral(row: Any) -> str | None:
+    """Return the output that a node rests on, as `txid:index`."""
+    txid = row.get("collateralHash")
+    if not isinstance(txid, str) or not 0 < len(txid) <= LONGEST_NAME:
         return None
-    return f"{txid}:{index}"[:LONGEST_NAME]
+    try:
+        return f"{txid.lower()}:{count(row.get('collateralIndex', 0), 'an output')}"
+    except ValueError:
+        return None
 
 
-def running(row: Any) -> list[Container | None]:
-    """The containers of a node, None for each that tells neither a name nor an image."""
+def node_key(row: Any) -> str | None:
+    """Return what tells a node from all others: its collateral, else its address with the port. Never stored."""
+    if not isinstance(row, dict):
+        return None
+    if found := collateral(row):
+        return found
+    address = row.get("ip")
+    if not isinstance(address, str) or not address:
+        return None
+    return address if ":" in address else f"{address}:{USUAL_PORT}"
+
+
+def collected_at(row: Any) -> int:
+    """Return when the row was made, in unix milliseconds; 0 where it does not tell."""
+    for name in ("dataCollectedAt", "roundTime"):
+        try:
+            return count(row.get(name), name, LAST_MS)
+        except ValueError:
+            continue
+    return 0
+
+
+def running(row: Any) -> Running:
     found = row["apps"]["runningapps"]
     if not isinstance(found, list):
         raise TypeError("no list of containers")
-    return [_container(one) for one in found]
+    states = [_state(one) for one in found]
+    up = [_container(one) for one, state in zip(found, states, strict=True) if state == UP]
+    containers = tuple(one for one in up if one is not None)
+    return Running(containers, len(up) - len(containers), tuple(state for state in states if state != UP))
+
+
+def _state(row: Any) -> str:
+    """Return Docker's word for the state. A container that tells none runs: only running ones used to be listed."""
+    if not isinstance(row, dict):
+        return UP
+    state, status = (_word(row.get(key)) for key in ("State", "Status"))
+    if state:
+        return state if state in STATES else "other"
+    if status.endswith("(paused)"):
+        return "paused"
+    return next((word for start, word in STATUSES.items() if status.startswith(start)), UP)
+
+
+def _word(value: Any) -> str:
+    return value.strip().lower() if isinstance(value, str) else ""
 
 
 def _container(row: Any) -> Container | None:
@@ -132,10 +246,11 @@ def _container(row: Any) -> Container | None:
 def benchmark(row: Any) -> Benchmark:
     if is_placeholder(row):
         raise NotUsed("unreachable")
-    bench, tier = row["benchmark"]["bench"], row["tier"]
-    limits = (MOST_CORES, MOST_RAM_GB, MOST_STORAGE_GB, *[MOST_SPEED] * 4)
-    found = [amount(bench[name], name, most) for name, most in zip(BENCHED, limits, strict=True)]
-    if not all(found[:3]):
+    bench, tier = _inner(row, "benchmark", "bench"), row["tier"]
+    found = [_number(bench.get(name), most) for name, most in BENCHED.items()]
+    if all(number is None for number in found):
+        raise ValueError("no number")
+    if not any(found):
         raise NotUsed("benchmarking")
     if tier not in ("CUMULUS", "NIMBUS", "STRATUS"):
         raise ValueError("an unknown tier")

@@ -21,5 +21,5 @@ def merge(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("metrics", "0002_tracked_apps")]
+    dependencies = [("metrics", "0003_doubted_readings")]
     operations = [MendRows(merge)]

@@ -278,6 +278,31 @@ def test_the_ten_images_with_most_instances_and_the_best_benchmarks(sim, get, re
     assert all(item["value"] > 0 for item in bests)
 
 
+def test_one_bad_number_of_a_benchmark_costs_no_other(sim, get, refresh):
+    deploy(sim, app("one"))
+    refresh()
+    before = {item["key"]: item["value"] for item in get("carousel/stats")["stats"]}
+    sim.faults.add("bad_benchmarks", "/fluxinfo", share=1)  # of every other row the cores alone
+    refresh()
+    answer = get("carousel/stats")
+    found = {item["key"]: item["value"] for item in answer["stats"]}
+    assert list(found) == ["ram", "ssd", "eps", "ddwrite", "download", "upload"]  # in no row are there cores
+    assert all(0 < value <= before[key] for key, value in found.items())
+    assert answer["coverage"]["leftOut"] < 35  # the others, and those that nobody reached
+
+
+def test_a_node_that_comes_twice_is_one_row_of_the_benchmarks(sim, get, refresh):
+    deploy(sim, app("one"))
+    refresh()
+    before = get("carousel/stats")
+    sim.faults.add("repeated_rows", "/fluxinfo", share=1)
+    refresh()
+    after = get("carousel/stats")
+    assert [item["value"] for item in after["stats"]] == [item["value"] for item in before["stats"]]
+    assert (after["coverage"]["rows"], after["coverage"]["repeated"]) == (120, 60)
+    assert after["coverage"]["leftOut"] == before["coverage"]["leftOut"]
+
+
 def test_before_the_first_collection_there_are_benchmarks_only(sim, get, refresh):
     deploy(sim, app("one"))
     assert refresh()["network"] == 7

@@ -92,7 +92,7 @@ def test_what_is_wrong_is_told_without_hosts_paths_and_codes(client: Client) -> 
         "Backup failed 3 times in a row: the reason is in the admin.",
         "Node counts: the source has not answered since 18 Nov, 11:05 UTC; what is shown is from then.",
         "Capacity and use: not read yet; the source did not answer at 18 Nov, 14:05 UTC.",
-        "Running containers: the source has told too little to be believed since 18 Nov, 11:05 UTC;",
+        "Running containers: the source has given no confirmed numbers since 18 Nov, 11:05 UTC;",
         "A source of the chain failed 3 checks in a row, the last one 0 s ago: it did not answer.",
         "CoinGecko failed 3 checks in a row, the last one 0 s ago: it gave an answer that could not be used.",
         "Rust failed 3 checks in a row, the last one 0 s ago: none is left.",

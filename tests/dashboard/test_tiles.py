@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -268,10 +269,23 @@ def test_every_tile_has_its_definition_one_click_away(client: Client, week: None
         assert re.findall(r"<dt>(.*?)</dt>", found[1]) == ["Counted", "From", "How often", "Missing"]
 
 
-def test_what_the_capacity_rests_on_is_said(client: Client, week: None) -> None:
-    Source.objects.filter(name="cloud").update(coverage={"rows": 6_724, "counted": 6_690, "remembered": 68})
+HALVES = {"capacity": {"counted": 6_640, "remembered": 50}, "used": {"counted": 6_600, "remembered": 0}}
+
+
+@pytest.mark.parametrize(
+    ("coverage", "words"),
+    [
+        ({"rows": 6_724, "counted": 6_622, "remembered": 68}, "From 6,690 of 6,724 nodes, 68 of them as last known."),
+        (
+            {"rows": 6_730, "repeated": 6, "counted": 6_540, "remembered": 50} | HALVES,
+            "Capacity from 6,690, use from 6,600 of 6,724 nodes, 50 of them as last known.",
+        ),
+    ],
+)
+def test_what_the_capacity_rests_on_is_said(client: Client, week: None, coverage: Any, words: str) -> None:
+    Source.objects.filter(name="cloud").update(coverage=coverage)
     Source.objects.filter(name="apps").update(coverage={"resolvedPercent": 76.8})
-    assert "From 6,690 of 6,724 nodes, 68 of them as last known." in told(client, "cloud")
+    assert words in told(client, "cloud")
     assert "The image of 76.8 % of them is known." in told(client, "apps")
 
 

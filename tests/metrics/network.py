@@ -94,3 +94,13 @@ def spec(name: str, *parts: tuple[str, str], encrypted: bool = False, flat: str 
         for part, image in parts
     ]
     return {"version": 8, "name": name, "enterprise": "c2VjcmV0" if encrypted else "", "compose": compose}
+
+
+def large(network: Network, nodes: int = 200, **wanted: Any) -> None:
+    """Let a network be of so many nodes; `wanted`: other numbers of rows, containers, specifications, cores or ram."""
+    rows, half, quarter = wanted.get("rows", nodes), nodes // 2, nodes // 4
+    network.counts = {"cumulus-enabled": half, "nimbus-enabled": quarter, "stratus-enabled": nodes - half - quarter}
+    network.rows = [node(number, cores=wanted.get("cores", 4), ram=wanted.get("ram", 8)) for number in range(rows)]
+    for number, row in enumerate(network.rows):
+        row["apps"]["runningapps"] = [{"Image": "nginx:1"}] if number < wanted.get("containers", rows) else []
+    network.specs = [spec(f"app{number}", ("web", "nginx:1")) for number in range(wanted.get("specs", nodes))]

@@ -1,7 +1,8 @@
-"""Capacity: units, rows that count, nodes that are only away for a moment."""
+"""Capacity: units, numbers that count each by itself, one row a node, nodes that are only away for a moment."""
 
 from __future__ import annotations
 
+import copy
 import math
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxtracker.upstream.stats import Capacities
-from fluxtracker.upstream.stats_rows import Capacity, Resources
+from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
 from metrics.cloud import measure_cloud
+from metrics.memory import remember
 from metrics.models import Memory
 from tests.metrics.network import benching, node, unreachable
 from tests.upstream.payloads import payload
@@ -44,20 +46,167 @@ def test_the_real_rows_add_up(network, collect, source):
     collect()
     assert totals(source) == (4 + 8 + 8 + 16, round(7.8 + 7.7 + 30 + 61, 2), 256 + 220 + 440 + 880)
     assert used(source) == (8.5, round(9900 / 1024, 2), 192)
+    told = {"remembered": 0, "counted": 4, "notCounted": {"unreachable": 1, "benchmarking": 1, "unusable": 0}}
     assert source("cloud").coverage == {
         "rows": 6,
-        "counted": 4,
-        "remembered": 0,
-        "notCounted": {"unreachable": 1, "benchmarking": 1, "unusable": 0},
+        "repeated": 0,
+        **told,
+        "capacity": {**told, "cpu_cores": 4, "ram_gb": 4, "storage_gb": 4},
+        "used": {
+            "remembered": 0,
+            "counted": 5,
+            "notCounted": {"unreachable": 1, "benchmarking": 0, "unusable": 0},
+            "cpu_cores": 5,
+            "ram_gb": 5,
+            "storage_gb": 5,
+        },
     }
 
 
-@pytest.mark.parametrize("wrong", [None, "8", -1, True, 10**9, [], {}])
-def test_a_row_with_a_wrong_number_is_left_out_and_counted(network, collect, source, wrong):
-    network.rows = [node(1), node(2, ram=wrong), node(3, used=(1, wrong, 20))]
+WRONG = [..., None, "8", -1, True, 10**9, [], {}]
+
+
+def without(row, *path, value=...):
+    """The same row with another value at the path; `...` takes the key away."""
+    place = row
+    for key in path[:-1]:
+        place = place[key]
+    if value is ...:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return row
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(
+    ("path", "left", "half"),
+    [
+        (("apps", "resources", "appsCpusLocked"), (12, 24, 660, 2, 3, 60), "used"),
+        (("apps", "resources", "appsRamLocked"), (12, 24, 660, 3, 2, 60), "used"),
+        (("apps", "resources", "appsHddLocked"), (12, 24, 660, 3, 3, 40), "used"),
+        (("apps", "resources"), (12, 24, 660, 2, 2, 40), "used"),
+        (("apps",), (12, 24, 660, 2, 2, 40), "used"),
+        (("benchmark", "bench", "cores"), (8, 24, 660, 3, 3, 60), "capacity"),
+        (("benchmark", "bench", "ram"), (12, 16, 660, 3, 3, 60), "capacity"),
+        (("benchmark", "bench", "ssd"), (12, 24, 440, 3, 3, 60), "capacity"),
+        (("benchmark", "bench"), (8, 16, 440, 3, 3, 60), "capacity"),
+        (("benchmark",), (8, 16, 440, 3, 3, 60), "capacity"),
+    ],
+    ids=str,
+)
+def test_a_number_that_is_none_costs_no_other_number(network, collect, source, get, path, left, half, wrong):
+    network.rows = [node(1), node(2), without(node(3), *path, value=wrong)]
+    assert collect()["sources"]["cloud"] == "ok"
+    assert (*totals(source), *used(source)) == left
+    coverage = source("cloud").coverage
+    assert coverage["notCounted"]["unusable"] == coverage[half]["notCounted"]["unusable"] == 1
+    other = {"used": "capacity", "capacity": "used"}[half]
+    assert (coverage[half]["counted"], coverage[other]["counted"]) == (2, 3)
+    nodes_behind = [
+        coverage[part][key] for part in ("capacity", "used") for key in ("cpu_cores", "ram_gb", "storage_gb")
+    ]
+    assert nodes_behind == [round(3 * now / full) for now, full in zip(left, (12, 24, 660, 3, 3, 60), strict=True)]
+    answer = get("metrics/current")["cloud"]
+    assert (answer["cpu"]["total"], answer["cpu"]["used"]) == (left[0], left[3])
+    assert answer["cpu"]["utilization"] == round(left[3] / left[0] * 100, 2)
+
+
+def test_what_no_row_tells_is_unknown_and_what_they_tell_counts(network, collect, get):
+    network.rows = [without(node(number), "apps", "resources", value="busy") for number in range(3)]
+    assert collect()["sources"]["cloud"] == "ok"
+    assert get("metrics/current")["cloud"] == {
+        "cpu": {"total": 12, "used": None, "utilization": None},
+        "ram": {"total": 24, "used": None, "utilization": None},
+        "storage": {"total": 660, "used": None, "utilization": None},
+    }
+
+
+def test_a_single_number_that_is_zero_is_not_known(network, collect, source):
+    network.rows = [node(1), node(2, ssd=0)]
     collect()
-    assert totals(source) == (4, 8, 220)
-    assert source("cloud").coverage["notCounted"] == {"unreachable": 0, "benchmarking": 0, "unusable": 2}
+    assert totals(source) == (8, 16, 220)
+    assert source("cloud").coverage["notCounted"] == {"unreachable": 0, "benchmarking": 1, "unusable": 0}
+
+
+def test_each_half_is_remembered_by_itself(network, collect, later, source):
+    """Use is told all the time and the benchmark fails for good: only the capacity grows old."""
+    network.rows = [node(1, cores=4), node(2, cores=8, used=(2, 1024, 20))]
+    collect()
+    network.rows[1] = benching(node(2, used=(3, 2048, 30)), "failed")
+    for _ in range(2):
+        later(hours=12)
+        collect()
+        assert (totals(source)[0], used(source)) == (12, (4, 3, 50))
+    network.rows[1] = without(node(2, cores=8), "apps", "resources", value=None)
+    later(hours=1)
+    collect()
+    assert (totals(source)[0], used(source)) == (12, (4, 3, 50))  # the use of an hour ago
+    assert source("cloud").coverage["used"]["remembered"] == 1
+
+
+def test_a_row_of_the_release_before_is_still_remembered(network, collect, later, source):
+    old = {f"{node(number)['collateralHash']}:0": [int(NOW.timestamp()), 4, 8, 220, 1, 1, 20] for number in range(2)}
+    remember("nodes", old, NOW)
+    network.rows = [node(0), unreachable(node(1))]
+    later(hours=1)
+    collect()
+    assert (totals(source), used(source)) == ((8, 16, 440), (2, 2, 40))
+
+
+def duplicates(row):
+    """The rows of one collateral, and what is known of it then: cores and cores in use."""
+    bigger = copy.deepcopy(row) | {"dataCollectedAt": row["dataCollectedAt"] + 1}
+    bigger["benchmark"]["bench"]["cores"] = 16
+    bigger["apps"]["resources"]["appsCpusLocked"] = 5
+    timeless = {key: value for key, value in bigger.items() if key != "dataCollectedAt"}
+    return {
+        "twice the same": ([row, row], (4, 1)),
+        "again unreachable": ([row, unreachable(row)], (4, 1)),
+        "unreachable first": ([unreachable(row), row], (4, 1)),
+        "unreachable and newer": ([row, unreachable(row) | {"dataCollectedAt": 2**41}], (4, 1)),
+        "the newer one": ([bigger, row], (16, 5)),
+        "the newer one last": ([row, bigger], (16, 5)),
+        "the newer round": ([timeless | {"roundTime": 2**41}, timeless | {"roundTime": 9} | {"apps": {}}], (16, 5)),
+        "the fuller one": ([without(copy.deepcopy(row), "apps"), row], (4, 1)),
+        "a benchmark and its later run": ([row, benching(bigger)], (4, 1)),
+        "the index as text": ([row, row | {"collateralIndex": str(row["collateralIndex"])}], (4, 1)),
+        "another letter case": ([row, row | {"collateralHash": row["collateralHash"].upper()}], (4, 1)),
+    }
+
+
+@pytest.mark.parametrize("name", list(duplicates(node(0xAB))))
+def test_a_collateral_counts_once(network, collect, source, name):
+    rows, expected = duplicates(node(0xAB))[name]
+    network.rows = [node(1), node(2), *rows]
+    collect()
+    assert (totals(source)[0], used(source)[0]) == (8 + expected[0], 2 + expected[1])
+    coverage = source("cloud").coverage
+    assert (coverage["rows"], coverage["repeated"], coverage["counted"]) == (4, 1, 3)
+
+
+def bare(row, ip):
+    """A row that does not tell its collateral."""
+    return {key: value for key, value in row.items() if not key.startswith("collateral")} | {"ip": ip}
+
+
+@pytest.mark.parametrize(
+    ("rows", "cores"),
+    [
+        ([node(1) | {"ip": "10.0.0.1"}, node(2) | {"ip": "10.0.0.1"}], 8),  # two collaterals at one address and port
+        ([node(1), node(1) | {"collateralIndex": 1}], 8),
+        ([bare(node(1), "10.0.0.1:16127"), bare(node(2), "10.0.0.1:16137")], 8),
+        ([bare(node(1), "10.0.0.1"), bare(node(2), "10.0.0.1:16127")], 4),  # the port that goes without saying
+        ([bare(node(1), ""), bare(node(2), "")], 8),  # nothing tells them apart
+        ([bare(node(1), None), bare(node(2), 5)], 8),
+        ([bare(node(1), "10.0.0.1"), node(2) | {"ip": "10.0.0.1"}], 8),
+        ([bare(node(1), "10.0.0.1") | {"collateralHash": None}, bare(node(2), "10.0.0.2") | {"collateralHash": 7}], 8),
+    ],
+)
+def test_several_nodes_of_one_address_stay_several(network, collect, source, rows, cores):
+    network.rows = rows
+    collect()
+    assert totals(source)[0] == cores
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])
@@ -141,12 +290,17 @@ def test_a_damaged_memory_is_an_empty_one(network, collect, later, source):
     assert totals(source)[0] == 36
 
 
-amounts = st.floats(0, 1e6, allow_nan=False)
-parts = st.builds(Resources, amounts, amounts, amounts)
-nodes = st.builds(
-    Capacity, st.none() | st.sampled_from(["a:0", "b:0", "c:1"]), st.none() | parts, st.none() | parts
-).filter(lambda one: one.used is not None or one.capacity is None)
-answers = st.builds(lambda rows: Capacities(tuple(rows), len(rows), 0), st.lists(nodes, max_size=6))
+amounts = st.none() | st.floats(0, 1e6, allow_nan=False)
+parts = st.builds(Resources, amounts, amounts, amounts, st.booleans())
+names = st.none() | st.sampled_from(["a:0", "b:0", "c:1"])
+reached = st.builds(Capacity, names, parts, parts)
+nodes = reached | st.builds(Capacity, names, st.just(UNKNOWN), st.just(UNKNOWN), st.just(True))
+answers = st.builds(
+    lambda rows, no_nodes, repeated: Capacities(tuple(rows), len(rows) + no_nodes + repeated, no_nodes, repeated),
+    st.lists(nodes, max_size=6),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
 
 
 @given(st.lists(answers, max_size=4), st.integers(0, 30))
@@ -155,10 +309,11 @@ def test_totals_are_never_negative_and_every_row_is_accounted_for(rounds, hours)
     for found in rounds:
         read = measure_cloud(found, remembered, now)
         assert all(math.isfinite(value) and value >= 0 for value in read.values.values())
-        coverage = read.coverage
-        accounted = coverage["counted"] + coverage["remembered"] + sum(coverage["notCounted"].values())
-        assert accounted == coverage["rows"] == len(found.nodes)
-        assert read.size == coverage["counted"] + coverage["remembered"]
-        good = [one for one in found.nodes if one.capacity]
-        assert read.values["total_cpu_cores"] >= round(math.fsum(one.capacity.cores for one in good), 2)
+        for coverage in (read.coverage, read.coverage["capacity"], read.coverage["used"]):
+            accounted = coverage["counted"] + coverage["remembered"] + sum(coverage["notCounted"].values())
+            assert accounted + found.repeated == read.coverage["rows"]
+        told = [one.capacity.cores for one in found.nodes if one.capacity.cores is not None]
+        assert read.coverage["capacity"]["cpu_cores"] >= len(told)
+        assert ("total_cpu_cores" in read.values) == bool(read.coverage["capacity"]["cpu_cores"])
+        assert read.values.get("total_cpu_cores", 0) >= round(math.fsum(told), 2)
         remembered, now = read.remembered, now + timedelta(hours=hours)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+from django.utils import timezone
 
 from metrics.catalogue import FIXED
+from metrics.check_instances import check_instances
 from metrics.models import Category, ImageCount, Memory, TrackedApp
-from tests.metrics.network import spec
+from tests.metrics.network import spec, unreachable
 from tests.upstream.payloads import payload
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +168,7 @@ def test_coverage_says_how_many_were_resolved(network, collect, source):
     coverage = source("apps").coverage
     assert coverage | {"specificationsOf": None} == {
         "rows": 12,
+        "repeated": 0,
         "nodes": 10,
         "containers": 4,
         "resolved": 1,
@@ -172,6 +177,7 @@ def test_coverage_says_how_many_were_resolved(network, collect, source):
         "unknown": 2,
         "rowsLeftOut": 2,
         "containersLeftOut": 0,
+        "notRunning": {},
         "specificationsOf": None,
     }
 
@@ -182,6 +188,106 @@ def test_containers_without_name_and_image_are_left_out_and_counted(network, col
     collect()
     assert source("apps").values["total_apps"] == 1
     assert source("apps").coverage["containersLeftOut"] == 3
+
+
+RUNNING = [
+    {"State": "running", "Status": "Up 3 days"},
+    {"State": "Running"},
+    {"State": " RUNNING "},
+    {"Status": "Up 6 days (healthy)"},
+    {"Status": "up 1 second"},
+    {"State": None, "Status": None},
+    {"State": "", "Status": ""},
+    {"State": 5},
+    {"State": "running", "Status": "Exited (0) 2 days ago"},  # the state is the word for it
+    {},
+]
+NOT_RUNNING = [
+    ({"State": "exited", "Status": "Exited (137) 3 hours ago"}, "exited"),
+    ({"State": "Exited"}, "exited"),
+    ({"State": "created"}, "created"),
+    ({"State": "restarting", "Status": "Restarting (1) 5 seconds ago"}, "restarting"),
+    ({"State": "paused", "Status": "Up 2 days (Paused)"}, "paused"),
+    ({"State": "dead"}, "dead"),
+    ({"State": "removing"}, "removing"),
+    ({"State": "stopped"}, "other"),
+    ({"State": "exited", "Status": "Up 2 days"}, "exited"),
+    ({"Status": "Exited (0) 2 days ago"}, "exited"),
+    ({"Status": "Created"}, "created"),
+    ({"Status": "Up 2 days (Paused)"}, "paused"),
+    ({"Status": "Restarting (1) 5 seconds ago"}, "restarting"),
+    ({"Status": "Dead"}, "dead"),
+    ({"Status": "Removal In Progress"}, "removing"),
+]
+
+
+@pytest.mark.parametrize("told", RUNNING, ids=str)
+def test_a_container_counts_that_runs_or_does_not_tell_its_state(network, collect, source, told):
+    network.run("itzg/minecraft-server:1")
+    network.rows[0]["apps"]["runningapps"].append({"Image": "itzg/minecraft-server:1"} | told)
+    collect()
+    assert (source("apps").values["gaming_minecraft"], source("apps").values["total_apps"]) == (2, 2)
+    assert (source("apps").coverage["containers"], source("apps").coverage["notRunning"]) == (2, {})
+
+
+@pytest.mark.parametrize(("told", "state"), NOT_RUNNING, ids=str)
+def test_a_container_that_does_not_run_is_told_in_the_coverage_alone(network, collect, source, get, told, state):
+    network.specs.append(spec("known", ("web", PALWORLD)))
+    network.run("fluxweb_known", "runonflux/orbit:1", "containrrr/watchtower")
+    network.rows[1]["apps"]["runningapps"] = [
+        {"Names": ["/fluxweb_known"]} | told,
+        {"Image": "runonflux/orbit:1"} | told,
+        {"Image": "containrrr/watchtower"} | told,
+        told,
+    ]
+    collect()
+    answer = get("metrics/current")
+    assert (answer["apps"]["total"], answer["apps"]["gitapps"], answer["apps"]["watchtower"]) == (2, 1, 1)
+    assert answer["gaming"]["palworld"] == 1
+    coverage = answer["sources"]["apps"]["coverage"]
+    assert (coverage["containers"], coverage["notRunning"], coverage["containersLeftOut"]) == (3, {state: 4}, 0)
+    assert dict(ImageCount.objects.values_list("image", "count")) == {
+        "thijsvanloef/palworld-server-docker": 1, "runonflux/orbit": 1,
+    }  # fmt: skip
+
+
+def test_a_network_of_which_nothing_runs_has_no_instances(network, collect, get):
+    network.run("nginx:1")
+    network.rows[0]["apps"]["runningapps"][0]["State"] = "exited"
+    assert collect()["sources"]["apps"] == "ok"
+    assert get("metrics/current")["apps"]["total"] == 0
+
+
+def test_the_service_check_misses_a_game_that_only_exited_containers_are_left_of(network, counted, collect, later):
+    counted(PALWORLD, "nginx:1", "nginx:2")
+    later(hours=2)
+    network.rows[0]["apps"]["runningapps"][0] |= {"State": "exited"}
+    collect()
+    (found,) = [one for one in check_instances(timezone.now()) if one.name == "Palworld"]
+    assert found.status == "missing"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("again", ["the same", "unreachable", "older"])
+def test_the_containers_of_a_collateral_count_once(network, collect, source, again, order):
+    network.run("nginx:1", "nginx:2", "fluxweb_app1")
+    row = network.rows[0]
+    older = copy.deepcopy(row) | {"dataCollectedAt": row["dataCollectedAt"] - 1}
+    older["apps"]["runningapps"] *= 3
+    network.rows.append({"the same": row, "unreachable": unreachable(row), "older": older}[again])
+    network.rows = network.rows[::order]
+    collect()
+    assert source("apps").values["total_apps"] == 3
+    assert dict(ImageCount.objects.values_list("image", "count")) == {"nginx": 3}
+    coverage = source("apps").coverage
+    assert (coverage["rows"], coverage["repeated"], coverage["nodes"], coverage["rowsLeftOut"]) == (11, 1, 10, 0)
+
+
+def test_a_repeated_row_without_a_list_of_containers_costs_none(network, collect, source):
+    network.run("nginx:1")
+    network.rows.append(network.rows[0] | {"apps": None, "dataCollectedAt": 2**41})
+    collect()
+    assert source("apps").values["total_apps"] == 1
 
 
 def test_both_shapes_of_the_statistics_are_understood(network, collect, source):

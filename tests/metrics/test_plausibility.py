@@ -1,10 +1,13 @@
-"""An answer that tells far less than the last one is not believed for an hour."""
+"""An answer that differs from the last good one by more than 15 percent waits for the next; less than half, an hour."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.metrics.network import node
+from metrics.alerts import troubles
+from metrics.models import Source
+from ops.models import TaskState
+from tests.metrics.network import large, node
 
 pytestmark = pytest.mark.django_db
 
@@ -79,7 +82,7 @@ def test_an_outage_in_between_does_not(network, collect, later, source):
 
 def test_rows_that_became_unusable_count_as_gone(network, collect, later):
     collect()
-    network.rows = [node(number, ram=None if number else 8) for number in range(10)]
+    network.rows = [node(number) | ({"benchmark": None} if number else {}) for number in range(10)]
     later(minutes=10)
     assert collect()["sources"]["cloud"] == "stale"
 
@@ -114,11 +117,185 @@ def test_the_first_answer_may_be_as_small_as_it_likes(network, collect, source):
     assert source("nodes").values["node_total"] == 1
 
 
-def test_growth_is_always_plausible(network, collect, later):
+OFF = {  # what one reading tells instead of 200 of each: the sources that are in doubt then
+    "fewer nodes": ({"nodes": 169, "rows": 200, "specs": 200}, {"nodes"}),
+    "more nodes": ({"nodes": 231, "rows": 200, "specs": 200}, {"nodes"}),
+    "fewer rows": ({"rows": 169, "containers": 169}, {"cloud", "apps"}),
+    "more rows": ({"rows": 231, "containers": 231}, {"cloud", "apps"}),
+    "fewer containers": ({"containers": 169}, {"apps"}),
+    "fewer cores": ({"cores": 3.3}, {"cloud"}),
+    "more cores": ({"cores": 4.7}, {"cloud"}),
+    "more memory": ({"ram": 10}, {"cloud"}),
+    "fewer specifications": ({"specs": 169}, {"specs"}),
+    "more specifications": ({"specs": 231}, {"specs"}),
+}
+
+
+def told(get):
+    """The numbers that are shown."""
+    answer = get("metrics/current")
+    return {
+        "nodes": answer["nodes"]["total"], "cores": answer["cloud"]["cpu"]["total"],
+        "ram": answer["cloud"]["ram"]["total"], "containers": answer["apps"]["total"],
+    }  # fmt: skip
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", list(OFF))
+def test_a_change_of_more_than_15_percent_waits_for_the_next_reading(network, collect, later, get, source, name):
+    changed, sources = OFF[name]
+    large(network)
     collect()
-    shrink_rows(network, 100)
+    before, good = told(get), {key: (source(key).values, source(key).size) for key in sources}
+    large(network, **changed)
+    moment = later(minutes=10)
+    report = collect()
+    assert {key for key, outcome in report["sources"].items() if outcome != "ok"} == sources
+    assert {key: (source(key).values, source(key).size) for key in sources} == good
+    assert told(get) == before
+    for key in sources:
+        answer = get("metrics/current")["sources"][key]
+        assert (answer["status"], answer["asOf"], answer["doubtedSince"]) == (
+            "stale", "2026-11-20T12:00:00Z", "2026-11-20T12:10:00Z",
+        )  # fmt: skip
+        assert answer["error"].startswith("implausible: ")
+        assert answer["coverage"]["doubted"]["rows"]
+        assert (source(key).failures, source(key).implausible_since) == (0, moment)
     later(minutes=10)
     assert set(collect()["sources"].values()) == {"ok"}
+    assert all((source(key).implausible_since, source(key).doubted) == (None, None) for key in sources)
+    assert all(get("metrics/current")["sources"][key]["doubtedSince"] is None for key in sources)
+    assert all((source(key).values, source(key).size) != good[key] for key in sources)
+
+
+@pytest.mark.parametrize("nodes", [340, 460])
+def test_a_change_of_15_percent_is_believed_at_once(network, collect, later, nodes):
+    large(network, 400)
+    collect()
+    large(network, nodes)
+    later(minutes=10)
+    assert set(collect()["sources"].values()) == {"ok"}
+
+
+def test_the_tiers_are_held_against_their_own(network, collect, later, source):
+    large(network)
+    collect()
+    network.counts = {"cumulus-enabled": 80, "nimbus-enabled": 60, "stratus-enabled": 60}
+    later(minutes=10)
+    assert collect()["sources"]["nodes"] == "stale"
+    later(minutes=10)
+    assert collect()["sources"]["nodes"] == "ok"
+    assert source("nodes").values["node_cumulus"] == 80
+
+
+def test_a_reading_that_comes_and_goes_is_never_believed(network, collect, later, source):
+    for _ in range(6):
+        large(network)
+        assert collect()["sources"]["nodes"] == "ok"
+        later(minutes=10)
+        network.counts = {"cumulus-enabled": 60, "nimbus-enabled": 30, "stratus-enabled": 30}
+        assert collect()["sources"]["nodes"] == "stale"
+        later(minutes=10)
+    assert source("nodes").values["node_total"] == 200
+
+
+def test_a_second_reading_confirms_only_about_the_same(network, collect, later, source):
+    large(network)
+    collect()
+    for nodes, outcome in ((160, "stale"), (130, "stale"), (160, "stale"), (150, "ok"), (160, "ok")):
+        large(network, nodes, rows=200, specs=200)
+        later(minutes=10)
+        assert collect()["sources"]["nodes"] == outcome, nodes
+    assert source("nodes").values["node_total"] == 160
+
+
+def test_what_collapsed_to_one_number_and_then_to_another_is_not_confirmed(network, collect, later):
+    large(network)
+    collect()
+    for minutes, nodes, outcome in ((10, 90, "stale"), (50, 90, "stale"), (20, 60, "stale"), (10, 60, "ok")):
+        large(network, nodes, rows=200, specs=200)
+        later(minutes=minutes)
+        assert collect()["sources"]["nodes"] == outcome
+
+
+def test_a_failure_between_two_readings_changes_nothing(network, collect, later):
+    large(network)
+    collect()
+    large(network, 160)
+    later(minutes=10)
+    collect()
+    network.broken["nodes"] = 503
+    later(minutes=10)
+    collect()
+    network.broken.clear()
+    later(minutes=10)
+    assert collect()["sources"]["nodes"] == "ok"
+
+
+def test_after_days_of_silence_a_different_reading_still_waits_for_a_second(network, collect, later):
+    large(network)
+    collect()
+    large(network, 160)
+    later(days=2)
+    assert collect()["sources"]["nodes"] == "stale"
+    later(minutes=10)
+    assert collect()["sources"]["nodes"] == "ok"
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 5), (5, 4), (4, 11), (10, 5), (10, 17), (49, 42), (49, 56)])
+def test_a_small_network_may_gain_or_lose_a_few_nodes_at_once(network, collect, later, source, before, after):
+    large(network, before)
+    collect()
+    large(network, after)
+    later(minutes=10)
+    assert set(collect()["sources"].values()) == {"ok"}
+    assert source("cloud").values["total_cpu_cores"] == 4 * after
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 12), (10, 18), (49, 41), (49, 57)])
+def test_a_small_network_does_not_change_as_a_whole_at_once(network, collect, later, source, before, after):
+    large(network, before)
+    collect()
+    large(network, after)
+    later(minutes=10)
+    report = collect()["sources"]
+    assert (report["nodes"], report["cloud"]) == ("stale", "stale")
+    assert source("cloud").values["total_cpu_cores"] == 4 * before
+    later(minutes=10)
+    assert set(collect()["sources"].values()) == {"ok"}
+    assert source("nodes").values["node_total"] == after
+
+
+@pytest.mark.parametrize(("before", "after", "outcome"), [(1, 49, "ok"), (30, 20, "ok"), (40, 60, "stale")])
+def test_a_few_containers_may_become_others_at_once(network, collect, later, before, after, outcome):
+    """A single app brings several of them."""
+    large(network, 60, containers=before)
+    collect()
+    large(network, 60, containers=after)
+    later(minutes=10)
+    assert collect()["sources"]["apps"] == outcome
+
+
+def test_a_doubted_reading_is_no_failure_of_the_collection(network, collect, later):
+    large(network)
+    collect()
+    network.broken["price"] = 503
+    large(network, 160)
+    later(minutes=10)
+    assert set(collect()["sources"].values()) == {"stale"}  # and the command ends with 0
+    assert TaskState.objects.get(name="collect_metrics").consecutive_failures == 0
+    later(minutes=10)
+    collect()
+    assert not list(troubles(later(minutes=1)))
+
+
+def test_a_doubt_that_the_release_before_left_behind_confirms_nothing(network, collect, later):
+    large(network)
+    collect()
+    Source.objects.filter(name="nodes").update(doubted={"node_total": 160, "rows": 160}, implausible_since=None)
+    large(network, 160)
+    later(minutes=10)
+    assert collect()["sources"]["nodes"] == "stale"
 
 
 def test_the_last_specifications_serve_while_the_new_ones_are_doubted(network, collect, later, source):

@@ -105,7 +105,7 @@ def test_capacity_and_use_are_those_of_the_rows(busy: SimServer) -> None:
     found = busy.world.expected_metrics()
     assert found.rows == {"all": 60, "reachable": sum(not _is_lost(r) for r in _all(busy)), "good": len(good)}
     bench = [row["benchmark"]["bench"] for row in good]
-    used = [row["apps"]["resources"] for row in good]
+    used = [row["apps"]["resources"] for row in rows]
     assert found.cloud == pytest.approx(
         {
             "total_cpu_cores": sum(b["cores"] for b in bench),

@@ -101,6 +101,54 @@ def test_containers_may_have_no_names(spoiled: SimServer) -> None:
     assert all(name == [] for name in names)
 
 
+@pytest.mark.parametrize(
+    ("kind", "tree", "half"), [("bad_resources", "apps", "resources"), ("bad_benchmarks", "benchmark", "bench")]
+)
+def test_one_half_of_a_row_may_be_bad_alone(spoiled: SimServer, kind: str, tree: str, half: str) -> None:
+    whole = rows(spoiled)
+    spoiled.faults.add(kind, "fluxinfo")
+    found = rows(spoiled)
+    assert [number for number, row in enumerate(found) if not is_whole(row)] == bad(90)
+    for before, after in zip(whole, found, strict=True):
+        before[tree].pop(half)
+        after[tree].pop(half)
+    assert found == whole
+
+
+def test_a_share_of_the_nodes_may_have_two_rows(spoiled: SimServer) -> None:
+    fields = {"projection": f"collateralHash,error,geolocation.ip,{ASKED}"}
+    whole = get(spoiled, "/fluxinfo", **fields)["data"]
+    spoiled.faults.add("repeated_rows", "fluxinfo", share=0.2)
+    found = get(spoiled, "/fluxinfo", **fields)["data"]
+    assert found[:90] == whole
+    assert [row["collateralHash"] for row in found[90:]] == [whole[number]["collateralHash"] for number in bad(90, 0.2)]
+    assert [row.get("error") for row in found[90:]][:4:2] == [{}, {}]
+    assert found[91] == whole[bad(90, 0.2)[1]]
+    assert found[90]["apps"]["runningapps"] == []
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.48, 46), (0.2, 72)])
+def test_an_answer_may_lag_behind(spoiled: SimServer, share: float, left: int) -> None:
+    whole = rows(spoiled)
+    spoiled.faults.add("lagging", share=share)
+    assert rows(spoiled) == whole[:left]
+    assert get(spoiled, "/daemon/getfluxnodecount")["data"]["total"] == left
+
+
+def test_a_share_of_the_containers_may_not_run(spoiled: SimServer) -> None:
+    asked = "apps.runningapps.Names,apps.runningapps.State"
+    before = [c["State"] for row in get(spoiled, "/fluxinfo", projection=asked)["data"] for c in _list(row)]
+    spoiled.faults.add("stopped", "fluxinfo", share=0.5)
+    after = [c["State"] for row in get(spoiled, "/fluxinfo", projection=asked)["data"] for c in _list(row)]
+    assert set(before) == {"running"}
+    assert after.count("running") == len(before) - len(before) // 2
+    assert set(after) == {"running", "exited", "restarting", "paused", "Created"}
+
+
+def _list(row: Any) -> Any:
+    return row["apps"]["runningapps"]
+
+
 def test_another_process_can_spoil_rows(spoiled: SimServer) -> None:
     wishes = {"kind": "bad_rows", "path": "fluxinfo", "share": 0.1, "times": 1}
     assert requests.post(f"{spoiled.url}/_sim/fault", json=wishes, timeout=5).status_code == 200

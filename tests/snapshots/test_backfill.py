@@ -204,6 +204,24 @@ def test_a_real_answer_of_the_service_is_read(fill, stats, clock):
     assert found == {"2026-08-31": 6461, "2026-09-01": 6439, "2026-09-30": 6729}
 
 
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        ({"23:52": 3000, "00:07": 1500, "00:22": 3010, "00:36": 3000}, 3010),  # a half point between two whole ones
+        ({"23:52": 3000, "00:07": 3005, "00:22": 1500}, 3005),  # confirmed by the one before
+        ({"23:52": 3000, "00:07": 1500, "00:22": 1510}, 1500),  # a real fall
+        ({"23:52": 3000, "00:07": 6200, "00:22": 3010, "00:36": 3000}, 3010),
+        ({"00:02": 3000, "00:07": 1500, "00:22": 800}, 1500),  # none is confirmed
+        ({"00:07": 1500}, 1500),
+    ],
+)
+def test_a_point_that_no_neighbour_confirms_is_not_the_days(fill, stats, points, expected):
+    day, before = days_ago(2), days_ago(3)
+    stats(*((at(time, before if time > "12" else day), count) for time, count in points.items()))
+    fill("--days", "2")
+    assert Snapshot.objects.get(day=day).node_cumulus == expected
+
+
 moments = st.datetimes(datetime(2026, 10, 1), datetime(2026, 10, 4), timezones=st.just(UTC))  # noqa: DTZ001
 
 

@@ -1,5 +1,6 @@
 import copy
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from fluxtracker.upstream import stats_rows
 from fluxtracker.upstream.clients import stats as stats_of_settings
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.stats import Stats
-from fluxtracker.upstream.stats_rows import Benchmark, Capacity, Container, NotUsed, Resources
+from fluxtracker.upstream.stats_rows import UNKNOWN, Benchmark, Capacity, Container, NotUsed, Resources
 from fluxtracker.upstream.wire import WRONG_SHAPE
 from tests.upstream.payloads import payload
 
@@ -70,7 +71,7 @@ def test_capacity_asks_only_for_what_it_needs(web, stats):
 def test_the_real_rows_are_told_apart(web, stats):
     web.get(INFO, json=payload("stats_fluxinfo_full"))
     found = stats.capacity()
-    assert [(node.capacity is not None, node.unreachable) for node in found.nodes] == [
+    assert [(node.capacity.is_whole, node.unreachable) for node in found.nodes] == [
         (False, False),  # its benchmark runs; its apps are known
         (True, False),
         (True, False),  # no address is told, and all else is there
@@ -81,23 +82,34 @@ def test_the_real_rows_are_told_apart(web, stats):
     assert found.unusable == 0
 
 
+HAS, TAKES = Resources(4, 7.8, 256), Resources(3, 3000 / 1024, 43)
+
+
 @pytest.mark.parametrize("value", [..., *WRONG])
 @pytest.mark.parametrize(
-    "path",
+    ("path", "known"),
     [
-        "benchmark.bench.cores", "benchmark.bench.ram", "benchmark.bench.ssd",
-        "apps.resources.appsCpusLocked", "apps.resources.appsRamLocked", "apps.resources.appsHddLocked",
-        "apps.resources", "benchmark.bench", "apps", "benchmark",
+        ("benchmark.bench.cores", (replace(HAS, cores=None, unusable=True), TAKES)),
+        ("benchmark.bench.ram", (replace(HAS, ram_gb=None, unusable=True), TAKES)),
+        ("benchmark.bench.ssd", (replace(HAS, storage_gb=None, unusable=True), TAKES)),
+        ("benchmark.bench", (replace(UNKNOWN, unusable=True), TAKES)),
+        ("benchmark", (replace(UNKNOWN, unusable=True), TAKES)),
+        ("apps.resources.appsCpusLocked", (HAS, replace(TAKES, cores=None, unusable=True))),
+        ("apps.resources.appsRamLocked", (HAS, replace(TAKES, ram_gb=None, unusable=True))),
+        ("apps.resources.appsHddLocked", (HAS, replace(TAKES, storage_gb=None, unusable=True))),
+        ("apps.resources", (HAS, replace(UNKNOWN, unusable=True))),
+        ("apps", (HAS, replace(UNKNOWN, unusable=True))),
     ],
-)  # fmt: skip
-def test_a_row_with_a_wrong_number_is_left_out_and_counted(web, stats, path, value):
+    ids=str,
+)
+def test_a_wrong_number_is_unknown_and_the_others_are_told(web, stats, path, known, value):
     web.get(INFO, json=success([spoiled(PLAIN, path, value), NIMBUS]))
     found = stats.capacity()
-    assert [node.capacity for node in found.nodes] == [Resources(8, 30, 440)]
-    assert (found.rows, found.unusable) == (2, 1)
+    assert (found.nodes[0].capacity, found.nodes[0].used) == known
+    assert (found.rows, found.unusable, len(found.nodes)) == (2, 0, 2)
 
 
-@pytest.mark.parametrize("row", [None, 5, "text", [], {}, True])
+@pytest.mark.parametrize("row", [None, 5, "text", [], True])
 def test_a_row_that_is_no_node_is_left_out_and_counted(web, stats, row):
     web.get(INFO, json=success([row, NIMBUS]))
     assert stats.capacity().unusable == 1
@@ -214,11 +226,42 @@ def test_benchmarks_come_from_all_tiers(web, stats):
 
 @pytest.mark.parametrize("value", [..., *WRONG])
 @pytest.mark.parametrize("name", stats_rows.BENCHED)
-def test_a_wrong_benchmark_is_left_out_and_counted(web, stats, name, value):
-    web.get(INFO, json=success([spoiled(PLAIN, f"benchmark.bench.{name}", value), NIMBUS]))
+def test_a_wrong_number_of_a_benchmark_costs_no_other(web, stats, name, value):
+    web.get(INFO, json=success([PLAIN | {"collateralIndex": 1}, spoiled(PLAIN, f"benchmark.bench.{name}", value)]))
     found = stats.benchmarks()
-    assert len(found.nodes) == 1
+    whole, spoilt = ([getattr(node, key) for key in Benchmark.__slots__] for node in found.nodes)
+    place = 1 + list(stats_rows.BENCHED).index(name)
+    assert whole[place]
+    assert spoilt == [*whole[:place], None, *whole[place + 1 :]]
+    assert found.left_out == {}
+
+
+@pytest.mark.parametrize("path", ["tier", "benchmark", "benchmark.bench"])
+@pytest.mark.parametrize("value", [..., *WRONG])
+def test_a_benchmark_without_tier_or_numbers_is_left_out_and_counted(web, stats, path, value):
+    web.get(INFO, json=success([spoiled(PLAIN, path, value), NIMBUS]))
+    found = stats.benchmarks()
+    assert [node.tier for node in found.nodes] == ["NIMBUS"]
     assert found.left_out == {"unusable": 1}
+
+
+@pytest.mark.parametrize("question", ["capacity", "containers", "benchmarks"])
+def test_each_question_tells_the_rows_of_a_node_apart(web, stats, question):
+    web.get(INFO, json=success([PLAIN, PLACEHOLDER | {"collateralHash": PLAIN["collateralHash"]}, NIMBUS, NIMBUS]))
+    found = getattr(stats, question)()
+    assert (found.rows, found.repeated) == (4, 2)
+    told = found.nodes if question == "containers" else len(found.nodes)
+    assert told == 2
+    asked = web.calls[0].request.params["projection"].split(",")
+    assert {"collateralHash", "collateralIndex", "ip", "dataCollectedAt", "roundTime", "error"} <= set(asked)
+    assert not any(a != b and f"{b}.".startswith(f"{a}.") for a in asked for b in asked)
+
+
+def test_the_states_of_containers_are_asked_for(web, stats):
+    web.get(INFO, json=success([PLAIN]))
+    stats.containers()
+    asked = set(web.calls[0].request.params["projection"].split(","))
+    assert {f"apps.runningapps.{name}" for name in ("Names", "Image", "State", "Status")} <= asked
 
 
 def test_the_history_of_node_counts_comes_oldest_first(web, stats):
@@ -282,8 +325,8 @@ def test_no_number_of_a_row_is_ever_negative_or_none_at_all(path, value):
     except (*WRONG_SHAPE, NotUsed):
         return
     for part in (node.capacity, node.used):
-        if part is not None:
-            assert all(math.isfinite(n) and n >= 0 for n in (part.cores, part.ram_gb, part.storage_gb))
+        assert all(number is None or (math.isfinite(number) and number >= 0) for number in part.numbers)
+        assert part.is_whole or part.unusable or part is not node.used
 
 
 def test_it_asks_the_host_of_the_settings(http, settings):

@@ -1,9 +1,23 @@
+from argparse import ArgumentTypeError
+from datetime import date
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
+from fluxtracker.api.params import DAY
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
 from snapshots import doors
+
+
+def past_day(text: str) -> date:
+    """Return a UTC day before today; else wrong usage."""
+    try:
+        if DAY.fullmatch(text) and (day := date.fromisoformat(text)) < timezone.now().date():
+            return day
+    except ValueError:
+        pass
+    raise ArgumentTypeError("expected a UTC day before today as YYYY-MM-DD")
 
 
 class Command(VerbCommand):
@@ -12,6 +26,10 @@ class Command(VerbCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--force", action="store_true", help="take it again and replace the one there is")
+        parser.add_argument("--day", type=past_day, help="take that of a past day again, of the readings kept of it")
+
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
+        return {"day": report["date"]} if options["day"] else None
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.take_snapshot(trigger="command", wait=LEASE_WAIT_S, force=options["force"])
+        return doors.take_snapshot(trigger="command", wait=LEASE_WAIT_S, force=options["force"], day=options["day"])
