@@ -14,6 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, ProgrammingError
 
+from fluxtracker.text import printable
 from fluxtracker.upstream.errors import UpstreamError
 from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
@@ -124,4 +125,4 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{key} {_plain(part)}" for key, part in value.items()) or "-"
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "-"
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else printable(str(value))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.urls import Resolver404, resolve
@@ -17,7 +15,6 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from fluxtracker.api import rate
 from fluxtracker.database_words import database_words
 
 log = structlog.get_logger(__name__)
@@ -59,8 +56,6 @@ def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, An
         allowed = context["view"].allowed_methods
         method = context["request"].method
         return {"error": f"{method} is not allowed here; allowed: {', '.join(allowed)}", "allowed": allowed}
-    if isinstance(exc, exceptions.Throttled):
-        return {"error": too_many(getattr(exc, "wait", None))}  # the types do not know it
     words = str(data.get("detail", "the request was refused")) if isinstance(data, dict) else str(data)
     return {"error": _with_what_is_allowed(words, exc, context)}
 
@@ -88,16 +83,7 @@ def _invalid(data: Any) -> dict[str, Any]:
 
 @csrf_exempt  # else a POST without cookies would be told of those instead
 def unknown_path(request: HttpRequest) -> HttpResponse:
-    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers.
-
-    It counts as a request: whoever tries out paths is a client, too.
-    """
-    quota = rate.count(request)
-    if quota and quota.is_over:
-        wait = math.ceil(quota.reset_s)
-        response = answer(429, too_many(wait))
-        response["Retry-After"] = str(wait)
-        return response
+    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
     if request.method in ("GET", "HEAD") and _is_known(other):
@@ -120,12 +106,6 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     if is_api(request):
         return answer(404, nothing_at(request.path))
     return defaults.page_not_found(request, exception or Exception("not found"))
-
-
-def too_many(wait: int | None) -> str:
-    """`wait` as in Retry-After: whole seconds."""
-    when = "a minute" if wait is None else f"{wait} s"
-    return f"too many requests: at most {settings.API_RATE} a minute; come back in {when}"
 
 
 def nothing_at(path: str) -> str:
