@@ -42,11 +42,14 @@ class Client(socket.socket):
     """A connection that is given up when the other side stands still. Timeouts that others set stay theirs."""
 
     _deadline = 0.0
-    _held = b""
+    _held = b""  # arrived, and not read by anything yet
+    _searched = 0  # bytes of it in which no head ends
+    _needed = 0  # bytes of the whole request, once its head is there
+    _is_over = False
 
     def hold(self, data: bytes) -> None:
         """What was read already is read again."""
-        self._held = data + self._held
+        self._held, self._searched, self._needed = data + self._held, 0, 0
 
     @property
     def is_holding(self) -> bool:
@@ -55,16 +58,34 @@ class Client(socket.socket):
     def collect(self) -> bool:
         """Take what has arrived, without waiting. Return whether a thread can go on with it."""
         try:
-            while len(self._held) < HELD:
+            while not self._is_whole():
                 some = super().recv(HELD - len(self._held), socket.MSG_DONTWAIT)
                 if not some:
                     return True
                 self._held += some
         except BlockingIOError:
-            return is_whole(self._held)
+            return False
         except OSError:
             return True
         return True
+
+    def _is_whole(self) -> bool:
+        if not self._needed and (head := HEAD_END.search(self._held, max(self._searched - 3, 0))):
+            self._needed = self._length(head.end())
+        self._searched = len(self._held)
+        self._is_over = not self._needed and self._searched >= HELD  # no head is so long: a thread would wait for it
+        return self._is_over or (bool(self._needed) and self._searched >= self._needed)
+
+    def _length(self, head: int) -> int:
+        """How much of the request is waited for: not a body that is too large to be held."""
+        found = LENGTH.search(self._held, 0, head)
+        size = int(found[1]) if found else 0
+        if size > settings.MOST_FORM_BYTES:
+            return head
+        if size and EXPECTS.search(self._held, 0, head):
+            with suppress(OSError):
+                self.send(b"HTTP/1.1 100 Continue\r\n\r\n", socket.MSG_DONTWAIT)
+        return head + size
 
     def expect(self, seconds: float) -> None:
         """What is read from now on has to be there within so many seconds."""
@@ -73,8 +94,11 @@ class Client(socket.socket):
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Nothing when it is late, as from a client that has gone."""
         if self._held:
-            found, self._held = self._held[:size], self._held[size:]
+            found = self._held[:size]
+            self._held, self._searched, self._needed = self._held[size:], 0, 0
             return found
+        if self._is_over:
+            return b""
         if self.gettimeout() is not None:
             return super().recv(size, flags)
         try:
@@ -112,17 +136,6 @@ def client_of(connection: socket.socket) -> Client:
     with suppress(OSError, AttributeError):  # a system without it sees slow readers' progress in larger steps
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     return client
-
-
-def is_whole(data: bytes) -> bool:
-    """Whether a request is there, as far as it is waited for: not for a body that is too large to be held."""
-    head = HEAD_END.search(data)
-    if head is None:
-        return False
-    length = LENGTH.search(data, 0, head.end())
-    size = int(length[1]) if length else 0
-    is_awaited = size <= settings.MOST_FORM_BYTES and not EXPECTS.search(data, 0, head.end())
-    return not is_awaited or len(data) >= head.end() + size
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types

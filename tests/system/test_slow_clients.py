@@ -16,7 +16,7 @@ from fluxtracker.demo import free_port
 from fluxtracker.processes import PYTHON, Program
 from fluxtracker.webserver import threads
 from tests.factories import MAIN, SENDER
-from tests.marks import only_in_full
+from tests.marks import only_in_full, some_in_full
 from tests.system.home import Home
 from tests.waiting import eventually
 
@@ -148,17 +148,20 @@ def test_readers_on_every_thread_do_not_take_the_site_down(web, path):
     assert not web.tracebacks
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "GET / HT",
-        *only_in_full("GET / HTTP/1.1\r\nHost: localhost\r\n"),
-        "POST /api/admin/revenue-sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{",
-        "POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
-        *only_in_full("POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1600000000\r\n\r\n"),
-        *only_in_full("POST /api/admin/prune HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n"),
-    ],
-)
+FORM = "POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\n"
+HALF = {
+    "line": "GET / HT",
+    "head": "GET / HTTP/1.1\r\nHost: localhost\r\n",
+    "long head": "GET / HTTP/1.1\r\n" + "".join(f"X-{n}: {'x' * 1000}\r\n" for n in range(95)),
+    "body": "POST /api/admin/prune HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{",
+    "asked for": f"{FORM}Expect: 100-continue\r\nContent-Length: 9000\r\n\r\n",
+    "large body": f"{FORM}Content-Length: 1600000000\r\n\r\n",
+    "of strangers": "POST /api/admin/prune HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n",
+    "chunk": f"{FORM}Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+}
+
+
+@pytest.mark.parametrize("words", some_in_full(HALF, "line", "body", "chunk"))
 def test_half_a_request_holds_no_thread(web, words):
     for _ in range(5 * threads):
         web.say(words)
