@@ -84,8 +84,7 @@ class RateLimit:
         if quota is None or not quota.is_over:
             return self.get_response(request)
         wait = math.ceil(quota.reset_s)
-        words = f"too many requests: at most {quota.limit} a minute; come back in {wait} s"
-        response = _refused(request, 429, words, {"most": quota.limit, "wait": wait})
+        response = _refused(request, 429, errors.too_many(wait), {"most": quota.limit, "wait": wait})
         response["Retry-After"] = str(wait)
         return response
 

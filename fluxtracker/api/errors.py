@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.urls import Resolver404, resolve
@@ -56,6 +57,8 @@ def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, An
         allowed = context["view"].allowed_methods
         method = context["request"].method
         return {"error": f"{method} is not allowed here; allowed: {', '.join(allowed)}", "allowed": allowed}
+    if isinstance(exc, exceptions.Throttled):
+        return {"error": too_many(getattr(exc, "wait", None))}  # the types do not know it
     words = str(data.get("detail", "the request was refused")) if isinstance(data, dict) else str(data)
     return {"error": _with_what_is_allowed(words, exc, context)}
 
@@ -106,6 +109,12 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     if is_api(request):
         return answer(404, nothing_at(request.path))
     return defaults.page_not_found(request, exception or Exception("not found"))
+
+
+def too_many(wait: int | None) -> str:
+    """`wait` as in Retry-After: whole seconds."""
+    when = "a minute" if wait is None else f"{wait} s"
+    return f"too many requests: at most {settings.API_RATE} a minute; come back in {when}"
 
 
 def nothing_at(path: str) -> str:
