@@ -22,6 +22,7 @@ from tests.waiting import eventually
 
 CLOSE = "Host: localhost\r\nConnection: close\r\n"
 PATIENCE = 3.0  # seconds: tests/system/hasty_web.py
+WELL_BEFORE = 10  # seconds; five clients on each thread, one after the other, would be in the way for longer
 SOON = PATIENCE + 5  # the longest that a client who stands still may be in the way
 ROWS = 12_000
 EXPORT = "/export/payments.csv"
@@ -165,7 +166,7 @@ HALF = {
 def test_half_a_request_holds_no_thread(web, words):
     for _ in range(5 * threads):
         web.say(words)
-    assert [web.status() for _ in range(5)] == [200] * 5
+    assert [web.status(seconds=WELL_BEFORE) for _ in range(5)] == [200] * 5
     assert not web.tracebacks
 
 
@@ -185,7 +186,7 @@ def test_a_request_that_comes_in_drops_is_late_all_the_same(web):
 def test_connections_without_a_request_take_no_threads(web, most):
     for _ in range(most):
         web.say("")
-    assert [web.status() for _ in range(5)] == [200] * 5
+    assert [web.status(seconds=WELL_BEFORE) for _ in range(5)] == [200] * 5
     assert not web.tracebacks
 
 
@@ -193,7 +194,7 @@ def test_the_rest_of_a_connection_waits_without_a_thread_too(web):
     """The next request is half there with the one before it, and comes in drops."""
     begun = [web.say("GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/he") for _ in range(5 * threads)]
     assert [client.recv(9) for client in begun] == [b"HTTP/1.1 "] * len(begun)
-    assert [web.status() for _ in range(5)] == [200] * 5
+    assert [web.status(seconds=WELL_BEFORE) for _ in range(5)] == [200] * 5
     begun[0].recv(65536)
     begun[0].sendall(b"alth/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert read_to_the_end(begun[0]).startswith(b"HTTP/1.1 200")
