@@ -54,9 +54,10 @@ lock: dev ## choose dependencies anew (needs uv and npm)
 	@command -v uv >/dev/null || { echo "error: make lock needs uv: python3 -m pip install uv"; exit 1; }
 	@command -v npm >/dev/null || { echo "error: make lock needs npm, which comes with Node.js"; exit 1; }
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header pyproject.toml -o requirements.lock
+		--no-emit-find-links --no-header pyproject.toml --group pyproject.toml:setup -o requirements.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+		--no-emit-find-links --no-header --extra dev -c requirements.lock pyproject.toml \
+		--group pyproject.toml:setup -o requirements-dev.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --group pyproject.toml:node -o requirements-node.lock
 	npm update --package-lock-only
@@ -74,6 +75,7 @@ $(VENV)/runtime.stamp: requirements.lock $(BROKEN)
 	@echo "setting up $(VENV) ..."
 	@test -f $@ -a -z "$(BROKEN)" || $(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) uninstall --yes setuptools 2>/dev/null
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp

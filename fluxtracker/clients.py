@@ -1,18 +1,24 @@
 """How long the web process waits for a client. Gunicorn's threads would wait for ever.
 
-A reader may be as slow as it likes while it goes on taking; one that takes nothing for PATIENCE seconds is cut
-off. A request has to arrive, with its body, within PATIENCE seconds.
+A request waits without a thread until it is there, with its body up to HELD, for PATIENCE seconds at most; of those
+that wait, the oldest goes when there are more than MOST_WAITING. A reader may be as slow as it likes while it goes on
+taking; one that takes nothing for PATIENCE seconds is cut off.
 """
 
 from __future__ import annotations
 
 import errno
+import re
+import selectors
 import socket
 import struct
 import time
+from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 if TYPE_CHECKING:
@@ -21,6 +27,14 @@ if TYPE_CHECKING:
 PATIENCE = 30.0  # seconds
 PARTING = 2.0  # seconds for the last answer to arrive before the connection is closed
 UNSENT = 64 * 1024  # bytes that wait in the kernel: few, so that what a slow reader takes is seen soon
+HELD = settings.MOST_FORM_BYTES + 2**14  # bytes of a request that wait for the rest of it: a form and its head
+MOST_WAITING = 300  # connections without a whole request
+MOST_KEPT = 200  # connections that are kept open after an answer
+MOST_PARTING = 50  # connections whose last answer is under way
+BLINK = 0.05  # seconds for the rest of a body that is there already to be thrown away
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,15})", re.IGNORECASE)
+EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)  # sends its body when it is asked to
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: forget what is unsent, tell the other side that it is not all
 
 
@@ -28,6 +42,50 @@ class Client(socket.socket):
     """A connection that is given up when the other side stands still. Timeouts that others set stay theirs."""
 
     _deadline = 0.0
+    _held = b""  # arrived, and not read by anything yet
+    _searched = 0  # bytes of it in which no head ends
+    _needed = 0  # bytes of the whole request, once its head is there
+    _is_over = False
+
+    def hold(self, data: bytes) -> None:
+        """What was read already is read again."""
+        self._held, self._searched, self._needed = data + self._held, 0, 0
+
+    @property
+    def is_holding(self) -> bool:
+        return bool(self._held)
+
+    def collect(self) -> bool:
+        """Take what has arrived, without waiting. Return whether a thread can go on with it."""
+        try:
+            while not self._is_whole():
+                some = super().recv(HELD - len(self._held), socket.MSG_DONTWAIT)
+                if not some:
+                    return True
+                self._held += some
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def _is_whole(self) -> bool:
+        if not self._needed and (head := HEAD_END.search(self._held, max(self._searched - 3, 0))):
+            self._needed = self._length(head.end())
+        self._searched = len(self._held)
+        self._is_over = not self._needed and self._searched >= HELD  # no head is so long: a thread would wait for it
+        return self._is_over or (bool(self._needed) and self._searched >= self._needed)
+
+    def _length(self, head: int) -> int:
+        """How much of the request is waited for: not a body that is too large to be held."""
+        found = LENGTH.search(self._held, 0, head)
+        size = int(found[1]) if found else 0
+        if size > settings.MOST_FORM_BYTES:
+            return head
+        if size and EXPECTS.search(self._held, 0, head):
+            with suppress(OSError):
+                self.send(b"HTTP/1.1 100 Continue\r\n\r\n", socket.MSG_DONTWAIT)
+        return head + size
 
     def expect(self, seconds: float) -> None:
         """What is read from now on has to be there within so many seconds."""
@@ -35,6 +93,12 @@ class Client(socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Nothing when it is late, as from a client that has gone."""
+        if self._held:
+            found = self._held[:size]
+            self._held, self._searched, self._needed = self._held[size:], 0, 0
+            return found
+        if self._is_over:
+            return b""
         if self.gettimeout() is not None:
             return super().recv(size, flags)
         try:
@@ -60,15 +124,6 @@ class Client(socket.socket):
         finally:
             self.settimeout(None)
 
-    def part(self) -> None:
-        """Say that no more comes and let the other side take what is under way, for a moment."""
-        with suppress(OSError):
-            self.shutdown(socket.SHUT_WR)
-            self.expect(PARTING)
-            while self.recv(65536) and time.monotonic() < self._deadline:
-                pass
-            self.shutdown(socket.SHUT_RD)
-
     def _cut_off(self) -> None:
         with suppress(OSError):
             self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -84,14 +139,93 @@ def client_of(connection: socket.socket) -> Client:
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's worker with threads, whose connections are watched."""
+    """Gunicorn's worker with threads, whose connections are watched. Threads are for requests, not for silence."""
 
-    def handle(self, conn: TConn) -> Any:
-        """In one of the threads: a request. Parting, too, is done here: gunicorn's main thread would wait for it."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_keepalived = MOST_KEPT
+        self._parting: deque[TConn] = deque()
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """A connection that is new, or whose last request was answered."""
         if not isinstance(conn.sock, Client):
             conn.sock = client_of(conn.sock)
+        if conn.parser is not None:
+            conn.sock.hold(conn.parser.unreader.take_buffered())
+        if conn.sock.collect():
+            self._serve(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + PATIENCE
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        if len(self.pending_conns) > MOST_WAITING:
+            self.pending_conns[0].timeout = 0
+            self.murder_pending()
+
+    def on_pending_socket_readable(self, conn: TConn, client: Client) -> None:
+        if client.collect():
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+            self._serve(conn)
+
+    def _serve(self, conn: TConn) -> None:
+        conn.data_ready = True
+        super().enqueue_req(conn)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """When the worker stops: nobody waits for requests that may never come."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
+    def handle(self, conn: TConn) -> Any:
+        """In one of the threads: a request."""
         conn.sock.expect(PATIENCE)
-        again = super().handle(conn)
-        if again is False:
-            conn.sock.part()
-        return again
+        return super().handle(conn)
+
+    def _keepalive_after(self, conn: TConn, keepalive: Any) -> bool:
+        """A body that was refused, or that no view has read, is not waited for."""
+        return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + BLINK))
+
+    def finish_request(self, conn: TConn, fs: Any) -> None:
+        """Let the other side take the last answer before the connection is closed; no thread waits for that."""
+        result = None if fs.cancelled() or fs.exception() else fs.result()
+        if result and conn.sock.is_holding:  # what was sent ahead makes no socket readable
+            self.enqueue_req(conn)
+            return
+        if result is None or result:
+            super().finish_request(conn, fs)
+            return
+        conn.timeout = time.monotonic() + PARTING
+        self._parting.append(conn)
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._discard, conn))
+        except (OSError, ValueError):  # it has gone
+            self._part(conn)
+        if len(self._parting) > MOST_PARTING:
+            self._part(self._parting[0])
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        while self._parting and self._parting[0].timeout <= time.monotonic():
+            self._part(self._parting[0])
+
+    def _discard(self, conn: TConn, client: Client) -> None:
+        try:
+            if client.recv(65536):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._part(conn)
+
+    def _part(self, conn: TConn) -> None:
+        self._parting.remove(conn)
+        with suppress(OSError, KeyError, ValueError):
+            self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()

@@ -17,6 +17,7 @@ from django.db import DatabaseError, ProgrammingError
 from django.utils import timezone
 
 from fluxtracker.api.params import DAY
+from fluxtracker.text import printable
 from fluxtracker.upstream.errors import UpstreamError
 from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
@@ -140,4 +141,4 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{key} {_plain(part)}" for key, part in value.items()) or "-"
     if isinstance(value, list):
         return ", ".join(map(_plain, value)) or "-"
-    return "-" if value is None or value == "" else str(value)
+    return "-" if value is None or value == "" else printable(str(value))

@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
+from fluxtracker.text import escaped
+
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -24,7 +26,7 @@ RENDER = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "e
 
 
 def masking(secrets: Iterable[str]) -> Processor:
-    """Renders a line in which none of the secrets is readable, whoever logged it."""
+    """Render a line in which no secret is readable and nothing moves a terminal, whatever logged it."""
     long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
     hidden = sorted({*long_enough, *map(_as_rendered, long_enough)}, key=len, reverse=True)
 
@@ -32,7 +34,7 @@ def masking(secrets: Iterable[str]) -> Processor:
         line = RENDER(logger, method, event)
         for secret in hidden:
             line = line.replace(secret, "***")
-        return line
+        return escaped(line)
 
     return render
 

@@ -1,7 +1,8 @@
-"""What every request passes: an id, one log line, headers, and who on other origins may read the API."""
+"""What every request passes: an id, one log line, headers, limits, and who on other origins may read the API."""
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import uuid
@@ -12,9 +13,12 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.cache import patch_vary_headers
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.log import log_response
 
+from fluxtracker.api import errors, rate
+from fluxtracker.client_address import is_near
 from fluxtracker.quota import Quota
 
 log = structlog.get_logger(__name__)
@@ -34,6 +38,8 @@ ONE_DAY = "86400"  # seconds
 REQUEST_ID = "X-Request-ID"
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 READABLE = f"ETag, RateLimit, RateLimit-Policy, Retry-After, {REQUEST_ID}"  # for scripts of other origins
+# What jobs and forms need, the first that fits: nothing is uploaded anywhere.
+MOST_BODY_BYTES = (("/api/", settings.DATA_UPLOAD_MAX_MEMORY_SIZE), ("", settings.MOST_FORM_BYTES))
 NOT_NEEDED = ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone",
               "midi", "payment", "usb")  # fmt: skip
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NOT_NEEDED)
@@ -52,6 +58,60 @@ class RequestId:
             response = self.get_response(request)
         response[REQUEST_ID] = name
         return response
+
+
+class ForwardedScheme:
+    """Only a proxy of ours may say by which scheme it was asked (SECURE_PROXY_SSL_HEADER)."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_near(request.META.get("REMOTE_ADDR", "")):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return self.get_response(request)
+
+
+class RateLimit:
+    """Refuse a client's requests above API_RATE before anything else is done for them."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        quota = rate.count(request)
+        request.quota = quota  # type: ignore[attr-defined]  # for Headers
+        if quota is None or not quota.is_over:
+            return self.get_response(request)
+        wait = math.ceil(quota.reset_s)
+        response = _refused(request, 429, errors.too_many(wait), {"most": quota.limit, "wait": wait})
+        response["Retry-After"] = str(wait)
+        return response
+
+
+class BodyLimit:
+    """Refuse a body that is larger than its path needs, or of unknown length, before any of it is read."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        most = next(most for start, most in MOST_BODY_BYTES if request.path_info.startswith(start))
+        if "Transfer-Encoding" in request.headers:  # Django would take the body for empty
+            words = f"the length of the body is missing; expected Content-Length, at most {most} bytes here"
+            return _refused(request, 411, words, {"most": most})
+        if int(request.META.get("CONTENT_LENGTH") or 0) > most:
+            return _refused(request, 413, f"the body is too large; expected at most {most} bytes here", {"most": most})
+        return self.get_response(request)
+
+
+def _refused(request: HttpRequest, status: int, words: str, context: dict[str, Any]) -> HttpResponse:
+    """As JSON for programs, else as a page."""
+    response: HttpResponse = errors.answer(status, words)
+    if not rate.is_for_programs(request):
+        response = render(request, f"{status}.html", context, status=status)
+    add_never_cache_headers(response)
+    return response
 
 
 class Headers:

@@ -90,6 +90,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "fluxtracker.middleware.RequestId",  # outermost: what those below answer by themselves has an id and a line, too
     "fluxtracker.middleware.RequestLog",
+    "fluxtracker.middleware.ForwardedScheme",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "fluxtracker.latency.Latency",
@@ -99,6 +100,8 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
+    "fluxtracker.middleware.RateLimit",  # both before whatever reads a body or asks the database
+    "fluxtracker.middleware.BodyLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -125,6 +128,16 @@ TEMPLATES = [
         },
     },
 ]
+
+# No form takes a file: what is sent all the same is refused, and never written to the disk.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # bytes
+MOST_FORM_BYTES = 2**16
+
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # also where `next` leads to another site
+LOGOUT_REDIRECT_URL = "admin:login"
 
 DATABASES = {"default": env.database("DATABASE_URL", DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -192,7 +205,6 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_AUTHENTICATION_CLASSES": ["ops.access.TokenAuthentication", "ops.access.StaffSession"],
     "DEFAULT_PERMISSION_CLASSES": ["ops.access.IsStaff"],
-    "DEFAULT_THROTTLE_CLASSES": ["fluxtracker.api.rate.ClientRate"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "fluxtracker.api.errors.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

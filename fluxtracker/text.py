@@ -1,4 +1,4 @@
-"""Words of strangers as every database column takes them. PostgreSQL refuses NUL, no engine takes half a surrogate."""
+"""Words of strangers as databases and terminals take them. PostgreSQL refuses NUL, no engine half a surrogate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def escaped(text: str) -> str:
+    """The text with each character that cannot be printed written out, as in `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def storable(value: Any) -> Any:

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from fluxtracker import figures
 from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, list_link, told
-from ops import admin_alerts, admin_audit, admin_jobs, admin_tokens
+from ops import admin_alerts, admin_audit, admin_jobs, admin_tokens, admin_users
 from ops.models import Lease, ServiceCheck, ServiceState, Tally, TaskRun, TaskState, WorkerSeen
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "admin_audit",
     "admin_jobs",
     "admin_tokens",
+    "admin_users",
 ]  # Django imports this file only: the others come with it
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from fluxtracker.admin import LargeTableAdmin
+from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin
 from ops import audit
-from ops.models import AuditEntry
+from ops.models import AuditEntry, SignInAttempt
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -44,3 +44,9 @@ class AuditEntryAdmin(LargeTableAdmin):
     @admin.display(description="detail")
     def told(self, entry: AuditEntry) -> str:
         return json.dumps(entry.detail, sort_keys=True) if entry.detail else ""
+
+
+@admin.register(SignInAttempt)
+class SignInAttemptAdmin(ReadOnlyAdmin):
+    list_display = ("at", "client", "mark", "browser")
+    ordering = ("-id",)

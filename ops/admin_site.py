@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
@@ -14,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from rest_framework.exceptions import ValidationError
 
 from fluxtracker.admin import user_of
-from ops import admin_work, jobs_table, overview
+from ops import admin_passwords, admin_work, jobs_table, overview
 from ops.admin_work import Works
 from ops.models import Job
 
@@ -25,6 +26,7 @@ class Site(AdminSite):
     site_title = "Fluxtracker"
     site_header = "FLUX/TRACKER"
     index_title = "Overview"
+    password_change_template = "admin/password_change.html"  # noqa: S105  no password
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         own = [
@@ -36,6 +38,21 @@ class Site(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         context = _overview(request) | {"works": admin_work.works(), "title": "Overview"}
         return super().index(request, context | (extra_context or {}))
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        _forget_relative_next(request)
+        return super().login(request, extra_context)
+
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        _forget_relative_next(request)
+        return super().logout(request, extra_context)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        view = admin_passwords.PasswordView.as_view(
+            template_name=self.password_change_template, success_url=reverse("admin:password_change_done"),
+            extra_context=self.each_context(request) | (extra_context or {}),
+        )  # fmt: skip
+        return view(request)
 
     def overview(self, request: HttpRequest) -> HttpResponse:
         """The part of the first page that is asked for again and again. Who is signed out loads the page anew."""
@@ -63,6 +80,15 @@ class Site(AdminSite):
         level = messages.SUCCESS if asked.started else messages.ERROR
         messages.add_message(request, level, asked.words)
         return HttpResponseRedirect(_page_of(asked.job, request))
+
+
+def _forget_relative_next(request: HttpRequest) -> None:
+    """Django sends whoever signs in to an address of ours, or to the overview. One below the sign-in leads nowhere."""
+    for name in ("GET", "POST"):
+        values = getattr(request, name).copy()
+        if not values.get(REDIRECT_FIELD_NAME, "/").startswith("/"):
+            del values[REDIRECT_FIELD_NAME]
+            setattr(request, name, values)
 
 
 def _overview(request: HttpRequest) -> dict[str, Any]:

@@ -16,7 +16,6 @@ class HealthView(PublicView):
     """How the system is."""
 
     name = "Health"
-    throttle_classes = ()
 
     @extend_schema(
         operation_id="health", tags=["health"], responses={200: answers.HealthAnswer, 503: answers.HealthAnswer}
@@ -30,7 +29,6 @@ class LiveView(PublicView):
     """Whether this process answers."""
 
     name = "Live"
-    throttle_classes = ()
 
     @extend_schema(operation_id="health_live", tags=["health"], responses=answers.LiveAnswer)
     def get(self, request: Request) -> Response:
@@ -41,7 +39,6 @@ class ReadyView(PublicView):
     """Whether the database can be reached and is migrated."""
 
     name = "Ready"
-    throttle_classes = ()
 
     @extend_schema(
         operation_id="health_ready", tags=["health"], responses={200: answers.ReadyAnswer, 503: answers.ReadyAnswer}

@@ -9,7 +9,8 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 from django.utils import timezone
 
-from fluxtracker.api.rate import client_address
+from fluxtracker.client_address import client_address
+from fluxtracker.text import printable
 from ops.models import AuditEntry, Job
 
 log = structlog.get_logger(__name__)
@@ -57,4 +58,4 @@ def request_id() -> str:
 
 
 def trimmed(value: Any) -> Any:
-    return value[:LONGEST_VALUE] if isinstance(value, str) else value
+    return printable(value[:LONGEST_VALUE]) if isinstance(value, str) else value

@@ -14,7 +14,7 @@ from ops import audit, refusals
 
 REFUSALS = (401, 403)
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
-SIGN_IN, SIGN_OUT = "admin/login/", "admin/logout/"  # the first writes its own entries (ops.sign_in)
+SIGN_IN = "admin/login/"  # writes its own entries (ops.sign_in)
 
 
 class AuditTrail:
@@ -25,13 +25,13 @@ class AuditTrail:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         is_work = request.path_info.startswith("/admin/") and request.method not in SAFE
-        before = actor_of(request) if is_work else ""  # signing out forgets who it was
+        staff = _staff(request) if is_work else ""  # signing out forgets who it was
         response = self.get_response(request)
         refusals.tell_left_out(time.time())
         if response.status_code in REFUSALS:
             _refused(request, response.status_code)
-        elif is_work and route_of(request) != SIGN_IN and _is_accepted(request, response):
-            _done(request, before)
+        elif is_work and response.status_code == 302 and route_of(request) != SIGN_IN:
+            _done(request, staff) if staff else _refused(request, 302)  # strangers are sent to the sign-in
         return response
 
 
@@ -59,16 +59,18 @@ def _refused(request: HttpRequest, status: int) -> None:
     )  # fmt: skip
 
 
-def _is_accepted(request: HttpRequest, response: HttpResponseBase) -> bool:
-    """Forms of the admin that were accepted end in a redirection; signing out ends in a page."""
-    return response.status_code == 302 or (response.status_code == 200 and route_of(request) == SIGN_OUT)
+def _staff(request: HttpRequest) -> str:
+    """The name of who may come in; empty for strangers and for users who are not staff."""
+    name = actor_of(request)
+    return name if name and request.user.is_active and request.user.is_staff else ""
 
 
 def _done(request: HttpRequest, actor: str) -> None:
+    """Forms of the admin that were accepted end in a redirection."""
     match = request.resolver_match
     kwargs = match.kwargs if match else {}
     detail = {key: str(value) for key, value in kwargs.items() if key in ("object_id", "name", "id", "number")}
     audit.record_if_possible(
-        actor=actor or actor_of(request), address=audit.address_of(request),
+        actor=actor, address=audit.address_of(request),
         action=match.view_name if match else "", outcome=audit.DONE, detail=detail,
     )  # fmt: skip

@@ -194,6 +194,25 @@ class ApiToken(models.Model):
         return f"{self.prefix}… of {self.user}"
 
 
+class SignInAttempt(models.Model):
+    """A password that was tried: it counts for a quarter of an hour, unless it was the right one (ops.sign_in)."""
+
+    at = models.DateTimeField(db_index=True)
+    client = models.CharField(max_length=45, blank=True, help_text="IPv4 address, or /64 of an IPv6 one.")
+    mark = models.CharField(max_length=16, help_text="Of the name that was tried: names themselves are not kept.")
+    browser = models.CharField(max_length=16, blank=True, help_text="One that has signed in by that name before.")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["client", "at"], name="sign_in_client"),
+            models.Index(fields=["mark", "at"], name="sign_in_mark"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
 class AppendOnly(Exception):
     """Rows of the audit log are neither changed nor deleted."""
 

@@ -14,12 +14,12 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
-from fluxtracker.api.rate import client_address
 from fluxtracker.api.rendering import JSONRenderer
+from fluxtracker.client_address import client_address
 from ops import prometheus
 from ops.access import IsStaff
-from ops.staff import CountedFirst
 
 
 def needs_nothing(request: HttpRequest) -> bool:
@@ -32,7 +32,7 @@ class StaffOrThisMachine(IsStaff):
         return needs_nothing(request._request) or super().has_permission(request, view)
 
 
-class MetricsView(CountedFirst):
+class MetricsView(APIView):
     """Errors are JSON, as everywhere."""
 
     permission_classes: Sequence[type[BasePermission]] = (StaffOrThisMachine,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 import time
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Any
 import structlog
 
 from fluxtracker.api.rate import WINDOW_S, Window
+from fluxtracker.client_address import client_of
 from ops import audit
 
 log = structlog.get_logger(__name__)
@@ -23,15 +23,14 @@ class Flood:
     """Counts the refusals of this process, and those that were not kept."""
 
     def __init__(self) -> None:
-        self._of_one, self._of_all = Window(), Window()  # two: the first begins anew when there are too many clients
+        self._of_one, self._of_all = Window(), Window()  # two: many clients share a count of the first
         self._lock = threading.Lock()
         self._minute, self._left_out = 0, 0
 
     def keeps(self, address: str, now: float) -> bool:
         """Whether this one is still to be kept; counted either way."""
-        kept = not (
-            self._of_one.count(client(address), MOST_OF_ONE, now).is_over or self._of_all.count("", MOST, now).is_over
-        )
+        client = client_of(address)
+        kept = not (self._of_one.count(client, MOST_OF_ONE, now).is_over or self._of_all.count("", MOST, now).is_over)
         if not kept:
             with self._lock:
                 self._minute, self._left_out = int(now // WINDOW_S), self._left_out + 1
@@ -67,14 +66,3 @@ def tell_left_out(now: float) -> None:
             actor="", address=None, action="more refusals", outcome=audit.REFUSED,
             detail={"count": count, "minute": minute.strftime("%Y-%m-%dT%H:%MZ")},
         )  # fmt: skip
-
-
-def client(address: str) -> str:
-    """An address as a client: whoever has one of IPv6 has 2^64 of them."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if known.version == 4:
-        return address
-    return str(known.ipv4_mapped or ipaddress.IPv6Address(int(known) >> 64 << 64))

@@ -12,24 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from fluxtracker.api.rate import ClientRate
 from ops.access import IsStaff, StaffSession, TokenAuthentication
 
 
-class CountedFirst(APIView):
-    """A request counts before anybody asks whose it is: whoever tries out tokens is a client, too."""
-
-    throttle_classes = (ClientRate,)
-
-    def perform_authentication(self, request: Request) -> None:
-        super().check_throttles(request)
-        super().perform_authentication(request)
-
-    def check_throttles(self, request: Request) -> None:
-        """Done already."""
-
-
-class StaffView(CountedFirst):
+class StaffView(APIView):
     """By token or session: 401 for strangers, 403 for who is not staff. Its answers are kept nowhere."""
 
     authentication_classes = (TokenAuthentication, StaffSession)

@@ -65,6 +65,14 @@ def revoke(*, token: ApiToken, now: datetime, by: str, address: str | None = Non
     return True
 
 
+def revoke_all(*, username: str, now: datetime, by: str, address: str | None = None) -> int:
+    """Revoke every token of a user; return how many still opened something."""
+    if not User.objects.filter(username=username).exists():
+        raise NoSuchUser(f"there is no user {username!r}")
+    valid = ApiToken.objects.filter(user__username=username, revoked_at=None).select_related("user")
+    return sum(revoke(token=token, now=now, by=by, address=address) for token in valid)
+
+
 def owner(*, secret: str, now: datetime) -> ApiToken:
     """The token's row with its user, and note that it was used. BadToken when it opens nothing."""
     row = ApiToken.objects.select_related("user").filter(digest=digest(secret[:LONGEST])).first()

@@ -5,6 +5,7 @@ from django.db import connection
 from hypothesis import settings
 
 from dashboard.memory import Memory
+from fluxtracker.api.rate import Window
 from fluxtracker.upstream.shared import Shared
 from ops.audit_triggers import rewriting
 from tests.marks import EXAMPLES
@@ -26,6 +27,13 @@ def pytest_collection_modifyitems(config, items):
 def closed_circuits(monkeypatch):
     """Every test is a process of its own as far as pace and circuits towards the upstreams go."""
     monkeypatch.setattr("fluxtracker.upstream.http.PROCESS", Shared())
+
+
+@pytest.fixture(autouse=True)
+def nothing_counted(monkeypatch):
+    """The same for what its clients have asked."""
+    monkeypatch.setattr("fluxtracker.api.rate.window", Window())
+    monkeypatch.setattr("fluxtracker.api.rate.pages", Window())
 
 
 @pytest.fixture(autouse=True)

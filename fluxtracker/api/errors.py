@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from fluxtracker.api import rate
 from fluxtracker.database_words import database_words
 
 log = structlog.get_logger(__name__)
@@ -88,16 +86,7 @@ def _invalid(data: Any) -> dict[str, Any]:
 
 @csrf_exempt  # else a POST without cookies would be told of those instead
 def unknown_path(request: HttpRequest) -> HttpResponse:
-    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers.
-
-    It counts as a request: whoever tries out paths is a client, too.
-    """
-    quota = rate.count(request)
-    if quota and quota.is_over:
-        wait = math.ceil(quota.reset_s)
-        response = answer(429, too_many(wait))
-        response["Retry-After"] = str(wait)
-        return response
+    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
     if request.method in ("GET", "HEAD") and _is_known(other):

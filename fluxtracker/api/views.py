@@ -10,12 +10,10 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
-from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from fluxtracker.api.answers import ErrorAnswer
 from fluxtracker.api.caching import conditional
-from fluxtracker.api.rate import ClientRate
 
 ENDPOINTS = {  # path under /api/: name of its URL
     "health": "health",
@@ -62,7 +60,6 @@ class PublicView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes: tuple[type[BaseThrottle], ...] = (ClientRate,)
 
 
 class IndexView(PublicView):

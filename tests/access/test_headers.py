@@ -12,7 +12,6 @@ from django.db import OperationalError
 from django.test import Client
 from structlog.contextvars import get_contextvars
 
-from fluxtracker.api import rate
 from fluxtracker.quota import Quota
 from tests.settings_names import ROOT
 
@@ -103,9 +102,8 @@ def test_the_way_to_https_has_an_id_and_a_line_too(settings, caplog):
 
 
 @pytest.fixture
-def limited(settings, monkeypatch):
+def limited(settings):
     settings.API_RATE = 3
-    monkeypatch.setattr(rate, "window", rate.Window())
 
 
 @pytest.mark.usefixtures("limited")

@@ -135,3 +135,21 @@ def test_a_database_that_cannot_note_the_use_does_not_cost_the_request(client, s
 def test_reads_that_anybody_may_do_need_no_token(client):
     assert ask(client, "nonsense").status_code == 401
     assert client.get("/api/health/live", headers={"Authorization": "Token nonsense"}).status_code == 200
+
+
+def revoke(*words):
+    out = io.StringIO()
+    call_command("revoke_api_tokens", *words, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_a_command_revokes_all_of_a_user(client, staff, superuser):
+    made = [command("alice")["token"] for _ in range(2)]
+    other = command("root")["token"]
+    assert revoke("alice") == {"revoked": 2}
+    assert revoke("alice") == {"revoked": 0}
+    assert [ask(client, token).status_code for token in [*made, other]] == [401, 401, 200]
+    assert AuditEntry.objects.filter(action="revoke token", actor="command").count() == 2
+    with pytest.raises(CommandError, match="there is no user 'nobody'") as refusal:
+        revoke("nobody")
+    assert refusal.value.returncode == 1

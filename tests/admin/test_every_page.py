@@ -12,7 +12,19 @@ from django.urls import reverse
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from fluxtracker.admin import ReadOnlyAdmin
-from ops.models import Alert, ApiToken, AuditEntry, Job, Lease, ServiceCheck, ServiceState, Tally, TaskRun, TaskState
+from ops.models import (
+    Alert,
+    ApiToken,
+    AuditEntry,
+    Job,
+    Lease,
+    ServiceCheck,
+    ServiceState,
+    SignInAttempt,
+    Tally,
+    TaskRun,
+    TaskState,
+)
 from ops.schedule import install
 from revenue.models import DailyPrice, Message, Quarantined
 from tests.dashboard.rows import ADDRESS, NOW, pay, synced
@@ -40,6 +52,7 @@ def one_of_each(db: None) -> None:
     Job.objects.create(name="prune", actor="olivia", via="admin", created_at=NOW, result={"transactions": 0})
     ApiToken.objects.create(user=User.objects.create_user("tim"), prefix="abcd1234", digest="ef" * 32, created_at=NOW)
     AuditEntry.objects.create(at=NOW, actor="olivia", action="prune", outcome="asked", detail={"days": 1})
+    SignInAttempt.objects.create(at=NOW, client="192.0.2.7", mark="ab" * 8)
     Alert.objects.create(key="disk", message="The disk is nearly full.", raised_at=NOW, seen_at=NOW)
     Tally.objects.create(name="upstream", label="stats.test", outcome="ok", value=3)
     CrontabSchedule.objects.create(minute="0", hour="3")

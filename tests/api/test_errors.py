@@ -173,9 +173,8 @@ def test_a_host_that_is_not_ours_is_refused_as_json(client):
 
 
 @pytest.fixture
-def limited(settings, monkeypatch):
+def limited(settings):
     settings.API_RATE = 3
-    monkeypatch.setattr(rate, "window", rate.Window())
 
 
 @pytest.mark.usefixtures("limited")

@@ -59,6 +59,32 @@ def test_a_line_cannot_be_forged_by_a_newline_in_a_value(written):
     assert written().count("\n") == 1
 
 
+HOSTILE = {
+    "\x1b[31m": "\\x1b[31m", "\r": "\\r", "\x07": "\\x07", "\x00": "\\x00", "\x7f": "\\x7f", "\x9b2J": "\\x9b2J",
+    "\x85": "\\x85", "\u2028": "\\u2028", "\u2029": "\\u2029", "\u202e": "\\u202e", "\u2066": "\\u2066",
+    "\u200b": "\\u200b", "\ud800": "\\ud800", "\U000e0041": "\\U000e0041",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "shown"), HOSTILE.items(), ids=range(len(HOSTILE)))
+def test_nothing_that_a_stranger_sends_moves_a_terminal(written, sent, shown):
+    structlog.get_logger("fluxtracker").info("request", path=f"/x{sent}y")
+    logging.getLogger("django.request").error("Not Found: %s", f"/x{sent}y")
+    logging.getLogger("celery.worker").warning(f"unknown task x{sent}y")
+    try:
+        raise ValueError(f"the answer was x{sent}y")
+    except ValueError:
+        logging.getLogger("gunicorn.error").exception("failed")
+    lines = written().removesuffix("\n").split("\n")
+    assert [f"x{shown.lower()}y" in line.lower() for line in lines] == [True] * 4
+    assert all(line.isprintable() for line in lines)
+
+
+def test_letters_of_other_languages_stay_readable(written):
+    structlog.get_logger("some").info("a_event", name="Żółw 龍 ünï")
+    assert 'name="Żółw 龍 ünï"' in written()
+
+
 @pytest.mark.parametrize("secret", ['hunter"22', "hunter\\22", 'hun"t er\\22'])
 def test_a_secret_that_the_renderer_would_quote_is_masked_too(secret):
     stream = io.StringIO()

@@ -52,6 +52,20 @@ def test_the_tools_are_locked_at_the_versions_of_the_runtime():
     assert {name: tools.get(name) for name in runtime} == runtime
 
 
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_installer_is_a_locked_one_and_setuptools_is_none_of_the_environment(name):
+    pins = dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==([0-9]+)", (ROOT / name).read_text(), re.MULTILINE))
+    assert int(pins["pip"]) >= 26
+    assert "setuptools" not in pins
+    recipe = (ROOT / "Makefile").read_text().partition("$(VENV)/runtime.stamp: ")[2].partition("\n\n")[0]
+    assert "uninstall --yes setuptools" in recipe
+
+
+def test_the_image_has_no_installer():
+    _, *stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    assert [bool(re.search(r"pip uninstall --yes .*\bpip\n", stage)) for stage in stages] == [True, True]
+
+
 def test_no_file_names_a_package_registry():
     hosts = re.compile(rb"pypi[.]org|pythonhosted[.]org|npmjs[.](org|com)|yarnpkg[.]com")
     assert [path for path in our_files() if hosts.search(path.read_bytes())] == []
@@ -105,6 +119,30 @@ def test_the_containers_settings_exist_and_the_secrets_are_required():
     assert environment["SECRET_KEY"].startswith("${SECRET_KEY:?")
     assert "${POSTGRES_PASSWORD:?" in environment["DATABASE_URL"]
     assert set(COMPOSE["volumes"]) == {"data", "postgres", "redis"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_container_may_do_no_more_than_it_needs(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert "/tmp" in service["tmpfs"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"[0-9]+[mg]", service["mem_limit"])
+    assert 0 < service["pids_limit"] <= 200
+
+
+def test_images_of_others_are_pinned_by_digest_and_do_not_run_as_root():
+    theirs = {name: service for name, service in SERVICES.items() if "build" not in service}
+    assert set(theirs) == {"postgres", "redis"}
+    for name, service in theirs.items():
+        assert re.fullmatch(rf"{name}:[0-9]+@sha256:[0-9a-f]{{64}}", service["image"])
+        assert service["user"] == name
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert [bool(re.fullmatch(r"python:3\.11-slim@sha256:[0-9a-f]{64}", base)) for base in bases] == [True, True]
+    assert len(set(bases)) == 1
 
 
 def test_only_web_is_open_to_the_outside():

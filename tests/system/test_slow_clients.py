@@ -16,11 +16,13 @@ from fluxtracker.demo import free_port
 from fluxtracker.processes import PYTHON, Program
 from fluxtracker.webserver import threads
 from tests.factories import MAIN, SENDER
-from tests.marks import only_in_full
+from tests.marks import only_in_full, some_in_full
 from tests.system.home import Home
 from tests.waiting import eventually
 
+CLOSE = "Host: localhost\r\nConnection: close\r\n"
 PATIENCE = 3.0  # seconds: tests/system/hasty_web.py
+WELL_BEFORE = 10  # seconds; five clients on each thread, one after the other, would be in the way for longer
 SOON = PATIENCE + 5  # the longest that a client who stands still may be in the way
 ROWS = 12_000
 EXPORT = "/export/payments.csv"
@@ -99,6 +101,14 @@ def read_all(client: socket.socket, *, pause: float = 0.0) -> bytes:
     return bytes(found)
 
 
+def read_to_the_end(client: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
+    found = b""
+    while some := client.recv(65536):
+        found += some
+    return found
+
+
 def test_readers_that_take_nothing_are_cut_off_and_leave_their_places_to_others(web):
     stalled = [web.ask() for _ in range(3)]
     assert all(client.recv(9) == b"HTTP/1.1 " for client in stalled)
@@ -139,19 +149,24 @@ def test_readers_on_every_thread_do_not_take_the_site_down(web, path):
     assert not web.tracebacks
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "GET / HT",
-        *only_in_full("GET / HTTP/1.1\r\nHost: localhost\r\n"),
-        "POST /api/admin/revenue-sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{",
-        *only_in_full("POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
-    ],
-)
-def test_half_a_request_holds_a_thread_for_the_same_time(web, words):
-    for _ in range(threads):
+FORM = "POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\n"
+HALF = {
+    "line": "GET / HT",
+    "head": "GET / HTTP/1.1\r\nHost: localhost\r\n",
+    "long head": "GET / HTTP/1.1\r\n" + "".join(f"X-{n}: {'x' * 1000}\r\n" for n in range(95)),
+    "body": "POST /api/admin/prune HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{",
+    "asked for": f"{FORM}Expect: 100-continue\r\nContent-Length: 9000\r\n\r\n",
+    "large body": f"{FORM}Content-Length: 1600000000\r\n\r\n",
+    "of strangers": "POST /api/admin/prune HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n\r\n",
+    "chunk": f"{FORM}Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+}
+
+
+@pytest.mark.parametrize("words", some_in_full(HALF, "line", "body", "chunk"))
+def test_half_a_request_holds_no_thread(web, words):
+    for _ in range(5 * threads):
         web.say(words)
-    assert eventually(lambda: web.status() == 200, SOON)
+    assert [web.status(seconds=WELL_BEFORE) for _ in range(5)] == [200] * 5
     assert not web.tracebacks
 
 
@@ -167,13 +182,69 @@ def test_a_request_that_comes_in_drops_is_late_all_the_same(web):
     assert not web.tracebacks
 
 
-@pytest.mark.slow
-def test_connections_without_a_request_take_no_threads(web):
-    for _ in range(3 * threads):
+@pytest.mark.parametrize("most", [40, *only_in_full(1_500)])
+def test_connections_without_a_request_take_no_threads(web, most):
+    for _ in range(most):
         web.say("")
-    kept = web.ask("/api/health/live")
-    assert kept.recv(9) == b"HTTP/1.1 "
-    assert eventually(lambda: web.status() == 200, 3 * SOON)
+    assert [web.status(seconds=WELL_BEFORE) for _ in range(5)] == [200] * 5
+    assert not web.tracebacks
+
+
+def test_the_rest_of_a_connection_waits_without_a_thread_too(web):
+    """The next request is half there with the one before it, and comes in drops."""
+    begun = [web.say("GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/he") for _ in range(5 * threads)]
+    assert [client.recv(9) for client in begun] == [b"HTTP/1.1 "] * len(begun)
+    assert [web.status(seconds=WELL_BEFORE) for _ in range(5)] == [200] * 5
+    begun[0].recv(65536)
+    begun[0].sendall(b"alth/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert read_to_the_end(begun[0]).startswith(b"HTTP/1.1 200")
+
+
+def test_many_requests_that_are_sent_ahead_are_all_answered(web):
+    """More than the server reads at once."""
+    ask = "GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n"
+    client = web.say(f"{ask}\r\n" * 299 + f"{ask}Connection: close\r\n\r\n", room=2**20)
+    assert read_to_the_end(client).count(b"HTTP/1.1 200 OK") == 300
+
+
+def test_a_form_that_arrives_in_pieces_is_read_whole(web):
+    body = b"username=alice&password=" + b"x" * 40_000
+    client = web.say(f"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n")
+    form = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    for piece in (form, b"Connection: close\r\n\r\n", body[:9], body[9:]):
+        time.sleep(0.1)
+        client.sendall(piece)
+    assert read_to_the_end(client).startswith(b"HTTP/1.1 403")  # it lacks its CSRF token
+
+
+HEADS = {
+    "Content-Length: 1600000000\r\nContent-Type: multipart/form-data; boundary=x": b"413",
+    "Content-Length: 1600000000\r\nExpect: 100-continue": b"413",
+    "Content-Length: 65537": b"413",
+    "Transfer-Encoding: chunked": b"411",
+}
+
+
+def test_a_body_that_nobody_needs_is_refused_before_it_comes(web):
+    clients = [web.say(f"POST /admin/login/ HTTP/1.1\r\n{CLOSE}{head}\r\n\r\n") for head in HEADS]
+    answers = [read_to_the_end(client).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n") for client in clients]
+    assert [answer[9:12] for answer in answers] == list(HEADS.values())
+
+
+def test_no_client_chooses_where_it_is(web):
+    """Neither under which path, nor by which scheme, nor at which host: those on this machine neither."""
+    told = ("SCRIPT_NAME: /api", "SCRIPT-NAME: /api", "PATH_INFO: /api/stats", "HTTP_HOST: evil.test",
+            "X-Forwarded-Proto: https", "X-Forwarded-Ssl: on", "X-Forwarded-Host: evil.test")  # fmt: skip
+    clients = [web.say(f"GET /api/ HTTP/1.1\r\n{CLOSE}{header}\r\n\r\n") for header in told]
+    answers = [read_to_the_end(client) for client in clients]
+    assert [b'"http://localhost/api/health"' in answer for answer in answers] == [True] * len(told)
+
+
+def test_what_the_server_itself_says_of_a_client_moves_no_terminal(web):
+    client = web.say("GET /\x1b[31m HTTP/1.1\r\n\x1b]0;owned\x07: x\r\n\r\n")
+    assert read_to_the_end(client).startswith(b"HTTP/1.1 400")
+    assert eventually(lambda: "Invalid" in web.home.log("web"), 5)
+    assert "\x1b" not in web.home.log("web")
 
 
 def test_clients_that_do_not_hang_up_hold_nobody_up(web):

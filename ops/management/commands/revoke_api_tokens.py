@@ -1,0 +1,21 @@
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from fluxtracker.commands import VerbCommand
+from ops import tokens
+
+
+class Command(VerbCommand):
+    help = "Revoke all API tokens of a user. A changed password leaves them valid."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("user", help="the user's name")
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"revoked": tokens.revoke_all(username=options["user"], now=timezone.now(), by="command")}
+        except tokens.NoSuchUser as error:
+            raise CommandError(str(error)) from error
