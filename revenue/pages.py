@@ -7,15 +7,14 @@ bounded, so that it cannot degenerate where the matches lie in a heap far away: 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import closing
-from itertools import islice
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 from django.db.models import BigIntegerField, DateTimeField, F, Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
+from fluxtracker.api.reading import one_moment
 from revenue.listing import Selection
 from revenue.models import Payment
 from revenue.querysets import PaymentQuerySet
@@ -48,26 +47,36 @@ def page_rows(selection: Selection, total: int, offset: int, limit: int) -> list
 
 
 def every_row(selection: Selection) -> Iterator[list[Row]]:
-    """All rows that fit, in the order asked for, some at a time. Call inside `one_moment()`.
+    """All rows that fit, in the order asked for, some at a time, each time in a short transaction of its own.
 
-    Few matches are gathered; else one statement walks along the order's index and is read as it goes: memory does
-    not grow with the rows, and no place in the list is looked for again.
+    Few matches are read at once; else the rows are walked by key, so that memory does not grow with them and no
+    transaction outlives a batch. A row that does not change meanwhile comes exactly once.
     """
-    total = selection.count()
-    if total and not selection.is_plain and total <= GATHER:
-        ids = _gather(selection, 0, total)
-        yield from (_fetch(ids[start : start + BATCH]) for start in range(0, total, BATCH))
+    with one_moment():
+        total = selection.count()
+        is_small = not selection.is_plain and total <= GATHER
+        ids = _gather(selection, 0, GATHER) if total and is_small else []
+        rows = [_fetch(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH)]
+    if is_small:
+        yield from rows
     elif total:
         yield from _walk_all(selection)
 
 
 def _walk_all(selection: Selection) -> Iterator[list[Row]]:
+    """By the order's column and the id: after each batch from its last row on."""
     column, descending = selection.wanted.order
-    sign = "-" if descending else ""
+    sign, beyond = ("-", "lt") if descending else ("", "gt")
     rows = selection.walk().order_by(f"{sign}{column}", f"{sign}id").values_list(*COLUMNS)
-    with closing(cast("Generator[Row, None, None]", rows.iterator(chunk_size=BATCH))) as found:
-        while batch := list(islice(found, BATCH)):
-            yield batch
+    place, key = COLUMNS.index(column), COLUMNS.index("id")
+    batch = list(rows[:BATCH])
+    while batch:
+        yield batch
+        last, last_id = batch[-1][place], batch[-1][key]
+        with one_moment():  # two statements and not one with OR: each follows the index from where it starts
+            batch = list(rows.filter(**{column: last, f"id__{beyond}": last_id})[:BATCH])
+            if len(batch) < BATCH:
+                batch += rows.filter(**{f"{column}__{beyond}": last})[: BATCH - len(batch)]
 
 
 def _fetch(ids: list[int]) -> list[Row]:
