@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, StreamingHttpResponse
 from rest_framework.exceptions import APIException
 
+from fluxtracker import database_limits
 from fluxtracker.database_words import database_words
 from fluxtracker.middleware import give_back_after
 from fluxtracker.places import Places
@@ -79,6 +80,7 @@ class Download:
         if self._first is not None:
             first, self._first = self._first, None
             return first
+        database_limits.begin()
         return next(self._chunks)
 
     def _cut(self, why: str) -> bytes:

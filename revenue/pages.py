@@ -15,7 +15,7 @@ from django.db.models import BigIntegerField, DateTimeField, F, Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
-from fluxtracker.api.reading import one_moment
+from fluxtracker.api.reading import one_long_moment
 from revenue.listing import Selection
 from revenue.models import Payment
 from revenue.querysets import PaymentQuerySet
@@ -52,7 +52,7 @@ def every_row(selection: Selection) -> Iterator[list[Row]]:
 
     Only their keys are read at once: 8 bytes a row. A row that stays comes exactly once, whatever changes meanwhile.
     """
-    with one_moment():
+    with one_long_moment():
         ids = array("q", _every_id(selection))
     for start in range(0, len(ids), BATCH):
         yield _fetch(ids[start : start + BATCH])
