@@ -23,7 +23,7 @@ CONNECT_S = 2  # to each address of the server; libpq takes whole seconds from 2
 CHECK_S = 1.0  # whether a connection that was kept still answers
 LONG_S = 1.0  # what fails after that failed because nobody answered
 REST_S = 1.0  # after which a server that did not answer is asked again, by one thread
-ENGINES = {
+ENGINES: dict[str, tuple[str, dict[str, Any]]] = {
     "django.db.backends.postgresql": ("fluxtracker.backends.postgresql", {"connect_timeout": CONNECT_S}),
     "django.db.backends.sqlite3": ("fluxtracker.backends.sqlite3", {"timeout": SQLITE_LOCK_S}),
 }

@@ -64,7 +64,7 @@ class GiveBack:
         taken: list[Callable[[], object]] = []
         request.taken = taken  # type: ignore[attr-defined]
         response = self.get_response(request)
-        response._resource_closers.extend(taken)
+        response._resource_closers.extend(taken)  # type: ignore[attr-defined]
         return response
 
 

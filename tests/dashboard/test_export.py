@@ -273,13 +273,12 @@ def failing_from(number: int) -> Any:
 
 def broken_off(response: Any) -> bytes:
     """What came before the connection broke."""
-    found = b""
+    chunks: list[bytes] = []
     with pytest.raises(BrokenPipeError):
-        for chunk in response.streaming_content:
-            found += chunk
+        chunks.extend(response.streaming_content)
     close(response)
-    assert b"INCOMPLETE: " in found.splitlines()[-1]
-    return found
+    assert b"INCOMPLETE: " in chunks[-1].splitlines()[-1]
+    return b"".join(chunks)
 
 
 @pytest.mark.parametrize("name", ["payments.csv", "payments.ndjson"])
