@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fluxtracker.upstream.wire import amount, is_image
+from fluxtracker.upstream.wire import amount, is_damaged, is_image
 
 MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536
@@ -124,6 +124,8 @@ def _container(row: Any) -> Container | None:
         return None
     names, image = row.get("Names"), row.get("Image")
     name = names[0] if isinstance(names, list) and names else None
+    if is_damaged(name) or is_damaged(image):
+        return None
     name = name.removeprefix("/") if isinstance(name, str) and len(name) <= LONGEST_NAME else None
     # Docker tells a bare digest where an image has lost its name.
     image = image if isinstance(image, str) and is_image(image) and not image.startswith("sha256:") else None

@@ -1,4 +1,4 @@
-"""Django's `migrate`, beside programs that are at work: it waits for a lock a moment, lets the others pass, tries again."""
+"""Django's `migrate`, beside programs that are at work: it waits for a lock a moment, lets them pass, tries again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         if connection.vendor != "postgresql":
-            return super().handle(*args, **options)
+            super().handle(*args, **options)
+            return
         try:
             self._try_often(connection, args, options)
         finally:
@@ -33,13 +34,14 @@ class Command(migrate.Command):
             _execute(connection, f"SET lock_timeout = {LOCK_MS}")
             try:
                 _execute(connection, f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
-                return super().handle(*args, **options)
+                super().handle(*args, **options)
+                return
             except OperationalError as error:
                 if getattr(error.__cause__, "sqlstate", None) not in LOCKED:
                     raise
                 if not left:
                     raise CommandError(
-                        f"still locked after {TRIES} tries, by another migrate or a long transaction: pg_stat_activity shows it"
+                        f"a table is still in use after {TRIES} tries; pg_stat_activity shows by which transaction"
                     ) from error
                 self.stderr.write("a table is in use; trying again")
                 time.sleep(PAUSE_S)
