@@ -197,10 +197,11 @@ def read_through(reader: Reader) -> None:
     known, names = backup_tables.tables(), Names.load()
     for head in reader.header.tables:
         kinds = {column.name: column for column in known[head.name].columns}
-        changes = backup_tables.reading(tuple(kinds[name] for name in head.columns), names)
+        takes = backup_tables.reading(tuple(kinds[name] for name in head.columns), names)
         for rows in reader.batches(head):
             try:
                 for row in rows:
-                    backup_tables.change(row, changes)
-            except (ValueError, TypeError) as error:
-                raise NotRestorable(f"is damaged: a value of {head.name} is none: {error}") from error
+                    backup_tables.take(row, takes)
+            except (ValueError, TypeError, OverflowError) as error:
+                words = str(error)[:100]
+                raise NotRestorable(f"is damaged: a value of {head.name} is none: {words}") from error
