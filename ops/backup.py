@@ -18,6 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils.crypto import salted_hmac
 
 from fluxtracker.api.reading import one_moment
+from fluxtracker.folders import make_private
 from ops import backup_tables, leases
 from ops.backup_file import BATCH, Header, NotRestorable, Reader, TableHead, Writer, header_of
 from ops.backup_integrity import trouble
@@ -76,7 +77,7 @@ def _name(path: Path) -> str:
 
 
 def _new_file(now: datetime) -> Path:
-    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder())
     return folder() / f"fluxtracker-{now:%Y%m%dT%H%M%SZ}.jsonl.gz"
 
 

@@ -66,9 +66,8 @@ def test_a_stream_of_one_endless_item_or_number_is_refused(web, http, data):
 
 @pytest.mark.parametrize("half", [r"\ud800", r"\udc00", r"\ud800A", r"\\\ud83d", r"\ud83dA"])
 def test_half_a_surrogate_costs_its_row_and_not_the_feed(web, http, half):
-    rows = (
-        '{"apps":{"runningapps":[{"Names":["/good"],"Image":"nginx:1"},{"Names":["/b%s"],"Image":"nginx:1"}]}}' % half
-    )
+    names = f'{{"Names":["/good"],"Image":"nginx:1"}},{{"Names":["/b{half}"],"Image":"nginx:1"}}'
+    rows = f'{{"apps":{{"runningapps":[{names}]}}}}'
     web.get(url=ANY, body=f'{{"status":"success","data":[{rows}]}}'.encode())
     found = Stats(http, BASE).containers()
     assert ([one.name for one in found.containers], found.left_out) == (["good"], 1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
+
+from fluxtracker.folders import make_private_file
 
 LOCK_MS = 1_500  # less than a page waits for a lock (database_limits.LOCK_S): nobody fails because of us
 TRIES = 40
@@ -17,6 +20,13 @@ LOCKED = ("55P03", "40P01")  # lock not available, deadlock
 
 
 class Command(migrate.Command):
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Make the file of a new database first: SQLite would let everybody read it."""
+        connection = connections[options["database"]]
+        if connection.vendor == "sqlite":
+            make_private_file(Path(str(connection.settings_dict["NAME"])))
+        return super().execute(*args, **options)
+
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         if connection.vendor != "postgresql":
