@@ -75,6 +75,7 @@ class Loader:
 
     def _copy(self, batches: Iterator[list[Row]]) -> None:
         with (
+            connection.wrap_database_errors,  # Django does not know of COPY
             connection.cursor() as cursor,
             cursor.copy(f"COPY {self._table} ({self._quoted}) FROM STDIN") as copy,
         ):
