@@ -128,7 +128,7 @@ class Reader:
             raise NotRestorable(f"is damaged: {table.name} does not begin where it should")
         left = table.rows
         while left:
-            batch, until = [], self._bytes + BATCH_BYTES
+            until, batch = self._bytes + BATCH_BYTES, list[Row]()
             while len(batch) < min(left, BATCH) and self._bytes < until:
                 batch.append(self._row(table))
             self._rows += len(batch)
