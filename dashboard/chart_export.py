@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from itertools import islice
 
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from dashboard.export_stream import Download, csv_lines
+from dashboard.export_stream import csv_last_line, csv_lines, stream
 from fluxtracker.api import params
 from fluxtracker.api.caching import conditional
 from fluxtracker.api.reading import one_moment
@@ -42,11 +41,9 @@ class ChartCsv(PublicView):
         with one_moment():
             asked = wanted(params.read(SeriesQuery, request), now.date())
             chart = series.read(wanted=asked, now=now)
-        content = iter(()) if request.method == "HEAD" else Download(_chunks(chart))
-        response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8; header=present")
         name = f"fluxtracker-chart-{asked.first}-to-{asked.last}.csv"
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return response
+        kind = "text/csv; charset=utf-8; header=present"
+        return stream(request._request, _chunks(chart), name=name, kind=kind, last_line=csv_last_line)
 
 
 def _chunks(chart: Chart) -> Generator[bytes, None, None]:

@@ -15,6 +15,8 @@ from django.utils.safestring import SafeString
 from dashboard import ages
 from dashboard.memory import Memory
 from fluxtracker.api.caching import make_etag
+from fluxtracker.api.errors import is_database_trouble
+from fluxtracker.database_words import database_words
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +68,11 @@ def show(panel: Panel, request: HttpRequest, now: datetime) -> Shown:
     """The panel's HTML. Whatever goes wrong inside is logged and told in the panel's own place."""
     try:
         return _remembered(panel, request, now)
-    except Exception:
-        log.exception("panel_failed", panel=panel.name)
+    except Exception as error:
+        if is_database_trouble(error):
+            log.warning("panel_failed", panel=panel.name, error=database_words(error))
+        else:
+            log.exception("panel_failed", panel=panel.name)
         return Shown(render_to_string("parts/failed.html", _frame(panel, request, now), request), failed=True)
 
 

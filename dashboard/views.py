@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import structlog
-from django.db import DatabaseError, ProgrammingError
-from django.http import HttpRequest, HttpResponse
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.templatetags.static import static
@@ -17,8 +16,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard import page, tiles
 from fluxtracker.api.caching import make_etag
-
-log = structlog.get_logger(__name__)
+from fluxtracker.api.errors import no_database
 
 AGE_STEP_S = 10  # a page that is loaded again shows ages at most this old
 
@@ -28,8 +26,8 @@ def home(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     try:
         content = page.read(request, now)
-    except (page.NoDatabase, DatabaseError) as error:
-        return _unavailable(request, error)
+    except (page.NoDatabase, DatabaseError, InterfaceError) as error:
+        return no_database(request, error)
     etag = make_etag([part.shown.etag for part in content.parts], int(now.timestamp()) // AGE_STEP_S)
     response: HttpResponseBase | None = get_conditional_response(request, etag=etag)
     if response is None:
@@ -49,13 +47,3 @@ def _context(request: HttpRequest, content: page.Page, now: datetime) -> dict[st
         "chosen": tiles.chosen(request.GET),
         "others": [(key, value) for key, value in request.GET.items() if key != "period"],
     }
-
-
-def _unavailable(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The database is away or not migrated: said in words, and that it heals by itself."""
-    log.warning("page_unavailable", error=type(error).__name__)
-    unmigrated = isinstance(error, ProgrammingError) or "no such" in str(error) or "migrat" in str(error)
-    response = render(request, "503.html", {"unmigrated": unmigrated}, status=503)
-    response.headers["Retry-After"] = "10"
-    response.headers["Cache-Control"] = "no-store"
-    return response

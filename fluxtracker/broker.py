@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from fluxtracker.embedded import socket_path
+from fluxtracker.folders import make_private
 from fluxtracker.processes import Program
 
 # Advice about a kernel setting that matters to servers with many gigabytes.
@@ -47,7 +48,7 @@ def options(data_dir: Path) -> list[str]:
 
 def private_folder(path: Path) -> Path:
     """Make the folder and keep everybody else out; refuse one that is somebody else's."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path)
     try:
         path.chmod(0o700)
     except PermissionError:

@@ -18,6 +18,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
+from fluxtracker.folders import make_private
+
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
@@ -290,14 +292,17 @@ def secret_key(data_dir: Path, debug: bool) -> str:
         return given
     path = data_dir / "secret_key"
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(data_dir)
         if not path.exists():
             _write_once(path, secrets.token_urlsafe(50))
         return path.read_text().strip()
     except OSError:
         if debug:
             return "insecure-key-of-a-debug-start-without-a-writable-data-dir"
-        raise wrong("SECRET_KEY", f"a value, because {data_dir} cannot be written to keep a generated one") from None
+        raise wrong(
+            "SECRET_KEY",
+            f"a value, because {data_dir} (FLUXTRACKER_DATA_DIR) cannot be written to keep a generated one",
+        ) from None
 
 
 def _write_once(path: Path, content: str) -> None:

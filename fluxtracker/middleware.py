@@ -60,6 +60,25 @@ class RequestId:
         return response
 
 
+class GiveBack:
+    """Closes with the answer, whichever it becomes on its way, what its request has taken (`give_back_after`)."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        taken: list[Callable[[], object]] = []
+        request.taken = taken  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response._resource_closers.extend(taken)  # type: ignore[attr-defined]
+        return response
+
+
+def give_back_after(request: HttpRequest, close: Callable[[], object]) -> None:
+    """Call `close` when the request's answer is closed."""
+    request.taken.append(close)  # type: ignore[attr-defined]
+
+
 class ForwardedScheme:
     """Only a proxy of ours may say by which scheme it was asked (SECURE_PROXY_SSL_HEADER)."""
 

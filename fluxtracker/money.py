@@ -23,7 +23,7 @@ def usd(micro: int | None) -> float | None:
 def price(value: object) -> Decimal:
     """A price in US dollars from a JSON number or text. ValueError unless it lies between 0 and HIGHEST_PRICE."""
     try:
-        found = Decimal(str(value))
+        found = Decimal(str(value) if isinstance(value, str | int | float | Decimal) else "NaN")
     except ArithmeticError:
         raise ValueError("a price must be a number") from None
     if isinstance(value, bool) or not found.is_finite() or not 0 < found <= HIGHEST_PRICE:

@@ -88,6 +88,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "fluxtracker.middleware.GiveBack",
     "fluxtracker.middleware.RequestId",  # outermost: what those below answer by themselves has an id and a line, too
     "fluxtracker.middleware.RequestLog",
     "fluxtracker.middleware.ForwardedScheme",

@@ -18,6 +18,7 @@ from fluxtracker import broker, demo, env, processes, rundir
 from fluxtracker.address import Address, AddressTaken, announce_when_it_answers
 from fluxtracker.children import Child
 from fluxtracker.console import Console
+from fluxtracker.folders import make_private
 from fluxtracker.processes import Program
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -159,7 +160,10 @@ def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, simula
 
 def supervise(data_dir: Path, address: Address, *, simulated: bool) -> int:
     """Hold the data dir, run everything, and end everything whatever happened."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        make_private(data_dir)
+    except OSError as error:
+        raise Failed(f"{data_dir} (FLUXTRACKER_DATA_DIR) cannot be used: {error.strerror}") from error
     with rundir.held(data_dir):
         if rundir.end_leftovers(data_dir):
             sys.stdout.write("ended what an earlier start had left running\n")

@@ -6,12 +6,15 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
+from fluxtracker import database_limits
+
 GUNICORN_GIVES_UP = 4  # its exit code for "the application cannot be loaded": no endless starting again
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
 
 try:
     application = get_wsgi_application()
+    database_limits.enable()
 except ImproperlyConfigured as error:
     sys.stderr.write(f"error: {error}\n")
     raise SystemExit(GUNICORN_GIVES_UP) from None

@@ -8,8 +8,9 @@ from typing import Any
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.fresh import is_fresh
+from ops import leases
 from ops.health import iso, worker_report
-from ops.models import Lease, ServiceState, TaskState
+from ops.models import ServiceState, TaskState
 from ops.runs import ALERT_AFTER
 
 TASK, BEAT_TASK = "check_services", "metrics.tasks.check_services"
@@ -27,7 +28,7 @@ def status(now: datetime) -> dict[str, Any]:
     reason = _why_unhealthy(task, states, now)
     return {
         "isSchedulerRunning": _is_scheduled(now),
-        "isTestInProgress": Lease.objects.filter(name=TASK, expires_at__gt=now).exclude(holder="").exists(),
+        "isTestInProgress": leases.holder_of(TASK) is not None,
         "lastRun": iso(task.last_started_at),
         "lastCompleted": iso(task.last_success_at),
         "consecutiveFailures": task.consecutive_failures,

@@ -11,7 +11,8 @@ from django.utils.safestring import SafeString
 
 from fluxtracker import figures
 from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, list_link, told
-from ops import admin_alerts, admin_audit, admin_jobs, admin_tokens, admin_users
+from fluxtracker.fresh import AHEAD
+from ops import admin_alerts, admin_audit, admin_jobs, admin_tokens, admin_users, leases
 from ops.models import Lease, ServiceCheck, ServiceState, Tally, TaskRun, TaskState, WorkerSeen
 
 __all__ = [
@@ -71,7 +72,8 @@ class LeaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description="held", boolean=True)
     def is_held(self, lease: Lease) -> bool:
-        return bool(lease.holder and lease.expires_at and lease.expires_at > timezone.now())
+        now = timezone.now()
+        return bool(lease.holder and lease.expires_at and now < lease.expires_at <= now + leases.LIFETIME + AHEAD)
 
 
 @admin.register(WorkerSeen)

@@ -18,6 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils.crypto import salted_hmac
 
 from fluxtracker.api.reading import one_moment
+from fluxtracker.folders import make_private
 from ops import backup_tables, leases
 from ops.backup_file import BATCH, Header, NotRestorable, Reader, TableHead, Writer, header_of
 from ops.backup_integrity import trouble
@@ -76,7 +77,7 @@ def _name(path: Path) -> str:
 
 
 def _new_file(now: datetime) -> Path:
-    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(folder())
     return folder() / f"fluxtracker-{now:%Y%m%dT%H%M%SZ}.jsonl.gz"
 
 
@@ -197,10 +198,11 @@ def read_through(reader: Reader) -> None:
     known, names = backup_tables.tables(), Names.load()
     for head in reader.header.tables:
         kinds = {column.name: column for column in known[head.name].columns}
-        changes = backup_tables.reading(tuple(kinds[name] for name in head.columns), names)
+        takes = backup_tables.reading(tuple(kinds[name] for name in head.columns), names)
         for rows in reader.batches(head):
             try:
                 for row in rows:
-                    backup_tables.change(row, changes)
-            except (ValueError, TypeError) as error:
-                raise NotRestorable(f"is damaged: a value of {head.name} is none: {error}") from error
+                    backup_tables.take(row, takes)
+            except (ValueError, TypeError, OverflowError) as error:
+                words = str(error)[:100]
+                raise NotRestorable(f"is damaged: a value of {head.name} is none: {words}") from error

@@ -21,7 +21,11 @@ FORMAT = "fluxtracker-backup"
 VERSION = 1
 LEVEL = 3  # hex digits and addresses hardly shrink further, and then slowly
 BATCH = 2_000  # rows at a time in memory
-LONGEST_LINE = 64 * 1024 * 1024
+BATCH_BYTES = 8 << 20  # of such a batch
+LONGEST_LINE = 16 << 20
+MOST_VALUES = 1_000_000  # of one line: the least of them takes 3 bytes there and 64 in memory
+MOST_ROWS = 10**12
+LONGEST_WORD = 200
 OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 Row = list[Any]
@@ -115,7 +119,7 @@ class Reader:
         self._raw = Hashed(raw)
         self._lines = io.BufferedReader(gzip.GzipFile(fileobj=self._raw, mode="rb"), 1 << 18)
         self._digest = hashlib.sha256()
-        self._rows = 0
+        self._rows = self._bytes = 0
         self.header = _header(self._first_line())
 
     def batches(self, table: TableHead) -> Iterator[list[Row]]:
@@ -124,7 +128,9 @@ class Reader:
             raise NotRestorable(f"is damaged: {table.name} does not begin where it should")
         left = table.rows
         while left:
-            batch = [self._row(table) for _ in range(min(left, BATCH))]
+            until, batch = self._bytes + BATCH_BYTES, list[Row]()
+            while len(batch) < min(left, BATCH) and self._bytes < until:
+                batch.append(self._row(table))
             self._rows += len(batch)
             left -= len(batch)
             yield batch
@@ -161,11 +167,15 @@ class Reader:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise NotRestorable(f"is damaged or was cut short: {error}") from error
         if not data.endswith(b"\n") and not last:
-            raise NotRestorable("is damaged or was cut short")
+            too_long = len(data) >= LONGEST_LINE
+            raise NotRestorable("is damaged: a line of it is too long" if too_long else "is damaged or was cut short")
+        self._bytes += len(data)
         return data
 
 
 def _loads(data: bytes) -> Any:
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_VALUES:
+        raise NotRestorable("is damaged: a line of it holds too much")
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -176,25 +186,43 @@ def _header(found: Any) -> Header:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise NotRestorable("is not a backup of Fluxtracker")
     version = found.get("version")
-    if not isinstance(version, int) or version > VERSION:
-        raise NotRestorable(f"was made by a newer version (format {version}, this one knows {VERSION})")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise NotRestorable(f"was made by a newer version (format {str(version)[:20]}, this one knows {VERSION})")
     try:
-        return Header(
-            made_at=str(found["made_at"]),
-            engine=str(found["engine"]),
-            origin=str(found["origin"]),
-            migrations={str(app): frozenset(map(str, names)) for app, names in found["migrations"].items()},
-            tables=tuple(
-                TableHead(str(t["name"]), tuple(map(str, t["columns"])), int(t["rows"])) for t in found["tables"]
-            ),
-        )
+        tables = tuple(map(_table_head, _list(found["tables"])))
+        migrations = {_word(app): frozenset(map(_word, _list(names))) for app, names in found["migrations"].items()}
+        header = Header(_word(found["made_at"]), _word(found["engine"]), _word(found["origin"]), migrations, tables)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotRestorable("is damaged: its header lacks something") from error
+    if len({table.name for table in tables}) < len(tables):
+        raise NotRestorable("is damaged: it names a table twice")
+    return header
+
+
+def _table_head(found: Any) -> TableHead:
+    columns, rows = tuple(map(_word, _list(found["columns"]))), found["rows"]
+    if type(rows) is not int or not 0 <= rows <= MOST_ROWS or len(set(columns)) < len(columns) or not columns:
+        raise ValueError("no head of a table")
+    return TableHead(_word(found["name"]), columns, rows)
+
+
+def _word(found: Any) -> str:
+    if not isinstance(found, str) or not 0 < len(found) <= LONGEST_WORD:
+        raise TypeError("no word")
+    return found
+
+
+def _list(found: Any) -> list[Any]:
+    if not isinstance(found, list):
+        raise TypeError("no list")
+    return found
 
 
 def header_of(path: Path) -> Header | None:
     """The header of a backup; None when the file is none."""
     try:
+        if not path.is_file():  # opening a pipe would wait for its other end
+            return None
         with path.open("rb") as raw:
             return Reader(raw).header
     except (OSError, NotRestorable):

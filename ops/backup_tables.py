@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
 from enum import Enum, auto
 from typing import Any
 
@@ -21,6 +21,10 @@ from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
 
+from ops import backup_cells as cells
+
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 EXCLUDED = frozenset(
     {
         "contenttypes.ContentType",  # migrate makes them
@@ -64,6 +68,9 @@ KINDS = dict.fromkeys(PLAIN, Kind.PLAIN) | {
 class Column:
     name: str
     kind: Kind
+    field: models.Field[Any, Any]
+    """What a PLAIN one may hold: of a reference, the field that it points to."""
+    null: bool
     places: int = 0
     """Decimals, of a DECIMAL."""
 
@@ -100,11 +107,12 @@ def _column(found: models.Field[Any, Any]) -> Column:
     related = found.related_model if isinstance(found, models.ForeignKey) else None
     name = str(found.column)
     if related is ContentType:
-        return Column(name, Kind.CONTENT_TYPE)
+        return Column(name, Kind.CONTENT_TYPE, found, found.null)
     if related is Permission:
-        return Column(name, Kind.PERMISSION)
+        return Column(name, Kind.PERMISSION, found, found.null)
     target = found.target_field if isinstance(found, models.ForeignKey) else found
-    return Column(name, KINDS[target.get_internal_type()], getattr(found, "decimal_places", 0) or 0)
+    places = getattr(found, "decimal_places", 0) or 0
+    return Column(name, KINDS[target.get_internal_type()], target, found.null, places)
 
 
 Change = Callable[[Any], Any]
@@ -147,19 +155,23 @@ def _finite(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def reading(columns: tuple[Column, ...], names: Names) -> Changes:
-    """What has to be done to a row of a file before this database takes it. ValueError for what cannot be one."""
+Takes = list[tuple[int, Change, bool]]
+
+
+def reading(columns: tuple[Column, ...], names: Names) -> Takes:
+    """What has to be done to a row of a file before this database takes it, and where it may hold nothing."""
     instant = _instant_for_sqlite if connection.vendor == "sqlite" else _instant
-    makers: dict[Kind, Change] = {
-        Kind.NUMBER: float,
-        Kind.DECIMAL: _decimal,
-        Kind.INSTANT: instant,
-        Kind.DAY: _day,
-        Kind.BYTES: _bytes,
-        Kind.CONTENT_TYPE: lambda name: names.by_name.get(name, name),
-        Kind.PERMISSION: lambda name: names.by_name.get(name, name),
+    makers: dict[Kind, Callable[[Column], Change]] = {
+        Kind.PLAIN: lambda column: cells.plain(column.field),
+        Kind.NUMBER: lambda _: _number,
+        Kind.DECIMAL: lambda column: cells.decimal(column.field),
+        Kind.INSTANT: lambda _: instant,
+        Kind.DAY: lambda _: _day,
+        Kind.BYTES: lambda _: _bytes,
+        Kind.CONTENT_TYPE: lambda _: lambda name: names.by_name.get(name, cells.name(name)),
+        Kind.PERMISSION: lambda _: lambda name: names.by_name.get(name, cells.name(name)),
     }
-    return [(i, makers[column.kind]) for i, column in enumerate(columns) if column.kind in makers]
+    return [(i, makers[column.kind](column), column.null) for i, column in enumerate(columns)]
 
 
 def change(row: list[Any], changes: Changes) -> None:
@@ -168,30 +180,38 @@ def change(row: list[Any], changes: Changes) -> None:
             row[place] = how(row[place])
 
 
+def take(row: list[Any], takes: Takes) -> None:
+    """Raise ValueError or TypeError for what the columns cannot hold."""
+    for place, how, null in takes:
+        if row[place] is not None:
+            row[place] = how(row[place])
+        elif not null:
+            raise ValueError("nothing where something has to be")
+
+
 def _instant(text: str) -> str:
-    if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError(f"{text}: an instant without its offset")
+    if not INSTANT.fullmatch(text) or datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("an instant without its offset")
     return text
 
 
 def _instant_for_sqlite(text: str) -> str:
     """As Django stores it there: UTC, without saying so."""
     if not _instant(text).endswith("Z"):
-        raise ValueError(f"{text}: an instant that is not UTC")
+        raise ValueError("an instant that is not UTC")
     return text[:-1].replace("T", " ")
 
 
 def _day(text: str) -> str:
-    date.fromisoformat(text)
-    return text
+    if not DAY.fullmatch(text):
+        raise ValueError("no day")
+    return date.fromisoformat(text).isoformat()
 
 
-def _decimal(text: str) -> str:
-    try:
-        Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError("not a decimal") from error
-    return text
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or (isinstance(value, str) and value not in ("inf", "-inf", "nan")):
+        raise ValueError("no number")
+    return float(value)
 
 
 def _bytes(text: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from celery import current_app
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
 from kombu.exceptions import KombuError
@@ -25,9 +25,10 @@ log = structlog.get_logger(__name__)
 
 Report = dict[str, Any]
 
+DATABASE_ERRORS = (DatabaseError, InterfaceError)
 STARTED = time.monotonic()
 WORKER_FRESH = timedelta(seconds=90)  # workers say so every 20 s
-PING_TIMEOUT_S = 1.0
+PING_TIMEOUT_S = 0.5  # for connecting, and for the answer
 SYNC_PART = "revenue.standing.sync_report"  # by name: this room stands below those
 SNAPSHOT_PART = "snapshots.standing.snapshot_report"
 SOURCES_PART = "metrics.standing.sources_report"
@@ -38,21 +39,30 @@ OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the repo
 def report(now: datetime) -> Report:
     """The whole of `/api/health` (contract section 4), with `problems` in sentences."""
     database = database_report()
-    answer: Report = {
+    if database["status"] == "ok":
+        try:
+            return _whole(database, now)
+        except DATABASE_ERRORS as error:  # it went away meanwhile, or one of its tables is locked
+            database = _unavailable(error)
+    answer = _frame(database, now) | _nothing_known()
+    return answer | {"status": "error", "problems": list(problems.sentences(answer))}
+
+
+def _whole(database: Report, now: datetime) -> Report:
+    answer = _frame(database, now) | _parts(now)
+    answer["problems"] = [
+        *problems.sentences(answer), *import_string(SOURCES_PROBLEMS)(answer["sources"], now), *checks.problems(now)
+    ]  # fmt: skip
+    return answer | {"status": "degraded" if answer["problems"] else "ok"}
+
+
+def _frame(database: Report, now: datetime) -> Report:
+    return {
         "status": "error",
         "timestamp": int(now.timestamp() * 1000),
         "uptime": round(time.monotonic() - STARTED),
         "db": database,
     }
-    if database["status"] == "ok":
-        answer |= _parts(now)
-    else:
-        answer |= _nothing_known()
-    answer["problems"] = list(problems.sentences(answer))
-    if database["status"] == "ok":
-        answer["problems"] += [*import_string(SOURCES_PROBLEMS)(answer["sources"], now), *checks.problems(now)]
-        answer["status"] = "degraded" if answer["problems"] else "ok"
-    return answer
 
 
 def _parts(now: datetime) -> Report:
@@ -111,9 +121,8 @@ def database_report() -> Report:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         missing = _missing_migrations()
-    except DatabaseError as error:
-        log.warning("database_unavailable", error=database_words(error))
-        return {"status": "error", "engine": connection.vendor, "error": "the database cannot be reached"}
+    except DATABASE_ERRORS as error:
+        return _unavailable(error)
     if missing:
         return {
             "status": "error",
@@ -121,6 +130,11 @@ def database_report() -> Report:
             "error": f"{missing} migrations are missing: run `manage.py migrate`",
         }
     return {"status": "ok", "engine": connection.vendor}
+
+
+def _unavailable(error: Exception) -> Report:
+    log.warning("database_unavailable", error=database_words(error))
+    return {"status": "error", "engine": connection.vendor, "error": "the database cannot be reached"}
 
 
 _known_migrated: set[str] = set()

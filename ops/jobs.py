@@ -17,7 +17,7 @@ from ops import audit, jobs_send, jobs_table, leases
 from ops.jobs_forms import checked
 from ops.jobs_send import NoBroker
 from ops.jobs_table import Verb
-from ops.models import Job, Lease
+from ops.models import Job
 
 log = structlog.get_logger(__name__)
 
@@ -117,9 +117,8 @@ def _refuse_a_second(verb: Verb, values: Mapping[str, Any]) -> None:
         other = jobs_table.BY_NAME.get(job.name)
         if job.name == verb.name or (other and other.lease_for(job.params) == name):
             raise AlreadyRunning(f"{job.name} is already {job.state} (job {job.pk})", job)
-    held = Lease.objects.filter(name=name, expires_at__gt=timezone.now()).exclude(holder="").first()
-    if held and not leases.is_dead(held.holder):
-        raise AlreadyRunning(str(leases.LeaseHeld(name, held.holder)), None)
+    if (holder := leases.holder_of(name)) is not None:
+        raise AlreadyRunning(str(leases.LeaseHeld(name, holder)), None)
 
 
 def _create(verb: Verb, values: dict[str, Any], user: User, via: str) -> Job:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db.models import Q, QuerySet
 
+from fluxtracker.fresh import AHEAD
 from ops import jobs_send
 from ops.jobs_run import MOST_ATTEMPTS, is_abandoned
 from ops.models import Job
@@ -54,7 +55,7 @@ def _requeue(job: Job) -> int:
 
 def _send_waiting(now: datetime) -> int:
     """Those that nobody took for a minute. A broker that is away is asked again in a minute."""
-    unheard = Q(sent_at=None) | Q(sent_at__lte=now - UNHEARD)
+    unheard = Q(sent_at=None) | Q(sent_at__lte=now - UNHEARD) | Q(sent_at__gt=now + AHEAD)
     sent = 0
     for job in Job.objects.filter(unheard, state=State.QUEUED).order_by("id"):
         if not Job.objects.filter(pk=job.pk, state=State.QUEUED, sent_at=job.sent_at).update(sent_at=now):

@@ -12,6 +12,7 @@ from django.db import DatabaseError
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from fluxtracker.fresh import is_fresh
 from fluxtracker.upstream.errors import UpstreamError
 from fluxtracker.watch import Cancelled
 from ops import jobs_table, leases
@@ -40,7 +41,7 @@ class End:
 
 def run_job(job_id: int) -> None:
     """Run the job unless it is over, called off, or at work elsewhere."""
-    job = claim(job_id, timezone.now())
+    job = claim(job_id, leases.database_now())
     if job is None:
         log.info("job_not_taken", job=job_id)
         return
@@ -73,8 +74,8 @@ def claim(job_id: int, now: datetime) -> Job | None:
 
 
 def is_abandoned(job: Job, now: datetime) -> bool:
-    """Whether the worker of a running job is dead, as far as anybody can know."""
-    return leases.is_dead(job.holder) or job.seen_at is None or now - job.seen_at > SILENT
+    """Whether the worker of a running job is dead, as far as anybody can know. `now` by the database's clock."""
+    return leases.is_dead(job.holder) or not is_fresh(job.seen_at, now, SILENT)
 
 
 def attempt(job: Job) -> End:

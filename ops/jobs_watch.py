@@ -7,11 +7,11 @@ from contextvars import Token
 from types import TracebackType
 
 import structlog
-from django.db import DatabaseError, connection
-from django.utils import timezone
+from django.db import Error as DatabaseError
+from django.db import connection
 
 from fluxtracker.watch import WATCH, Cancelled, Watch
-from ops.leases import LeaseLost
+from ops.leases import LeaseLost, database_time
 from ops.models import Job
 
 log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ class JobWatch:
         connection.close()
 
     def _look(self) -> None:
-        if not self._row.update(seen_at=timezone.now(), progress=self._words):
+        if not self._row.update(seen_at=database_time(), progress=self._words):
             if not self._stop.is_set():  # else it has just ended
                 self._lost.set()
         elif self._row.filter(cancel_asked=True).exists():

@@ -1,6 +1,8 @@
 """One at a time across all processes: a lease is a row that is won by a conditional UPDATE.
 
-A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. The holder's name carries
+A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. All of its times come from the
+database's clock, so that hosts whose clocks differ agree. One that ends later than a lease can was written before
+that clock was set back, and is over. The holder's name carries
 host, pid and process start, so a dead holder on the same host is replaced at once (contract section 3). The start
 is there twice: as a time for people, and in the token as fluxtracker.identity marks it, which is what is judged.
 """
@@ -14,12 +16,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psutil
 import structlog
-from django.db import DatabaseError, connection
-from django.db.models import Q
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, Func, Q, Value
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from fluxtracker import identity
@@ -28,6 +32,7 @@ from ops.models import Lease
 log = structlog.get_logger(__name__)
 
 LIFETIME = timedelta(seconds=60)
+CORRECTED = timedelta(seconds=5)  # what a clock may be set back by without ending a lease
 HEARTBEAT_S = 15.0
 POLL_S = 0.5
 
@@ -69,12 +74,33 @@ def is_dead(holder: str) -> bool:
     return identity.is_gone(int(parts[1]), marked)
 
 
+def database_time(later: timedelta = timedelta(0)) -> Combinable:
+    """The time of the database's clock, so much later. On SQLite that clock is this host's."""
+    if connection.vendor != "postgresql":
+        return Value(timezone.now() + later, DateTimeField())
+    return ExpressionWrapper(Func(function="CLOCK_TIMESTAMP") + Value(later, DurationField()), DateTimeField())
+
+
+def database_now() -> datetime:
+    """The same, read once."""
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CLOCK_TIMESTAMP()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def living() -> Q:
+    """Which leases are held: those that end between now and as late as a lease can."""
+    return Q(expires_at__gt=database_time(), expires_at__lte=database_time(LIFETIME + CORRECTED)) & ~Q(holder="")
+
+
 def try_take(name: str, holder: str) -> str | None:
     """Take the lease. None when it is ours now, else who holds it."""
-    now = timezone.now()
-    mine = {"holder": holder, "taken_at": now, "expires_at": now + LIFETIME}
+    mine = {"holder": holder, "taken_at": database_time(), "expires_at": database_time(LIFETIME)}
     row = Lease.objects.filter(name=name)
-    if row.filter(Q(holder="") | Q(expires_at__lte=now)).update(**mine):
+    if row.exclude(living()).update(**mine):
         return None
     current = row.values_list("holder", flat=True).first()
     if current is None:
@@ -86,11 +112,16 @@ def try_take(name: str, holder: str) -> str | None:
     return current or "unknown"
 
 
+def holder_of(name: str) -> str | None:
+    """Who holds the lease and is not known to be dead; None: it is free."""
+    holder = Lease.objects.filter(living(), name=name).values_list("holder", flat=True).first()
+    return None if holder is None or is_dead(holder) else holder
+
+
 def renew(name: str, holder: str) -> bool:
     """Prolong the lease; False when it is not ours any more."""
-    now = timezone.now()
-    row = Lease.objects.filter(name=name, holder=holder, expires_at__gt=now)
-    return bool(row.update(expires_at=now + LIFETIME))
+    row = Lease.objects.filter(name=name, holder=holder, expires_at__gt=database_time())
+    return bool(row.update(expires_at=database_time(LIFETIME)))
 
 
 def release(name: str, holder: str) -> None:
@@ -107,7 +138,7 @@ class Held:
     def guard(self) -> None:
         """Inside a transaction: LeaseLost unless the lease is ours, and it stays so until the commit."""
         row = Lease.objects.select_for_update().filter(
-            name=self.name, holder=self.holder, expires_at__gt=timezone.now()
+            name=self.name, holder=self.holder, expires_at__gt=database_time()
         )
         if not row.exists():
             raise LeaseLost(f"the lease {self.name} went to another process")
@@ -124,8 +155,8 @@ def hold(name: str, *, wait: float = 0.0) -> Iterator[Held]:
         time.sleep(POLL_S)
     stop = threading.Event()
     beat = threading.Thread(target=_heartbeat, args=(name, holder, stop), name=f"lease {name}", daemon=True)
-    beat.start()
     try:
+        beat.start()
         yield Held(name, holder)
     finally:
         stop.set()

@@ -157,7 +157,9 @@ class Job(models.Model):
     progress = models.CharField(max_length=200, blank=True)
     cancel_asked = models.BooleanField(default=False)
     result = models.JSONField(null=True, blank=True)
-    failure = models.CharField(max_length=10, choices=Failure, blank=True, help_text="What kind of failure it was.")
+    failure = models.CharField(
+        max_length=10, choices=Failure, blank=True, default="", db_default="", help_text="What kind of failure it was."
+    )
     error = models.CharField(max_length=500, blank=True)
 
     class Meta:

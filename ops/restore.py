@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,6 +59,8 @@ def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = l
 def _judge(path: Path, progress: Progress) -> str:
     """Read the file through and see that it fits. Answers its SHA-256."""
     progress("reading the file")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise NotRestorable(f"{path} is no file; nothing was changed")  # a pipe would be waited for
     try:
         with path.open("rb") as raw:
             reader = Reader(raw)
@@ -103,16 +106,25 @@ def _replace(path: Path, sha256: str, progress: Progress) -> tuple[Header, int]:
     known, names, left_out = backup_tables.tables(), Names.load(), 0
     restore_rows.clear(list(known.values()))
     Session.objects.all().delete()
-    with path.open("rb") as raw:
+    with path.open("rb") as raw, _unchanged(path):
         reader = Reader(raw)
         for head in reader.header.tables:
             loader = restore_rows.Loader(known[head.name], head, names)
             loader.load(_told(reader, head, progress))
             left_out += loader.left_out
         if reader.end() != sha256:
-            raise NotRestorable(f"{path} was changed while it was read; nothing was changed here")
+            raise ValueError("another checksum")
     restore_rows.reset_sequences(list(known.values()))
     return reader.header, left_out
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[None]:
+    """What was judged well a moment ago is wrong now."""
+    try:
+        yield
+    except (NotRestorable, ValueError, TypeError, LookupError) as error:
+        raise NotRestorable(f"{path} was changed while it was read; nothing was changed here") from error
 
 
 def _told(reader: Reader, head: TableHead, progress: Progress) -> Any:

@@ -37,7 +37,7 @@ class Loader:
         self.head, self.left_out = head, 0
         by_name = {column.name: column for column in table.columns}
         columns: tuple[Column, ...] = tuple(by_name[name] for name in head.columns)
-        self._changes = backup_tables.reading(columns, names)
+        self._takes = backup_tables.reading(columns, names)
         self._named = [place for place, column in enumerate(columns) if column.kind in NAMED]
         self._nullable = {field.column for field in table.model._meta.concrete_fields if field.null}
         self._added = _defaults(table, head)
@@ -58,7 +58,7 @@ class Loader:
         added = list(self._added.values())
         for rows in batches:
             for row in rows:
-                backup_tables.change(row, self._changes)
+                backup_tables.take(row, self._takes)
                 if added:
                     row += added
             yield [row for row in rows if self._is_known(row)] if self._named else rows
@@ -75,6 +75,7 @@ class Loader:
 
     def _copy(self, batches: Iterator[list[Row]]) -> None:
         with (
+            connection.wrap_database_errors,  # Django does not know of COPY
             connection.cursor() as cursor,
             cursor.copy(f"COPY {self._table} ({self._quoted}) FROM STDIN") as copy,
         ):

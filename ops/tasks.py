@@ -5,9 +5,8 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 from django.db import DatabaseError
-from django.utils import timezone
 
-from ops import alert_doors, backup_doors, jobs_resend, jobs_run
+from ops import alert_doors, backup_doors, jobs_resend, jobs_run, leases
 from ops.quiet import run_quietly
 
 log = structlog.get_logger(__name__)
@@ -26,7 +25,7 @@ def run_job(job_id: int) -> None:
 @shared_task
 def resend_jobs() -> None:
     try:
-        jobs_resend.resend_jobs(now=timezone.now())
+        jobs_resend.resend_jobs(now=leases.database_now())
     except DatabaseError as error:
         log.warning("jobs_not_resent", error=type(error).__name__)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseError
+from django.db import connection
 from django.utils import timezone
 
 from ops.models import WorkerSeen

@@ -29,8 +29,8 @@ class App(models.Model):
     name = models.CharField(max_length=128, unique=True)
     payments = models.PositiveIntegerField(default=0)
     revenue_sat = models.BigIntegerField(default=0)
-    usd_micro = models.BigIntegerField(default=0, help_text="Sum over the priced payments.")
-    priced = models.PositiveIntegerField(default=0, help_text="How many payments have a USD value.")
+    usd_micro = models.BigIntegerField(default=0, db_default=0, help_text="Sum over the priced payments.")
+    priced = models.PositiveIntegerField(default=0, db_default=0, help_text="How many payments have a USD value.")
     first_paid_at = models.DateTimeField(null=True, blank=True)
     last_paid_at = models.DateTimeField(null=True, blank=True)
 
@@ -230,7 +230,7 @@ class Quarantined(models.Model):
     detail = models.CharField(max_length=300, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     absences = models.PositiveIntegerField(
-        default=0, help_text="Times in a row that the source said it knows no such transaction."
+        default=0, db_default=0, help_text="Times in a row that the source said it knows no such transaction."
     )
     first_seen_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField(db_index=True)

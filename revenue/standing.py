@@ -9,8 +9,9 @@ from django.conf import settings
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.fresh import is_ahead, is_fresh
+from ops import leases
 from ops.health import iso, worker_report
-from ops.models import Lease, TaskState
+from ops.models import TaskState
 from revenue.models import TIP_STANDS, Cursor, LedgerState, Quarantined
 from revenue.opendays import OpenDays
 
@@ -75,7 +76,7 @@ def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str |
 def status(now: datetime) -> dict[str, Any]:
     """`/api/admin/revenue-status`."""
     report, state = sync_report(now), TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
-    syncing = is_syncing(now)
+    syncing = is_syncing()
     return {
         "isSchedulerRunning": is_scheduled(now),
         "isSyncInProgress": syncing,
@@ -97,8 +98,8 @@ def last_sync_block() -> int | None:
     return min(heights[address] for address in tracked) if heights.keys() >= set(tracked) else None
 
 
-def is_syncing(now: datetime) -> bool:
-    return Lease.objects.filter(name=TASK, expires_at__gt=now).exclude(holder="").exists()
+def is_syncing() -> bool:
+    return leases.holder_of(TASK) is not None
 
 
 def is_scheduled(now: datetime) -> bool:

@@ -14,7 +14,7 @@ from fluxtracker.images import image_name
 from revenue.importing import OldPayment
 from revenue.models import AppType
 from snapshots import importer_values as read
-from snapshots.importer_file import Row
+from snapshots.importer_file import NotTheOriginal, Row
 from snapshots.models import ImageDay
 
 T = TypeVar("T")
@@ -29,6 +29,7 @@ APPS = ("total_apps", "watchtower_count", "gitapps_count", "dockerapps_count")
 TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total"}
 CATEGORIES = ("gaming", "crypto", "wordpress")
 LONGEST_APP, LONGEST_ADDRESS = 128, 64
+MOST_MICRO = 10**18  # micro-dollars of all payments, far below what a column holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _day(day: date, row: Row, known: Mapping[str, Any], today: date) -> OldDay:
 
 
 def payments(rows: Iterable[Row], today: date) -> Read[OldPayment]:
-    found, seen = Read[OldPayment](), set[str]()
+    found, seen, sat, micro = Read[OldPayment](), set[str](), 0, 0
     for row in rows:
         old = _payment(row, found, today)
         if old is not None and old.txid in seen:
@@ -101,6 +102,9 @@ def payments(rows: Iterable[Row], today: date) -> Read[OldPayment]:
         elif old is not None:
             seen.add(old.txid)
             found.rows.append(old)
+            sat, micro = sat + old.amount_sat, micro + (old.usd_micro or 0)
+            if sat > read.MOST_SAT or micro > MOST_MICRO:
+                raise NotTheOriginal("has payments that add up to more than there is")
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -14,13 +13,14 @@ FIRST_DAY = date(2018, 1, 31)  # of the chain
 MILLISECONDS = 100_000_000_000  # from here on a time is no number of seconds any more
 MOST_SAT = 560_000_000 * money.SAT  # more than there will ever be
 MOST_COUNT = 2**31 - 1
+MOST = 10**16  # more than any of theirs
 TB = 1_000  # GB
 MOST_TB = 10**9  # more is absurd
 
 
 def number(value: Any) -> float | None:
-    """A finite number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    """A number that is not negative and not absurd; neither is NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
         return None
     return value
 

@@ -11,8 +11,9 @@ from django_celery_beat.models import PeriodicTask
 from fluxtracker.fresh import is_fresh
 from fluxtracker.periods import midnight
 from metrics.latest import OLD
+from ops import leases
 from ops.health import iso, worker_report
-from ops.models import Lease, TaskState
+from ops.models import TaskState
 from snapshots import wire
 from snapshots.doors import LEASE
 from snapshots.gaps import DAY, gaps, last_due
@@ -59,7 +60,7 @@ def status(now: datetime) -> dict[str, Any]:
             "consecutiveFailures": report["consecutiveFailures"],
             "lastError": state.last_error or None,
             "isSchedulerRunning": interval is not None and worker_report(now)["status"] == "ok",
-            "isCheckInProgress": Lease.objects.filter(name=LEASE, expires_at__gt=now).exclude(holder="").exists(),
+            "isCheckInProgress": leases.holder_of(LEASE) is not None,
             "lastSnapshotDate": newest and newest.isoformat(),
             "missingDays": missing_days(now),
         },

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
+from django.shortcuts import render
 from django.urls import Resolver404, resolve
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -23,14 +25,14 @@ log = structlog.get_logger(__name__)
 NO_DATABASE = "the database cannot be reached or is not migrated; try again shortly"
 NOBODY = "nobody is signed in; expected the header `Authorization: Token <token>`, or a signed-in session of the staff"
 FORBIDDEN = "this is not allowed to you; staff may do it"
-DATABASE_TROUBLE = (OperationalError, InterfaceError, ProgrammingError)
 RETRY_AFTER_S = 10
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception handler. None for what nobody foresaw: Django logs it and answers 500."""
-    if isinstance(exc, DATABASE_TROUBLE):
-        return _no_database(exc)
+    if is_database_trouble(exc):
+        log.warning("database_unavailable", error=database_words(exc))
+        return Response({"error": NO_DATABASE}, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
     response = exception_handler(exc, dict(context))
     if response is None:
         return None
@@ -41,13 +43,9 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     return response
 
 
-def _no_database(exc: Exception) -> Response:
-    log.warning("database_unavailable", error=database_words(exc))
-    return Response(
-        {"error": NO_DATABASE},
-        status=status.HTTP_503_SERVICE_UNAVAILABLE,
-        headers={"Retry-After": str(RETRY_AFTER_S)},
-    )
+def is_database_trouble(error: BaseException | None) -> bool:
+    """Whether the database is away, locked, damaged or not migrated; wrong values are a fault of ours."""
+    return isinstance(error, DatabaseError | InterfaceError) and not isinstance(error, DataError | IntegrityError)
 
 
 def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,10 +132,27 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500 without a stack trace; the log has it."""
+    """500 without a stack trace; the log has it. 503 where the database is to blame, wherever it failed."""
+    error = sys.exc_info()[1]
+    if error is not None and is_database_trouble(error):
+        return no_database(request, error)
     if is_api(request):
         return answer(500, "something went wrong here; it has been logged")
     return defaults.server_error(request)
+
+
+def no_database(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """503, as JSON under /api/ and as a page elsewhere, with one line in the log and no trace."""
+    log.warning("database_unavailable", error=database_words(error))
+    if is_api(request):
+        response: HttpResponse = answer(503, NO_DATABASE)
+    else:
+        unmigrated = isinstance(error, ProgrammingError) or "no such" in str(error) or "migrat" in str(error)
+        response = render(request, "503.html", {"unmigrated": unmigrated}, status=503)
+        response.headers["Cache-Control"] = "no-store"
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    response._has_been_logged = True  # type: ignore[attr-defined]  # as `log_response` notes it
+    return response
 
 
 def is_api(request: HttpRequest) -> bool:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
+from fluxtracker import database_limits
+
 
 @contextmanager
 def one_moment() -> Iterator[None]:
@@ -30,3 +32,14 @@ def one_moment() -> Iterator[None]:
                 # Compiling a query takes longer than any of ours.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off")
             yield
+
+
+@contextmanager
+def one_long_moment() -> Iterator[None]:
+    """The same for what may take longer than a page."""
+    database_limits.begin(database_limits.EXPORT_S)
+    with one_moment():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", [f"{database_limits.EXPORT_S:.0f}s"])
+        yield

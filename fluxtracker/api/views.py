@@ -88,5 +88,6 @@ class DocsView(SpectacularSwaggerSplitView):
     """
 
     authentication_classes = ()
+    http_method_names = ("get", "head")  # its one renderer makes pages, no description of itself
     template_name = "api/docs.html"
     url_name = "schema"

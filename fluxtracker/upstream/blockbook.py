@@ -9,10 +9,10 @@ from fluxtracker.upstream.blockbook_listing import ListingReader
 from fluxtracker.upstream.blockbook_tx import parsed_tx
 from fluxtracker.upstream.body import TimedOut, TooLarge
 from fluxtracker.upstream.errors import BadAnswer, NotFound
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http import MAX_BYTES, SMALL, Http
 from fluxtracker.upstream.outcome import Rejected
 from fluxtracker.upstream.records import ChainTx, Listing, Tip
-from fluxtracker.upstream.wire import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, is_hash, whole
+from fluxtracker.upstream.wire import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, brief, is_hash, whole
 
 PAGE_SIZE = 1000  # the most a Blockbook gives
 SMALL_PAGE_SIZE = 250  # after a page of 1000 was too slow or too large
@@ -34,7 +34,7 @@ class Blockbook:
 
     def tip(self) -> Tip:
         """The last block it has indexed. One request when its backend stands at the same block."""
-        answer = self._object("")
+        answer = self._object("", max_bytes=SMALL)
         try:
             height, known_hash, behind = _best_block(answer)
         except WRONG_SHAPE as error:
@@ -44,7 +44,7 @@ class Blockbook:
     def block_hash(self, height: int) -> str:
         """The hash of the block at a height. NotFound past the tip."""
         path = f"/block-index/{height}"
-        found = self._object(path, absent_when_rejected=True).get("blockHash")
+        found = self._object(path, absent_when_rejected=True, max_bytes=SMALL).get("blockHash")
         if not found:
             raise NotFound(self.host, self._where(path), "no such block")
         if not isinstance(found, str) or not is_hash(found):
@@ -54,7 +54,7 @@ class Blockbook:
     def total(self, address: str) -> int:
         """Transactions of the address over its whole history."""
         path = f"/address/{address}"
-        answer = self._object(path, {"details": "basic"})
+        answer = self._object(path, {"details": "basic"}, max_bytes=SMALL)
         if answer.get("address") != address:
             raise self._bad(path, "it answers for another address")
         try:
@@ -100,9 +100,11 @@ class Blockbook:
         *,
         absent_when_rejected: bool = False,
         patient: bool = True,
+        max_bytes: int = MAX_BYTES,
     ) -> dict[str, Any]:
+        url = self._base + path
         try:
-            answer = self._http.get_json(self._base + path, params, endpoint=self._base, patient=patient)
+            answer = self._http.get_json(url, params, max_bytes=max_bytes, endpoint=self._base, patient=patient)
         except Rejected as error:
             if error.status == 400 and (absent_when_rejected or "not found" in error.message.lower()):
                 raise NotFound(error.source, error.where, error.detail) from None
@@ -110,7 +112,7 @@ class Blockbook:
         if not isinstance(answer, dict):
             raise self._bad(path, "the answer is not an object")
         if "error" in answer:
-            raise self._bad(path, f"an error inside a success: {str(answer['error'])[:200]}")
+            raise self._bad(path, f"an error inside a success: {brief(answer['error'])}")
         return answer
 
     def _where(self, path: str) -> str:

@@ -16,7 +16,7 @@ import structlog
 from fluxtracker.upstream.blockbook_tx import parsed_tx
 from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.records import ChainTx, Listing, Unreadable
-from fluxtracker.upstream.wire import MAX_TOTAL, WRONG_SHAPE, is_hash
+from fluxtracker.upstream.wire import MAX_TOTAL, WRONG_SHAPE, brief, is_hash
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +145,7 @@ class ListingReader:
             return page
         page.number = answer.get("page", number)
         if type(page.number) is not int or (number == 1 and page.number != 1):
-            raise self.bad(f"page {str(page.number)[:20]} instead of page {number}")
+            raise self.bad(f"page {brief(page.number)} instead of page {number}")
         size, pages = answer.get("itemsOnPage"), answer.get("totalPages")
         most = min(self.size, size) if type(size) is int and size > 0 else self.size
         page.full = len(rows) >= most or (type(pages) is int and pages > page.number)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from fluxtracker.upstream.daemon_tx import parsed_tx
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.fluxos import envelope
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http import MAX_BYTES, MEDIUM, SMALL, Http
 from fluxtracker.upstream.records import Block, ChainTx, Listing, NodeCounts, Tip, Unreadable
 from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count, instant, is_hash, whole
 
@@ -39,14 +39,14 @@ class Daemon:
     def height(self) -> int:
         """The height of the last block that every node should have. One request."""
         try:
-            return whole(self._data("/getblockcount"), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
+            return whole(self._data("/getblockcount", SMALL), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
         except ValueError as error:
             raise self._bad("/getblockcount", str(error)) from None
 
     def block(self, height: int) -> Block:
         """The block at a height, without its transactions. NotFound past the tip."""
         path = f"/getblock/{height}/1"
-        answer = self._data(path)
+        answer = self._data(path, MEDIUM)
         try:
             found = Block(whole(answer["height"], "height"), instant(answer["time"], "time"))
         except WRONG_SHAPE as error:
@@ -58,7 +58,7 @@ class Daemon:
     def block_hash(self, height: int) -> str:
         """The hash of the block at a height. NotFound past the tip."""
         path = f"/getblockhash/{height}"
-        found = self._data(path)
+        found = self._data(path, SMALL)
         if not isinstance(found, str) or not is_hash(found):
             raise self._bad(path, "the block hash is not 64 hex digits")
         return found
@@ -114,7 +114,7 @@ class Daemon:
     def node_counts(self) -> NodeCounts:
         """The nodes of each tier. A tier may be empty, the network may not."""
         path = "/getfluxnodecount"
-        answer = self._data(path)
+        answer = self._data(path, SMALL)
         try:
             tiers = {tier: _tier_count(answer, tier) for tier in OLD_TIERS}
         except WRONG_SHAPE as error:
@@ -132,8 +132,8 @@ class Daemon:
         except WRONG_SHAPE as error:
             return Unreadable(txid, None, f"{type(error).__name__}: {error}"[:200])
 
-    def _data(self, path: str) -> Any:
-        answer = self._http.get_json(self._base + path, endpoint=self._base)
+    def _data(self, path: str, max_bytes: int = MAX_BYTES) -> Any:
+        answer = self._http.get_json(self._base + path, max_bytes=max_bytes, endpoint=self._base)
         return envelope(answer, self.host, self._where(path))
 
     def _where(self, path: str) -> str:

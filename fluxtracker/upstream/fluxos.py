@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from codecs import getincrementaldecoder
+from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,11 +14,11 @@ import structlog
 
 from fluxtracker.images import parse_image
 from fluxtracker.terms import LAST_IN_BLOCKS, read_term
-from fluxtracker.upstream.body import Body
+from fluxtracker.upstream.body import Body, TooLarge
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.records import AppComponent, AppMessage, AppSpecification, AppSpecifications
-from fluxtracker.upstream.wire import is_hash, whole
+from fluxtracker.upstream.wire import FIRST_HALF, HALF, brief, is_damaged, is_hash, mend_text, whole
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +26,9 @@ RPC_NOT_FOUND, RPC_OUT_OF_RANGE = -5, -8
 ORBIT = "runonflux/orbit"  # the image of apps that are deployed from a git repository
 MAX_NAME = 128
 MESSAGE_BYTES = 8 << 20
-DUMP_BYTES = 1 << 30  # 93 MB in 2026-09, growing
+DUMP_BYTES = 512 << 20  # 93 MB in 2026-09, growing
+ITEM_BYTES = 8 << 20  # of one item of a stream
+LONGEST_ESCAPE = 12  # bytes
 SPECIFICATIONS_BYTES = 256 << 20
 HEAD_BYTES = 4096  # of a stream, kept to read an error envelope from
 KEYS = {
@@ -48,7 +51,7 @@ def envelope(answer: object, source: str, where: str) -> Any:
     if answer.get("status") != "error":
         raise BadAnswer(source, where, "neither a success nor an error")
     details = data if isinstance(data, dict) else {}
-    message = str(details.get("message") or (data if isinstance(data, str) else "no message"))[:200]
+    message = brief(details.get("message") or (data if isinstance(data, str) else "no message"))
     code = details.get("code")
     if code == RPC_OUT_OF_RANGE or (code == RPC_NOT_FOUND and "no information" in message.lower()):
         raise NotFound(source, where, message)
@@ -116,16 +119,20 @@ def records_of(body: Body) -> Any:
     The status may come after the data, and an empty list is what an overloaded node answers.
     """
     statuses, items = ijson.sendable_list(), ijson.sendable_list()
-    status_parser = ijson.items_coro(statuses, "status")
+    # use_float in both: without it a number of 5,000 digits ends the whole process (ijson 3.6.0).
+    status_parser = ijson.items_coro(statuses, "status", use_float=True)
     item_parser = ijson.items_coro(items, "data.item", use_float=True)
-    head, count = b"", 0
+    head, count, since = b"", 0, 0
     try:
-        while chunk := body.read():
+        for chunk in _mended(body):
             head = head or chunk[:HEAD_BYTES]
             if not statuses:  # it stands at the beginning as a rule, and each parser costs its time
                 status_parser.send(chunk)
             item_parser.send(chunk)
             count += len(items)
+            since = 0 if items else since + len(chunk)
+            if since > ITEM_BYTES:
+                raise TooLarge(body.source, body.where, "one item of the answer is too large")
             yield from items
             items.clear()
         item_parser.close()
@@ -137,6 +144,23 @@ def records_of(body: Body) -> Any:
         raise BadAnswer(body.source, body.where, "the answer does not end as a success")
     if not count:
         raise BadAnswer(body.source, body.where, "an empty list")
+
+
+def _mended(body: Body) -> Iterator[bytes]:
+    """The stream's bytes, with DAMAGED where they are no text. Escapes and letters are not cut in two."""
+    letters, rest = getincrementaldecoder("utf-8")("replace"), b""
+    while chunk := body.read():
+        data = rest + letters.decode(chunk).encode()
+        cut = data.find(b"\\", max(len(data) - LONGEST_ESCAPE, 0))
+        if cut >= HALF and FIRST_HALF.fullmatch(data[cut - HALF : cut]):
+            cut -= HALF
+        while cut > 0 and data[cut - 1 : cut] == b"\\":
+            cut -= 1
+        data, rest = (data, b"") if cut < 0 else (data[:cut], data[cut:])
+        if data:
+            yield mend_text(data)
+    if rest:
+        yield mend_text(rest)
 
 
 def _small(head: bytes) -> object:
@@ -166,7 +190,7 @@ def _message(message_hash: object, specification: object) -> AppMessage | None:
 
 def _clean(name: object) -> str:
     """A name that strangers chose: printable, of bounded length."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or is_damaged(name):
         return ""
     if name.isprintable():
         return name.strip()[:MAX_NAME]

@@ -29,7 +29,9 @@ from fluxtracker.watch import WATCH
 log = structlog.get_logger(__name__)
 
 USER_AGENT = "fluxtracker/0.1"
-MAX_BYTES = 64 << 20
+SMALL = 64 << 10  # bytes, for a number, a hash, a price; larger answers say how large they may be
+MEDIUM = 4 << 20  # a history, a block
+MAX_BYTES = 32 << 20
 MAX_ERROR_BYTES = 64 << 10
 MAX_REDIRECTS = 3
 RETRIES = 2  # after a connection error, a 5xx or a 429
@@ -89,7 +91,7 @@ class Http:
         def once() -> Any:
             limit = max_bytes or self._max_bytes
             with closing(self._opened(url, params, headers, limit, DEADLINE)) as body:
-                return parsed(body.read_all(), body.source, body.where)
+                return parsed(body.read_all(), body.source, body.where, limit)
 
         source, where = _names(url)
         with self._shared.breakers.call(endpoint or source, source, where, self._clock):

@@ -10,9 +10,13 @@ import orjson
 import requests
 
 from fluxtracker.text import printable
-from fluxtracker.upstream.body import Body
+from fluxtracker.upstream.body import Body, TooLarge
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.shared import Overloaded
+from fluxtracker.upstream.wire import mend_text
+
+BYTES_A_VALUE = 16  # of JSON as the upstreams write it, at the least; `{}` costs 3 and 64 in memory
+FEW_VALUES = 10_000
 
 
 class Rejected(BadAnswer):
@@ -30,7 +34,7 @@ def refusal(response: requests.Response, body: Body) -> BadAnswer | Unavailable:
     if status >= 500 or status in (408, 429):
         return Overloaded(body.source, body.where, f"HTTP {status}", _retry_after(response))
     try:
-        answer = orjson.loads(body.read_all())
+        answer = _loads(body.read_all())
     except orjson.JSONDecodeError:
         return BadAnswer(body.source, body.where, f"HTTP {status} without JSON")
     return Rejected(body.source, body.where, status, _reason(answer))
@@ -60,13 +64,29 @@ def _retry_after(response: requests.Response) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def parsed(data: bytes, source: str, where: str) -> Any:
-    """The JSON of an answer. BadAnswer where it is none."""
+def parsed(data: bytes, source: str, where: str, max_bytes: int) -> Any:
+    """The JSON of an answer. BadAnswer where it is none, or holds more values than so many bytes should.
+
+    Text that is none (half a surrogate, bytes that are no UTF-8) costs its row and not the whole: it comes as DAMAGED.
+    """
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")  # also those inside of texts: few
+    if values > max(max_bytes // BYTES_A_VALUE, FEW_VALUES):
+        raise TooLarge(source, where, f"the answer holds {values:,} values")
     try:
-        return orjson.loads(data)
+        return _loads(data)
     except orjson.JSONDecodeError as error:
         detail = "a web page instead of JSON" if data.lstrip()[:1] == b"<" else f"malformed JSON ({error})"
         raise BadAnswer(source, where, detail if data.strip() else "an empty answer") from None
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        mended = mend_text(data)
+        if mended == data:
+            raise
+        return orjson.loads(mended)
 
 
 def connection_failure(error: requests.ConnectionError) -> str:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from fluxtracker import money
 from fluxtracker.upstream.errors import BadAnswer
-from fluxtracker.upstream.http import Http, Params
+from fluxtracker.upstream.http import MEDIUM, Http, Params
 from fluxtracker.upstream.wire import MAX_TIME, WRONG_SHAPE
 
 COIN = "zelcash"  # FLUX at CoinGecko
@@ -49,7 +49,7 @@ def _ask(
     headers: Mapping[str, str] | None = None,
 ) -> T:
     """The answer as `read` understands it; whatever it stumbles over makes it a BadAnswer."""
-    answer = http.get_json(base + path, params, headers=headers, endpoint=base, patient=False)
+    answer = http.get_json(base + path, params, headers=headers, max_bytes=MEDIUM, endpoint=base, patient=False)
     try:
         return read(answer)
     except WRONG_SHAPE as error:

@@ -14,7 +14,7 @@ from fluxtracker.upstream.blockbook import Blockbook
 from fluxtracker.upstream.clients import daemon
 from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.fluxos import envelope
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http import MEDIUM, Http
 from fluxtracker.upstream.wire import is_address
 
 Probe = Callable[[], int | None]
@@ -52,7 +52,7 @@ def _fluxos(http: Http) -> None:
     """The terms of deployment name the address that is paid to."""
     base = settings.FLUX_API_URL.rstrip("/") + "/apps"
     host, where = _place(f"{base}/deploymentinformation")
-    data = envelope(http.get_json(f"{base}/deploymentinformation", endpoint=base), host, where)
+    data = envelope(http.get_json(f"{base}/deploymentinformation", max_bytes=MEDIUM, endpoint=base), host, where)
     if not isinstance(data, dict) or not isinstance(data.get("address"), str) or not is_address(data["address"]):
         raise BadAnswer(host, where, "the terms of deployment name no address")
 
@@ -61,7 +61,7 @@ def _stats(http: Http) -> None:
     """One word a node."""
     base = settings.FLUX_STATS_URL.rstrip("/")
     host, where = _place(f"{base}/fluxinfo")
-    answer = http.get_json(f"{base}/fluxinfo", {"projection": "tier"}, endpoint=base)
+    answer = http.get_json(f"{base}/fluxinfo", {"projection": "tier"}, max_bytes=MEDIUM, endpoint=base)
     rows = answer if isinstance(answer, list) else envelope(answer, host, where)
     if not isinstance(rows, list) or not any(isinstance(row, dict) and row.get("tier") for row in rows):
         raise BadAnswer(host, where, "no list of nodes")

@@ -73,6 +73,9 @@ class Breakers:
         except UpstreamError:
             self._answered(endpoint)  # a wrong answer is an answer
             raise
+        except BaseException:  # called off, or ended from outside: nothing is known
+            self._given_up(endpoint, clock())
+            raise
         self._answered(endpoint)
 
     def _enter(self, endpoint: str, source: str, where: str, now: float) -> None:
@@ -84,6 +87,13 @@ class Breakers:
                 wait = circuit.open_until - now
                 raise Unavailable(source, where, f"not asked: it failed before, next try in {wait:.0f} s")
             circuit.open_until = now + OPEN_FOR  # this call tries, others wait for its outcome
+
+    def _given_up(self, endpoint: str, now: float) -> None:
+        """Let the next call try in place of this one."""
+        with self._lock:
+            circuit = self._circuits.get(endpoint)
+            if circuit is not None and circuit.open_until is not None:
+                circuit.open_until = now
 
     def _failed(self, endpoint: str, now: float, error: Unavailable) -> None:
         asked = error.retry_after if isinstance(error, Overloaded) else None

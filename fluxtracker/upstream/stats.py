@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from fluxtracker.upstream import stats_rows
 from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.fluxos import envelope
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http import MEDIUM, Http
 from fluxtracker.upstream.stats_rows import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
 from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count
 
-BYTES = 128 << 20  # of an answer; all fields of all nodes are 22 MB
+BYTES = 48 << 20  # of an answer; all fields of all nodes are 22 MB
 
 NODE = "collateralHash,collateralIndex,ip,dataCollectedAt,roundTime,error,geolocation.ip,"
 """What tells which node a row is of, and which of its rows is the best."""
@@ -133,7 +133,9 @@ class Stats:
     def node_history(self) -> NodeHistory:
         """How many nodes there were, about every 15 minutes for 30 days."""
         path = "/fluxhistorystats"
-        answer = envelope(self._http.get_json(self._base + path, endpoint=self._base), self.host, path)
+        answer = envelope(
+            self._http.get_json(self._base + path, max_bytes=MEDIUM, endpoint=self._base), self.host, path
+        )
         if not isinstance(answer, dict) or not answer:
             raise self._bad(path, "no node counts by time")
         points = [point for when, counts in answer.items() if (point := _point(when, counts))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluxtracker.images import parse_image
-from fluxtracker.upstream.wire import amount, count
+from fluxtracker.upstream.wire import amount, count, is_damaged
 
 MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536
@@ -239,6 +239,8 @@ def _container(row: Any) -> Container | None:
         return None
     names, image = row.get("Names"), parse_image(row.get("Image"))
     name = names[0] if isinstance(names, list) and names else None
+    if is_damaged(name) or is_damaged(image):
+        return None
     name = name.removeprefix("/") if isinstance(name, str) and len(name) <= LONGEST_NAME else None
     return Container(name or None, image) if name or image else None
 

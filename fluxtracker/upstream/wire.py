@@ -18,6 +18,38 @@ is_hash = re.compile(r"[0-9a-f]{64}").fullmatch
 is_address = re.compile(r"[!-~]{1,64}").fullmatch  # OP_RETURN texts have a blank
 
 
+DAMAGED = "\ufffd"
+"""Stands for what is no text. A row whose name has it is left out: it would be another's name."""
+
+ESCAPES = re.compile(  # one by one, so that a backslash that is itself escaped begins none; pairs before halves
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
+)
+HALF = 6  # bytes of an escape that is half of a pair
+FIRST_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+
+
+def mend_text(data: bytes) -> bytes:
+    """The JSON with DAMAGED in place of half surrogates and of bytes that are no UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        data = data.decode(errors="replace").encode()
+    return ESCAPES.sub(_whole_escape, data) if b"\\u" in data else data
+
+
+def _whole_escape(found: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if len(found[0]) == HALF else found[0]
+
+
+def is_damaged(text: object) -> bool:
+    return isinstance(text, str) and DAMAGED in text
+
+
+def brief(value: object) -> str:
+    """A value in an error's words: of a list or an object only that it is one, for it may be nested deeply."""
+    return str(value)[:200] if isinstance(value, str | int | float) else type(value).__name__
+
+
 def whole(value: object, what: str, low: int = 0, high: int = MAX_HEIGHT) -> int:
     """An integer of JSON between two bounds; `true` and `1.0` are none."""
     if type(value) is not int or not low <= value <= high:

@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from ops import health, jobs_send
-from ops.models import Alert, AuditEntry, Job, Lease, ServiceState, TaskState, WorkerSeen
+from ops import health, jobs_send, leases
+from ops.models import Alert, AuditEntry, Job, ServiceState, TaskState, WorkerSeen
 from ops.schedule import install
 from revenue.models import Quarantined
 from tests.dashboard.rows import ADDRESS, NOW, network, pay, snapshot, synced
@@ -233,7 +233,7 @@ def test_a_job_that_is_active_is_led_to_and_not_asked_for_again(olivia: Client, 
 
 
 def test_work_of_the_schedule_is_not_disturbed(olivia: Client, broker: list[int]) -> None:
-    Lease.objects.create(name="prune", holder="elsewhere:12:1.00:ab", taken_at=NOW, expires_at=NOW + MINUTE)
+    assert leases.try_take("prune", "elsewhere:12:1.00:ab") is None
     answer = olivia.post("/admin/work/prune/", follow=True)
     assert "Not started: prune is already running (pid 12 on elsewhere)." in words(answer)
     assert not Job.objects.exists()

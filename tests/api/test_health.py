@@ -8,12 +8,13 @@ from unittest.mock import patch
 import pytest
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.celery import app as celery_app
 from metrics.models import Source
-from ops import health
+from ops import health, leases
 from ops.models import Lease, ServiceState, TaskState, WorkerSeen
 from revenue.models import Cursor, LedgerState, Quarantined
 from snapshots.models import Snapshot
@@ -323,12 +324,11 @@ def test_the_status_of_the_sync_is_public(get, working):
 
 
 def test_a_held_lease_is_a_sync_in_progress(get, working):
-    lease = Lease.objects.create(
-        name="sync_revenue", holder="host:1:1.00:x", taken_at=NOW, expires_at=NOW + timedelta(minutes=1)
-    )
+    assert leases.try_take("sync_revenue", "host:1:1.00:x") is None
     assert get("admin/revenue-status")["isSyncInProgress"] is True
-    lease.expires_at = NOW - timedelta(seconds=1)
-    lease.save()
+    Lease.objects.update(expires_at=F("expires_at") - timedelta(seconds=61))
+    assert get("admin/revenue-status")["isSyncInProgress"] is False
+    Lease.objects.update(expires_at=F("expires_at") + timedelta(hours=6))
     assert get("admin/revenue-status")["isSyncInProgress"] is False
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.signals import request_finished
-from django.db import close_old_connections, connection
+from django.db import OperationalError, close_old_connections, connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from dashboard import export_stream
+from fluxtracker.places import Places
 from revenue import pages
 from tests.dashboard import export_moment
 from tests.dashboard.payments_rows import ledger
@@ -31,11 +34,11 @@ FILES = ["payments.csv", "payments.ndjson", "apps.csv"]
 
 
 @pytest.fixture(autouse=True)
-def slots(monkeypatch: pytest.MonkeyPatch) -> threading.BoundedSemaphore:
+def places(monkeypatch: pytest.MonkeyPatch) -> Places:
     """Every test is a process of its own as far as running downloads go."""
-    slots = threading.BoundedSemaphore(export_stream.MOST_AT_ONCE)
-    monkeypatch.setattr(export_stream, "slots", slots)
-    return slots
+    made = Places(export_stream.MOST_AT_ONCE, 60)
+    monkeypatch.setattr(export_stream, "places", made)
+    return made
 
 
 def close(response: Any) -> None:
@@ -199,28 +202,25 @@ def test_rows_are_read_as_they_are_sent(client: Client, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(pages, "every_row", counted)
     response = client.get("/export/payments.ndjson")
-    assert fetched == []
     for number in range(1, 4):
+        assert fetched == [50] * max(number - 1, 1)
         assert next(iter(response.streaming_content)).count(b"\n") == 50
-        assert fetched == [50] * number
     close(response)
     assert fetched == [50] * 3
 
 
-def test_all_rows_take_one_statement_however_many_they_are(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_batch_costs_more_statements_than_another(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "BATCH", 10)
-    many(20)
-    with CaptureQueriesContext(connection) as few:
-        rows(client, "payments.csv")
-    many(100)
-    with CaptureQueriesContext(connection) as more:
-        assert len(rows(client, "payments.csv")) == 121
-    assert len(more) == len(few)
+    counts = []
+    for _ in range(3):
+        many(50)
+        with CaptureQueriesContext(connection) as asked:
+            rows(client, "payments.csv")
+        counts.append(len(asked))
+    assert counts[2] - counts[1] == counts[1] - counts[0]
 
 
-def test_at_most_three_run_at_once_and_a_closed_one_makes_room(
-    client: Client, slots: threading.BoundedSemaphore
-) -> None:
+def test_at_most_three_run_at_once_and_a_closed_one_makes_room(client: Client, places: Places) -> None:
     many(3)
     running = [client.get("/export/payments.csv") for _ in range(3)]
     refused = client.get("/export/payments.csv")
@@ -234,7 +234,110 @@ def test_at_most_three_run_at_once_and_a_closed_one_makes_room(
     for response in [*running, again]:
         close(response)
         close(response)
-    assert [slots.acquire(blocking=False) for _ in range(4)] == [True, True, True, False]
+    assert places.taken == 0
+
+
+EVERY = [*FILES, "chart.csv?metrics=payments&days=3"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_query_that_fails_at_any_time_gives_the_place_back(client: Client, places: Places, name: str) -> None:
+    """Each query in turn is the first that fails: 503 until the answer has begun, then a last line that says so."""
+    many(3)
+    with CaptureQueriesContext(connection) as asked:
+        whole = body(client.get(f"/export/{name}"))
+    for number in range(len(asked)):
+        with connection.execute_wrapper(failing_from(number)):
+            response = client.get(f"/export/{name}")
+            if response.status_code == 200:
+                assert broken_off(response) != whole
+            else:
+                assert response.status_code == 503
+        connection.needs_rollback = False
+        assert places.taken == 0, number
+    assert body(client.get(f"/export/{name}")) == whole
+
+
+def failing_from(number: int) -> Any:
+    """From this query on the database is away."""
+    left = [number]
+
+    def execute(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0 and not sql.startswith(("ROLLBACK", "SAVEPOINT", "RELEASE")):
+            raise OperationalError("terminating connection due to administrator command")
+        return run(sql, params, many, context)
+
+    return execute
+
+
+def broken_off(response: Any) -> bytes:
+    """What came before the connection broke."""
+    chunks: list[bytes] = []
+    with pytest.raises(BrokenPipeError):
+        chunks.extend(response.streaming_content)
+    close(response)
+    assert b"INCOMPLETE: " in chunks[-1].splitlines()[-1]
+    return b"".join(chunks)
+
+
+@pytest.mark.parametrize("name", ["payments.csv", "payments.ndjson"])
+def test_a_database_that_goes_in_the_middle_leaves_a_file_that_says_so(
+    client: Client, places: Places, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(pages, "BATCH", 5)
+    many(20)
+    response = client.get(f"/export/{name}")
+    content = iter(response.streaming_content)
+    next(content)
+    with connection.execute_wrapper(failing_from(0)):
+        assert b"INCOMPLETE: the database did not answer" in broken_off(response)
+    assert places.taken == 0
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_download_has_an_end_however_slow_its_reader(
+    client: Client, places: Places, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller, name: str
+) -> None:
+    monkeypatch.setattr(export_stream, "LONGEST_S", -1.0)
+    many(3)
+    response = client.get(f"/export/{name}")
+    assert response.status_code == 200
+    last = broken_off(response).splitlines()[-1]
+    assert json.loads(last)["error"] if name.endswith("json") else next(csv.reader([last.decode()]))[0]
+    assert places.taken == 0
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize("name", EVERY)
+def test_an_answer_that_somebody_drops_gives_the_place_back(
+    client: Client, places: Places, monkeypatch: pytest.MonkeyPatch, name: str, method: str
+) -> None:
+    """A middleware that fails, or that answers something else, does not close what it was given."""
+    many(3)
+
+    def drop(self: Any, request: Any, response: Any) -> Any:
+        return HttpResponse("something else")
+
+    monkeypatch.setattr("django.middleware.clickjacking.XFrameOptionsMiddleware.process_response", drop)
+    for _ in range(4):
+        assert getattr(client, method)(f"/export/{name}").status_code == 200
+        assert places.taken == 0
+
+
+def test_a_place_that_is_never_given_back_is_free_after_its_time(
+    monkeypatch: pytest.MonkeyPatch, places: Places
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr("fluxtracker.places.time.monotonic", lambda: now[0])
+    held = [places.take() for _ in range(4)]
+    assert [place is None for place in held] == [False, False, False, True]
+    now[0] += 59
+    assert places.take() is None
+    now[0] += 2
+    assert places.take() is not None
+    places.give_back(held[0])
+    assert places.taken == 1
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -243,8 +346,8 @@ def test_it_rejects_post(client: Client, path: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_file_shows_one_moment_and_leaves_no_transaction_open(tmp_path: Path) -> None:
-    """Payments that another connection stores while a file is read are not in it; a reader may leave at any time."""
+def test_rows_that_stay_come_once_and_a_reader_holds_nothing(tmp_path: Path) -> None:
+    """Others write, delete and change the schema while a file is read."""
     if connection.vendor == "postgresql":
         export_moment.main()
         return

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import time_machine
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from fluxtracker import identity
@@ -40,6 +41,11 @@ def holder_of(pid, place=None):
     if place is not None:
         marked = f"{place}-{marked.rpartition('-')[2]}"
     return f"{socket.gethostname()}:{pid}:1795830168.38:{marked}.abcd"
+
+
+def aged(seconds):
+    """As if the lease had been renewed so much earlier."""
+    Lease.objects.update(expires_at=F("expires_at") - timedelta(seconds=seconds))
 
 
 @pytest.fixture
@@ -99,8 +105,8 @@ def test_of_another_boot_or_a_container_of_the_same_name_nobody_knows(sleeper, p
     sleeper.kill()
     sleeper.wait()
     assert leases.try_take("work", "me") == elsewhere
-    with time_machine.travel(timezone.now() + timedelta(seconds=61), tick=False):
-        assert leases.try_take("work", "me") is None
+    aged(61)
+    assert leases.try_take("work", "me") is None
 
 
 def test_without_proc_the_start_on_the_wall_clock_decides(monkeypatch, tmp_path, sleeper):
@@ -128,10 +134,39 @@ def test_what_is_no_holders_name_is_not_judged(holder):
 
 def test_a_silent_holder_elsewhere_is_replaced_after_a_minute():
     assert leases.try_take("work", "elsewhere:1:2.00:abcd") is None
-    with time_machine.travel(timezone.now() + timedelta(seconds=59), tick=False):
-        assert leases.try_take("work", "me") == "elsewhere:1:2.00:abcd"
-    with time_machine.travel(timezone.now() + timedelta(seconds=61), tick=False):
-        assert leases.try_take("work", "me") is None
+    aged(45)
+    assert leases.try_take("work", "me") == "elsewhere:1:2.00:abcd"
+    aged(16)
+    assert leases.try_take("work", "me") is None
+
+
+@pytest.mark.parametrize(("ahead", "over"), [(2, False), (45, True), (600, True), (21_600, True), (3 * 10**9, True)])
+def test_a_lease_that_ends_later_than_one_can_is_over(ahead, over):
+    """Its clock ran ahead and was set right."""
+    assert leases.try_take("work", "elsewhere:1:2.00:abcd") is None
+    aged(-ahead)
+    assert (leases.holder_of("work") is None) is over
+    assert (leases.try_take("work", "me") is None) is over
+
+
+def test_a_living_holder_brings_its_lease_back_in_line():
+    with leases.hold("work") as held:
+        aged(-21_600)
+        with transaction.atomic():
+            held.guard()
+        assert leases.renew("work", held.holder)
+        assert leases.try_take("work", "me") == held.holder
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("minutes", [-90, -1, 1, 90])
+def test_hosts_whose_clocks_differ_agree(minutes):
+    assert leases.try_take("work", "one:1:2.00:abcd") is None
+    with time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False):
+        assert leases.try_take("work", "other:1:2.00:abcd") == "one:1:2.00:abcd"
+        assert leases.holder_of("work") == "one:1:2.00:abcd"
+        assert leases.renew("work", "one:1:2.00:abcd")
+    assert leases.try_take("work", "other:1:2.00:abcd") == "one:1:2.00:abcd"
 
 
 def test_a_holder_that_lost_it_may_neither_renew_nor_write():

@@ -11,6 +11,7 @@ import pytest
 from fluxtracker.identity import mark
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from ops import leases
 from ops.leases import make_holder
 from ops.models import Lease
 from tests.system.ledger import assert_named, assert_true
@@ -52,14 +53,7 @@ def somebody_else(transactional_db, monkeypatch):
 
 
 def take(name: str, holder: str) -> None:
-    from django.utils import timezone
-
-    from ops.leases import LIFETIME
-
-    now = timezone.now()
-    Lease.objects.update_or_create(
-        name=name, defaults={"holder": holder, "taken_at": now, "expires_at": now + LIFETIME}
-    )
+    assert leases.try_take(name, holder) is None
 
 
 @pytest.mark.parametrize(("words", "lease"), COMMANDS.items())

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.shared import Pace, Shared
+from fluxtracker.watch import Cancelled
 
 URL = "https://node.example/api/thing"
 OTHER = "https://node.example/prices/now"
@@ -95,6 +96,22 @@ def test_then_one_good_call_closes_the_circuit(web, http, clock):
     web.reset()
     web.get(URL, json=1)
     assert [http.get_json(URL), http.get_json(URL)] == [1, 1]
+
+
+def test_a_trial_that_is_called_off_leaves_its_place_to_the_next_call(web, http, clock, monkeypatch):
+    web.get(URL, status=503)
+    fail(http)
+    fail(http)
+    clock.now += 31
+    with monkeypatch.context() as patched:
+        patched.setattr(http, "_opened", called_off)
+        with pytest.raises(Cancelled):
+            http.get_json(URL)
+    assert "not asked" not in fail(http)
+
+
+def called_off(*_):
+    raise Cancelled
 
 
 def test_a_failed_trial_keeps_the_circuit_open(web, http, clock):

@@ -1,0 +1,23 @@
+"""SQLite for the web process: of several statements that would each wait for a lock only the first does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.sqlite3 import base
+
+from fluxtracker import database_limits as limits
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def connect(self) -> None:
+        with limits.silence.connecting(), limits.waiting():
+            super().connect()
+        self.execute_wrappers = [_counted]
+
+
+def _counted(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    if sql.startswith("ROLLBACK"):  # ends a transaction, however long it has taken
+        return execute(sql, params, many, context)
+    with limits.waiting():
+        return execute(sql, params, many, context)
