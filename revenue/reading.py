@@ -43,9 +43,10 @@ class Reader:
             if row.height is None or row.height <= high:
                 outputs += self._again(row.txid, row.height, row.detail, listing, high, unread)
         txids = frozenset(tx.txid for tx in settled) - {one.txid for one in unread}
+        received = {(tx.txid, out.n) for tx in settled for out in tx.outputs if out.address == listing.address}
         return Reading(
             listing.address, listing.low, min(listing.high, high), self.source.name,
-            tuple(outputs), txids, tuple(unread),
+            tuple(outputs), txids, frozenset(received), tuple(unread),
         )  # fmt: skip
 
     def _outputs(self, tx: ChainTx, address: str, unread: list[Unread]) -> list[Output]:

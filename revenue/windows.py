@@ -39,6 +39,8 @@ class Reading:
     outputs: tuple[Output, ...]
     txids: frozenset[str]
     """Every transaction that was read, revenue or not."""
+    received: frozenset[tuple[str, int]] = frozenset()
+    """Every output to the address of those transactions, revenue or not."""
     unread: tuple[Unread, ...] = ()
 
 

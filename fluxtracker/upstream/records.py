@@ -57,7 +57,7 @@ class ChainTx:
     inputs: tuple[TxInput, ...]
     outputs: tuple[TxOutput, ...]
     op_return: bytes | None
-    """Data of the first OP_RETURN output."""
+    """What the transaction says to FluxOS: data of the last output with a script, where that is an OP_RETURN."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,41 @@ def test_the_op_return_is_read_from_its_text_where_the_script_is_missing():
     assert parsed_tx(row).op_return == b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
 
 
+HASH = b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
+MESSAGE = {"type": "nulldata", "hex": "6a40" + HASH.hex(), "asm": f"OP_RETURN {HASH.hex()}"}
+PAID = {"type": "scripthash", "hex": "a914" + "2a" * 20 + "87", "asm": "OP_HASH160 2a OP_EQUAL", "addresses": [ADDRESS]}
+OTHER = {"type": "nulldata", "hex": "6a03616263", "asm": "OP_RETURN 616263"}
+ODD = {"type": "nonstandard", "hex": "51", "asm": "1"}
+EMPTY = {"type": "nonstandard", "hex": "", "asm": ""}
+
+
+@pytest.mark.parametrize(
+    ("scripts", "said"),
+    [
+        ([PAID, MESSAGE], HASH),
+        ([MESSAGE, PAID], None),
+        ([PAID, MESSAGE, ODD], None),
+        ([PAID, MESSAGE, {"asm": "1"}], None),
+        ([PAID, MESSAGE, EMPTY], HASH),
+        ([PAID, MESSAGE, {}], HASH),
+        ([MESSAGE, OTHER], b"abc"),
+        ([OTHER, MESSAGE], HASH),
+        ([PAID, {**MESSAGE, "hex": "6a4d4000" + HASH.hex()}], HASH),
+        ([PAID, {"asm": f"OP_RETURN {HASH.hex()} 00"}], HASH + b"\x00"),
+    ],
+)
+def test_only_the_last_output_with_a_script_says_anything(scripts, said):
+    row = copy.deepcopy(SAMPLE)
+    row["vout"] = [{"n": n, "valueSat": 5, "scriptPubKey": script} for n, script in enumerate(scripts)]
+    assert parsed_tx(row).op_return == said
+    assert parsed_tx(row | {"vout": row["vout"][::-1]}).op_return == said, "the numbers count, not the places"
+
+
+@pytest.mark.parametrize(("version", "said"), [(1, HASH), (4, HASH), (None, HASH), (0, None), (5, None), (6, None)])
+def test_only_transactions_of_usual_versions_say_anything(version, said):
+    assert parsed_tx(copy.deepcopy(SAMPLE) | {"version": version}).op_return == said
+
+
 def test_a_window_is_read_newest_first(fake, daemon):
     for height in (5, 7, 6, 20):
         fake.pay(height)
