@@ -86,8 +86,11 @@ def _hold_against(
     report.different += len(difference.changed)
     _say(reading, difference)
     if reading.unread:
-        log.warning("ledger_not_checked", address=reading.address, low=reading.low, high=reading.high,
-                    transactions=len(reading.unread), first=reading.unread[0].txid, why=reading.unread[0].detail)  # fmt: skip
+        first = reading.unread[0]
+        log.warning(
+            "ledger_not_checked", address=reading.address, low=reading.low, high=reading.high,
+            transactions=len(reading.unread), first=first.txid, why=first.detail,
+        )  # fmt: skip
     if fix and (difference.added or difference.vanished or difference.changed):
         confirm_vanished(chain, reading, difference.vanished)
         with ledger.writing():

@@ -44,7 +44,7 @@ class DayValues:
 
     @classmethod
     def load(cls, choices: Sequence[Choice], first: date, last: date, now: datetime) -> DayValues:
-        """At most seven queries, whatever the range and the number of metrics."""
+        """At most eight queries, whatever the range and the number of metrics."""
         states = [choice for choice in choices if choice.kind == Kind.STATE]
         found, sources = _snapshots(states, first, last) if states else ({}, {})
         live: dict[str, Live] = {}

@@ -46,7 +46,7 @@ class History:
 
 
 def load(wanted: Wanted, now: datetime) -> History:
-    """Five queries at most, however many days."""
+    """Six queries at most, however many days."""
     rows = read_columns(wanted, FIELDS)
     present = [row["day"] for row in rows]
     totals = Totals.load(present[-1], present[0]) if present else None

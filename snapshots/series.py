@@ -88,7 +88,7 @@ class Summed:
 
 
 def read(*, wanted: Wanted, now: datetime) -> Chart:
-    """At most seven queries for any range and any metrics; one more with the days before."""
+    """At most eight queries for any range and any metrics; one more with the days before."""
     spans = split(wanted.first, wanted.last, wanted.bucket)
     before = [span.back(wanted.days) for span in spans] if wanted.previous else None
     known = DayValues.load(wanted.choices, (before or spans)[0].first, wanted.last, now)

@@ -20,10 +20,11 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """When a block was made, by its own clock."""
+    """When a block was made, by its own clock. `hash` is empty where it is not told."""
 
     height: int
     time: datetime
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Unreadable:
     txid: str
     height: int | None
     detail: str
+    time: datetime | None = None
+    """Of its block; None where that could not be understood either."""
 
 
 @dataclass(frozen=True, slots=True)
