@@ -66,6 +66,7 @@ class PeriodSums(serializers.Serializer[Any]):
     revenue = serializers.FloatField(allow_null=True, help_text=f"FLUX. {UNKNOWN}")
     payments = serializers.IntegerField(allow_null=True)
     usd = serializers.FloatField(allow_null=True, help_text="Of the priced payments.")
+    complete = serializers.BooleanField(help_text="Each of its days is over, and every payment of it is in.")
 
 
 class Change(serializers.Serializer[Any]):

@@ -41,6 +41,7 @@ class Comparison:
     previous: Period
     now: Sums
     before: Sums
+    is_before_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayRepo
 def compare(totals: Totals, length: Length, now: datetime) -> Comparison:
     """The calendar period that `now` lies in, so far, against the whole one before."""
     current, previous = periods(length, now)
-    return Comparison(current, previous, totals.of(current.days()), totals.of(previous.days()))
+    is_before_complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
+    return Comparison(current, previous, totals.of(current.days()), totals.of(previous.days()), is_before_complete)
 
 
 def periods(length: Length, now: datetime) -> tuple[Period, Period]:

@@ -180,6 +180,16 @@ def test_what_is_compared_like_for_like_goes_with_the_clock(client, clock, perio
     assert (moved.status_code, moved.json()["toDate"]["current"]["end"]) == (200, "2026-11-20T22:01:00Z")
 
 
+@pytest.mark.parametrize(
+    ("settled_at", "complete"),
+    [(datetime(2026, 11, 16, 0, 0, 5, tzinfo=UTC), True), (datetime(2026, 11, 15, 23, 55, tzinfo=UTC), False)],
+)
+def test_the_period_before_says_whether_all_of_it_is_in(get, settled_at, complete):
+    settle(completed_at=NOW, settled_at=settled_at)
+    answer = get("revenue/weekly")
+    assert (answer["current"]["complete"], answer["previous"]["complete"]) == (False, complete)
+
+
 def test_changes_are_percent_and_only_that_of_the_payments_is_absolute(get):
     pay("100", at=on(date(2026, 11, 10)))
     for _ in range(3):
