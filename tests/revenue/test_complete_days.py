@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fluxtracker.env import TrackedAddress
 from fluxtracker.upstream.errors import NotFound, Unavailable, UpstreamError
-from fluxtracker.upstream.records import Block
+from fluxtracker.upstream.records import Block, Unreadable
 from ops import runs
 from revenue import upkeep
 from revenue.models import Cursor, DailyTotal, LedgerState, Payment
@@ -291,6 +291,35 @@ def test_a_transaction_in_the_quarantine_keeps_its_day_incomplete(evening, clock
     sync(evening)
     assert not is_complete()
     assert is_complete(FIRST - DAY)
+
+
+def test_a_record_that_cannot_be_read_keeps_its_day_incomplete(evening, clock, monkeypatch):
+    mine(evening, 9)
+    clock.move_to(MIDNIGHT + 20 * MINUTE)
+    honest, ask, victim = evening.listing, evening.transaction, evening.blocks[30].txs[0]
+
+    def spoil(address, low, high):
+        found = honest(address, low, high)
+        good = tuple(tx for tx in found.transactions if tx.txid != victim.txid)
+        bad = (
+            (Unreadable(victim.txid, victim.height, "?", victim.block_time),)
+            if len(good) < len(found.transactions)
+            else ()
+        )
+        return replace(found, transactions=good, unreadable=bad)
+
+    def refuse(txid):
+        raise Unavailable("fake", "tx", "HTTP 503")
+
+    monkeypatch.setattr(evening, "listing", spoil)
+    monkeypatch.setattr(evening, "transaction", refuse)
+    sync(evening)
+    assert not is_complete()
+    monkeypatch.setattr(evening, "transaction", ask)
+    clock.shift(10 * MINUTE)
+    sync(evening)
+    assert is_complete()
+    assert Payment.objects.filter(day=FIRST).count() == 40
 
 
 def test_a_reorganisation_below_the_settled_block_is_asked_about_again(evening, clock, monkeypatch):

@@ -1,6 +1,7 @@
 import copy
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -239,6 +240,14 @@ def test_an_unreadable_transaction_does_not_stop_the_others(fake, daemon, answer
     listing = daemon.listing(ADDRESS, 1, 9)
     assert [tx.height for tx in listing.transactions] == [3, 1]
     assert [row.txid for row in listing.unreadable] == [txid_of(1)]
+
+
+def test_an_unreadable_transaction_tells_the_time_of_its_block(fake, daemon):
+    fake.pay(1)
+    row = fake.rows[txid_of(0)]
+    fake.spoiled[txid_of(0)] = success(row | {"vout": "?", "blocktime": 1_790_797_144})
+    (unreadable,) = daemon.listing(ADDRESS, 1, 9).unreadable
+    assert unreadable.time == datetime(2026, 9, 30, 19, 39, 4, tzinfo=UTC)
 
 
 def test_an_error_of_the_node_is_not_the_transactions_fault(fake, daemon):
