@@ -68,7 +68,7 @@ def _audit(source: ChainSource, now: datetime, run: Run, blocks: int, fix: bool)
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
             listing = source.listing(cursor.address, low, high)
-            reader = Reader(source, tracked)  # each window may look up senders anew: an audit may be of the whole chain
+            reader = Reader(source, tracked)  # look-ups are limited by window: an audit may be of the whole chain
             _hold_against(listing, high, reader, chain, report, now, run, fix)
             run.progress(f"{cursor.address}: checked to block {min(listing.high, high):,} of {high:,}")
             low = min(listing.high, high) + 1

@@ -216,10 +216,10 @@ class LedgerState(models.Model):
 
     @property
     def read_until(self) -> datetime | None:
-        """Return up to when the chain is known: the last completed sync, or an earlier time at which it stands since.
+        """Return up to when the chain is known: the last completed sync, or when a source that does not move did last.
 
-        A source that stands still goes on saying that there is nothing new. It stands since the tip last moved, or,
-        where it stood before it was first read, since the last block that was settled on an earlier day.
+        Such a source goes on saying that there is nothing new. It moved last when its tip did or, where it was late
+        already when it was first read, at the time of its last settled block.
         """
         known = self.completed_at
         if known is None:
@@ -241,7 +241,7 @@ class LedgerState(models.Model):
     def known(cls) -> LedgerState:
         """Return the row, or an empty one, with `complete_until` and `has_quarantine`. One query.
 
-        Nothing is complete while a tracked address is new or read anew: the slowest address decides.
+        Nothing is complete while a tracked address is new or read again: the slowest address decides.
         """
         is_read = [
             Q(settled_height__lt=tracked.first_height)

@@ -39,7 +39,7 @@ class MakesPayments:
 
         `app` puts a message hash into an OP_RETURN, `data` other bytes; `after` are outputs behind it.
         `told=False`: the sources do not name the sender, which is the owner of the first input; `found=False`: nor
-        do they know the transaction that it spends. `more_senders` are told.
+        do they know the transaction that it spends. The sources name `more_senders`.
         """
         self._made += 1
         number = self._made

@@ -249,7 +249,7 @@ def test_the_slowest_address_decides(evening, clock, monkeypatch):
     assert is_complete()
 
 
-def test_an_address_that_is_new_or_read_anew_leaves_no_day_complete(evening, clock, settings):
+def test_an_address_that_is_new_or_read_again_leaves_no_day_complete(evening, clock, settings):
     mine(evening, 9)
     clock.move_to(MIDNIGHT + 20 * MINUTE)
     sync(evening)
@@ -356,7 +356,7 @@ def test_a_reorganisation_above_the_settled_block_changes_nothing(evening, clock
 
 def test_only_complete_days_are_closed(evening, clock, settings):
     settings.RETENTION_DAYS = 1
-    clock.move_to(MIDNIGHT + 30 * DAY)  # ours ran ahead, or the source stands
+    clock.move_to(MIDNIGHT + 30 * DAY)  # ours ran ahead, or the source is late
     sync(evening)
     assert run(upkeep.prune, now=timezone.now()).closed_through == FIRST - 4 * DAY
     assert Payment.objects.count() == 33

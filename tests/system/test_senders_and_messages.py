@@ -93,7 +93,7 @@ def test_a_transaction_of_another_version_is_paid_and_names_no_app(sim, in_proce
     assert_true(world, tip=tip)
 
 
-def nobodys(world):
+def without_owner(world):
     """A payment whose first input spends an output that belongs to no address."""
     tx = world.payment(sat=5 * FLUX, told=False, more_senders=[MAIN])
     tx.inputs = (tx.inputs[0]._replace(address=None), *tx.inputs[1:])
@@ -124,14 +124,14 @@ def test_the_owner_of_the_first_input_decides_also_where_it_is_not_told(sim, in_
 
 def test_a_first_input_without_an_owner_is_paid_by_no_address_and_counts(sim, in_process):
     world = sim.world
-    tx = nobodys(world)
+    tx = without_owner(world)
     world.mine(1, [tx])
     tip = sync(sim, in_process)
     assert Payment.objects.get(txid=tx.txid, vout=0).from_address is None
     assert_true(world, tip=tip)
 
 
-def test_a_first_input_of_which_nobody_knows_the_owner_waits_whatever_the_others_tell(sim, in_process):
+def test_a_first_input_of_an_unknown_owner_waits_whatever_the_others_tell(sim, in_process):
     world = sim.world
     tx = world.payment(told=False, found=False, more_senders=[TEAM])
     world.mine(1, [tx])
@@ -154,8 +154,8 @@ def stored_the_old_way(build, in_process):
     only_foreign = world.payment(data=b"ab" * 32, after=[ODD])
     lost = world.payment(sat=5 * FLUX, told=False, sender=TEAM, more_senders=[MAIN])
     wrong = world.payment(sat=6 * FLUX, told=False, sender=MAIN, more_senders=[TEAM], change=0)
-    nobody = nobodys(world)
-    world.mine(1, [owner, foreign, only_foreign, lost, wrong, nobody])
+    ownerless = without_owner(world)
+    world.mine(1, [owner, foreign, only_foreign, lost, wrong, ownerless])
     world.mine(9_000)
     sync(sim, in_process)
     assert_true(world)
@@ -169,7 +169,7 @@ def stored_the_old_way(build, in_process):
             kind="app", message_hash="ab" * 32, app=other, app_type="git"
         )
         counted = Payment.objects.filter(txid=foreign.txid).get()
-        Payment.objects.filter(txid__in=[lost.txid, nobody.txid]).delete()
+        Payment.objects.filter(txid__in=[lost.txid, ownerless.txid]).delete()
         Payment.objects.create(
             txid=wrong.txid, vout=0, address=MAIN, from_address=TEAM, amount_sat=6 * FLUX, height=wrong.height,
             block_hash=counted.block_hash, paid_at=counted.paid_at, day=counted.day,
