@@ -45,6 +45,8 @@ class Earnings:
     like_range: str
     whole_range: str
     whole_days: bool
+    is_whole_complete: bool
+    """Whether the period before is over by the chain's time, with every payment of it."""
     flux: Line
     usd: Line
     payments: Line
@@ -86,6 +88,7 @@ def earnings(span: Span, answer: Mapping[str, Any], sparks: Sparks) -> Earnings:
         like_range=_stretch(like["previous"]),
         whole_range=_days(answer["previous"]),
         whole_days=like["wholeDays"],
+        is_whole_complete=bool(answer["previous"].get("complete")),
         flux=_line("revenue_flux", "FLUX", "amount", FLUX, answer["flux"], like["flux"], why, sparks),
         usd=_usd(answer["usd"], like["usd"], like["payments"]["count"], why, sparks),
         payments=_line("payments", "Payments", "count", COUNT, answer["payments"], like["payments"], why, sparks),

@@ -76,7 +76,7 @@ def _payments(asked: Asked, standing: Standing, now: datetime) -> Context:
         "rows": [(row, asked.link({"app": row.app, "search": "", "sort": ""}) if row.app else "") for row in rows],
         "pager": place,
         "words": words(rows),
-        "card": card(app, standing.completed_at, now) if app else None,
+        "card": card(app, standing.read_until, now) if app else None,
         "loosened": [] if place.total else loosened(asked, chips(asked)),
         "like_app": asked.link({"tab": "apps", "search": app, "app": "", "sort": ""}) if app else "",
     }

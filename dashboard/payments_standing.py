@@ -17,6 +17,7 @@ class Standing:
     """`completed_at`: when a sync last reached its tip; None before the first one did."""
 
     completed_at: datetime | None
+    read_until: datetime | None
     closed_through: date | None
     height: int | None
     quarantined: int
@@ -28,7 +29,8 @@ class Standing:
         state = LedgerState.objects.filter(id=1).first() or LedgerState()
         stale = state.completed_at is not None and not is_fresh(state.completed_at, now, STALE)
         height = last_sync_block() if stale or state.completed_at is None else None
-        return cls(state.completed_at, state.closed_through, height, Quarantined.objects.count(), stale)
+        waiting = Quarantined.objects.count()
+        return cls(state.completed_at, state.read_until, state.closed_through, height, waiting, stale)
 
     @property
     def up_to(self) -> str:

@@ -36,9 +36,10 @@ def network(latest: Latest, now: datetime) -> Sparks:
 
 
 def revenue(now: datetime) -> Sparks:
-    """Of whole days only: today is not over."""
+    """Of complete days only: neither today nor a day that the chain as read has not left behind."""
     totals = Totals.load(now.date() - timedelta(days=DAYS), now.date())
-    return Sparks(tuple(_earned(row.sums) for row in daily(totals, now.date(), DAYS + 1, now)[:-1]))
+    days = daily(totals, now.date(), DAYS + 1, now)[:-1]
+    return Sparks(tuple(_earned(row.sums) if row.complete else {} for row in days))
 
 
 def _earned(sums: Sums) -> Mapping[str, Number | None]:

@@ -40,6 +40,9 @@ class SyncHealth(serializers.Serializer[Any]):
     lagBlocks = serializers.IntegerField(
         allow_null=True, help_text="In order: minConfirmations - 1 and a few that came since."
     )
+    completeThrough = serializers.DateField(
+        allow_null=True, help_text="The last day that is over by the chain's time and read; null: not known yet."
+    )
     lagSeconds = serializers.IntegerField(allow_null=True, help_text="Since a sync last completed.")
     minConfirmations = serializers.IntegerField(allow_null=True)
     consecutiveFailures = serializers.IntegerField(allow_null=True)

@@ -16,6 +16,7 @@ from fluxtracker.upstream.records import Listing
 from ops.runs import Run
 from revenue import ledger, windows
 from revenue.anchors import Chain, confirm_vanished
+from revenue.blocktime import forget_if_gone
 from revenue.completeness import Judge, listed_above, listed_between, listed_ids, short_id
 from revenue.models import Cursor, DailyTotal, LedgerState
 from revenue.reading import Reader
@@ -64,6 +65,7 @@ class AddressPass:
         if cursor is None or cursor.first_height > self.tracked.first_height:
             self._read_all(keep=None)
         elif not self.chain.still_holds(cursor):
+            forget_if_gone(self.chain, self.run)
             start = min(self.chain.last_common_height(cursor), cursor.height) - OVERLAP + 1
             self._read_branch(self._at_least_first(start))
         elif full:

@@ -115,7 +115,7 @@ class CursorAdmin(ReadOnlyAdmin):
 
 @admin.register(LedgerState)
 class LedgerStateAdmin(ReadOnlyAdmin):
-    list_display = ("tip_height", "tip_source", "tip_changed_at", "completed_at", "closed_through")
+    list_display = ("tip_height", "tip_source", "tip_changed_at", "completed_at", "settled_at", "closed_through")
 
 
 @admin.register(Quarantined)

@@ -68,10 +68,14 @@ class Chain:
 
 
 def confirm_vanished(chain: Chain, reading: Reading, vanished: Collection[Payment]) -> None:
-    """A row goes only when its block is no longer in the chain; else the listing is not whole: BadAnswer."""
-    if not vanished:
+    """Raise BadAnswer for a row whose block is still in the chain, which the listing lacks: it is not whole.
+
+    An output that is listed and is no revenue, because of who sent it, lacks nothing.
+    """
+    missing = [row for row in vanished if (row.txid, row.vout) not in reading.received]
+    if not missing:
         return
-    lowest = min(vanished, key=lambda row: row.height)
+    lowest = min(missing, key=lambda row: row.height)
     if _still_in_chain(chain, lowest):
         raise BadAnswer(
             chain.source.host,

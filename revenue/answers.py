@@ -16,7 +16,7 @@ class Transaction(serializers.Serializer[Any]):
     txid = serializers.CharField()
     vout = serializers.IntegerField(allow_null=True, help_text="null: imported, one row per txid.")
     address = serializers.CharField(help_text="The tracked address that was paid.")
-    from_address = serializers.CharField(allow_null=True, help_text="First sender; null: no transparent input.")
+    from_address = serializers.CharField(allow_null=True, help_text="Owner of the first input; null: there is none.")
     amount = serializers.FloatField(help_text="FLUX")
     amount_sat = serializers.IntegerField(help_text="Satoshi: 100,000,000 are one FLUX.")
     amount_usd = serializers.FloatField(allow_null=True, help_text="At the price of the payment's day.")
@@ -66,6 +66,7 @@ class PeriodSums(serializers.Serializer[Any]):
     revenue = serializers.FloatField(allow_null=True, help_text=f"FLUX. {UNKNOWN}")
     payments = serializers.IntegerField(allow_null=True)
     usd = serializers.FloatField(allow_null=True, help_text="Of the priced payments.")
+    complete = serializers.BooleanField(help_text="Each of its days is over, and every payment of it is in.")
 
 
 class Change(serializers.Serializer[Any]):
@@ -91,19 +92,6 @@ class Count(serializers.Serializer[Any]):
     trend = serializers.ChoiceField(["up", "down", "neutral"], allow_null=True)
 
 
-class PeriodAnswer(serializers.Serializer[Any]):
-    period = serializers.ChoiceField(["daily", "weekly", "monthly", "quarterly", "yearly"])
-    current = PeriodSums(help_text="So far.")
-    previous = PeriodSums(help_text="The whole period before.")
-    comparison = Change()
-    flux = Amount()
-    usd = UsdAmount()
-    payments = Count()
-    timestamp = serializers.IntegerField(help_text="ms")
-    asOf = serializers.DateTimeField(allow_null=True, help_text="When a sync last completed.")
-    stale = serializers.BooleanField(help_text="No sync has completed for 30 minutes.")
-
-
 class Stretch(serializers.Serializer[Any]):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField(help_text="Left out.")
@@ -121,6 +109,20 @@ class ToDateAnswer(serializers.Serializer[Any]):
     flux = Amount()
     usd = UsdAmount()
     payments = Count()
+
+
+class PeriodAnswer(serializers.Serializer[Any]):
+    period = serializers.ChoiceField(["daily", "weekly", "monthly", "quarterly", "yearly"])
+    current = PeriodSums(help_text="So far.")
+    previous = PeriodSums(help_text="The whole period before.")
+    toDate = ToDateAnswer(help_text="Like for like, as in the comparison.")
+    comparison = Change()
+    flux = Amount()
+    usd = UsdAmount()
+    payments = Count()
+    timestamp = serializers.IntegerField(help_text="ms")
+    asOf = serializers.DateTimeField(allow_null=True, help_text="When a sync last completed.")
+    stale = serializers.BooleanField(help_text="No sync has completed for 30 minutes.")
 
 
 class DailyAnswer(PeriodAnswer):

@@ -18,18 +18,20 @@ from fluxtracker.api.pagination import page_of
 from fluxtracker.api.reading import one_moment
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.periods import Length
-from revenue import answers, apps_listing, listing, pages, reports, wire
+from revenue import answers, apps_listing, listing, pages, reports, todate, wire
 from revenue.models import LedgerState
 from revenue.queries import AppsQuery, DailyQuery, TransactionsQuery, wanted
 from revenue.stamp import ledger_stamp
 from revenue.standing import status
 
 QUERY_ERRORS = {400: BAD_QUERY, **ERRORS}
+TO_DATE_S = 60  # how long an answer may be confirmed whose like-for-like part has moved on since
 
 
-def _today(request: Request) -> tuple[object, date]:
-    """Answers about days change at midnight, too."""
-    return ledger_stamp(), timezone.now().date()
+def _today(request: Request) -> tuple[object, date, int]:
+    """Answers about days change at midnight, too, and `toDate` goes with the clock."""
+    now = timezone.now()
+    return ledger_stamp(), now.date(), int(now.timestamp()) // TO_DATE_S
 
 
 class TransactionsView(PublicView):
@@ -91,7 +93,7 @@ class PeriodView(PublicView):
     @conditional(_today)
     def get(self, request: Request) -> Response:
         now = timezone.now()
-        return Response(_period_answer(self.length, now, _totals(self.length, now)))
+        return Response(_period_answer(self.length, now, *_sums(self.length, now)))
 
 
 def period_view(length: Length) -> Callable[..., HttpResponseBase]:
@@ -115,9 +117,9 @@ class DailyView(PublicView):
     @conditional(_today)
     def get(self, request: Request) -> Response:
         days, now = params.read(DailyQuery, request)["days"], timezone.now()
-        totals = _totals(Length.DAILY, now, now.date() - timedelta(days=days - 1))
+        totals, like = _sums(Length.DAILY, now, now.date() - timedelta(days=days - 1))
         data = [wire.day_sums(row) for row in reports.daily(totals, now.date(), days, now)]
-        return Response(_period_answer(Length.DAILY, now, totals) | {"count": len(data), "data": data})
+        return Response(_period_answer(Length.DAILY, now, totals, like) | {"count": len(data), "data": data})
 
 
 class RevenueStatusView(PublicView):
@@ -130,14 +132,17 @@ class RevenueStatusView(PublicView):
         return Response(status(timezone.now()), headers={"Cache-Control": "no-cache"})
 
 
-def _totals(length: Length, now: datetime, first: date | None = None) -> reports.Totals:
+def _sums(length: Length, now: datetime, first: date | None = None) -> tuple[reports.Totals, todate.ToDate]:
+    """Return the totals from the previous period, or an earlier day, on, and the period so far like for like."""
     _, previous = reports.periods(length, now)
     with one_moment():
-        return reports.Totals.load(min(first or date.max, previous.first_day), now.date())
+        totals = reports.Totals.load(min(first or date.max, previous.first_day), now.date())
+        return totals, todate.load([length], totals, now)[length]
 
 
-def _period_answer(length: Length, now: datetime, totals: reports.Totals) -> dict[str, Any]:
+def _period_answer(length: Length, now: datetime, totals: reports.Totals, like: todate.ToDate) -> dict[str, Any]:
     return wire.comparison(reports.compare(totals, length, now), totals.ledger, now) | {
         "period": length.value,
+        "toDate": wire.to_date(like),
         "timestamp": int(now.timestamp() * 1000),
     }

@@ -61,13 +61,14 @@ def audit_revenue(
 def _audit(source: ChainSource, now: datetime, run: Run, blocks: int, fix: bool) -> AuditReport:
     tip = source.tip()
     chain = Chain(source, tip)
-    reader = Reader(source, frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES))
+    tracked = frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES)
     report = AuditReport()
-    for cursor in Cursor.objects.filter(address__in=reader.tracked):
+    for cursor in Cursor.objects.filter(address__in=tracked):
         high = min(cursor.height, settled_height(tip))
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
             listing = source.listing(cursor.address, low, high)
+            reader = Reader(source, tracked)  # look-ups are limited by window: an audit may be of the whole chain
             _hold_against(listing, high, reader, chain, report, now, run, fix)
             run.progress(f"{cursor.address}: checked to block {min(listing.high, high):,} of {high:,}")
             low = min(listing.high, high) + 1
@@ -84,6 +85,12 @@ def _hold_against(
     report.extra += len(difference.vanished)
     report.different += len(difference.changed)
     _say(reading, difference)
+    if reading.unread:
+        first = reading.unread[0]
+        log.warning(
+            "ledger_not_checked", address=reading.address, low=reading.low, high=reading.high,
+            transactions=len(reading.unread), first=first.txid, why=first.detail,
+        )  # fmt: skip
     if fix and (difference.added or difference.vanished or difference.changed):
         confirm_vanished(chain, reading, difference.vanished)
         with ledger.writing():

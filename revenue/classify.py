@@ -48,13 +48,16 @@ class Output:
 
 
 def sender(tx: ChainTx) -> str | None:
-    """The first input's address that is told; None for a transaction without transparent inputs."""
-    for spent in tx.inputs:
-        if spent.address is not None:
-            return spent.address
-    if tx.inputs:
-        raise SenderUnknown(tx.inputs[0])
-    return None
+    """Return the owner of the first input; None for a transaction without transparent inputs.
+
+    SenderUnknown where the source does not tell it, whatever it tells of the other inputs.
+    """
+    if not tx.inputs:
+        return None
+    first = tx.inputs[0]
+    if first.address is None:
+        raise SenderUnknown(first)
+    return first.address
 
 
 def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list[Output]:

@@ -6,13 +6,18 @@ Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC. NU
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import and_
 
+from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Exists, OuterRef, Q, When
 
 from revenue.querysets import DailyTotalQuerySet, PaymentQuerySet, QuarantineQuerySet
 
 TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
+CHAIN_BEHIND = timedelta(hours=1)  # what the last settled block may be older than it has to be
+SLOWEST_BLOCK = timedelta(minutes=2)
 
 
 class AppType(models.TextChoices):
@@ -80,7 +85,7 @@ class Payment(models.Model):
     vout = models.PositiveIntegerField(null=True)
     address = models.CharField(max_length=64)
     from_address = models.CharField(
-        max_length=64, null=True, help_text="NULL: the transaction has no transparent input."
+        max_length=64, null=True, help_text="NULL: there is no transparent input, or the first one has no address."
     )
     amount_sat = models.BigIntegerField()
     height = models.PositiveIntegerField()
@@ -188,10 +193,19 @@ class LedgerState(models.Model):
     tip_source = models.CharField(max_length=200, blank=True, help_text="Host of the source that told the tip.")
     tip_changed_at = models.DateTimeField(null=True, help_text="When this tip was first seen.")
     completed_at = models.DateTimeField(null=True, help_text="When a sync last reached its tip.")
+    settled_height = models.PositiveIntegerField(
+        null=True, help_text="A block with its confirmations up to which every address was read."
+    )
+    settled_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
+    settled_at = models.DateTimeField(null=True, help_text="That block's own time: days that end by then are complete.")
     closed_through = models.DateField(null=True, help_text="Days up to this one are pruned and frozen.")
     version = models.PositiveBigIntegerField(
         default=0, help_text="Grows with every change of the ledger: what answers are stamped with."
     )
+
+    complete_until: datetime | None = None
+    """The chain's time up to which every payment is in, as `known` finds it; None: not known."""
+    has_quarantine = False
 
     class Meta:
         verbose_name_plural = "ledger state"
@@ -202,14 +216,49 @@ class LedgerState(models.Model):
 
     @property
     def read_until(self) -> datetime | None:
-        """Up to when the chain is known: the last completed sync, or when the tip last moved, if it stands since.
+        """Return up to when the chain is known: the last completed sync, or when a source that does not move did last.
 
-        A source that stands still goes on saying that there is nothing new.
+        Such a source goes on saying that there is nothing new. It moved last when its tip did or, where it was late
+        already when it was first read, at the time of its last settled block.
         """
-        if self.completed_at is None or self.tip_changed_at is None:
-            return self.completed_at
-        stood = self.completed_at - self.tip_changed_at
-        return self.tip_changed_at if stood > TIP_STANDS else self.completed_at
+        known = self.completed_at
+        if known is None:
+            return None
+        if self.tip_changed_at is not None and known - self.tip_changed_at > TIP_STANDS:
+            known = self.tip_changed_at
+        if self.settled_at is not None and self._is_settled_block_the_last():
+            usual = CHAIN_BEHIND + settings.MIN_CONFIRMATIONS * SLOWEST_BLOCK
+            known = self.settled_at if known - self.settled_at > usual else known
+        return known
+
+    def _is_settled_block_the_last(self) -> bool:
+        """Return whether no block above it has its confirmations: its time was read with the tip."""
+        if self.settled_height is None or self.tip_height is None:
+            return False
+        return self.tip_height - self.settled_height < settings.MIN_CONFIRMATIONS
+
+    @classmethod
+    def known(cls) -> LedgerState:
+        """Return the row, or an empty one, with `complete_until` and `has_quarantine`. One query.
+
+        Nothing is complete while a tracked address is new or read again: the slowest address decides.
+        """
+        is_read = [
+            Q(settled_height__lt=tracked.first_height)
+            | Exists(
+                Cursor.objects.filter(
+                    address=tracked.address,
+                    first_height__lte=tracked.first_height,
+                    height__gte=OuterRef("settled_height"),
+                )
+            )
+            for tracked in settings.REVENUE_ADDRESSES
+        ]
+        found = cls.objects.filter(id=1).annotate(
+            complete_until=Case(When(reduce(and_, is_read), then="settled_at")),
+            has_quarantine=Exists(Quarantined.objects.all()),
+        )
+        return found.first() or cls()
 
     @classmethod
     def load(cls) -> LedgerState:
@@ -226,6 +275,7 @@ class Quarantined(models.Model):
     txid = models.CharField(max_length=64)
     address = models.CharField(max_length=64)
     height = models.PositiveIntegerField(null=True)
+    paid_at = models.DateTimeField(null=True, help_text="Time of its block; NULL: not known.")
     reason = models.CharField(max_length=10, choices=Reason)
     detail = models.CharField(max_length=300, blank=True)
     attempts = models.PositiveIntegerField(default=0)

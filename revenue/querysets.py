@@ -118,3 +118,7 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
 class QuarantineQuerySet(models.QuerySet["Quarantined"]):
     def due(self, now: datetime) -> QuarantineQuerySet:
         return self.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "id")
+
+    def days(self) -> set[date]:
+        """Return the UTC days that lack a transaction, as far as the time of its block is known."""
+        return {paid_at.date() for paid_at in self.exclude(paid_at=None).values_list("paid_at", flat=True) if paid_at}

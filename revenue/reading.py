@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from fluxtracker.upstream.errors import NotFound, UpstreamError
-from fluxtracker.upstream.records import ChainTx, Listing
+from fluxtracker.upstream.records import ChainTx, Listing, Unreadable
 from revenue.classify import Output, SenderUnknown, outputs_from, revenue_outputs
 from revenue.models import Quarantined
 from revenue.sources import ChainSource
@@ -24,6 +25,8 @@ class Reader:
     tracked: Collection[str]
     fetched: int = 0
     lookups_left: int = LOOKUPS_A_SYNC
+    pending: list[datetime] = field(default_factory=list)
+    """Times of the blocks of what was listed and has not enough confirmations yet."""
     _at_hand: tuple[ChainTx, ...] = ()
 
     def __post_init__(self) -> None:
@@ -33,6 +36,7 @@ class Reader:
     def window(self, listing: Listing, high: int) -> Reading:
         """What the listing says up to block `high`; what lies above has not enough confirmations yet."""
         settled = [tx for tx in listing.transactions if 0 < tx.height <= high]
+        self.pending += [tx.block_time for tx in listing.transactions if tx.height > high]
         self.fetched += len(settled) + len(listing.unreadable)
         self._at_hand = listing.transactions
         outputs: list[Output] = []
@@ -41,11 +45,12 @@ class Reader:
             outputs += self._outputs(tx, listing.address, unread)
         for row in listing.unreadable:
             if row.height is None or row.height <= high:
-                outputs += self._again(row.txid, row.height, row.detail, listing, high, unread)
+                outputs += self._again(row, listing, high, unread)
         txids = frozenset(tx.txid for tx in settled) - {one.txid for one in unread}
+        received = {(tx.txid, out.n) for tx in settled for out in tx.outputs if out.address == listing.address}
         return Reading(
             listing.address, listing.low, min(listing.high, high), self.source.name,
-            tuple(outputs), txids, tuple(unread),
+            tuple(outputs), txids, frozenset(received), tuple(unread),
         )  # fmt: skip
 
     def _outputs(self, tx: ChainTx, address: str, unread: list[Unread]) -> list[Output]:
@@ -53,23 +58,22 @@ class Reader:
             return self.outputs(tx, address)
         except (SenderUnknown, UpstreamError) as error:
             asked = self.lookups_left >= 0
-            unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error), asked))
+            unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error), asked, tx.block_time))
             return []
 
-    def _again(
-        self, txid: str, height: int | None, detail: str, listing: Listing, high: int, unread: list[Unread]
-    ) -> list[Output]:
+    def _again(self, row: Unreadable, listing: Listing, high: int, unread: list[Unread]) -> list[Output]:
         """A row of the listing was unreadable: ask for the transaction by itself, once."""
+        detail = row.detail
         try:
             if self._may_look_up():
-                tx = self.source.transaction(txid)
+                tx = self.source.transaction(row.txid)
                 if listing.low <= tx.height <= high:
                     return self.outputs(tx, listing.address)
                 if tx.height > high:
                     return []
         except (SenderUnknown, UpstreamError) as error:
             detail = str(error)
-        unread.append(Unread(txid, height, Quarantined.Reason.UNREADABLE.value, detail))
+        unread.append(Unread(row.txid, row.height, Quarantined.Reason.UNREADABLE.value, detail, paid_at=row.time))
         return []
 
     def outputs(self, tx: ChainTx, address: str) -> list[Output]:

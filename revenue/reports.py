@@ -6,15 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.conf import settings
-
 from fluxtracker.fresh import is_fresh
 from fluxtracker.periods import Length, Period, midnight
-from revenue.models import DailyTotal, LedgerState
+from revenue.models import DailyTotal, LedgerState, Quarantined
 
 DAY = timedelta(days=1)
-BLOCK_TIME = timedelta(seconds=30)  # upstream.md 0.8: since height 2,020,000
-MARGIN = timedelta(minutes=2)  # for clocks and slow blocks
 STALE = timedelta(minutes=30)
 
 
@@ -45,6 +41,7 @@ class Comparison:
     previous: Period
     now: Sums
     before: Sums
+    is_before_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +51,29 @@ class Ledger:
     completed_at: datetime | None
     """`LedgerState.read_until`: no later than what the chain's source could tell."""
     closed_through: date | None
+    complete_until: datetime | None = None
+    """By the chain's time: `LedgerState.complete_until`."""
+    lacking: frozenset[date] = frozenset()
+    """Days of which a transaction waits in the quarantine."""
 
     @classmethod
     def load(cls) -> Ledger:
-        state = LedgerState.objects.filter(id=1).first() or LedgerState()
-        return cls(state.read_until, state.closed_through)
+        """One query; two while there is a quarantine."""
+        state = LedgerState.known()
+        lacking = frozenset(Quarantined.objects.days() if state.has_quarantine else ())
+        return cls(state.read_until, state.closed_through, state.complete_until, lacking)
 
     def knows(self, day: date) -> bool:
         """Whether a completed sync has looked into the day: only then is no payment a 0."""
         return self.is_closed(day) or (self.completed_at is not None and day <= self.completed_at.date())
 
     def has_all_of(self, day: date, now: datetime) -> bool:
-        """Whether the day is over and every payment of it had its confirmations at the last completed sync."""
+        """Return whether the day is over, by the chain's time and by ours, and every payment of it is in."""
         if self.is_closed(day):
             return True
         end = midnight(day) + DAY
-        settled = end + settings.MIN_CONFIRMATIONS * BLOCK_TIME + MARGIN
-        return end <= now and self.completed_at is not None and self.completed_at > settled
+        is_over = self.complete_until is not None and end <= min(self.complete_until, now)
+        return is_over and day not in self.lacking
 
     def is_stale(self, now: datetime) -> bool:
         return not is_fresh(self.completed_at, now, STALE)
@@ -112,7 +115,8 @@ def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayRepo
 def compare(totals: Totals, length: Length, now: datetime) -> Comparison:
     """The calendar period that `now` lies in, so far, against the whole one before."""
     current, previous = periods(length, now)
-    return Comparison(current, previous, totals.of(current.days()), totals.of(previous.days()))
+    is_before_complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
+    return Comparison(current, previous, totals.of(current.days()), totals.of(previous.days()), is_before_complete)
 
 
 def periods(length: Length, now: datetime) -> tuple[Period, Period]:

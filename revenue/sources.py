@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from fluxtracker.upstream.records import ChainTx, Listing, Tip
+from fluxtracker.upstream.records import Block, ChainTx, Listing, Tip
 
 
 class ChainSource(Protocol):
@@ -16,6 +16,8 @@ class ChainSource(Protocol):
     def tip(self) -> Tip: ...
 
     def block_hash(self, height: int) -> str: ...
+
+    def block(self, height: int) -> Block: ...
 
     def total(self, address: str) -> int | None: ...
 

@@ -28,6 +28,7 @@ KEYS = (
     "minConfirmations",
     "consecutiveFailures",
     "lastCompleted",
+    "completeThrough",
     "quarantine",
     "failedSources",
     "reason",
@@ -38,7 +39,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
     """The `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
     if now is None:
         return dict.fromkeys(KEYS) | {"healthy": False, "reason": "the database cannot be reached"}
-    ledger = LedgerState.objects.filter(id=1).first() or LedgerState(id=1)
+    ledger = LedgerState.known()
     state = TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
     block, tip = last_sync_block(), ledger.tip_height
     reason = why_unhealthy(ledger, state, now)
@@ -51,6 +52,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "minConfirmations": settings.MIN_CONFIRMATIONS,
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),
+        "completeThrough": _last_day(ledger.complete_until),
         "quarantine": Quarantined.objects.count(),
         "failedSources": (state.last_report or {}).get("failedSources", []),
         "reason": reason,
@@ -111,6 +113,11 @@ def is_scheduled(now: datetime) -> bool:
 def _lag(read_until: datetime | None, now: datetime) -> int | None:
     """Nobody knows it before the first sync, nor where the last one lies in the future."""
     return None if read_until is None or is_ahead(read_until, now) else seconds(now - read_until)
+
+
+def _last_day(until: datetime | None) -> str | None:
+    """Return the last day that ends by then."""
+    return None if until is None else (until.date() - timedelta(days=1)).isoformat()
 
 
 def seconds(span: timedelta) -> int:

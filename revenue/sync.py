@@ -20,7 +20,7 @@ from fluxtracker.fresh import is_ahead
 from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Tip
 from ops.runs import Run, one_line
-from revenue import ledger, quarantine
+from revenue import blocktime, ledger, quarantine
 from revenue.addresses import AddressPass
 from revenue.anchors import Chain
 from revenue.completeness import Judge
@@ -94,16 +94,16 @@ def _passes(
         _refuse_standing(tip, state, source, sources, now)
         if not full and _is_current(tip, state):
             quarantine.retry(_reader(source), tip, now, run, report.count)
-            _finish(tip, run)
+            _finish(source, tip, state, (), run)
             return
         before = (report.added, report.removed, report.changed)
-        _pass(source, sources, tip, now, run, full and attempt == 0, report)
+        pending = _pass(source, sources, tip, now, run, full and attempt == 0, report)
         if (report.added, report.removed, report.changed) == before or _holds(source, tip):
-            _finish(tip, run)
+            _finish(source, tip, LedgerState.load(), pending, run)
             return
         if source.tip() == tip:  # it says the same as before: it contradicts itself, the chain did not move
             log.warning("tip_hash_contradicts_block_index", source=source.host, height=tip.height)
-            _finish(tip, run)
+            _finish(source, tip, LedgerState.load(), pending, run)
             return
         log.info("chain_moved_while_read", source=source.host, height=tip.height)
     raise Unavailable(source.host, "chain", f"was reorganised {PASSES} times while it was read")
@@ -117,7 +117,8 @@ def _pass(
     run: Run,
     full: bool,
     report: SyncReport,
-) -> None:
+) -> Sequence[datetime]:
+    """Read every address; answers when what is not settled yet was paid."""
     reader = _reader(source)
     others = (other for other in sources if other is not source and isinstance(other, TxidIndex))
     judge = Judge(source, next(others, None))
@@ -130,6 +131,7 @@ def _pass(
             report.fetched += reader.fetched
             reader.fetched = 0
     quarantine.retry(reader, tip, now, run, report.count)
+    return reader.pending
 
 
 def _reader(source: ChainSource) -> Reader:
@@ -197,9 +199,10 @@ def _holds(source: ChainSource, tip: Tip) -> bool:
         return False
 
 
-def _finish(tip: Tip, run: Run) -> None:
+def _finish(source: ChainSource, tip: Tip, state: LedgerState, pending: Sequence[datetime], run: Run) -> None:
     """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
     now = timezone.now()
+    settled = blocktime.newer_block(source, state, settled_height(tip), pending, now)
     with ledger.writing() as current:
         run.guard()
         if current.tip_height is None or tip.height >= current.tip_height:
@@ -210,4 +213,10 @@ def _finish(tip: Tip, run: Run) -> None:
             current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
         if tip.behind <= INDEX_LAG:
             current.completed_at = now
+        if settled:
+            current.settled_height, current.settled_hash, current.settled_at = (
+                settled.height,
+                settled.hash,
+                settled.time,
+            )
         current.save()

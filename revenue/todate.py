@@ -44,6 +44,13 @@ class ToDate:
     before: Sums
 
 
+def load(lengths: Iterable[Length], totals: Totals, now: datetime) -> dict[Length, ToDate]:
+    """Return each calendar like for like. `totals` reach back to the earliest previous period. At most one query."""
+    cuts = {length: cut(length, now, totals.ledger) for length in lengths}
+    parted = parts(cuts.values())
+    return {length: to_date(one, totals, parted) for length, one in cuts.items()}
+
+
 def cut(length: Length, now: datetime, ledger: Ledger) -> Cut:
     """Where the periods of `now` end, to the second: payments have the whole seconds of their blocks."""
     now = now.replace(microsecond=0)

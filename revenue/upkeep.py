@@ -17,7 +17,6 @@ from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quaran
 log = structlog.get_logger(__name__)
 
 GRACE_DAYS = 2  # a day is closed only when it is this much older than the retention
-BLOCKS_BEHIND = 5_760  # two days of 30 s blocks: farther behind, a day's payments may still be missing
 RUNS_KEPT = timedelta(days=30)
 
 
@@ -32,14 +31,14 @@ class PruneReport:
 def prune(*, now: datetime, run: Run) -> PruneReport:
     """Delete payments of days past the retention and freeze their totals, a day at a time, oldest first.
 
-    Runs and checks of services are kept for a time of their own. Retention counts back from what the last sync
-    knew, not from a clock that may have jumped since: what is closed stays closed.
+    Runs and checks of services are kept for a time of their own. Retention counts back from the last settled block
+    that was read, not from a clock that may have jumped since: what is closed stays closed.
     """
     old_checks = checks.prune(now)
     runs, _ = TaskRun.objects.filter(started_at__lt=now - RUNS_KEPT).delete()
-    state = LedgerState.load()
-    known = state.read_until
-    if not settings.RETENTION_DAYS or known is None or not _is_read_up(state):
+    state = LedgerState.known()
+    known = state.complete_until
+    if not settings.RETENTION_DAYS or known is None:
         return PruneReport(0, old_checks, runs, state.closed_through)
     last = min(now, known).date() - timedelta(days=settings.RETENTION_DAYS + GRACE_DAYS + 1)
     deleted = 0
@@ -48,16 +47,6 @@ def prune(*, now: datetime, run: Run) -> PruneReport:
         run.progress(f"closed {day}")
     _close(last, run)
     return PruneReport(deleted, old_checks, runs, LedgerState.load().closed_through)
-
-
-def _is_read_up(state: LedgerState) -> bool:
-    """Whether every address was read close to the tip: before that, old days may still get rows."""
-    heights = dict(Cursor.objects.values_list("address", "height"))
-    needed = (state.tip_height or 0) - BLOCKS_BEHIND
-    return all(
-        tracked.address in heights and (heights[tracked.address] >= needed)
-        for tracked in settings.REVENUE_ADDRESSES
-    )  # fmt: skip
 
 
 def _close(day: date, run: Run) -> int:

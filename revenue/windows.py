@@ -26,6 +26,8 @@ class Unread:
     detail: str
     asked: bool = True
     """Whether the source was asked for it by itself; else the next sync does so at once."""
+    paid_at: datetime | None = None
+    """Time of its block, None where it is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Reading:
     outputs: tuple[Output, ...]
     txids: frozenset[str]
     """Every transaction that was read, revenue or not."""
+    received: frozenset[tuple[str, int]] = frozenset()
+    """Every output to the address of those transactions, revenue or not."""
     unread: tuple[Unread, ...] = ()
 
 
@@ -183,7 +187,7 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
     Quarantined.objects.bulk_create(
         [
             Quarantined(
-                txid=one.txid, address=address, height=one.height, reason=one.reason,
+                txid=one.txid, address=address, height=one.height, paid_at=one.paid_at, reason=one.reason,
                 detail=one.detail[:300], attempts=int(one.asked), first_seen_at=now,
                 next_attempt_at=now + FIRST_PAUSE if one.asked else now,
             )

@@ -66,8 +66,8 @@ def day_sums(report: DayReport) -> dict[str, Any]:
 def comparison(found: Comparison, ledger: Ledger, now: datetime) -> dict[str, Any]:
     """Contract section 4: `change` is percent, only that of the payments is absolute."""
     return {
-        "current": _period(found.current, found.now),
-        "previous": _period(found.previous, found.before),
+        "current": _period(found.current, found.now, complete=False),
+        "previous": _period(found.previous, found.before, complete=found.is_before_complete),
         "comparison": _change(found.now.revenue_sat, found.before.revenue_sat),
         **_changes(found.now, found.before),
         "asOf": iso(ledger.completed_at),
@@ -100,8 +100,9 @@ def _changes(current: Sums, previous: Sums) -> dict[str, Any]:
     }
 
 
-def _period(period: Period, sums: Sums) -> dict[str, Any]:
-    return {"start": period.first_day.isoformat(), "end": period.last_day.isoformat()} | _sums(sums)
+def _period(period: Period, sums: Sums, *, complete: bool) -> dict[str, Any]:
+    days = {"start": period.first_day.isoformat(), "end": period.last_day.isoformat()}
+    return days | _sums(sums) | {"complete": complete}
 
 
 def _stretch(period: Period, sums: Sums) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fluxtracker.api import params
 from fluxtracker.api.caching import LIVE_S, SETTLED_S, conditional, unless_known
 from fluxtracker.api.reading import one_moment
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
+from revenue.reports import Ledger
 from revenue.stamp import ledger_stamp
 from snapshots import answers, history, wire
 from snapshots.gaps import last_due
@@ -84,7 +85,8 @@ class RangeView(PublicView):
     def get(self, request: Request) -> HttpResponseBase:
         query = params.read(RangeQuery, request)
         first, last = query["start"], query["end"]
-        is_over = last < timezone.now().date() - SETTLED
+        now = timezone.now()
+        is_over = last < now.date() - SETTLED and Ledger.load().has_all_of(last, now)
         return unless_known(
             request, history_stamp(request), lambda: _range(first, last), max_age=SETTLED_S if is_over else LIVE_S
         )

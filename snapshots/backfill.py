@@ -52,7 +52,7 @@ class Known:
 
     @classmethod
     def load(cls, nodes: Mapping[date, NodePoint], first: date, last: date) -> Known:
-        """Three queries."""
+        """Four queries at most."""
         prices = DailyPrice.objects.filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
         began = DailyTotal.objects.first_day()
         return cls(nodes, {day: price for day, price in prices if price}, Ledger.load(), began)

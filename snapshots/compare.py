@@ -97,7 +97,7 @@ class Material:
     tracked: tuple[TrackedApp, ...]
     before: Mapping[Span, Before]
     totals: reports.Totals
-    to_date: Mapping[Span, todate.ToDate]
+    to_date: Mapping[Length, todate.ToDate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +116,17 @@ class Comparison:
 
 
 def load(spans: Collection[Span], now: datetime) -> Material:
-    """Everything these comparisons need, in 7 queries, however many they are (8 when a snapshot is missing).
+    """Everything these comparisons need, in 7 queries, however many they are (one more when a snapshot is missing).
 
     Call inside `one_moment()`, so that the parts agree with each other.
     """
     totals = _totals(spans, now)
-    cuts = {span: todate.cut(span.length, now, totals.ledger) for span in spans}
-    parts = todate.parts(cuts.values())
     return Material(
         latest=Latest.load(now),
         tracked=tuple(tracked_apps()),
         before=_before({span: now.date() - timedelta(days=span.days) for span in spans}),
         totals=totals,
-        to_date={span: todate.to_date(one, totals, parts) for span, one in cuts.items()},
+        to_date=todate.load({span.length for span in spans}, totals, now),
     )
 
 
@@ -142,7 +140,7 @@ def compare(span: Span, material: Material, now: datetime) -> Comparison:
         groups=_pairs(material.latest.values, before.values, material.tracked),
         read_at=material.latest.read_at,
         revenue=reports.compare(material.totals, span.length, now),
-        to_date=material.to_date[span],
+        to_date=material.to_date[span.length],
         ledger=material.totals.ledger,
     )
 

@@ -36,7 +36,7 @@ class Story:
 
 
 def load(day: date, now: datetime) -> Story:
-    """Eight queries at most."""
+    """Nine queries at most."""
     row = Snapshot.objects.filter(day=day).first()
     missing = [] if row else gaps([], day, day, now)
     return Story(

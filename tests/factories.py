@@ -21,6 +21,7 @@ THIRD = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
 SENDER = "t1XktDZ9Z1QiefMYE5nMFohe8VG2c2BD5A5"
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 TIP = 2_996_915
+AS_COMPLETED = datetime.min.replace(tzinfo=UTC)
 
 
 def digest(*words: object) -> str:
@@ -76,16 +77,19 @@ def imported(**values: object) -> Payment:
 def settle(
     completed_at: datetime | None = NOON + timedelta(hours=10),
     *,
+    settled_at: datetime | None = AS_COMPLETED,
     tip: int = TIP,
     closed_through: date | None = None,
     change: Callable[[], object] = lambda: None,
 ) -> None:
-    """Bring totals and sums in line with the rows and say that a sync completed."""
+    """Bring totals and sums in line with the rows and say that a sync completed, with the chain's time as ours."""
     with ledger.writing() as state:
         change()
         ledger.recompute_days(set(Payment.objects.values_list("day", "address")))
         ledger.recompute_apps(App.objects.values_list("id", flat=True))
-        state.completed_at, state.tip_changed_at = completed_at, completed_at
+        state.completed_at = state.tip_changed_at = completed_at
+        state.settled_at = completed_at if settled_at == AS_COMPLETED else settled_at
+        state.settled_height = tip - settings.MIN_CONFIRMATIONS + 1
         state.tip_height, state.tip_hash, state.tip_source = tip, digest("block", tip), "blockbook.test"
         state.closed_through = closed_through
         state.save()

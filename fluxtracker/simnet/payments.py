@@ -32,12 +32,14 @@ class MakesPayments:
         found: bool = True,
         coinbase: bool = False,
         change: int = 3 * FLUX,
+        after: Iterable[Output] = (),
         txid: str | None = None,
     ) -> Tx:
         """A transaction for `mine`, `broadcast` or `add`: `sat` to `address`, or the `outputs` given.
 
-        `app` puts a message hash into an OP_RETURN, `data` other bytes. `told=False`: the sources do not
-        name the sender; `found=False`: nor do they know the transaction that it spends.
+        `app` puts a message hash into an OP_RETURN, `data` other bytes; `after` are outputs behind it.
+        `told=False`: the sources do not name the sender, which is the owner of the first input; `found=False`: nor
+        do they know the transaction that it spends. The sources name `more_senders`.
         """
         self._made += 1
         number = self._made
@@ -53,6 +55,7 @@ class MakesPayments:
             data = tx.message_hash.encode()
         if data is not None:
             paid.append(Output(None, 0, data))
+        paid += after
         tx.known = Known(known)
         tx.outputs = tuple(paid)
         spent = spent._replace(sat=sum(o.sat for o in paid))

@@ -36,6 +36,8 @@ class Output(NamedTuple):
     sat: int
     data: bytes | None = None
     """Bytes of an OP_RETURN output."""
+    script: str | None = None
+    """The script in hex, where it is not the usual one for the address or the data. Empty: there is none."""
 
 
 @dataclass(slots=True, eq=False)

@@ -17,6 +17,8 @@ OLD_ENOUGH = 20_000  # blocks after which many outputs of ours are spent
 
 
 def script_of(output: Output) -> str:
+    if output.script is not None:
+        return output.script
     if output.data is not None:
         return a.push(output.data)
     return a.script(output.address) if output.address else ODD_SCRIPT
@@ -173,7 +175,7 @@ def _script_pub_key(output: Output) -> dict[str, Any]:
     if output.data is not None:
         return {"asm": f"OP_RETURN {output.data.hex()}", "hex": code, "type": "nulldata"}
     if output.address is None:
-        return {"asm": "1", "hex": code, "type": "nonstandard"}
+        return {"asm": "1" if code else "", "hex": code, "type": "nonstandard"}
     if output.address.startswith("t3"):
         asm, kind = f"OP_HASH160 {code[4:44]} OP_EQUAL", "scripthash"
     else:

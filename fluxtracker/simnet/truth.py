@@ -17,14 +17,19 @@ HASH = re.compile(rb"[0-9a-fA-F]{64}")
 
 
 def sender(tx: Tx) -> str | None:
-    """Who pays: the first input with an address. None where there is none, or nobody can find out."""
-    named = next((i.address for i in tx.inputs if i.address and i.told), None)
-    return named or next((i.address for i in tx.inputs if i.address and i.found), None)
+    """The owner of the first input. None where it has none, or there is no input."""
+    return tx.inputs[0].address if tx.inputs else None
+
+
+def is_sender_known(tx: Tx) -> bool:
+    """Whether the sources tell the owner of the first input, or the transaction that it spends."""
+    return not tx.inputs or tx.inputs[0].found or (tx.inputs[0].told and tx.inputs[0].address is not None)
 
 
 def message_hash(tx: Tx) -> str:
-    """The 64 hex characters of the first OP_RETURN, else nothing."""
-    data = next((o.data for o in tx.outputs if o.data is not None), b"")
+    """The 64 hex characters of the last output with a script, where that is an OP_RETURN; else nothing."""
+    last = next((o for o in reversed(tx.outputs) if o.script != ""), None)
+    data = last.data if last and last.data is not None and 1 <= tx.version <= 4 else b""
     return data.decode().lower() if HASH.fullmatch(data) else ""
 
 
@@ -33,7 +38,7 @@ def rows_of(tx: Tx, tracked: Mapping[str, int]) -> Iterator[TruthRow]:
     if any(i.coinbase for i in tx.inputs):
         return
     payer = sender(tx)
-    if payer in tracked or (payer is None and tx.inputs):
+    if payer in tracked or not is_sender_known(tx):
         return
     for number, output in enumerate(tx.outputs):
         first = tracked.get(output.address or "")

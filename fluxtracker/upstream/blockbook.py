@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from fluxtracker.upstream.blockbook_listing import ListingReader
 from fluxtracker.upstream.blockbook_tx import parsed_tx
+from fluxtracker.upstream.blocks import parsed_block
 from fluxtracker.upstream.body import TimedOut, TooLarge
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http import MAX_BYTES, SMALL, Http
 from fluxtracker.upstream.outcome import Rejected
-from fluxtracker.upstream.records import ChainTx, Listing, Tip
+from fluxtracker.upstream.records import Block, ChainTx, Listing, Tip
 from fluxtracker.upstream.wire import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, brief, is_hash, whole
 
 PAGE_SIZE = 1000  # the most a Blockbook gives
@@ -49,6 +50,18 @@ class Blockbook:
             raise NotFound(self.host, self._where(path), "no such block")
         if not isinstance(found, str) or not is_hash(found):
             raise self._bad(path, "its block hash is not 64 hex digits")
+        return found
+
+    def block(self, height: int) -> Block:
+        """Return the block at a height. NotFound past the tip."""
+        path = f"/block/{height}"
+        answer = self._object(path)
+        try:
+            found = parsed_block(answer)
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its block is not usable ({error})") from None
+        if found.height != height:
+            raise self._bad(path, f"it answers block {found.height}")
         return found
 
     def total(self, address: str) -> int:

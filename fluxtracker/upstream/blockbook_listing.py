@@ -16,7 +16,7 @@ import structlog
 from fluxtracker.upstream.blockbook_tx import parsed_tx
 from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.records import ChainTx, Listing, Unreadable
-from fluxtracker.upstream.wire import MAX_TOTAL, WRONG_SHAPE, brief, is_hash
+from fluxtracker.upstream.wire import MAX_TOTAL, WRONG_SHAPE, brief, is_hash, told_instant
 
 log = structlog.get_logger(__name__)
 
@@ -202,4 +202,5 @@ def _unreadable(row: Any, error: Exception, low: int, to: int) -> Unreadable | N
         return None
     height = row.get("blockHeight")
     inside = type(height) is int and low <= height <= to
-    return Unreadable(txid, height if inside else None, f"{type(error).__name__}: {error}"[:200])
+    detail = f"{type(error).__name__}: {error}"[:200]
+    return Unreadable(txid, height if inside else None, detail, told_instant(row.get("blockTime")))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from fluxtracker.upstream.blocks import parsed_block
 from fluxtracker.upstream.daemon_tx import parsed_tx
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http import MAX_BYTES, MEDIUM, SMALL, Http
 from fluxtracker.upstream.records import Block, ChainTx, Listing, NodeCounts, Tip, Unreadable
-from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count, instant, is_hash, whole
+from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count, is_hash, told_instant, whole
 
 TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
 BEHIND = "outside chain range"  # says a node that lacks the last blocks
@@ -48,7 +49,7 @@ class Daemon:
         path = f"/getblock/{height}/1"
         answer = self._data(path, MEDIUM)
         try:
-            found = Block(whole(answer["height"], "height"), instant(answer["time"], "time"))
+            found = parsed_block(answer)
         except WRONG_SHAPE as error:
             raise self._bad(path, f"its block is not usable ({error})") from None
         if found.height != height:
@@ -126,11 +127,14 @@ class Daemon:
     def _listed(self, txid: str) -> ChainTx | Unreadable:
         """A listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
         try:
-            return parsed_tx(self._data(f"/getrawtransaction/{txid}/1"))
+            answer = self._data(f"/getrawtransaction/{txid}/1")
         except NotFound as error:
             return Unreadable(txid, None, error.detail[:200])
+        try:
+            return parsed_tx(answer)
         except WRONG_SHAPE as error:
-            return Unreadable(txid, None, f"{type(error).__name__}: {error}"[:200])
+            time = told_instant(answer.get("blocktime")) if isinstance(answer, dict) else None
+            return Unreadable(txid, None, f"{type(error).__name__}: {error}"[:200], time)
 
     def _data(self, path: str, max_bytes: int = MAX_BYTES) -> Any:
         answer = self._http.get_json(self._base + path, max_bytes=max_bytes, endpoint=self._base)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fluxtracker.upstream.records import ChainTx, TxInput, TxOutput
-from fluxtracker.upstream.script import described_data, is_op_return, pushed_data
+from fluxtracker.upstream.script import described_data, may_hold_message, pushed_data
 from fluxtracker.upstream.wire import MAX_SAT, block_hash, instant, is_address, is_hash, whole
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +21,7 @@ def parsed_tx(row: Any) -> ChainTx:
     height = row.get("height", -1)
     if type(height) is not int:
         raise ValueError("the height is not a whole number")
-    outputs = row.get("vout") or ()
+    outputs = sorted(row.get("vout") or (), key=lambda vout: whole(vout["n"], "an output's n"))
     return ChainTx(
         txid=txid,
         height=whole(height, "the height") if height > 0 else -1,
@@ -29,7 +30,7 @@ def parsed_tx(row: Any) -> ChainTx:
         confirmations=whole(row.get("confirmations", 0), "confirmations", -1),
         inputs=tuple([_input(vin) for vin in row.get("vin") or ()]),
         outputs=tuple([_output(vout) for vout in outputs]),
-        op_return=_op_return(outputs),
+        op_return=_op_return(outputs) if may_hold_message(row.get("version")) else None,
     )
 
 
@@ -57,19 +58,16 @@ def _output(vout: Any) -> TxOutput:
     addresses = vout["scriptPubKey"].get("addresses")
     single = addresses[0] if isinstance(addresses, list) and len(addresses) == 1 else None
     return TxOutput(
-        whole(vout["n"], "an output's n"),
+        vout["n"],
         whole(value, "an amount in satoshi", 0, MAX_SAT),
         single if isinstance(single, str) and is_address(single) else None,
     )
 
 
-def _op_return(outputs: Any) -> bytes | None:
-    for vout in outputs:
-        script = vout["scriptPubKey"]
-        code = script.get("hex")
-        data = pushed_data(code) if is_op_return(code) else None
-        if data is None and script.get("type") == "nulldata":
-            data = described_data(script.get("asm"))
-        if data is not None:
-            return data
+def _op_return(outputs: Sequence[Any]) -> bytes | None:
+    """Return what the last output with a script carries, where that is an OP_RETURN."""
+    for vout in reversed(outputs):
+        script, text = vout["scriptPubKey"].get("hex"), vout["scriptPubKey"].get("asm")
+        if script or text:
+            return pushed_data(script) if script else described_data(text)
     return None

@@ -22,10 +22,11 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """When a block was made, by its own clock."""
+    """When a block was made, by its own clock. `hash` is empty where it is not told."""
 
     height: int
     time: datetime
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class ChainTx:
     inputs: tuple[TxInput, ...]
     outputs: tuple[TxOutput, ...]
     op_return: bytes | None
-    """Data of the first OP_RETURN output."""
+    """What the transaction says to FluxOS: data of the last output with a script, where that is an OP_RETURN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Unreadable:
     txid: str
     height: int | None
     detail: str
+    time: datetime | None = None
+    """Of its block; None where that could not be understood either."""
 
 
 @dataclass(frozen=True, slots=True)

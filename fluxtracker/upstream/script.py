@@ -1,36 +1,43 @@
-"""What an OP_RETURN script carries."""
+"""What an OP_RETURN script carries, and which one counts.
+
+FluxOS keeps one text a transaction, and every output that has a script overwrites it: only the last such output
+can hold a message (upstream.md 3.4).
+"""
 
 from __future__ import annotations
 
-OP_RETURN, PUSHDATA1, PUSHDATA2 = 0x6A, 0x4C, 0x4D
+from typing import Any
+
+OP_RETURN, PUSHDATA1, PUSHDATA2, PUSHDATA4 = 0x6A, 0x4C, 0x4D, 0x4E
+SIZE_BYTES = {PUSHDATA1: 1, PUSHDATA2: 2, PUSHDATA4: 4}
 TEXT_MARK = "OP_RETURN "
+VERSIONS = range(1, 5)  # of transactions that FluxOS looks into for a message
 
 
-def is_op_return(script: object) -> bool:
-    return isinstance(script, str) and script[:2].lower() == "6a"
+def may_hold_message(version: object) -> bool:
+    """Return whether FluxOS looks into a transaction of this version; one that is not told is taken for a usual one."""
+    return type(version) is not int or version in VERSIONS
 
 
-def pushed_data(script: str) -> bytes | None:
-    """The first data pushed after OP_RETURN, None where the script (hex) is something else or cut short.
+def pushed_data(script: Any) -> bytes | None:
+    """Return the data of an OP_RETURN script in hex; None where it is something else, cut short or more than that.
 
-    upstream.md 1.2: `6a <len> data`, `6a 4c <len> data`, `6a 4d <lo><hi> data`.
+    upstream.md 1.2: `6a <len> data`, `6a 4c <len> data`, `6a 4d <lo><hi> data`, and the like with four bytes.
     """
     try:
         code = bytes.fromhex(script)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     if len(code) < 2 or code[0] != OP_RETURN:
         return None
+    start = 2 + SIZE_BYTES.get(code[1], 0)
     if 1 <= code[1] < PUSHDATA1:
-        start, size = 2, code[1]
-    elif code[1] == PUSHDATA1 and len(code) > 2:
-        start, size = 3, code[2]
-    elif code[1] == PUSHDATA2 and len(code) > 3:
-        start, size = 4, code[2] | code[3] << 8
+        size = code[1]
+    elif start > 2:
+        size = int.from_bytes(code[2:start], "little")
     else:
         return None
-    data = code[start : start + size]
-    return data if len(data) == size else None
+    return code[start:] if len(code) == start + size else None
 
 
 def described_data(text: object) -> bytes | None:

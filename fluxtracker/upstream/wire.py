@@ -89,6 +89,14 @@ def instant(value: object, what: str) -> datetime:
     return datetime.fromtimestamp(whole(value, what, 1, MAX_TIME), UTC)
 
 
+def told_instant(value: object) -> datetime | None:
+    """Return an instant from unix seconds, None where the value is none."""
+    try:
+        return instant(value, "the time")
+    except ValueError:
+        return None
+
+
 def block_hash(value: object) -> str:
     """A block's hash, "" where it is absent."""
     if value is None or value == "":

@@ -58,6 +58,7 @@ def test_everything_in_order_is_ok(get, working):
         "minConfirmations": 8,
         "consecutiveFailures": 0,
         "lastCompleted": "2026-11-20T21:57:00Z",
+        "completeThrough": "2026-11-19",
         "quarantine": 0,
         "failedSources": [],
         "reason": None,

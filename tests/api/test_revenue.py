@@ -74,11 +74,15 @@ def test_days_after_the_last_completed_sync_are_unknown(get):
 
 
 @pytest.mark.parametrize(
-    ("minutes", "complete"),
-    [(0, False), (6, False), (7, True)],  # 8 confirmations of 30 s, and 2 minutes
+    ("settled_at", "complete"),
+    [
+        (datetime(2026, 11, 19, 23, 59, 59, tzinfo=UTC), False),
+        (datetime(2026, 11, 20, tzinfo=UTC), True),
+        (None, False),
+    ],
 )
-def test_a_day_is_complete_when_its_last_block_had_its_confirmations(get, minutes, complete):
-    settle(completed_at=datetime(2026, 11, 20, 0, minutes, 1, tzinfo=UTC) - timedelta(minutes=1))
+def test_a_day_is_complete_when_a_settled_block_is_of_the_next_one(get, settled_at, complete):
+    settle(completed_at=NOW, settled_at=settled_at)
     assert by_date(get("revenue/daily", days=2))["2026-11-19"]["complete"] is complete
 
 
@@ -145,6 +149,45 @@ def test_a_calendar_period_so_far_stands_against_the_whole_one_before(get, perio
     assert answer["previous"]["revenue"] == answer["flux"]["previous"] == 150.0
     assert answer["current"]["revenue"] == answer["flux"]["amount"] == 225.0
     assert answer["timestamp"] == int(NOW.timestamp() * 1000)
+
+
+def test_twenty_days_are_also_compared_with_as_many_of_the_month_before(get):
+    pay("10", at=on(date(2026, 10, 5)))
+    pay("20", at=on(date(2026, 10, 20), hour=21))
+    pay("40", at=on(date(2026, 10, 20), hour=22))  # at the cut: no longer in
+    pay("80", at=on(date(2026, 10, 31)))
+    pay("60", at=on(date(2026, 11, 3)))
+    settle()
+    answer = get("revenue/monthly")
+    assert (answer["flux"]["previous"], answer["flux"]["change"]) == (150.0, -60.0)
+    like = answer["toDate"]
+    assert like["flux"] == {"amount": 60.0, "previous": 30.0, "change": 100.0, "trend": "up"}
+    assert (like["payments"]["count"], like["payments"]["previous"], like["usd"]["previous"]) == (1, 2, 2.25)
+    assert (like["current"]["start"], like["current"]["end"]) == ("2026-11-01T00:00:00Z", "2026-11-20T22:00:00Z")
+    assert (like["previous"]["start"], like["previous"]["end"]) == ("2026-10-01T00:00:00Z", "2026-10-20T22:00:00Z")
+    assert like["wholeDays"] is False
+
+
+@pytest.mark.parametrize("period", ["daily", "weekly", "monthly", "quarterly", "yearly"])
+def test_what_is_compared_like_for_like_goes_with_the_clock(client, clock, period):
+    settle()
+    path = f"/api/revenue/{period}"
+    etag = client.get(path).headers["ETag"]
+    clock.shift(30)
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
+    clock.shift(30)
+    moved = client.get(path, headers={"If-None-Match": etag})
+    assert (moved.status_code, moved.json()["toDate"]["current"]["end"]) == (200, "2026-11-20T22:01:00Z")
+
+
+@pytest.mark.parametrize(
+    ("settled_at", "complete"),
+    [(datetime(2026, 11, 16, 0, 0, 5, tzinfo=UTC), True), (datetime(2026, 11, 15, 23, 55, tzinfo=UTC), False)],
+)
+def test_the_period_before_says_whether_all_of_it_is_in(get, settled_at, complete):
+    settle(completed_at=NOW, settled_at=settled_at)
+    answer = get("revenue/weekly")
+    assert (answer["current"]["complete"], answer["previous"]["complete"]) == (False, complete)
 
 
 def test_changes_are_percent_and_only_that_of_the_payments_is_absolute(get):

@@ -32,7 +32,8 @@ def synced(at: datetime = NOW) -> None:
         Cursor.objects.update_or_create(address=tracked.address, defaults=heights)
     state = LedgerState.load()
     state.tip_height, state.tip_hash, state.tip_changed_at = TIP, "ab" * 32, at
-    state.completed_at = at
+    state.completed_at = state.settled_at = at
+    state.settled_height = TIP - 7
     state.save()
     WorkerSeen.objects.update_or_create(hostname="worker@test", defaults={"seen_at": at})
     LivePrice.objects.update_or_create(id=1, defaults={"price_usd": PRICE, "source": "coingecko", "read_at": at})

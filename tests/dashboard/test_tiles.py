@@ -8,11 +8,13 @@ import pytest
 import time_machine
 from django.test import Client
 
+from dashboard.sparks import revenue
 from metrics.models import Source, TrackedApp
-from revenue.models import Payment
+from revenue.ledger import writing
+from revenue.models import LedgerState, Payment
 from tests.dashboard.reading import html, panel, row, tile, told
 from tests.dashboard.rows import FLUX, NOW, network, pay, snapshot, synced
-from tests.factories import settle
+from tests.factories import TIP, settle
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
 
@@ -84,7 +86,18 @@ def test_after_midnight_today_is_unknown_until_the_next_sync(client: Client, clo
     clock.move_to(NOW.replace(day=19, hour=0, minute=2))
     words = told(client, "revenue", "?period=D")
     assert "— Not read yet: the last complete sync was on 18 Nov, 14:05 UTC." in words
-    assert "whole of yesterday Wed 18 Nov: 5.00 FLUX, $0.37, 1 payment" in words
+    assert "whole of yesterday Wed 18 Nov: 5.00 FLUX, $0.37, 1 payment, not complete yet" in words
+
+
+def test_the_whole_period_before_is_called_complete_no_sooner_than_the_chain_is(client: Client) -> None:
+    synced()
+    pay(5 * FLUX, at=NOW - timedelta(days=1))
+    assert "not complete yet" not in told(client, "revenue", "?period=D")
+    before_midnight = NOW.replace(hour=0, minute=0) - timedelta(seconds=1)
+    with writing():
+        LedgerState.objects.update(settled_at=before_midnight, settled_height=TIP - 100)
+    assert "not complete yet" in told(client, "revenue", "?period=D")
+    assert revenue(NOW).of("revenue_flux")[-2:] == (0, None), "the trend leaves yesterday out"
 
 
 def test_payments_without_a_price_are_left_out_of_the_dollars_and_counted(client: Client) -> None:

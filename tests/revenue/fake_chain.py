@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from fluxtracker.upstream import records
 from fluxtracker.upstream.errors import NotFound
 from fluxtracker.upstream.records import ChainTx, Listing, Tip, TxInput, TxOutput
 
@@ -46,10 +47,11 @@ class FakeChain:
         inputs = (TxInput(sender, digest("previous", self.made), 0),)
         return ChainTx(digest("tx", self.made), -1, "", START, 0, inputs, tuple(outputs), op_return)
 
-    def mine(self, *txs: ChainTx) -> Block:
+    def mine(self, *txs: ChainTx, at: datetime | None = None) -> Block:
+        """Add a block, 30 s after the one before where nothing else is said."""
         height = self.first + len(self.blocks)
         block_hash = digest(self.fork, height)
-        time = START + timedelta(seconds=30 * (height - self.first))
+        time = at or (self.blocks[-1].time + timedelta(seconds=30) if self.blocks else START)
         placed = tuple(
             replace(tx, height=height, block_hash=block_hash, block_time=time, confirmations=1) for tx in txs
         )
@@ -78,6 +80,13 @@ class FakeChain:
         if not self.first <= height <= self.blocks[-1].height:
             raise NotFound(self.host, f"block-index/{height}", "Block not found")
         return self.blocks[height - self.first].hash
+
+    def block(self, height: int) -> records.Block:
+        self.requests.append("block")
+        if not self.first <= height <= self.blocks[-1].height:
+            raise NotFound(self.host, f"block/{height}", "Block not found")
+        found = self.blocks[height - self.first]
+        return records.Block(height, found.time, found.hash)
 
     def total(self, address: str) -> int | None:
         self.requests.append("total")

@@ -93,9 +93,12 @@ def test_a_transaction_that_pays_others_needs_no_sender():
     assert amounts(transaction([(PAYER, 100)], inputs=[None])) == []
 
 
-def test_the_first_input_that_is_told_is_the_sender():
-    (out,) = revenue_outputs(transaction([(APP, 100)], inputs=[None, PAYER]), APP, TRACKED)
-    assert out.from_address == PAYER
+@pytest.mark.parametrize("second", [PAYER, APP, FREE_CHANGE_SENDER])
+def test_a_first_input_that_is_not_told_is_not_made_up_for_by_the_next(second):
+    tx = transaction([(APP, 100)], inputs=[None, second])
+    with pytest.raises(SenderUnknown) as unknown:
+        amounts(tx)
+    assert unknown.value.spends is tx.inputs[0]
 
 
 def test_without_transparent_inputs_there_is_no_sender():

@@ -4,6 +4,7 @@ import copy
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from fluxtracker.upstream.errors import Unavailable
@@ -76,9 +77,11 @@ def test_a_source_far_behind_its_own_node_is_not_the_end_of_the_chain(chain, lon
 
 
 def test_days_after_the_tip_stood_still_are_not_known(chain):
-    sync(chain)
-    stands_since(3 * DAY)
-    now = timezone.now()
+    read_at = chain.blocks[-1].time
+    for later in (0, 3):
+        with time_machine.travel(read_at + later * DAY, tick=False):
+            sync(chain)
+    now = read_at + 3 * DAY
     days = {report.day: report for report in daily(Totals.load(now.date() - 5 * DAY, now.date()), now.date(), 5, now)}
     for back in (0, 1, 2):
         report = days[now.date() - back * DAY]
@@ -91,14 +94,12 @@ def test_days_after_the_tip_stood_still_are_not_known(chain):
 
 def test_days_are_closed_no_later_than_the_source_could_tell(chain, settings):
     settings.RETENTION_DAYS = 1
-    sync(chain)
+    read_at = chain.blocks[-1].time
+    for later in (0, 10):
+        with time_machine.travel(read_at + later * DAY, tick=False):
+            sync(chain)
     TaskState.objects.all().delete()
-    now = timezone.now()
-    for later, closed in ((400 * DAY, 4), (timedelta(), 4)):  # a clock that ran ahead; the clock as it is
+    for later in (400 * DAY, 10 * DAY, timedelta()):  # a clock that ran ahead; the clock as it is; one set back
         with runs.run("prune", trigger="command") as run:
-            report = upkeep.prune(now=now + later, run=run)
-        assert report.closed_through == now.date() - closed * DAY
-    stands_since(10 * DAY)
-    LedgerState.objects.update(closed_through=None)
-    with runs.run("prune", trigger="command") as run:
-        assert upkeep.prune(now=now, run=run).closed_through == now.date() - 14 * DAY
+            report = upkeep.prune(now=read_at + later, run=run)
+        assert report.closed_through == read_at.date() - 4 * DAY

@@ -1,6 +1,9 @@
 """Whatever the chain does between two syncs, the ledger says what the chain says after the second."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from ops import runs
 from revenue import upkeep
 from revenue.sync import sync_revenue
 from tests.marks import examples
-from tests.revenue.fake_chain import FakeChain
+from tests.revenue.fake_chain import START, FakeChain
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -18,6 +21,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 A = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 B = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
 CONFIRMATIONS = 8
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    """The day of the chain: before a midnight that it has not reached, the time of a block is a request more."""
+    with time_machine.travel(START + timedelta(hours=9), tick=False):
+        yield
 
 
 @pytest.fixture(autouse=True)

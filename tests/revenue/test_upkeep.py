@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 from structlog.testing import capture_logs
 
@@ -18,6 +19,13 @@ from tests.revenue.ledger_checks import assert_sums_hold, rows
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
 NOON = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)  # the chain starts on 20 November at noon
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    """Some days after the chain's last block."""
+    with time_machine.travel(NOON + timedelta(days=3), tick=False):
+        yield
 
 
 @pytest.fixture
@@ -100,6 +108,10 @@ def test_pruning_twice_changes_nothing_more(week):
     sync(week)
     prune()
     assert prune().transactions == 0
+    assert prune(NOON + timedelta(days=1)).transactions == 0, "the chain as it was read is not so far"
+    for _ in range(2880):
+        week.mine()
+    sync(week)
     assert prune(NOON + timedelta(days=1)).transactions == 24
 
 

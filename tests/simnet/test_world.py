@@ -9,6 +9,7 @@ import time_machine
 from fluxtracker.simnet import addresses as a
 from fluxtracker.simnet import clock, truth
 from fluxtracker.simnet.history import KINDS, Plan
+from fluxtracker.simnet.records import Output
 from fluxtracker.simnet.rendering import blockbook_tx
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import NOW, build
@@ -159,6 +160,9 @@ def test_a_payment_counts_with_its_eighth_confirmation(world: World) -> None:
         ({"told": False}, 1),
         ({"told": False, "sender": a.MAIN}, 0),
         ({"told": False, "found": False}, 0),
+        ({"told": False, "found": False, "more_senders": [a.TEAM]}, 0),
+        ({"told": False, "more_senders": [a.MAIN]}, 1),
+        ({"told": False, "sender": a.MAIN, "more_senders": [a.TEAM]}, 0),
         ({"told": False, "sat": 2_000_000, "sender": a.DEVELOPMENT}, 0),
         ({"address": a.made_up("nobody")}, 0),
     ],
@@ -179,6 +183,19 @@ def test_the_truth_tells_sender_and_message(world: World) -> None:
     [row] = world.truth()
     assert (row.from_address, row.message_hash) == (a.TEAM, tx.message_hash)
     assert world.expected_names() == {tx.message_hash: ("Thing", False)}
+
+
+@pytest.mark.parametrize(
+    ("after", "is_read"),
+    [([], True), ([Output(a.TEAM, 5)], False), ([Output(None, 5)], False), ([Output(None, 5, script="")], True)],
+)
+def test_the_truth_knows_a_message_in_the_last_output_with_a_script(
+    world: World, after: list[Output], is_read: bool
+) -> None:
+    tx = world.payment(app="Thing", after=after)
+    world.mine(8, [tx])
+    [row] = world.truth()
+    assert row.message_hash == (tx.message_hash if is_read else "")
 
 
 def test_days_add_up_to_the_rows() -> None:

@@ -342,9 +342,17 @@ def test_time_is_a_change_where_it_makes_a_day_missing_or_over(client, clock, we
 
 
 def test_days_that_are_long_over_may_be_kept_longer(client, week):
+    settle(completed_at=at("11:59"))
     old = client.get(f"/api/history/range?start={days_ago(9)}&end={days_ago(3)}")
     new = client.get(f"/api/history/range?start={days_ago(9)}&end={days_ago(2)}")
     assert (old["Cache-Control"], new["Cache-Control"]) == ("public, max-age=300", "public, max-age=5")
+
+
+def test_days_that_are_over_by_our_clock_alone_are_not_kept_longer(client, week):
+    settle(completed_at=at("11:59"), settled_at=at("23:55", days_ago(4)))
+    found = client.get(f"/api/history/range?start={days_ago(9)}&end={days_ago(4)}")
+    assert (found["Cache-Control"], found.json()["data"][-1]["complete"]) == ("public, max-age=5", False)
+    assert found.json()["data"][-2]["complete"] is True
 
 
 @pytest.mark.parametrize("path", LISTS)

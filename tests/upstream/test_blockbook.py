@@ -182,6 +182,59 @@ def test_the_op_return_is_read_from_its_text_where_the_script_is_missing():
     assert parsed_tx(row).op_return == b"4a474ea9e79e7ba84ec93651b1ea13b979d413508d7cef9662c9cc14cce5bd85"
 
 
+HASH = b"4a474ea9e79e7ba84ec93651b1ea13b979d413508d7cef9662c9cc14cce5bd85"
+MESSAGE = {"value": "0", "hex": "6a40" + HASH.hex(), "addresses": [f"OP_RETURN ({HASH.decode()})"], "isAddress": False}
+PAID = {
+    "value": "5",
+    "hex": "a9142a52ee887a2a44d1b9e3a4c7e1a7a0f0b87f3d1387",
+    "addresses": [ADDRESS],
+    "isAddress": True,
+}
+OTHER = {"value": "0", "hex": "6a03616263", "addresses": ["OP_RETURN (abc)"], "isAddress": False}
+ODD = {"value": "5", "hex": "51", "addresses": None, "isAddress": False}
+EMPTY = {"value": "5", "hex": "", "addresses": None, "isAddress": False}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ([PAID, MESSAGE], HASH),
+        ([MESSAGE, PAID], None),
+        ([PAID, MESSAGE, ODD], None),
+        ([PAID, MESSAGE, {**ODD, "addresses": []}], None),
+        ([PAID, MESSAGE, {key: PAID[key] for key in ("value", "hex")}], None),
+        ([PAID, MESSAGE, {key: PAID[key] for key in ("value", "addresses")}], None),
+        ([PAID, MESSAGE, EMPTY], HASH),
+        ([PAID, MESSAGE, {"value": "5"}], HASH),
+        ([MESSAGE, OTHER], b"abc"),
+        ([OTHER, MESSAGE], HASH),
+        ([MESSAGE, {**OTHER, "hex": "6a"}], None),
+        ([{**MESSAGE, "hex": "6a4c40" + HASH.hex()}], HASH),
+        ([{**MESSAGE, "hex": "6a40" + HASH.hex() + "51"}], None),
+    ],
+)
+def test_only_the_last_output_with_a_script_says_anything(outputs, said):
+    row = payload("blockbook/tx_app_payment") | {"vout": [{**vout, "n": n} for n, vout in enumerate(outputs)]}
+    assert parsed_tx(row).op_return == said
+    assert parsed_tx(row | {"vout": row["vout"][::-1]}).op_return == said, "the numbers count, not the places"
+
+
+@pytest.mark.parametrize("version", [0, 5, 6, 100, -1])
+def test_a_transaction_of_another_version_says_nothing(version):
+    assert parsed_tx(payload("blockbook/tx_app_payment") | {"version": version}).op_return is None
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, None, "4"])
+def test_a_transaction_of_a_usual_version_or_none_is_read(version):
+    assert parsed_tx(payload("blockbook/tx_app_payment") | {"version": version}).op_return == HASH
+
+
+def test_inputs_and_outputs_are_ordered_by_their_numbers():
+    row = payload("blockbook/address_txs")["transactions"][2]
+    turned = row | {"vin": row["vin"][::-1], "vout": row["vout"][::-1]}
+    assert parsed_tx(turned) == parsed_tx(row)
+
+
 def test_a_binary_op_return_is_read_from_its_hex():
     row = payload("blockbook/tx_app_payment")
     row["vout"][2] |= {"hex": "", "addresses": ["OP_RETURN 00ff10"]}

@@ -162,6 +162,16 @@ def test_an_unreadable_row_does_not_stop_the_others(fake, blockbook):
     listing = blockbook.listing(ADDRESS, 1, 20)
     assert len(listing.transactions) == 2
     assert [(row.txid, row.height) for row in listing.unreadable] == [(txid_of(1), 10)]
+    assert listing.unreadable[0].time == listing.transactions[0].block_time, "its day is known all the same"
+
+
+@pytest.mark.parametrize("time", [None, 0, "1790840344", 2**40])
+def test_an_unreadable_row_without_a_usable_time_tells_no_day(fake, blockbook, time):
+    fake.pay(10)
+    fake.mischief = lambda answer, query: (
+        answer | {"transactions": [row | {"blockTime": time, "vout": "?"} for row in answer["transactions"]]}
+    )
+    assert [row.time for row in blockbook.listing(ADDRESS, 1, 20).unreadable] == [None]
 
 
 @pytest.mark.parametrize("row", [None, 7, {}, {"txid": "?"}, {"txid": 5, "blockHeight": 10}])

@@ -1,6 +1,7 @@
 import copy
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -170,6 +171,41 @@ def test_the_op_return_is_read_from_its_text_where_the_script_is_missing():
     assert parsed_tx(row).op_return == b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
 
 
+HASH = b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
+MESSAGE = {"type": "nulldata", "hex": "6a40" + HASH.hex(), "asm": f"OP_RETURN {HASH.hex()}"}
+PAID = {"type": "scripthash", "hex": "a914" + "2a" * 20 + "87", "asm": "OP_HASH160 2a OP_EQUAL", "addresses": [ADDRESS]}
+OTHER = {"type": "nulldata", "hex": "6a03616263", "asm": "OP_RETURN 616263"}
+ODD = {"type": "nonstandard", "hex": "51", "asm": "1"}
+EMPTY = {"type": "nonstandard", "hex": "", "asm": ""}
+
+
+@pytest.mark.parametrize(
+    ("scripts", "said"),
+    [
+        ([PAID, MESSAGE], HASH),
+        ([MESSAGE, PAID], None),
+        ([PAID, MESSAGE, ODD], None),
+        ([PAID, MESSAGE, {"asm": "1"}], None),
+        ([PAID, MESSAGE, EMPTY], HASH),
+        ([PAID, MESSAGE, {}], HASH),
+        ([MESSAGE, OTHER], b"abc"),
+        ([OTHER, MESSAGE], HASH),
+        ([PAID, {**MESSAGE, "hex": "6a4d4000" + HASH.hex()}], HASH),
+        ([PAID, {"asm": f"OP_RETURN {HASH.hex()} 00"}], HASH + b"\x00"),
+    ],
+)
+def test_only_the_last_output_with_a_script_says_anything(scripts, said):
+    row = copy.deepcopy(SAMPLE)
+    row["vout"] = [{"n": n, "valueSat": 5, "scriptPubKey": script} for n, script in enumerate(scripts)]
+    assert parsed_tx(row).op_return == said
+    assert parsed_tx(row | {"vout": row["vout"][::-1]}).op_return == said, "the numbers count, not the places"
+
+
+@pytest.mark.parametrize(("version", "said"), [(1, HASH), (4, HASH), (None, HASH), (0, None), (5, None), (6, None)])
+def test_only_transactions_of_usual_versions_say_anything(version, said):
+    assert parsed_tx(copy.deepcopy(SAMPLE) | {"version": version}).op_return == said
+
+
 def test_a_window_is_read_newest_first(fake, daemon):
     for height in (5, 7, 6, 20):
         fake.pay(height)
@@ -204,6 +240,14 @@ def test_an_unreadable_transaction_does_not_stop_the_others(fake, daemon, answer
     listing = daemon.listing(ADDRESS, 1, 9)
     assert [tx.height for tx in listing.transactions] == [3, 1]
     assert [row.txid for row in listing.unreadable] == [txid_of(1)]
+
+
+def test_an_unreadable_transaction_tells_the_time_of_its_block(fake, daemon):
+    fake.pay(1)
+    row = fake.rows[txid_of(0)]
+    fake.spoiled[txid_of(0)] = success(row | {"vout": "?", "blocktime": 1_790_797_144})
+    (unreadable,) = daemon.listing(ADDRESS, 1, 9).unreadable
+    assert unreadable.time == datetime(2026, 9, 30, 19, 39, 4, tzinfo=UTC)
 
 
 def test_an_error_of_the_node_is_not_the_transactions_fault(fake, daemon):
