@@ -44,8 +44,9 @@ def _task(service: Report) -> Report:
 
 
 def _sync(sync: Report) -> Report:
-    failures = sync["consecutiveFailures"]
-    reason = f"reading them failed {failures} times in a row" if failures >= ALERT_AFTER else sync["reason"]
+    failures, reason = sync["consecutiveFailures"], sync["reason"]
+    if failures >= ALERT_AFTER and sync["unprovedSince"] is None:
+        reason = f"reading them failed {failures} times in a row"
     failed = [f"it {reasons.once(error)}" for error in sync["failedSources"] or ()]
     return dict(sync) | {"reason": reason, "failedSources": list(dict.fromkeys(failed))}
 

@@ -88,7 +88,7 @@ def _reading_problems(sync: Mapping[str, Any], completed_at: datetime | None) ->
     if 0 < sync["consecutiveFailures"] < ALERT_AFTER:
         yield "The chain could not be read at the last try; it is tried again by itself."
     if not sync["healthy"] and completed_at is not None and sync["lastSyncBlock"] is not None:
-        height = figures.whole(sync["lastSyncBlock"])
-        yield f"Payments up to block {height} are complete; newer ones will follow."
+        height = min(sync["lastSyncBlock"], (sync["unprovedSince"] or sync["lastSyncBlock"] + 1) - 1)
+        yield f"Payments up to block {figures.whole(height)} are complete; newer ones will follow."
     elif completed_at is None and sync["lastSyncBlock"] is not None:
         yield f"The first sync has read up to block {figures.whole(sync['lastSyncBlock'])}."

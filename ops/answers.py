@@ -53,6 +53,11 @@ class SyncHealth(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Sources that the last sync had to do without, and why.",
     )
+    unprovedSince = serializers.IntegerField(
+        allow_null=True,
+        help_text="From this block on a source contradicts the ledger and no second one could say which is right.",
+    )
+    unprovedAt = serializers.DateTimeField(allow_null=True, help_text="When that was first found.")
     reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
 
 

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
-from django.conf import settings
 
 from fluxtracker.env import TrackedAddress
 from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.records import Listing
 from ops.runs import Run
 from revenue import ledger, windows
-from revenue.anchors import Chain, confirm_vanished
+from revenue.anchors import Chain, confirm_vanished, settled_height
 from revenue.blocktime import forget_if_gone
 from revenue.completeness import Judge, listed_above, listed_between, listed_ids, short_id
 from revenue.models import Cursor, DailyTotal, LedgerState
+from revenue.proof import OVERLAP, Proof
 from revenue.reading import Reader
-from revenue.windows import Applied
+from revenue.windows import Applied, Difference, Reading
 
 log = structlog.get_logger(__name__)
 
-OVERLAP = 25  # blocks that every sync reads again (upstream.md 1.3)
 FALLBACK_ROWS = 500  # transactions of one sync through a source that costs a request for each
 ROWS_A_WINDOW = 800  # what a window should hold: one page of a source
 
 
 @dataclass(slots=True)
 class AddressPass:
-    """Reads one address up to the pass's tip."""
+    """Reads one address up to the pass's tip: `prepare` asks and writes nothing, `read` writes."""
 
     tracked: TrackedAddress
     reader: Reader
     chain: Chain
+    proof: Proof
     judge: Judge
     run: Run
     now: datetime
@@ -50,24 +51,53 @@ class AddressPass:
     counted_to: int = 0
     unsettled: int = 0
     """Transactions listed above the settled blocks, up to the tip."""
+    cursor: Cursor | None = None
+    branch: list[Reading] | None = None
+    """Readings from before the fork to the tip, where the source left the chain that the ledger was read from."""
+    listed_to: int = 0
+    """The block up to which windows were listed: the tip, unless the last of them was too full."""
+    cut_at: int | None = None
+    """The block at which a source that costs a request a transaction has told enough for one sync."""
 
     @property
     def high(self) -> int:
-        return self.chain.tip.height - settings.MIN_CONFIRMATIONS + 1
+        return settled_height(self.chain.tip.height)
+
+    def prepare(self) -> None:
+        """Find out whether the chain is still the one that was read, and read ahead where it is not.
+
+        Raise before anything is written, for any address, where that is not proved as far as it has to be.
+        """
+        self.cursor, state = self.proof.cursors.get(self.tracked.address), self.proof.state
+        height, block_hash = state.tip_height, state.tip_hash
+        if self.cursor:
+            height, block_hash = self.cursor.tip_height, self.cursor.tip_hash
+        if height is None or self.high < self.tracked.first_height:
+            return
+        knows = height <= self.chain.tip.height  # else its neighbour was read before, and is some blocks ahead
+        if knows and self.chain.has(height, block_hash):
+            return
+        if self.proof.leaves_ledger():
+            self.proof.require(self.proof.decisive)
+        elif not knows:
+            return
+        if self.cursor and self.cursor.first_height <= self.tracked.first_height:
+            self._read_ahead(self.cursor, shorter=not knows)
 
     def read(self, *, full: bool) -> None:
         """Read what is new; everything when there is no cursor, or `full`, or the new does not add up."""
+        cursor = self.cursor
         if self.high < self.tracked.first_height:
             return
-        cursor = Cursor.objects.filter(address=self.tracked.address).first()
         if cursor is None:
             self._say_what_is_closed()
         if cursor is None or cursor.first_height > self.tracked.first_height:
             self._read_all(keep=None)
-        elif not self.chain.still_holds(cursor):
+        elif self.branch is not None:
             forget_if_gone(self.chain, self.run)
-            start = min(self.chain.last_common_height(cursor), cursor.height) - OVERLAP + 1
-            self._read_branch(self._at_least_first(start))
+            for reading in self.branch:
+                self._write(reading, keep=None)
+            self._stop_if_cut()
         elif full:
             self._read_all(keep=cursor)
         elif cursor.height <= self.high:
@@ -117,11 +147,18 @@ class AddressPass:
             self._read_all(keep=cursor)
             log.warning("ledger_read_again", address=self.tracked.address, reason="more was counted than listed")
 
-    def _read_branch(self, low: int) -> None:
-        """What a reorganisation may have changed. The count says nothing here: payments may have vanished."""
-        self.seen.clear()
-        self._read_windows(low, keep=None)
-        self._prove(low, must_answer=False)
+    def _read_ahead(self, cursor: Cursor, *, shorter: bool) -> None:
+        """Read what a reorganisation may have changed. The count says nothing here: payments may have vanished."""
+        common = self.chain.last_common_height([cursor.address], cursor.first_height - 1)
+        log.info("chain_reorganised", address=cursor.address, common_height=common)
+        low = self._at_least_first(min(common, cursor.height) - OVERLAP + 1)
+        self.branch = []
+        with closing(self._windows(low)) as listings:
+            for listing in listings:
+                reading = self.reader.window(listing, self.high)
+                self.branch.append(replace(reading, ends_chain=shorter and reading.high >= self.high))
+                self._difference(self.branch[-1], LedgerState.load())
+        self.judge.second_opinion(self._whole(low), listed=self.seen, must_answer=False)
 
     def _read_all(self, keep: Cursor | None) -> None:
         """Every window from the first height, then the proof that nothing is missing."""
@@ -130,18 +167,22 @@ class AddressPass:
         self._read_windows(self.tracked.first_height, keep=keep)
         found = len(self.seen)
         if self.total_at_tip is not None and found < (expected := self.total_at_tip - self._earlier(found)):
-            self._prove(self.tracked.first_height, counted=expected)
+            self._complete(expected)
 
-    def _prove(self, low: int, *, counted: int = 0, must_answer: bool = True) -> None:
-        """Hold all that was listed from `low` on against the daemon's index; start anew when that knows more.
+    def _whole(self, low: int) -> Listing:
+        """Return an empty listing in place of all that was listed from `low` on."""
+        return Listing(self.tracked.address, low, self.listed_to, (), (), None)
+
+    def _complete(self, counted: int) -> None:
+        """Hold all that was listed against the daemon's index; start again when that knows more.
 
         Not one transaction where the source itself has `counted` some needs nobody else's opinion.
         """
-        whole = Listing(self.tracked.address, low, self.chain.tip.height, (), (), None)
+        whole = self._whole(self.tracked.first_height)
         try:
-            if counted and not self.seen:
+            if not self.seen:
                 raise self.judge.contradiction(whole, f"lists nothing where it counts {counted} transactions")
-            self.judge.second_opinion(whole, listed=self.seen, must_answer=must_answer)
+            self.judge.second_opinion(whole, listed=self.seen)
         except BadAnswer:
             Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts anew; rows stay
             raise
@@ -154,21 +195,31 @@ class AddressPass:
         return len(listed_ids(self._listing(1, first - 1)))
 
     def _read_windows(self, low: int, keep: Cursor | None) -> None:
-        """Read from `low` to the tip; while one window is stored, the next is fetched."""
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="window") as ahead:
-            coming, enough = self._fetch(ahead, low, self._first_width(low)), False
-            while coming:
-                listing = coming.result()
-                low = min(listing.high, self.high) + 1
-                width = next_width(listing.high - listing.low + 1, len(listed_ids(listing)))
-                enough = self._is_enough_for_now(low)
-                coming = None if enough else self._fetch(ahead, low, width)
-                self._note_total(listing)
+        """Read from `low` to the tip, and store it window by window."""
+        with closing(self._windows(low)) as listings:
+            for listing in listings:
                 self._count(listing)
                 self._store(listing, keep=keep)
+        self._stop_if_cut()
+
+    def _windows(self, low: int) -> Generator[Listing]:
+        """Yield the windows from `low` to the tip; while one is worked on, the next is fetched."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="window") as ahead:
+            coming = self._fetch(ahead, low, self._first_width(low))
+            while coming:
+                listing = coming.result()
+                self.listed_to = listing.high
+                low = min(listing.high, self.high) + 1
+                width = next_width(listing.high - listing.low + 1, len(listed_ids(listing)))
+                self.cut_at = low - 1 if self._is_enough_for_now(low) else None
+                coming = None if self.cut_at else self._fetch(ahead, low, width)
+                self._note_total(listing)
+                yield listing
                 self.run.progress(f"{self.tracked.address}: block {low - 1:,} of {self.high:,}")
-        if enough:
-            detail = f"read {len(self.seen)} transactions up to block {low - 1}; the next sync goes on from there"
+
+    def _stop_if_cut(self) -> None:
+        if self.cut_at:
+            detail = f"read {len(self.seen)} transactions up to block {self.cut_at}; the next sync goes on from there"
             raise Unavailable(self.reader.source.host, f"address/{self.tracked.address}", detail)
 
     def _fetch(self, ahead: ThreadPoolExecutor, low: int, width: int) -> Future[Listing] | None:
@@ -208,16 +259,25 @@ class AddressPass:
         self.total_at_tip = None if listing.total is None else listing.total - above
 
     def _store(self, listing: Listing, keep: Cursor | None) -> None:
-        """Commit the listing's settled part: rows, totals, quarantine and cursor in one transaction."""
-        reading = self.reader.window(listing, self.high)
-        closed_through = LedgerState.load().closed_through
-        difference = windows.compare(reading, closed_through)
-        confirm_vanished(self.chain, reading, difference.vanished)
+        """Commit the listing's settled part."""
+        self._write(self.reader.window(listing, self.high), keep)
+
+    def _write(self, reading: Reading, keep: Cursor | None) -> None:
+        """Commit what was read: rows, totals, quarantine and cursor in one transaction."""
+        before = LedgerState.load()
+        difference = self._difference(reading, before)
         with ledger.writing() as state:
             self.run.guard()
-            if state.closed_through != closed_through:  # days were pruned meanwhile
+            if state.closed_through != before.closed_through:  # days were pruned meanwhile
                 difference = windows.compare(reading, state.closed_through)
             self.count(windows.apply(reading, difference, self.now, self._cursor(reading.high, keep)))
+
+    def _difference(self, reading: Reading, state: LedgerState) -> Difference:
+        """Return what would change in the ledger. Raise where the source may not be believed about that."""
+        difference = windows.compare(reading, state.closed_through)
+        confirm_vanished(self.chain, reading, difference.vanished)
+        self.proof.check(difference, anchored=self.branch is None)
+        return difference
 
     def _cursor(self, high: int, keep: Cursor | None) -> Cursor:
         tip = self.chain.tip

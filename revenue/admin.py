@@ -35,6 +35,7 @@ from revenue.models import (
     Message,
     Payment,
     Quarantined,
+    RemovedPayment,
 )
 
 SYNC = "revenue-sync"
@@ -115,7 +116,24 @@ class CursorAdmin(ReadOnlyAdmin):
 
 @admin.register(LedgerState)
 class LedgerStateAdmin(ReadOnlyAdmin):
-    list_display = ("tip_height", "tip_source", "tip_changed_at", "completed_at", "settled_at", "closed_through")
+    list_display = (
+        "tip_height", "tip_source", "tip_changed_at", "completed_at", "settled_at", "closed_through", "unproved_height",
+    )  # fmt: skip
+
+
+@admin.register(RemovedPayment)
+class RemovedPaymentAdmin(LargeTableAdmin):
+    list_display = ("txid", "vout", "day", "flux", "usd")
+    ordering = ("-day", "txid", "vout")
+    fields = ("txid", "vout", "day", "flux", "usd")
+
+    @admin.display(description="FLUX")
+    def flux(self, row: RemovedPayment) -> str:
+        return figures.flux(row.amount_sat, 8)
+
+    @admin.display(description="USD")
+    def usd(self, row: RemovedPayment) -> str:
+        return figures.usd(row.usd_micro)
 
 
 @admin.register(Quarantined)

@@ -20,6 +20,7 @@ QUARANTINE_LATE = timedelta(days=1)
 
 def troubles(now: datetime) -> Iterator[Trouble]:
     yield from of_sync(now)
+    yield from of_proof()
     yield from of_quarantine(now)
     yield from of_audit()
     yield from of_prices()
@@ -40,6 +41,17 @@ def of_sync(now: datetime) -> Iterator[Trouble]:
         lag = minutes(now - ledger.tip_changed_at)
         yield Trouble(
             "sync-lag", f"The chain's source has stood at block {ledger.tip_height} for {lag}: payments may be missing."
+        )
+
+
+def of_proof() -> Iterator[Trouble]:
+    """Yield an alert while a source contradicts settled blocks and no second one could be asked: until a proof."""
+    height = LedgerState.objects.filter(id=1).values_list("unproved_height", flat=True).first()
+    if height is not None:
+        yield Trouble(
+            "unproved",
+            f"From block {figures.whole(height)} on a source contradicts the ledger, and no second one confirms or"
+            " denies it: payments stay as they are, and newer ones are missing.",
         )
 
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import structlog
+from django.conf import settings
+from django.db.models import QuerySet
 
 from fluxtracker.upstream.errors import BadAnswer, NotFound
 from fluxtracker.upstream.records import Tip
-from revenue.models import Cursor, Payment
+from revenue.models import Payment
 from revenue.sources import ChainSource
 from revenue.windows import Reading
 
-log = structlog.get_logger(__name__)
+
+def settled_height(tip: int) -> int:
+    """Return the highest block with enough confirmations: tip - height + 1 reaches MIN_CONFIRMATIONS."""
+    height: int = tip - settings.MIN_CONFIRMATIONS + 1
+    return height
 
 
 class Chain:
@@ -30,6 +35,8 @@ class Chain:
 
     def hash_at(self, height: int) -> str | None:
         """The block's hash, None past the source's tip."""
+        if height > self.tip.height:
+            return None
         if height not in self._hashes:
             try:
                 self._hashes[height] = self.source.block_hash(height)
@@ -40,31 +47,26 @@ class Chain:
     def has(self, height: int, block_hash: str) -> bool:
         return self.hash_at(height) == block_hash
 
-    def still_holds(self, cursor: Cursor) -> bool:
-        """Whether everything up to the cursor is as it was when it was read.
+    @staticmethod
+    def known_blocks(addresses: Collection[str]) -> QuerySet[Payment, tuple[int, str]]:
+        """Return height and hash of the blocks of the ledger's payments to the addresses, the highest first."""
+        rows = Payment.objects.filter(address__in=addresses, vout__isnull=False).exclude(block_hash="")
+        return rows.order_by("-height").values_list("height", "block_hash").distinct()
 
-        A source whose tip lies a few blocks below the cursor's (its neighbour was read before) is asked
-        for nothing: it cannot know.
-        """
-        return cursor.tip_height > self.tip.height or self.has(cursor.tip_height, cursor.tip_hash)
+    def last_common_height(self, addresses: Collection[str], floor: int) -> int:
+        """Return the block of the highest payment to the addresses that is still in the chain, else `floor`."""
+        blocks = self.known_blocks(addresses)
 
-    def last_common_height(self, cursor: Cursor) -> int:
-        """The block of the highest payment that is still in the chain, else the block before the first."""
-        rows = (
-            Payment.objects.filter(address=cursor.address, vout__isnull=False)
-            .exclude(block_hash="")
-            .order_by("-height")
-        )
-        blocks = rows.values_list("height", "block_hash").distinct()
-        step = 0
-        while True:
-            found = list(blocks[step : step + 1])
-            if not found:
-                return cursor.first_height - 1
-            if self.has(*found[0]):
-                log.info("chain_reorganised", address=cursor.address, common_height=found[0][0])
-                return int(found[0][0])
-            step = step * 2 + 1
+        def lacks(place: int) -> bool:
+            return any(not self.has(*block) for block in blocks[place : place + 1])
+
+        lacked, common = -1, 0
+        while lacks(common):
+            lacked, common = common, common * 2 + 1
+        while common - lacked > 1:
+            middle = (lacked + common) // 2
+            lacked, common = (middle, common) if lacks(middle) else (lacked, middle)
+        return next((height for height, _ in blocks[common : common + 1]), floor)
 
 
 def confirm_vanished(chain: Chain, reading: Reading, vanished: Collection[Payment]) -> None:

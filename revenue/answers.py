@@ -141,3 +141,4 @@ class RevenueStatus(serializers.Serializer[Any]):
     transactionCount = serializers.IntegerField(help_text="Payments stored; pruned ones are not.")
     lastSyncBlock = serializers.IntegerField(allow_null=True)
     currentBlock = serializers.IntegerField(allow_null=True)
+    unprovedSince = serializers.IntegerField(allow_null=True, help_text="As in /api/health.")

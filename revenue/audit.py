@@ -13,11 +13,11 @@ from fluxtracker.upstream.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.records import Listing
 from ops.runs import Run
 from revenue import ledger, windows
-from revenue.anchors import Chain, confirm_vanished
+from revenue.anchors import Chain, confirm_vanished, settled_height
 from revenue.models import Cursor, LedgerState
+from revenue.proof import Proof
 from revenue.reading import Reader
 from revenue.sources import ChainSource
-from revenue.sync import settled_height
 from revenue.windows import Difference, Reading
 
 log = structlog.get_logger(__name__)
@@ -44,13 +44,14 @@ def audit_revenue(
 ) -> AuditReport:
     """Check the last `blocks` settled blocks of each address; with `fix`, mend what differs.
 
-    What differs is looked at twice: a sync may have followed the chain while it was being compared.
+    What differs is looked at twice: a sync may have followed the chain while it was being compared. It counts only
+    against a source whose block a second one has, too: else the source, not the ledger, may be what is wrong.
     """
     errors: list[UpstreamError] = []
     for source in sources:
         try:
-            report = _audit(source, now, run, blocks, fix)
-            return _audit(source, now, run, blocks, fix) if report.open and not fix else report
+            report = _audit(source, sources, now, run, blocks, fix)
+            return _audit(source, sources, now, run, blocks, fix) if report.open and not fix else report
         except UpstreamError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -58,29 +59,35 @@ def audit_revenue(
     raise Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
 
 
-def _audit(source: ChainSource, now: datetime, run: Run, blocks: int, fix: bool) -> AuditReport:
+def _audit(
+    source: ChainSource, sources: Sequence[ChainSource], now: datetime, run: Run, blocks: int, fix: bool
+) -> AuditReport:
     tip = source.tip()
-    chain = Chain(source, tip)
+    proof = Proof.begin(Chain(source, tip), sources)
     tracked = frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES)
     report = AuditReport()
     for cursor in Cursor.objects.filter(address__in=tracked):
-        high = min(cursor.height, settled_height(tip))
+        high = min(cursor.height, settled_height(tip.height))
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
             listing = source.listing(cursor.address, low, high)
             reader = Reader(source, tracked)  # look-ups are limited by window: an audit may be of the whole chain
-            _hold_against(listing, high, reader, chain, report, now, run, fix)
+            _hold_against(listing, high, reader, proof, report, now, run, fix)
             run.progress(f"{cursor.address}: checked to block {min(listing.high, high):,} of {high:,}")
             low = min(listing.high, high) + 1
     return report
 
 
 def _hold_against(
-    listing: Listing, high: int, reader: Reader, chain: Chain, report: AuditReport, now: datetime, run: Run, fix: bool
+    listing: Listing, high: int, reader: Reader, proof: Proof, report: AuditReport, now: datetime, run: Run, fix: bool
 ) -> None:
     reading = reader.window(listing, high)
     difference = windows.compare(reading, LedgerState.load().closed_through)
     report.checked += len(reading.outputs)
+    if not (difference.added or difference.vanished or difference.changed):
+        return
+    heights = difference.heights()
+    proof.require(min(max(heights), high), since=min(heights))
     report.missing += len(difference.added)
     report.extra += len(difference.vanished)
     report.different += len(difference.changed)
@@ -91,8 +98,8 @@ def _hold_against(
             "ledger_not_checked", address=reading.address, low=reading.low, high=reading.high,
             transactions=len(reading.unread), first=first.txid, why=first.detail,
         )  # fmt: skip
-    if fix and (difference.added or difference.vanished or difference.changed):
-        confirm_vanished(chain, reading, difference.vanished)
+    if fix:
+        confirm_vanished(proof.chain, reading, difference.vanished)
         with ledger.writing():
             run.guard()
             applied = windows.apply(reading, difference, now)
@@ -100,10 +107,9 @@ def _hold_against(
 
 
 def _say(reading: Reading, difference: Difference) -> None:
-    if difference.added or difference.vanished or difference.changed:
-        log.warning(
-            "ledger_differs", address=reading.address, low=reading.low, high=reading.high,
-            missing=[f"{out.txid}:{out.vout}" for out in difference.added[:5]],
-            extra=[str(row) for row in difference.vanished[:5]],
-            different=[str(row) for row, _ in difference.changed[:5]],
-        )  # fmt: skip
+    log.warning(
+        "ledger_differs", address=reading.address, low=reading.low, high=reading.high,
+        missing=[f"{out.txid}:{out.vout}" for out in difference.added[:5]],
+        extra=[str(row) for row in difference.vanished[:5]],
+        different=[str(row) for row, _ in difference.changed[:5]],
+    )  # fmt: skip

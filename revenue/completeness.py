@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from fluxtracker.upstream.errors import BadAnswer, UpstreamError
+from fluxtracker.upstream.errors import BadAnswer, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Listing
 from revenue.models import Cursor
+from revenue.proof import Proof
 from revenue.sources import ChainSource, TxidIndex
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Judge:
 
     source: ChainSource
     daemon: TxidIndex | None
+    proof: Proof
 
     def is_short(self, listing: Listing, cursor: Cursor) -> bool:
         """Whether the address's count grew by more than the listing shows since the cursor's tip."""
@@ -68,9 +70,16 @@ class Judge:
     def second_opinion(
         self, listing: Listing, *, listed: Collection[int] | None = None, must_answer: bool = True
     ) -> None:
-        """BadAnswer when the daemon lists transactions in the same blocks that the listing (`listed`) lacks."""
+        """BadAnswer when the daemon lists transactions in the same blocks that the listing (`listed`) lacks.
+
+        What it lists of another branch is no opinion.
+        """
+        ours = set(map(short_id, listed_ids(listing))) if listed is None else listed
         try:
             theirs = self._daemons_ids(listing)
+            lacking = [txid for txid in theirs if short_id(txid) not in ours]
+            if lacking and self.daemon and self.proof.denies(self.daemon):
+                raise Unavailable("daemon", f"address/{listing.address}", "it follows another branch")
         except UpstreamError as error:
             if must_answer:
                 raise self.contradiction(
@@ -78,8 +87,6 @@ class Judge:
                 ) from error
             log.info("no_second_opinion", address=listing.address, error=str(error))
             return
-        ours = set(map(short_id, listed_ids(listing))) if listed is None else listed
-        lacking = [txid for txid in theirs if short_id(txid) not in ours]
         if lacking:
             raise self.contradiction(
                 listing, f"lacks {len(lacking)} of {len(theirs)} transactions that the daemon lists"

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, Exists, OuterRef, Q, When
 
-from revenue.querysets import DailyTotalQuerySet, PaymentQuerySet, QuarantineQuerySet
+from revenue.querysets import DailyTotalQuerySet, PaymentQuerySet, QuarantineQuerySet, RemovedPaymentQuerySet
 
 TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
 CHAIN_BEHIND = timedelta(hours=1)  # what the last settled block may be older than it has to be
@@ -139,6 +139,25 @@ class Payment(models.Model):
         return f"{self.txid}:{self.vout}"
 
 
+class RemovedPayment(models.Model):
+    """Keep what a payment that a reorganisation removed was worth: most come back in another block."""
+
+    txid = models.CharField(max_length=64)
+    vout = models.PositiveIntegerField()
+    amount_sat = models.BigIntegerField()
+    day = models.DateField(help_text="UTC day of the block that held it.")
+    price_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    usd_micro = models.BigIntegerField()
+
+    objects = RemovedPaymentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["txid", "vout"], name="removed_payment_output")]
+
+    def __str__(self) -> str:
+        return f"{self.txid}:{self.vout}"
+
+
 class DailyTotal(models.Model):
     """What one address received on one UTC day. Kept for ever, also when the rows behind it are pruned."""
 
@@ -199,6 +218,14 @@ class LedgerState(models.Model):
     settled_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
     settled_at = models.DateTimeField(null=True, help_text="That block's own time: days that end by then are complete.")
     closed_through = models.DateField(null=True, help_text="Days up to this one are pruned and frozen.")
+    known_blocks = models.JSONField(
+        null=True,
+        help_text="Height and hash of blocks that were read: the last tips and a settled one, oldest first.",
+    )
+    unproved_height = models.PositiveIntegerField(
+        null=True, help_text="From this block on a source contradicts the ledger, and none could say which is right."
+    )
+    unproved_at = models.DateTimeField(null=True, help_text="Since when that is so.")
     version = models.PositiveBigIntegerField(
         default=0, help_text="Grows with every change of the ledger: what answers are stamped with."
     )

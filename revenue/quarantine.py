@@ -15,7 +15,8 @@ from ops.runs import Run
 from revenue import ledger, windows
 from revenue.classify import SenderUnknown
 from revenue.completeness import listed_ids
-from revenue.models import Quarantined
+from revenue.models import LedgerState, Quarantined
+from revenue.proof import Proof
 from revenue.reading import Reader
 from revenue.windows import Applied, Reading
 
@@ -26,19 +27,21 @@ GIVE_UP_AFTER = 5  # times in a row that the source says it knows no such transa
 GIVE_UP_BLOCKLESS = timedelta(days=1)  # and for so long, where no block is known that could be looked into
 
 
-def retry(reader: Reader, tip: Tip, now: datetime, run: Run, count: Callable[[Applied], None]) -> None:
+def retry(reader: Reader, proof: Proof, now: datetime, run: Run, count: Callable[[Applied], None]) -> None:
     """Ask again for the transactions whose pause is over; not for those that this very sync put aside."""
     for row in Quarantined.objects.due(now).filter(first_seen_at__lt=now)[:TRIES_A_SYNC]:
         try:
             tx = reader.source.transaction(row.txid)
         except NotFound as error:
-            _absent(reader, row, error, now)
+            _absent(reader, proof, row, error, now)
             continue
         except UpstreamError as error:
             _wait(row, str(error), now)
             continue
         try:
-            reading = _read(reader, row, tx, tip)
+            reading = _read(reader, row, tx, proof.chain.tip)
+            difference = windows.compare(reading, LedgerState.load().closed_through)
+            proof.check(difference, anchored=True)
         except (SenderUnknown, UpstreamError) as error:
             _wait(row, str(error), now)
             continue
@@ -58,12 +61,12 @@ def _read(reader: Reader, row: Quarantined, tx: ChainTx, tip: Tip) -> Reading:
     return Reading(row.address, 1, 0, reader.source.name, outputs, frozenset([tx.txid]))
 
 
-def _absent(reader: Reader, row: Quarantined, error: NotFound, now: datetime) -> None:
+def _absent(reader: Reader, proof: Proof, row: Quarantined, error: NotFound, now: datetime) -> None:
     """A reorganisation may have removed it. Believed after the same answer some times, if its block lacks it, too."""
     absences = row.absences + 1
     if absences >= GIVE_UP_AFTER:
         try:
-            gone = _has_left(reader, row, now)
+            gone = _has_left(reader, proof, row, now)
         except UpstreamError as failed:
             _wait(row, str(failed), now, absences)
             return
@@ -74,13 +77,18 @@ def _absent(reader: Reader, row: Quarantined, error: NotFound, now: datetime) ->
     _wait(row, str(error), now, absences)
 
 
-def _has_left(reader: Reader, row: Quarantined, now: datetime) -> bool:
-    """Whether the address's list of its block lacks it, too. A source that contradicts itself: BadAnswer."""
+def _has_left(reader: Reader, proof: Proof, row: Quarantined, now: datetime) -> bool:
+    """Whether the address's list of its block lacks it, too. A source that contradicts itself: BadAnswer.
+
+    Of a settled block that is believed only where a second source has the same one.
+    """
     if row.height is None:
         return now - row.first_seen_at >= GIVE_UP_BLOCKLESS
     listing = reader.source.listing(row.address, row.height, row.height)
     if row.txid in listed_ids(listing):
         raise BadAnswer(reader.source.host, f"tx/{row.txid}", f"is not found, but listed in block {row.height}")
+    if row.height <= proof.settled:
+        proof.require(row.height)
     return True
 
 

@@ -13,7 +13,7 @@ from django.db.models import Count, Min, Q, Sum
 from django.db.models.functions import Coalesce
 
 if TYPE_CHECKING:
-    from revenue.models import DailyTotal, Payment, Quarantined  # noqa: F401
+    from revenue.models import DailyTotal, Payment, Quarantined, RemovedPayment  # noqa: F401
 
     Rows = models.QuerySet[Any, dict[str, Any]]
 
@@ -22,6 +22,7 @@ INSERTED = (
     "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash",
     "paid_at", "day", "kind", "message_hash", "app_id", "app_type", "source",
 )  # fmt: skip
+REMOVED = ("txid", "vout", "amount_sat", "day", "price_usd", "usd_micro")
 
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
@@ -89,6 +90,18 @@ def _sums() -> dict[str, Any]:
         "priced": Count("usd_micro"),  # before usd_micro, whose name hides the column
         "usd_micro": Coalesce(Sum("usd_micro"), 0),
     }
+
+
+class RemovedPaymentQuerySet(models.QuerySet["RemovedPayment"]):
+    def keep(self, payments: PaymentQuerySet) -> None:
+        """Note what these payments, which are about to go, are worth."""
+        priced = payments.filter(vout__isnull=False, usd_micro__isnull=False)
+        self.bulk_create(
+            [self.model(**row) for row in priced.values(*REMOVED)],
+            update_conflicts=True,
+            unique_fields=REMOVED[:2],
+            update_fields=REMOVED[2:],
+        )
 
 
 class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):

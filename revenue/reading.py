@@ -46,7 +46,9 @@ class Reader:
         for row in listing.unreadable:
             if row.height is None or row.height <= high:
                 outputs += self._again(row, listing, high, unread)
-        txids = frozenset(tx.txid for tx in settled) - {one.txid for one in unread}
+        told = {tx.txid for tx in settled}
+        told |= {row.txid for row in listing.unreadable if row.height is None or row.height <= high}
+        txids = frozenset(told - {one.txid for one in unread})
         received = {(tx.txid, out.n) for tx in settled for out in tx.outputs if out.address == listing.address}
         return Reading(
             listing.address, listing.low, min(listing.high, high), self.source.name,

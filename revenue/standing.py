@@ -31,6 +31,8 @@ KEYS = (
     "completeThrough",
     "quarantine",
     "failedSources",
+    "unprovedSince",
+    "unprovedAt",
     "reason",
 )
 
@@ -55,12 +57,19 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "completeThrough": _last_day(ledger.complete_until),
         "quarantine": Quarantined.objects.count(),
         "failedSources": (state.last_report or {}).get("failedSources", []),
+        "unprovedSince": ledger.unproved_height,
+        "unprovedAt": iso(ledger.unproved_at),
         "reason": reason,
     }
 
 
 def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str | None:
     """What is wrong with the sync, in words; None when nothing is."""
+    if ledger.unproved_height is not None:
+        return (
+            f"from block {ledger.unproved_height:,} on a source contradicts the ledger,"
+            " and no second one confirms or denies it"
+        )
     if state.consecutive_failures >= FAILING:
         return f"it failed {state.consecutive_failures} times in a row ({state.last_error})"
     if ledger.completed_at is None:
@@ -90,6 +99,7 @@ def status(now: datetime) -> dict[str, Any]:
         "transactionCount": OpenDays.load().total,
         "lastSyncBlock": report["lastSyncBlock"],
         "currentBlock": report["currentBlock"],
+        "unprovedSince": report["unprovedSince"],
     }
 
 

@@ -1,8 +1,9 @@
 """Bring the ledger up to the chain: incremental, complete, and right after a reorganisation.
 
 A pass reads one source. Per address it verifies the cursor's anchor (`anchors`), reads windows of blocks from
-there (always the last 25 blocks again), checks that they are whole (`completeness`) and commits each window's
-rows, totals and cursor together (`windows`). A kill loses at most the window in hand.
+there (always the last 25 blocks again), checks that they are whole (`completeness`) and that settled blocks are
+changed only where a second source proves it (`proof`), and commits each window's rows, totals and cursor together
+(`windows`). A kill loses at most the window in hand.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from fluxtracker.upstream.records import Tip
 from ops.runs import Run, one_line
 from revenue import blocktime, ledger, quarantine
 from revenue.addresses import AddressPass
-from revenue.anchors import Chain
+from revenue.anchors import Chain, settled_height
 from revenue.completeness import Judge
-from revenue.models import TIP_STANDS, Cursor, LedgerState
+from revenue.models import TIP_STANDS, LedgerState
+from revenue.proof import Proof, Unproved
 from revenue.reading import Reader
 from revenue.sources import ChainSource, TxidIndex
 from revenue.standing import last_sync_block
@@ -56,7 +58,10 @@ class SyncReport:
 
 
 def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, full: bool = False) -> SyncReport:
-    """Read what is new from the first source that has good answers. UpstreamError when none has."""
+    """Read what is new from the first source that has good answers. UpstreamError when none has.
+
+    Where all sources that answer contradict the ledger unproved, note from which block on.
+    """
     report = SyncReport()
     errors: list[UpstreamError] = []
     for source in sources:
@@ -73,6 +78,9 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
             report.failed_sources.append(str(failed)[:300])
         report.last_sync_block = last_sync_block()
         return report
+    unproved = [error.since for error in errors if isinstance(error, Unproved)]
+    if unproved:
+        _note_unproved(min(unproved), now, run)
     if len(errors) == 1:
         raise errors[0]
     raise Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
@@ -89,21 +97,22 @@ def _passes(
     """Read until the chain held still from the tip to the last window."""
     for attempt in range(PASSES):
         tip = source.tip()
-        state = LedgerState.load()
-        _refuse_backwards(tip, state, source)
+        proof = Proof.begin(Chain(source, tip), sources)
+        state = proof.state
+        _refuse_backwards(tip, state, source, proof)
         _refuse_standing(tip, state, source, sources, now)
-        if not full and _is_current(tip, state):
-            quarantine.retry(_reader(source), tip, now, run, report.count)
-            _finish(source, tip, state, (), run)
+        if not full and _is_current(tip, proof):
+            quarantine.retry(_reader(source), proof, now, run, report.count)
+            _finish(source, tip, state, (), run, proof)
             return
         before = (report.added, report.removed, report.changed)
-        pending = _pass(source, sources, tip, now, run, full and attempt == 0, report)
+        pending = _pass(source, sources, proof, now, run, full and attempt == 0, report)
         if (report.added, report.removed, report.changed) == before or _holds(source, tip):
-            _finish(source, tip, LedgerState.load(), pending, run)
+            _finish(source, tip, LedgerState.load(), pending, run, proof)
             return
         if source.tip() == tip:  # it says the same as before: it contradicts itself, the chain did not move
             log.warning("tip_hash_contradicts_block_index", source=source.host, height=tip.height)
-            _finish(source, tip, LedgerState.load(), pending, run)
+            _finish(source, tip, LedgerState.load(), pending, run, proof)
             return
         log.info("chain_moved_while_read", source=source.host, height=tip.height)
     raise Unavailable(source.host, "chain", f"was reorganised {PASSES} times while it was read")
@@ -112,7 +121,7 @@ def _passes(
 def _pass(
     source: ChainSource,
     sources: Sequence[ChainSource],
-    tip: Tip,
+    proof: Proof,
     now: datetime,
     run: Run,
     full: bool,
@@ -121,16 +130,21 @@ def _pass(
     """Read every address; answers when what is not settled yet was paid."""
     reader = _reader(source)
     others = (other for other in sources if other is not source and isinstance(other, TxidIndex))
-    judge = Judge(source, next(others, None))
-    chain = Chain(source, tip)
-    for tracked in settings.REVENUE_ADDRESSES:
-        work = AddressPass(tracked, reader, chain, judge, run, now, report.count)
-        try:
+    judge = Judge(source, next(others, None), proof)
+    works = [
+        AddressPass(tracked, reader, proof.chain, proof, judge, run, now, report.count)
+        for tracked in settings.REVENUE_ADDRESSES
+    ]
+    try:
+        for work in works:
+            work.prepare()
+            if work.cut_at:  # its `read` ends the pass
+                break
+        for work in works:
             work.read(full=full)
-        finally:
-            report.fetched += reader.fetched
-            reader.fetched = 0
-    quarantine.retry(reader, tip, now, run, report.count)
+    finally:
+        report.fetched += reader.fetched
+    quarantine.retry(reader, proof, now, run, report.count)
     return reader.pending
 
 
@@ -138,12 +152,18 @@ def _reader(source: ChainSource) -> Reader:
     return Reader(source, frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES))
 
 
-def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource) -> None:
-    """A tip below the last one is no news (upstream.md 2: some nodes lag); a neighbour may lag a little."""
+def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource, proof: Proof) -> None:
+    """Raise for a tip below the last one: no news (upstream.md 2: some nodes lag). A neighbour may lag a little.
+
+    The tip of another branch, that is shorter, is news if a second source proves it.
+    """
     if state.tip_height is None or tip.height >= state.tip_height:
         return
     neighbour = source.name == "daemon" or source.host != state.tip_source
     if neighbour and state.tip_height - tip.height <= NEIGHBOUR_LAG:
+        return
+    if proof.leaves_ledger():
+        proof.require(proof.decisive)
         return
     raise BadAnswer(
         source.host,
@@ -171,25 +191,20 @@ def _refuse_standing(
             raise Unavailable(source.host, "tip", f"stands at block {tip.height}, {other.host} is at {height}")
 
 
-def _is_current(tip: Tip, state: LedgerState) -> bool:
+def _is_current(tip: Tip, proof: Proof) -> bool:
     """Whether everything up to this very tip was read for every tracked address."""
+    state, cursors = proof.state, proof.cursors
     if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
         return False
-    cursors = {cursor.address: cursor for cursor in Cursor.objects.all()}
     if all(cursor.listed_total == 0 for cursor in cursors.values()):
         return False  # nothing was ever paid to anybody: look again, that is also what an overloaded source says
-    high = settled_height(tip)
+    high = settled_height(tip.height)
     return all(
         tracked.address in cursors
         and cursors[tracked.address].first_height <= tracked.first_height
         and (cursors[tracked.address].height >= high or tracked.first_height > high)
         for tracked in settings.REVENUE_ADDRESSES
     )
-
-
-def settled_height(tip: Tip) -> int:
-    """The highest block with enough confirmations: tip - height + 1 reaches MIN_CONFIRMATIONS."""
-    return tip.height - settings.MIN_CONFIRMATIONS + 1
 
 
 def _holds(source: ChainSource, tip: Tip) -> bool:
@@ -199,13 +214,29 @@ def _holds(source: ChainSource, tip: Tip) -> bool:
         return False
 
 
-def _finish(source: ChainSource, tip: Tip, state: LedgerState, pending: Sequence[datetime], run: Run) -> None:
+def _note_unproved(since: int, now: datetime, run: Run) -> None:
+    if LedgerState.load().unproved_height == since:
+        return
+    with ledger.writing() as state:
+        run.guard()
+        state.unproved_height, state.unproved_at = since, state.unproved_at or now
+        state.save(update_fields=["unproved_height", "unproved_at"])
+
+
+def _finish(
+    source: ChainSource, tip: Tip, state: LedgerState, pending: Sequence[datetime], run: Run, proof: Proof
+) -> None:
     """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
     now = timezone.now()
-    settled = blocktime.newer_block(source, state, settled_height(tip), pending, now)
+    read = proof.state.tip_height
+    is_news = read is None or tip.height >= read or proof.proved > 0
+    known_blocks = proof.known_after() if is_news else None
+    settled = blocktime.newer_block(source, state, settled_height(tip.height), pending, now)
     with ledger.writing() as current:
         run.guard()
-        if current.tip_height is None or tip.height >= current.tip_height:
+        current.unproved_height = current.unproved_at = None
+        if is_news:
+            current.known_blocks = known_blocks
             if (current.tip_height, current.tip_hash) != (tip.height, tip.hash) or is_ahead(
                 current.tip_changed_at, now
             ):

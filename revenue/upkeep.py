@@ -12,7 +12,7 @@ from ops import checks
 from ops.models import TaskRun
 from ops.runs import Run
 from revenue import ledger
-from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined
+from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined, RemovedPayment
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +56,7 @@ def _close(day: date, run: Run) -> int:
         rows = Payment.objects.filter(day__lte=day)
         apps = set(rows.exclude(app=None).values_list("app", flat=True).distinct())
         deleted, _ = rows.delete()
+        RemovedPayment.objects.filter(day__lte=day).delete()
         ledger.recompute_apps(apps)
         state.closed_through = max(day, state.closed_through or day)
         state.save(update_fields=["closed_through"])
@@ -75,7 +76,7 @@ def clear(*, run: Run) -> int:
     with ledger.writing() as state:
         run.guard()
         deleted, _ = Payment.objects.all().delete()
-        for model in (DailyTotal, Cursor, Quarantined):
+        for model in (DailyTotal, Cursor, Quarantined, RemovedPayment):
             model.objects.all().delete()
         App.objects.update(payments=0, revenue_sat=0, usd_micro=0, priced=0, first_paid_at=None, last_paid_at=None)
         LedgerState(id=state.id).save()

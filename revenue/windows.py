@@ -8,10 +8,11 @@ from datetime import date, datetime, timedelta
 
 from revenue import ledger
 from revenue.classify import Output
-from revenue.models import Cursor, Message, Payment, Quarantined
+from revenue.models import Cursor, Message, Payment, Quarantined, RemovedPayment
 
 FIRST_PAUSE = timedelta(minutes=4)  # over by the next sync
 LONGEST_PAUSE = timedelta(hours=12)
+ANY_HEIGHT = 2**31 - 1
 STORED = ("id", "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash", "paid_at",
           "day", "kind", "message_hash", "app_id")  # fmt: skip
 
@@ -44,6 +45,8 @@ class Reading:
     received: frozenset[tuple[str, int]] = frozenset()
     """Every output to the address of those transactions, revenue or not."""
     unread: tuple[Unread, ...] = ()
+    ends_chain: bool = False
+    """Whether rows above `high` are none of this chain: it is a branch that is shorter than what was read before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,20 @@ class Difference:
     changed: list[tuple[Payment, Output]] = field(default_factory=list)
     vanished: list[Payment] = field(default_factory=list)
     provisional: list[Payment] = field(default_factory=list)
+    unlisted: list[Quarantined] = field(default_factory=list)
+    """What waits in the quarantine and is not in its block any more."""
+
+    def moved_heights(self) -> list[int]:
+        """Return the blocks of what goes, and of what goes to another block."""
+        heights = [row.height for row in self.vanished] + [
+            row.height for row in self.unlisted if row.height is not None
+        ]
+        return heights + [min(row.height, out.height) for row, out in self.changed if _is_moved(row, out)]
+
+    def heights(self) -> list[int]:
+        """Return the blocks of everything that would change."""
+        heights = self.moved_heights() + [row.height for row in self.provisional]
+        return heights + [out.height for out in (*self.added, *(out for _, out in self.changed))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,8 @@ class Applied:
 def compare(reading: Reading, closed_through: date | None) -> Difference:
     """Hold a reading against the ledger. Outputs of closed days are no news (contract section 5)."""
     true = {(out.txid, out.vout): out for out in reading.outputs if closed_through is None or out.day > closed_through}
-    stored = _stored(reading, {txid for txid, _ in true})
+    high = ANY_HEIGHT if reading.ends_chain else reading.high
+    stored = _stored(reading, high, {txid for txid, _ in true})
     added = [out for key, out in true.items() if key not in stored]
     changed = [(row, true[key]) for key, row in stored.items() if key in true and differs(row, true[key])]
     waiting = {unread.txid for unread in reading.unread}
@@ -76,15 +94,22 @@ def compare(reading: Reading, closed_through: date | None) -> Difference:
         row
         for key, row in stored.items()
         if key not in true and row.address == reading.address
-        and reading.low <= row.height <= reading.high and row.txid not in waiting
+        and reading.low <= row.height <= high and row.txid not in waiting
     ]  # fmt: skip
-    return Difference(added, changed, vanished, _provisional(reading))
+    return Difference(added, changed, vanished, _provisional(reading), _unlisted(reading, high))
 
 
-def _stored(reading: Reading, txids: set[str]) -> dict[tuple[str, int | None], Payment]:
+def _unlisted(reading: Reading, high: int) -> list[Quarantined]:
+    """Return what was put aside in these blocks and is not listed there any more."""
+    seen = reading.txids | {unread.txid for unread in reading.unread}
+    rows = Quarantined.objects.filter(address=reading.address, height__gte=reading.low, height__lte=high)
+    return [row for row in rows if row.txid not in seen]
+
+
+def _stored(reading: Reading, high: int, txids: set[str]) -> dict[tuple[str, int | None], Payment]:
     """Rows of the window, and rows elsewhere of the same transactions (they moved to another block)."""
     rows = Payment.objects.filter(vout__isnull=False).only(*STORED)
-    found = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, reading.high)}
+    found = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, high)}
     elsewhere = sorted(txids - {txid for txid, _ in found})
     for some in ledger.chunks(elsewhere):
         found |= {(row.txid, row.vout): row for row in rows.filter(txid__in=some)}
@@ -98,6 +123,10 @@ def _provisional(reading: Reading) -> list[Payment]:
         return []
     here = list(imported.in_window(reading.address, reading.low, reading.high))
     return list({row.pk: row for row in [*here, *imported.filter(txid__in=list(reading.txids))]}.values())
+
+
+def _is_moved(row: Payment, out: Output) -> bool:
+    return row.height != out.height or ("" not in (row.block_hash, out.block_hash) and row.block_hash != out.block_hash)
 
 
 def differs(row: Payment, out: Output) -> bool:
@@ -120,17 +149,19 @@ def apply(reading: Reading, difference: Difference, now: datetime, cursor: Curso
     days = {(row.day, row.address) for row in gone} | {(row.day, row.address) for row, _ in difference.changed}
     apps = {row.app_id for row in gone} | {row.app_id for row, _ in difference.changed}
     for some in ledger.chunks([row.pk for row in gone]):
+        RemovedPayment.objects.keep(Payment.objects.filter(pk__in=some))
         Payment.objects.filter(pk__in=some).delete()
     names = _known_names([*difference.added, *(out for _, out in difference.changed)])
     for row, out in difference.changed:
         _correct(row, out, reading.source, names.get(out.message_hash))
     fresh = [_payment(out, reading.source, names.get(out.message_hash)) for out in difference.added]
     Payment.objects.insert(fresh)
+    _restore_prices(fresh)
     days |= {(row.day, row.address) for row in fresh} | {(out.day, out.address) for _, out in difference.changed}
     apps |= {message.app_id for message in names.values()}
     ledger.recompute_days(days)
     ledger.recompute_apps(app for app in apps if app is not None)
-    _quarantine(reading, now)
+    _quarantine(reading, difference, now)
     if cursor:
         cursor.save()
     return Applied(len(fresh), len(gone), len(difference.changed))
@@ -167,14 +198,25 @@ def _correct(row: Payment, out: Output, source: str, message: Message | None) ->
     fresh.save(update_fields=columns)
 
 
-def _quarantine(reading: Reading, now: datetime) -> None:
+def _restore_prices(fresh: list[Payment]) -> None:
+    """Give payments that come back in another block their prices, where amount and day are the same."""
+    if not fresh or not RemovedPayment.objects.exists():
+        return
+    rows = {(row.txid, row.vout): row for row in fresh}
+    for some in ledger.chunks(sorted({txid for txid, _ in rows})):
+        back = [old for old in RemovedPayment.objects.filter(txid__in=some) if (old.txid, old.vout) in rows]
+        for old in back:
+            row = Payment.objects.filter(txid=old.txid, vout=old.vout, day=old.day, amount_sat=old.amount_sat)
+            row.update(price_usd=old.price_usd, usd_micro=old.usd_micro)
+        RemovedPayment.objects.filter(pk__in=[old.pk for old in back]).delete()
+
+
+def _quarantine(reading: Reading, difference: Difference, now: datetime) -> None:
     """Note what could not be read, and forget what now was or what the chain does not list any more."""
     waiting = {unread.txid for unread in reading.unread}
-    over = [
-        row.pk
-        for row in Quarantined.objects.filter(address=reading.address).exclude(txid__in=waiting)
-        if row.txid in reading.txids or (row.height is not None and reading.low <= row.height <= reading.high)
-    ]
+    read = reading.txids - waiting
+    over = [row.pk for row in difference.unlisted]
+    over += [row.pk for row in Quarantined.objects.filter(address=reading.address) if row.txid in read]
     if over:
         Quarantined.objects.filter(pk__in=over).delete()
     if waiting:

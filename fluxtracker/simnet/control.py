@@ -11,13 +11,16 @@
     POST /_sim/nodes   {"nodes": 500}    let nodes come or go                             {"nodes"}
     POST /_sim/mine    {"blocks": 1, "payments": [{"sat": 5, "app": "name", ...}]}   {"tip", "txids"}
     POST /_sim/reorg   {"depth": 10, "drop": [txid] or 0.3, "move": ..., "keep": ..., "blocks": 10}
+    POST /_sim/branch  {"sources": ["blockbook"], "depth": 120, "drop": ...}  let them leave the chain  {"tip"}
+    POST /_sim/rejoin  {}                all follow the chain again
     POST /_sim/fault   {"kind": "http500", "path": "^/daemon", "times": 3, "probability": 1.0,
                         "seconds": 5, "blocks": 10, "retry_after": "2", "share": 0.3} {"faults"}
     POST /_sim/clear   {}                end all faults
     POST /_sim/reveal  {"hashes": []}    let the registry know messages, all when none is named
     POST /_sim/forget  {}                start the list of requests anew
 
-A payment takes the arguments of `World.payment`; `outputs` is a list of [address, satoshi].
+A payment takes the arguments of `World.payment`; `outputs` is a list of [address, satoshi]. `mine` with a `source`
+mines on the branch of that source.
 """
 
 from __future__ import annotations
@@ -50,6 +53,8 @@ def answer(sim: SimServer, method: str, path: str, query: Mapping[str, str], bod
     writers: dict[str, Callable[[SimServer, dict[str, Any]], Any]] = {
         "mine": _mine,
         "reorg": _reorg,
+        "branch": _branch,
+        "rejoin": _rejoin,
         "fault": _fault,
         "clear": _clear,
         "reveal": _reveal,
@@ -119,8 +124,9 @@ def _nodes(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mine(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
-    payments = [sim.world.payment(**_arguments(payment)) for payment in wishes.get("payments", [])]
-    tip = sim.world.mine(int(wishes.get("blocks", 1)), payments)
+    world = sim.sides.get(wishes.get("source", ""), sim.world)
+    payments = [world.payment(**_arguments(payment)) for payment in wishes.get("payments", [])]
+    tip = world.mine(int(wishes.get("blocks", 1)), payments)
     return {"tip": tip, "txids": [tx.txid for tx in payments]}
 
 
@@ -131,14 +137,21 @@ def _arguments(payment: dict[str, Any]) -> dict[str, Any]:
     return payment
 
 
+def _fates(wishes: dict[str, Any]) -> dict[str, Any]:
+    return {name: wishes[name] for name in ("drop", "move", "keep", "blocks") if name in wishes}
+
+
+def _branch(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    return {"tip": sim.branch(*wishes["sources"], depth=int(wishes["depth"]), **_fates(wishes)).tip_height}
+
+
+def _rejoin(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
+    sim.sides.clear()
+    return {"tip": sim.world.tip_height}
+
+
 def _reorg(sim: SimServer, wishes: dict[str, Any]) -> dict[str, Any]:
-    found = sim.world.reorg(
-        int(wishes["depth"]),
-        drop=wishes.get("drop", []),
-        move=wishes.get("move", []),
-        keep=wishes.get("keep"),
-        blocks=wishes.get("blocks"),
-    )
+    found = sim.world.reorg(int(wishes["depth"]), **_fates(wishes))
     changed = {"dropped": found.dropped, "moved": found.moved, "kept": found.kept}
     return {"tip": sim.world.tip_height, **changed}
 

@@ -37,6 +37,7 @@ from fluxtracker.simnet.world import World
 
 GZIP_FROM = 1400  # bytes
 REMEMBERED = 100_000  # requests
+SOURCES = frozenset({"blockbook", "blockbook2", "daemon"})
 
 
 class Request(NamedTuple):
@@ -65,6 +66,8 @@ class SimServer:
         self.gzip = gzip
         self.spent_index = spent_index
         self.lags = {"blockbook": 0, "blockbook2": 0}
+        self.sides: dict[str, World] = {}
+        """The worlds of those sources that follow a branch of their own."""
         self.faults = Faults(world.seed)
         self.requests: deque[Request] = deque(maxlen=REMEMBERED)
         self.memory: dict[str, bytes] = {}
@@ -130,6 +133,17 @@ class SimServer:
         """Requests so far whose path begins with `prefix`."""
         return sum(request.path.startswith(prefix) for request in list(self.requests))
 
+    # Branches
+
+    def branch(self, *sources: str, depth: int, **fates: Any) -> World:
+        """Let some sources leave the chain together: replace their last `depth` blocks as `World.reorg` does."""
+        if not SOURCES.issuperset(sources):
+            raise ValueError(f"a source is one of {', '.join(sorted(SOURCES))}")
+        side = self.world.branched()
+        side.reorg(depth, **fates)
+        self.sides |= dict.fromkeys(sources, side)
+        return side
+
     # Answers
 
     def answer(self, path: str, query: Mapping[str, str], authorization: str) -> tuple[Answer, Fault | None]:
@@ -137,7 +151,8 @@ class SimServer:
         with self._lock:
             self.requests.append(Request(path, dict(query)))
         fault = self.faults.pick(path)
-        self.world.catch_up()
+        for world in (self.world, *self.sides.values()):
+            world.catch_up()
         back = fault.blocks if fault and fault.kind == Kind.HEIGHT_BACKWARDS else 0
         with self.world.lock:
             answer = self.route(path, query, authorization, back)
@@ -148,8 +163,8 @@ class SimServer:
         return answer, fault
 
     def route(self, path: str, query: Mapping[str, str], authorization: str, back: int) -> Answer:
-        world = self.world
         room, _, rest = path.strip("/").partition("/")
+        world = self.sides.get(room, self.world)
         if room in self.lags and rest.startswith("api"):
             backend = world.tip_height - back
             inner = rest.removeprefix("api").removeprefix("/v2").strip("/")

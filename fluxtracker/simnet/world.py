@@ -6,6 +6,7 @@ it. Otherwise new blocks come as time passes, each time somebody looks (`catch_u
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -26,6 +27,7 @@ from fluxtracker.simnet.rendering import blockbook_halves
 
 Progress = Callable[[int], None]
 LATER_BLOCKS = 40  # how long the registry does not know a message that comes later
+OTHERS = 1_000_000  # what the numbers of forks and payments of another branch differ by
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class World(MakesPayments, TellsTruth):
         self.registry = Registry(self.chain, self.catalogue, old_messages)
         self.mempool: list[Tx] = []
         self.days = days
-        self._made = 0
+        self._made = self._sides = 0
         self._maker = Maker(seed, self.catalogue, apps=max(12, payments // 10), customers=50, name="live")
         self.network = Network(self)
         self._fill(Plan.ending_at(self.chain.tip, seed=seed, payments=payments, days=days), progress)
@@ -207,6 +209,19 @@ class World(MakesPayments, TellsTruth):
                 self._place(tx, root + 1)
             found = {fate: tuple(t for t, f in fates.items() if f == fate) for fate in set(fates.values())}
             return Reorg(found.get("dropped", ()), found.get("moved", ()), found.get("kept", ()))
+
+    def branched(self) -> World:
+        """Return the same network with a chain of its own from here on: nothing that changes is shared."""
+        with self.lock:
+            side = copy.copy(self)
+            side.chain = copy.deepcopy(self.chain)
+            self._sides += 1
+            side.chain.forks += OTHERS * self._sides
+            side._made += OTHERS * self._sides
+            side.mempool = []
+            side.registry = copy.copy(self.registry)
+            side.registry.chain, side.registry.by_hash = side.chain, dict(self.registry.by_hash)
+            return side
 
     def _fate(
         self,

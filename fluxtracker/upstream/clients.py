@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
 
 from fluxtracker.upstream.blockbook import Blockbook
@@ -12,8 +14,12 @@ from fluxtracker.upstream.stats import Stats
 
 
 def chain_sources(http: Http) -> list[Blockbook | Daemon]:
-    """The sources of the chain in the order they are asked: every Blockbook, then the daemon."""
-    blockbooks: list[Blockbook | Daemon] = [Blockbook(http, url) for url in settings.BLOCKBOOK_URLS]
+    """Return the sources of the chain in the order they are asked: every Blockbook, each once, then the daemon."""
+    urls: dict[object, str] = {}
+    for url in settings.BLOCKBOOK_URLS:
+        parts = urlsplit(url)
+        urls.setdefault((parts.hostname, parts.port if parts.port not in (80, 443) else None, parts.path), url)
+    blockbooks: list[Blockbook | Daemon] = [Blockbook(http, url) for url in urls.values()]
     return [*blockbooks, daemon(http)]
 
 

@@ -102,7 +102,7 @@ def _recompute_day(apps: Any, connection: Any, payments: Any, day: date) -> None
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("revenue", "0005_settled_block"),
+        ("revenue", "0006_proof"),
     ]
 
     operations = [

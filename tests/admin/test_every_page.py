@@ -26,7 +26,7 @@ from ops.models import (
     TaskState,
 )
 from ops.schedule import install
-from revenue.models import DailyPrice, Message, Quarantined
+from revenue.models import DailyPrice, Message, Quarantined, RemovedPayment
 from tests.dashboard.rows import ADDRESS, NOW, pay, synced
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +44,7 @@ def one_of_each(db: None) -> None:
     Message.objects.create(hash="cd" * 32)
     DailyPrice.objects.create(day=NOW.date())
     Quarantined.objects.create(txid="ee" * 32, address=ADDRESS, reason="sender", first_seen_at=NOW, next_attempt_at=NOW)
+    RemovedPayment.objects.create(txid="dd" * 32, vout=0, amount_sat=5, day=NOW.date(), usd_micro=1)
     Lease.objects.create(name="prune", holder="box:12:1.00:ab", taken_at=NOW, expires_at=NOW)
     TaskState.objects.create(name="prune", consecutive_failures=3, last_error="the disk is full")
     TaskRun.objects.create(name="prune", trigger="schedule", started_at=NOW)

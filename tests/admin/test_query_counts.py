@@ -38,7 +38,18 @@ from ops.models import (
     TaskState,
     WorkerSeen,
 )  # fmt: skip
-from revenue.models import App, Cursor, DailyPrice, DailyTotal, LedgerState, LivePrice, Message, Payment, Quarantined
+from revenue.models import (
+    App,
+    Cursor,
+    DailyPrice,
+    DailyTotal,
+    LedgerState,
+    LivePrice,
+    Message,
+    Payment,
+    Quarantined,
+    RemovedPayment,
+)
 from snapshots.models import ImageDay, Refusal, Snapshot
 from tests.dashboard.rows import ADDRESS, NOW, made, pay, store
 
@@ -87,6 +98,9 @@ MAKE: dict[type, Callable[[int], object]] = {
     Quarantined: lambda n: Quarantined.objects.create(
         txid=f"{n:064x}", address=ADDRESS, reason="sender", first_seen_at=NOW, next_attempt_at=NOW
     ),
+    RemovedPayment: lambda n: RemovedPayment.objects.create(
+        txid=f"{n:064x}", vout=0, amount_sat=5, day=NOW.date(), usd_micro=1
+    ),
     ImageCount: lambda n: ImageCount.objects.create(image=f"i{n}", count=n),
     Memory: lambda n: Memory.objects.create(name=f"m{n}", data=b"x", updated_at=NOW),
     Reading: lambda n: Reading.objects.create(at=NOW - n * DAY, values={}),
@@ -132,6 +146,7 @@ COUNTS: dict[type, tuple[int, int]] = {
     Message: (5, 5),
     Payment: (6, 6),
     Quarantined: (5, 4),
+    RemovedPayment: (5, 4),
     Category: (5, 4),
     ImageCount: (5, 4),
     Memory: (4, 4),

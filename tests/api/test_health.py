@@ -61,6 +61,8 @@ def test_everything_in_order_is_ok(get, working):
         "completeThrough": "2026-11-19",
         "quarantine": 0,
         "failedSources": [],
+        "unprovedSince": None,
+        "unprovedAt": None,
         "reason": None,
     }
 
@@ -321,6 +323,7 @@ def test_the_status_of_the_sync_is_public(get, working):
         "transactionCount": 0,
         "lastSyncBlock": TIP - 7,
         "currentBlock": TIP,
+        "unprovedSince": None,
     }
 
 

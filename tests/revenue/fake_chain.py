@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from fluxtracker.upstream import records
-from fluxtracker.upstream.errors import NotFound
+from fluxtracker.upstream.errors import NotFound, Unavailable
 from fluxtracker.upstream.records import ChainTx, Listing, Tip, TxInput, TxOutput
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -65,6 +66,14 @@ class FakeChain:
         new = depth + extra
         for n in range(new):
             self.mine(*keep[n::new])
+
+    def branch(self, depth: int, keep: list[ChainTx], extra: int = 1) -> FakeChain:
+        """Return another chain that leaves this one so many blocks ago, with hashes and payments of its own."""
+        other = copy.deepcopy(self)
+        other.fork += 1000
+        other.made += 1000
+        other.reorg(depth, keep, extra)
+        return other
 
     def last(self, depth: int) -> list[ChainTx]:
         return [tx for block in self.blocks[len(self.blocks) - depth :] for tx in block.txs]
@@ -128,3 +137,36 @@ class FakeChain:
             for output in tx.outputs
             if output.address in addresses
         }
+
+
+class Source(FakeChain):
+    """A source of its own that answers as a chain does, `lag` blocks late, or not at all."""
+
+    def __init__(self, host: str, chain: FakeChain, *, up: bool = True, lag: int = 0) -> None:
+        super().__init__(chain.first, chain.page)
+        self.host, self.chain, self.up, self.lag = host, chain, up, lag
+
+    @property
+    def blocks(self) -> list[Block]:
+        if not self.up:
+            raise Unavailable(self.host, "api", "connection refused")
+        return self.chain.blocks[: len(self.chain.blocks) - self.lag]
+
+    @blocks.setter
+    def blocks(self, blocks: list[Block]) -> None:
+        """Those of the chain that it follows."""
+
+
+class Daemon(Source):
+    """The same with an index of bare txids, and no counts."""
+
+    name = "daemon"
+
+    def total(self, address: str) -> None:
+        return
+
+    def listing(self, address: str, low: int, high: int) -> Listing:
+        return replace(super().listing(address, low, high), total=None)
+
+    def txids(self, address: str, low: int, high: int) -> list[str]:
+        return [tx.txid for tx in self._touching(address, low, high)]

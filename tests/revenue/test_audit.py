@@ -9,14 +9,16 @@ from revenue import ledger
 from revenue.audit import audit_revenue
 from revenue.models import Payment
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
+from tests.revenue.fake_chain import Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
 
-def audit(chain, blocks=4320, fix=False):
+def audit(chain, blocks=4320, fix=False, second=None):
     with runs.run("audit_revenue", trigger="command") as run:
-        return audit_revenue(sources=[chain], now=timezone.now(), run=run, blocks=blocks, fix=fix)
+        sources = [chain, second or Source("second", chain)]
+        return audit_revenue(sources=sources, now=timezone.now(), run=run, blocks=blocks, fix=fix)
 
 
 def numbers(report):
@@ -62,7 +64,7 @@ def test_what_a_sync_mends_while_it_is_compared_is_no_difference(spoiled, monkey
         asked.append(window)
         if len(asked) == 3:  # two addresses were looked at once
             monkeypatch.setattr(spoiled, "listing", honest)
-            sync(spoiled, full=True)
+            sync(spoiled, Source("second", spoiled), full=True)
         return honest(*window)
 
     monkeypatch.setattr(spoiled, "listing", listing)
@@ -87,10 +89,14 @@ def test_what_was_not_synced_yet_is_not_missing(chain):
     assert numbers(audit(chain)) == (0, 0, 0)
 
 
-def test_a_fix_does_not_remove_what_a_lying_source_hides(chain):
+def test_a_fix_does_not_remove_what_a_lying_source_hides(chain, monkeypatch):
     sync(chain)
     before, honest = rows(), chain._touching
     chain._touching = lambda *window: honest(*window)[5:]
-    with pytest.raises(UpstreamError):
-        audit(chain, fix=True)
+    second = Source("second", chain)
+    monkeypatch.setattr(second, "listing", chain.listing)
+    with pytest.raises(UpstreamError, match="whose block is still in the chain"):
+        audit(chain, fix=True, second=second)
+    assert rows() == before
+    assert numbers(audit(chain, fix=True)) == (0, 0, 0), "the second source lists everything"
     assert rows() == before

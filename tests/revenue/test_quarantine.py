@@ -9,6 +9,7 @@ from django.utils import timezone
 from fluxtracker.upstream.errors import NotFound, Unavailable
 from revenue.models import Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, sync
+from tests.revenue.fake_chain import Source
 from tests.revenue.ledger_checks import assert_sums_hold
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -28,11 +29,11 @@ def waiting(chain):
     return lost
 
 
-def time_passes(chain, days=DAYS):
+def time_passes(*sources, days=DAYS):
     """A sync every quarter of an hour."""
     start = timezone.now()
     for quarter in range(days * 24 * 4):
-        sync(chain, now=start + timedelta(minutes=15 * quarter))
+        sync(*sources, now=start + timedelta(minutes=15 * quarter))
 
 
 def answers(chain, monkeypatch, failing):
@@ -71,12 +72,15 @@ def test_an_outage_counts_for_nothing(chain, waiting, monkeypatch):
     assert (row.absences, row.attempts > 5) == (1, True)
 
 
-def test_what_its_block_lacks_too_is_gone(chain, waiting, monkeypatch):
+@pytest.mark.parametrize(("witnesses", "left"), [(0, True), (1, False)])
+def test_what_its_block_lacks_too_is_gone_if_a_second_source_has_the_block(
+    chain, waiting, monkeypatch, witnesses, left
+):
     answers(chain, monkeypatch, unknown)
     place = next(n for n, block in enumerate(chain.blocks) if waiting.txid in {tx.txid for tx in block.txs})
     chain.blocks[place] = replace(chain.blocks[place], txs=())
-    time_passes(chain, days=1)
-    assert not Quarantined.objects.exists()
+    time_passes(chain, *[Source("second", chain)] * witnesses, days=1)
+    assert Quarantined.objects.exists() is left
 
 
 @pytest.mark.parametrize(("hours", "left"), [(20, 1), (48, 0)])

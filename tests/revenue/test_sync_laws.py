@@ -13,7 +13,7 @@ from ops import runs
 from revenue import upkeep
 from revenue.sync import sync_revenue
 from tests.marks import examples
-from tests.revenue.fake_chain import START, FakeChain
+from tests.revenue.fake_chain import START, FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -37,9 +37,10 @@ def two_addresses(settings):
 
 
 def sync(chain, full=False):
+    """With a second source, that proves what the chain says of settled blocks."""
     chain.requests.clear()
     with runs.run("sync_revenue", trigger="command") as run:
-        return sync_revenue(sources=[chain], now=timezone.now(), run=run, full=full)
+        return sync_revenue(sources=[chain, Source("second", chain)], now=timezone.now(), run=run, full=full)
 
 
 def assert_true(chain):

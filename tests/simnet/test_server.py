@@ -108,9 +108,33 @@ def test_another_process_can_reveal_messages_and_see_requests(world: World, sim:
     assert get(sim, "/_sim/requests")["count"] == 0
 
 
+def test_one_source_alone_can_leave_the_chain(world: World, sim: SimServer) -> None:
+    post(sim, "mine", blocks=20, payments=[{"sat": 7}])
+    hashes = {"blockbook": "/blockbook/api/v2/block-index/", "blockbook2": "/blockbook2/api/v2/block-index/"}
+
+    def seen(height: int) -> list[str]:
+        told = [get(sim, f"{path}{height}")["blockHash"] for path in hashes.values()]
+        return [*told, get(sim, f"/daemon/getblockhash/{height}")["data"]]
+
+    answer = post(sim, "branch", sources=["blockbook"], depth=10, blocks=15, drop=1.0).json()
+    assert answer["tip"] == world.tip_height + 5
+    assert len(set(seen(world.tip_height - 10))) == 1
+    first, second, daemon = seen(world.tip_height - 9)
+    assert second == daemon != first
+    post(sim, "mine", blocks=3, payments=[{"sat": 9}], source="blockbook")
+    assert get(sim, "/blockbook/api/v2/")["blockbook"]["bestHeight"] == world.tip_height + 8
+    post(sim, "rejoin")
+    assert len(set(seen(world.tip_height - 9))) == 1
+
+
 @pytest.mark.parametrize(
     ("door", "wishes"),
-    [("fault", {"kind": "nonsense"}), ("reorg", {}), ("mine", {"payments": [{"colour": "red"}]})],
+    [
+        ("branch", {"sources": ["stats"], "depth": 3}),
+        ("fault", {"kind": "nonsense"}),
+        ("reorg", {}),
+        ("mine", {"payments": [{"colour": "red"}]}),
+    ],
 )
 def test_nonsense_at_the_door_is_refused(sim: SimServer, door: str, wishes: dict[str, object]) -> None:
     answer = post(sim, door, **wishes)
