@@ -5,7 +5,7 @@ import pytest
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
 ADDRESSES = 3
-WARM = 11  # statements that bring all five comparisons up to date: a completed sync changes how old they are
+WARM = 14  # statements that bring all five comparisons up to date: a completed sync changes how old they are
 
 
 @pytest.fixture
