@@ -1,4 +1,4 @@
-"""When a block was or will be made (upstream.md 5). No tables here."""
+"""When a block was or will be made (docs/upstream.md#chain). No tables here."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 from dashboard.spark import Values
 from fluxtracker import figures
 
-Leaf = Mapping[str, Any]  # current, previous, change, percentage, trend (contract section 4)
+Leaf = Mapping[str, Any]  # current, previous, change, percentage, trend (docs/contract.md#api)
 Words = Callable[[float], str]
 
 

@@ -1,4 +1,4 @@
-"""What the words in the list of payments mean, and whose wallets are known (upstream.md 3.4)."""
+"""What the words in the list of payments mean, and whose wallets are known (docs/upstream.md#app-payments)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from metrics.latest import SourceView
 from ops.runs import ALERT_AFTER
 
 Level = Literal["ok", "warn", "bad"]
-BLOCK_TIME = timedelta(seconds=30)  # upstream.md 0.8: since height 2,020,000
+BLOCK_TIME = timedelta(seconds=30)  # docs/upstream.md#common-traps: since height 2,020,000
 OVERDUE = timedelta(minutes=10)  # two syncs missed: the tip we know is no more the chain's
 WORDS: Mapping[Level, str] = {"ok": "In order", "warn": "Not quite in order", "bad": "Not in order"}
 

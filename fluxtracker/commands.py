@@ -1,6 +1,6 @@
 """The base of the commands that run a verb: options in, verb, report out.
 
-Exit codes: 0 done, 1 failed with a one-line reason on stderr, 2 wrong usage (contract section 1).
+Exit codes: 0 done, 1 failed with a one-line reason on stderr, 2 wrong usage (docs/contract.md#commands).
 """
 
 from __future__ import annotations

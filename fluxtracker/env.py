@@ -24,7 +24,7 @@ TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 HOST_NAME = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
-# upstream.md 3.4: the addresses that FluxOS accepts for app payments, with the height each became valid.
+# docs/upstream.md#app-payments: the addresses that FluxOS accepts for app payments, with the height each became valid.
 APP_ADDRESSES = (
     "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6@694000,"
     "t3aGJvdtd8NR6GrnqnRuVEzH6MbrXuJFLUX@1300000,"

@@ -1,4 +1,4 @@
-"""How long an app runs, as its specification says it, and the block at which that ends (upstream.md 3.2)."""
+"""How long an app runs, as its specification says it, and the block at which that ends (docs/upstream.md#app-terms)."""
 
 from __future__ import annotations
 

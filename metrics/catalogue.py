@@ -61,7 +61,7 @@ RATIOS = {  # metric: part, whole
     "dockerapps_percent": ("dockerapps_count", "total_apps"),
 }
 TOTALS = ("node_total", "total_apps", "total_cpu_cores", "total_ram_gb", "total_storage_gb")
-"""The five totals of which a snapshot needs four (contract section 5)."""
+"""The five totals of which a snapshot needs four (docs/contract.md#snapshots-and-instances)."""
 
 
 def metrics() -> list[Metric]:

@@ -1,4 +1,7 @@
-"""What a container is, by its image or, where that is not public, by its app's name (contract section 5)."""
+"""Classify a container by its image or, if that is not public, by its app's name.
+
+See docs/contract.md#snapshots-and-instances.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Self
 from metrics.models import Category, TrackedApp
 from metrics.patterns import image_matcher, name_matcher
 
-HELPERS = (  # upstream.md 8.3
+HELPERS = (  # docs/upstream.md#tracked-apps
     "mariadb", "mysql", "postgres", "postgresql", "redis", "valkey", "mongo", "mongodb", "operator", "watchtower",
     "nginx", "proxy",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What all nodes together have, and what apps take of it (upstream.md 4.1 to 4.3).
+"""What all nodes together have, and what apps take of it (docs/upstream.md#statistics).
 
 Capacity and use are the two halves of a node, and each number counts by itself. A number that a node does not tell,
 because it is out of reach, its benchmark runs right now or what it tells is none, has not gone: what was last known

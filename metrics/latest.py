@@ -17,7 +17,7 @@ from revenue.models import LivePrice
 Status = Literal["ok", "stale", "failed", "never"]
 
 LATE = timedelta(minutes=30)  # three collections missed: no longer `ok`
-OLD = timedelta(hours=2)  # a comparison says `stale`, a snapshot refuses (contract sections 4 and 5)
+OLD = timedelta(hours=2)  # a comparison says `stale`, a snapshot refuses (docs/contract.md#api)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From a container's name to its app, and from there to its image (upstream.md 4.4)."""
+"""From a container's name to its app, and from there to its image (docs/upstream.md#statistics)."""
 
 from __future__ import annotations
 

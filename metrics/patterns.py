@@ -1,7 +1,8 @@
 """What an operator may write as a pattern, and what it matches. No tables here.
 
 An image pattern is a part of an image's normalised name, in any spelling. A name pattern is a prefix that 13 or
-more digits follow (a site of its own deploys such apps, upstream.md 8.3), or with `*` at its end just a prefix.
+more digits follow (a site of its own deploys such apps, docs/upstream.md#tracked-apps), or with `*` at its
+end just a prefix.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many containers run, and of what (contract section 5, "Running instances")."""
+"""How many containers run, and of what (docs/contract.md#snapshots-and-instances, "Running instances")."""
 
 from __future__ import annotations
 

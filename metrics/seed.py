@@ -1,4 +1,4 @@
-"""The tracked apps and categories that a new installation begins with (upstream.md 8.1 to 8.3).
+"""The tracked apps and categories that a new installation begins with (docs/upstream.md#tracked-apps).
 
 Only the data migration reads this; later changes belong to operators.
 """

@@ -19,7 +19,7 @@ NETWORK = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)
 
 
 def current(latest: Latest, today: Sums, tracked: Iterable[TrackedApp]) -> dict[str, Any]:
-    """`/api/metrics/current` (contract section 4)."""
+    """`/api/metrics/current` (docs/contract.md#api)."""
     value, tracked = latest.values.get, list(tracked)
     times = [latest.sources[name].read_at for name in NETWORK]
     newest = max((time for time in times if time), default=None)

@@ -17,7 +17,7 @@ FORM = f"expected the header `Authorization: {KEYWORD} <token>`"
 
 
 class TokenAuthentication(BaseAuthentication):
-    """`Authorization: Token <token>` (contract section 4)."""
+    """`Authorization: Token <token>` (docs/contract.md#api)."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         words = request.headers.get("Authorization", "").split()

@@ -48,7 +48,7 @@ def installed_at(now: datetime) -> datetime:
 
 
 def of_tasks(now: datetime) -> Iterator[Trouble]:
-    """Three failures in a row of any task (contract section 3)."""
+    """Three failures in a row of any task (docs/contract.md#schedule)."""
     for state in TaskState.objects.filter(consecutive_failures__gte=ALERT_AFTER).order_by("name"):
         yield alerts.of_task(state.name, state.consecutive_failures, state.last_error)
 

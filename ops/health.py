@@ -37,7 +37,7 @@ OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the repo
 
 
 def report(now: datetime) -> Report:
-    """The whole of `/api/health` (contract section 4), with `problems` in sentences."""
+    """The whole of `/api/health` (docs/contract.md#api), with `problems` in sentences."""
     database = database_report()
     if database["status"] == "ok":
         try:

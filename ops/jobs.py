@@ -22,7 +22,7 @@ from ops.models import Job
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.15
-MOST_WAITING = 2  # requests of a process that wait for a result (contract section 4)
+MOST_WAITING = 2  # requests of a process that wait for a result (docs/contract.md#api)
 _places = threading.BoundedSemaphore(MOST_WAITING)
 
 

@@ -3,7 +3,8 @@
 A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. All of its times come from the
 database's clock, so that hosts whose clocks differ agree. One that ends later than a lease can was written before
 that clock was set back, and is over. The holder's name carries
-host, pid and process start, so a dead holder on the same host is replaced at once (contract section 3). The start
+host, pid and process start, so a dead holder on the same host is replaced at once (docs/contract.md#schedule).
+The start
 is there twice: as a time for people, and in the token as fluxtracker.identity marks it, which is what is judged.
 """
 

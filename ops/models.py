@@ -35,7 +35,7 @@ class TaskState(models.Model):
 
     @property
     def alerting(self) -> bool:
-        """Three failures in a row are an alert (contract section 3)."""
+        """Three failures in a row are an alert (docs/contract.md#schedule)."""
         return self.consecutive_failures >= 3
 
 

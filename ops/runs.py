@@ -23,7 +23,7 @@ from ops.models import TaskRun, TaskState
 
 log = structlog.get_logger(__name__)
 
-ALERT_AFTER = 3  # failures in a row (contract section 3)
+ALERT_AFTER = 3  # failures in a row (docs/contract.md#schedule)
 REFUSED = (DataError, IntegrityError, TypeError, ValueError)  # of words and reports that no column takes
 
 

@@ -1,4 +1,4 @@
-"""The last settled block that was read and its own time: what makes a day complete (contract section 5).
+"""The last settled block that was read and its own time: what makes a day complete (docs/contract.md#complete-days).
 
 Its time is asked for only while our clock is in a later day than the known one: a few requests around midnight.
 """

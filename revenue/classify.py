@@ -1,4 +1,4 @@
-"""Which outputs of a transaction are revenue (contract section 5). Pure: no database, no network."""
+"""Which outputs of a transaction are revenue (docs/contract.md#revenue). Pure: no database, no network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import date, datetime
 from fluxtracker.upstream.records import ChainTx, TxInput
 from revenue.models import Payment
 
-# upstream.md 3.4: spec changes that cost nothing are paid for by this wallet with exactly 0.02 FLUX.
+# docs/upstream.md#app-payments: spec changes that cost nothing are paid for by this wallet with exactly 0.02 FLUX.
 FREE_CHANGE_SENDER = "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A"
 FREE_CHANGE_SAT = 2_000_000
 

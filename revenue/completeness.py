@@ -1,4 +1,6 @@
-"""Does a listing hold everything? An empty answer looks like success (upstream.md 0), so nothing is believed alone.
+"""Check that a listing holds everything.
+
+An empty answer looks like success (docs/upstream.md#common-traps), so no source is believed alone.
 
 Blockbook counts an address's transactions over the whole history with every listing. That count grows by
 just what a complete listing brings; where it does not, or where nothing at all is listed, the daemon's own

@@ -1,7 +1,8 @@
 """Payments and prices of the tracker that was replaced, as far as the ledger does not know better.
 
 An imported payment is provisional: it has no vout, one stands for its txid, and the window that reads its block
-replaces or removes it (contract section 5). So nothing is taken that no window will ever read, and nothing from
+replaces or removes it (docs/contract.md#imported-rows).
+So nothing is taken that no window will ever read, and nothing from
 where the chain has been read already.
 """
 

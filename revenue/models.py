@@ -69,7 +69,7 @@ class Message(models.Model):
 
 
 class Payment(models.Model):
-    """One confirmed transaction output to a tracked address (contract section 5, Revenue)."""
+    """One confirmed transaction output to a tracked address (docs/contract.md#revenue)."""
 
     class Kind(models.TextChoices):
         APP = "app"  # OP_RETURN holds a 64-hex message hash

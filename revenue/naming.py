@@ -14,7 +14,7 @@ from revenue import ledger
 from revenue.messages import app_type, batches, name_known_payments, name_payments, note_missing
 from revenue.models import AppType, Message, Payment
 
-MANY = 50  # unknown hashes at once, above which the dump is cheaper than single questions (contract section 5)
+MANY = 50  # unknown hashes at once, above which the dump is cheaper than single questions (docs/contract.md#app-names)
 SINGLE_BATCH = 25  # answers to single questions that are stored together: what a kill may lose
 
 

@@ -1,4 +1,4 @@
-"""What payments were worth in US dollars: each takes the close of its UTC day (upstream.md 6).
+"""What payments were worth in US dollars: each takes the close of its UTC day (docs/upstream.md#prices).
 
 Until the close is known, a payment younger than 24 hours has the live price. Where no price can be trusted, it waits
 with NULL.

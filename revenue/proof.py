@@ -1,4 +1,4 @@
-"""Prove what a source tells of settled blocks by a second source, which has the same block (contract section 5).
+"""Prove what a source tells of settled blocks by a second source, which has the same block (docs/contract.md#proof).
 
 Settled is what lies deeper than the confirmations and the blocks that every sync reads again. One source alone may
 be on a branch that the network does not follow, however long that is: a height proves nothing.
@@ -21,7 +21,7 @@ from revenue.windows import Difference
 
 log = structlog.get_logger(__name__)
 
-OVERLAP = 25  # blocks that every sync reads again (upstream.md 1.3)
+OVERLAP = 25  # blocks that every sync reads again (docs/upstream.md#reorganisations)
 Block = tuple[int, str]  # height and hash
 
 

@@ -22,7 +22,7 @@ from revenue.models import App, Payment
 from revenue.opendays import OpenDays
 
 MOST_APPS = 10_000  # ids in one statement
-TXID = re.compile(r"[0-9a-f]{4,64}")  # by its beginning, from 4 characters on (contract section 4)
+TXID = re.compile(r"[0-9a-f]{4,64}")  # by its beginning, from 4 characters on (docs/contract.md#api)
 ADDRESS = re.compile(r"[0-9A-Za-z]{4,64}", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 MONTH = re.compile(r"[0-9]{4}-[0-9]{2}", re.ASCII)

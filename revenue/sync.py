@@ -153,7 +153,7 @@ def _reader(source: ChainSource) -> Reader:
 
 
 def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource, proof: Proof) -> None:
-    """Raise for a tip below the last one: no news (upstream.md 2: some nodes lag). A neighbour may lag a little.
+    """Raise for a tip below the last one: some nodes lag (docs/upstream.md#daemon). A neighbour may lag a little.
 
     The tip of another branch, that is shorter, is news if a second source proves it.
     """

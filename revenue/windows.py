@@ -83,7 +83,7 @@ class Applied:
 
 
 def compare(reading: Reading, closed_through: date | None) -> Difference:
-    """Hold a reading against the ledger. Outputs of closed days are no news (contract section 5)."""
+    """Hold a reading against the ledger. Outputs of closed days are no news (docs/contract.md#daily-totals)."""
     true = {(out.txid, out.vout): out for out in reading.outputs if closed_through is None or out.day > closed_through}
     high = ANY_HEIGHT if reading.ends_chain else reading.high
     stored = _stored(reading, high, {txid for txid, _ in true})

@@ -1,4 +1,4 @@
-"""The network and its revenue now, against a day, week, month, quarter or year ago (contract section 4, Comparison).
+"""The network and its revenue now, against a day, week, month, quarter or year ago (docs/contract.md#api, Comparison).
 
 Metrics: the latest reading against the snapshot of exactly so many days ago. Revenue: calendar periods, whole and to
 date. Everything that any of the five comparisons needs is loaded once, by the same few queries.

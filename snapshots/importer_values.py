@@ -32,7 +32,7 @@ def count(value: Any) -> int | None:
 
 
 def gigabytes(value: Any) -> float | None:
-    """upstream.md 4.3: the columns that end in `_gb` hold TB."""
+    """docs/upstream.md#statistics: the columns that end in `_gb` hold TB."""
     found = number(value)
     return None if found is None or found > MOST_TB else float(Decimal(str(found)) * TB)
 

@@ -1,4 +1,4 @@
-"""The day's snapshot: the network as read after 00:05 UTC, once (contract section 5)."""
+"""The day's snapshot: the network as read after 00:05 UTC, once (docs/contract.md#snapshots-and-instances)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""At most API_RATE requests a minute from one client, and as many of pages (contract section 2)."""
+"""At most API_RATE requests a minute from one client, and as many of pages (docs/contract.md#settings)."""
 
 from __future__ import annotations
 

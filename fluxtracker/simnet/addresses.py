@@ -12,7 +12,7 @@ MAIN = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 MIDDLE = "t3aGJvdtd8NR6GrnqnRuVEzH6MbrXuJFLUX"
 OLDEST = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
 TRACKED = {OLDEST: 694_000, MIDDLE: 1_300_000, MAIN: 1_670_000}
-"""Accepted app payment addresses and the height from which each is valid (upstream.md 3.4)."""
+"""Accepted app payment addresses and the height from which each is valid (docs/upstream.md#app-payments)."""
 
 DEVELOPMENT = "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A"
 GATEWAY = "t1XktDZ9Z1QiefMYE5nMFohe8VG2c2BD5A5"

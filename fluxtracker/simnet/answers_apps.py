@@ -1,4 +1,4 @@
-"""The app registry through FluxOS (upstream.md 3)."""
+"""The app registry through FluxOS (docs/upstream.md#apps)."""
 
 from __future__ import annotations
 

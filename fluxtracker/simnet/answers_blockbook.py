@@ -1,4 +1,4 @@
-"""Blockbook v2 (upstream.md 1): no envelope, newest first, a page past the end is the last page."""
+"""Blockbook v2 (docs/upstream.md#blockbook): no envelope, newest first, a page past the end is the last page."""
 
 from __future__ import annotations
 

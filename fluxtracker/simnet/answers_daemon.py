@@ -1,4 +1,4 @@
-"""The Flux daemon through FluxOS (upstream.md 2): an envelope around all, errors with HTTP 200."""
+"""The Flux daemon through FluxOS (docs/upstream.md#daemon): an envelope around all, errors with HTTP 200."""
 
 from __future__ import annotations
 

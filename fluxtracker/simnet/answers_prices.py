@@ -1,4 +1,4 @@
-"""CoinGecko, Binance, CryptoCompare and the Flux explorer, as far as prices go (upstream.md 6)."""
+"""CoinGecko, Binance, CryptoCompare and the Flux explorer, as far as prices go (docs/upstream.md#prices)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""stats.runonflux.io (upstream.md 4): `/fluxinfo` with projections and `/fluxhistorystats`."""
+"""stats.runonflux.io (docs/upstream.md#statistics): `/fluxinfo` with projections and `/fluxhistorystats`."""
 
 from __future__ import annotations
 

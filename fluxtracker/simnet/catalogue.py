@@ -62,7 +62,7 @@ class App:
         return not self.encrypted and any("runonflux/orbit" in c.repotag.lower() for c in self.components)
 
     def specification(self) -> dict[str, Any]:
-        """The specification in the shape of its version (upstream.md 3.1)."""
+        """The specification in the shape of its version (docs/upstream.md#apps)."""
         head: dict[str, Any] = {
             "version": self.version,
             "name": self.name,
@@ -113,7 +113,7 @@ class App:
         return {key: [f"PASSWORD={OTHER_PEOPLES}"], "commands": [], "containerData": f"/{part.name}"}
 
     def container_names(self) -> Iterator[tuple[str, Component]]:
-        """The docker name of each container that one instance runs (upstream.md 4.4)."""
+        """The docker name of each container that one instance runs (docs/upstream.md#statistics)."""
         prefix = "/zel" if self.zel else "/flux"
         for part in self.components:
             yield f"{prefix}{self.name}" if self.version <= 3 else f"{prefix}{part.name}_{self.name}", part

@@ -1,4 +1,4 @@
-"""Height to time and back: 120 seconds a block before the fork, 30 from it on (upstream.md 5)."""
+"""Height to time and back: 120 seconds a block before the fork, 30 from it on (docs/upstream.md#chain)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from fluxtracker.simnet.templates import COUNTS, ORBIT, SPELLINGS, TRACKED
 if TYPE_CHECKING:
     from fluxtracker.simnet.world import World
 
-OVERHEAD_GB = 12  # for each component beyond what it asks for (upstream.md 4.1)
+OVERHEAD_GB = 12  # for each component beyond what it asks for (docs/upstream.md#statistics)
 MB = 1024  # in a GB
 
 

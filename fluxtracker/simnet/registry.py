@@ -30,7 +30,7 @@ class Registry:
         self.old_messages = old_messages
         self.by_hash: dict[str, Message] = {}
         self.lingering: set[str] = set()
-        """Apps whose specification is still listed after their end (upstream.md 3)."""
+        """Apps whose specification is still listed after their end (docs/upstream.md#apps)."""
         self.leftover: list[str] = []
         """Apps that have ended, are not listed, and still run."""
         self.crowd: set[str] = set()
@@ -62,7 +62,7 @@ class Registry:
         return message if message and self.knows(message.tx) else None
 
     def record(self, message: Message) -> bytes:
-        """A permanentmessages record (upstream.md 3.3)."""
+        """A permanentmessages record (docs/upstream.md#app-messages)."""
         tx = message.tx
         paid = sum(o.sat for o in tx.outputs if o.address in TRACKED)
         height = max(tx.height, 0)
@@ -163,7 +163,7 @@ def specification(message: Message) -> dict[str, Any]:
 
 
 def expiry(app: App, height: int) -> int:
-    """The block at which a specification of versions 1 to 8 of that height ends (upstream.md 3.2)."""
+    """The block at which a specification of versions 1 to 8 of that height ends (docs/upstream.md#app-terms)."""
     default = 22_000 if height < clock.FORK_HEIGHT else 88_000
     end = height + (app.expire if app.version >= 6 else default)
     if height < clock.FORK_HEIGHT < end:

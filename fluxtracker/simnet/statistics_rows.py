@@ -138,7 +138,7 @@ def _no_benchmark() -> dict[str, Any]:
 
 
 def _resources(parts: list[Any]) -> dict[str, Any]:
-    """Cores, MB and GB; each component takes 12 GB more than it asks for (upstream.md 4.1)."""
+    """Cores, MB and GB; each component takes 12 GB more than it asks for (docs/upstream.md#statistics)."""
     return {
         "appsCpusLocked": round(sum(p.cpu for p in parts), 1),
         "appsRamLocked": sum(p.ram for p in parts),

@@ -1,4 +1,4 @@
-"""Blockbook v2, the first source of the chain (upstream.md 1)."""
+"""Blockbook v2, the first source of the chain (docs/upstream.md#blockbook)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Reading all transactions of an address in a window of blocks from Blockbook's pages (upstream.md 1.1).
+"""Read all transactions of an address in a window of blocks from Blockbook.
+
+See docs/upstream.md#blockbook-addresses.
 
 Pages come newest block first and never empty: past the end the last one comes again. So a full page is
 followed by asking for the blocks from its lowest one down, never by a deep page number; only a single block

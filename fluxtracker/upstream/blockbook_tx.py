@@ -12,7 +12,7 @@ from fluxtracker.upstream.wire import block_hash, instant, is_address, is_hash, 
 
 
 def parsed_tx(row: Any) -> ChainTx:
-    """One transaction (upstream.md 1.2). KeyError, TypeError or ValueError when it cannot be understood."""
+    """Parse a transaction. Raise KeyError, TypeError or ValueError if invalid (docs/upstream.md#blockbook-transactions)."""
     txid = row["txid"]
     if not is_hash(txid):
         raise ValueError("the txid is not 64 hex digits")

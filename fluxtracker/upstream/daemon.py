@@ -1,4 +1,4 @@
-"""The Flux daemon behind FluxOS, the source of the chain when no Blockbook answers (upstream.md 2)."""
+"""The Flux daemon behind FluxOS, the source of the chain when no Blockbook answers (docs/upstream.md#daemon)."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Daemon:
 
 
 def _tier_count(answer: dict[str, Any], tier: str) -> int:
-    """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (upstream.md 2.9)."""
+    """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (docs/upstream.md#daemon)."""
     name = f"{tier}-enabled"
     return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name, MAX_NODES)
 

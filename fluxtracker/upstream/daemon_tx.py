@@ -1,4 +1,4 @@
-"""The daemon's transactions as records (upstream.md 2.4)."""
+"""The daemon's transactions as records (docs/upstream.md#daemon)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _input(vin: Any) -> TxInput:
 
 
 def _output(vout: Any) -> TxOutput:
-    # upstream.md 2.4: valueSat and valueZat are integers; `value` is a float and never used.
+    # docs/upstream.md#daemon: valueSat and valueZat are integers; `value` is a float and never used.
     value = vout["valueSat"] if "valueSat" in vout else vout["valueZat"]
     addresses = vout["scriptPubKey"].get("addresses")
     single = addresses[0] if isinstance(addresses, list) and len(addresses) == 1 else None

@@ -1,4 +1,4 @@
-"""FluxOS: the envelope around its answers, and the registry of app messages (upstream.md 0.4, 3)."""
+"""FluxOS: the envelope around its answers, and the registry of app messages (docs/upstream.md#common-traps)."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def _is_git(specification: dict[str, Any]) -> bool:
 
 
 def app_specification(row: object) -> AppSpecification | None:
-    """The public part of a specification of any version (upstream.md 3.1); None where it names no app."""
+    """The public part of a specification of any version (docs/upstream.md#apps); None where it names no app."""
     name = _clean(row.get("name")) if isinstance(row, dict) else ""
     if not name or not isinstance(row, dict):
         return None

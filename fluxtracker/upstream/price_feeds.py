@@ -1,4 +1,4 @@
-"""The sources of FLUX prices, one pair of questions each: now, and by UTC day (upstream.md 6)."""
+"""The sources of FLUX prices, one pair of questions each: now, and by UTC day (docs/upstream.md#prices)."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _closes(rows: list[Any]) -> Days:
 
 
 def explorer_currency(http: Http, now: datetime) -> Quote:
-    """The rate is nested today and was not before (upstream.md 0.3). It comes without a time."""
+    """The rate is nested today and was not before (docs/upstream.md#common-traps). It comes without a time."""
 
     def read(answer: Any) -> Quote:
         data = answer.get("data")

@@ -1,4 +1,4 @@
-"""The FLUX price in US dollars, from whichever source answers and can be trusted (upstream.md 6).
+"""The FLUX price in US dollars, from whichever source answers and can be trusted (docs/upstream.md#prices).
 
 A price more than 2.5 times above or below what is known next to it needs a second source within 20 %.
 """

@@ -133,7 +133,7 @@ class AppSpecification:
     height: int | None
     """Block of that message."""
     term: Term | None
-    """How long it was paid for; None where that is not known (upstream.md 3.2)."""
+    """How long it was paid for; None where that is not known (docs/upstream.md#app-terms)."""
     instances: int | None
     encrypted: bool
     flat: bool

@@ -1,7 +1,7 @@
 """What an OP_RETURN script carries, and which one counts.
 
 FluxOS keeps one text a transaction, and every output that has a script overwrites it: only the last such output
-can hold a message (upstream.md 3.4).
+can hold a message (docs/upstream.md#app-payments).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def may_hold_message(version: object) -> bool:
 def pushed_data(script: Any) -> bytes | None:
     """Return the data of an OP_RETURN script in hex; None where it is something else, cut short or more than that.
 
-    upstream.md 1.2: `6a <len> data`, `6a 4c <len> data`, `6a 4d <lo><hi> data`, and the like with four bytes.
+    The forms are `6a <len> data`, `6a 4c <len> data`, `6a 4d <lo><hi> data`, and the same with four bytes
+    (docs/upstream.md#blockbook-transactions).
     """
     try:
         code = bytes.fromhex(script)

@@ -1,4 +1,4 @@
-"""The network's statistics: what every node is and runs, and how many there were (upstream.md 4).
+"""The network's statistics: what every node is and runs, and how many there were (docs/upstream.md#statistics).
 
 Each answer says how many rows were left out and why. An answer without one usable row is no answer. A node that
 has several rows counts once, by the best of them.

@@ -1,4 +1,4 @@
-"""Single rows of the statistics as records (upstream.md 4.1, 4.2, 4.4). Wrong ones raise WRONG_SHAPE."""
+"""Single rows of the statistics as records (docs/upstream.md#statistics). Wrong ones raise WRONG_SHAPE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536
 MOST_STORAGE_GB = 1_000_000
 MOST_SPEED = 10_000_000  # events/s, MB/s or Mbit/s
-MB = 1024  # in one GB, as FluxOS counts (upstream.md 4.3)
+MB = 1024  # in one GB, as FluxOS counts (docs/upstream.md#statistics)
 LONGEST_NAME = 200
 
 USUAL_PORT = 16127
@@ -167,7 +167,7 @@ def _number(value: Any, most: float) -> float | None:
 
 
 def is_placeholder(row: dict[str, Any]) -> bool:
-    """Whether the row stands for a node that nobody reached (upstream.md 0.9).
+    """Whether the row stands for a node that nobody reached (docs/upstream.md#common-traps).
 
     A row without the address, unlike one with an empty address, may be a node like any other (samples).
     """

@@ -74,7 +74,7 @@ def count(value: object, what: str, high: int = MAX_HEIGHT) -> int:
 
 
 def satoshi(value: object) -> int:
-    """An amount from text of digits or an integer; what is absent is 0 (upstream.md 1)."""
+    """An amount from text of digits or an integer; what is absent is 0 (docs/upstream.md#blockbook)."""
     if value is None:
         return 0
     if type(value) is str and value.isascii() and value.isdigit() and len(value) < 20:

@@ -22,7 +22,7 @@ def block(height, seconds=None):
     return Block(height, FORK_TIME + timedelta(seconds=scheduled(height) if seconds is None else seconds))
 
 
-# When an app ends (upstream.md 3.2)
+# When an app ends (docs/upstream.md#app-terms)
 
 
 @pytest.mark.parametrize("version", range(1, 9))

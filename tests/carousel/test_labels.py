@@ -1,4 +1,4 @@
-"""What people call an image (upstream.md 8.4)."""
+"""What people call an image (docs/upstream.md#tracked-apps)."""
 
 import pytest
 

@@ -1,6 +1,7 @@
 """The documents name what there is, and nothing else."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -19,6 +20,22 @@ def test_the_readme_has_no_setting_that_is_not_read():
     table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("## More")[0]
     first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     assert set(re.findall(r"`([A-Z_]+)`", "".join(first_cells))) == setting_names()
+
+
+def test_references_to_headings_lead_to_one():
+    files = subprocess.check_output(["git", "ls-files", "*.py", "*.js", "*.html", "*.md"], cwd=ROOT, text=True).split()
+    texts = {name: (ROOT / name).read_text() for name in files}
+    headings = {
+        name: re.findall(r"^#+ (.+)$", text, re.MULTILINE) for name, text in texts.items() if name[-3:] == ".md"
+    }
+    anchors = {
+        f"{name}#{re.sub('[^a-z0-9 -]', '', h.lower()).replace(' ', '-')}" for name in headings for h in headings[name]
+    }
+    references = {
+        (name, found) for name, text in texts.items() for found in re.findall(r"docs/[a-z]+\.md#[\w-]+", text)
+    }
+    assert len(references) > 50
+    assert [(name, found) for name, found in sorted(references) if found not in anchors] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

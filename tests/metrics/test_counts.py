@@ -1,4 +1,4 @@
-"""What counts as what (contract section 5, "Running instances")."""
+"""What counts as what (docs/contract.md#snapshots-and-instances, "Running instances")."""
 
 from __future__ import annotations
 
