@@ -12,7 +12,7 @@ from fluxtracker.upstream.wire import block_hash, instant, is_address, is_hash, 
 
 
 def parsed_tx(row: Any) -> ChainTx:
-    """Parse a transaction. Raise KeyError, TypeError or ValueError if invalid (docs/upstream.md#blockbook-transactions)."""
+    """Parse one. Raise KeyError, TypeError or ValueError if invalid (docs/upstream.md#blockbook-transactions)."""
     txid = row["txid"]
     if not is_hash(txid):
         raise ValueError("the txid is not 64 hex digits")
