@@ -46,10 +46,17 @@ def serve(home: Home) -> Callable[..., Answer]:
     port = free_port()
     home.settings["PORT"] = str(port)
     home.start_broker()
+    send = client(home, port)
+    home.run(Program("web", WEB))
+    assert eventually(lambda: reachable(send), 30), home.log("web")[-2000:]
+    return send
+
+
+def client(home: Home, port: int) -> Callable[..., Answer]:
+    """Ask the web process at that port as staff."""
     made = home.manage("shell", "--no-imports", "-c", MAKE_ALICE)
     assert made.code == 0, made.err
     token = home.manage("create_api_token", "alice", "--json").report["token"]
-    home.run(Program("web", WEB))
 
     def send(path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Answer:
         request = urllib.request.Request(
@@ -64,7 +71,6 @@ def serve(home: Home) -> Callable[..., Answer]:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    assert eventually(lambda: reachable(send), 30), home.log("web")[-2000:]
     return send
 
 
