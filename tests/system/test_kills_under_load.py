@@ -34,7 +34,7 @@ from tests.system.ledger import assert_named, assert_sums_hold, assert_true, row
 from tests.system.test_celery import UP
 from tests.system.test_job_kills import wait_for_the_day
 from tests.system.test_jobs import Answer, client
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -42,7 +42,6 @@ PART = 20  # kills of one installation
 KILLS = int(os.environ.get("KILLS") or PART)
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
 PARTS = [(SEED + number, min(PART, KILLS - number * PART)) for number in range(-(-KILLS // PART))]
-AMPLE = 180  # seconds; healing takes some
 DEEPEST = 60  # blocks that a reorganisation replaces
 
 VICTIMS = ["up", "web", "web child", "worker", "worker child", "beat", "command", *([] if REDIS else ["broker"])]
@@ -90,7 +89,7 @@ class Load:
     def __exit__(self, *error: object) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(90)
+            thread.join(AMPLE)
 
     def _repeat(self, step: Callable[[random.Random], tuple[str, int]], rng: random.Random) -> None:
         while not self._over.wait(0.1):
@@ -171,9 +170,9 @@ class Siege:
         self.ever_true |= truth(world)
 
     def kill(self, name: str) -> None:
-        assert eventually(lambda: self.living(name), AMPLE), f"{name} does not come back"
+        assert eventually(lambda: self.living(name)), f"{name} does not come back"
         time.sleep(self.rng.random() * 1.5)
-        assert eventually(lambda: self.living(name), AMPLE), f"{name} does not come back"
+        assert eventually(lambda: self.living(name)), f"{name} does not come back"
         with suppress(psutil.NoSuchProcess):
             self.rng.choice(self.living(name) or [psutil.Process(self.up.pid)]).kill()
         self.killed.append(name)
@@ -198,7 +197,7 @@ class Siege:
             self.tend()
             return bool(self.home.query(ENDED_WELL)[0][0] > before and load.read_well > read)
 
-        assert eventually(worked, AMPLE), self.logs()
+        assert eventually(worked), self.logs()
 
     def is_whole(self) -> bool:
         """Whether all is there, with nothing left to do."""
@@ -218,7 +217,7 @@ class Siege:
         self.home.kill(self.command)
         self.command.communicate()
         self.up.terminate()
-        self.up.wait(60)
+        self.up.wait(AMPLE)
 
 
 def called(process: psutil.Process) -> str:
@@ -272,7 +271,7 @@ def test_kills_of_every_process_lose_double_and_break_nothing(home: Home, siege:
                 siege.wait_for_work(load)
         since = time.monotonic()
         siege.wait_for_work(load)
-    assert eventually(siege.is_whole, AMPLE), siege.logs()
+    assert eventually(siege.is_whole), siege.logs()
     healed = time.monotonic() - since
     siege.look()
     siege.end()
