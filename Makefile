@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up demo test test-full check bench lighthouse lock openapi clean dev FORCE
+.PHONY: help setup up demo test test-full kills check bench lighthouse lock openapi clean dev FORCE
 .NOTPARALLEL:
 
 ifndef PYTHON
@@ -40,6 +40,9 @@ test-full: dev ## the long tests too, everything on both engines (AFTER_TEST=1: 
 
 check: dev ## lint, types, migrations, API schema, lock files
 	@$(PY) -m tests.check
+
+kills: dev ## KILLS=200 kills of every process in random order, on both engines; SEED=n repeats them
+	@KILLS=$(or $(KILLS),200) SEED=$(SEED) $(PY) -m tests.run --full --only tests/system/test_kills_under_load.py -s
 
 bench: dev ## the benchmarks as a table
 	@$(PY) -m pytest -m bench -s --no-header -p no:cacheprovider

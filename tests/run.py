@@ -23,7 +23,10 @@ from tests.settings_names import ROOT, setting_names
 COUNTED = ("tests", "failures", "errors", "skipped")
 BROWSERS = ("tests/browser",)
 PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run first; (): what no other part names
-    "kills": ("tests/system/test_job_kills.py", "tests/system/test_backup_kills.py", "tests/system/test_kills.py"),
+    "kills": (
+        *("tests/system/test_job_kills.py", "tests/system/test_backup_kills.py"),
+        *("tests/system/test_kills.py", "tests/system/test_kills_under_load.py"),
+    ),
     "the rest": (),
     "browsers": BROWSERS,
     "processes": ("tests/system", "tests/frame"),
@@ -52,18 +55,18 @@ class Stage:
         return f"{self.title}: pytest -m '{self.marks}'"
 
 
-def stages(*, full: bool, browser: bool, production: bool, after_test: bool = False) -> list[Stage]:
+def stages(*, full: bool, browser: bool, production: bool, after_test: bool = False, only: str = "") -> list[Stage]:
     """The suite in parts, each on one engine and then on the other. No two share a database.
 
-    `after_test`: of the full run what `make test` does not do, for who has just called it.
+    `after_test`: of the full run what `make test` does not do, for who has just called it. `only`: one path of it.
     """
     marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
     lite, production_marks = marks, marks if full else f"engine and {marks}"
     if after_test:
         lite, production_marks = f"{marks} and ({MORE})", f"{marks} and ({MORE} or not engine)"
     found = []
-    for number, (part, paths) in enumerate(parts().items()):
-        in_browser = PARTS[part] == BROWSERS
+    for number, (part, paths) in enumerate({only: (only,)}.items() if only else parts().items()):
+        in_browser = paths[:1] == BROWSERS
         if in_browser and not browser:
             continue
         found.append(Stage(f"SQLite and the embedded broker, {part}", lite, speed, paths))
@@ -151,15 +154,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.run")
     parser.add_argument("--full", action="store_true", help="the slow ones too, everything on both engines")
     parser.add_argument("--after-test", action="store_true", help="with --full: only what the run without it left out")
+    parser.add_argument("--only", default="", metavar="PATH", help="this path alone, on both engines")
     options, extra = parser.parse_known_args()
     if options.after_test and not options.full:
         parser.error("--after-test goes with --full")
     missing, browser = engines.missing(), engines.chromium()
     skipped = [f"the tests on PostgreSQL and Redis ({reason})" for reason in missing]
-    skipped += [] if browser else ["the browser tests (no chromium; apt-get install chromium-headless-shell)"]
+    skipped += (
+        [] if browser or options.only else ["the browser tests (no chromium; apt-get install chromium-headless-shell)"]
+    )
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        found = stages(full=options.full, after_test=options.after_test, browser=bool(browser), production=not missing)
+        found = stages(
+            full=options.full,
+            after_test=options.after_test,
+            browser=bool(browser),
+            production=not missing,
+            only=options.only,
+        )
         say(f"{len(found)} parts, {AT_ONCE} at a time; each is shown when it has ended")
         total = run_all(found, Path(folder), extra)
     for what in skipped:

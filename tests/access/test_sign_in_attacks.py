@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from ops import refusals, sign_in
 from ops.models import AuditEntry, SignInAttempt
+from tests.waiting import AMPLE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static_files", "superuser")]
 
@@ -88,7 +89,7 @@ def test_of_attempts_at_the_same_moment_ten_are_looked_at(monkeypatch, address):
 
     def slow(*args, **values):
         looked_at.append(values["username"])
-        gate.wait(60)
+        gate.wait(AMPLE)
         return authenticate(*args, **values)
 
     monkeypatch.setattr("django.contrib.auth.forms.authenticate", slow)
@@ -102,7 +103,7 @@ def test_of_attempts_at_the_same_moment_ten_are_looked_at(monkeypatch, address):
     with ThreadPoolExecutor(24) as pool:
         asked = [pool.submit(attempt, n, stranger) for n, stranger in enumerate(islice(strangers(), 24))]
         try:
-            refused = [one.result() for one in islice(as_completed(asked, timeout=60), 14)]
+            refused = [one.result() for one in islice(as_completed(asked, timeout=AMPLE), 14)]
         finally:
             gate.set()
     assert refused == [429] * 14

@@ -15,6 +15,7 @@ from tests.browser.conftest import Watch
 from tests.dashboard import rows
 from tests.dashboard.rows import ADDRESS, FLUX, pay
 from tests.marks import only_in_full
+from tests.waiting import AMPLE
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
@@ -61,7 +62,7 @@ def test_revenue_follows_new_payments_within_ten_seconds(page: Page) -> None:
     page.goto("/")
     pay(1_234 * FLUX, at=timezone.now(), app="minecraft1510")
     figure = page.locator("[data-line=flux] .figure")
-    expect(figure).to_contain_text(re.compile(r"1,2\d\d\.00"), timeout=10_000)
+    expect(figure).to_contain_text(re.compile(r"1,2\d\d\.00"), timeout=AMPLE * 1_000)
     expect(page).to_have_title(re.compile(r"1,2\d\d\.00 FLUX this week"))
 
 
@@ -83,8 +84,8 @@ def test_what_has_the_focus_keeps_it_when_news_come(page: Page) -> None:
     name = unknown.get_attribute("id")
     unknown.focus()
     pay(at=timezone.now(), amount_sat=777 * FLUX)
-    expect(page.locator("[data-line=flux] .figure")).to_contain_text("8", timeout=10_000)
-    with page.expect_response(asks("strip"), timeout=10_000):
+    expect(page.locator("[data-line=flux] .figure")).to_contain_text("8", timeout=AMPLE * 1_000)
+    with page.expect_response(asks("strip"), timeout=AMPLE * 1_000):
         pass
     expect(page.locator(f"#{name}")).to_be_focused()
     expect(page.locator("#more-gaming")).to_have_attribute("open", "")

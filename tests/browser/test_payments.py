@@ -17,6 +17,7 @@ from tests.browser.conftest import Watch
 from tests.dashboard import payments_rows, rows
 from tests.dashboard.rows import FLUX, pay
 from tests.marks import only_in_full
+from tests.waiting import AMPLE
 
 ROWS = "tr[data-payment]"
 COUNT = "#payments-count"
@@ -190,7 +191,7 @@ def test_a_new_payment_appears_within_ten_seconds_and_is_marked(page: Page) -> N
     ready(page)
     row = pay(1_234 * FLUX, at=timezone.now(), app="fresh1")
     newest = page.locator(ROWS).first
-    expect(newest).to_contain_text("fresh1", timeout=10_000)
+    expect(newest).to_contain_text("fresh1", timeout=AMPLE * 1_000)
     expect(newest).to_have_class("new")
     expect(newest).to_contain_text(row.txid[:8])
     expect(page.locator(f"{ROWS}.new")).to_have_count(1)
@@ -203,14 +204,14 @@ def test_news_leave_the_focus_and_what_is_being_typed(page: Page) -> None:
     name = link.get_attribute("id")
     link.focus()
     pay(app="fresh1", at=timezone.now())
-    expect(page.locator(ROWS).first).to_contain_text("fresh1", timeout=10_000)
+    expect(page.locator(ROWS).first).to_contain_text("fresh1", timeout=AMPLE * 1_000)
     expect(page.locator(f"#{name}")).to_be_focused()
 
     page.locator("#payments-filters summary").click()
     sender = page.locator("#payments-sender")
     sender.press_sequentially("t1half")
     pay(app="fresh2", at=timezone.now())
-    expect(page.locator(ROWS).first).to_contain_text("fresh2", timeout=10_000)
+    expect(page.locator(ROWS).first).to_contain_text("fresh2", timeout=AMPLE * 1_000)
     expect(sender).to_have_value("t1half")
     expect(sender).to_be_focused()
 

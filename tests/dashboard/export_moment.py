@@ -14,6 +14,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
+from tests.waiting import AMPLE
+
 
 def main() -> None:
     from revenue import pages
@@ -99,7 +101,7 @@ def _in_thread(work: Any) -> BaseException | None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(25)
+    thread.join(AMPLE)
     assert not thread.is_alive()
     return failed[0] if failed else None
 

@@ -11,7 +11,7 @@ from kombu import Connection
 
 from fluxtracker import broker
 from fluxtracker.embedded import LONGEST_SOCKET_PATH, socket_path
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_celery_reaches_it_by_the_address_of_the_settings(tmp_path, started):
     with Connection(f"redis+socket://{socket_path(tmp_path / 'my data')}") as connection:
         queue = connection.SimpleQueue("some")
         queue.put("message")
-        assert queue.get(timeout=5).payload == "message"
+        assert queue.get(timeout=AMPLE).payload == "message"
 
 
 def test_nothing_answers_where_nothing_was_started(tmp_path):

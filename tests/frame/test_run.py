@@ -64,6 +64,12 @@ def test_the_parts_of_an_engine_are_the_whole_suite_each_test_once():
     assert all((ROOT / path).exists() for paths in run.PARTS.values() for path in paths)
 
 
+def test_one_path_alone_runs_on_both_engines():
+    found = run.stages(full=True, browser=True, production=True, only="tests/system")
+    assert [(stage.paths, stage.marks) for stage in found] == [(("tests/system",), "not bench")] * 2
+    assert [bool(stage.settings) for stage in found] == [False, True]
+
+
 def holds(paths: tuple[str, ...], file: str) -> bool:
     """Whether pytest's arguments take a file in."""
     ignored = [path.removeprefix("--ignore=") for path in paths if path.startswith("--ignore=")]

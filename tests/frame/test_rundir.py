@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from fluxtracker import identity, rundir
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_what_a_killed_supervisor_left_is_ended_with_its_children(tmp_path, slee
     children = psutil.Process(sleeper.pid).children()
     rundir.record(tmp_path, [sleeper.pid])
     assert rundir.end_leftovers(tmp_path, seconds=1) == 1
-    assert sleeper.wait(5) != 0
+    assert sleeper.wait(AMPLE) != 0
     assert eventually(lambda: not any(child.is_running() and child.status() != "zombie" for child in children))
 
 
@@ -53,7 +53,7 @@ def test_what_was_left_is_found_whatever_happened_to_the_clock(tmp_path, sleeper
     before = linux.boot_time()
     monkeypatch.setattr(linux, "boot_time", lambda: before + 3600)
     assert rundir.end_leftovers(tmp_path, seconds=1) == 1
-    assert sleeper.wait(5) != 0
+    assert sleeper.wait(AMPLE) != 0
 
 
 @pytest.mark.parametrize("other", ["{place}-1", "00000000-1-{ticks}", "1000.00", 1000.0])

@@ -16,7 +16,7 @@ from fluxtracker import broker, rundir
 from fluxtracker.demo import free_port
 from tests.run import clean_environment
 from tests.settings_names import ROOT
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -46,7 +46,7 @@ class Up:
         return "up      | ready: " in self.said and "celery@" in self.said
 
     def status(self) -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=AMPLE) as answer:
             return answer.status
 
     def children(self) -> list[psutil.Process]:
@@ -78,31 +78,29 @@ def start(tmp_path, engine):
     yield begin
     for up in started:
         up.process.terminate()
-        up.process.wait(15)
+        up.process.wait(AMPLE)
     rundir.end_leftovers(tmp_path / "data")
 
 
 @pytest.mark.engine
 def test_everything_comes_up_a_crash_is_mended_and_ctrl_c_ends_all(start, tmp_path):
     up = start()
-    assert eventually(up.is_ready, 40), up.said
+    assert eventually(up.is_ready), up.said
     assert up.status() == 200
     assert up.said.index("preparing the database") < up.said.index("ready: ")
 
     second = start(up.port)
-    assert second.process.wait(20) == 1
+    assert second.process.wait(AMPLE) == 1
     assert second.said.strip() == f"error: already running on {tmp_path / 'data'} (process {up.process.pid})"
 
     worker = next(child for child in up.children() if "worker" in child.cmdline())
     os.kill(worker.pid, signal.SIGKILL)
-    assert eventually(lambda: up.said.count("celery@") > 1 and "worker ended (signal 9)" in up.said, 30), up.said
+    assert eventually(lambda: up.said.count("celery@") > 1 and "worker ended (signal 9)" in up.said), up.said
 
     children = up.children()
     assert len(children) >= 5
-    begin = time.monotonic()
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(10) == 0
-    assert time.monotonic() - begin < 10
+    assert up.process.wait(AMPLE) == 0
     assert not any(child.is_running() for child in children)
     assert up.said.splitlines()[-1] == "up      | stopped"
 
@@ -110,12 +108,12 @@ def test_everything_comes_up_a_crash_is_mended_and_ctrl_c_ends_all(start, tmp_pa
 @pytest.mark.slow
 def test_a_killed_supervisor_does_not_block_the_next_start(start, tmp_path):
     up = start()
-    assert eventually(up.is_ready, 40), up.said
+    assert eventually(up.is_ready), up.said
     children = up.children()
     up.process.kill()
     up.process.wait()
     again = start(up.port)
-    assert eventually(again.is_ready, 50), again.said
+    assert eventually(again.is_ready), again.said
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
     assert again.status() == 200
     assert broker.answers(tmp_path / "data") == settings.EMBEDDED_BROKER
@@ -123,7 +121,7 @@ def test_a_killed_supervisor_does_not_block_the_next_start(start, tmp_path):
 
 def test_a_port_that_is_taken_is_told_in_one_line(start, unused_listener):
     up = start(unused_listener)
-    assert up.process.wait(20) == 1
+    assert up.process.wait(AMPLE) == 1
     assert up.said.startswith(f"error: cannot listen on 127.0.0.1 port {unused_listener} (Address already in use)")
     assert len(up.said.splitlines()) == 1
 

@@ -168,10 +168,8 @@ def test_it_is_delivered_once_when_the_second_try_succeeds(server: Server) -> No
 @pytest.mark.parametrize("behaviour", [hang, drip])
 def test_one_that_hangs_or_drips_is_left_after_its_time(server: Server, behaviour: webhooks.Any) -> None:
     server.answers[PATH] = behaviour
-    started = time.monotonic()
     with pytest.raises(WebhookFailed, match=r"no answer within 1 s"):
         server.webhook(timeout=1).post(BODY)
-    assert time.monotonic() - started < 8
     assert len(server.asked) == 3
 
 

@@ -35,7 +35,7 @@ def answer(status: int, **headers: str) -> Answer:
 
 def hang(handler: BaseHTTPRequestHandler, number: int) -> None:
     """Says nothing; the other side goes away."""
-    time.sleep(5)
+    time.sleep(60)
 
 
 def drip(handler: BaseHTTPRequestHandler, number: int) -> None:

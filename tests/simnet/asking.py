@@ -9,6 +9,7 @@ import requests
 
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from tests.waiting import AMPLE
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -20,4 +21,4 @@ def build(**options: Any) -> World:
 
 def get(sim: SimServer, path: str, **params: Any) -> Any:
     """The JSON of an answer, whatever its status."""
-    return requests.get(f"{sim.url}{path}", params=params, timeout=10).json()
+    return requests.get(f"{sim.url}{path}", params=params, timeout=AMPLE).json()

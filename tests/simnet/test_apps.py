@@ -9,6 +9,7 @@ from fluxtracker.simnet.registry import expiry
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import build, get
+from tests.waiting import AMPLE
 
 MESSAGES = "/apps/permanentmessages"
 
@@ -47,7 +48,7 @@ def test_some_messages_become_known_later_and_some_never(world: World, sim: SimS
 
 
 def test_the_dump_holds_all_that_is_known_among_many_old_ones(busy: SimServer) -> None:
-    answer = requests.get(f"{busy.url}{MESSAGES}", timeout=30)
+    answer = requests.get(f"{busy.url}{MESSAGES}", timeout=AMPLE)
     assert answer.headers["Transfer-Encoding"] == "chunked"
     hashes = [record["hash"] for record in answer.json()["data"]]
     known = busy.world.expected_names()
@@ -149,5 +150,5 @@ def test_the_index_of_hashes_says_which_messages_are_missing(world: World, sim: 
 
 
 def test_errors_come_with_status_200(sim: SimServer) -> None:
-    answer = requests.get(f"{sim.url}/apps/nothing", timeout=5)
+    answer = requests.get(f"{sim.url}/apps/nothing", timeout=AMPLE)
     assert (answer.status_code, answer.json()["status"]) == (200, "error")

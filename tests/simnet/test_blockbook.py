@@ -9,6 +9,7 @@ from fluxtracker.simnet.addresses import DEVELOPMENT, MAIN, MIDDLE, made_up
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import get
+from tests.waiting import AMPLE
 
 BASE = "/blockbook/api/v2"
 LIST = f"{BASE}/address/{MAIN}"
@@ -134,7 +135,7 @@ def test_the_spent_output_names_a_sender_that_was_not_told(world: World, sim: Si
 def test_a_spent_transaction_that_nobody_knows_is_not_found(world: World, sim: SimServer) -> None:
     [txid] = pay(world, told=False, found=False)
     previous = get(sim, f"{BASE}/tx/{txid}")["vin"][0]["txid"]
-    answer = requests.get(f"{sim.url}{BASE}/tx/{previous}", timeout=5)
+    answer = requests.get(f"{sim.url}{BASE}/tx/{previous}", timeout=AMPLE)
     assert answer.status_code == 400
     assert "not found" in answer.json()["error"]
 
@@ -147,7 +148,7 @@ def test_a_transaction_with_two_tracked_addresses_is_listed_under_both(world: Wo
 def test_past_the_tip_there_is_no_block(world: World, sim: SimServer) -> None:
     tip = world.tip_height
     assert get(sim, f"{BASE}/block-index/{tip}") == {"blockHash": world.tip_hash}
-    answer = requests.get(f"{sim.url}{BASE}/block-index/{tip + 1}", timeout=5)
+    answer = requests.get(f"{sim.url}{BASE}/block-index/{tip + 1}", timeout=AMPLE)
     assert answer.status_code == 400
 
 
@@ -181,12 +182,12 @@ def test_an_instance_may_lag_behind_its_daemon(world: World, sim: SimServer) -> 
 
 
 def test_prices_are_not_available(sim: SimServer) -> None:
-    answer = requests.get(f"{sim.url}{BASE}/tickers", timeout=5)
+    answer = requests.get(f"{sim.url}{BASE}/tickers", timeout=AMPLE)
     assert (answer.status_code, answer.json()) == (400, {"error": "No tickers found!"})
 
 
 def test_addresses_are_checked(sim: SimServer) -> None:
-    assert requests.get(f"{sim.url}{BASE}/address/{MAIN[:-1]}Y", timeout=5).status_code == 400
+    assert requests.get(f"{sim.url}{BASE}/address/{MAIN[:-1]}Y", timeout=AMPLE).status_code == 400
     answer = get(sim, f"{BASE}/address/{made_up('nobody')}")
     assert (answer["txs"], answer["balance"]) == (0, "0")
 

@@ -13,6 +13,8 @@ import requests
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from tests.waiting import AMPLE
+
 Command = tuple[subprocess.Popen[str], dict[str, str]]
 
 
@@ -38,7 +40,7 @@ def start(folder: Path, *options: str) -> Command:
 
 def end(process: subprocess.Popen[str], how: signal.Signals = signal.SIGTERM) -> int:
     process.send_signal(how)
-    process.communicate(timeout=10)
+    process.communicate(timeout=AMPLE)
     return process.returncode
 
 
@@ -53,14 +55,14 @@ def running(tmp_path: Path) -> Iterator[Command]:
 def test_it_serves_without_a_database(running: Command) -> None:
     _, env = running
     first = env["BLOCKBOOK_URLS"].split(",")[0]
-    assert requests.get(first, timeout=5).json()["blockbook"]["coin"] == "Flux"
-    assert requests.get(f"{env['FLUX_API_URL']}/_sim/state", timeout=5).json()["payments"] == 60
+    assert requests.get(first, timeout=AMPLE).json()["blockbook"]["coin"] == "Flux"
+    assert requests.get(f"{env['FLUX_API_URL']}/_sim/state", timeout=AMPLE).json()["payments"] == 60
 
 
 def test_it_serves_as_many_containers_and_as_old_a_shape_as_it_is_told(tmp_path: Path) -> None:
     process, env = start(tmp_path, "--nodes", "90", "--containers", "700", "--old-fluxinfo", "1")
     try:
-        rows = requests.get(f"{env['FLUX_STATS_URL']}/fluxinfo/apps.runningapps", timeout=10).json()["data"]
+        rows = requests.get(f"{env['FLUX_STATS_URL']}/fluxinfo/apps.runningapps", timeout=AMPLE).json()["data"]
     finally:
         assert end(process) == 0
     running = [container for row in rows for container in row["apps"]["runningapps"]]
@@ -79,7 +81,7 @@ def test_a_restart_goes_on_with_the_same_network(tmp_path: Path) -> None:
     def truth() -> list[list[object]]:
         process, env = start(tmp_path, "--remember", str(tmp_path / "since"))
         url = env["FLUX_API_URL"]
-        rows = requests.get(f"{url}/_sim/truth?min_confirmations=1", timeout=5).json()["rows"]
+        rows = requests.get(f"{url}/_sim/truth?min_confirmations=1", timeout=AMPLE).json()["rows"]
         assert end(process) == 0
         return rows
 

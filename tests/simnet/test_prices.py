@@ -9,6 +9,7 @@ from fluxtracker.simnet.faults import Kind
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import NOW, get
+from tests.waiting import AMPLE
 
 CHART = "/coingecko/coins/zelcash/market_chart"
 KLINES = "/binance/klines"
@@ -33,7 +34,7 @@ def test_coingecko_gives_hours_for_a_month_unless_days_are_asked_for(sim: SimSer
 
 @pytest.mark.parametrize("days", ["366", "max"])
 def test_coingecko_refuses_more_than_a_year(sim: SimServer, days: str) -> None:
-    answer = requests.get(f"{sim.url}{CHART}", params={"days": days}, timeout=5)
+    answer = requests.get(f"{sim.url}{CHART}", params={"days": days}, timeout=AMPLE)
     assert answer.status_code == 401
     assert answer.json()["error"]["status"]["error_code"] == 10012
 
@@ -61,14 +62,14 @@ def test_binance_starts_where_it_is_told_and_knows_nothing_before_the_listing(si
 
 
 def test_binance_refuses_unknown_symbols(sim: SimServer) -> None:
-    answer = requests.get(f"{sim.url}{KLINES}", params={"symbol": "NOPE", "interval": "1d"}, timeout=5)
+    answer = requests.get(f"{sim.url}{KLINES}", params={"symbol": "NOPE", "interval": "1d"}, timeout=AMPLE)
     assert (answer.status_code, answer.json()["code"]) == (400, -1121)
 
 
 def test_cryptocompare_wants_a_key(world: World, sim: SimServer) -> None:
     url, params = f"{sim.url}/cryptocompare/v2/histoday", {"fsym": "FLUX", "tsym": "USD", "limit": 10}
-    assert requests.get(url, params=params, timeout=5).status_code == 401
-    answer = requests.get(url, params=params, headers={"Authorization": "Apikey abc"}, timeout=5).json()
+    assert requests.get(url, params=params, timeout=AMPLE).status_code == 401
+    answer = requests.get(url, params=params, headers={"Authorization": "Apikey abc"}, timeout=AMPLE).json()
     rows = answer["Data"]["Data"]
     assert len(rows) == 11
     assert rows[0]["time"] < rows[-1]["time"]
@@ -83,7 +84,7 @@ def test_a_fault_makes_one_point_of_each_history_or_the_price_of_now_absurd(worl
         f"{sim.url}/cryptocompare/v2/histoday",
         params={"fsym": "FLUX", "tsym": "USD", "limit": 8},
         headers=headers,
-        timeout=5,
+        timeout=AMPLE,
     ).json()
     closes = [
         [price for _, price in get(sim, CHART, vs_currency="usd", days=9)["prices"]],

@@ -12,10 +12,11 @@ from fluxtracker.simnet.addresses import MAIN
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import build, get
+from tests.waiting import AMPLE
 
 
 def post(sim: SimServer, door: str, **wishes: object) -> requests.Response:
-    return requests.post(f"{sim.url}/_sim/{door}", json=wishes, timeout=10)
+    return requests.post(f"{sim.url}/_sim/{door}", json=wishes, timeout=AMPLE)
 
 
 def test_it_counts_what_it_is_asked(sim: SimServer) -> None:
@@ -38,7 +39,7 @@ def test_its_settings_point_to_it(sim: SimServer) -> None:
         ("BINANCE_URL", "/ping"),
         ("FLUX_EXPLORER_URL", "/currency"),
     ):
-        assert requests.get(env[name] + path, timeout=10).status_code == 200
+        assert requests.get(env[name] + path, timeout=AMPLE).status_code == 200
 
 
 def test_it_listens_on_this_machine_only(sim: SimServer) -> None:
@@ -49,22 +50,22 @@ def test_it_listens_on_this_machine_only(sim: SimServer) -> None:
 
 
 def test_unknown_paths_are_not_found(sim: SimServer) -> None:
-    assert requests.get(f"{sim.url}/nothing", timeout=5).status_code == 404
+    assert requests.get(f"{sim.url}/nothing", timeout=AMPLE).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/apps/permanentmessages", "/fluxhistorystats"])
 def test_it_compresses_only_when_told_to(path: str) -> None:
     accept = {"Accept-Encoding": "gzip"}
     with SimServer(build(old_messages=50)) as plain, SimServer(build(old_messages=50), gzip=True) as packed:
-        one = requests.get(plain.url + path, headers=accept, timeout=10, stream=True)
-        other = requests.get(packed.url + path, headers=accept, timeout=10, stream=True)
+        one = requests.get(plain.url + path, headers=accept, timeout=AMPLE, stream=True)
+        other = requests.get(packed.url + path, headers=accept, timeout=AMPLE, stream=True)
         assert "Content-Encoding" not in one.headers
         assert other.headers["Content-Encoding"] == "gzip"
         assert gzip.decompress(other.raw.read()) == one.content
 
 
 def test_many_requests_go_over_one_connection(sim: SimServer) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=AMPLE)
     sockets = set()
     for _ in range(3):
         connection.request("GET", "/daemon/getblockcount")
@@ -92,9 +93,9 @@ def test_another_process_can_reorganise(sim: SimServer) -> None:
 
 def test_another_process_can_break_and_mend_things(sim: SimServer) -> None:
     post(sim, "fault", kind="http500", path="^/daemon")
-    assert requests.get(f"{sim.url}/daemon/getblockcount", timeout=5).status_code == 500
+    assert requests.get(f"{sim.url}/daemon/getblockcount", timeout=AMPLE).status_code == 500
     post(sim, "clear")
-    assert requests.get(f"{sim.url}/daemon/getblockcount", timeout=5).status_code == 200
+    assert requests.get(f"{sim.url}/daemon/getblockcount", timeout=AMPLE).status_code == 200
 
 
 def test_another_process_can_reveal_messages_and_see_requests(world: World, sim: SimServer) -> None:
@@ -148,7 +149,7 @@ def test_a_page_of_a_thousand_is_one_small_piece_of_work() -> None:
         page = requests.get(
             f"{sim.url}/blockbook/api/v2/address/{MAIN}",
             params={"details": "txs", "to": world.tip_height},
-            timeout=10,
+            timeout=AMPLE,
         ).content
     listed = orjson.loads(page)["transactions"]
     assert len(listed) == 1000

@@ -11,6 +11,7 @@ from fluxtracker.simnet.faults import Kind
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.spoiled_rows import bad
 from tests.simnet.asking import build, get
+from tests.waiting import AMPLE
 
 ASKED = "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd,apps.resources,apps.runningapps.Names"
 
@@ -151,7 +152,7 @@ def _list(row: Any) -> Any:
 
 def test_another_process_can_spoil_rows(spoiled: SimServer) -> None:
     wishes = {"kind": "bad_rows", "path": "fluxinfo", "share": 0.1, "times": 1}
-    assert requests.post(f"{spoiled.url}/_sim/fault", json=wishes, timeout=5).status_code == 200
+    assert requests.post(f"{spoiled.url}/_sim/fault", json=wishes, timeout=AMPLE).status_code == 200
     assert sum(not is_whole(row) for row in rows(spoiled)) == 9
     assert all(map(is_whole, rows(spoiled)))
 

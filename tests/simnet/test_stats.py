@@ -4,6 +4,7 @@ import requests
 
 from fluxtracker.simnet.server import SimServer
 from tests.simnet.asking import get
+from tests.waiting import AMPLE
 
 
 def test_a_projection_keeps_the_nesting(busy: SimServer) -> None:
@@ -32,7 +33,7 @@ def test_overlapping_paths_are_an_error_with_status_200(busy: SimServer) -> None
 
 
 def test_the_flux_subtree_must_come_last(busy: SimServer) -> None:
-    wrong = requests.get(f"{busy.url}/fluxinfo", params={"projection": "flux,tier"}, timeout=5)
+    wrong = requests.get(f"{busy.url}/fluxinfo", params={"projection": "flux,tier"}, timeout=AMPLE)
     assert wrong.status_code == 500
     assert get(busy, "/fluxinfo", projection="tier,flux")["status"] == "success"
 

@@ -23,6 +23,7 @@ from revenue.models import DailyPrice
 from snapshots.made_up import Past
 from snapshots.models import ImageDay, Snapshot
 from snapshots.simulate import is_this_machine
+from tests.waiting import AMPLE
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
 TODAY = NOW.date()
@@ -175,7 +176,7 @@ def test_the_last_month_is_that_of_the_network_s_own_history(db, settings):
             setattr(settings, name, value)
         call_command("collect_metrics", "--json", stdout=StringIO())
         simulate()
-        points = requests.get(f"{sim.url}/fluxhistorystats", timeout=10).json()["data"]
+        points = requests.get(f"{sim.url}/fluxhistorystats", timeout=AMPLE).json()["data"]
     days = {datetime.fromtimestamp(int(at) / 1000, UTC).date(): sum(tiers.values()) for at, tiers in points.items()}
     rows = Snapshot.objects.filter(day__in=days)
     assert len(rows) >= 29

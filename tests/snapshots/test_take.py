@@ -19,6 +19,7 @@ from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.take import take_snapshot
 from snapshots.tasks import check_snapshot
 from tests.snapshots.network import APPS, CLOUD, DAY, IMAGES, NODES, at, backfilled, collected, snapshot
+from tests.waiting import AMPLE
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
 
@@ -328,7 +329,7 @@ def test_without_the_lease_the_constraint_still_lets_one_through():
         try:
             with runs.run(f"worker {number}", trigger="command") as run:
                 if wait:
-                    barrier.wait(10)
+                    barrier.wait(AMPLE)
                 reports.append(take_snapshot(now=at("00:10"), run=run))
         finally:
             if wait:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as configured
@@ -14,6 +16,7 @@ from django.core.management import CommandError, call_command
 
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from fluxtracker.upstream.body import Body
 from fluxtracker.upstream.http import Http
 from fluxtracker.upstream.shared import Shared
 from tests.system.home import Home, Outcome, Template
@@ -44,12 +47,26 @@ def sim(build: Build) -> SimServer:
     return build()
 
 
+class Impatient(Http):
+    """Gives up soon what a test has made hang (`settings.HANGING_PATHS`), and waits for all else."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._hasty = Http(**options | {"timeout": 0.3})
+
+    def _opened(self, url: str, *others: Any) -> Body:
+        hanging = getattr(configured, "HANGING_PATHS", None)
+        if hanging is None or not re.search(hanging, urlsplit(url).path):
+            return super()._opened(url, *others)
+        return self._hasty._opened(url, *others)
+
+
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """Runs a command in this process as if it had one of its own: closed circuits, and no pauses between tries."""
 
     def from_settings(cls: type[Http]) -> Http:
-        return cls(
+        return Impatient(
             timeout=configured.UPSTREAM_TIMEOUT,
             rate=configured.UPSTREAM_RATE,
             sleep=lambda seconds: None,

@@ -1,6 +1,9 @@
-"""The web process's own configuration, but it waits seconds for a client instead of half a minute."""
+"""The web process's own configuration, but a test says how long it waits for a client, and it parts from none soon."""
+
+import os
 
 from fluxtracker import clients
 from fluxtracker.webserver import *  # noqa: F403
 
-clients.PATIENCE = 3.0
+clients.PATIENCE = float(os.environ["CLIENT_PATIENCE"])
+clients.PARTING = 600.0

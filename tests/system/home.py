@@ -25,7 +25,7 @@ from fluxtracker import broker
 from fluxtracker.embedded import socket_path
 from fluxtracker.processes import Program
 from tests.settings_names import ROOT, setting_names
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 POSTGRES = os.environ.get("DATABASE_URL", "")
 """The PostgreSQL that the tests run on; empty: they run on SQLite."""
@@ -94,7 +94,7 @@ class Template:
             on_server(f"CREATE DATABASE {self.name}")
             url = server_url(self.name)
         command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(command, cwd=ROOT, env=environment(folder, url), check=True, timeout=120)
+        subprocess.run(command, cwd=ROOT, env=environment(folder, url), check=True, timeout=AMPLE)
 
     def copy(self, data_dir: Path) -> str:
         """A copy of the database for the data dir; its address."""
@@ -140,11 +140,11 @@ class Home:
 
     # Programs
 
-    def manage(self, *words: str, timeout: float = 90, **settings: str) -> Outcome:
+    def manage(self, *words: str, timeout: float = AMPLE, **settings: str) -> Outcome:
         """Run a command to its end."""
         return self.finish(self.start(*words, **settings), timeout)
 
-    def measure(self, *words: str, timeout: float = 90) -> Outcome:
+    def measure(self, *words: str, timeout: float = AMPLE) -> Outcome:
         """Run a command and learn the most memory that it held."""
         peak = self.data_dir / "peak"
         argv = [sys.executable, "-c", MEASURED, str(peak), *words]
@@ -162,7 +162,7 @@ class Home:
         with (self.data_dir / f"{program.name}.log").open("a") as log:
             return self._popen(program.argv, program.environment, stdout=log, stderr=log)
 
-    def finish(self, process: subprocess.Popen[str], timeout: float = 90) -> Outcome:
+    def finish(self, process: subprocess.Popen[str], timeout: float = AMPLE) -> Outcome:
         started = time.monotonic()
         out, err = process.communicate(timeout=timeout)
         return Outcome(process.returncode, out, err, time.monotonic() - started)
@@ -172,7 +172,7 @@ class Home:
         with_group = process.pid
         if process.poll() is None:
             os.killpg(with_group, signal.SIGKILL)
-        process.wait(10)
+        process.wait(AMPLE)
 
     def log(self, name: str) -> str:
         return (self.data_dir / f"{name}.log").read_text()

@@ -22,6 +22,7 @@ from tests.factories import MAIN
 from tests.snapshots import original
 from tests.system.home import DATABASE, Home
 from tests.system.ledger import assert_sums_hold, assert_true
+from tests.waiting import AMPLE
 
 pytestmark = pytest.mark.engine
 
@@ -163,7 +164,7 @@ def pairs(full: Home) -> Iterator[Callable[[], None]]:
     writer.start()
     yield lambda: None
     over.set()
-    writer.join(30)
+    writer.join(AMPLE)
     assert errors == []
 
 

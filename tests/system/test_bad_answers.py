@@ -55,12 +55,12 @@ def grown(sim: SimServer, in_process: Manage, warned: Warned) -> SimServer:
 
 def go_wrong(sim: SimServer, settings: Any, wrong: dict[str, Any], path: str) -> None:
     if wrong["kind"] in HANGS:
-        settings.UPSTREAM_TIMEOUT = 0.3
+        settings.HANGING_PATHS = path
     sim.faults.add(path=path, **wrong)
 
 
 def get_well(sim: SimServer, settings: Any) -> None:
-    settings.UPSTREAM_TIMEOUT = 30
+    settings.UPSTREAM_TIMEOUT, settings.HANGING_PATHS = 30, None
     sim.faults.clear()
 
 

@@ -18,7 +18,7 @@ from fluxtracker.simnet.world import World
 from ops.schedule import SCHEDULE
 from tests.system.home import REDIS, Home, on_server
 from tests.system.ledger import assert_sums_hold, assert_true, rows, truth
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 pytestmark = pytest.mark.engine
 
@@ -65,10 +65,10 @@ def logs(home: Home) -> str:
     return "\n".join(path.read_text()[-3000:] for path in home.data_dir.glob("*.log"))
 
 
-def assert_goes_on(home: Home, sim: SimServer, seconds: float = 40) -> None:
+def assert_goes_on(home: Home, sim: SimServer) -> None:
     """A payment that comes now is in the ledger by itself."""
     sim.world.mine(9, [sim.world.payment(app="after")])
-    assert eventually(lambda: rows(home.query) == truth(sim.world), seconds), logs(home)
+    assert eventually(lambda: rows(home.query) == truth(sim.world)), logs(home)
     assert_true(sim.world, home.query)
 
 
@@ -86,11 +86,11 @@ def test_what_is_due_runs_once_at_the_start(home: Home, sim: SimServer):
     home.start_broker()
     home.run(Program("worker", WORKER))
     beat = home.run(Program("beat", BEAT))
-    assert eventually(lambda: done(home) >= ALL_DONE, 60), (done(home), logs(home))
+    assert eventually(lambda: done(home) >= ALL_DONE), (done(home), logs(home))
     assert_true(sim.world, home.query)
     assert home.query("SELECT COUNT(*) FROM ops_workerseen") == [(1,)]
     beat.terminate()
-    beat.wait(10)
+    beat.wait(AMPLE)
     home.run(Program("beat", BEAT))
     time.sleep(4)
     assert dict(home.query("SELECT name, COUNT(*) FROM ops_taskrun GROUP BY name")) == dict.fromkeys(ALL_DONE, 1)
@@ -104,7 +104,7 @@ def test_a_broker_that_was_gone_for_some_seconds_changes_nothing(home: Home, sim
     home.settings["PORT"] = str(free_port())
     supervisor = home.run(UP)
     try:
-        assert eventually(lambda: "sync_revenue" in done(home), 60), home.log("up")[-3000:]
+        assert eventually(lambda: "sync_revenue" in done(home)), home.log("up")[-3000:]
         if REDIS:
             hang_up(REDIS)
         else:
@@ -112,7 +112,7 @@ def test_a_broker_that_was_gone_for_some_seconds_changes_nothing(home: Home, sim
         assert_goes_on(home, sim)
     finally:
         supervisor.send_signal(signal.SIGTERM)
-        supervisor.wait(15)
+        supervisor.wait(AMPLE)
     assert supervisor.returncode == 0
 
 
@@ -134,7 +134,7 @@ def test_a_database_that_is_out_of_reach_for_longer_than_its_time_limit_changes_
     home.start_broker()
     hasten(home)
     start(home)
-    assert eventually(lambda: "sync_revenue" in done(home), 40), home.log("worker")[-3000:]
+    assert eventually(lambda: "sync_revenue" in done(home)), home.log("worker")[-3000:]
     sim.world.mine(9, [sim.world.payment(app="meanwhile")])
     out_of_reach(home, 26)
     assert_goes_on(home, sim)

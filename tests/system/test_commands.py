@@ -163,7 +163,7 @@ def test_with_no_upstream_answering_a_command_ends_in_time(known, home: Home, de
     home.settings |= dict.fromkeys(UPSTREAMS, url) | {"UPSTREAM_TIMEOUT": "1", "BLOCKBOOK_URLS": f"{url}/1,{url}/2"}
     together = [home.start(*words.split()) for words in ASKING]
     for process in together:
-        assert_failed(home.finish(process, timeout=30), url.removeprefix("http://"))
+        assert_failed(home.finish(process), url.removeprefix("http://"))
 
 
 REFUSING = "http://127.0.0.1:1"
@@ -223,7 +223,7 @@ def test_with_upstreams_that_fall_silent_half_way_a_sync_ends_in_time(known, hom
     home.settings["UPSTREAM_TIMEOUT"] = "1"
     together = [home.start(*words.split()) for words in ("sync_revenue", "audit_revenue")]
     for process in together:
-        assert_failed(home.finish(process, timeout=30), "127.0.0.1")
+        assert_failed(home.finish(process), "127.0.0.1")
     known.faults.clear()
     assert home.manage("sync_revenue").code == 0
     assert_true(known.world, home.query)

@@ -21,7 +21,7 @@ from ops import jobs_table
 from tests.system.home import Home, Template
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.system.test_jobs import Answer, serve, start_worker, state
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -270,9 +270,9 @@ def test_ten_kills_of_a_job_leave_no_half_state(place: Place, crew: Crew, name: 
         case.always(home, sim)
         if case.sums:
             assert_sums_hold(home.query)
-        asked.join(30)
+        asked.join(AMPLE)
         assert newest(home) > last
-        assert eventually(crew.has_done_it, 120), (
+        assert eventually(crew.has_done_it), (
             seed, home.query("SELECT name, state, attempts, error FROM ops_job"), home.log("worker")[-3000:]
         )  # fmt: skip
         case.done(home, sim)

@@ -21,7 +21,7 @@ from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.system.home import Home
 from tests.system.ledger import assert_true
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 pytestmark = pytest.mark.engine
 
@@ -46,10 +46,17 @@ def serve(home: Home) -> Callable[..., Answer]:
     port = free_port()
     home.settings["PORT"] = str(port)
     home.start_broker()
+    send = client(home, port)
+    home.run(Program("web", WEB))
+    assert eventually(lambda: reachable(send)), home.log("web")[-2000:]
+    return send
+
+
+def client(home: Home, port: int) -> Callable[..., Answer]:
+    """Ask the web process at that port as staff."""
     made = home.manage("shell", "--no-imports", "-c", MAKE_ALICE)
     assert made.code == 0, made.err
     token = home.manage("create_api_token", "alice", "--json").report["token"]
-    home.run(Program("web", WEB))
 
     def send(path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Answer:
         request = urllib.request.Request(
@@ -59,12 +66,11 @@ def serve(home: Home) -> Callable[..., Answer]:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=70) as response:
+            with urllib.request.urlopen(request, timeout=AMPLE) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    assert eventually(lambda: reachable(send), 30), home.log("web")[-2000:]
     return send
 
 
@@ -124,13 +130,13 @@ def test_what_takes_longer_is_202_and_a_second_is_409(home: Home, sim: SimServer
     start_worker(home)
     code, answer = ask("admin/revenue-sync?wait=0")
     assert (code, answer["status"]) == (202, "queued")
-    assert eventually(lambda: state(home) == "running", 40), home.log("worker")[-2000:]
+    assert eventually(lambda: state(home) == "running"), home.log("worker")[-2000:]
     code, second = ask("admin/revenue-sync")
     assert (code, second["alreadyRunning"], second["job"]) == (409, True, answer["job"])
     code, other = ask("admin/clear-revenue-data", {"confirm": "clear"})
     assert (code, other["alreadyRunning"], other["job"]) == (409, True, answer["job"])
     sim.faults.clear()
-    assert eventually(lambda: state(home) == "done", 90), ask(f"admin/jobs/{answer['job']}", method="GET")
+    assert eventually(lambda: state(home) == "done"), ask(f"admin/jobs/{answer['job']}", method="GET")
     assert home.query("SELECT COUNT(*) FROM ops_job") == [(1,)]
     assert_true(sim.world, home.query)
 
@@ -139,13 +145,13 @@ def test_a_job_whose_worker_is_killed_is_taken_up_by_the_next(home: Home, sim: S
     slow(sim)
     worker = start_worker(home)
     ask("admin/revenue-sync?wait=0", {"full": True})
-    assert eventually(lambda: state(home) == "running", 40), home.log("worker")[-2000:]
+    assert eventually(lambda: state(home) == "running"), home.log("worker")[-2000:]
     home.kill(worker)
     assert state(home) == "running"
     sim.faults.clear()
     start_worker(home)
     home.send("ops.tasks.resend_jobs")
-    assert eventually(lambda: state(home) == "done", 60), (home.query(STATE), home.log("worker")[-3000:])
+    assert eventually(lambda: state(home) == "done"), (home.query(STATE), home.log("worker")[-3000:])
     assert home.query("SELECT attempts FROM ops_job") == [(2,)]
     assert home.query("SELECT COUNT(*) FROM ops_taskrun WHERE name = 'sync_revenue' AND ok") == [(1,)]
     assert_true(sim.world, home.query)
@@ -159,7 +165,7 @@ def test_a_message_that_the_broker_lost_is_sent_again(home: Home, ask: Callable[
     time.sleep(3)
     assert state(home) == "queued"
     hear_of_old_ones(home)
-    assert eventually(lambda: state(home) == "done", 40), home.log("worker")[-2000:]
+    assert eventually(lambda: state(home) == "done"), home.log("worker")[-2000:]
     assert home.query("SELECT attempts FROM ops_job") == [(1,)]
 
 
@@ -170,17 +176,17 @@ def test_a_job_waits_for_a_worker_through_restarts_of_everything(home: Home, ask
     home.start_broker()
     start_worker(home)
     hear_of_old_ones(home)
-    assert eventually(lambda: state(home) == "done", 40), home.log("worker")[-2000:]
+    assert eventually(lambda: state(home) == "done"), home.log("worker")[-2000:]
 
 
 def test_a_running_job_is_cancelled_at_its_next_step(home: Home, sim: SimServer, ask: Callable[..., Answer]):
     slow(sim)
     start_worker(home)
     number = ask("admin/revenue-sync?wait=0")[1]["job"]
-    assert eventually(lambda: state(home) == "running", 40), home.log("worker")[-2000:]
+    assert eventually(lambda: state(home) == "running"), home.log("worker")[-2000:]
     code, answer = ask(f"admin/jobs/{number}/cancel")
     assert (code, answer["status"]) == (202, "running")
-    assert eventually(lambda: state(home) == "cancelled", 30), (home.query(STATE), home.log("worker")[-2000:])
+    assert eventually(lambda: state(home) == "cancelled"), (home.query(STATE), home.log("worker")[-2000:])
     assert home.query("SELECT consecutive_failures FROM ops_taskstate WHERE name = 'sync_revenue'") == [(0,)]
     assert home.query("SELECT holder FROM ops_lease WHERE name = 'sync_revenue'") == [("",)]
     sim.faults.clear()
@@ -200,7 +206,7 @@ def test_progress_is_seen_while_it_runs(home: Home, sim: SimServer, ask: Callabl
         seen.add(words or "")
         return bool(words) or state(home) == "done"
 
-    assert eventually(told, 90)
+    assert eventually(told)
     assert any("block" in words for words in seen), seen
 
 
@@ -212,20 +218,20 @@ def test_a_worker_that_is_told_to_end_leaves_its_job_to_the_next(
     slow(sim)
     worker = start_worker(home)
     ask("admin/revenue-sync?wait=0")
-    assert eventually(lambda: state(home) == "running", 40), home.log("worker")[-2000:]
+    assert eventually(lambda: state(home) == "running"), home.log("worker")[-2000:]
     worker.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     worker.send_signal(signal.SIGQUIT)
-    worker.wait(30)
-    assert eventually(lambda: not psutil.pid_exists(worker.pid), 10)
+    worker.wait(AMPLE)
+    assert eventually(lambda: not psutil.pid_exists(worker.pid))
     sim.faults.clear()
     start_worker(home)
     home.send("ops.tasks.resend_jobs")
-    assert eventually(lambda: state(home) == "done", 60), (home.query(STATE), home.log("worker")[-3000:])
+    assert eventually(lambda: state(home) == "done"), (home.query(STATE), home.log("worker")[-3000:])
     assert_true(sim.world, home.query)
 
 
-def test_without_a_broker_a_job_is_refused_within_seconds(home: Home, sim: SimServer, ask: Callable[..., Answer]):
+def test_without_a_broker_a_job_is_refused(home: Home, sim: SimServer, ask: Callable[..., Answer]):
     home.settings["CELERY_BROKER_URL"] = "redis://127.0.0.1:1/0"
     port = free_port()
     home.settings["PORT"] = str(port)
@@ -238,7 +244,7 @@ def test_without_a_broker_a_job_is_refused_within_seconds(home: Home, sim: SimSe
             headers={"Authorization": f"Token {token}", "Content-Type": "application/json"},
         )  # fmt: skip
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=AMPLE) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -246,7 +252,7 @@ def test_without_a_broker_a_job_is_refused_within_seconds(home: Home, sim: SimSe
             return 0, None
 
     answers: list[tuple[int, Any]] = []
-    assert eventually(lambda: answers.append(post()) or answers[-1][0], 30)
+    assert eventually(lambda: answers.append(post()) or answers[-1][0])
     assert answers[-1][0] == 503
     assert answers[-1][1]["error"] == "the broker does not answer"
     assert state(home) == "failed"

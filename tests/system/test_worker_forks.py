@@ -31,7 +31,7 @@ def slowly(hostname):
 
 worker.seen = slowly
 worker.start(sender=type("Sender", (), {"hostname": "main"}))
-assert at_work.wait(20)
+assert at_work.wait(180)
 child = os.fork()
 if child == 0:
     try:

@@ -16,7 +16,7 @@ class Server:
 
     def __init__(self, *pieces, pause=0.0, reset=False):
         self.pieces, self.pause, self.reset = pieces, pause, reset
-        self.connections = 0
+        self.connections = self.sent = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/thing"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -36,6 +36,7 @@ class Server:
                 connection.recv(65536)
                 for piece in self.pieces:
                     connection.sendall(piece)
+                    self.sent += 1
                     time.sleep(self.pause)
                 if self.reset:
                     linger_zero = b"\x01\x00\x00\x00\x00\x00\x00\x00"
@@ -109,16 +110,14 @@ def test_a_connection_that_breaks_off_is_tried_again(serve):
 
 
 def test_a_silent_server_is_left_after_two_timeouts(serve):
-    server = serve(b"", pause=5)
-    started = time.monotonic()
+    server = serve(b"", pause=60)
     with pytest.raises(Unavailable, match="no answer within"):
         client().get_json(server.url)
     assert server.connections == 2
-    assert time.monotonic() - started < 2
 
 
 def test_a_server_that_stalls_in_the_middle_is_left_after_two_timeouts(serve):
-    server = serve(head(100), b"[1,", b"", pause=5)
+    server = serve(head(100), b"[1,", b"", pause=60)
     with pytest.raises(Unavailable, match="timed out while reading"):
         client().get_json(server.url)
     assert server.connections == 2
@@ -126,11 +125,10 @@ def test_a_server_that_stalls_in_the_middle_is_left_after_two_timeouts(serve):
 
 def test_a_dripping_server_is_left_at_the_deadline(serve):
     server = serve(head(1000), *[b" "] * 1000, pause=0.05)
-    started = time.monotonic()
     with pytest.raises(Unavailable, match="too slowly"):
         client().get_json(server.url)
     assert server.connections == 1
-    assert time.monotonic() - started < 2.5
+    assert server.sent < 1000
 
 
 def test_a_dripping_stream_is_left_at_its_deadline(serve):
@@ -141,11 +139,9 @@ def test_a_dripping_stream_is_left_at_its_deadline(serve):
 
 def test_a_server_that_drips_its_head_is_left_after_two_timeouts(serve):
     server = serve(b"HTTP/1.1 200 OK\r\nX: ", *[b"x"] * 1000, pause=0.05)
-    started = time.monotonic()
     with pytest.raises(Unavailable, match="no answer within"):
         client().get_json(server.url)
     assert server.connections == 2
-    assert time.monotonic() - started < 2
 
 
 def test_a_stream_ends_with_nothing(serve):
