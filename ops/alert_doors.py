@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ops import alert_channels, alert_rules, alert_sending, alerts, runs
-from ops.alert_messages import TEST
+from ops.alert_messages import Message
 from ops.asking import SEND, ask
 
 Report = dict[str, Any]
@@ -21,7 +21,7 @@ def check_alerts(*, trigger: str, wait: float = 0) -> Report:
         now = timezone.now()
         done = alerts.settle(alert_rules.troubles(now), now)
         run.report = {"raised": done.raised, "closed": done.closed, "open": done.open}
-    if alert_channels.configured() and alert_sending.due(now).exists():
+    if alert_sending.due([channel.name for channel in alert_channels.configured()], now):
         ask(SEND)
     return run.report
 
@@ -45,7 +45,12 @@ def send_test(*, trigger: str, wait: float = 0) -> Report:
     report: Report = {"email": None, "webhook": None} | {channel.name: "sent" for channel in channels}
     if not channels:
         raise runs.NotDone("nobody is told: ALERT_WEBHOOK_URL and ALERT_EMAILS are not set", report)
-    failed = alert_sending.tell(channels, TEST)
+    failed, message = dict[str, str](), Message.test()
+    for channel in channels:
+        try:
+            alert_sending.tell(channel, message)
+        except alert_channels.NotTold as error:
+            failed[channel.name] = str(error)
     if failed:
         raise runs.NotDone(_words(failed), report | failed)
     return report
