@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from ops import alert_channels, alert_rules, alert_sending, alerts, runs
 from ops.alert_messages import Message
-from ops.asking import SEND, ask
+from ops.asking import CHECK, SEND, ask
+from ops.overdue import is_overdue
+from ops.quiet import run_quietly
 
 Report = dict[str, Any]
+
+log = structlog.get_logger(__name__)
 
 
 def check_alerts(*, trigger: str, wait: float = 0) -> Report:
@@ -24,6 +30,19 @@ def check_alerts(*, trigger: str, wait: float = 0) -> Report:
     if alert_sending.due([channel.name for channel in alert_channels.configured()], now):
         ask(SEND)
     return run.report
+
+
+def check_if_overdue(now: datetime) -> bool:
+    """Check and send here, for the scheduler's process, when no worker has checked for twice the interval.
+
+    Return whether that was so. What is wrong may be the broker or the workers themselves.
+    """
+    if not is_overdue(CHECK, now):
+        return False
+    log.warning("alerts_checked_by_beat")
+    run_quietly(check_alerts)
+    run_quietly(send_alerts)
+    return True
 
 
 def send_alerts(*, trigger: str, wait: float = 0) -> Report:

@@ -128,7 +128,7 @@ def test_syncs_of_a_source_that_stands_still_are_behind_too() -> None:
     LedgerState.objects.update(tip_changed_at=NOW - timedelta(minutes=45))
     assert check() == ["sync-lag"]
     assert Alert.objects.get().message == (
-        "The chain's source has stood at block 5 for 45 minutes: payments may be missing."
+        "Payments may be missing: the source's tip has stood at block 5 for 45 minutes."
     )
 
 
