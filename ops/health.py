@@ -181,20 +181,19 @@ def broker_report() -> Report:
             client = broker.default_channel.client
             client.ping()
             client.set(WRITTEN_KEY, "1", ex=WRITTEN_S)
-    except ResponseError as error:
-        log.debug("broker_takes_no_writes", error=type(error).__name__)
-        return {"status": "error", "error": f"the broker takes no writes: {_refusal(error)}"}
     except (RedisError, KombuError, OSError) as error:
         log.debug("broker_unavailable", error=type(error).__name__)
-        return {"status": "error", "error": "the broker does not answer"}
+        return {"status": "error", "error": broker_words(error)}
     return {"status": "ok"}
 
 
-def _refusal(error: ResponseError) -> str:
-    """Return what a broker's refusal means. redis-py takes the code off the errors that it has a class for."""
+def broker_words(error: Exception) -> str:
+    """Return what is wrong with the broker. redis-py takes the code off the errors that it has a class for."""
+    if not isinstance(error, ResponseError):
+        return "the broker does not answer"
     known = {"OutOfMemoryError": "OOM", "ReadOnlyError": "READONLY", "NoPermissionError": "NOPERM"}
     code = known.get(type(error).__name__) or str(error).partition(" ")[0]
-    return REFUSALS.get(code, "it refuses them")
+    return f"the broker takes no writes: {REFUSALS.get(code, 'it refuses them')}"
 
 
 def worker_report(now: datetime) -> Report:

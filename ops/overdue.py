@@ -59,7 +59,9 @@ def _overdue(
 ) -> Overdue | None:
     name = row.task.rpartition(".")[2]
     state = states.get(name)
-    if row.task in UNRECORDED or row.scheduler is None or (row.start_time and row.start_time > now):
+    waits = row.start_time is not None and row.start_time > now
+    is_over = row.expires is not None and row.expires <= now
+    if row.task in UNRECORDED or (row.interval or row.crontab or row.solar) is None or waits or is_over:
         return None
     ran = _newest(now, *((state.last_started_at, state.last_success_at, state.last_failure_at) if state else ()))
     base = _newest(now, ran, changed_at)

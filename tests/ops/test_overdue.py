@@ -21,7 +21,7 @@ from fluxtracker import broker
 from fluxtracker.celery import app as celery_app
 from fluxtracker.embedded import socket_path
 from metrics.models import Source
-from ops import alert_doors, asking, health, leases, overdue, tasks, worker
+from ops import alert_doors, asking, health, jobs_send, leases, overdue, tasks, worker
 from ops.models import Alert, Lease, TaskState, WorkerSeen
 from ops.schedule import SCHEDULE, UNRECORDED, install
 from revenue.models import LedgerState
@@ -150,6 +150,7 @@ def test_a_run_of_the_future_says_nothing() -> None:
 def test_a_daily_time_is_overdue_when_it_was_missed_twice() -> None:
     nightly = CrontabSchedule.objects.create(minute="0", hour="3")
     PeriodicTask.objects.filter(name="prune").update(interval=None, crontab=nightly)
+    PeriodicTasks.objects.update(last_update=NOW - 30 * 24 * HOUR)
     for ago, late in ((34 * HOUR, []), (36 * HOUR, ["prune"])):  # since 04:05 and since 02:05 of the day before
         last_did("prune", ago)
         assert names() == late
@@ -242,6 +243,8 @@ def test_a_broker_that_takes_no_writes_is_a_problem(
     assert (answer["status"], answer["problems"]) == ("degraded", [sentence])
     assert sentence in panel(client, "strip")
     assert "fluxtracker_broker_up 0.0" in client.get("/metrics").content.decode()
+    with pytest.raises(jobs_send.NoBroker, match=f"^the broker takes no writes: {words}$"):
+        jobs_send.send(1)
 
 
 # One truth at one time
