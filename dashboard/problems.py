@@ -51,6 +51,11 @@ def _sync(sync: Report) -> Report:
     return dict(sync) | {"reason": reason, "failedSources": list(dict.fromkeys(failed))}
 
 
+def payments(sync: Report) -> str:
+    """Return why payments may be missing, for those who read the page; empty when the sync is in order."""
+    return "" if sync["healthy"] else problems.payments_missing(_sync(sync)["reason"])
+
+
 def _check(state: ServiceState, now: datetime) -> str:
     """The state is only read here: what is put into it is said and not kept."""
     if state.kind == ServiceState.Kind.API:

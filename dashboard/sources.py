@@ -10,11 +10,11 @@ from django.http import QueryDict
 
 from dashboard.definitions import SENTENCES
 from dashboard.panels import Panel
+from dashboard.problems import payments
 from dashboard.trouble import trouble
-from fluxtracker import figures
 from metrics.latest import Latest
 from revenue.models import LedgerState
-from revenue.reports import Ledger
+from revenue.standing import sync_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
 
 
 def lines(now: datetime) -> list[SourceLine]:
-    """Three queries."""
+    """Few small queries."""
     latest = Latest.load(now)
     views = [latest.sources[name] for name in SENTENCES]
     return [_chain(now), *(SourceLine(SENTENCES[view.name], view.read_at, trouble(view)) for view in views)]
@@ -39,9 +39,7 @@ def lines(now: datetime) -> list[SourceLine]:
 
 def _chain(now: datetime) -> SourceLine:
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
-    late = Ledger(completed_at, None).is_stale(now)
-    said = f"Payments: no sync has completed since {figures.moment(completed_at)}." if completed_at and late else ""
-    return SourceLine("Payments", completed_at, said)
+    return SourceLine("Payments", completed_at, payments(sync_report(now)) if completed_at else "")
 
 
 SOURCES = Panel("sources", "Sources", "parts/sources.html", read)

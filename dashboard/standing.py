@@ -84,9 +84,7 @@ def _tip_at(sync: Mapping[str, Any], completed_at: datetime | None, now: datetim
 
 
 def _reading_problems(sync: Mapping[str, Any], completed_at: datetime | None) -> Iterator[str]:
-    """What the report leaves out: a failure that is no alert yet, and what the reader may still rely on."""
-    if 0 < sync["consecutiveFailures"] < ALERT_AFTER:
-        yield "The chain could not be read at the last try; it is tried again by itself."
+    """What the reader may still rely on. Only where the report tells a problem, too."""
     if not sync["healthy"] and completed_at is not None and sync["lastSyncBlock"] is not None:
         height = min(sync["lastSyncBlock"], (sync["unprovedSince"] or sync["lastSyncBlock"] + 1) - 1)
         yield f"Payments up to block {figures.whole(height)} are complete; newer ones will follow."

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django_celery_beat.models import PeriodicTask
-
+from fluxtracker import figures
 from fluxtracker.fresh import is_fresh
 from ops import leases
-from ops.health import iso, worker_report
+from ops.health import is_scheduled, iso
 from ops.models import ServiceState, TaskState
+from ops.overdue import is_overdue
 from ops.runs import ALERT_AFTER
 
 TASK, BEAT_TASK = "check_services", "metrics.tasks.check_services"
-LATE = timedelta(hours=3)  # three checks missed
+LATE = timedelta(hours=3)  # three checks missed, also where nothing asks for them any more
 NOTE = (
     "Games and crypto nodes are judged by the running instances that the network reports, against their own last "
     "week. Other people's servers are never probed."
@@ -27,7 +27,7 @@ def status(now: datetime) -> dict[str, Any]:
     states = list(ServiceState.objects.all())
     reason = _why_unhealthy(task, states, now)
     return {
-        "isSchedulerRunning": _is_scheduled(now),
+        "isSchedulerRunning": is_scheduled(BEAT_TASK, now),
         "isTestInProgress": leases.holder_of(TASK) is not None,
         "lastRun": iso(task.last_started_at),
         "lastCompleted": iso(task.last_success_at),
@@ -44,16 +44,11 @@ def _why_unhealthy(task: TaskState, states: list[ServiceState], now: datetime) -
         return f"the checks failed {task.consecutive_failures} times in a row ({task.last_error})"
     if not states:
         return "no service has been checked yet"
-    if not is_fresh(max(state.checked_at for state in states), now, LATE):
-        return "no service has been checked for three hours"
+    checked_at = max(state.checked_at for state in states)
+    if is_overdue(BEAT_TASK, now) or not is_fresh(checked_at, now, LATE):
+        return f"no service has been checked since {figures.moment(checked_at)}"
     failing = [state.name for state in states if state.consecutive_failures >= ALERT_AFTER]
     return f"{', '.join(failing)} failed three times in a row or more" if failing else None
-
-
-def _is_scheduled(now: datetime) -> bool:
-    """Whether a worker lives and beat has the checks on its schedule."""
-    has_worker: bool = worker_report(now)["status"] == "ok"
-    return has_worker and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
 
 
 def _check(state: ServiceState) -> dict[str, Any]:

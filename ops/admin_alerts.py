@@ -8,12 +8,14 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_POST
 
 from fluxtracker import figures
-from fluxtracker.admin import LargeTableAdmin
+from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin
 from ops import alert_doors
-from ops.models import Alert
+from ops.models import Alert, AlertDelivery
 from ops.runs import NotDone
 
 
@@ -37,7 +39,7 @@ class AlertAdmin(LargeTableAdmin):
     list_filter = (OpenFilter,)
     ordering = ("-id",)
     sortable_by = ()
-    fields = ("message", "key", "state", "raised_at", "seen_at", "sent_at", "closed_at", "recovery_sent_at")
+    fields = ("message", "key", "state", "raised_at", "seen_at", "closed_at", "told")
     change_list_template = "admin/ops/alert/change_list.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -61,6 +63,27 @@ class AlertAdmin(LargeTableAdmin):
     def state(self, alert: Alert) -> str:
         return "open" if alert.closed_at is None else "closed"
 
+    @admin.display(description="told")
+    def told(self, alert: Alert) -> SafeString:
+        """One line a channel: the last message, and what became of it."""
+        rows = ((row.channel, row.event or "told", _outcome(row)) for row in alert.deliveries.order_by("channel"))
+        return format_html_join(mark_safe("<br>"), "{}: {}, {}", rows) or mark_safe("nobody yet")
+
     @admin.display(description="lasted")
     def lasted(self, alert: Alert) -> str:
         return figures.span((alert.closed_at or timezone.now()) - alert.raised_at)
+
+
+def _outcome(row: AlertDelivery) -> str:
+    at = row.recovery_sent_at if row.event == AlertDelivery.Event.CLOSED else row.sent_at
+    outcome = "not yet" if at is None else figures.moment(at)
+    return f"{outcome} ({row.error}{', is tried again' if row.pending else ''})" if row.error else outcome
+
+
+@admin.register(AlertDelivery)
+class AlertDeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("alert", "channel", "event", "sent_at", "recovery_sent_at", "pending", "error")
+    list_select_related = ("alert",)
+    list_filter = ("channel",)
+    ordering = ("-id",)
+    sortable_by = ()

@@ -13,7 +13,11 @@ from ops.webhook import Webhook, WebhookFailed
 
 
 class NotTold(Exception):
-    """The message did not get through."""
+    """The message was not confirmed. `maybe`: whether it may have got through all the same."""
+
+    def __init__(self, reason: str, *, maybe: bool = False) -> None:
+        super().__init__(reason)
+        self.maybe = maybe
 
 
 class Channel(Protocol):
@@ -30,9 +34,10 @@ class Mail:
 
     def tell(self, message: Message) -> None:
         try:
-            mail.send(self.recipients, message.headline, f"{message.text}\n\n/api/health and the admin say more.\n")
+            text = f"{message.text}\n\n/api/health and the admin say more.\n"
+            mail.send(self.recipients, message.headline, text, message.delivery_id)
         except mail.MailFailed as failed:
-            raise NotTold(str(failed)) from None
+            raise NotTold(str(failed), maybe=failed.maybe) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,9 @@ class Hook:
 
     def tell(self, message: Message) -> None:
         try:
-            self.webhook.post(message.body)
+            self.webhook.post(message.body, message.delivery_id)
         except WebhookFailed as failed:
-            raise NotTold(str(failed)) from None
+            raise NotTold(str(failed), maybe=failed.maybe) from None
 
 
 def configured() -> list[Channel]:

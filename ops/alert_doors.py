@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from ops import alert_channels, alert_rules, alert_sending, alerts, runs
-from ops.alert_messages import TEST
-from ops.asking import SEND, ask
+from ops.alert_messages import Message
+from ops.asking import CHECK, SEND, ask
+from ops.overdue import is_overdue
+from ops.quiet import run_quietly
 
 Report = dict[str, Any]
+
+log = structlog.get_logger(__name__)
 
 
 def check_alerts(*, trigger: str, wait: float = 0) -> Report:
@@ -21,9 +27,22 @@ def check_alerts(*, trigger: str, wait: float = 0) -> Report:
         now = timezone.now()
         done = alerts.settle(alert_rules.troubles(now), now)
         run.report = {"raised": done.raised, "closed": done.closed, "open": done.open}
-    if alert_channels.configured() and alert_sending.due(now).exists():
+    if alert_sending.due([channel.name for channel in alert_channels.configured()], now):
         ask(SEND)
     return run.report
+
+
+def check_if_overdue(now: datetime) -> bool:
+    """Check and send here, for the scheduler's process, when no worker has checked for twice the interval.
+
+    Return whether that was so. What is wrong may be the broker or the workers themselves.
+    """
+    if not is_overdue(CHECK, now):
+        return False
+    log.warning("alerts_checked_by_beat")
+    run_quietly(check_alerts)
+    run_quietly(send_alerts)
+    return True
 
 
 def send_alerts(*, trigger: str, wait: float = 0) -> Report:
@@ -45,7 +64,12 @@ def send_test(*, trigger: str, wait: float = 0) -> Report:
     report: Report = {"email": None, "webhook": None} | {channel.name: "sent" for channel in channels}
     if not channels:
         raise runs.NotDone("nobody is told: ALERT_WEBHOOK_URL and ALERT_EMAILS are not set", report)
-    failed = alert_sending.tell(channels, TEST)
+    failed, message = dict[str, str](), Message.test()
+    for channel in channels:
+        try:
+            alert_sending.tell(channel, message)
+        except alert_channels.NotTold as error:
+            failed[channel.name] = str(error)
     if failed:
         raise runs.NotDone(_words(failed), report | failed)
     return report

@@ -13,7 +13,7 @@ from django_celery_beat.models import PeriodicTask
 
 from fluxtracker import figures
 from fluxtracker.fresh import is_ahead, is_fresh
-from ops import alerts, checks, storage
+from ops import alerts, checks, overdue, storage
 from ops.alerts import Trouble
 from ops.models import ServiceState, TaskState
 from ops.runs import ALERT_AFTER
@@ -27,14 +27,14 @@ ROOM_RULES = (  # by name: they stand above
 )
 BACKUP = "backup"  # the name of its runs and of its row in the schedule
 BACKUP_LATE = timedelta(hours=26)
-DISK_SHARE, DISK_BYTES = 0.10, 2 << 30  # nearly full: below both
+CATCHES_UP = timedelta(minutes=15)  # without a look at the alerts: this machine was off
 DISK_RELIEF = 1.1  # times the limits, before it counts as healed: the edge is not told again and again
 GB = 1 << 30
 
 
 def troubles(now: datetime) -> Iterator[Trouble]:
     """All that holds at this moment. A rule that breaks breaks the whole: half the troubles would close alerts."""
-    for rule in (of_tasks, of_services, of_backup, of_disk):
+    for rule in (of_tasks, of_services, of_schedule, of_backup, of_disk):
         yield from rule(now)
     for name in ROOM_RULES:
         room_rule: Rule = import_string(name)
@@ -59,6 +59,15 @@ def of_services(now: datetime) -> Iterator[Trouble]:
         yield Trouble(f"service:{state.kind}:{state.name}", checks.sentence(state, now))
 
 
+def of_schedule(now: datetime) -> Iterator[Trouble]:
+    """Work that did not run for twice its interval. After a pause of everything it has one round to catch up."""
+    looked = TaskState.objects.filter(name="check_alerts").values_list("last_success_at", flat=True).first()
+    if looked is not None and not is_fresh(looked, now, CATCHES_UP):
+        return
+    if sentence := overdue.sentence(overdue.overdue(now)):
+        yield Trouble("schedule", sentence)
+
+
 def of_backup(now: datetime) -> Iterator[Trouble]:
     """No good backup for 26 h, where the schedule makes them."""
     if not PeriodicTask.objects.filter(name=BACKUP, enabled=True).exists():
@@ -81,5 +90,5 @@ def of_disk(now: datetime) -> Iterator[Trouble]:
     """The data dir's disk is nearly full."""
     disk = storage.disk()
     relief = DISK_RELIEF if alerts.is_open("disk") else 1
-    if disk and disk.free < DISK_BYTES * relief and disk.free < disk.total * DISK_SHARE * relief:
+    if disk and disk.is_nearly_full(relief):
         yield Trouble("disk", f"The disk of the data dir is nearly full: {disk.free / GB:.1f} GB are free.")

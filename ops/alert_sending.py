@@ -1,89 +1,173 @@
-"""Telling people about alerts: each message once, whoever sends.
+"""Telling people about alerts: each channel by itself, each message once, whoever sends.
 
-A message is claimed by a conditional UPDATE before it is sent, and given back when no channel took it. A process
-that is killed in between leaves its message unsent: of an open alert the next day's repetition tells.
+A try is claimed by a conditional UPDATE before it is made. A channel that refused a message is tried again in every
+round; one that may have taken it is tried once more, with the same delivery id. So is one whose sender died.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from django.db.models import Q, QuerySet
+from django.db import transaction
+from django.db.models import Q
 
+from fluxtracker.fresh import is_ahead, is_fresh
 from ops.alert_channels import Channel, NotTold
 from ops.alert_messages import Message
-from ops.models import Alert
+from ops.models import Alert, AlertDelivery
 
 log = structlog.get_logger(__name__)
+
+Event = AlertDelivery.Event
 
 ROUND_S = 60.0  # the rest waits for the next round
 REPEAT = timedelta(days=1)
 RECOVERY_TOLD = timedelta(days=1)  # of an alert that closed longer ago nobody wants to hear any more
+CLAIM_LASTS = timedelta(minutes=5)  # longer than the task may take
+MOST_UNCONFIRMED = 2  # tries of one message that may have got through
+STATE = ("sent_at", "recovery_sent_at", "delivery_id", "pending", "unconfirmed", "claimed_at")
+LONGEST_ERROR = 300  # the column's length
 
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
-    """`failed`: why a channel did not take its message, by its name."""
+    """`sent`: messages that a channel took. `failed`: why a channel did not confirm one, by its name."""
 
     sent: int
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def due(now: datetime) -> QuerySet[Alert]:
-    """What somebody has to be told: new ones, those of a day ago that still hold, and the end of what was told."""
-    open_ones = Q(closed_at=None) & (Q(sent_at=None) | Q(sent_at__lte=now - REPEAT))
-    over = Q(closed_at__gt=now - RECOVERY_TOLD, recovery_sent_at=None) & ~Q(sent_at=None)
-    return Alert.objects.filter(open_ones | over).order_by("id")
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that a channel has to be told."""
+
+    delivery: AlertDelivery
+    event: str
+
+
+def due(channels: Collection[str], now: datetime) -> list[Due]:
+    """Return what each channel has to be told: new alerts, a day's repetition, the end of what it heard.
+
+    What others left behind is taken over first.
+    """
+    of_late = Q(closed_at=None) | Q(closed_at__gt=now - RECOVERY_TOLD)
+    alerts = Alert.objects.filter(of_late).order_by("id").prefetch_related("deliveries")
+    for alert in alerts:
+        _take_over(alert, channels, now)
+    found = []
+    for alert in alerts.all():
+        rows = {row.channel: row for row in alert.deliveries.all()}
+        for name in channels:
+            row = rows.get(name) or AlertDelivery(alert=alert, channel=name)
+            if event := _event(row, now):
+                found.append(Due(row, event))
+    return found
 
 
 def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
-    """Tell what is due on every channel. One that failed is not used again in this round."""
-    sent, failed, left = 0, dict[str, str](), list(channels)
+    """Tell what is due. A channel that refused is not used again in this round."""
+    by_name = {channel.name: channel for channel in channels}
+    sent, failed, refused = 0, dict[str, str](), set[str]()
     until = time.monotonic() + ROUND_S
-    for alert in due(now):
-        if not left or time.monotonic() > until:
+    for message in due(by_name, now):
+        name = message.delivery.channel
+        if time.monotonic() > until:
             break
-        if not claim(alert, now):
+        row = None if name in refused else claim(message, now)
+        if row is None:
             continue
-        refusals = tell(left, Message.of(alert))
-        failed |= refusals
-        if len(refusals) == len(left):
-            _give_back(alert, now)
+        try:
+            tell(by_name[name], Message.of(row))
+        except NotTold as error:
+            failed[name] = str(error)
+            if error.maybe:
+                _may_be_told(row, str(error), now)
+            else:
+                refused.add(name)
+                _write(row, claimed_at=None, error=str(error)[:LONGEST_ERROR])
         else:
             sent += 1
-        left = [channel for channel in left if channel.name not in refusals]
+            _is_told(row, now, pending=False, unconfirmed=0, error="")
     return SendReport(sent, failed)
 
 
-def claim(alert: Alert, now: datetime) -> bool:
-    """Whether this message is ours to send: of all who try with the same row, one wins."""
-    row = Alert.objects.filter(pk=alert.pk)
-    if alert.closed_at is None:
-        return bool(row.filter(closed_at=None, sent_at=alert.sent_at).update(sent_at=now))
-    return bool(row.filter(recovery_sent_at=None).update(recovery_sent_at=now))
+def claim(message: Due, now: datetime) -> AlertDelivery | None:
+    """Return the row of a try that is ours to make: of all who try with the same row, one wins."""
+    row, alert = message.delivery, message.delivery.alert
+    same = {name: getattr(row, name) for name in STATE}
+    if row._state.adding:
+        row, _ = AlertDelivery.objects.get_or_create(alert=alert, channel=row.channel)
+    values: dict[str, Any] = {"claimed_at": now, "pending": True}
+    if not (row.pending and row.event == message.event):
+        values |= {"event": message.event, "delivery_id": str(uuid.uuid4()), "unconfirmed": 0, "error": ""}
+    as_found = Alert.objects.filter(pk=alert.pk, closed_at=alert.closed_at)
+    if not AlertDelivery.objects.filter(pk=row.pk, alert__in=as_found, **same).update(**values):
+        return None
+    return AlertDelivery.objects.select_related("alert").get(pk=row.pk)
 
 
-def _give_back(alert: Alert, now: datetime) -> None:
-    row = Alert.objects.filter(pk=alert.pk)
-    if alert.closed_at is None:
-        row.filter(sent_at=now).update(sent_at=alert.sent_at)
-    else:
-        row.filter(recovery_sent_at=now).update(recovery_sent_at=None)
+def tell(channel: Channel, message: Message) -> None:
+    """Give the message to the channel and log what came of it. Raise NotTold."""
+    try:
+        channel.tell(message)
+    except NotTold as error:
+        log.warning("alert_not_told", channel=channel.name, key=message.key, reason=str(error), maybe=error.maybe)
+        raise
+    log.info("alert_told", channel=channel.name, key=message.key, about=message.event)
 
 
-def tell(channels: Sequence[Channel], message: Message) -> dict[str, str]:
-    """Give it to each of them. Why it did not get through, by the channel's name."""
-    failed: dict[str, str] = {}
-    for channel in channels:
-        try:
-            channel.tell(message)
-        except NotTold as error:
-            log.warning("alert_not_told", channel=channel.name, key=message.key, reason=str(error))
-            failed[channel.name] = str(error)
-        else:
-            log.info("alert_told", channel=channel.name, key=message.key, about=message.event)
-    return failed
+def _event(row: AlertDelivery, now: datetime) -> str:
+    """Return what the channel has to be told of the alert now; empty: nothing."""
+    if row.claimed_at is not None:
+        return ""
+    if row.alert.closed_at is not None:
+        heard = row.sent_at is not None
+        again = row.recovery_sent_at is None or (row.pending and row.event == Event.CLOSED)
+        return Event.CLOSED if heard and again else ""
+    if row.sent_at is None:
+        return Event.RAISED
+    if row.pending:
+        return row.event
+    return Event.REPEATED if is_ahead(row.sent_at, now) or row.sent_at <= now - REPEAT else ""
+
+
+def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
+    """Take over the tries of senders that died, and what workers of the previous release told.
+
+    Those tell every channel, and write to the alert alone.
+    """
+    rows = list(alert.deliveries.all())
+    for row in rows:
+        if row.claimed_at is not None and not is_fresh(row.claimed_at, now, CLAIM_LASTS):
+            _may_be_told(row, "its sender ended in the middle", now)
+    for name in ("sent_at", "recovery_sent_at"):
+        at = getattr(alert, name)
+        if at is not None and all(getattr(row, name) != at for row in rows):
+            for channel in channels:
+                told = {name: at, "pending": False, "claimed_at": None}
+                AlertDelivery.objects.update_or_create(alert=alert, channel=channel, defaults=told)
+
+
+def _may_be_told(row: AlertDelivery, reason: str, now: datetime) -> None:
+    count = row.unconfirmed + 1
+    _is_told(row, now, pending=count < MOST_UNCONFIRMED, unconfirmed=count, error=reason[:LONGEST_ERROR])
+
+
+def _is_told(row: AlertDelivery, now: datetime, **values: Any) -> None:
+    """Write down that the channel heard it now. The alert says when anybody last did."""
+    told = {"recovery_sent_at" if row.event == Event.CLOSED else "sent_at": now}
+    with transaction.atomic():
+        if _write(row, claimed_at=None, **values, **told):
+            Alert.objects.filter(pk=row.alert_id).update(**told)
+
+
+def _write(row: AlertDelivery, **values: Any) -> bool:
+    """Write the outcome of a try, unless it was taken over meanwhile. Return whether it was written."""
+    same_try = AlertDelivery.objects.filter(pk=row.pk, claimed_at=row.claimed_at, delivery_id=row.delivery_id)
+    return bool(same_try.update(**values))

@@ -23,12 +23,25 @@ class WorkerHealth(serializers.Serializer[Any]):
     lastSeen = serializers.DateTimeField(allow_null=True)
 
 
+class OverdueWork(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="The row of the schedule.")
+    task = serializers.CharField()
+    lastRun = serializers.DateTimeField(allow_null=True, help_text="null: never.")
+
+
+class ScheduleHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "overdue", "unknown"])
+    overdue = OverdueWork(many=True, help_text="Rows that did not run for twice their interval.")
+    reason = serializers.CharField(allow_null=True)
+
+
 class SnapshotHealth(serializers.Serializer[Any]):
     healthy = serializers.BooleanField(allow_null=True, help_text="null: not known yet.")
     todaySnapshotExists = serializers.BooleanField(allow_null=True)
     consecutiveFailures = serializers.IntegerField(allow_null=True)
     lastCheck = serializers.DateTimeField(allow_null=True)
     lastSuccess = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
 
 
 class SyncHealth(serializers.Serializer[Any]):
@@ -109,6 +122,7 @@ class HealthAnswer(serializers.Serializer[Any]):
     db = DatabaseHealth()
     broker = BrokerHealth()
     worker = WorkerHealth()
+    schedule = ScheduleHealth()
     snapshot = SnapshotHealth()
     sync = SyncHealth()
     sources = serializers.DictField(child=SourceHealth(), help_text="Of the metrics, by name.")

@@ -28,8 +28,11 @@ def ask_for_check() -> None:
 
 def ask(task: str) -> bool:
     """Give the task to the broker. Outside a worker, or without a broker, it is left to the schedule."""
-    if not in_worker():
-        return False
+    return in_worker() and give(task)
+
+
+def give(task: str) -> bool:
+    """Give the task to the broker. Return whether it took it."""
     try:
         current_app.send_task(task, expires=EXPIRES_S, retry=False)
     except (RedisError, KombuError, OSError) as error:

@@ -38,10 +38,11 @@ def _beat(row: PeriodicTask, state: TaskState | None, now: datetime) -> Beat:
     """Beat notes its last run minutes later, the run itself at once."""
     times = [at for at in (row.last_run_at, state and state.last_started_at) if at and not is_ahead(at, now)]
     last = max(times, default=None)
-    return Beat(row.pk, row.name, _every(row), row.enabled, last, _next(row, last, now), state)
+    return Beat(row.pk, row.name, every(row), row.enabled, last, _next(row, last, now), state)
 
 
-def _every(row: PeriodicTask) -> str:
+def every(row: PeriodicTask) -> str:
+    """Return how often the row runs, in words."""
     if row.interval:
         return f"every {figures.span(row.interval.schedule.run_every)}"
     return str(row.scheduler or "no schedule")

@@ -13,12 +13,13 @@ from celery import current_app
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
+from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from fluxtracker.database_words import database_words
 from fluxtracker.fresh import is_fresh
-from ops import alerts, checks, problems
+from ops import alerts, checks, overdue, problems
 from ops.models import ServiceState, TaskState, WorkerSeen
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,15 @@ Report = dict[str, Any]
 DATABASE_ERRORS = (DatabaseError, InterfaceError)
 STARTED = time.monotonic()
 WORKER_FRESH = timedelta(seconds=90)  # workers say so every 20 s
-PING_TIMEOUT_S = 0.5  # for connecting, and for the answer
+PING_TIMEOUT_S = 0.5  # for connecting, and for each answer
+WRITTEN_KEY, WRITTEN_S = "fluxtracker.health", 60  # what a check of the broker leaves behind, and for how long
+REFUSALS = {  # how a broker that answers says that it takes no writes
+    "OOM": "its memory is full",
+    "READONLY": "it is a read-only replica",
+    "MISCONF": "its disk cannot be written",
+    "NOREPLICAS": "its replicas are away",
+    "NOPERM": "its user may not write",
+}
 SYNC_PART = "revenue.standing.sync_report"  # by name: this room stands below those
 SNAPSHOT_PART = "snapshots.standing.snapshot_report"
 SOURCES_PART = "metrics.standing.sources_report"
@@ -71,6 +80,7 @@ def _parts(now: datetime) -> Report:
     return {
         "broker": broker_report(),
         "worker": worker_report(now),
+        "schedule": schedule_report(now),
         "snapshot": _part(SNAPSHOT_PART, now),
         "sync": sync,
         "sources": _part(SOURCES_PART, now),
@@ -87,6 +97,7 @@ def _nothing_known() -> Report:
     return {
         "broker": broker_report(),
         "worker": {"status": "unknown", "lastSeen": None},
+        "schedule": {"status": "unknown", "overdue": [], "reason": None},
         "snapshot": _part(SNAPSHOT_PART, None),
         "sync": _part(SYNC_PART, None),
         "sources": {},
@@ -154,7 +165,10 @@ def _missing_migrations() -> int:
 
 
 def broker_report() -> Report:
-    """One PING with a short limit. The error is told in words: addresses may hold passwords."""
+    """Return whether the broker answers and takes a write, with short limits.
+
+    The error is told in words: addresses may hold passwords.
+    """
     try:
         with current_app.connection_for_read(
             transport_options={
@@ -164,17 +178,45 @@ def broker_report() -> Report:
                 "max_retries": 0,
             },
         ) as broker:
-            broker.default_channel.client.ping()
+            client = broker.default_channel.client
+            client.ping()
+            client.set(WRITTEN_KEY, "1", ex=WRITTEN_S)
     except (RedisError, KombuError, OSError) as error:
         log.debug("broker_unavailable", error=type(error).__name__)
-        return {"status": "error", "error": "the broker does not answer"}
+        return {"status": "error", "error": broker_words(error)}
     return {"status": "ok"}
+
+
+def broker_words(error: Exception) -> str:
+    """Return what is wrong with the broker. redis-py takes the code off the errors that it has a class for."""
+    if not isinstance(error, ResponseError):
+        return "the broker does not answer"
+    known = {"OutOfMemoryError": "OOM", "ReadOnlyError": "READONLY", "NoPermissionError": "NOPERM"}
+    code = known.get(type(error).__name__) or str(error).partition(" ")[0]
+    return f"the broker takes no writes: {REFUSALS.get(code, 'it refuses them')}"
 
 
 def worker_report(now: datetime) -> Report:
     """When a worker last gave a sign of life."""
     last = WorkerSeen.objects.order_by("-seen_at").values_list("seen_at", flat=True).first()
     return {"status": "ok" if is_fresh(last, now, WORKER_FRESH) else "missing", "lastSeen": iso(last)}
+
+
+def schedule_report(now: datetime) -> Report:
+    """Return which rows of the schedule are overdue by twice their interval."""
+    found = overdue.overdue(now)
+    return {
+        "status": "overdue" if found else "ok",
+        "overdue": [{"name": row.name, "task": row.task, "lastRun": iso(row.since)} for row in found],
+        "reason": overdue.sentence(found) or None,
+    }
+
+
+def is_scheduled(task: str, now: datetime) -> bool:
+    """Return whether this Celery task runs by its schedule: a worker lives, a row is enabled, none is overdue."""
+    has_worker: bool = worker_report(now)["status"] == "ok"
+    is_enabled = has_worker and PeriodicTask.objects.filter(task=task, enabled=True).exists()
+    return is_enabled and not overdue.is_overdue(task, now)
 
 
 def _service(state: TaskState) -> Report:

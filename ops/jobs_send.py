@@ -7,6 +7,8 @@ from celery import current_app
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from ops.health import broker_words
+
 log = structlog.get_logger(__name__)
 
 TASK = "ops.tasks.run_job"
@@ -15,7 +17,7 @@ EXPIRES_S = 120  # then the message is dropped: a newer one is under way (ops.jo
 
 
 class NoBroker(Exception):
-    """The broker does not answer."""
+    """The broker does not answer, or takes no writes."""
 
 
 def send(job_id: int) -> None:
@@ -33,4 +35,4 @@ def send(job_id: int) -> None:
             )
     except (RedisError, KombuError, OSError) as error:
         log.warning("job_not_sent", job=job_id, error=type(error).__name__)
-        raise NoBroker("the broker does not answer") from error
+        raise NoBroker(broker_words(error)) from error

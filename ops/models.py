@@ -279,6 +279,37 @@ class Alert(models.Model):
         return self.message
 
 
+class AlertDelivery(models.Model):
+    """What one channel was told of one alert, and the message that it is being told (ops.alert_sending)."""
+
+    class Event(models.TextChoices):
+        RAISED = "raised"
+        REPEATED = "repeated"
+        CLOSED = "closed"
+
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=20, help_text="email or webhook")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When it last heard, or may have, that it is so.")
+    recovery_sent_at = models.DateTimeField(null=True, blank=True)
+    event = models.CharField(max_length=10, choices=Event, blank=True, default="", db_default="")
+    delivery_id = models.CharField(
+        max_length=36, blank=True, default="", db_default="", help_text="Of the last message; each of its tries has it."
+    )
+    pending = models.BooleanField(default=False, db_default=False, help_text="That message is tried again.")
+    unconfirmed = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Tries of it that may have got through."
+    )
+    claimed_at = models.DateTimeField(null=True, blank=True, help_text="When the try under way began.")
+    error = models.CharField(max_length=300, blank=True, default="", db_default="", help_text="Of the last try.")
+
+    class Meta:
+        verbose_name_plural = "alert deliveries"
+        constraints = [models.UniqueConstraint(fields=["alert", "channel"], name="alert_delivery_once")]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.event}"
+
+
 class Tally(models.Model):
     """A number that only grows, over all processes: what /metrics counts (ops.tallies)."""
 

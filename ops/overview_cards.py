@@ -21,7 +21,6 @@ MISSING_DAYS = "snapshots.standing.missing_days"  # by name: this room stands be
 NEVER = "never"
 UNKNOWN = "not known"
 WORKER_FORGOTTEN = timedelta(days=1)
-LITTLE_FREE = 0.1  # of the disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def cards(report: Report, now: datetime) -> Iterator[Card]:
     yield Card("sources", "Sources", "metrics.view_source", listing("metrics", "source"), _sources(report, now))
     yield Card("services", "Services", "ops.view_servicestate", listing("ops", "servicestate"), _services(now))
     yield Card("workers", "Workers", "ops.view_workerseen", listing("ops", "workerseen"), _workers(report, now))
-    yield Card("storage", "Storage", "", "", _storage(report["backup"], now))
+    yield Card("storage", "Storage", "", "", _storage(report, now))
 
 
 def listing(room: str, model: str) -> str:
@@ -66,12 +65,20 @@ def listing(room: str, model: str) -> str:
 def _sync(sync: Report, now: datetime) -> list[Fact]:
     waiting = sync["quarantine"]
     return [
-        Fact("state", "in order" if sync["healthy"] else sync["reason"], "good" if sync["healthy"] else "bad"),
+        _state(sync),
         Fact("read to block", _number(sync["lastSyncBlock"])),
         Fact("chain at block", _number(sync["currentBlock"])),
         Fact("last complete", _ago(sync["lastCompleted"], now)),
         Fact("quarantine", _number(waiting), "bad" if waiting else "", listing("revenue", "quarantined")),
     ]
+
+
+def _state(sync: Report) -> Fact:
+    if not sync["healthy"]:
+        return Fact("state", sync["reason"], "bad")
+    if sync["consecutiveFailures"]:
+        return Fact("state", "the last try failed", "bad")
+    return Fact("state", "in order", "good")
 
 
 def _snapshots(snapshot: Report, now: datetime) -> list[Fact]:
@@ -107,25 +114,34 @@ def _services(now: datetime) -> list[Fact]:
 
 
 def _workers(report: Report, now: datetime) -> list[Fact]:
-    broker, worker = report["broker"]["status"] == "ok", report["worker"]["status"] == "ok"
+    broker, worker = report["broker"], report["worker"]["status"] == "ok"
+    takes_tasks = broker["status"] == "ok"
+    words = "answers" if takes_tasks else broker["error"].removeprefix("the broker ")
     seen = WorkerSeen.objects.filter(seen_at__gt=now - WORKER_FORGOTTEN).order_by("-seen_at")[:10]
     return [
-        Fact("broker", "answers" if broker else "does not answer", "good" if broker else "bad"),
+        Fact("broker", words, "good" if takes_tasks else "bad"),
         Fact("workers", "at work" if worker else "none seen for over a minute", "good" if worker else "bad"),
+        *(Fact(row["name"], "overdue", "bad") for row in report["schedule"]["overdue"]),
         *(Fact(row.hostname, f"seen {figures.ago(row.seen_at, now)}") for row in seen),
     ]
 
 
-def _storage(backup: Report | None, now: datetime) -> list[Fact]:
-    disk = storage.disk()
+def _storage(report: Report, now: datetime) -> list[Fact]:
+    disk, backup = storage.disk(), report["backup"]
     free = UNKNOWN if disk is None else f"{_size(disk.free)} of {_size(disk.total)}"
-    little = disk is not None and disk.free < disk.total * LITTLE_FREE
+    little = disk is not None and disk.is_nearly_full()
     return [
         Fact("database", _size(storage.database_bytes())),
         Fact("free disk", free, "bad" if little else ""),
         Fact("last backup", _ago(backup["lastSuccess"], now) if backup else NEVER,
-             "bad" if backup and backup["status"] in ("failing", "failed") else ""),
+             "bad" if _is_backup_bad(report) else ""),
     ]  # fmt: skip
+
+
+def _is_backup_bad(report: Report) -> bool:
+    """As the problems have it: it keeps failing, or none was made for too long."""
+    keeps_failing = report["backup"] is not None and report["backup"]["status"] == "failed"
+    return keeps_failing or any(alert["key"] == "backup" for alert in report["alerts"])
 
 
 def _number(value: int | None) -> str:

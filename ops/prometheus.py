@@ -38,16 +38,16 @@ class _State(Collector):
         yield _gauge("build", "The running version.", [((__version__,), 1)], "version")
         yield _gauge("status", "1 for the state that /api/health tells.",
                      [((level,), level == report["status"]) for level in LEVELS], "status")  # fmt: skip
-        yield from of_broker()
+        yield from of_broker(report["broker"]["status"] == "ok")
         yield from of_disk()
         if report["db"]["status"] == "ok":
             yield from of_report(report)
             yield from of_tasks()
 
 
-def of_broker() -> Iterator[Metric]:
+def of_broker(is_up: bool) -> Iterator[Metric]:
     depth = broker_queue.depth()
-    yield _gauge("broker_up", "Whether the broker answers.", [((), depth is not None)])
+    yield _gauge("broker_up", "Whether the broker answers and takes writes.", [((), is_up and depth is not None)])
     yield _gauge("queue_messages", "Tasks that wait in the broker.", [((), None if depth is None else depth.waiting)])
     yield _gauge("queue_in_work", "Tasks that a worker has taken.", [((), None if depth is None else depth.in_work)])
 
@@ -75,6 +75,8 @@ def of_report(report: Mapping[str, Any]) -> Iterator[Metric]:
                  "status")  # fmt: skip
     yield _gauge("worker_seen_timestamp_seconds", "A worker's last sign of life.",
                  [((), _moment(report["worker"]["lastSeen"]))])  # fmt: skip
+    yield _gauge("schedule_overdue", "1 for each row of the schedule that missed two of its times.",
+                 [((row["name"],), 1) for row in report["schedule"]["overdue"]], "name")  # fmt: skip
     yield _gauge("alerts_open", "Alerts that are open.", [((), len(report["alerts"]))])
     yield _gauge("alert", "1 for each alert that is open.", [((row["key"],), 1) for row in report["alerts"]], "key")
 

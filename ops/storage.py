@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import connection
 
+FULL_SHARE, FULL_BYTES = 0.10, 2 << 30
 SIZE = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
     "postgresql": "SELECT pg_database_size(current_database())",
@@ -20,6 +21,10 @@ class Disk:
 
     free: int
     total: int
+
+    def is_nearly_full(self, relief: float = 1) -> bool:
+        """Return whether what is free is below both limits, each times `relief`."""
+        return self.free < FULL_BYTES * relief and self.free < self.total * FULL_SHARE * relief
 
 
 def disk() -> Disk | None:

@@ -32,17 +32,22 @@ PAUSE_S = 1.0  # between tries, doubled
 MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 307, 308)
 TRY_AGAIN = (408, 429)
+GATEWAY_LATE = (504, 524)  # a proxy gave it away and had no answer (524: Cloudflare)
 
 Resolve = Callable[[str, int], list[str]]
 Connect = Callable[[tuple[str, int], float], socket.socket]
 
 
 class WebhookFailed(Exception):
-    """It was not delivered, in words that name no more than the host. `again`: whether another try may help."""
+    """Delivery was not confirmed, in words that name no more than the host.
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
+    `again`: whether another try may help. `maybe`: whether it may have been delivered; then nobody tries again here.
+    """
+
+    def __init__(self, reason: str, *, again: bool = False, maybe: bool = False) -> None:
+        super().__init__(f"{reason}; it may have been delivered" if maybe else reason)
+        self.again = again and not maybe
+        self.maybe = maybe
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -62,12 +67,15 @@ class Webhook:
     sleep: Callable[[float], None] = time.sleep
     tls: ssl.SSLContext = field(default_factory=lambda: trusting())
 
-    def post(self, body: Mapping[str, Any]) -> None:
-        """Deliver it in at most three tries of 5 s each. WebhookFailed says why not."""
+    def post(self, body: Mapping[str, Any], delivery_id: str) -> None:
+        """Deliver it in at most three tries of 5 s each, none after one that may have delivered it.
+
+        Raise WebhookFailed with the reason.
+        """
         data, pause = json.dumps(body).encode(), PAUSE_S
         for number in range(1, TRIES + 1):
             try:
-                return _Try(self, data).run()
+                return _Try(self, data, delivery_id).run()
             except WebhookFailed as failed:
                 log.info("webhook_try_failed", host=urlsplit(self.url).hostname, number=number, reason=str(failed))
                 if number == TRIES or not failed.again:
@@ -80,11 +88,13 @@ class Webhook:
 class _Try:
     """One try, in a thread of its own: neither a slow name server nor an answer that drips holds it up longer."""
 
-    def __init__(self, webhook: Webhook, data: bytes) -> None:
-        self._webhook, self._data = webhook, data
+    def __init__(self, webhook: Webhook, data: bytes, delivery_id: str) -> None:
+        self._webhook, self._data, self._delivery_id = webhook, data, delivery_id
         self._socket: socket.socket | None = None
         self._outcome: list[WebhookFailed | None] = []
         self._late = False
+        self._is_sent = False
+        """Whether somebody has the body and has not said what became of it."""
 
     def run(self) -> None:
         thread = threading.Thread(target=self._work, name="webhook", daemon=True)
@@ -99,7 +109,7 @@ class _Try:
 
     def _late_answer(self) -> WebhookFailed:
         """Whoever notices first: who waits for the thread, or the connection in it."""
-        return WebhookFailed(f"no answer within {self._webhook.timeout:g} s", again=True)
+        return WebhookFailed(f"no answer within {self._webhook.timeout:g} s", again=True, maybe=self._is_sent)
 
     def _give_up(self) -> None:
         self._late = True
@@ -118,10 +128,12 @@ class _Try:
         except TimeoutError:
             self._outcome.append(self._late_answer())
         except (OSError, http.client.HTTPException) as error:
-            self._outcome.append(WebhookFailed(f"the connection failed ({type(error).__name__})", again=True))
+            words = f"the connection failed ({type(error).__name__})"
+            self._outcome.append(WebhookFailed(words, again=True, maybe=self._is_sent))
         except Exception as error:
             # Anything else is ours to mend; told without its text, which may hold the address.
-            self._outcome.append(WebhookFailed(f"it could not be sent ({type(error).__name__})"))
+            words = f"it could not be sent ({type(error).__name__})"
+            self._outcome.append(WebhookFailed(words, maybe=self._is_sent))
 
     def _deliver(self, url: str) -> None:
         for _ in range(MAX_REDIRECTS + 1):
@@ -147,8 +159,10 @@ class _Try:
             connection = http.client.HTTPSConnection(host, port)
             connection.sock = secure
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", target, self._data, _headers())
+            connection.request("POST", target, self._data, _headers(self._delivery_id))
+            self._is_sent = True
             response = connection.getresponse()
+            self._is_sent = False
             return response.status, response.getheader("Location") or ""
 
     def _connected(self, addresses: list[str], port: int) -> socket.socket:
@@ -189,10 +203,15 @@ def _checked(url: str) -> tuple[SplitResult, int]:
     return parts, port
 
 
-def _headers() -> dict[str, str]:
-    return {"Content-Type": "application/json", "User-Agent": "fluxtracker", "Connection": "close"}
+def _headers(delivery_id: str) -> dict[str, str]:
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "fluxtracker",
+        "Connection": "close",
+        "X-Fluxtracker-Delivery": delivery_id,
+    }
 
 
 def _judge(status: int) -> None:
     if not 200 <= status < 300:
-        raise WebhookFailed(f"HTTP {status}", again=status >= 500 or status in TRY_AGAIN)
+        raise WebhookFailed(f"HTTP {status}", again=status >= 500 or status in TRY_AGAIN, maybe=status in GATEWAY_LATE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import structlog
@@ -17,11 +18,13 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils import timezone
 
+from ops import asking, overdue
 from ops.models import WorkerSeen
 
 log = structlog.get_logger(__name__)
 
 EVERY_S = 20.0
+FIRST_LOOK_S, LOOK_S = 600.0, 60.0  # at whether the alerts are checked; after a start that has time to catch up
 _stop = threading.Event()
 _connected = threading.Lock()
 os.register_at_fork(before=_connected.acquire, after_in_parent=_connected.release, after_in_child=_connected.release)
@@ -43,13 +46,20 @@ def seen(hostname: str) -> None:
 
 
 def _beat(hostname: str) -> None:
+    look_at = time.monotonic() + FIRST_LOOK_S
     while True:
+        is_overdue = False
         with _connected:
             try:
                 seen(hostname)
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + LOOK_S
+                    is_overdue = overdue.is_overdue(asking.CHECK, timezone.now())
             except DatabaseError as error:
                 log.warning("worker_not_seen", error=type(error).__name__)
             finally:
                 connection.close()
+        if is_overdue:  # beat stands still
+            log.warning("alerts_asked_for_by_worker", asked=asking.give(asking.CHECK))
         if _stop.wait(EVERY_S):
             return

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from fluxtracker import figures
-from fluxtracker.fresh import is_ahead, is_fresh
 from ops.alert_rules import installed_at
 from ops.alerts import Trouble
 from ops.models import TaskState
+from ops.problems import payments_missing
 from revenue import day_prices
 from revenue.models import LedgerState, Quarantined
-from revenue.standing import COMPLETED_LATE, minutes
+from revenue.standing import COMPLETED_LATE, lag_reason, unproved_reason
 
 FIRST_LATE = timedelta(days=1)
 QUARANTINE_LATE = timedelta(days=1)
@@ -27,32 +27,19 @@ def troubles(now: datetime) -> Iterator[Trouble]:
 
 
 def of_sync(now: datetime) -> Iterator[Trouble]:
-    """The ledger is over 30 minutes behind. A first sync has a day; one that breaks is told by its failures."""
+    """Yield an alert when the ledger is over 30 minutes behind. A first sync has a day."""
     ledger = LedgerState.objects.filter(id=1).first() or LedgerState(id=1)
-    if ledger.completed_at is None:
-        if now - installed_at(now) > FIRST_LATE:
-            yield Trouble("sync-lag", "No sync has completed since the installation over a day ago.")
-    elif is_ahead(ledger.completed_at, now):
-        yield Trouble("sync-lag", "The last sync lies in the future: the clock was set back. Payments may be missing.")
-    elif not is_fresh(ledger.completed_at, now, COMPLETED_LATE):
-        lag = minutes(now - ledger.completed_at)
-        yield Trouble("sync-lag", f"No sync has completed for {lag}: payments may be missing.")
-    elif ledger.tip_changed_at and now - ledger.tip_changed_at > COMPLETED_LATE:
-        lag = minutes(now - ledger.tip_changed_at)
-        yield Trouble(
-            "sync-lag", f"The chain's source has stood at block {ledger.tip_height} for {lag}: payments may be missing."
-        )
+    is_first = ledger.completed_at is None and now - installed_at(now) <= FIRST_LATE
+    reason = None if is_first else lag_reason(ledger, now, COMPLETED_LATE)
+    if reason:
+        yield Trouble("sync-lag", payments_missing(reason))
 
 
 def of_proof() -> Iterator[Trouble]:
     """Yield an alert while a source contradicts settled blocks and no second one could be asked: until a proof."""
     height = LedgerState.objects.filter(id=1).values_list("unproved_height", flat=True).first()
     if height is not None:
-        yield Trouble(
-            "unproved",
-            f"From block {figures.whole(height)} on a source contradicts the ledger, and no second one confirms or"
-            " denies it: payments stay as they are, and newer ones are missing.",
-        )
+        yield Trouble("unproved", payments_missing(unproved_reason(height)))
 
 
 def of_audit() -> Iterator[Trouble]:

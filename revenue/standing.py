@@ -6,18 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.fresh import is_ahead, is_fresh
 from ops import leases
-from ops.health import iso, worker_report
+from ops.health import is_scheduled, iso
 from ops.models import TaskState
+from ops.runs import ALERT_AFTER
 from revenue.models import TIP_STANDS, Cursor, LedgerState, Quarantined
 from revenue.opendays import OpenDays
 
 TASK, BEAT_TASK = "sync_revenue", "revenue.tasks.sync_revenue"
 COMPLETED_LATE = timedelta(minutes=30)  # six syncs missed
-FAILING = 3  # failures in a row
 
 KEYS = (
     "healthy",
@@ -66,12 +65,18 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
 def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str | None:
     """What is wrong with the sync, in words; None when nothing is."""
     if ledger.unproved_height is not None:
-        return (
-            f"from block {ledger.unproved_height:,} on a source contradicts the ledger,"
-            " and no second one confirms or denies it"
-        )
-    if state.consecutive_failures >= FAILING:
+        return unproved_reason(ledger.unproved_height)
+    if state.consecutive_failures >= ALERT_AFTER:
         return f"it failed {state.consecutive_failures} times in a row ({state.last_error})"
+    return lag_reason(ledger, now, TIP_STANDS)
+
+
+def unproved_reason(height: int) -> str:
+    return f"from block {height:,} on a source contradicts the ledger, and no second one confirms or denies it"
+
+
+def lag_reason(ledger: LedgerState, now: datetime, patience: timedelta) -> str | None:
+    """Return why the ledger is behind the chain, in words; None when it is not. `patience`: with a tip that stands."""
     if ledger.completed_at is None:
         return "no sync has completed yet"
     if is_ahead(ledger.completed_at, now):
@@ -79,7 +84,7 @@ def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str |
     if not is_fresh(ledger.completed_at, now, COMPLETED_LATE):
         return f"no sync has completed for {minutes(now - ledger.completed_at)}"
     stood = ledger.completed_at - ledger.tip_changed_at if ledger.tip_changed_at else timedelta()
-    if stood > TIP_STANDS:
+    if stood > patience:
         return f"the source's tip has stood at block {ledger.tip_height} for {minutes(stood)}"
     return None
 
@@ -89,7 +94,7 @@ def status(now: datetime) -> dict[str, Any]:
     report, state = sync_report(now), TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
     syncing = is_syncing()
     return {
-        "isSchedulerRunning": is_scheduled(now),
+        "isSchedulerRunning": is_scheduled(BEAT_TASK, now),
         "isSyncInProgress": syncing,
         "isSyncing": syncing,
         "lastRun": iso(state.last_started_at),
@@ -112,12 +117,6 @@ def last_sync_block() -> int | None:
 
 def is_syncing() -> bool:
     return leases.holder_of(TASK) is not None
-
-
-def is_scheduled(now: datetime) -> bool:
-    """Whether a worker lives and beat has the sync on its schedule."""
-    has_worker: bool = worker_report(now)["status"] == "ok"
-    return has_worker and PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).exists()
 
 
 def _lag(read_until: datetime | None, now: datetime) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db.models import Max, Min
@@ -12,8 +12,10 @@ from fluxtracker.fresh import is_fresh
 from fluxtracker.periods import midnight
 from metrics.latest import OLD
 from ops import leases
-from ops.health import iso, worker_report
+from ops.alert_rules import installed_at
+from ops.health import is_scheduled, iso
 from ops.models import TaskState
+from ops.runs import ALERT_AFTER
 from snapshots import wire
 from snapshots.doors import LEASE
 from snapshots.gaps import DAY, gaps, last_due
@@ -23,23 +25,24 @@ from snapshots.take import TOTALS_NEEDED, opening
 TASK, BEAT_TASK = "check_snapshot", "snapshots.tasks.check_snapshot"
 CHECK_LATE = timedelta(minutes=90)  # three checks missed
 SNAPSHOT_LATE = timedelta(hours=2)  # after midnight UTC: four checks without a snapshot
-FAILING = 3  # failures in a row
 LOOKED_BACK = 30  # days
 
-KEYS = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess")
+KEYS = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess", "reason")
 
 
 def snapshot_report(now: datetime | None) -> dict[str, Any]:
-    """The `snapshot` part of `/api/health`. Without a database (`now` None) nobody can know. Two queries."""
+    """The `snapshot` part of `/api/health`. Without a database (`now` None) nobody can know. Few queries."""
     if now is None:
         return dict.fromkeys(KEYS)
     state, exists = _state(), Snapshot.objects.filter(day=now.date()).exists()
+    reason = None if state.last_started_at is None else _why_unhealthy(state, exists, now)
     return {
-        "healthy": _is_healthy(state, exists, now),
+        "healthy": None if state.last_started_at is None else reason is None,
         "todaySnapshotExists": exists,
         "consecutiveFailures": state.consecutive_failures,
         "lastCheck": iso(state.last_started_at),
         "lastSuccess": iso(state.last_success_at),
+        "reason": reason,
     }
 
 
@@ -59,7 +62,7 @@ def status(now: datetime) -> dict[str, Any]:
             "lastSuccess": report["lastSuccess"],
             "consecutiveFailures": report["consecutiveFailures"],
             "lastError": state.last_error or None,
-            "isSchedulerRunning": interval is not None and worker_report(now)["status"] == "ok",
+            "isSchedulerRunning": is_scheduled(BEAT_TASK, now),
             "isCheckInProgress": leases.holder_of(LEASE) is not None,
             "lastSnapshotDate": newest and newest.isoformat(),
             "missingDays": missing_days(now),
@@ -80,14 +83,34 @@ def missing_days(now: datetime) -> list[dict[str, Any]]:
     return [wire.gap(found) for found in gaps(present, first, last, now)[::-1]]
 
 
-def _is_healthy(state: TaskState, exists: bool, now: datetime) -> bool | None:
-    if state.last_started_at is None:
-        return None
-    return not (
-        state.consecutive_failures >= FAILING
-        or not is_fresh(state.last_started_at, now, CHECK_LATE)
-        or (not exists and now - midnight(now.date()) > SNAPSHOT_LATE)
-    )
+def missing_sentence(now: datetime) -> str:
+    """Return that a snapshot is missing, and why; empty: none is, or it is not late yet.
+
+    Until 02:00 UTC yesterday's is looked for: midnight alone heals nothing. An installation made in the course of the
+    day has two hours from then on.
+    """
+    day = now.date() if now - midnight(now.date()) >= SNAPSHOT_LATE else now.date() - DAY
+    if Snapshot.objects.filter(day=day).exists():
+        return ""
+    since = max(midnight(day), installed_at(now))
+    if min(now, midnight(day + DAY)) - since < SNAPSHOT_LATE:
+        return ""
+    return _missing(day, now)
+
+
+def _missing(day: date, now: datetime) -> str:
+    reasons = [gap.reason for gap in gaps((), day, day, now)]
+    return f"There is no snapshot of {day}: {reasons[0] if reasons else 'none was taken'}."
+
+
+def _why_unhealthy(state: TaskState, exists: bool, now: datetime) -> str | None:
+    if missing := missing_sentence(now):
+        return missing
+    if not exists and now - midnight(now.date()) > SNAPSHOT_LATE:
+        return _missing(now.date(), now)
+    if state.consecutive_failures >= ALERT_AFTER or not is_fresh(state.last_started_at, now, CHECK_LATE):
+        return "The check that takes the daily snapshot is late or keeps failing."
+    return None
 
 
 def _state() -> TaskState:

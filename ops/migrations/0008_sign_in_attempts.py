@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0006_audit_truncate_replace'),
+        ('ops', '0007_alert_deliveries'),
     ]
 
     operations = [

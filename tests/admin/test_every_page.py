@@ -14,6 +14,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from fluxtracker.admin import ReadOnlyAdmin
 from ops.models import (
     Alert,
+    AlertDelivery,
     ApiToken,
     AuditEntry,
     Job,
@@ -54,7 +55,8 @@ def one_of_each(db: None) -> None:
     ApiToken.objects.create(user=User.objects.create_user("tim"), prefix="abcd1234", digest="ef" * 32, created_at=NOW)
     AuditEntry.objects.create(at=NOW, actor="olivia", action="prune", outcome="asked", detail={"days": 1})
     SignInAttempt.objects.create(at=NOW, client="192.0.2.7", mark="ab" * 8)
-    Alert.objects.create(key="disk", message="The disk is nearly full.", raised_at=NOW, seen_at=NOW)
+    alert = Alert.objects.create(key="disk", message="The disk is nearly full.", raised_at=NOW, seen_at=NOW)
+    AlertDelivery.objects.create(alert=alert, channel="email", event="raised", sent_at=NOW)
     Tally.objects.create(name="upstream", label="stats.test", outcome="ok", value=3)
     CrontabSchedule.objects.create(minute="0", hour="3")
 

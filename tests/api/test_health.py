@@ -70,6 +70,7 @@ def test_what_was_never_done_yet_is_no_trouble(get, working):
     answer = get("health")
     assert answer["snapshot"] == {
         "healthy": None, "todaySnapshotExists": False, "consecutiveFailures": 0, "lastCheck": None, "lastSuccess": None,
+        "reason": None,
     }  # fmt: skip
     assert set(answer["sources"]) == {"nodes", "cloud", "apps", "specs", "price"}
     for source in answer["sources"].values():
@@ -201,6 +202,7 @@ def test_the_snapshot_s_part_comes_alive_with_its_task(get, checked):
         "consecutiveFailures": 0,
         "lastCheck": "2026-11-20T22:00:00Z",
         "lastSuccess": "2026-11-20T22:00:00Z",
+        "reason": None,
     }
     assert (answer["status"], answer["problems"]) == ("ok", [])
 
@@ -209,14 +211,14 @@ def test_a_day_without_its_snapshot_is_degraded(get, checked):
     Snapshot.objects.all().delete()
     answer = get("health")
     assert (answer["snapshot"]["healthy"], answer["status"]) == (False, "degraded")
-    assert answer["problems"] == ["The daily snapshot is late."]
+    assert answer["problems"] == ["There is no snapshot of 2026-11-20: no snapshot has been taken yet today."]
 
 
 def test_a_check_of_the_snapshot_that_does_not_run_is_degraded(get, checked):
     TaskState.objects.update(last_started_at=NOW - timedelta(hours=2))
     answer = get("health")
     assert (answer["snapshot"]["healthy"], answer["status"]) == (False, "degraded")
-    assert answer["problems"] == ["Today's snapshot is taken, but its check is late or keeps failing."]
+    assert answer["problems"] == ["The check that takes the daily snapshot is late or keeps failing."]
 
 
 # Sources of the metrics, and checked services

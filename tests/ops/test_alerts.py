@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import smtplib
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,8 +15,10 @@ from typing import Any
 import pytest
 import time_machine
 from django.core import mail
+from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from structlog.testing import capture_logs
 
@@ -21,7 +26,7 @@ from metrics.models import Source
 from ops import alert_channels, alert_sending, alerts, health, runs, tasks
 from ops.alert_messages import Message
 from ops.alerts import Trouble
-from ops.models import Alert, ServiceState, TaskRun, TaskState
+from ops.models import Alert, AlertDelivery, ServiceState, TaskRun, TaskState
 from revenue.models import LedgerState, Quarantined
 from snapshots.models import Snapshot
 from tests.factories import MAIN
@@ -123,7 +128,7 @@ def test_syncs_of_a_source_that_stands_still_are_behind_too() -> None:
     LedgerState.objects.update(tip_changed_at=NOW - timedelta(minutes=45))
     assert check() == ["sync-lag"]
     assert Alert.objects.get().message == (
-        "The chain's source has stood at block 5 for 45 minutes: payments may be missing."
+        "Payments may be missing: the source's tip has stood at block 5 for 45 minutes."
     )
 
 
@@ -341,6 +346,7 @@ def test_the_body_is_understood_by_slack_discord_and_programs(hook: Server) -> N
     tasks.send_alerts()
     ((host, path, body),) = hook.asked
     assert (host, path) == (HOST, PATH)
+    assert body.pop("deliveryId") == hook.delivery_ids[0] != ""
     assert body == {
         "text": "Fluxtracker: Some work failed 3 times in a row: &lt;!channel&gt; @everyone &amp; more",
         "content": "Fluxtracker: Some work failed 3 times in a row: <!channel> @everyone & more",
@@ -368,13 +374,273 @@ def test_a_message_that_no_channel_took_is_tried_at_the_next_check(hook: Server)
     assert len(hook.asked) == 3
 
 
+@pytest.fixture
+def refusing(mails: list[Any], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A mail server that refuses while `on`."""
+    state, send = SimpleNamespace(on=True), EmailMessage.send
+
+    def refuse(message: EmailMessage, *args: Any, **options: Any) -> int:
+        if state.on:
+            raise smtplib.SMTPRecipientsRefused({"one@example.org": (450, b"later")})
+        return send(message, *args, **options)
+
+    monkeypatch.setattr(EmailMessage, "send", refuse)
+    return state
+
+
+def events(hook: Server) -> list[str]:
+    return [body["event"] for _, _, body in hook.asked]
+
+
 def test_what_one_channel_took_is_told_though_the_other_failed(mails: list[Any], hook: Server) -> None:
     hook.answers[PATH] = answer(404)
     fail(3)
     tasks.send_alerts()
     tasks.send_alerts()
-    assert (len(mails), len(hook.asked)) == (1, 1)
-    assert TaskRun.objects.filter(name="send_alerts").order_by("id").values_list("ok", flat=True)[0] is False
+    assert (len(mails), len(hook.asked)) == (1, 2)
+    assert len(set(hook.delivery_ids)) == 1
+    hook.answers.clear()
+    for _ in range(2):
+        tasks.send_alerts()
+    assert (len(mails), events(hook)) == (1, ["raised"] * 3)
+    oks = TaskRun.objects.filter(name="send_alerts").order_by("id").values_list("ok", flat=True)
+    assert list(oks) == [False, False, True, True]
+
+
+def test_a_channel_that_refused_is_told_by_its_own_retry(
+    mails: list[Any], hook: Server, refusing: SimpleNamespace
+) -> None:
+    fail(3)
+    tasks.send_alerts()
+    assert (len(mails), events(hook)) == (0, ["raised"])
+    refusing.on = False
+    for _ in range(2):
+        tasks.send_alerts()
+    assert ([message.subject for message in mails], events(hook)) == (
+        ["Fluxtracker: Some work failed 3 times in a row: the reason"],
+        ["raised"],
+    )
+    succeed()
+    for _ in range(2):
+        tasks.send_alerts()
+    assert (len(mails), events(hook)) == (2, ["raised", "closed"])
+
+
+def test_the_admin_says_what_became_of_each_channel(
+    hook: Server, refusing: SimpleNamespace, admin_client: Client, settings: Any
+) -> None:
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+    fail(3)
+    tasks.send_alerts()
+    body = admin_client.get(f"/admin/ops/alert/{Alert.objects.get().pk}/change/").content.decode()
+    assert "email: raised, not yet (the mail server did not take it (SMTPRecipientsRefused), is tried again)" in body
+    assert "webhook: raised, 20 Nov, 14:00 UTC" in body
+
+
+def test_a_channel_hears_no_end_of_what_it_never_heard(
+    mails: list[Any], hook: Server, refusing: SimpleNamespace
+) -> None:
+    fail(3)
+    tasks.send_alerts()
+    refusing.on = False
+    succeed()
+    for _ in range(2):
+        tasks.send_alerts()
+    assert (mails, events(hook)) == ([], ["raised", "closed"])
+
+
+def test_the_end_is_told_by_a_retry_of_the_channel_that_refused_it(
+    mails: list[Any], hook: Server, refusing: SimpleNamespace
+) -> None:
+    refusing.on = False
+    fail(3)
+    tasks.send_alerts()
+    refusing.on = True
+    succeed()
+    for _ in range(2):
+        tasks.send_alerts()
+    assert (len(mails), events(hook)) == (1, ["raised", "closed"])
+    refusing.on = False
+    for _ in range(2):
+        tasks.send_alerts()
+    assert (len(mails), events(hook)) == (2, ["raised", "closed"])
+
+
+def test_each_channel_repeats_a_day_after_it_heard(
+    mails: list[Any], hook: Server, refusing: SimpleNamespace, clock: time_machine.Traveller
+) -> None:
+    fail(3)
+    tasks.send_alerts()
+    clock.shift(HOUR)
+    refusing.on = False
+    tasks.send_alerts()
+    clock.shift(23 * HOUR)
+    tasks.send_alerts()
+    assert (len(mails), events(hook)) == (1, ["raised", "repeated"])
+    clock.shift(HOUR)
+    tasks.send_alerts()
+    assert (len(mails), events(hook)) == (2, ["raised", "repeated"])
+
+
+def test_a_channel_that_is_set_up_later_is_told_what_is_open(mails: list[Any], hook: Server, settings: Any) -> None:
+    settings.ALERT_WEBHOOK_URL = ""
+    fail(3)
+    tasks.send_alerts()
+    settings.ALERT_WEBHOOK_URL = f"https://{HOST}{PATH}"
+    tasks.send_alerts()
+    assert (len(mails), events(hook)) == (1, ["raised"])
+
+
+def test_what_the_previous_release_told_is_not_told_again(
+    mails: list[Any], hook: Server, refusing: SimpleNamespace, clock: time_machine.Traveller
+) -> None:
+    """It notes in the alert alone that every channel was told."""
+    fail(3)
+    Alert.objects.update(sent_at=NOW)
+    tasks.send_alerts()
+    assert (mails, hook.asked) == ([], [])
+    clock.shift(DAY)
+    tasks.send_alerts()
+    assert (mails, events(hook)) == ([], ["repeated"])
+    clock.shift(HOUR)
+    Alert.objects.update(sent_at=NOW + DAY + HOUR)
+    refusing.on = False
+    tasks.send_alerts()
+    assert (mails, events(hook)) == ([], ["repeated"])
+    succeed()
+    tasks.send_alerts()
+    assert (len(mails), events(hook)) == (1, ["repeated", "closed"])
+    assert "Over after" in mails[0].subject
+
+
+def test_an_end_that_the_previous_release_told_is_not_told_again(mails: list[Any], hook: Server) -> None:
+    fail(3)
+    succeed()
+    Alert.objects.update(sent_at=NOW, recovery_sent_at=NOW)
+    tasks.send_alerts()
+    assert (mails, hook.asked) == ([], [])
+
+
+@pytest.fixture
+def slow(hook: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A webhook that takes everything and answers too late."""
+    hook.answers[PATH] = hang
+    monkeypatch.setattr(alert_channels, "Webhook", lambda url: hook.webhook(url, timeout=1))
+    return hook
+
+
+def test_a_slow_webhook_gets_a_message_twice_at_most_however_many_rounds_there_are(
+    mails: list[Any], slow: Server
+) -> None:
+    fail(3)
+    for _ in range(4):
+        tasks.send_alerts()
+    assert (len(mails), events(slow)) == (1, ["raised", "raised"])
+    ids = [body["deliveryId"] for _, _, body in slow.asked]
+    assert ids == slow.delivery_ids
+    assert len(set(ids)) == 1
+    slow.answers.clear()
+    succeed()
+    for _ in range(2):
+        tasks.send_alerts()
+    assert events(slow) == ["raised", "raised", "closed"]
+    assert len(set(slow.delivery_ids)) == 2
+
+
+def test_a_webhook_that_was_slow_once_is_asked_once_more(mails: list[Any], slow: Server) -> None:
+    fail(3)
+    tasks.send_alerts()
+    slow.answers.clear()
+    for _ in range(3):
+        tasks.send_alerts()
+    assert events(slow) == ["raised", "raised"]
+
+
+def test_a_slow_webhook_does_not_keep_the_next_message_waiting(slow: Server) -> None:
+    fail(3)
+    fail(3, "other_work")
+    tasks.send_alerts()
+    assert sorted(body["key"] for _, _, body in slow.asked) == ["task:other_work", "task:some_work"]
+
+
+def test_what_a_slow_channel_may_have_heard_is_told_to_be_over(slow: Server) -> None:
+    fail(3)
+    tasks.send_alerts()
+    slow.answers.clear()
+    succeed()
+    for _ in range(2):
+        tasks.send_alerts()
+    assert events(slow) == ["raised", "closed"]
+
+
+def test_a_try_whose_sender_died_is_made_once_more(
+    mails: list[Any], hook: Server, clock: time_machine.Traveller
+) -> None:
+    fail(3)
+    for rounds in (1, 1, 0):
+        claimed = [
+            alert_sending.claim(message, timezone.now()) for message in alert_sending.due(["email"], timezone.now())
+        ]
+        assert len(claimed) == rounds
+        tasks.send_alerts()
+        assert (len(mails), events(hook)) == (0, ["raised"])  # somebody may be at it
+        clock.shift(timedelta(minutes=6))
+    tasks.send_alerts()
+    assert mails == []
+
+
+class SilentMailServer:
+    """Takes what it is given, and says nothing more once it has the text, or once it has DATA."""
+
+    def __init__(self, until: str) -> None:
+        self.texts: list[str] = []
+        self._until = until
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rw", newline="\r\n") as stream:
+                self._talk(stream)
+
+    def _talk(self, stream: Any) -> None:
+        print("220 here", file=stream, flush=True)
+        for line in stream:
+            if line.upper().startswith("DATA"):
+                if self._until == "text":
+                    print("354 go on", file=stream, flush=True)
+                    self.texts.append("".join(iter(stream.readline, ".\r\n")))
+                return
+            print("250 ok", file=stream, flush=True)
+
+
+@pytest.mark.parametrize(("until", "copies", "words"), [("text", 2, "it may have been delivered"), ("DATA", 0, "")])
+def test_a_mail_server_that_ends_after_the_text_gets_it_once_more(
+    settings: Any, until: str, copies: int, words: str
+) -> None:
+    server = SilentMailServer(until)
+    settings.ALERT_EMAILS = ["one@example.org"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    fail(3)
+    for _ in range(4):
+        tasks.send_alerts()
+    server.close()
+    assert len(server.texts) == copies
+    assert len({line for text in server.texts for line in text.splitlines() if "Message-ID" in line}) == bool(copies)
+    assert words in TaskRun.objects.filter(name="send_alerts").earliest("id").error
+    delivery = AlertDelivery.objects.get()
+    assert (delivery.sent_at is not None, delivery.pending) == (bool(copies), not copies)
 
 
 def test_channels_that_keep_failing_are_an_alert_themselves(hook: Server) -> None:
@@ -387,11 +653,14 @@ def test_channels_that_keep_failing_are_an_alert_themselves(hook: Server) -> Non
 
 def test_of_two_workers_with_the_same_message_one_sends_it(mails: list[Any]) -> None:
     fail(3)
-    (first,), (second,) = alert_sending.due(NOW), alert_sending.due(NOW)
-    assert [alert_sending.claim(first, NOW), alert_sending.claim(second, NOW)] == [True, False]
-    succeed()
-    (first,), (second,) = alert_sending.due(NOW), alert_sending.due(NOW)
-    assert [alert_sending.claim(first, NOW), alert_sending.claim(second, NOW)] == [True, False]
+    for rounds in range(3):
+        messages = [*alert_sending.due(["email"], NOW), *alert_sending.due(["email"], NOW)]
+        assert len(messages) == (2 if rounds < 2 else 0)
+        assert [bool(alert_sending.claim(message, NOW)) for message in messages] == [True, False][: len(messages)]
+        AlertDelivery.objects.update(claimed_at=None)
+        tasks.send_alerts()
+        assert len(mails) == min(rounds + 1, 2)
+        succeed()
 
 
 def test_an_alert_that_was_raised_by_two_at_once_is_one() -> None:
@@ -414,7 +683,7 @@ def test_a_mail_server_that_is_away_is_told_in_words(settings: Any) -> None:
 
 
 def test_a_text_of_several_lines_makes_no_second_header(mails: list[Any]) -> None:
-    alert_channels.Mail(("one@example.org",)).tell(Message("test", "x", "one\nBcc: two@example.org"))
+    alert_channels.Mail(("one@example.org",)).tell(Message("test", "x", "one\nBcc: two@example.org", "id"))
     assert mails[0].subject == "Fluxtracker: one Bcc: two@example.org"
 
 
@@ -476,5 +745,6 @@ def test_a_webhook_that_hangs_ends_in_words(hook: Server, monkeypatch: pytest.Mo
     monkeypatch.setattr(alert_channels, "Webhook", lambda url: hook.webhook(url, timeout=1))
     fail(3)
     tasks.send_alerts()
-    assert TaskRun.objects.get(name="send_alerts").error == "webhook: no answer within 1 s"
-    assert len(hook.asked) == 3
+    words = "webhook: no answer within 1 s; it may have been delivered"
+    assert TaskRun.objects.get(name="send_alerts").error == words
+    assert len(hook.asked) == 1

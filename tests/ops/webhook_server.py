@@ -38,6 +38,10 @@ def hang(handler: BaseHTTPRequestHandler, number: int) -> None:
     time.sleep(60)
 
 
+def hang_up(handler: BaseHTTPRequestHandler, number: int) -> None:
+    """Takes the body, and ends the connection without an answer."""
+
+
 def drip(handler: BaseHTTPRequestHandler, number: int) -> None:
     """A byte now and then: no silence is ever long."""
     for letter in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 60:
@@ -54,6 +58,7 @@ class Server:
     names: dict[str, list[str]] = field(default_factory=lambda: {HOST: [PUBLIC]})
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    delivery_ids: list[str | None] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     port: int = 0
@@ -83,6 +88,7 @@ def serving() -> Iterator[Server]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             server.asked.append((self.headers["Host"], self.path, body))
+            server.delivery_ids.append(self.headers["X-Fluxtracker-Delivery"])
             server.answers.get(self.path.partition("?")[0], answer(200))(self, len(server.asked))
 
         def log_message(self, *args: Any) -> None: ...

@@ -85,6 +85,7 @@ def test_stats_have_an_etag_and_are_asked_for_anew(client):
 def test_before_any_check_nobody_knows():
     assert snapshot_report(at("12:00")) == {
         "healthy": None, "todaySnapshotExists": False, "consecutiveFailures": 0, "lastCheck": None, "lastSuccess": None,
+        "reason": None,
     }  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def test_after_a_check_that_took_it_all_is_well(in_process):
     in_process("check_snapshot")
     assert snapshot_report(at("00:10")) == {
         "healthy": True, "todaySnapshotExists": True, "consecutiveFailures": 0,
-        "lastCheck": "2026-11-20T00:10:00Z", "lastSuccess": "2026-11-20T00:10:00Z",
+        "lastCheck": "2026-11-20T00:10:00Z", "lastSuccess": "2026-11-20T00:10:00Z", "reason": None,
     }  # fmt: skip
 
 
