@@ -92,7 +92,7 @@ class Load:
             thread.join(AMPLE)
 
     def _repeat(self, step: Callable[[random.Random], tuple[str, int]], rng: random.Random) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.2):
             with suppress(OSError, http.client.HTTPException, json.JSONDecodeError):  # the process was killed
                 self.answers[step(rng)] += 1
 
@@ -225,6 +225,12 @@ def called(process: psutil.Process) -> str:
     return next((name for word, name in COMMAND_LINES.items() if word in line), "")
 
 
+def is_well(ask: Callable[..., Answer]) -> bool:
+    """Whether every program is there and the ledger keeps up, by its own account."""
+    _, health = ask("health", method="GET")
+    return {health[part]["status"] for part in ("db", "broker", "worker")} == {"ok"} and health["sync"]["healthy"]
+
+
 def snapshots(home: Home) -> list[tuple[date, str]]:
     return [(date.fromisoformat(str(day)), source) for day, source in home.query(SNAPSHOTS)]
 
@@ -248,7 +254,7 @@ def victims(rng: random.Random, kills: int) -> list[str]:
 def siege(home: Home, request: pytest.FixtureRequest) -> Iterator[Siege]:
     wait_for_the_day()
     seed = request.node.callspec.params["seed"]
-    with SimServer(World(seed=seed, payments=3_000, days=300, nodes=40, frozen=True)) as sim:
+    with SimServer(World(seed=seed, payments=2_000, days=300, nodes=40, frozen=True)) as sim:
         home.settings |= sim.env() | {"PORT": str(free_port())}
         home.start_broker() if REDIS else None
         hasten(home)
@@ -262,7 +268,8 @@ def siege(home: Home, request: pytest.FixtureRequest) -> Iterator[Siege]:
 def test_kills_of_every_process_lose_double_and_break_nothing(home: Home, siege: Siege, seed: int, kills: int):
     started = datetime.now(UTC).date()
     port = int(home.settings["PORT"])
-    with Load(client(home, port), port, seed) as load:
+    ask = client(home, port)
+    with Load(ask, port, seed) as load:
         for number, name in enumerate(victims(siege.rng, kills)):
             siege.kill(name)
             siege.look()
@@ -273,6 +280,7 @@ def test_kills_of_every_process_lose_double_and_break_nothing(home: Home, siege:
         siege.wait_for_work(load)
     assert eventually(siege.is_whole), siege.logs()
     healed = time.monotonic() - since
+    assert eventually(lambda: is_well(ask)), ask("health", method="GET")
     siege.look()
     siege.end()
     assert siege.up.returncode == 0
