@@ -137,9 +137,11 @@ class Siege:
         return self.home.start(*self.rng.choice(COMMANDS).split())
 
     def tend(self) -> None:
-        """Start what has ended again, as an operator's system does with `make up`."""
+        """Start `make up` again when it has ended, as an operator's system does."""
         if self.up.poll() is not None:
             self.up = self.home.run(UP)
+
+    def go_on_commanding(self) -> None:
         if self.command.poll() is not None:
             outcome = self.home.finish(self.command)
             assert (outcome.code in (-9, 0, 1), "Traceback" in outcome.err) == (True, False), outcome
@@ -149,6 +151,7 @@ class Siege:
         self.tend()
         with suppress(psutil.NoSuchProcess):
             if name == "command":
+                self.go_on_commanding()
                 return [psutil.Process(self.command.pid)]
             top = psutil.Process(self.up.pid)
             if name == "up":
@@ -170,6 +173,7 @@ class Siege:
         self.ever_true |= truth(world)
 
     def kill(self, name: str) -> None:
+        self.go_on_commanding()
         assert eventually(lambda: self.living(name)), f"{name} does not come back"
         time.sleep(self.rng.random() * 1.5)
         assert eventually(lambda: self.living(name)), f"{name} does not come back"
