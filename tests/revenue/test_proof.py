@@ -621,6 +621,7 @@ def test_one_blockbook_named_twice_is_one_source(settings):
 
 
 SEATS = ("a", "b", "daemon")
+WITH_FIXTURES = [HealthCheck.function_scoped_fixture]
 step = st.one_of(
     st.tuples(st.just("mine"), st.integers(1, 40)),
     st.tuples(st.just("leave"), st.sampled_from(SEATS), st.integers(SHALLOW + 1, 150), st.integers(-70, 70)),
@@ -631,9 +632,7 @@ step = st.one_of(
 )
 
 
-@hypothesis_settings(
-    max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=examples(25), deadline=None, suppress_health_check=WITH_FIXTURES)
 @given(st.lists(step, min_size=2, max_size=14), st.sampled_from([9, 1000]))
 def test_one_source_alone_never_makes_the_ledger_wrong(two_addresses, steps, page):
     clear()

@@ -92,7 +92,7 @@ class Load:
             thread.join(AMPLE)
 
     def _repeat(self, step: Callable[[random.Random], tuple[str, int]], rng: random.Random) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.2):
             with suppress(OSError, http.client.HTTPException, json.JSONDecodeError):  # the process was killed
                 self.answers[step(rng)] += 1
 
@@ -137,9 +137,11 @@ class Siege:
         return self.home.start(*self.rng.choice(COMMANDS).split())
 
     def tend(self) -> None:
-        """Start what has ended again, as an operator's system does with `make up`."""
+        """Start `make up` again when it has ended, as an operator's system does."""
         if self.up.poll() is not None:
             self.up = self.home.run(UP)
+
+    def go_on_commanding(self) -> None:
         if self.command.poll() is not None:
             outcome = self.home.finish(self.command)
             assert (outcome.code in (-9, 0, 1), "Traceback" in outcome.err) == (True, False), outcome
@@ -149,6 +151,7 @@ class Siege:
         self.tend()
         with suppress(psutil.NoSuchProcess):
             if name == "command":
+                self.go_on_commanding()
                 return [psutil.Process(self.command.pid)]
             top = psutil.Process(self.up.pid)
             if name == "up":
@@ -170,6 +173,7 @@ class Siege:
         self.ever_true |= truth(world)
 
     def kill(self, name: str) -> None:
+        self.go_on_commanding()
         assert eventually(lambda: self.living(name)), f"{name} does not come back"
         time.sleep(self.rng.random() * 1.5)
         assert eventually(lambda: self.living(name)), f"{name} does not come back"
@@ -225,6 +229,12 @@ def called(process: psutil.Process) -> str:
     return next((name for word, name in COMMAND_LINES.items() if word in line), "")
 
 
+def is_well(ask: Callable[..., Answer]) -> bool:
+    """Whether every program is there and the ledger keeps up, by its own account."""
+    _, health = ask("health", method="GET")
+    return {health[part]["status"] for part in ("db", "broker", "worker")} == {"ok"} and health["sync"]["healthy"]
+
+
 def snapshots(home: Home) -> list[tuple[date, str]]:
     return [(date.fromisoformat(str(day)), source) for day, source in home.query(SNAPSHOTS)]
 
@@ -248,7 +258,7 @@ def victims(rng: random.Random, kills: int) -> list[str]:
 def siege(home: Home, request: pytest.FixtureRequest) -> Iterator[Siege]:
     wait_for_the_day()
     seed = request.node.callspec.params["seed"]
-    with SimServer(World(seed=seed, payments=3_000, days=300, nodes=40, frozen=True)) as sim:
+    with SimServer(World(seed=seed, payments=2_000, days=300, nodes=40, frozen=True)) as sim:
         home.settings |= sim.env() | {"PORT": str(free_port())}
         home.start_broker() if REDIS else None
         hasten(home)
@@ -262,7 +272,8 @@ def siege(home: Home, request: pytest.FixtureRequest) -> Iterator[Siege]:
 def test_kills_of_every_process_lose_double_and_break_nothing(home: Home, siege: Siege, seed: int, kills: int):
     started = datetime.now(UTC).date()
     port = int(home.settings["PORT"])
-    with Load(client(home, port), port, seed) as load:
+    ask = client(home, port)
+    with Load(ask, port, seed) as load:
         for number, name in enumerate(victims(siege.rng, kills)):
             siege.kill(name)
             siege.look()
@@ -273,6 +284,7 @@ def test_kills_of_every_process_lose_double_and_break_nothing(home: Home, siege:
         siege.wait_for_work(load)
     assert eventually(siege.is_whole), siege.logs()
     healed = time.monotonic() - since
+    assert eventually(lambda: is_well(ask)), ask("health", method="GET")
     siege.look()
     siege.end()
     assert siege.up.returncode == 0
