@@ -189,10 +189,11 @@ def broker_report() -> Report:
 
 def broker_words(error: Exception) -> str:
     """Return what is wrong with the broker. redis-py takes the code off the errors that it has a class for."""
-    if not isinstance(error, ResponseError):
+    cause = error.__cause__ if isinstance(error, KombuError) else error  # kombu puts its own around it
+    if not isinstance(cause, ResponseError):
         return "the broker does not answer"
     known = {"OutOfMemoryError": "OOM", "ReadOnlyError": "READONLY", "NoPermissionError": "NOPERM"}
-    code = known.get(type(error).__name__) or str(error).partition(" ")[0]
+    code = known.get(type(cause).__name__) or str(cause).partition(" ")[0]
     return f"the broker takes no writes: {REFUSALS.get(code, 'it refuses them')}"
 
 
