@@ -193,8 +193,9 @@ def broker_words(error: Exception) -> str:
     if not isinstance(cause, ResponseError):
         return "the broker does not answer"
     known = {"OutOfMemoryError": "OOM", "ReadOnlyError": "READONLY", "NoPermissionError": "NOPERM"}
-    code = known.get(type(cause).__name__) or str(cause).partition(" ")[0]
-    return f"the broker takes no writes: {REFUSALS.get(code, 'it refuses them')}"
+    said = {known.get(type(cause).__name__), *str(cause).split()}
+    why = next((words for code, words in REFUSALS.items() if code in said), "it refuses them")
+    return f"the broker takes no writes: {why}"
 
 
 def worker_report(now: datetime) -> Report:

@@ -130,7 +130,7 @@ A_FEW_ROWS = {  # tables of a row or of a few that never become more
 # Queries of the list and of a row's page, with those for the session and the user.
 COUNTS: dict[type, tuple[int, int]] = {
     Alert: (5, 5),
-    AlertDelivery: (5, 5),
+    AlertDelivery: (4, 5),
     ApiToken: (4, 5),
     AuditEntry: (5, 4),
     Job: (6, 4),
