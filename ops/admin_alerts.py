@@ -84,6 +84,5 @@ def _outcome(row: AlertDelivery) -> str:
 class AlertDeliveryAdmin(ReadOnlyAdmin):
     list_display = ("alert", "channel", "event", "sent_at", "recovery_sent_at", "pending", "error")
     list_select_related = ("alert",)
-    list_filter = ("channel",)
     ordering = ("-id",)
     sortable_by = ()

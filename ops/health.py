@@ -189,11 +189,13 @@ def broker_report() -> Report:
 
 def broker_words(error: Exception) -> str:
     """Return what is wrong with the broker. redis-py takes the code off the errors that it has a class for."""
-    if not isinstance(error, ResponseError):
+    cause = error.__cause__ if isinstance(error, KombuError) else error  # kombu puts its own around it
+    if not isinstance(cause, ResponseError):
         return "the broker does not answer"
     known = {"OutOfMemoryError": "OOM", "ReadOnlyError": "READONLY", "NoPermissionError": "NOPERM"}
-    code = known.get(type(error).__name__) or str(error).partition(" ")[0]
-    return f"the broker takes no writes: {REFUSALS.get(code, 'it refuses them')}"
+    said = {known.get(type(cause).__name__), *str(cause).split()}
+    why = next((words for code, words in REFUSALS.items() if code in said), "it refuses them")
+    return f"the broker takes no writes: {why}"
 
 
 def worker_report(now: datetime) -> Report:

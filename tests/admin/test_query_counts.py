@@ -26,6 +26,7 @@ from carousel.models import Feed
 from metrics.models import Category, ImageCount, Memory, Reading, Source, TrackedApp
 from ops.models import (
     Alert,
+    AlertDelivery,
     ApiToken,
     AuditEntry,
     Job,
@@ -78,6 +79,9 @@ def beat(n: int) -> None:
 HEIGHTS = {"first_height": 1, "height": 2, "tip_height": 3, "tip_hash": "ab"}
 MAKE: dict[type, Callable[[int], object]] = {
     Alert: lambda n: Alert.objects.create(key=f"k{n}", message="m", raised_at=NOW, seen_at=NOW),
+    AlertDelivery: lambda n: AlertDelivery.objects.create(
+        alert=Alert.objects.create(key=f"d{n}", message="m", raised_at=NOW, seen_at=NOW), channel="email"
+    ),
     ApiToken: token,
     AuditEntry: lambda n: AuditEntry.objects.create(at=NOW, action="a", outcome="done"),
     Job: lambda n: Job.objects.create(name="prune", state="done", actor="a", via="api", created_at=NOW),
@@ -125,7 +129,8 @@ A_FEW_ROWS = {  # tables of a row or of a few that never become more
 }
 # Queries of the list and of a row's page, with those for the session and the user.
 COUNTS: dict[type, tuple[int, int]] = {
-    Alert: (5, 4),
+    Alert: (5, 5),
+    AlertDelivery: (4, 5),
     ApiToken: (4, 5),
     AuditEntry: (5, 4),
     Job: (6, 4),
