@@ -8,7 +8,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r r
     && pip uninstall --yes setuptools pip
 COPY . .
 # Node.js is only needed to bring front-end parts in: it goes into an environment that stays behind.
-RUN python -m venv /node && /node/bin/python -m fluxtracker.frontend && rm -r build/npm
+RUN python -m venv /node && /node/bin/python -m fluxtracker.supervisor.frontend && rm -r build/npm
 RUN SECRET_KEY=only-for-collecting-static-files FLUXTRACKER_DATA_DIR=/tmp/data \
     python manage.py collectstatic --noinput --verbosity 0
 
@@ -23,4 +23,4 @@ COPY --from=build /app /app
 USER fluxtracker
 VOLUME /data
 EXPOSE 8000
-CMD ["python", "-m", "gunicorn", "--config", "python:fluxtracker.webserver", "fluxtracker.wsgi:application"]
+CMD ["python", "-m", "gunicorn", "--config", "python:fluxtracker.web.server", "fluxtracker.wsgi:application"]

@@ -12,7 +12,7 @@ endif
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
-FRONTEND_SOURCES := package.json package-lock.json .npmrc requirements-node.lock fluxtracker/frontend.py
+FRONTEND_SOURCES := package.json package-lock.json .npmrc requirements-node.lock fluxtracker/supervisor/frontend.py
 STATIC_SOURCES := $(shell find static -type f 2>/dev/null)
 
 # A virtual environment that was moved, half made or whose Python has gone is made again.
@@ -27,10 +27,10 @@ setup: $(VENV)/runtime.stamp build/static.stamp ## the environment in .venv, fro
 	@test "$(MAKECMDGOALS)" != setup || echo "ready: make up, make demo or make test"
 
 up: setup ## everything on live upstreams, http://127.0.0.1:8000 (PORT and HOST choose where)
-	@$(PY) -m fluxtracker.supervise
+	@$(PY) -m fluxtracker.supervisor.main
 
 demo: setup ## the same offline, on a simulated Flux network with a year of history
-	@$(PY) -m fluxtracker.supervise --demo
+	@$(PY) -m fluxtracker.supervisor.main --demo
 
 test: dev ## the test suite, under ten minutes
 	@$(PY) -m tests.run
@@ -88,7 +88,7 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 
 build/frontend/.stamp: $(FRONTEND_SOURCES) | $(VENV)/runtime.stamp
 	@echo "adding front-end parts ..."
-	@$(PY) -m fluxtracker.frontend
+	@$(PY) -m fluxtracker.supervisor.frontend
 	@touch $@
 
 build/static.stamp: $(VENV)/runtime.stamp build/frontend/.stamp $(STATIC_SOURCES) fluxtracker/settings.py

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from carousel import doors
-from ops.quiet import run_quietly
+from carousel import services
+from ops.runs import run_quietly
 
 
 @shared_task
 def refresh_carousel() -> None:
-    run_quietly(doors.refresh_carousel)
+    run_quietly(services.refresh_carousel)

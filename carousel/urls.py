@@ -2,23 +2,23 @@
 
 from django.urls import path
 
-from carousel import answers, api
+from carousel.api import views
 from carousel.models import Feed
 
 urlpatterns = [
     path(
         "carousel/stats",
-        api.list_view(Feed.Name.NETWORK, answers.NetworkAnswer, "carousel_stats"),
+        views.list_view(Feed.Name.NETWORK, views.NetworkAnswer, "carousel_stats"),
         name="carousel-stats",
     ),
     path(
         "carousel/deployed",
-        api.list_view(Feed.Name.DEPLOYED, answers.DeployedAnswer, "carousel_deployed"),
+        views.list_view(Feed.Name.DEPLOYED, views.DeployedAnswer, "carousel_deployed"),
         name="carousel-deployed",
     ),
     path(
         "carousel/expiring",
-        api.list_view(Feed.Name.EXPIRING, answers.ExpiringAnswer, "carousel_expiring"),
+        views.list_view(Feed.Name.EXPIRING, views.ExpiringAnswer, "carousel_expiring"),
         name="carousel-expiring",
     ),
 ]

@@ -1,14 +1,14 @@
 from django.urls import path
 
-from dashboard import about, chart_export, export, panel_views, views
+from dashboard import exports, views
 
 app_name = "dashboard"
 urlpatterns = [
     path("", views.home, name="home"),
-    path("data/", about.about, name="data"),
-    path("panels/<slug:name>/", panel_views.panel, name="panel"),
-    path("export/payments.csv", export.PaymentsCsv.as_view(), name="export-payments-csv"),
-    path("export/payments.ndjson", export.PaymentsNdjson.as_view(), name="export-payments-ndjson"),
-    path("export/chart.csv", chart_export.ChartCsv.as_view(), name="export-chart-csv"),
-    path("export/apps.csv", export.AppsCsv.as_view(), name="export-apps-csv"),
+    path("data/", views.about, name="data"),
+    path("panels/<slug:name>/", views.panel, name="panel"),
+    path("export/payments.csv", exports.PaymentsCsv.as_view(), name="export-payments-csv"),
+    path("export/payments.ndjson", exports.PaymentsNdjson.as_view(), name="export-payments-ndjson"),
+    path("export/chart.csv", exports.ChartCsv.as_view(), name="export-chart-csv"),
+    path("export/apps.csv", exports.AppsCsv.as_view(), name="export-apps-csv"),
 ]

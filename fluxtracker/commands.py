@@ -16,9 +16,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, ProgrammingError
 from django.utils import timezone
 
-from fluxtracker.api.params import DAY
-from fluxtracker.text import printable
-from fluxtracker.upstream.errors import UpstreamError
+from fluxtracker.api.fields import DAY
+from fluxtracker.formatting import printable
+from fluxtracker.upstream.http.errors import UpstreamError
 from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
 from ops.runs import NotDone, one_line, report_of

@@ -1,4 +1,11 @@
-"""Calendar periods in UTC, half-open: `start` belongs to a period, `end` does not. No Django here."""
+"""Calendar periods in UTC, half-open: `start` belongs to a period, `end` does not. No Django here.
+
+Days put together to weeks and months (UTC, weeks from Monday). No Django here.
+
+Whether what a row says was done lately was done lately. No Django here.
+
+A clock that ran ahead and was corrected leaves times in the future behind: they are as wrong as old ones.
+"""
 
 from __future__ import annotations
 
@@ -101,3 +108,56 @@ def _next_first_day(length: Length, first: date) -> date:
         Length.YEARLY: 366,
     }[length]
     return _first_day(length, first + timedelta(days=longest))
+
+
+class Bucket(StrEnum):
+    """What one point of a series stands for."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+LENGTHS = {Bucket.WEEK: Length.WEEKLY, Bucket.MONTH: Length.MONTHLY}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Some days in a row, both ends included. `cut`: the range holds only a part of the calendar week or month."""
+
+    first: date
+    last: date
+    cut: bool = False
+
+    def days(self) -> list[date]:
+        return [self.first + DAY * number for number in range((self.last - self.first).days + 1)]
+
+    def back(self, days: int) -> Span:
+        """As many days, so many days earlier."""
+        return Span(self.first - DAY * days, self.last - DAY * days, self.cut)
+
+
+def split(first: date, last: date, bucket: Bucket) -> list[Span]:
+    """The range in buckets, oldest first; those at its ends hold only what lies in the range."""
+    if bucket == Bucket.DAY:
+        return [Span(day, day) for day in Span(first, last).days()]
+    spans, day = [], first
+    while day <= last:
+        whole = Period.containing(LENGTHS[bucket], midnight(day))
+        end = min(whole.last_day, last)
+        spans.append(Span(day, end, cut=(day, end) != (whole.first_day, whole.last_day)))
+        day = end + DAY
+    return spans
+
+
+AHEAD = timedelta(minutes=2)  # what clocks of several machines may differ by
+
+
+def is_fresh(at: datetime | None, now: datetime, limit: timedelta) -> bool:
+    """Whether it was at most `limit` ago, and not in the future. None: never."""
+    return at is not None and at - now <= AHEAD and now - at <= limit
+
+
+def is_ahead(at: datetime | None, now: datetime) -> bool:
+    """Whether it lies in the future: written by a clock that was wrong."""
+    return at is not None and at - now > AHEAD

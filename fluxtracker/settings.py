@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fluxtracker import env, logs
-from fluxtracker.embedded import socket_path
+from fluxtracker import env, logging
+from fluxtracker.supervisor.broker import socket_path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_dotenv(BASE_DIR / ".env")
@@ -64,7 +64,7 @@ EMAIL_TIMEOUT = 10  # s
 DEFAULT_FROM_EMAIL = env.email("EMAIL_FROM", EMAIL_HOST_USER if "@" in EMAIL_HOST_USER else "fluxtracker@localhost")
 
 INSTALLED_APPS = [
-    "ops.admin_config.AdminConfig",
+    "ops.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -88,26 +88,26 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "fluxtracker.middleware.GiveBack",
-    "fluxtracker.middleware.RequestId",  # outermost: what those below answer by themselves has an id and a line, too
-    "fluxtracker.middleware.RequestLog",
-    "fluxtracker.middleware.ForwardedScheme",
+    "fluxtracker.web.middleware.GiveBack",
+    "fluxtracker.web.middleware.RequestId",  # outermost: what those below answer by themselves has an id and a line
+    "fluxtracker.web.middleware.RequestLog",
+    "fluxtracker.web.middleware.ForwardedScheme",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "fluxtracker.latency.Latency",
-    "fluxtracker.middleware.Headers",
-    "fluxtracker.middleware.HeadWithoutBody",
-    "fluxtracker.middleware.CrossOriginReads",
+    "fluxtracker.web.middleware.Latency",
+    "fluxtracker.web.middleware.Headers",
+    "fluxtracker.web.middleware.HeadWithoutBody",
+    "fluxtracker.web.middleware.CrossOriginReads",
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
-    "fluxtracker.middleware.RateLimit",  # both before whatever reads a body or asks the database
-    "fluxtracker.middleware.BodyLimit",
+    "fluxtracker.web.middleware.RateLimit",  # both before whatever reads a body or asks the database
+    "fluxtracker.web.middleware.BodyLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "ops.audit_trail.AuditTrail",
+    "ops.audit.AuditTrail",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -156,7 +156,7 @@ FORMAT_MODULE_PATH = "fluxtracker.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BUILD_DIR / "static"
-FRONTEND_DIR = BUILD_DIR / "frontend"  # what fluxtracker.frontend brings in; not there before `make setup`
+FRONTEND_DIR = BUILD_DIR / "frontend"  # what fluxtracker.supervisor.frontend brings in; not there before `make setup`
 STATICFILES_DIRS = [BASE_DIR / "static", *([FRONTEND_DIR] if FRONTEND_DIR.is_dir() else [])]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -189,25 +189,28 @@ CELERY_TASK_DEFAULT_QUEUE = "fluxtracker"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONCURRENCY = 2
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000  # KiB
-CELERY_BEAT_SCHEDULER = "ops.beat:Scheduler"
+CELERY_BEAT_SCHEDULER = "ops.scheduler:Scheduler"
 CELERY_TIMEZONE = "UTC"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": [
-        "fluxtracker.api.rendering.JSONRenderer",
+        "fluxtracker.api.negotiation.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "fluxtracker.api.negotiation.JSONUnlessTold",
     "DEFAULT_PARSER_CLASSES": [
-        "fluxtracker.api.parsing.JSONParser",
+        "fluxtracker.api.negotiation.JSONParser",
         "rest_framework.parsers.FormParser",
         "rest_framework.parsers.MultiPartParser",
     ],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["ops.access.TokenAuthentication", "ops.access.StaffSession"],
-    "DEFAULT_PERMISSION_CLASSES": ["ops.access.IsStaff"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "ops.access.authentication.TokenAuthentication",
+        "ops.access.authentication.StaffSession",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["ops.access.authentication.IsStaff"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "fluxtracker.api.errors.handle",
+    "EXCEPTION_HANDLER": "fluxtracker.api.exceptions.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -236,7 +239,7 @@ SPECTACULAR_SETTINGS = {
         "SnapshotSource": "snapshots.models.Snapshot.Source",
         "Trend": ["up", "down", "neutral"],
         "MetricGroup": ["revenue", "nodes", "cloud", "apps", "gaming", "crypto", "wordpress", "images"],
-        "JobName": "ops.jobs_table.NAMES",
+        "JobName": "ops.jobs.registry.NAMES",
         "JobState": "ops.models.Job.State",
         "JobFailure": "ops.models.Job.Failure",
         "JobVia": ["api", "admin"],
@@ -274,7 +277,7 @@ else:
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 LOGGING_CONFIG = None
-logs.configure(
+logging.configure(
     debug=DEBUG,
     secrets=[
         SECRET_KEY,

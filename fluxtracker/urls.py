@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.utils.module_loading import import_string
 
-from fluxtracker.api import errors
+from fluxtracker.api import exceptions
 from fluxtracker.api.views import DocsView, IndexView, SchemaView
 
 admin.autodiscover()
@@ -18,14 +18,14 @@ urlpatterns = [
     path("api/", include("metrics.urls")),
     path("api/", include("carousel.urls")),
     path("api/", include("snapshots.urls")),
-    re_path(r"^api/", errors.unknown_path),
-    path("admin/login/", import_string("ops.sign_in.sign_in")),  # by name: that room stands above
+    re_path(r"^api/", exceptions.unknown_path),
+    path("admin/login/", import_string("ops.access.login.sign_in")),  # by name: that room stands above
     path("admin/", admin.site.urls),
-    path("metrics", import_string("ops.prometheus_api.MetricsView").as_view(), name="prometheus"),
+    path("metrics", import_string("ops.api.views.MetricsView").as_view(), name="prometheus"),
     path("", include("dashboard.urls")),
 ]
 
-handler400 = errors.bad_request
-handler403 = errors.permission_denied
-handler404 = errors.not_found
-handler500 = errors.server_error
+handler400 = exceptions.bad_request
+handler403 = exceptions.permission_denied
+handler404 = exceptions.not_found
+handler500 = exceptions.server_error

@@ -6,7 +6,7 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
 
-from fluxtracker import database_limits
+from fluxtracker import database
 
 GUNICORN_GIVES_UP = 4  # its exit code for "the application cannot be loaded": no endless starting again
 
@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
 
 try:
     application = get_wsgi_application()
-    database_limits.enable()
+    database.enable()
 except ImproperlyConfigured as error:
     sys.stderr.write(f"error: {error}\n")
     raise SystemExit(GUNICORN_GIVES_UP) from None

@@ -1,24 +1,188 @@
-"""The network in the Django admin: operators say what is tracked; what was read is to look at."""
+"""The network in the Django admin: operators say what is tracked; what was read is to look at.
+
+Forms of the admin: patterns are written one a line.
+
+What a tracked app would count if it were saved as it stands in the form.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from fluxtracker import figures
+from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty, told
-from fluxtracker.images import image_part
-from metrics import preview
-from metrics.forms import PATTERNS, CategoryForm, TrackedAppForm
-from metrics.models import Category, ImageCount, Memory, Reading, Source, TrackedApp
+from fluxtracker.images import image_name, image_part, image_reference
+from metrics.classify import AppIndex, Classifier
+from metrics.models import RESERVED_KEYS, Category, ImageCount, Memory, Reading, Source, TrackedApp
+from metrics.sources import SPECS, recall
+
+if TYPE_CHECKING:
+    AppModelForm = forms.ModelForm[TrackedApp]
+    CategoryModelForm = forms.ModelForm[Category]
+else:  # generic in the type stubs only
+    AppModelForm = CategoryModelForm = forms.ModelForm
+
+
+PATTERNS = ("image_patterns", "name_patterns")
+
+
+class Lines(forms.CharField):
+    """A list of short texts, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 6, "cols": 60})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return list(dict.fromkeys(filter(None, map(str.strip, str(value or "").splitlines()))))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
+
+
+class TrackedAppForm(AppModelForm):
+    image_patterns = Lines(required=False, help_text="Parts of an image, one a line, such as itzg/minecraft-server.")
+    name_patterns = Lines(
+        required=False,
+        help_text="App names for images that are not public, one a line: `palworld` is palworld and 13 or more "
+        "digits, `presearchnode*` every name that begins so.",
+    )
+
+    class Meta:
+        model = TrackedApp
+        fields = ("name", "key", "category", "image_patterns", "name_patterns", "active")
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"]
+        if key in RESERVED_KEYS:
+            raise forms.ValidationError(f"{', '.join(RESERVED_KEYS)} are names of totals; choose another key")
+        return key
+
+    def clean(self) -> dict[str, Any]:
+        """An app that nothing can match would be counted as 0 for ever."""
+        given: dict[str, Any] = super().clean() or {}
+        if not self.errors and given["active"] and not any(given[name] for name in PATTERNS):
+            raise forms.ValidationError("an active app needs at least one pattern, of images or of app names")
+        return given
+
+
+class CategoryForm(CategoryModelForm):
+    image_keywords = Lines(required=False, help_text="Parts of an image, one a line.")
+    name_patterns = Lines(required=False, help_text="App names for images that are not public, one a line.")
+
+    class Meta:
+        model = Category
+        fields = ("image_keywords", "name_patterns")
+
+
+PAST = "snapshots.selectors.past_counts"  # by name: that room stands above
+MOST_SHOWN = 30  # images, and app names
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that fits. `also`: other tracked apps that count it, too."""
+
+    name: str
+    count: int
+    also: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PastDay:
+    """`fitting`: containers of images that fit; `counted`: what was counted under the app's key. None: not known."""
+
+    day: date
+    fitting: int | None
+    counted: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`names` are apps without a public image; None where no app specifications of the last 24 hours are known.
+
+    `images` is None before the first collection, when nobody knows what runs.
+    """
+
+    has_patterns: bool
+    images: list[Image] | None
+    containers: int
+    names: list[str] | None
+    past: list[PastDay]
+    excluded: list[str]
+    has_tags: bool
+
+    @property
+    def images_more(self) -> int:
+        return max(len(self.images or ()) - MOST_SHOWN, 0)
+
+    @property
+    def names_more(self) -> int:
+        return max(len(self.names or ()) - MOST_SHOWN, 0)
+
+
+def preview(app: TrackedApp, now: datetime) -> Preview:
+    """Counts as a collection does, with the patterns of `app`, which may not be saved. Eight queries at most."""
+    others = list(TrackedApp.objects.filter(active=True).exclude(pk=app.pk))
+    names = {(other.category, other.key): other.name for other in others}
+    wanted = TrackedApp(
+        category=app.category, key=app.key, image_patterns=app.image_patterns, name_patterns=app.name_patterns
+    )
+    rules = Classifier([wanted, *others], Category.objects.all())
+    ours = (app.category, app.key)
+
+    def fits(image: str) -> bool:
+        return ours in rules.by_image(image).tracked
+
+    now_running = list(ImageCount.objects.order_by("-count", "image"))
+    found = [
+        Image(row.image, row.count, sorted(names[pair] for pair in rules.by_image(row.image).tracked - {ours}))
+        for row in now_running
+        if fits(row.image)
+    ]
+    return Preview(
+        has_patterns=bool(wanted.image_patterns or wanted.name_patterns),
+        images=found if now_running else None,
+        containers=sum(image.count for image in found),
+        names=_names(rules, ours, now),
+        past=_past(fits, app.column, now),
+        excluded=_excluded(wanted, (row.image for row in now_running), fits),
+        has_tags=any(image_reference(pattern) != image_name(pattern) for pattern in app.image_patterns),
+    )
+
+
+def _names(rules: Classifier, ours: tuple[str, str], now: datetime) -> list[str] | None:
+    """The apps that only their name can tell, as far as they would count."""
+    known = recall(SPECS, now)
+    if known is None:
+        return None
+    return [name for name in AppIndex.load(known[0]).unseen() if ours in rules.by_name(name, "").tracked]
+
+
+def _excluded(app: TrackedApp, images: Iterable[str], fits: Callable[[str], bool]) -> list[str]:
+    """Images that the patterns fit and that a rule of the categories leaves out all the same."""
+    alone = Classifier([app], [])
+    return [image for image in images if alone.by_image(image).tracked and not fits(image)]
+
+
+def _past(fits: Callable[[str], bool], column: str, now: datetime) -> list[PastDay]:
+    counts: Callable[..., list[tuple[Any, ...]]] = import_string(PAST)
+    return [PastDay(*row) for row in counts(fits, column, now.date())]
 
 
 @admin.register(TrackedApp)
@@ -44,8 +208,8 @@ class TrackedAppAdmin(AnyModelAdmin):
         form = TrackedAppForm(request.POST, instance=_edited(request))
         form.is_valid()
         wrong = {name: form.errors[name] for name in PATTERNS if name in form.errors}
-        found = None if wrong else preview.preview(form.instance, timezone.now())
-        parts = {"preview": found, "wrong": wrong, "most": preview.MOST_SHOWN}
+        found = None if wrong else preview(form.instance, timezone.now())
+        parts = {"preview": found, "wrong": wrong, "most": MOST_SHOWN}
         if request.headers.get("HX-Request"):
             return TemplateResponse(request, "admin/metrics/trackedapp/preview.html", parts)
         context = {**self.admin_site.each_context(request), "title": "What would be counted", **parts}
@@ -155,12 +319,12 @@ class MemoryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="bytes, compressed")
     def size(self, memory: Memory) -> str:
-        return figures.whole(len(memory.data))
+        return formatting.whole(len(memory.data))
 
 
 def shown(reading: Reading, key: str) -> str | None:
     value = reading.values.get(key)
-    return None if value is None else figures.whole(round(value))
+    return None if value is None else formatting.whole(round(value))
 
 
 def _edited(request: HttpRequest) -> TrackedApp | None:

@@ -1,15 +1,15 @@
-"""What is an alert about the sources of the metrics (ops.alert_rules)."""
+"""What is an alert about the sources of the metrics (ops.alerts.services)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from fluxtracker import figures
-from metrics.latest import OLD, Latest, SourceView
+from fluxtracker import formatting
 from metrics.models import Source
-from ops.alert_rules import installed_at
-from ops.alerts import Trouble
+from metrics.selectors import OLD, Latest, SourceView
+from ops.alerts.records import Trouble
+from ops.alerts.services import installed_at
 
 
 def troubles(now: datetime) -> Iterator[Trouble]:
@@ -21,5 +21,5 @@ def troubles(now: datetime) -> Iterator[Trouble]:
 
 def _sentence(view: SourceView, now: datetime) -> str:
     label = Source.Name(view.name).label
-    last = f"last read {figures.ago(view.read_at, now)}" if view.read_at else "never read"
+    last = f"last read {formatting.ago(view.read_at, now)}" if view.read_at else "never read"
     return f"{label[0].upper()}{label[1:]}: {last}: {view.error or 'no collection has succeeded since'}."

@@ -1,20 +1,143 @@
-"""Check every service: the upstreams by asking, games and crypto nodes by what was counted."""
+"""Whether each upstream answers, validly, in time, and not behind the others.
+
+Whether each tracked game and crypto node still runs, by the instances that were counted.
+
+Nobody asks the servers: they are other people's.
+
+Check every service: the upstreams by asking, games and crypto nodes by what was counted.
+"""
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 
-from fluxtracker.upstream.errors import Unavailable, UpstreamError
-from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.probes import probes
-from metrics.check_instances import check_instances
-from metrics.check_upstreams import check_upstreams
+from fluxtracker.upstream.clients import Probe, probes
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
+from metrics.catalogue import Number, tracked_apps
+from metrics.models import Reading, Source
+from metrics.selectors import Latest
 from ops import checks
-from ops.checks import Finding, Status
+from ops.checks import Finding, Kind, Status
 from ops.runs import Run
+
+WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The readings of the last 7 days but the last hour, of one app."""
+
+    readings: int = 0
+    sum: Number = 0
+
+    @property
+    def mean(self) -> float:
+        return self.sum / self.readings
+
+
+def check_instances(now: datetime) -> list[Finding]:
+    """One result for each active tracked app. Its kind is its category."""
+    apps, latest = tracked_apps(), Latest.load(now)
+    is_old = latest.sources[Source.Name.APPS].is_old(now)
+    weeks = _weeks([app.column for app in apps], now)
+    return [
+        Finding(
+            app.category,
+            app.name,
+            *judge_instances(None if is_old else latest.values.get(app.column), weeks[app.column]),
+        )
+        for app in apps
+    ]
+
+
+def judge_instances(running: Number | None, week: Week) -> tuple[str, None, str]:
+    """Status, no latency, and why. `running`: None when nobody has counted for two hours."""
+    if running is None:
+        return Status.UNKNOWN, None, "not counted within two hours"
+    if not week.readings:
+        return Status.OK, None, f"{running} running; no readings of the last week to hold against"
+    if not week.sum:
+        return Status.OK, None, f"{running} running, none ran last week" if running else "none runs, none ran last week"
+    usual = f"{week.mean:.1f} ran on average last week"
+    if not running:
+        return Status.MISSING, None, f"none is left, {usual}"
+    status = Status.DEGRADED if running < week.mean / 2 else Status.OK
+    return status, None, f"{running} running, {usual}"
+
+
+def _weeks(columns: Iterable[str], now: datetime) -> dict[str, Week]:
+    """One query over about a thousand readings."""
+    sums = dict.fromkeys(columns, Week())
+    rows = Reading.objects.filter(at__gte=now - WEEK, at__lt=now - HOUR).values_list("values", flat=True)
+    for values in rows.iterator():
+        for column, week in sums.items():
+            if (value := values.get(column)) is not None:
+                sums[column] = Week(week.readings + 1, week.sum + value)
+    return sums
+
+
+BEHIND = 20  # blocks behind the highest tip, ten minutes
+SLOW_MS = 10_000
+LONGEST_DETAIL = 300
+ADDRESS = re.compile(r"\b[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one upstream answered. `height`: its last block, None where it tells none; `error`: why it did not."""
+
+    name: str
+    latency_ms: int
+    height: int | None = None
+    error: str | None = None
+
+
+def check_upstreams(probes: Mapping[str, Probe]) -> list[Finding]:
+    """Ask all of them at once; each has a result of its own."""
+    with ThreadPoolExecutor(max(len(probes), 1), "check") as pool:
+        return judge_upstreams(list(pool.map(_ask, probes.keys(), probes.values())))
+
+
+def judge_upstreams(answers: list[Answer]) -> list[Finding]:
+    """What the answers mean, held against the highest tip among them."""
+    highest = max((answer.height for answer in answers if answer.height is not None), default=0)
+    return [_finding(answer, highest) for answer in answers]
+
+
+def _ask(name: str, probe: Probe) -> Answer:
+    started = time.monotonic()
+    try:
+        height, error = probe(), None
+    except UpstreamError as failure:
+        height, error = None, harmless(failure.detail)
+    return Answer(name, round((time.monotonic() - started) * 1000), height, error)
+
+
+def _finding(answer: Answer, highest: int) -> Finding:
+    if answer.error is not None:
+        return Finding(Kind.API, answer.name, Status.FAILED, answer.latency_ms, answer.error)
+    behind = 0 if answer.height is None else highest - answer.height
+    troubles = [f"{behind} blocks behind"] if behind > BEHIND else []
+    if answer.latency_ms > SLOW_MS:
+        troubles.append(f"answered after {answer.latency_ms / 1000:.1f} s")
+    status = Status.DEGRADED if troubles else Status.OK
+    return Finding(Kind.API, answer.name, status, answer.latency_ms, "; ".join(troubles))
+
+
+def harmless(words: str) -> str:
+    """An upstream's words without our key and without addresses, should it repeat them."""
+    if settings.CRYPTOCOMPARE_API_KEY:
+        words = words.replace(settings.CRYPTOCOMPARE_API_KEY, "(key)")
+    return ADDRESS.sub("(address)", words)[:LONGEST_DETAIL]
 
 
 @dataclass(frozen=True, slots=True)

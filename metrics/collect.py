@@ -2,38 +2,73 @@
 
 They are asked at the same time, so that an upstream that does not answer keeps nobody waiting but itself. Then one
 transaction settles them all; only this thread talks to the database.
+
+Readings over time: every one for 7 days, the first of each hour for 90, then gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
 
-from fluxtracker.upstream.daemon import Daemon
-from fluxtracker.upstream.errors import UpstreamError
+from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Quote
 from fluxtracker.upstream.records import AppSpecifications, NodeCounts
 from fluxtracker.upstream.stats import Capacities, Containers, Stats
-from metrics import memory
-from metrics.classify import Classifier
-from metrics.cloud import measure_cloud
-from metrics.models import ImageCount, Source
-from metrics.naming import AppIndex
-from metrics.nodes import count_nodes
-from metrics.readings import add_reading
-from metrics.readout import Readout
-from metrics.running import ImageRow, count_running
-from metrics.sources import Outcome, Sources
+from metrics import sources as metrics_sources
+from metrics.catalogue import Number
+from metrics.classify import AppIndex, Classifier
+from metrics.counting import ImageRow, count_nodes, count_running, measure_cloud
+from metrics.models import ImageCount, Reading, Source
+from metrics.sources import Outcome, Readout, Sources
 from ops.runs import Run
 from revenue.models import LivePrice
 from revenue.pricing import refresh_live_price
+
+EVERY_ONE = timedelta(days=7)
+HOURLY = timedelta(days=90)
+HOUR = timedelta(hours=1)
+
+
+def add_reading(values: Mapping[str, Number], now: datetime) -> None:
+    """Keep what was read now, if anything was, and thin what is old enough. Inside the caller's transaction."""
+    if not values:
+        return
+    previous = Reading.objects.filter(at__lt=now).values_list("at", flat=True).first()
+    Reading.objects.update_or_create(at=now, defaults={"values": dict(values)})
+    thin(now, since=previous)
+
+
+def thin(now: datetime, *, since: datetime | None) -> None:
+    """Delete what is due. What was due at the reading of `since` is gone already: only the time between is read."""
+    Reading.objects.filter(at__lt=now - HOURLY).delete()
+    old = Reading.objects.filter(at__lt=now - EVERY_ONE)
+    if since is not None:
+        old = old.filter(at__gte=_hour(since - EVERY_ONE))
+    due = list(_all_but_first_of_hour(old.order_by("at").values_list("id", "at")))
+    if due:
+        Reading.objects.filter(id__in=due).delete()
+
+
+def _all_but_first_of_hour(rows: Iterable[tuple[int, datetime]]) -> Iterator[int]:
+    hour = None
+    for row, at in rows:
+        if _hour(at) == hour:
+            yield row
+        hour = _hour(at)
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
 
 T = TypeVar("T")
 
@@ -99,11 +134,11 @@ def _answer(ask: Callable[[], T]) -> T | UpstreamError:
 
 
 def _settle_cloud(sources: Sources, answer: Capacities | UpstreamError) -> None:
-    known = memory.recall(memory.NODES, sources.now)
+    known = metrics_sources.recall(metrics_sources.NODES, sources.now)
     remembered = known[0] if known else {}
     read = sources.settle(Source.Name.CLOUD, answer, lambda found: measure_cloud(found, remembered, sources.now))
     if read:
-        memory.remember(memory.NODES, read.remembered, sources.now)
+        metrics_sources.remember(metrics_sources.NODES, read.remembered, sources.now)
 
 
 def _settle_specs(
@@ -112,9 +147,9 @@ def _settle_specs(
     """The apps that are registered and when that was read: now, else within 24 hours; Nones when it is not known."""
     if sources.settle(Source.Name.SPECS, answer, _specs_readout) and not isinstance(answer, UpstreamError):
         index = AppIndex.of(answer.apps)
-        memory.remember(memory.SPECS, index.dump(), sources.now)
+        metrics_sources.remember(metrics_sources.SPECS, index.dump(), sources.now)
         return index, sources.now
-    known = memory.recall(memory.SPECS, sources.now)
+    known = metrics_sources.recall(metrics_sources.SPECS, sources.now)
     return (AppIndex.load(known[0]), known[1]) if known else (None, None)
 
 

@@ -1,20 +1,97 @@
-"""The last good values of each source: what replaces them and what does not."""
+"""The last good values of each source: what replaces them and what does not.
+
+What an answer of a source comes to.
+
+Whether an answer can be believed, next to the last one that was.
+
+What one collection leaves for the next, compressed, and how long it may stand in for what is not told.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Self, TypeVar
+from itertools import pairwise
+from typing import Any, Literal, Self, TypeVar
 
+import orjson
 import structlog
 
-from fluxtracker.upstream.errors import UpstreamError
-from metrics.catalogue import Number, with_ratios
-from metrics.models import Source
-from metrics.plausibility import change, collapse, compared
-from metrics.readout import Readout, Refused
+from fluxtracker.upstream.http.errors import UpstreamError
+from metrics.catalogue import FIXED, TOTALS, Number, with_ratios
+from metrics.models import Memory, Source
 from ops.runs import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """Values by metric, how much of the answer they rest on, and its size to hold against the next one."""
+
+    values: Mapping[str, Number]
+    coverage: dict[str, Any]
+    size: int
+
+
+class Refused(Exception):
+    """An answer that came and is not believed."""
+
+
+MOST_PERCENT = 15  # by which a number may change from one reading to the next
+FEW = 50
+MOST_NODES = 7  # the same for a network of few nodes: what 15 percent of 50 are
+SIZE, CONTAINERS = "rows", "total_apps"
+TIERS = ("node_cumulus", "node_nimbus", "node_stratus")
+COMPARED = (*TOTALS, *TIERS)
+LABELS = {metric.key: metric.label for metric in FIXED} | {SIZE: "Rows"}
+
+Compared = Mapping[str, Number]
+
+
+def compared(values: Mapping[str, Number | None], size: int | None) -> dict[str, Number]:
+    """Return what is held against the same of another answer: the numbers that are known, and how many rows."""
+    found = {key: values.get(key) for key in COMPARED} | {SIZE: size}
+    return {key: number for key, number in found.items() if number is not None}
+
+
+def collapse(before: Compared, after: Compared) -> str | None:
+    """Return what looks broken about an answer: fewer than half of what was there, or none of a tier.
+
+    No absolute limits: a small network is one, too.
+    """
+    for key, last, number in _pairs(before, after):
+        if key not in TIERS and number * 2 < last:
+            return f"{LABELS[key]}: {number}, fewer than half of the last {last}"
+        if key in TIERS and last and not number:
+            return f"{LABELS[key]}: none is left of {last}"
+    return None
+
+
+def change(before: Compared, after: Compared) -> str | None:
+    """Return which number has changed by more than 15 percent, and by more than what 7 nodes come to.
+
+    A few containers or apps may become a few others at once: a single app brings several.
+    """
+    size = before.get(SIZE)
+    for key, last, number in _pairs(before, after):
+        if key in (SIZE, CONTAINERS) and max(last, number) < FEW:
+            continue
+        of_a_node = max(1, last / size) if size else 1
+        if abs(number - last) > max(last * MOST_PERCENT / 100, MOST_NODES * of_a_node):
+            return f"{LABELS[key]}: {number} instead of {last}"
+    return None
+
+
+def confirmed(readings: Sequence[Compared]) -> list[bool]:
+    """Return for each of several readings in a row whether the one before or after it tells about the same."""
+    same = [change(first, second) is None for first, second in pairwise(readings)]
+    return [before or after for before, after in zip([False, *same], [*same, False], strict=True)][: len(readings)]
+
+
+def _pairs(before: Compared, after: Compared) -> Iterator[tuple[str, Number, Number]]:
+    return ((key, before[key], number) for key, number in after.items() if key in before)
+
 
 log = structlog.get_logger(__name__)
 
@@ -99,3 +176,24 @@ class Sources:
             return None
         how = "it stays so for an hour" if collapsed else "the next reading confirms it"
         return f"implausible: {reason}; believed if {how}"
+
+
+NODES, SPECS = "nodes", "specs"
+KEEPS = timedelta(hours=24)
+
+
+def recall(name: str, now: datetime) -> tuple[Any, datetime] | None:
+    """What was remembered and when; None when there is nothing, or nothing of the last 24 hours."""
+    row = Memory.objects.filter(name=name, updated_at__gte=now - KEEPS).first()
+    if row is None:
+        return None
+    try:
+        return orjson.loads(zlib.decompress(row.data)), row.updated_at
+    except (zlib.error, orjson.JSONDecodeError):
+        log.warning("memory_damaged", memory=name)
+        return None
+
+
+def remember(name: str, data: object, now: datetime) -> None:
+    packed = zlib.compress(orjson.dumps(data), 1)
+    Memory.objects.update_or_create(name=name, defaults={"data": packed, "updated_at": now})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from metrics import doors
-from ops.quiet import run_quietly
+from metrics import services
+from ops.runs import run_quietly
 
 
 @shared_task
 def collect_metrics() -> None:
-    run_quietly(doors.collect_metrics)
+    run_quietly(services.collect_metrics)
 
 
 @shared_task
 def check_services() -> None:
-    run_quietly(doors.check_services)
+    run_quietly(services.check_services)

@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from metrics import api, check_api
+from metrics.api import views
 
 urlpatterns = [
-    path("metrics/current", api.CurrentView.as_view(), name="metrics-current"),
-    path("history/readings", api.ReadingsView.as_view(), name="history-readings"),
-    path("admin/test-status", check_api.TestStatusView.as_view(), name="test-status"),
+    path("metrics/current", views.CurrentView.as_view(), name="metrics-current"),
+    path("history/readings", views.ReadingsView.as_view(), name="history-readings"),
+    path("admin/test-status", views.TestStatusView.as_view(), name="test-status"),
 ]

@@ -1,8 +1,13 @@
-"""The site of the admin: an overview as its first page, and a page for each piece of work that can be asked for."""
+"""The site of the admin: an overview as its first page, and a page for each piece of work that can be asked for.
+
+The work that operators start from the admin: the same jobs, parameters and rules as the API's.
+"""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self, cast
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -12,12 +17,100 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import empty
 
 from fluxtracker.admin import user_of
-from ops import admin_passwords, admin_work, jobs_table, overview
-from ops.admin_work import Works
+from ops import audit, overview
+from ops.access import login as access_login
+from ops.jobs import registry, services
+from ops.jobs.registry import VERBS, Verb, form_of
 from ops.models import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One parameter as a form shows it. `kind` is that of an HTML input."""
+
+    name: str
+    label: str
+    kind: str
+    value: object
+    help: str
+    errors: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Works:
+    """A verb as a form."""
+
+    verb: Verb
+    inputs: list[Input]
+    errors: bool = False
+
+    @classmethod
+    def of(cls, verb: Verb) -> Self:
+        return cls(verb, [_input(name, field) for name, field in form_of(verb)().fields.items()])
+
+    @property
+    def title(self) -> str:
+        return title(self.verb.name)
+
+    @property
+    def is_harmless(self) -> bool:
+        """Started at one press. What destroys shows its page first."""
+        return not (self.verb.destructive or self.verb.confirm)
+
+    def refused(self, given: Mapping[str, Any], errors: Mapping[str, Any]) -> Self:
+        """The form again, with what was given and what is wrong with it."""
+        inputs = [
+            replace(row, value=given.get(row.name, ""), errors=[str(words) for words in errors.get(row.name, ())])
+            for row in self.inputs
+        ]
+        return replace(self, inputs=inputs, errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking. `job`: the new one, or the one that is in the way."""
+
+    started: bool
+    words: str
+    job: Job | None
+
+
+def works() -> list[Works]:
+    """All of it, in the order of the table."""
+    return [Works.of(verb) for verb in VERBS]
+
+
+def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Asked:
+    """Ask for the job as the API does. ValidationError (of DRF) for wrong parameters."""
+    params = {row.name: given[row.name] for row in works.inputs if given.get(row.name)}
+    try:
+        job = services.request_job(
+            works.verb.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
+        )
+    except services.AlreadyRunning as error:
+        return Asked(False, f"Not started: {error}.", error.job)
+    except services.NotSent as error:
+        return Asked(False, f"Not started: {error}.", error.job)
+    return Asked(True, f"{works.title}: asked for, and queued as job {job.pk}.", job)
+
+
+def title(name: str) -> str:
+    """A verb's name for people: `revenue-sync` is `Revenue sync`."""
+    words = name.replace("-", " ").replace("usd", "USD")
+    return words[0].upper() + words[1:]
+
+
+def _input(name: str, field: serializers.Field[Any, Any, Any, Any]) -> Input:
+    is_box = isinstance(field, serializers.BooleanField)
+    kind = "checkbox" if is_box else "number" if isinstance(field, serializers.IntegerField) else "text"
+    value = "" if is_box or field.default is empty else field.default
+    label = {"batchSize": "batch size"}.get(name, name)
+    return Input(name, label, kind, value, str(field.help_text or ""), [])
 
 
 class Site(AdminSite):
@@ -36,7 +129,7 @@ class Site(AdminSite):
         return [*own, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        context = _overview(request) | {"works": admin_work.works(), "title": "Overview"}
+        context = _overview(request) | {"works": works(), "title": "Overview"}
         return super().index(request, context | (extra_context or {}))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -48,7 +141,7 @@ class Site(AdminSite):
         return super().logout(request, extra_context)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        view = admin_passwords.PasswordView.as_view(
+        view = access_login.PasswordView.as_view(
             template_name=self.password_change_template, success_url=reverse("admin:password_change_done"),
             extra_context=self.each_context(request) | (extra_context or {}),
         )  # fmt: skip
@@ -63,8 +156,8 @@ class Site(AdminSite):
     def work(self, request: HttpRequest, name: str) -> HttpResponse:
         """Parameters of a piece of work and the button that starts it; what destroys is asked for twice."""
         try:
-            works = Works.of(jobs_table.find(name))
-        except jobs_table.UnknownVerb as error:
+            works = Works.of(registry.find(name))
+        except registry.UnknownVerb as error:
             raise Http404(str(error)) from error
         if request.method == "POST" and (works.is_harmless or "sure" in request.POST):
             try:
@@ -76,7 +169,7 @@ class Site(AdminSite):
         return TemplateResponse(request, "admin/work.html", context, status=status)
 
     def _ask(self, request: HttpRequest, works: Works) -> HttpResponse:
-        asked = admin_work.ask(works, request.POST, request=request)
+        asked = ask(works, request.POST, request=request)
         level = messages.SUCCESS if asked.started else messages.ERROR
         messages.add_message(request, level, asked.words)
         return HttpResponseRedirect(_page_of(asked.job, request))

@@ -1,16 +1,32 @@
-"""Who did, or was refused, what."""
+"""What every request leaves in the audit log: refusals, and what was done in the admin.
+
+Who did, or was refused, what.
+
+The database refuses to change, replace or delete rows of the audit log, and to empty it, whoever asks.
+
+A later migration that alters the table has to call `protect` again: SQLite makes altered tables anew, without triggers.
+
+Refusals into the audit log, as many as strangers may cause: a flood must not fill the disk.
+"""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from fluxtracker.client_address import client_address
-from fluxtracker.text import printable
+from fluxtracker.api.throttling import WINDOW_S, Window, client_address, client_of
+from fluxtracker.formatting import printable
 from ops.models import AuditEntry, Job
 
 log = structlog.get_logger(__name__)
@@ -59,3 +75,180 @@ def request_id() -> str:
 
 def trimmed(value: Any) -> Any:
     return printable(value[:LONGEST_VALUE]) if isinstance(value, str) else value
+
+
+TABLE = "ops_auditentry"
+REFUSAL = "the audit log is append-only"
+PREFIX = f"{TABLE}_no"
+DROPPED = ("update", "delete", "insert", "truncate")  # whichever of them an engine has
+
+# PostgreSQL: emptying what is empty harms nobody, and a database that is flushed lists all of its tables.
+FUNCTIONS = (
+    f"""
+CREATE OR REPLACE FUNCTION {TABLE}_refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$
+""",
+    f"""
+CREATE OR REPLACE FUNCTION {TABLE}_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF EXISTS (SELECT 1 FROM {TABLE}) THEN RAISE EXCEPTION '{REFUSAL}'; END IF; RETURN NULL; END $$
+""",  # noqa: S608  our own names
+)
+TRIGGERS = {
+    "postgresql": (
+        *FUNCTIONS,
+        f"CREATE TRIGGER {PREFIX}_update BEFORE UPDATE ON {TABLE} FOR EACH ROW EXECUTE FUNCTION {TABLE}_refuse()",
+        f"CREATE TRIGGER {PREFIX}_delete BEFORE DELETE ON {TABLE} FOR EACH ROW EXECUTE FUNCTION {TABLE}_refuse()",
+        f"CREATE TRIGGER {PREFIX}_truncate BEFORE TRUNCATE ON {TABLE} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {TABLE}_refuse_truncate()",
+    ),
+    "sqlite": tuple(
+        f"CREATE TRIGGER {PREFIX}_{event} BEFORE {event.upper()} ON {TABLE} {when}"
+        f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+        for event, when in (
+            ("update", ""),
+            ("delete", ""),  # REPLACE deletes without asking it
+            ("insert", f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id) "),  # noqa: S608  our own names
+        )
+    ),
+}
+
+
+def protect(database: BaseDatabaseWrapper) -> None:
+    """Make the triggers, anew where they are there already."""
+    unprotect(database)
+    with database.cursor() as cursor:
+        for statement in TRIGGERS[database.vendor]:
+            cursor.execute(statement)
+
+
+def unprotect(database: BaseDatabaseWrapper) -> None:
+    where = f" ON {TABLE}" if database.vendor == "postgresql" else ""
+    with database.cursor() as cursor:
+        for event in DROPPED:
+            cursor.execute(f"DROP TRIGGER IF EXISTS {PREFIX}_{event}{where}")
+
+
+@contextmanager
+def rewriting() -> Iterator[None]:
+    """For a restore alone: inside one transaction the log can be replaced. What fails is rolled back, triggers too."""
+    with transaction.atomic():
+        unprotect(connection)
+        yield
+        protect(connection)
+
+
+MOST_OF_ONE = 60  # kept a minute of one client
+MOST = 300  # kept a minute of all clients: addresses are cheap
+
+
+class Flood:
+    """Counts the refusals of this process, and those that were not kept."""
+
+    def __init__(self) -> None:
+        self._of_one, self._of_all = Window(), Window()  # two: many clients share a count of the first
+        self._lock = threading.Lock()
+        self._minute, self._left_out = 0, 0
+
+    def keeps(self, address: str, now: float) -> bool:
+        """Whether this one is still to be kept; counted either way."""
+        client = client_of(address)
+        kept = not (self._of_one.count(client, MOST_OF_ONE, now).is_over or self._of_all.count("", MOST, now).is_over)
+        if not kept:
+            with self._lock:
+                self._minute, self._left_out = int(now // WINDOW_S), self._left_out + 1
+        return kept
+
+    def left_out(self, now: float) -> tuple[datetime, int] | None:
+        """Once the minute is over: when it began, and how many were not kept. Told once."""
+        if not self._left_out or now // WINDOW_S <= self._minute:
+            return None
+        with self._lock:
+            told, self._left_out = self._left_out, 0
+        return (datetime.fromtimestamp(self._minute * WINDOW_S, UTC), told) if told else None
+
+
+flood = Flood()
+
+
+def record_refusal(*, address: str, action: str, **entry: Any) -> None:
+    """Write a refusal down, unless this minute has had too many. The answer stays the same either way."""
+    now = time.time()
+    tell_left_out(now)
+    if flood.keeps(address, now):
+        record_if_possible(address=address, action=action, outcome=REFUSED, **entry)
+    else:
+        log.warning("refusal_not_kept", address=address, action=action)
+
+
+def tell_left_out(now: float) -> None:
+    """One entry for all that a minute left out. Asked with every request: costs nothing where there is none."""
+    if found := flood.left_out(now):
+        minute, count = found
+        record_if_possible(
+            actor="", address=None, action="more refusals", outcome=REFUSED,
+            detail={"count": count, "minute": minute.strftime("%Y-%m-%dT%H:%MZ")},
+        )  # fmt: skip
+
+
+REFUSALS = (401, 403)
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+SIGN_IN = "admin/login/"  # writes its own entries (ops.sign_in)
+
+
+class AuditTrail:
+    """The API's jobs and tokens write their own entries, with more to tell."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        is_work = request.path_info.startswith("/admin/") and request.method not in SAFE
+        staff = _staff(request) if is_work else ""  # signing out forgets who it was
+        response = self.get_response(request)
+        tell_left_out(time.time())
+        if response.status_code in REFUSALS:
+            _refused(request, response.status_code)
+        elif is_work and response.status_code == 302 and route_of(request) != SIGN_IN:
+            _done(request, staff) if staff else _refused(request, 302)  # strangers are sent to the sign-in
+        return response
+
+
+def route_of(request: HttpRequest) -> str:
+    """The pattern that matched; empty: none did."""
+    match = request.resolver_match
+    return match.route if match else ""
+
+
+def user_of(request: HttpRequest) -> str:
+    """The user's name; empty: anonymous, or the database cannot tell."""
+    if told := getattr(request, "refused", ""):
+        return str(told)
+    try:
+        user: Any = getattr(request, "user", None)
+        return str(user.get_username()) if user is not None and user.is_authenticated else ""
+    except DatabaseError:
+        return ""
+
+
+def _refused(request: HttpRequest, status: int) -> None:
+    record_refusal(
+        actor=user_of(request), address=address_of(request), action=f"{request.method} {route_of(request)}",
+        detail={"status": status},
+    )  # fmt: skip
+
+
+def _staff(request: HttpRequest) -> str:
+    """The name of who may come in; empty for strangers and for users who are not staff."""
+    name = user_of(request)
+    return name if name and request.user.is_active and request.user.is_staff else ""
+
+
+def _done(request: HttpRequest, actor: str) -> None:
+    """Forms of the admin that were accepted end in a redirection."""
+    match = request.resolver_match
+    kwargs = match.kwargs if match else {}
+    detail = {key: str(value) for key, value in kwargs.items() if key in ("object_id", "name", "id", "number")}
+    record_if_possible(
+        actor=actor, address=address_of(request),
+        action=match.view_name if match else "", outcome=DONE, detail=detail,
+    )  # fmt: skip

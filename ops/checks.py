@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from fluxtracker import figures
+from fluxtracker import formatting
 from ops.models import ServiceCheck, ServiceState
 from ops.runs import ALERT_AFTER
 
@@ -66,7 +66,7 @@ def problems(now: datetime) -> Iterator[str]:
 def sentence(state: ServiceState, now: datetime) -> str:
     return (
         f"{state.name} failed {state.consecutive_failures} checks in a row, "
-        f"the last one {figures.ago(state.checked_at, now)}: {state.detail}."
+        f"the last one {formatting.ago(state.checked_at, now)}: {state.detail}."
     )
 
 

@@ -1,15 +1,23 @@
-"""How the system is, from what the database remembers. Never asks an upstream: a check must not add to the load."""
+"""How the system is, from what the database remembers. Never asks an upstream: a check must not add to the load.
+
+What is wrong, in sentences, from what `/api/health` reports.
+
+How much room the data takes, and how much is left.
+"""
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from celery import current_app
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
@@ -17,14 +25,65 @@ from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError, ResponseError
 
-from fluxtracker.database_words import database_words
-from fluxtracker.fresh import is_fresh
-from ops import alerts, checks, overdue, problems
+from fluxtracker.database import database_words
+from fluxtracker.periods import is_fresh
+from ops import checks, schedule
+from ops.alerts import records
 from ops.models import ServiceState, TaskState, WorkerSeen
+from ops.runs import ALERT_AFTER
+
+Report = dict[str, Any]
+
+TOLD_BY_PARTS = (  # what an alert is about, before its first colon: a part of the report says it as it is now
+    "task", "service", "source", "sync-lag", "unproved", "snapshot", "schedule",
+)  # fmt: skip
+READ_AGAIN = "The chain could not be read at the last try; it is tried again by itself."
+
+
+def sentences(answer: Report) -> Iterator[str]:
+    """One for each thing that is wrong. Without a database only that can be told."""
+    if answer["db"]["status"] != "ok":
+        yield f"{answer['db']['error'].capitalize()}."
+        return
+    if answer["broker"]["status"] != "ok":
+        words = answer["broker"]["error"]
+        yield f"{words[0].upper()}{words[1:]}: no task is started."
+    if answer["worker"]["status"] != "ok":
+        yield "No worker has been seen for over a minute: nothing is read from the chain."
+    if answer["schedule"]["reason"]:
+        yield answer["schedule"]["reason"]
+    yield from _of_sync(answer["sync"])
+    yield from _of_snapshot(answer["snapshot"])
+    services = answer["services"] | ({"backup": answer["backup"]} if answer["backup"] else {})
+    for name, service in services.items():
+        if service["status"] == "failed":
+            words = name.replace("_", " ")
+            yield f"{words.capitalize()} failed {service['consecutiveFailures']} times in a row: {service['error']}"
+    yield from (alert["message"] for alert in answer["alerts"] if alert["key"].partition(":")[0] not in TOLD_BY_PARTS)
+
+
+def payments_missing(reason: str) -> str:
+    """Return what an unhealthy sync means, at every door."""
+    return f"Payments may be missing: {reason}."
+
+
+def _of_sync(sync: Report) -> Iterator[str]:
+    if not sync["healthy"]:
+        yield payments_missing(sync["reason"])
+    if 0 < sync["consecutiveFailures"] < ALERT_AFTER:
+        yield READ_AGAIN
+    for failed in sync["failedSources"] or ():
+        yield f"A source of the chain failed, and another one was used instead: {failed}."
+
+
+def _of_snapshot(snapshot: Report) -> Iterator[str]:
+    """Before the first check nothing is late."""
+    if snapshot["healthy"] is False:
+        yield snapshot["reason"]
+
 
 log = structlog.get_logger(__name__)
 
-Report = dict[str, Any]
 
 DATABASE_ERRORS = (DatabaseError, InterfaceError)
 STARTED = time.monotonic()
@@ -38,10 +97,10 @@ REFUSALS = {  # how a broker that answers says that it takes no writes
     "NOREPLICAS": "its replicas are away",
     "NOPERM": "its user may not write",
 }
-SYNC_PART = "revenue.standing.sync_report"  # by name: this room stands below those
-SNAPSHOT_PART = "snapshots.standing.snapshot_report"
-SOURCES_PART = "metrics.standing.sources_report"
-SOURCES_PROBLEMS = "metrics.standing.problems"
+SYNC_PART = "revenue.status.sync_report"  # by name: this room stands below those
+SNAPSHOT_PART = "snapshots.status.snapshot_report"
+SOURCES_PART = "metrics.status.sources_report"
+SOURCES_PROBLEMS = "metrics.status.problems"
 OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the report
 
 
@@ -54,13 +113,13 @@ def report(now: datetime) -> Report:
         except DATABASE_ERRORS as error:  # it went away meanwhile, or one of its tables is locked
             database = _unavailable(error)
     answer = _frame(database, now) | _nothing_known()
-    return answer | {"status": "error", "problems": list(problems.sentences(answer))}
+    return answer | {"status": "error", "problems": list(sentences(answer))}
 
 
 def _whole(database: Report, now: datetime) -> Report:
     answer = _frame(database, now) | _parts(now)
     answer["problems"] = [
-        *problems.sentences(answer), *import_string(SOURCES_PROBLEMS)(answer["sources"], now), *checks.problems(now)
+        *sentences(answer), *import_string(SOURCES_PROBLEMS)(answer["sources"], now), *checks.problems(now)
     ]  # fmt: skip
     return answer | {"status": "degraded" if answer["problems"] else "ok"}
 
@@ -206,11 +265,11 @@ def worker_report(now: datetime) -> Report:
 
 def schedule_report(now: datetime) -> Report:
     """Return which rows of the schedule are overdue by twice their interval."""
-    found = overdue.overdue(now)
+    found = schedule.overdue(now)
     return {
         "status": "overdue" if found else "ok",
         "overdue": [{"name": row.name, "task": row.task, "lastRun": iso(row.since)} for row in found],
-        "reason": overdue.sentence(found) or None,
+        "reason": schedule.sentence(found) or None,
     }
 
 
@@ -218,7 +277,7 @@ def is_scheduled(task: str, now: datetime) -> bool:
     """Return whether this Celery task runs by its schedule: a worker lives, a row is enabled, none is overdue."""
     has_worker: bool = worker_report(now)["status"] == "ok"
     is_enabled = has_worker and PeriodicTask.objects.filter(task=task, enabled=True).exists()
-    return is_enabled and not overdue.is_overdue(task, now)
+    return is_enabled and not schedule.is_overdue(task, now)
 
 
 def _service(state: TaskState) -> Report:
@@ -246,10 +305,46 @@ def _alerts_report() -> list[Report]:
             "lastSeen": iso(alert.seen_at),
             "lastTold": iso(alert.sent_at),
         }
-        for alert in alerts.open_alerts()
+        for alert in records.open_alerts()
     ]
 
 
 def iso(moment: datetime | None) -> str | None:
     """An instant as the API writes it."""
     return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+FULL_SHARE, FULL_BYTES = 0.10, 2 << 30
+SIZE = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+    "postgresql": "SELECT pg_database_size(current_database())",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk under the data dir, in bytes."""
+
+    free: int
+    total: int
+
+    def is_nearly_full(self, relief: float = 1) -> bool:
+        """Return whether what is free is below both limits, each times `relief`."""
+        return self.free < FULL_BYTES * relief and self.free < self.total * FULL_SHARE * relief
+
+
+def disk() -> Disk | None:
+    """None where the data dir cannot be looked at."""
+    try:
+        usage = shutil.disk_usage(settings.DATA_DIR)
+    except OSError:
+        return None
+    return Disk(usage.free, usage.total)
+
+
+def database_bytes() -> int:
+    """What the database's engine says it takes. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(SIZE[connection.vendor])
+        row = cursor.fetchone()
+    return int(row[0])

@@ -5,7 +5,8 @@ database's clock, so that hosts whose clocks differ agree. One that ends later t
 that clock was set back, and is over. The holder's name carries
 host, pid and process start, so a dead holder on the same host is replaced at once (docs/contract.md#schedule).
 The start
-is there twice: as a time for people, and in the token as fluxtracker.identity marks it, which is what is judged.
+is there twice: as a time for people, and in the token as fluxtracker.supervisor.processes marks it,
+which is what is judged.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from django.db.models import DateTimeField, DurationField, ExpressionWrapper, Fu
 from django.db.models.expressions import Combinable
 from django.utils import timezone
 
-from fluxtracker import identity
+from fluxtracker.supervisor import processes
 from ops.models import Lease
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ def describe(holder: str) -> str:
 def make_holder() -> str:
     """`host:pid:process start:token`, unique for every attempt to take a lease."""
     process = psutil.Process()
-    token = f"{identity.mark(process.pid)}.{secrets.token_hex(4)}"
+    token = f"{processes.mark(process.pid)}.{secrets.token_hex(4)}"
     return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}:{token}"
 
 
@@ -72,7 +73,7 @@ def is_dead(holder: str) -> bool:
     if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[1].isdecimal():
         return False
     marked = parts[3].rpartition(".")[0] or parts[2]
-    return identity.is_gone(int(parts[1]), marked)
+    return processes.is_gone(int(parts[1]), marked)
 
 
 def database_time(later: timedelta = timedelta(0)) -> Combinable:

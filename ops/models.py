@@ -280,7 +280,7 @@ class Alert(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """What one channel was told of one alert, and the message that it is being told (ops.alert_sending)."""
+    """What one channel was told of one alert, and the message that it is being told (ops.alerts.sending)."""
 
     class Event(models.TextChoices):
         RAISED = "raised"
@@ -311,7 +311,7 @@ class AlertDelivery(models.Model):
 
 
 class Tally(models.Model):
-    """A number that only grows, over all processes: what /metrics counts (ops.tallies)."""
+    """A number that only grows, over all processes: what /metrics counts (ops.runs)."""
 
     name = models.CharField(max_length=20)
     label = models.CharField(max_length=100, help_text="The work, or the host.")

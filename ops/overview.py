@@ -1,14 +1,166 @@
-"""Everything that an operator looks at first, read at one moment: the first page of the admin."""
+"""The cards of the admin's first page: how each part of the system stands, in a few facts.
+
+Everything that an operator looks at first, read at one moment: the first page of the admin.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
-from ops import beats, health
-from ops.beats import Beat
-from ops.models import Alert, Job, TaskState
-from ops.overview_cards import Card, cards
+from django.urls import reverse
+from django.utils.module_loading import import_string
+
+from fluxtracker import formatting
+from ops import health, schedule
+from ops.models import Alert, Job, ServiceState, TaskState, WorkerSeen
+from ops.schedule import Beat
+
+Report = dict[str, Any]
+Mood = Literal["", "good", "bad"]
+
+MISSING_DAYS = "snapshots.status.missing_days"  # by name: this room stands below
+NEVER = "never"
+UNKNOWN = "not known"
+WORKER_FORGOTTEN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of a card. `mood` colours it; the words say the same."""
+
+    label: str
+    value: str
+    mood: Mood = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`permission`: what Django must allow a reader for whom this is shown; empty: all staff."""
+
+    key: str
+    title: str
+    permission: str
+    url: str
+    facts: list[Fact]
+    verbs: tuple[str, ...] = ()
+
+
+def cards(report: Report, now: datetime) -> Iterator[Card]:
+    """From the health report, which must have reached the database, and a few small tables."""
+    yield Card("sync", "Payments", "revenue.view_payment", listing("revenue", "payment"), _sync(report["sync"], now))
+    yield Card(
+        "snapshots", "Snapshots", "snapshots.view_snapshot", reverse("admin:snapshots_snapshot_calendar"),
+        _snapshots(report["snapshot"], now),
+    )  # fmt: skip
+    yield Card("sources", "Sources", "metrics.view_source", listing("metrics", "source"), _sources(report, now))
+    yield Card("services", "Services", "ops.view_servicestate", listing("ops", "servicestate"), _services(now))
+    yield Card("workers", "Workers", "ops.view_workerseen", listing("ops", "workerseen"), _workers(report, now))
+    yield Card("storage", "Storage", "", "", _storage(report, now))
+
+
+def listing(room: str, model: str) -> str:
+    return reverse(f"admin:{room}_{model}_changelist")
+
+
+def _sync(sync: Report, now: datetime) -> list[Fact]:
+    waiting = sync["quarantine"]
+    return [
+        _state(sync),
+        Fact("read to block", _number(sync["lastSyncBlock"])),
+        Fact("chain at block", _number(sync["currentBlock"])),
+        Fact("last complete", _ago(sync["lastCompleted"], now)),
+        Fact("quarantine", _number(waiting), "bad" if waiting else "", listing("revenue", "quarantined")),
+    ]
+
+
+def _state(sync: Report) -> Fact:
+    if not sync["healthy"]:
+        return Fact("state", sync["reason"], "bad")
+    if sync["consecutiveFailures"]:
+        return Fact("state", "the last try failed", "bad")
+    return Fact("state", "in order", "good")
+
+
+def _snapshots(snapshot: Report, now: datetime) -> list[Fact]:
+    missing = len(import_string(MISSING_DAYS)(now))
+    taken, healthy = snapshot["todaySnapshotExists"], snapshot["healthy"]
+    return [
+        Fact("today's", "taken" if taken else "not taken yet", "good" if taken else "bad" if healthy is False else ""),
+        Fact("last check", _ago(snapshot["lastCheck"], now)),
+        Fact("last success", _ago(snapshot["lastSuccess"], now)),
+        Fact("missing of 30 days", formatting.whole(missing), "bad" if missing else "good"),
+    ]
+
+
+def _sources(report: Report, now: datetime) -> list[Fact]:
+    return [
+        Fact(name, f"{told['status']}, {_ago(told['asOf'], now)}" if told["asOf"] else told["status"],
+             "good" if told["status"] == "ok" else "bad" if told["status"] in ("stale", "failed") else "")
+        for name, told in report["sources"].items()
+    ]  # fmt: skip
+
+
+def _services(now: datetime) -> list[Fact]:
+    """How many stand how, and those that are failing by name."""
+    states = list(ServiceState.objects.all())
+    well = [state for state in states if state.status == ServiceState.Status.OK]
+    ailing = [state for state in states if state.status in (ServiceState.Status.FAILED, ServiceState.Status.MISSING)]
+    checked = max((state.checked_at for state in states), default=None)
+    return [
+        Fact("in order", f"{len(well)} of {len(states)}" if states else "none checked yet"),
+        Fact("last check", NEVER if checked is None else formatting.ago(checked, now)),
+        *(Fact(state.name, state.get_status_display(), "bad") for state in ailing),
+    ]
+
+
+def _workers(report: Report, now: datetime) -> list[Fact]:
+    broker, worker = report["broker"], report["worker"]["status"] == "ok"
+    takes_tasks = broker["status"] == "ok"
+    words = "answers" if takes_tasks else broker["error"].removeprefix("the broker ")
+    seen = WorkerSeen.objects.filter(seen_at__gt=now - WORKER_FORGOTTEN).order_by("-seen_at")[:10]
+    return [
+        Fact("broker", words, "good" if takes_tasks else "bad"),
+        Fact("workers", "at work" if worker else "none seen for over a minute", "good" if worker else "bad"),
+        *(Fact(row["name"], "overdue", "bad") for row in report["schedule"]["overdue"]),
+        *(Fact(row.hostname, f"seen {formatting.ago(row.seen_at, now)}") for row in seen),
+    ]
+
+
+def _storage(report: Report, now: datetime) -> list[Fact]:
+    disk, backup = health.disk(), report["backup"]
+    free = UNKNOWN if disk is None else f"{_size(disk.free)} of {_size(disk.total)}"
+    little = disk is not None and disk.is_nearly_full()
+    return [
+        Fact("database", _size(health.database_bytes())),
+        Fact("free disk", free, "bad" if little else ""),
+        Fact("last backup", _ago(backup["lastSuccess"], now) if backup else NEVER,
+             "bad" if _is_backup_bad(report) else ""),
+    ]  # fmt: skip
+
+
+def _is_backup_bad(report: Report) -> bool:
+    """As the problems have it: it keeps failing, or none was made for too long."""
+    keeps_failing = report["backup"] is not None and report["backup"]["status"] == "failed"
+    return keeps_failing or any(alert["key"] == "backup" for alert in report["alerts"])
+
+
+def _number(value: int | None) -> str:
+    return UNKNOWN if value is None else formatting.whole(value)
+
+
+def _ago(iso: str | None, now: datetime) -> str:
+    """The age of an instant as the health report writes it."""
+    return NEVER if iso is None else formatting.ago(datetime.fromisoformat(iso), now)
+
+
+def _size(count: int) -> str:
+    """Bytes as people read them."""
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else formatting.size(count / 1e9)
+
 
 LAST_JOBS = 8
 MOST_ALERTS = 20
@@ -45,6 +197,6 @@ def load(now: datetime) -> Overview:
         problems=report["problems"],
         cards=list(cards(report, now)),
         alerts=list(Alert.objects.filter(closed_at=None)[:MOST_ALERTS]),
-        beats=beats.beats(states, now),
+        beats=schedule.beats(states, now),
         jobs=list(Job.objects.order_by("-id")[:LAST_JOBS]),
     )

@@ -1,22 +1,57 @@
 """The state of the whole system for Prometheus, from the database and the broker: true over all processes.
 
 What nobody knows has no sample. Instants are seconds since 1970: an age is `time() - ...`.
+
+How many messages the broker holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from celery import current_app
+from kombu.exceptions import KombuError
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 
 from fluxtracker import __version__
-from fluxtracker.latency import REGISTRY
-from ops import broker_queue, health, storage, tallies
+from fluxtracker.web.middleware import REGISTRY
+from ops import health, runs
+from ops.health import PING_TIMEOUT_S
 from ops.models import Tally, TaskState
+
+UNACKED = "unacked"  # kombu's hash of messages that a worker has taken and not done yet
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Messages that wait, and those that a worker is at."""
+
+    waiting: int
+    in_work: int
+
+
+def queue_depth() -> Depth | None:
+    """None where the broker does not answer within a second."""
+    try:
+        with current_app.connection_for_read(
+            transport_options={
+                **current_app.conf.broker_transport_options,
+                "socket_timeout": PING_TIMEOUT_S,
+                "socket_connect_timeout": PING_TIMEOUT_S,
+                "max_retries": 0,
+            },
+        ) as broker:
+            client = broker.default_channel.client
+            return Depth(int(client.llen(current_app.conf.task_default_queue)), int(client.hlen(UNACKED)))
+    except (RedisError, KombuError, OSError):
+        return None
+
 
 Sample = tuple[tuple[str, ...], float | int | bool | datetime | None]
 LEVELS = ("ok", "degraded", "error")
@@ -46,14 +81,14 @@ class _State(Collector):
 
 
 def of_broker(is_up: bool) -> Iterator[Metric]:
-    depth = broker_queue.depth()
+    depth = queue_depth()
     yield _gauge("broker_up", "Whether the broker answers and takes writes.", [((), is_up and depth is not None)])
     yield _gauge("queue_messages", "Tasks that wait in the broker.", [((), None if depth is None else depth.waiting)])
     yield _gauge("queue_in_work", "Tasks that a worker has taken.", [((), None if depth is None else depth.in_work)])
 
 
 def of_disk() -> Iterator[Metric]:
-    disk = storage.disk()
+    disk = health.disk()
     yield _gauge(
         "data_dir_free_bytes", "Free on the disk of the data dir.", [((), None if disk is None else disk.free)]
     )
@@ -89,9 +124,9 @@ def of_tasks() -> Iterator[Metric]:
     for outcome in ("success", "failure"):
         yield _gauge(f"task_last_{outcome}_timestamp_seconds", f"The end of the last {outcome}.",
                      [((state.name,), getattr(state, f"last_{outcome}_at")) for state in states], "task")  # fmt: skip
-    yield _counter("task_runs", "Runs that ended.", rows, tallies.RUNS, ("task", "outcome"))
+    yield _counter("task_runs", "Runs that ended.", rows, runs.RUNS, ("task", "outcome"))
     yield _counter("upstream_requests", "Requests to upstreams, written down at the end of each run.", rows,
-                   tallies.REQUESTS, ("host", "result"))  # fmt: skip
+                   runs.REQUESTS, ("host", "result"))  # fmt: skip
     yield _durations(rows)
 
 
@@ -100,10 +135,10 @@ def _durations(rows: Iterable[Tally]) -> Metric:
     family = SummaryMetricFamily("fluxtracker_task_duration_seconds", "Runs that ended.", labels=("task",))
     counts: dict[str, int] = {}
     for row in rows:
-        if row.name == tallies.RUNS:
+        if row.name == runs.RUNS:
             counts[row.label] = counts.get(row.label, 0) + int(row.value)
     for row in rows:
-        if row.name == tallies.RUN_SECONDS:
+        if row.name == runs.RUN_SECONDS:
             family.add_metric((row.label,), counts.get(row.label, 0), row.value)
     return family
 

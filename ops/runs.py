@@ -1,10 +1,18 @@
-"""The frame around every piece of work: lease, record, failure count, alert."""
+"""The frame around every piece of work: lease, record, failure count, alert.
+
+Numbers that only grow, kept in the database: they hold over all processes, restarts and the pruning of runs.
+
+How tasks run a verb on their schedule.
+
+What is brought up to date after a change, in rooms above the one that made it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -12,14 +20,42 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
-from fluxtracker.database_words import database_words
-from fluxtracker.text import printable, storable
-from fluxtracker.upstream.errors import UpstreamError
-from fluxtracker.upstream.tally import SENT, Counts
-from fluxtracker.watch import WATCH, Cancelled
-from ops import alerts, leases, tallies
-from ops.models import TaskRun, TaskState
+from fluxtracker.database import database_words
+from fluxtracker.formatting import printable, storable
+from fluxtracker.upstream.http.client import SENT, WATCH, Cancelled, Counts
+from fluxtracker.upstream.http.errors import UpstreamError
+from ops import leases
+from ops.alerts import records
+from ops.alerts.records import ask_for_check
+from ops.leases import LeaseHeld, LeaseLost
+from ops.models import Tally, TaskRun, TaskState
+
+RUNS, RUN_SECONDS, REQUESTS = "runs", "run_seconds", "requests"
+
+Key = tuple[str, str, str]
+
+
+def count_run(run: TaskRun, outcome: str, finished_at: datetime) -> None:
+    """That a run has ended, and how long it took."""
+    seconds = max((finished_at - run.started_at).total_seconds(), 0)
+    add({(RUNS, run.name, outcome): 1, (RUN_SECONDS, run.name, ""): seconds})
+
+
+def count_requests(sent: Counts) -> None:
+    """What this process has asked of upstreams since its last run ended."""
+    add({(REQUESTS, host[:100], result): number for (host, result), number in sent.items()})
+
+
+def add(numbers: Mapping[Key, float]) -> None:
+    """Inside a transaction of the caller. In one order for all, so that no two wait for each other."""
+    for (name, label, outcome), number in sorted(numbers.items()):
+        row = Tally.objects.filter(name=name, label=label, outcome=outcome)
+        if not row.update(value=F("value") + number):
+            Tally.objects.bulk_create([Tally(name=name, label=label, outcome=outcome)], ignore_conflicts=True)
+            row.update(value=F("value") + number)
+
 
 log = structlog.get_logger(__name__)
 
@@ -139,17 +175,17 @@ def _record(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any, ins
 def _write(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any, sent: Counts) -> None:
     with transaction.atomic():
         how(row, outcome)
-        tallies.count_requests(sent)
+        count_requests(sent)
 
 
 def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
     now = timezone.now()
     TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=True, report=report)
-    tallies.count_run(row, "ok", now)
+    count_run(row, "ok", now)
     state = TaskState.objects.select_for_update().get(name=row.name)
     if state.consecutive_failures >= ALERT_AFTER:
         log.warning("task_recovered", task=row.name, failures=state.consecutive_failures)
-        alerts.close_alert(alerts.task_key(row.name), now)
+        records.close_alert(records.task_key(row.name), now)
     TaskState.objects.filter(name=row.name).update(
         last_success_at=now, consecutive_failures=0, last_error="", last_report=report
     )
@@ -159,13 +195,13 @@ def _cancelled(row: TaskRun, words: str) -> None:
     """Counts neither as a success nor as a failure."""
     now = timezone.now()
     TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=words)
-    tallies.count_run(row, "cancelled", now)
+    count_run(row, "cancelled", now)
 
 
 def _failed(row: TaskRun, error: str) -> None:
     now = timezone.now()
     TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=error)
-    tallies.count_run(row, "failed", now)
+    count_run(row, "failed", now)
     TaskState.objects.filter(name=row.name).update(
         last_failure_at=now, consecutive_failures=F("consecutive_failures") + 1, last_error=error
     )
@@ -174,4 +210,33 @@ def _failed(row: TaskRun, error: str) -> None:
     if failures == ALERT_AFTER:
         log.error("task_keeps_failing", task=row.name, error=error, failures=failures)
     if failures >= ALERT_AFTER:
-        alerts.raise_alert(alerts.of_task(row.name, failures, error), now)
+        records.raise_alert(records.of_task(row.name, failures, error), now)
+
+
+def run_quietly(door: Callable[..., object]) -> None:
+    """Run a verb on its schedule. What went wrong is recorded and logged by the run already."""
+    try:
+        door(trigger="schedule")
+    except LeaseHeld as error:
+        log.info("task_skipped", reason=str(error))
+    except (UpstreamError, LeaseLost, NotDone) as error:
+        log.debug("task_ended", reason=str(error))
+        ask_for_check()
+    except DatabaseError as error:
+        log.warning("task_ended_by_database", kind=type(error).__name__, error=one_line(error))
+        ask_for_check()
+    except Exception:
+        ask_for_check()
+        raise
+
+
+KEEPERS = ("snapshots.comparison.cache.keep_warm",)  # by name: they stand above
+
+
+def changed() -> None:
+    """A sync, a collection or a snapshot is through. What a keeper cannot do now, readers do for themselves."""
+    for name in KEEPERS:
+        try:
+            import_string(name)()
+        except DatabaseError as error:
+            log.warning("not_kept_warm", keeper=name, error=one_line(error))

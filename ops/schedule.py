@@ -1,12 +1,23 @@
-"""The default schedule: one table. Rows are made once; what operators change in the admin stays."""
+"""Which rows of the schedule are overdue, whoever is to blame: the scheduler, the broker or the workers.
+
+The default schedule: one table. Rows are made once; what operators change in the admin stays.
+
+The schedule as it stands: what runs how often, how it went, when it runs next.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
+
+from fluxtracker import formatting
+from fluxtracker.periods import is_ahead
+from ops import leases
+from ops.models import TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +84,117 @@ def install() -> int:
         )
         made += created
     return made
+
+
+SCHEDULES = ("interval", "crontab", "solar", "clocked")
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A row of the schedule. `next_at` is None where it is switched off; `state`: where the work never ran."""
+
+    pk: int
+    name: str
+    every: str
+    enabled: bool
+    last_at: datetime | None
+    next_at: datetime | None
+    state: TaskState | None
+
+
+def beats(states: Mapping[str, TaskState], now: datetime) -> list[Beat]:
+    """All rows by name, without those of Celery's own. One query."""
+    rows = PeriodicTask.objects.select_related(*SCHEDULES).exclude(task__startswith="celery.").order_by("name")
+    return [_beat(row, states.get(row.task.rpartition(".")[2]), now) for row in rows]
+
+
+def _beat(row: PeriodicTask, state: TaskState | None, now: datetime) -> Beat:
+    """Beat notes its last run minutes later, the run itself at once."""
+    times = [at for at in (row.last_run_at, state and state.last_started_at) if at and not is_ahead(at, now)]
+    last = max(times, default=None)
+    return Beat(row.pk, row.name, every(row), row.enabled, last, _next(row, last, now), state)
+
+
+def every(row: PeriodicTask) -> str:
+    """Return how often the row runs, in words."""
+    if row.interval:
+        return f"every {formatting.span(row.interval.schedule.run_every)}"
+    return str(row.scheduler or "no schedule")
+
+
+def _next(row: PeriodicTask, last: datetime | None, now: datetime) -> datetime | None:
+    """When it is due; in the past where beat has not come to it yet."""
+    if not row.enabled or row.scheduler is None or (row.expires and row.expires <= now):
+        return None
+    if last is None:
+        return row.start_time or now
+    due: datetime = now + row.schedule.remaining_estimate(last)
+    return due
+
+
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A row of the schedule that missed two of its times. `since`: its last run; None where it never ran."""
+
+    name: str
+    task: str
+    every: str
+    since: datetime | None
+
+
+def overdue(now: datetime) -> list[Overdue]:
+    """Return the rows whose work neither began nor ended for twice its interval, nor is under way. Three queries.
+
+    A row that was added or changed has that long from then on.
+    """
+    states = {state.name: state for state in TaskState.objects.all()}
+    changed_at = PeriodicTasks.last_change()
+    rows = PeriodicTask.objects.select_related(*SCHEDULES).filter(enabled=True).exclude(task__startswith="celery.")
+    return [found for row in rows.order_by("name") if (found := _overdue(row, states, changed_at, now))]
+
+
+def sentence(found: Sequence[Overdue]) -> str:
+    """Return one sentence on all of them; empty: none is."""
+    named = [
+        f"{row.name} ({row.every}) has not run{f' since {formatting.moment(row.since)}' if row.since else ' yet'}"
+        for row in found
+    ]
+    more = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+    return f"The schedule is overdue: {', '.join([*named[:MOST_NAMED], *more])}." if named else ""
+
+
+def is_overdue(task: str, now: datetime) -> bool:
+    """Return whether a row of the schedule for this Celery task is overdue."""
+    return any(row.task == task for row in overdue(now))
+
+
+def _overdue(
+    row: PeriodicTask, states: dict[str, TaskState], changed_at: datetime | None, now: datetime
+) -> Overdue | None:
+    name = row.task.rpartition(".")[2]
+    state = states.get(name)
+    waits = row.start_time is not None and row.start_time > now
+    is_over = row.expires is not None and row.expires <= now
+    if row.task in UNRECORDED or (row.interval or row.crontab or row.solar) is None or waits or is_over:
+        return None
+    ran = _newest(now, *((state.last_started_at, state.last_success_at, state.last_failure_at) if state else ()))
+    base = _newest(now, ran, changed_at)
+    if base is None or now <= _second_time(row, base, now) or leases.holder_of(name) is not None:
+        return None
+    return Overdue(row.name, row.task, every(row), ran)
+
+
+def _second_time(row: PeriodicTask, base: datetime, now: datetime) -> datetime:
+    """Return when it was due for the second time after `base`."""
+    due = base
+    for _ in range(2):
+        due = now + row.schedule.remaining_estimate(due)
+    return due
+
+
+def _newest(now: datetime, *times: datetime | None) -> datetime | None:
+    """Return the last of these times. Those of a clock that was ahead say nothing."""
+    return max((at for at in times if at is not None and not is_ahead(at, now)), default=None)

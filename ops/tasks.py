@@ -6,8 +6,11 @@ import structlog
 from celery import shared_task
 from django.db import DatabaseError
 
-from ops import alert_doors, backup_doors, jobs_resend, jobs_run, leases
-from ops.quiet import run_quietly
+from ops import leases
+from ops.alerts import services
+from ops.backup import services as backup_services
+from ops.jobs import runner
+from ops.runs import run_quietly
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +20,7 @@ LONGEST_JOB_S = 3 * 3600  # a full sync of years; the message may come again mea
 @shared_task(soft_time_limit=LONGEST_JOB_S, time_limit=LONGEST_JOB_S + 60)
 def run_job(job_id: int) -> None:
     try:
-        jobs_run.run_job(job_id)
+        runner.run_job(job_id)
     except DatabaseError as error:  # resend_jobs finds what is left
         log.warning("job_left_by_database", job=job_id, error=type(error).__name__)
 
@@ -25,22 +28,22 @@ def run_job(job_id: int) -> None:
 @shared_task
 def resend_jobs() -> None:
     try:
-        jobs_resend.resend_jobs(now=leases.database_now())
+        runner.resend_jobs(now=leases.database_now())
     except DatabaseError as error:
         log.warning("jobs_not_resent", error=type(error).__name__)
 
 
 @shared_task
 def check_alerts() -> None:
-    run_quietly(alert_doors.check_alerts)
+    run_quietly(services.check_alerts)
 
 
 @shared_task(soft_time_limit=100, time_limit=120)
 def send_alerts() -> None:
     """On its own, so that a webhook that hangs holds up nothing else for long."""
-    run_quietly(alert_doors.send_alerts)
+    run_quietly(services.send_alerts)
 
 
 @shared_task
 def backup() -> None:
-    run_quietly(backup_doors.back_up)
+    run_quietly(backup_services.back_up)

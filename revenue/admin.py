@@ -14,17 +14,17 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from fluxtracker import figures
+from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, link, list_link, told, user_of
-from fluxtracker.upstream.errors import UpstreamError
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Quote
-from ops import admin_work, audit, jobs_table
-from ops.admin_work import Works
+from ops import admin_site, audit
+from ops.admin_site import Works
+from ops.jobs import registry
 from ops.leases import LeaseHeld, LeaseLost
-from revenue import doors, pricing
+from revenue import pricing, services
 from revenue.admin_payments import shortened
-from revenue.explorer import transaction_url
 from revenue.models import (
     App,
     Cursor,
@@ -37,6 +37,7 @@ from revenue.models import (
     Quarantined,
     RemovedPayment,
 )
+from revenue.selectors import transaction_url
 
 SYNC = "revenue-sync"
 MOST_DAYS = 100  # that are priced again in one go
@@ -54,15 +55,15 @@ class AppAdmin(LargeTableAdmin):
 
     @admin.display(description="FLUX", ordering="revenue_sat")
     def revenue(self, app: App) -> str:
-        return figures.flux(app.revenue_sat, 8)
+        return formatting.flux(app.revenue_sat, 8)
 
     @admin.display(description="payments")
     def paid(self, app: App) -> SafeString:
-        return list_link(Payment, figures.whole(app.payments), app__id__exact=app.pk)
+        return list_link(Payment, formatting.whole(app.payments), app__id__exact=app.pk)
 
     @told("FLUX a payment")
     def average(self, app: App) -> str | None:
-        return figures.flux(app.revenue_sat // app.payments, 8) if app.payments else None
+        return formatting.flux(app.revenue_sat // app.payments, 8) if app.payments else None
 
 
 @admin.register(Message)
@@ -92,20 +93,20 @@ class DailyTotalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="FLUX", ordering="revenue_sat")
     def revenue(self, total: DailyTotal) -> str:
-        return figures.flux(total.revenue_sat, 8)
+        return formatting.flux(total.revenue_sat, 8)
 
     @admin.display(description="payments", ordering="payments")
     def paid(self, total: DailyTotal) -> SafeString:
         where = {"day": total.day.isoformat(), "address": total.address}
-        return list_link(Payment, figures.whole(total.payments), **where)
+        return list_link(Payment, formatting.whole(total.payments), **where)
 
     @told("USD")
     def dollars(self, total: DailyTotal) -> str | None:
-        return figures.usd(total.usd_micro) if total.priced or not total.payments else None
+        return formatting.usd(total.usd_micro) if total.priced or not total.payments else None
 
     @admin.display(description="without a price")
     def unpriced(self, total: DailyTotal) -> str:
-        return figures.whole(total.payments - total.priced)
+        return formatting.whole(total.payments - total.priced)
 
 
 @admin.register(Cursor)
@@ -129,11 +130,11 @@ class RemovedPaymentAdmin(LargeTableAdmin):
 
     @admin.display(description="FLUX")
     def flux(self, row: RemovedPayment) -> str:
-        return figures.flux(row.amount_sat, 8)
+        return formatting.flux(row.amount_sat, 8)
 
     @admin.display(description="USD")
     def usd(self, row: RemovedPayment) -> str:
-        return figures.usd(row.usd_micro)
+        return formatting.usd(row.usd_micro)
 
 
 @admin.register(Quarantined)
@@ -154,8 +155,8 @@ class QuarantinedAdmin(LargeTableAdmin):
     def retry(self, request: HttpRequest, queryset: QuerySet[Quarantined]) -> None:
         """Their pause is over, and a sync is asked for; where one is under way, the next one takes them."""
         chosen = queryset.update(next_attempt_at=timezone.now())
-        asked = admin_work.ask(Works.of(jobs_table.find(SYNC)), {}, request=request)
-        words = f"{figures.plural(chosen, 'transaction')} will be tried again at the next sync. {asked.words}"
+        asked = admin_site.ask(Works.of(registry.find(SYNC)), {}, request=request)
+        words = f"{formatting.plural(chosen, 'transaction')} will be tried again at the next sync. {asked.words}"
         self.message_user(request, words, messages.SUCCESS if asked.started else messages.WARNING)
 
     @admin.display(description="transaction", ordering="txid")
@@ -185,7 +186,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
 
     @told("USD for 1 FLUX", ordering="price_usd")
     def price(self, row: DailyPrice) -> str | None:
-        return figures.price(row.price_usd) if row.price_usd is not None else None
+        return formatting.price(row.price_usd) if row.price_usd is not None else None
 
     def has_price_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("revenue.change_dailyprice")
@@ -237,13 +238,14 @@ class DailyPriceAdmin(ReadOnlyAdmin):
         shown = signing.loads(request.POST["prices"], salt=SALT, max_age=SHOWN_FOR_S)
         closes = {date.fromisoformat(day): Quote(Decimal(price), source) for day, (price, source) in shown.items()}
         actor = pricing.Actor(user_of(request).get_username(), audit.address_of(request))
-        report = doors.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
-        words = f"{figures.plural(len(closes), 'day')} and {figures.plural(report['updated'], 'payment')} priced again."
+        report = services.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
+        days, payments = formatting.plural(len(closes), "day"), formatting.plural(report["updated"], "payment")
+        words = f"{days} and {payments} priced again."
         self.message_user(request, words, messages.SUCCESS)
 
 
 def _price_words(quote: Quote | None, unknown: str) -> str:
-    return f"{figures.price(quote.price)} ({quote.source})" if quote else unknown
+    return f"{formatting.price(quote.price)} ({quote.source})" if quote else unknown
 
 
 @admin.register(LivePrice)
@@ -253,4 +255,4 @@ class LivePriceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="USD for 1 FLUX")
     def price(self, row: LivePrice) -> str:
-        return figures.price(row.price_usd)
+        return formatting.price(row.price_usd)

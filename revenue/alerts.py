@@ -1,18 +1,18 @@
-"""What is an alert about the ledger (ops.alert_rules)."""
+"""What is an alert about the ledger (ops.alerts.services)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from fluxtracker import figures
-from ops.alert_rules import installed_at
-from ops.alerts import Trouble
+from fluxtracker import formatting
+from ops.alerts.records import Trouble
+from ops.alerts.services import installed_at
+from ops.health import payments_missing
 from ops.models import TaskState
-from ops.problems import payments_missing
-from revenue import day_prices
+from revenue import pricing
 from revenue.models import LedgerState, Quarantined
-from revenue.standing import COMPLETED_LATE, lag_reason, unproved_reason
+from revenue.status import COMPLETED_LATE, lag_reason, unproved_reason
 
 FIRST_LATE = timedelta(days=1)
 QUARANTINE_LATE = timedelta(days=1)
@@ -49,19 +49,19 @@ def of_audit() -> Iterator[Trouble]:
     if rows > 0:
         yield Trouble(
             "ledger-differs",
-            f"The last audit found {figures.plural(rows, 'payment')} that the ledger has not as the chain does:"
+            f"The last audit found {formatting.plural(rows, 'payment')} that the ledger has not as the chain does:"
             " revenue may be off by them.",
         )
 
 
 def of_prices() -> Iterator[Trouble]:
     """Days whose payments wait for dollars because the price that came is not trusted."""
-    days = list(day_prices.doubted())
+    days = list(pricing.doubted())
     if days:
         newest = days[0]
         yield Trouble(
             "price-doubted",
-            f"The price of {figures.plural(len(days), 'day')} is doubted, of {newest.day} for one ({newest.doubt}):"
+            f"The price of {formatting.plural(len(days), 'day')} is doubted, of {newest.day} for one ({newest.doubt}):"
             " it needs a second source. Payments of these days have no final dollars yet.",
         )
 
@@ -71,5 +71,6 @@ def of_quarantine(now: datetime) -> Iterator[Trouble]:
     old = Quarantined.objects.filter(first_seen_at__lte=now - QUARANTINE_LATE)
     if number := old.count():
         yield Trouble(
-            "quarantine", f"{figures.plural(number, 'transaction')} could not be read for over a day: not counted yet."
+            "quarantine",
+            f"{formatting.plural(number, 'transaction')} could not be read for over a day: not counted yet.",
         )

@@ -9,16 +9,15 @@ from datetime import datetime
 import structlog
 from django.conf import settings
 
-from fluxtracker.upstream.errors import Unavailable, UpstreamError
-from fluxtracker.upstream.records import Listing
+from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
+from fluxtracker.upstream.records import ChainSource, Listing
 from ops.runs import Run
-from revenue import ledger, windows
-from revenue.anchors import Chain, confirm_vanished, settled_height
+from revenue import ledger
 from revenue.models import Cursor, LedgerState
-from revenue.proof import Proof
-from revenue.reading import Reader
-from revenue.sources import ChainSource
-from revenue.windows import Difference, Reading
+from revenue.sync import writer
+from revenue.sync.completeness import Proof
+from revenue.sync.reorg import Chain, confirm_vanished, settled_height
+from revenue.sync.writer import Difference, Reader, Reading
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +81,7 @@ def _hold_against(
     listing: Listing, high: int, reader: Reader, proof: Proof, report: AuditReport, now: datetime, run: Run, fix: bool
 ) -> None:
     reading = reader.window(listing, high)
-    difference = windows.compare(reading, LedgerState.load().closed_through)
+    difference = writer.compare(reading, LedgerState.load().closed_through)
     report.checked += len(reading.outputs)
     if not (difference.added or difference.vanished or difference.changed):
         return
@@ -102,7 +101,7 @@ def _hold_against(
         confirm_vanished(proof.chain, reading, difference.vanished)
         with ledger.writing():
             run.guard()
-            applied = windows.apply(reading, difference, now)
+            applied = writer.apply(reading, difference, now)
         report.fixed += applied.added + applied.removed + applied.changed
 
 

@@ -17,9 +17,9 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import transaction
 
-from revenue import day_prices, ledger
-from revenue.classify import FREE_CHANGE_SAT, FREE_CHANGE_SENDER
+from revenue import ledger, pricing
 from revenue.models import App, AppType, Cursor, DailyPrice, LedgerState, Payment, Quarantined
+from revenue.sync.classify import FREE_CHANGE_SAT, FREE_CHANGE_SENDER
 
 SOURCE = "import"
 Guard = Callable[[], None]  # raises unless this process may still write
@@ -147,7 +147,7 @@ def import_prices(prices: Mapping[date, Decimal], today: date, guard: Guard) -> 
             for day, price in prices.items()
             if not _price_reason(day, known, today)
         ]
-        day_prices.save(rows)  # in place of the rows that only say how often nobody told a price
+        pricing.save(rows)  # in place of the rows that only say how often nobody told a price
     return Taken(len(rows), left_out)
 
 

@@ -2,31 +2,123 @@
 
 Until the close is known, a payment younger than 24 hours has the live price. Where no price can be trusted, it waits
 with NULL.
+
+The closing prices of UTC days: those that are stored, asking for those that are missing, and what is doubted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from fluxtracker import money
+from fluxtracker.periods import midnight
 from fluxtracker.upstream import prices
-from fluxtracker.upstream.errors import UpstreamError
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import DayPrices, Days, Quote
 from ops import audit
 from ops.runs import Run
-from revenue import day_prices, ledger
-from revenue.day_prices import between
+from revenue import ledger
 from revenue.models import DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
 from revenue.querysets import PaymentQuerySet
+
+DAY = timedelta(days=1)
+FIRST_PAUSE = timedelta(hours=1)
+LONGEST_PAUSE = timedelta(days=1)
+
+
+def priced() -> QuerySet[DailyPrice]:
+    return DailyPrice.objects.filter(price_usd__isnull=False)
+
+
+def pausing_days(now: datetime) -> QuerySet[DailyPrice]:
+    """Return days without a trusted price that are not to be asked for yet."""
+    return DailyPrice.objects.filter(price_usd=None, next_attempt_at__gt=now)
+
+
+def stored(days: Collection[date]) -> Days:
+    """Return the stored closes of these days, as far as there are any."""
+    if not days:
+        return {}
+    rows = priced().filter(day__gte=min(days), day__lte=max(days)).values_list("day", "price_usd", "source")
+    return {day: Quote(price, source) for day, price, source in rows if price is not None and day in days}
+
+
+def known(without: Collection[date] = ()) -> dict[date, Decimal]:
+    """Return what prices are compared with: the closes, and the live price under the day it was read on."""
+    closes = {day: price for day, price in priced().values_list("day", "price_usd") if price and day not in without}
+    live = LivePrice.objects.filter(id=1).first()
+    return closes if live is None else {live.read_at.date(): live.price_usd, **closes}
+
+
+def last_known(now: datetime) -> Decimal | None:
+    """Return the last price: the live one of the last day, else the newer one of that and the last close."""
+    live = LivePrice.objects.filter(id=1).first()
+    if live is not None and now - live.read_at < DAY:
+        return live.price_usd
+    close = priced().order_by("-day").first()
+    if close is not None and (live is None or midnight(close.day + DAY) > live.read_at):
+        return close.price_usd
+    return live.price_usd if live else None
+
+
+def unsettled(now: datetime, first: date | None, last: date | None) -> set[date]:
+    """Return days that are over and have payments with a price, but no close yet: theirs is a live price."""
+    closed_through = LedgerState.objects.values_list("closed_through", flat=True).filter(id=1).first() or date.min
+    done = DailyPrice.objects.filter(Q(price_usd__isnull=False) | Q(next_attempt_at__gt=now)).values("day")
+    days = DailyTotal.objects.filter(between(first, last), day__gt=closed_through, day__lt=now.date(), priced__gt=0)
+    return set(days.exclude(day__in=done).values_list("day", flat=True))
+
+
+def between(first: date | None, last: date | None) -> Q:
+    """Return the condition for these UTC days, both included. None leaves an end open."""
+    return (Q(day__gte=first) if first else Q()) & (Q(day__lte=last) if last else Q())
+
+
+def ask(missing: Collection[date], http: Http, now: datetime) -> Days:
+    """Ask for the span of the missing days and return what came of days without a close. The missing others pause."""
+    if not missing:
+        return {}
+    compared_with = known()
+    answer = prices.daily_prices(http, min(missing), max(missing), now, compared_with)
+    lacking = [day for day in missing if day not in answer.found]
+    tried = DailyPrice.objects.in_bulk(lacking)
+    save(_pausing(day, tried.get(day), answer.doubted.get(day), now) for day in lacking)
+    had = stored({*answer.found})
+    return {day: quote for day, quote in answer.found.items() if day not in had}
+
+
+def doubted() -> QuerySet[DailyPrice]:
+    """Return the open days with payments whose only price is a doubted one, newest first."""
+    closed_through = LedgerState.objects.values_list("closed_through", flat=True).filter(id=1).first() or date.min
+    totals = DailyTotal.objects.filter(day__gt=closed_through).values("day")
+    return DailyPrice.objects.filter(price_usd=None, day__in=totals).exclude(doubt="").order_by("-day")
+
+
+def save(rows: Iterable[DailyPrice]) -> None:
+    DailyPrice.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["day"],
+        update_fields=["price_usd", "source", "attempts", "next_attempt_at", "doubt"],
+        batch_size=1_000,
+    )
+
+
+def _pausing(day: date, tried: DailyPrice | None, doubt: Quote | None, now: datetime) -> DailyPrice:
+    attempts = tried.attempts + 1 if tried else 1
+    wait = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+    words = f"{doubt.source}: {doubt.price.normalize():f}" if doubt else ""
+    return DailyPrice(day=day, attempts=attempts, next_attempt_at=now + wait, doubt=words)
+
 
 LIVE_FOR = timedelta(hours=24)  # payments younger than this have the live price until their day's close is known
 LIVE_PRICE_KEEPS = timedelta(minutes=10)
@@ -70,7 +162,7 @@ class Actor:
 
 def refresh_live_price(*, http: Http, now: datetime) -> Quote:
     """Ask for the price now and remember it. UpstreamError when no source tells one that can be trusted."""
-    quote = prices.live_price(http, now, day_prices.last_known(now))
+    quote = prices.live_price(http, now, last_known(now))
     LivePrice.objects.update_or_create(
         id=1, defaults={"price_usd": quote.price, "source": quote.source, "read_at": now}
     )
@@ -94,12 +186,12 @@ def price_payments(
     """
     fresh, days = _waiting(now, limit, within, first, last)
     since = (now - within).date() if within else first
-    closes = day_prices.stored(days)
+    closes = stored(days)
     failures: list[UpstreamError] = []
     updated = 0
     try:
-        missing = (days - closes.keys()) | day_prices.unsettled(now, since, last)
-        closes |= day_prices.ask(missing, http, now)
+        missing = (days - closes.keys()) | unsettled(now, since, last)
+        closes |= ask(missing, http, now)
     except UpstreamError as error:
         failures.append(error)
     updated += _apply(closes)
@@ -125,7 +217,7 @@ def price_again(
         totals.filter(day__gt=closed_through).order_by().values_list("day").annotate(payments=Sum("payments"))
     )
     closed = totals.filter(day__lte=closed_through).values("day").distinct().count()
-    stored = day_prices.priced().filter(between(first, last), day__gt=closed_through).values_list("day", flat=True)
+    stored = priced().filter(between(first, last), day__gt=closed_through).values_list("day", flat=True)
     over = {day for day in (*payments, *stored) if day < now.date()}
     closes = offers(over, http=http, now=now).found if over else {}
     updated = _apply({day: closes[day] for day in over & closes.keys()}, again=actor, run=run)
@@ -137,7 +229,7 @@ def price_again(
 
 def offers(days: Collection[date], *, http: Http, now: datetime) -> DayPrices:
     """Return what these days would be priced with, compared with all other days."""
-    return prices.daily_prices(http, min(days), max(days), now, day_prices.known(without=days))
+    return prices.daily_prices(http, min(days), max(days), now, known(without=days))
 
 
 def replace(closes: Days, *, run: Run, actor: Actor) -> int:
@@ -151,11 +243,11 @@ def _waiting(
     """Return the fresh ones of the newest payments without a price, and the days of those whose day is over."""
     edge = now - LIVE_FOR
     rows = Payment.objects.unpriced().filter(
-        Q(paid_at__gt=edge) | ~Q(day__in=day_prices.pausing(now).values("day")), between(first, last)
+        Q(paid_at__gt=edge) | ~Q(day__in=pausing_days(now).values("day")), between(first, last)
     )
     if within is not None:
         rows = rows.filter(paid_at__gte=now - within)
-    pausing = set(day_prices.pausing(now).values_list("day", flat=True))
+    pausing = set(pausing_days(now).values_list("day", flat=True))
     fresh: list[int] = []
     days: set[date] = set()
     newest = rows.order_by("-paid_at", "-id").values_list("id", "day", "paid_at")
@@ -203,7 +295,7 @@ def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, 
                 batch = [day for day in batch if day > state.closed_through]
             before = DailyPrice.objects.in_bulk(batch)
             news = {day for day in batch if store and (day not in before or before[day].price_usd != closes[day].price)}
-            day_prices.save(DailyPrice(day=day, price_usd=closes[day].price, source=closes[day].source) for day in news)
+            save(DailyPrice(day=day, price_usd=closes[day].price, source=closes[day].source) for day in news)
             rows = Payment.objects.filter(day__in=batch)
             if not again:
                 rows = rows.exclude(price_usd=None, usd_micro__isnull=False)

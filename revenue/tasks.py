@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from ops.quiet import run_quietly
-from revenue import doors
+from ops.runs import run_quietly
+from revenue import services
 
 
 @shared_task
 def sync_revenue() -> None:
-    run_quietly(doors.sync_revenue)
+    run_quietly(services.sync_revenue)
 
 
 @shared_task
 def backfill_app_names() -> None:
-    run_quietly(doors.backfill_app_names)
+    run_quietly(services.backfill_app_names)
 
 
 @shared_task
 def backfill_usd() -> None:
-    run_quietly(doors.backfill_usd)
+    run_quietly(services.backfill_usd)
 
 
 @shared_task
 def refresh_price() -> None:
-    run_quietly(doors.refresh_price)
+    run_quietly(services.refresh_price)
 
 
 @shared_task
 def audit_revenue() -> None:
-    run_quietly(doors.audit_revenue)
+    run_quietly(services.audit_revenue)
 
 
 @shared_task
 def prune() -> None:
-    run_quietly(doors.prune)
+    run_quietly(services.prune)

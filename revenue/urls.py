@@ -3,14 +3,14 @@
 from django.urls import path
 
 from fluxtracker.periods import Length
-from revenue import api
+from revenue.api import views
 
 LONGER = (Length.WEEKLY, Length.MONTHLY, Length.QUARTERLY, Length.YEARLY)
 
 urlpatterns = [
-    path("revenue/transactions", api.TransactionsView.as_view(), name="transactions"),
-    path("revenue/daily", api.DailyView.as_view(), name="revenue-daily"),
-    *(path(f"revenue/{length}", api.period_view(length), name=f"revenue-{length}") for length in LONGER),
-    path("analytics/apps", api.AppsView.as_view(), name="analytics-apps"),
-    path("admin/revenue-status", api.RevenueStatusView.as_view(), name="revenue-status"),
+    path("revenue/transactions", views.TransactionsView.as_view(), name="transactions"),
+    path("revenue/daily", views.DailyView.as_view(), name="revenue-daily"),
+    *(path(f"revenue/{length}", views.period_view(length), name=f"revenue-{length}") for length in LONGER),
+    path("analytics/apps", views.AppsView.as_view(), name="analytics-apps"),
+    path("admin/revenue-status", views.RevenueStatusView.as_view(), name="revenue-status"),
 ]

@@ -1,26 +1,101 @@
-"""The daily history in the Django admin, to look at: the days, the counts of images, and why a day is missing."""
+"""The daily history in the Django admin, to look at: the days, the counts of images, and why a day is missing.
+
+Two pages of the admin beside the list of snapshots: the calendar of a year, and the story of a day.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import MINYEAR, date
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from fluxtracker import figures
-from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, list_link, told
+from fluxtracker import formatting
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link, told, user_of
 from fluxtracker.images import image_name
 from revenue.models import DailyTotal
-from revenue.reports import Ledger
-from snapshots import admin_pages
+from revenue.selectors import Ledger
+from snapshots import calendar
 from snapshots.models import ImageDay, Refusal, Snapshot
-from snapshots.standing import missing_days
+from snapshots.status import missing_days
+
+if TYPE_CHECKING:
+    pass
+
+
+def urls(page: SnapshotAdmin) -> list[URLPattern]:
+    """For staff who may see snapshots."""
+
+    def calendar_view(request: HttpRequest) -> HttpResponse:
+        return _calendar(page, request)
+
+    def day_view(request: HttpRequest, day: str) -> HttpResponse:
+        return _day(page, request, day)
+
+    wrap = page.admin_site.admin_view
+    return [
+        path("calendar/", wrap(calendar_view), name="snapshots_snapshot_calendar"),
+        path("day/<slug:day>/", wrap(day_view), name="snapshots_snapshot_day"),
+    ]
+
+
+def _calendar(page: SnapshotAdmin, request: HttpRequest) -> HttpResponse:
+    _require_view(page, request)
+    now = timezone.now()
+    year = calendar.load_year(_year(request.GET.get("year"), now.year), now)
+    context = _context(page, request, f"Snapshots of {year.year}") | {"year": year, "today": now.date()}
+    return TemplateResponse(request, "admin/snapshots/calendar.html", context)
+
+
+def _day(page: SnapshotAdmin, request: HttpRequest, text: str) -> HttpResponse:
+    _require_view(page, request)
+    now = timezone.now()
+    day = _parsed(text)
+    if day is None or day > now.date():
+        raise Http404(f"{text} is no day of the past")
+    story = calendar.load_day(day, now)
+    user = user_of(request)
+    context = _context(page, request, f"{day:%A}, {day.day} {day:%B %Y}") | {
+        "story": story,
+        "revenue": UNKNOWN if story.revenue_sat is None else formatting.flux(story.revenue_sat),
+        "price": UNKNOWN if not (story.price and story.price.price_usd) else formatting.price(story.price.price_usd),
+        "images": list_link(ImageDay, formatting.plural(story.images, "image"), day=day.isoformat()),
+        "may_see_runs": user.has_perm("ops.view_taskrun"),
+    }
+    return TemplateResponse(request, "admin/snapshots/day.html", context)
+
+
+def _require_view(page: SnapshotAdmin, request: HttpRequest) -> None:
+    if not page.has_view_permission(request):
+        raise PermissionDenied
+
+
+def _context(page: SnapshotAdmin, request: HttpRequest, title: str) -> dict[str, Any]:
+    return {**page.admin_site.each_context(request), "opts": page.opts, "title": title}
+
+
+def _year(text: str | None, current: int) -> int:
+    """The year asked for; this one for what is none."""
+    if text and text.isascii() and text.isdecimal() and MINYEAR < int(text[:5]) <= current:
+        return int(text[:5])
+    return current
+
+
+def _parsed(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
+        return None
+
 
 MOST_TOLD = 5  # missing days with their reasons; the API tells all
 
@@ -47,7 +122,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return SnapshotList
 
     def get_urls(self) -> list[URLPattern]:
-        return [*admin_pages.urls(self), *super().get_urls()]
+        return [*urls(self), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         """With the ledger's total of each day."""
@@ -72,7 +147,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         sat: int | None = getattr(row, "earned_sat", None)
         if sat is None and (getattr(row, "ledger", None) or Ledger.load()).knows(row.day):
             sat = 0
-        return None if sat is None else figures.flux(sat)
+        return None if sat is None else formatting.flux(sat)
 
     @told("nodes", ordering="node_total")
     def nodes(self, row: Snapshot) -> str | None:
@@ -134,4 +209,4 @@ def gaps_in_words(missing: list[dict[str, Any]]) -> str:
 
 
 def _whole(number: float | None) -> str | None:
-    return None if number is None else figures.whole(round(number))
+    return None if number is None else formatting.whole(round(number))

@@ -1,12 +1,12 @@
-"""What is an alert about the daily snapshots (ops.alert_rules)."""
+"""What is an alert about the daily snapshots (ops.alerts.services)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from ops.alerts import Trouble
-from snapshots.standing import missing_sentence
+from ops.alerts.records import Trouble
+from snapshots.status import missing_sentence
 
 
 def troubles(now: datetime) -> Iterator[Trouble]:

@@ -1,4 +1,7 @@
-"""A year of days for people: which have a snapshot, what made it, which are missing and why."""
+"""A year of days for people: which have a snapshot, what made it, which are missing and why.
+
+What made one day of the history, or why there is nothing: for the admin.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,12 @@ from typing import Literal, cast
 
 from django.db.models import Max, Min
 
-from snapshots.gaps import Gap, gaps, last_due
-from snapshots.models import Snapshot
+from fluxtracker.periods import midnight
+from ops.models import TaskRun
+from revenue.models import DailyPrice
+from revenue.selectors import Totals
+from snapshots.models import ImageDay, Refusal, Snapshot
+from snapshots.selectors import DAY, Gap, gaps, last_due
 
 State = Literal["taken", "backfilled", "import", "simulated", "missing", "due", "before", "ahead"]
 
@@ -74,7 +81,7 @@ class Year:
     after: int | None
 
 
-def load(year: int, now: datetime) -> Year:
+def load_year(year: int, now: datetime) -> Year:
     """Three queries at most."""
     ends = Snapshot.objects.aggregate(first=Min("day"), last=Max("day"))
     oldest = ends["first"] or now.date()
@@ -122,3 +129,64 @@ def _month(year: int, month: int, days: Mapping[date, Day]) -> Month:
 def _counts(days: Mapping[date, Day]) -> list[tuple[State, str, str, int]]:
     count = Counter(day.state for day in days.values())
     return [(state, letter, WORDS[state], count[state]) for state, letter in LETTERS.items() if count[state]]
+
+
+WRITERS = ("take_snapshot", "check_snapshot", "backfill_snapshots")
+MOST_RUNS = 20
+NOT_MEASURED = ("id", "day", "source", "made_at", "read_at", "counts")
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """`made_by` is None where the run's record is gone, or where an import or the demo made the day."""
+
+    day: date
+    snapshot: Snapshot | None
+    reason: str
+    made_by: TaskRun | None
+    unknown: list[str]
+    refusal: Refusal | None
+    runs: list[TaskRun]
+    revenue_sat: int | None
+    price: DailyPrice | None
+    images: int
+    before: date
+    after: date | None
+
+
+def load_day(day: date, now: datetime) -> Story:
+    """Nine queries at most."""
+    row = Snapshot.objects.filter(day=day).first()
+    missing = [] if row else gaps([], day, day, now)
+    return Story(
+        day=day,
+        snapshot=row,
+        reason=missing[0].reason if missing else "",
+        made_by=_made_by(row) if row else None,
+        unknown=_unknown(row) if row else [],
+        refusal=Refusal.objects.filter(day=day).first(),
+        runs=_runs(day),
+        revenue_sat=Totals.load(day, day).of([day]).revenue_sat,
+        price=DailyPrice.objects.filter(day=day).first(),
+        images=ImageDay.objects.filter(day=day).count(),
+        before=day - DAY,
+        after=day + DAY if day < now.date() else None,
+    )
+
+
+def _made_by(row: Snapshot) -> TaskRun | None:
+    at_work = TaskRun.objects.filter(name__in=WRITERS, started_at__lte=row.made_at, finished_at__gte=row.made_at)
+    return at_work.order_by("-started_at").first()
+
+
+def _runs(day: date) -> list[TaskRun]:
+    """The day's runs that made something or failed, newest first; most checks find nothing to do."""
+    span = TaskRun.objects.filter(name__in=WRITERS, started_at__gte=midnight(day), started_at__lt=midnight(day + DAY))
+    told = [run for run in span.order_by("-started_at") if not run.ok or (run.report or {}).get("created")]
+    return told[:MOST_RUNS]
+
+
+def _unknown(row: Snapshot) -> list[str]:
+    """The columns that nobody could tell, by name."""
+    columns = (field.name for field in Snapshot._meta.concrete_fields if field.name not in NOT_MEASURED)
+    return [name for name in columns if getattr(row, name) is None]

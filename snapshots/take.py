@@ -12,12 +12,11 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from fluxtracker.fresh import is_ahead, is_fresh
 from fluxtracker.images import merged_counts
-from fluxtracker.periods import midnight
+from fluxtracker.periods import is_ahead, is_fresh, midnight
 from metrics.catalogue import COUNTED, FIXED, RATIOS, TOTALS
-from metrics.latest import OLD, Latest, SourceView
 from metrics.models import ImageCount, Source
+from metrics.selectors import OLD, Latest, SourceView
 from ops.runs import Run
 from snapshots.models import ImageDay, Refusal, Snapshot
 

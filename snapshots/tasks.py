@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from ops.after import changed
-from ops.quiet import run_quietly
-from snapshots import doors
+from ops.runs import changed, run_quietly
+from snapshots import services
 
 
 @shared_task
 def check_snapshot() -> None:
-    run_quietly(doors.check_snapshot)
+    run_quietly(services.check_snapshot)
     changed()  # the clock has gone on, also where no sync and no collection gets through

@@ -4,10 +4,10 @@ import pytest
 from django.db import connection
 from hypothesis import settings
 
-from dashboard.memory import Memory
-from fluxtracker.api.rate import Window
-from fluxtracker.upstream.shared import Shared
-from ops.audit_triggers import rewriting
+from dashboard.panels.base import Memory
+from fluxtracker.api.throttling import Window
+from fluxtracker.upstream.http.limits import Shared
+from ops.audit import rewriting
 from tests.marks import EXAMPLES
 from tests.system.home import POSTGRES
 
@@ -26,14 +26,14 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(autouse=True)
 def closed_circuits(monkeypatch):
     """Every test is a process of its own as far as pace and circuits towards the upstreams go."""
-    monkeypatch.setattr("fluxtracker.upstream.http.PROCESS", Shared())
+    monkeypatch.setattr("fluxtracker.upstream.http.client.PROCESS", Shared())
 
 
 @pytest.fixture(autouse=True)
 def nothing_counted(monkeypatch):
     """The same for what its clients have asked."""
-    monkeypatch.setattr("fluxtracker.api.rate.window", Window())
-    monkeypatch.setattr("fluxtracker.api.rate.pages", Window())
+    monkeypatch.setattr("fluxtracker.api.throttling.window", Window())
+    monkeypatch.setattr("fluxtracker.api.throttling.pages", Window())
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +51,8 @@ def static_files_when_asked(settings):
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch):
     """The same for the comparisons and panels that a process keeps for its readers."""
-    monkeypatch.setattr("snapshots.warm.KEPT", {})
-    monkeypatch.setattr("dashboard.panels.KEPT", Memory(8))
+    monkeypatch.setattr("snapshots.comparison.cache.KEPT", {})
+    monkeypatch.setattr("dashboard.panels.base.KEPT", Memory(8))
 
 
 def commits(request):
@@ -91,7 +91,7 @@ def staff(django_user_model):
 def sent(monkeypatch):
     """The numbers of the jobs that were given to a broker that loses them."""
     numbers = []
-    monkeypatch.setattr("ops.jobs_send.send", numbers.append)
+    monkeypatch.setattr("ops.jobs.services.send", numbers.append)
     return numbers
 
 

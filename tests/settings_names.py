@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-READERS = ("fluxtracker/settings.py", "fluxtracker/env.py", "fluxtracker/supervise.py")
+READERS = ("fluxtracker/settings.py", "fluxtracker/env.py", "fluxtracker/supervisor/main.py")
 READ = re.compile(r"""(?:env\.\w+|passwords|wrong)\([^)]*?\)""")
 NAME = re.compile(r'"([A-Z][A-Z0-9_]{3,})"')
 

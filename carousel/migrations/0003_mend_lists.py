@@ -2,9 +2,9 @@
 
 from django.db import migrations
 
-from carousel.labels import label
+from carousel.lists import label
 from fluxtracker.images import image_name, image_reference
-from fluxtracker.terms import LAST_IN_BLOCKS
+from fluxtracker.upstream.records import LAST_IN_BLOCKS
 from ops.data_migrations import MendRows
 
 

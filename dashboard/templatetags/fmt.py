@@ -1,4 +1,7 @@
-"""Template words for figures; what they look like stands in `fluxtracker.figures`."""
+"""Template words for figures; what they look like stands in `fluxtracker.formatting`.
+
+`{% spark values "label" %}`: a small trend line and its sentence.
+"""
 
 from __future__ import annotations
 
@@ -10,37 +13,38 @@ from django.http import QueryDict
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard.figure import Change
-from fluxtracker import figures
+from dashboard.panels import figures
+from dashboard.panels.figures import Change
+from fluxtracker import formatting
 
 register = template.Library()
 
-register.filter("whole", figures.whole)
-register.filter("short", figures.short)
-register.filter("plural", figures.plural)
-register.filter("percent", figures.percent)
+register.filter("whole", formatting.whole)
+register.filter("short", formatting.short)
+register.filter("plural", formatting.plural)
+register.filter("percent", formatting.percent)
 
 
 @register.filter
 def flux2(sat: int) -> str:
     """FLUX for a tile."""
-    return figures.flux(sat, 2)
+    return formatting.flux(sat, 2)
 
 
 @register.filter
 def flux8(sat: int) -> str:
     """FLUX to the satoshi."""
-    return figures.flux(sat, 8)
+    return formatting.flux(sat, 8)
 
 
 @register.filter
 def usd(micro: int) -> str:
-    return figures.usd(micro)
+    return formatting.usd(micro)
 
 
 @register.filter
 def price(value: Decimal) -> str:
-    return figures.price(value)
+    return formatting.price(value)
 
 
 @register.simple_tag
@@ -63,7 +67,7 @@ def age(when: datetime, now: datetime) -> SafeString:
         '<time datetime="{}" title="{} UTC" data-age>{}</time>',
         utc.isoformat(timespec="seconds"),
         utc.strftime("%Y-%m-%d %H:%M:%S"),
-        figures.ago(utc, now),
+        formatting.ago(utc, now),
     )
 
 
@@ -104,3 +108,6 @@ def keep(query: QueryDict, **keys: str) -> str:
     for key, value in keys.items():
         changed[key] = value
     return f"?{changed.urlencode(safe=',:')}"
+
+
+register.simple_tag(figures.spark, name="spark")

@@ -2,18 +2,26 @@
 
 The contract's list of statuses (section 4) has neither 406 nor 415: an unknown Accept is answered as JSON, and a
 body or a `format` that is none of ours is a 400.
+
+JSON by orjson: about ten times as fast as the standard library.
+
+JSON bodies. Whatever cannot be read or is nested too deeply to be worked with is a 400 in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
 
-from rest_framework import exceptions
+import orjson
+from rest_framework import exceptions, parsers
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.utils.json import strict_constant
 
 JSON = "application/json"
 
@@ -50,3 +58,65 @@ class JSONUnlessTold(DefaultContentNegotiation):
             formats: dict[Any, None] = dict.fromkeys(renderer.format for renderer in there)
             raise exceptions.ValidationError({"format": [f"expected one of {', '.join(map(str, formats))}"]})
         return found
+
+
+class JSONRenderer(BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """The answer's bytes; indented where the browsable API shows them."""
+        if data is None:
+            return b""
+        indent = orjson.OPT_INDENT_2 if (renderer_context or {}).get("indent") else 0
+        return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS | indent)
+
+
+DEEPEST = 32  # levels: more than any body of ours needs, far fewer than Python's own limit
+EXPECTED = "expected a JSON object in UTF-8"
+
+
+class JSONParser(parsers.JSONParser):
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The value in the body; no NaN and no Infinity. An empty body is an empty object."""
+        body = stream.read()
+        if not body.strip():
+            return {}
+        try:
+            found = json.loads(body.decode(), parse_constant=strict_constant)
+        except RecursionError:
+            raise _too_deep() from None
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}; {EXPECTED}") from None
+        if _is_deep(found):
+            raise _too_deep()
+        return found
+
+
+def _is_deep(value: Any) -> bool:
+    """Level by level: a function that calls itself would meet the same limit."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _too_deep() -> ParseError:
+    return ParseError(f"the body is nested too deeply; {EXPECTED}, at most {DEEPEST} levels deep")

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from fluxtracker.api.answers import ErrorAnswer
-from fluxtracker.api.caching import conditional
+from fluxtracker.api.conditional import conditional
+from fluxtracker.api.fields import ErrorAnswer
 
 ENDPOINTS = {  # path under /api/: name of its URL
     "health": "health",

@@ -1,17 +1,142 @@
-"""The nodes of the simulated network: what they are and which containers they run."""
+"""The nodes of the simulated network: what they are and which containers they run.
+
+What the machines of the network are: the same for one seed, whatever runs on them.
+
+Which containers run on which node: each app on as many nodes as it has instances, always the same ones.
+"""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
-from fluxtracker.simnet import clock, hardware
-from fluxtracker.simnet.hardware import TIERS, Machine
+from fluxtracker.simnet import records
+from fluxtracker.simnet.catalogue import WATCHTOWER, App, Component
 from fluxtracker.simnet.history import customer, digest
-from fluxtracker.simnet.placement import TOWER, Container, Placement
+from fluxtracker.simnet.records import Message
+from fluxtracker.simnet.registry import WANDERERS, Registry
+
+TIERS = {"CUMULUS": (4, 7.7, 220, 1000), "NIMBUS": (8, 30.6, 440, 12_500), "STRATUS": (16, 61.9, 880, 40_000)}
+"""Cores, GB of memory, GB of storage, collateral in FLUX: the least that a tier asks for."""
+SHARES = (3378, 1582, 1764)
+UNREACHABLE, ARCANE, FAILED = 0.022, 0.94, 0.004
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One node's machine. `ram` and `ssd` are GB, speeds as a benchmark tells them."""
+
+    number: int
+    tier: str
+    ip: str
+    reachable: bool
+    arcane: bool
+    cores: int
+    ram: float
+    ssd: float
+    ddwrite: float
+    eps: float
+    download: float
+    upload: float
+
+
+def machine(seed: int, number: int) -> Machine:
+    rng = random.Random(f"{seed}:node:{number}")
+    tier = rng.choices(tuple(TIERS), SHARES)[0]
+    reachable = rng.random() >= UNREACHABLE
+    port = rng.choice(("", ":16137", ":16147", ":16167"))
+    ip = f"{rng.randrange(11, 220)}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}{port}"
+    arcane = rng.random() < ARCANE
+    least = TIERS[tier]
+    cores = least[0] * rng.choice((1, 1, 1, 2))
+    ram = round(least[1] + rng.choice((0, 0.1, 1.4, 1.9)), 1)
+    ssd = least[2] + rng.choice((0.0, 0.0, 6.94, 36.0))
+    write, eps, down, up = (round(rng.uniform(0.6, 2.0) * usual, 2) for usual in (700, 320 * cores, 900, 850))
+    return Machine(number, tier, ip, reachable, arcane, cores, ram, ssd, write, eps, down, up)
+
+
+def state(seed: int, one: Machine, began: int, benchmarking: float) -> str:
+    """ "online", "running" (its benchmark), "failed" or "unreachable", in the round that began then."""
+    if not one.reachable:
+        return "unreachable"
+    draw = crc32(f"{seed}:state:{one.number}:{began}".encode()) / 2**32
+    return "running" if draw < benchmarking else "failed" if draw < benchmarking + FAILED else "online"
+
+
+STOPPED = 0.04  # share of the crowd's instances that are installed and do not run
+LOST = Component("worker", "old/worker:1", 0.5, 300, 2)
+
+
+class Container(NamedTuple):
+    """One container; `app` is None when no app explains it, `listed` whether its specification is there."""
+
+    name: str
+    part: Component
+    app: App | None
+    listed: bool = True
+    running: bool = True
+
+    @property
+    def told_image(self) -> str | None:
+        """The image that the app's specification tells everybody."""
+        return self.part.repotag if self.app and self.listed and not self.app.encrypted else None
+
+
+Placed = list[tuple[int, tuple[Container, ...]]]
+TOWER = Container("/watchtower", Component("watchtower", WATCHTOWER, 0, 0, 0), None)
+
+
+class Placement:
+    """Places the apps of a registry on nodes; an app that stays is not placed anew."""
+
+    def __init__(self, seed: int, registry: Registry) -> None:
+        self.seed, self.registry = seed, registry
+        self._nodes: list[int] = []
+        self._apps: dict[str, tuple[App, Placed]] = {}
+
+    def containers(self, nodes: list[int]) -> Iterator[tuple[int, tuple[Container, ...]]]:
+        """Node numbers, with containers to add to each; `nodes` are those that are reachable."""
+        if nodes != self._nodes:
+            self._nodes = nodes
+            self._apps.clear()
+        if not nodes:
+            return
+        current = self.registry.current()
+        for name in self._apps.keys() - current.keys():
+            del self._apps[name]
+        for name in sorted(current):
+            yield from self._placed(current[name])
+        yield from self._left_behind()
+
+    def _placed(self, message: Message) -> Placed:
+        app = message.app
+        known = self._apps.get(app.name)
+        if known is None or known[0] is not app:
+            known = self._apps[app.name] = (app, self._place(app))
+        return known[1]
+
+    def _place(self, app: App, *, listed: bool = True) -> Placed:
+        rng = random.Random(f"{self.seed}:place:{app.name}")
+        nodes = rng.sample(self._nodes, min(app.instances, len(self._nodes)))
+        up = tuple(Container(name, part, app, listed) for name, part in app.container_names())
+        down = tuple(container._replace(running=False) for container in up)
+        stops = STOPPED if app.name in self.registry.crowd else 0.0
+        return [(node, down if rng.random() < stops else up) for node in nodes]
+
+    def _left_behind(self) -> Iterator[tuple[int, tuple[Container, ...]]]:
+        """What still runs though its app has ended, and what nobody knows."""
+        for name in self.registry.leftover:
+            message = self.registry.latest_of(name)
+            if message and name not in self.registry.current():
+                yield from self._place(message.app, listed=False)
+        for number, name in enumerate(WANDERERS if self.registry.leftover else ()):
+            yield self._nodes[number * 7 % len(self._nodes)], (Container(name, LOST, None),)
+
 
 if TYPE_CHECKING:
     from fluxtracker.simnet.world import World
@@ -69,7 +194,7 @@ class Network:
 
     def _first(self, count: int) -> list[Machine]:
         for number in range(len(self._machines), count):
-            self._machines.append(hardware.machine(self.world.seed, number))
+            self._machines.append(machine(self.world.seed, number))
         return self._machines[:count]
 
     def nodes(self) -> list[FluxNode]:
@@ -85,7 +210,7 @@ class Network:
 
     def _collected(self) -> list[FluxNode]:
         world, began = self.world, self.began()
-        found = [FluxNode(m, hardware.state(world.seed, m, began, world.benchmarking)) for m in self.machines()]
+        found = [FluxNode(m, state(world.seed, m, began, world.benchmarking)) for m in self.machines()]
         for number, containers in self.placement.containers([n.machine.number for n in found if n.is_reachable]):
             found[number].containers.extend(containers)
         for node in found:
@@ -160,7 +285,7 @@ def _list_row(world: World, node: Machine) -> dict[str, Any]:
 
 def locations(world: World, wanted: str = "") -> Iterator[dict[str, Any]]:
     """`/apps/locations`: each app of each node once, with the port always there; of one app when it is named."""
-    seen = clock.utc(world.network.began())
+    seen = records.utc(world.network.began())
     times = {"broadcastedAt": _iso(seen), "expireAt": _iso(seen + timedelta(minutes=125))}
     for node in world.network.nodes():
         ip = node.machine.ip if ":" in node.machine.ip else f"{node.machine.ip}:16127"

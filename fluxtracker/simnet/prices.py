@@ -1,39 +1,173 @@
-"""A price for every day and instant: a slow wave between about 0.07 and 0.20 US dollars, with noise."""
+"""CoinGecko, Binance, CryptoCompare and the Flux explorer, as far as prices go (docs/upstream.md#prices)."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from math import cos, pi
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
-from fluxtracker.simnet.history import digest
+from fluxtracker.simnet import history, records
+from fluxtracker.simnet.records import Answer, json, whole
+from fluxtracker.simnet.world import World
 
-EPOCH = date(2020, 9, 1)
-LISTED_ON_BINANCE = date(2021, 12, 10)
-HIGH = 1870  # days from the epoch to a high; the low in autumn 2026 is a year later
-LIVE_STEP = 600  # seconds between two changes of the live price
-
-
-def price_on(seed: int, day: date) -> float:
-    """The price at 00:00 UTC of a day."""
-    number = (day - EPOCH).days
-    wave = 0.133 + 0.058 * cos(2 * pi * (number - HIGH) / 730) + 0.005 * cos(2 * pi * number / 47)
-    return round(wave * (1 + 0.03 * _noise(seed, number)), 12)
+FREE_DAYS = 365  # what CoinGecko gives without a key
+DAY_MS = 86_400_000
 
 
-def live(seed: int, seconds: float) -> float:
-    """The price at an instant: on the way to the next midnight, changing every ten minutes."""
-    now = datetime.fromtimestamp(seconds, UTC)
-    share = (now.hour * 3600 + now.minute * 60) / 86_400
-    today, tomorrow = price_on(seed, now.date()), price_on(seed, now.date() + timedelta(days=1))
-    drift = 0.004 * _noise(seed, f"live{int(seconds) // LIVE_STEP}")
-    return round((today + (tomorrow - today) * share) * (1 + drift), 12)
+def midnight_ms(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp()) * 1000
 
 
-def close_on(seed: int, day: date) -> float:
-    """The last price of a day, which is the next day's first."""
-    return price_on(seed, day + timedelta(days=1))
+# CoinGecko
 
 
-def _noise(seed: int, name: object) -> float:
-    """From -1 to 1."""
-    return int(digest(seed, "price", name)[:8], 16) / 0x7FFFFFFF - 1
+def coingecko(world: World, path: str, query: Mapping[str, str]) -> Answer:
+    if path == "ping":
+        return json({"gecko_says": "(V3) To the Moon!"})
+    if path == "simple/price":
+        return _simple_price(world, query)
+    if path == "coins/zelcash/market_chart":
+        return _market_chart(world, query)
+    if path == "coins/zelcash/market_chart/range":
+        return _market_range(world, query)
+    return json({"error": "coin not found"}, 404)
+
+
+def _simple_price(world: World, query: Mapping[str, str]) -> Answer:
+    if "zelcash" not in query.get("ids", "").split(","):
+        return json({})
+    found: dict[str, float] = {}
+    for currency in query.get("vs_currencies", "").split(","):
+        rate = {"usd": 1.0, "eur": 0.888, "btc": 1.18e-5}.get(currency)
+        if rate:
+            found[currency] = world.live_price() * rate
+            if query.get("include_24hr_change") == "true":
+                found[f"{currency}_24h_change"] = 2.2673792697235755
+    if query.get("include_last_updated_at") == "true":
+        found["last_updated_at"] = int(world.now())
+    return json({"zelcash": found})
+
+
+def _too_old() -> Answer:
+    message = (
+        "Your request exceeds the allowed time range. Public API users are limited to querying historical "
+        "data within the past 365 days."
+    )
+    return json({"error": {"status": {"error_code": 10012, "error_message": message}}}, 401)
+
+
+def _market_chart(world: World, query: Mapping[str, str]) -> Answer:
+    """Points at fixed times and a last one "now"; hourly for 2 to 90 days unless daily is asked for.
+
+    The point at 00:00 of a day is the close of the day before.
+    """
+    days = whole(query, "days", 0)
+    if query.get("days") == "max" or days > FREE_DAYS:
+        return _too_old()
+    if days < 1:
+        return json({"error": "Invalid days parameter"}, 422)
+    now = world.now()
+    step = 86_400 if days > 90 or query.get("interval") == "daily" else 3600 if days > 1 else 300
+    last = int(now) - int(now) % step
+    times = range(last - (days * 86_400 // step - 1) * step, last + 1, step)
+    return _points(world, [*times, now])
+
+
+def _market_range(world: World, query: Mapping[str, str]) -> Answer:
+    low, high = whole(query, "from", 0), whole(query, "to", 0)
+    if low < world.now() - FREE_DAYS * 86_400:
+        return _too_old()
+    step = 86_400 if high - low > 90 * 86_400 else 3600
+    return _points(world, list(range(-(-low // step) * step, min(high, int(world.now())) + 1, step)))
+
+
+def _points(world: World, times: list[float] | list[int]) -> Answer:
+    points = [[int(seconds * 1000), _price_at(world, seconds)] for seconds in times]
+    caps = [[ms, price * 392_000_000] for ms, price in points]
+    return json({"prices": points, "market_caps": caps, "total_volumes": [[ms, 2.7e6] for ms, _ in points]})
+
+
+def _price_at(world: World, seconds: float) -> float:
+    if seconds % 86_400 == 0:
+        return history.price_on(world.seed, records.day_of(seconds))
+    return history.live(world.seed, seconds)
+
+
+# Binance
+
+
+def binance(world: World, path: str, query: Mapping[str, str]) -> Answer:
+    """Daily candles as strings, oldest first; the last one is today's and still open."""
+    if path == "ping":
+        return json({})
+    if path != "klines":
+        return json({"code": -1, "msg": "Unknown path"}, 404)
+    if query.get("symbol") != "FLUXUSDT":
+        return json({"code": -1121, "msg": "Invalid symbol."}, 400)
+    if query.get("interval") != "1d":
+        return json({"code": -1120, "msg": "Invalid interval."}, 400)
+    limit = max(1, min(whole(query, "limit", 500), 1000))
+    today = records.day_of(world.now())
+    start, end = whole(query, "startTime", -1), whole(query, "endTime", 2**53)
+    count = (today - history.LISTED_ON_BINANCE).days + 1
+    days = [history.LISTED_ON_BINANCE + timedelta(days=n) for n in range(count)]
+    days = [day for day in days if start <= midnight_ms(day) <= end]
+    chosen = days[:limit] if start >= 0 else days[-limit:]
+    return json([_candle(world, day, today) for day in chosen])
+
+
+def _candle(world: World, day: date, today: date) -> list[Any]:
+    first = history.price_on(world.seed, day)
+    last = world.live_price() if day == today else history.close_on(world.seed, day)
+    low, high = min(first, last) * 0.985, max(first, last) * 1.012
+    texts = [f"{value:.4f}" for value in (first, high, low, last)]
+    opened = midnight_ms(day)
+    tail = [opened + DAY_MS - 1, "91234.50000000", 4321, "600000.00000000", "44000.10000000", "0"]
+    return [opened, *texts, "1234567.00000000", *tail]
+
+
+# CryptoCompare
+
+
+def cryptocompare(world: World, path: str, query: Mapping[str, str], authorization: str) -> Answer:
+    if not (authorization.startswith("Apikey ") or query.get("api_key")):
+        return json({"Response": "Error", "Message": "API key required", "Type": 99}, 401)
+    if path == "price":
+        return json({"USD": round(world.live_price(), 6)})
+    if path != "v2/histoday":
+        return json({"Response": "Error", "Message": "Path does not exist"}, 404)
+    if query.get("fsym") != "FLUX" or query.get("tsym") != "USD":
+        return json({"Response": "Error", "Message": "fsym param is invalid", "Type": 2, "Data": {}})
+    return json(_histoday(world, query))
+
+
+def _histoday(world: World, query: Mapping[str, str]) -> dict[str, Any]:
+    """`limit` + 1 rows, oldest first, up to the day of `toTs`; a close of 0 where there is no price."""
+    last = records.day_of(whole(query, "toTs", int(world.now())))
+    limit = max(1, min(whole(query, "limit", 30), 2000))
+    rows = [_histoday_row(world, last - timedelta(days=limit - n)) for n in range(limit + 1)]
+    span = {"Aggregated": False, "TimeFrom": rows[0]["time"], "TimeTo": rows[-1]["time"]}
+    head = {"Response": "Success", "Message": "", "HasWarning": False, "Type": 100, "RateLimit": {}}
+    return {**head, "Data": {**span, "Data": rows}}
+
+
+def _histoday_row(world: World, day: date) -> dict[str, Any]:
+    known = day >= history.EPOCH
+    first, last = (history.price_on(world.seed, day), history.close_on(world.seed, day)) if known else (0, 0)
+    row: dict[str, Any] = {"time": midnight_ms(day) // 1000, "high": max(first, last)}
+    row |= {"low": min(first, last), "open": first, "close": last}
+    row |= {"volumefrom": 1200.5, "volumeto": 88.1} if known else {"volumefrom": 0, "volumeto": 0}
+    return row | {"conversionType": "direct", "conversionSymbol": ""}
+
+
+# The Flux explorer
+
+
+def explorer(world: World, path: str, query: Mapping[str, str]) -> Answer:
+    if path == "currency":
+        return json({"status": 200, "data": {"rate": world.live_price(), "short": "FLUX"}})
+    if path == "markets/info":
+        found = {"price": world.live_price(), "price_btc": 8.948188131180772e-7}
+        found |= {"market_cap_usd": 31_554_811, "total_volume_24h": 2_726_087.2708579153}
+        return json(found | {"delta_24h": 2.6700000762939453})
+    return json("Not found", 404)

@@ -1,10 +1,23 @@
-"""What the simulated chain is made of."""
+"""Flux addresses: the real ones of the fact sheet, and made-up ones with valid checksums.
+
+What the simulated chain is made of.
+
+Height to time and back: 120 seconds a block before the fork, 30 from it on (docs/upstream.md#chain).
+
+What an answer is, and the errors in the words of each kind of upstream.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import orjson
 
 from fluxtracker.simnet.catalogue import App
 
@@ -80,3 +93,140 @@ class TruthRow(NamedTuple):
     height: int
     from_address: str | None
     message_hash: str
+
+
+FORK_HEIGHT = 2_020_000
+FORK_TIME = 1_761_415_235  # 2025-10-25T18:00:35Z
+OLD_SECONDS, NEW_SECONDS = 120, 30
+
+
+def time_of(height: int) -> int:
+    """Unix seconds of a block of the history."""
+    past = height - FORK_HEIGHT
+    return FORK_TIME + past * (NEW_SECONDS if past >= 0 else OLD_SECONDS)
+
+
+def height_at(seconds: float) -> int:
+    """The last block at or before an instant."""
+    past = int(seconds) - FORK_TIME
+    return FORK_HEIGHT + past // (NEW_SECONDS if past >= 0 else OLD_SECONDS)
+
+
+def utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def day_of(seconds: float) -> date:
+    return utc(seconds).date()
+
+
+ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+T1, T3 = bytes.fromhex("1cb8"), bytes.fromhex("1cbd")
+
+MAIN = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
+MIDDLE = "t3aGJvdtd8NR6GrnqnRuVEzH6MbrXuJFLUX"
+OLDEST = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
+TRACKED = {OLDEST: 694_000, MIDDLE: 1_300_000, MAIN: 1_670_000}
+"""Accepted app payment addresses and the height from which each is valid (docs/upstream.md#app-payments)."""
+
+DEVELOPMENT = "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A"
+GATEWAY = "t1XktDZ9Z1QiefMYE5nMFohe8VG2c2BD5A5"
+TEAM = "t1gjUUxBpBeVC1sWwAFrtSsVCbSaFdZx8UY"
+FUND = "t3hPu1YDeGUCp8m7BQCnnNUmRMJBa5RadyA"
+FREE_FEE_SAT = 2_000_000
+"""What the development wallet pays for a free change of an app: no revenue."""
+
+
+def made_up(name: str) -> str:
+    """A t1 address that belongs to nobody, always the same for one name."""
+    return _encode(T1 + sha256(name.encode()).digest()[:20])
+
+
+def _encode(payload: bytes) -> str:
+    number = int.from_bytes(payload + _checksum(payload), "big")
+    digits = []
+    while number:
+        number, digit = divmod(number, 58)
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def _checksum(payload: bytes) -> bytes:
+    return sha256(sha256(payload).digest()).digest()[:4]
+
+
+@lru_cache(maxsize=100_000)
+def decode(address: str) -> bytes:
+    """Prefix and hash behind an address. ValueError when it is none."""
+    if len(address) != 35 or not set(address) <= set(ALPHABET):
+        raise ValueError("not a Flux address")
+    number = 0
+    for character in address:
+        number = number * 58 + ALPHABET.index(character)
+    raw = number.to_bytes(26, "big")
+    if raw[:2] not in (T1, T3) or _checksum(raw[:22]) != raw[22:]:
+        raise ValueError("not a Flux address")
+    return raw[:22]
+
+
+def is_valid(address: str) -> bool:
+    try:
+        decode(address)
+    except ValueError:
+        return False
+    return True
+
+
+def script(address: str) -> str:
+    """The output script that pays an address, in hex."""
+    raw = decode(address)
+    if raw[:2] == T3:
+        return f"a914{raw[2:].hex()}87"
+    return f"76a914{raw[2:].hex()}88ac"
+
+
+def push(data: bytes) -> str:
+    """The OP_RETURN script that carries data, in hex, with the shortest push that fits."""
+    size = len(data)
+    if size < 0x4C:
+        head = bytes([0x6A, size])
+    elif size <= 0xFF:
+        head = bytes([0x6A, 0x4C, size])
+    else:
+        head = bytes([0x6A, 0x4D]) + size.to_bytes(2, "little")
+    return (head + data).hex()
+
+
+JSON = "application/json; charset=utf-8"
+
+
+@dataclass(slots=True)
+class Answer:
+    """Status, body and headers; a body that is an iterator is sent in chunks."""
+
+    body: bytes | Iterator[bytes]
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": JSON})
+
+
+def json(data: Any, status: int = 200) -> Answer:
+    return Answer(orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS), status)
+
+
+def success(data: Any) -> Answer:
+    """FluxOS's envelope."""
+    return json({"status": "success", "data": data})
+
+
+def failure(message: str, code: int | None = None) -> Answer:
+    """A FluxOS error: HTTP 200 all the same."""
+    data: dict[str, Any] = {} if code is None else {"code": code}
+    return json({"status": "error", "data": data | {"name": "Error", "message": message}})
+
+
+def whole(query: Mapping[str, str], name: str, default: int) -> int:
+    """A number of the query; what is none counts as not given."""
+    try:
+        return int(query.get(name, default))
+    except ValueError:
+        return default

@@ -1,20 +1,26 @@
-"""The app registry: messages behind payments, a crowd of older messages, current specifications."""
+"""The app registry: messages behind payments, a crowd of older messages, current specifications.
+
+Apps that are on the network without a payment on the chain: one of every peculiarity, and a crowd.
+
+Their messages are as old as those of the dump: the payments behind them are not among those of the world.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from math import ceil
 from typing import Any
 
 import orjson
 
-from fluxtracker.simnet import clock
-from fluxtracker.simnet.addresses import TRACKED
-from fluxtracker.simnet.catalogue import App, Catalogue
+from fluxtracker.simnet import records as simnet_records
+from fluxtracker.simnet.catalogue import RARE, SPELLINGS, TEMPLATES, App, Catalogue, Component, crowd_app, make_app
 from fluxtracker.simnet.chain import Chain
-from fluxtracker.simnet.history import digest
-from fluxtracker.simnet.records import Known, Message, Tx
+from fluxtracker.simnet.history import FLUX, digest
+from fluxtracker.simnet.records import MAIN, TRACKED, Known, Message, Output, Tx
 
 LEGACY_BELOW = 1_000_000  # older messages carry the keys of ZelCash's days
 BATCH = 500  # records that are written at once
@@ -102,7 +108,7 @@ class Registry:
             message_hash = digest(self.chain.seed, "old message", number)
             height = 694_307 + number * 18
             app = self.catalogue[1_000_000 + number % CROWD]
-            yield self._record(app, message_hash, digest(message_hash), height, clock.time_of(height), 10**9)
+            yield self._record(app, message_hash, digest(message_hash), height, simnet_records.time_of(height), 10**9)
         for message in self.known():
             yield self.record(message)
 
@@ -142,7 +148,7 @@ class Registry:
         if app.seconds is None:
             return None
         left = self.chain.time(height) + app.seconds - self.chain.time(self.chain.tip)
-        return self.chain.tip + ceil(left / clock.NEW_SECONDS)
+        return self.chain.tip + ceil(left / simnet_records.NEW_SECONDS)
 
     def latest(self) -> dict[str, Message]:
         """The latest message of each app, ended or not."""
@@ -164,8 +170,91 @@ def specification(message: Message) -> dict[str, Any]:
 
 def expiry(app: App, height: int) -> int:
     """The block at which a specification of versions 1 to 8 of that height ends (docs/upstream.md#app-terms)."""
-    default = 22_000 if height < clock.FORK_HEIGHT else 88_000
+    default = 22_000 if height < simnet_records.FORK_HEIGHT else 88_000
     end = height + (app.expire if app.version >= 6 else default)
-    if height < clock.FORK_HEIGHT < end:
-        end = clock.FORK_HEIGHT + 4 * (end - clock.FORK_HEIGHT)
+    if height < simnet_records.FORK_HEIGHT < end:
+        end = simnet_records.FORK_HEIGHT + 4 * (end - simnet_records.FORK_HEIGHT)
     return end
+
+
+PECULIAR_FROM = 3_000_000  # their numbers in the catalogue
+CANCELLED_AGO = 4_000  # blocks; an owner who cancels sets `expire` to 100
+YOUNG = 60_000  # blocks within which the crowd was deployed: three weeks
+LONG = 264_000
+BY_NAME = tuple(template for template in TEMPLATES if template.by_name and not template.site)
+PART = (Component("web", "nginx:1.27", 0.5, 500, 5),)
+OLD = (
+    ("fluxfrontier", 2, False),  # begins with the prefix of container names
+    ("ZelBridge", 3, False),  # and with the old one
+    ("Bitgert", 3, True),
+    ("Koda", 4, True),
+)
+"""Name, version, and whether the containers are still called `/zel...`."""
+TIMED: tuple[tuple[str, Any, Any, int], ...] = (
+    ("Andromeda", 604_800, None, 20_000),
+    ("Borealis", None, 604_800, 19_000),
+    ("Cassini", 88_000, 88_000, 1_500),  # its owner still thinks in blocks
+    ("Draco", 100, None, 1_000),  # and this one wanted to cancel
+    ("Eris", 604_800, 2_592_000, 1_200),
+    ("Fornax", None, "604800", 1_400),
+    ("Gemini", None, None, 1_600),
+)
+"""Apps of version 9: name, `expire` and `ttl` in seconds, and how many blocks ago. The last four make no sense."""
+WANDERERS = ("/fluxworker_Vanished1700000000001", "/fluxwanderer", "/fluxtool_v2_Vanished")
+"""Containers that belong to no app."""
+
+
+def settle(seed: int, registry: Registry, containers: int) -> None:
+    """Let the peculiar apps in, then apps of the crowd until about so many containers run."""
+    for app, height in peculiar(seed, registry.chain.tip):
+        registry.add(_message(seed, app, height))
+    registry.lingering.add("Lingering")
+    registry.leftover.append("Leftover")
+    running = sum(_size(message.app) for message in registry.current().values())
+    number = 0
+    while running < containers:
+        app = crowd_app(seed, number)
+        height = registry.chain.tip - random.Random(f"{seed}:age:{number}").randrange(YOUNG)
+        registry.add(_message(seed, app, height))
+        registry.crowd.add(app.name)
+        running, number = running + _size(app), number + 1
+
+
+def _size(app: App) -> int:
+    return app.instances * len(app.components)
+
+
+def peculiar(seed: int, tip: int) -> Iterator[tuple[App, int]]:
+    """Each app with the height of its message."""
+    for number, template in enumerate(RARE + BY_NAME):
+        rng = random.Random(f"{seed}:peculiar:{number}")
+        app = make_app(rng, PECULIAR_FROM + number, (template,))
+        if template.site or template.by_name:
+            app = replace(app, version=8, encrypted=True, components=_all(app))
+        else:
+            app = replace(app, version=max(app.version, 4), encrypted=False, components=_all(app))
+        yield replace(app, instances=3, expire=LONG), tip - 3_000 - number * 700
+    owner = Catalogue(seed)[0].owner
+    for number, (name, version, zel) in enumerate(OLD):
+        yield App(name, version, owner, PART, 3, 88_000, zel=zel), tip - 10_000 - number
+    for name, expire, ttl, ago in TIMED:
+        yield App(name, 9, owner, PART, 3, expire, ttl=ttl), tip - ago
+    for number, image in enumerate(SPELLINGS):
+        part = Component("web", f"{image}:1.{number}", 0.5, 500, 5)
+        yield App(f"Spelled{number}", 8, owner, (part,), 3, LONG), tip - 2_000 - number
+    for name in ("Lingering", "Leftover"):
+        yield App(name, 7, owner, PART, 3, 100), tip - CANCELLED_AGO
+
+
+def _all(app: App) -> tuple[Component, ...]:
+    """Every component of the template, also when a flat specification was drawn."""
+    parts = app.template.components if app.template else ()
+    known = {part.name: part for part in app.components}
+    return tuple(known.get(name) or Component(name, tag, 0.5, 700, 5) for name, tag in parts)
+
+
+def _message(seed: int, app: App, height: int) -> Tx:
+    txid = digest(seed, "resident", app.name)
+    tx = Tx(txid, (), (Output(MAIN, 10 * FLUX),), height=max(1, height), app=app)
+    tx.message_hash = digest(seed, "resident message", app.name)
+    return tx

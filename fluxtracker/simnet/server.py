@@ -22,17 +22,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from fluxtracker.simnet import (
-    answers_apps,
-    answers_blockbook,
-    answers_daemon,
-    answers_prices,
-    answers_stats,
-    control,
-    mischief,
-)
-from fluxtracker.simnet.answers import Answer, json
-from fluxtracker.simnet.faults import Fault, Faults, Kind
+from fluxtracker.simnet import chain_sources, control, fault_effects, fluxos_stats, prices
+from fluxtracker.simnet.control import Fault, Faults, Kind
+from fluxtracker.simnet.records import Answer, json
 from fluxtracker.simnet.world import World
 
 GZIP_FROM = 1400  # bytes
@@ -157,7 +149,7 @@ class SimServer:
         with self.world.lock:
             answer = self.route(path, query, authorization, back)
         if fault:
-            answer = mischief.spoil(answer, fault, path, self.memory.get(path))
+            answer = fault_effects.spoil(answer, fault, path, self.memory.get(path))
         elif isinstance(answer.body, bytes):
             self.memory[path] = answer.body
         return answer, fault
@@ -168,20 +160,20 @@ class SimServer:
         if room in self.lags and rest.startswith("api"):
             backend = world.tip_height - back
             inner = rest.removeprefix("api").removeprefix("/v2").strip("/")
-            return answers_blockbook.answer(world, inner, query, backend - self.lags[room], backend)
+            return chain_sources.blockbook(world, inner, query, backend - self.lags[room], backend)
         if room == "daemon":
             tip = world.tip_height - back - next(self._daemon_lags)
-            return answers_daemon.answer(world, rest, query, tip, spent_index=self.spent_index)
+            return chain_sources.daemon(world, rest, query, tip, spent_index=self.spent_index)
         if room == "apps":
-            return answers_apps.answer(world, rest, query)
+            return fluxos_stats.answer(world, rest, query)
         if room == "cryptocompare":
-            return answers_prices.cryptocompare(world, rest, query, authorization)
+            return prices.cryptocompare(world, rest, query, authorization)
         rooms = {
-            "fluxinfo": answers_stats.fluxinfo,
-            "fluxhistorystats": answers_stats.history,
-            "coingecko": answers_prices.coingecko,
-            "binance": answers_prices.binance,
-            "explorer": answers_prices.explorer,
+            "fluxinfo": fluxos_stats.fluxinfo,
+            "fluxhistorystats": fluxos_stats.history,
+            "coingecko": prices.coingecko,
+            "binance": prices.binance,
+            "explorer": prices.explorer,
         }
         return rooms[room](world, rest, query) if room in rooms else json({"error": "Not found"}, 404)
 
@@ -215,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(control.answer(sim, "GET", parts.path, query, b""))
             return
         answer, fault = sim.answer(parts.path, query, self.headers.get("Authorization", ""))
-        if fault and mischief.disturb(self, answer, fault, sim.faults.released):
+        if fault and fault_effects.disturb(self, answer, fault, sim.faults.released):
             self.close_connection = True
             return
         self._send(answer)

@@ -13,17 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from fluxtracker.simnet import clock, residents
-from fluxtracker.simnet.addresses import TRACKED
+from fluxtracker.simnet import records, registry
 from fluxtracker.simnet.catalogue import Catalogue
-from fluxtracker.simnet.chain import AddressIndex, Chain
-from fluxtracker.simnet.history import Maker, Plan, digest, transactions
+from fluxtracker.simnet.chain import AddressIndex, Chain, blockbook_halves
+from fluxtracker.simnet.history import Maker, MakesPayments, Plan, digest, transactions
 from fluxtracker.simnet.network import Network
-from fluxtracker.simnet.outlook import TellsTruth
-from fluxtracker.simnet.payments import MakesPayments
-from fluxtracker.simnet.records import Known, Tx
+from fluxtracker.simnet.records import TRACKED, Known, Tx
 from fluxtracker.simnet.registry import Registry
-from fluxtracker.simnet.rendering import blockbook_halves
+from fluxtracker.simnet.truth import TellsTruth
 
 Progress = Callable[[int], None]
 LATER_BLOCKS = 40  # how long the registry does not know a message that comes later
@@ -58,7 +55,7 @@ class World(MakesPayments, TellsTruth):
         days: int = 400,
         nodes: int = 200,
         now: datetime | None = None,
-        block_seconds: float = clock.NEW_SECONDS,
+        block_seconds: float = records.NEW_SECONDS,
         frozen: bool = False,
         *,
         since: datetime | None = None,
@@ -79,7 +76,7 @@ class World(MakesPayments, TellsTruth):
         self._skew = started - time.time()
         self._frozen_at = started
         start = self.started = since.timestamp() if since else started
-        self.chain = Chain(seed, clock.height_at(start), block_seconds)
+        self.chain = Chain(seed, records.height_at(start), block_seconds)
         self.catalogue = Catalogue(seed)
         self.registry = Registry(self.chain, self.catalogue, old_messages)
         self.mempool: list[Tx] = []
@@ -89,7 +86,7 @@ class World(MakesPayments, TellsTruth):
         self.network = Network(self)
         self._fill(Plan.ending_at(self.chain.tip, seed=seed, payments=payments, days=days), progress)
         if payments or containers:
-            residents.settle(seed, self.registry, containers)
+            registry.settle(seed, self.registry, containers)
         self.catch_up()
 
     def _fill(self, plan: Plan, progress: Progress | None) -> None:

@@ -13,12 +13,18 @@ import orjson
 import structlog
 
 from fluxtracker.images import parse_image
-from fluxtracker.terms import LAST_IN_BLOCKS, read_term
-from fluxtracker.upstream.body import Body, TooLarge
-from fluxtracker.upstream.errors import BadAnswer, NotFound
-from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.records import AppComponent, AppMessage, AppSpecification, AppSpecifications
-from fluxtracker.upstream.wire import FIRST_HALF, HALF, brief, is_damaged, is_hash, mend_text, whole
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound
+from fluxtracker.upstream.http.limits import Body, TooLarge
+from fluxtracker.upstream.parsing import FIRST_HALF, HALF, brief, is_damaged, is_hash, mend_text, whole
+from fluxtracker.upstream.records import (
+    LAST_IN_BLOCKS,
+    AppComponent,
+    AppMessage,
+    AppSpecification,
+    AppSpecifications,
+    read_term,
+)
 
 log = structlog.get_logger(__name__)
 

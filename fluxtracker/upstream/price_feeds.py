@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from fluxtracker import money
-from fluxtracker.upstream.errors import BadAnswer
-from fluxtracker.upstream.http import MEDIUM, Http, Params
-from fluxtracker.upstream.wire import MAX_TIME, WRONG_SHAPE
+from fluxtracker.upstream.http.client import MEDIUM, Http, Params
+from fluxtracker.upstream.http.errors import BadAnswer
+from fluxtracker.upstream.parsing import MAX_TIME, WRONG_SHAPE
 
 COIN = "zelcash"  # FLUX at CoinGecko
 PAIR = "FLUXUSDT"

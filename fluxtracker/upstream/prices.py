@@ -13,8 +13,8 @@ from statistics import median_high, median_low
 
 import structlog
 
-from fluxtracker.upstream.errors import Unavailable, UpstreamError
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.price_feeds import (
     DAY,
     Days,

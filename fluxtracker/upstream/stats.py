@@ -14,11 +14,11 @@ from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from fluxtracker.upstream import stats_rows
-from fluxtracker.upstream.errors import BadAnswer
 from fluxtracker.upstream.fluxos import envelope
-from fluxtracker.upstream.http import MEDIUM, Http
+from fluxtracker.upstream.http.client import MEDIUM, Http
+from fluxtracker.upstream.http.errors import BadAnswer
+from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count
 from fluxtracker.upstream.stats_rows import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
-from fluxtracker.upstream.wire import MAX_NODES, WRONG_SHAPE, count
 
 BYTES = 48 << 20  # of an answer; all fields of all nodes are 22 MB
 

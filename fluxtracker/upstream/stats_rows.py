@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluxtracker.images import parse_image
-from fluxtracker.upstream.wire import amount, count, is_damaged
+from fluxtracker.upstream.parsing import amount, count, is_damaged
 
 MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536

@@ -2,7 +2,8 @@
 
 from django.db import migrations
 
-from metrics.seed import CATEGORIES, TRACKED
+from metrics.catalogue import CATEGORIES
+from metrics.catalogue import TRACKED
 
 
 def seed(apps, schema_editor):

@@ -2,7 +2,8 @@
 
 from django.db import migrations, models
 
-from ops.audit_triggers import protect, unprotect
+from ops.audit import protect
+from ops.audit import unprotect
 
 
 def add(apps, schema_editor):

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from ops.audit_triggers import protect
+from ops.audit import protect
 
 
 def add(apps, schema_editor):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.template import Library
 
-from fluxtracker import figures
+from fluxtracker import formatting
 from ops.models import Job, TaskState
 
 register = Library()
@@ -17,13 +17,13 @@ MOST_FACTS = 4
 
 @register.filter
 def ago(then: datetime, now: datetime) -> str:
-    return figures.ago(then, now)
+    return formatting.ago(then, now)
 
 
 @register.filter
 def ahead(then: datetime, now: datetime) -> str:
     """How far away an instant is; one that has passed is due."""
-    return "due" if then <= now else f"in {figures.span(then - now)}"
+    return "due" if then <= now else f"in {formatting.span(then - now)}"
 
 
 @register.filter
@@ -49,7 +49,7 @@ def state_words(state: TaskState | None) -> str:
     if state is None or not (state.last_success_at or state.last_failure_at):
         return ""
     if state.consecutive_failures:
-        return f"{figures.plural(state.consecutive_failures, 'failure')} in a row: {state.last_error}"
+        return f"{formatting.plural(state.consecutive_failures, 'failure')} in a row: {state.last_error}"
     return "well"
 
 

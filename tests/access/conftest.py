@@ -10,7 +10,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.utils import timezone
 
-from ops import refusals, tokens
+from ops import audit
+from ops.access import authentication
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def nothing_remembered() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_flood(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals of earlier tests do not count."""
-    monkeypatch.setattr(refusals, "flood", refusals.Flood())
+    monkeypatch.setattr(audit, "flood", audit.Flood())
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def superuser(django_user_model: Any) -> Any:
 @pytest.fixture
 def secret(staff: Any) -> str:
     """A token of Alice."""
-    return tokens.create(username="alice", now=timezone.now()).secret
+    return authentication.create(username="alice", now=timezone.now()).secret
 
 
 @pytest.fixture

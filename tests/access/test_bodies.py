@@ -6,7 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, RequestFactory
 
-from fluxtracker.middleware import BodyLimit
+from fluxtracker.web.middleware import BodyLimit
 
 KIB = 2**10
 OVER = 64 * KIB + 1

@@ -4,8 +4,8 @@ import pytest
 from django.templatetags.static import static
 from django.test import Client, RequestFactory
 
-from fluxtracker.api import rate
-from fluxtracker.client_address import client_address, client_of
+from fluxtracker.api import throttling
+from fluxtracker.api.throttling import client_address, client_of
 
 STRANGER = "203.0.113.9"
 DIRECT = "127.0.0.1"
@@ -125,9 +125,9 @@ def test_the_health_check_and_static_files_have_none(client):
 
 
 def test_more_clients_than_are_counted_share_what_is_left_and_lose_nobodys_count(monkeypatch):
-    monkeypatch.setattr(rate, "MOST_CLIENTS", 10)
-    monkeypatch.setattr(rate, "SHARED", 4)
-    window = rate.Window()
+    monkeypatch.setattr(throttling, "MOST_CLIENTS", 10)
+    monkeypatch.setattr(throttling, "SHARED", 4)
+    window = throttling.Window()
     assert not window.count("known", 2, 0.0).is_over
     over = [window.count(f"client {n}", 2, 0.0).is_over for n in range(200)]
     assert not any(over[:9])

@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.test import Client
 from structlog.contextvars import get_contextvars
 
-from fluxtracker.quota import Quota
+from fluxtracker.api.throttling import Quota
 from tests.settings_names import ROOT
 
 OUTSIDE = {"REMOTE_ADDR": "203.0.113.9"}

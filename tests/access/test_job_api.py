@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from fluxtracker.upstream import prices
-from ops import jobs, jobs_run, jobs_table
-from ops.jobs_send import NoBroker
+from ops.jobs import registry, runner, services
+from ops.jobs.services import NoBroker
 from ops.models import AuditEntry, Job
 from revenue.models import DailyPrice
 from tests.dashboard.rows import pay
@@ -29,13 +29,13 @@ def worker(monkeypatch):
         def call(verb, params, *, trigger, wait):
             return what(params)
 
-        monkeypatch.setattr(jobs_table.Verb, "call", call)
-        monkeypatch.setattr("ops.jobs_send.send", jobs_run.run_job)
+        monkeypatch.setattr(registry.Verb, "call", call)
+        monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
 
     return does
 
 
-@pytest.mark.parametrize("name", jobs_table.NAMES)
+@pytest.mark.parametrize("name", registry.NAMES)
 def test_each_verb_runs_and_answers_the_report_of_its_command(post, worker, name):
     worker(lambda params: {"added": 3, "lastSyncBlock": None})
     response = post(name, BODIES.get(name), wait=5)
@@ -46,7 +46,7 @@ def test_each_verb_runs_and_answers_the_report_of_its_command(post, worker, name
     assert response["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.parametrize("name", jobs_table.NAMES)
+@pytest.mark.parametrize("name", registry.NAMES)
 def test_nobody_else_may(client, user, name):
     assert client.post(f"/api/admin/{name}").status_code == 401
     client.force_login(user)
@@ -117,7 +117,7 @@ def test_a_wrong_body_is_400_and_says_what_is_allowed(post, sent, name, body, wo
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize("name", jobs_table.NAMES)
+@pytest.mark.parametrize("name", registry.NAMES)
 @pytest.mark.parametrize(
     "body", ["[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900], ids=["half", "keys", "whole"]
 )
@@ -135,7 +135,7 @@ def test_a_body_that_is_no_json_is_400_and_says_what_is_expected(post, sent, bod
 
 
 def test_days_are_priced_again_by_a_job_and_the_audit_log_says_who_wanted_it(post, monkeypatch):
-    monkeypatch.setattr("ops.jobs_send.send", jobs_run.run_job)
+    monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
     market, day = FakePrices(), timezone.now().date() - timedelta(days=9)
     monkeypatch.setattr(prices, "daily_prices", market.daily_prices)
     payment = pay(at=timezone.now() - timedelta(days=9))
@@ -171,8 +171,8 @@ def test_a_wait_that_is_allowed(post, sent, wait):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("name=nope", f"name: expected one of {', '.join(jobs_table.NAMES)}"),
-        ("name=", f"name: expected one of {', '.join(jobs_table.NAMES)}"),
+        ("name=nope", f"name: expected one of {', '.join(registry.NAMES)}"),
+        ("name=", f"name: expected one of {', '.join(registry.NAMES)}"),
         ("status=DONE", "status: expected one of queued, running, done, failed, cancelled"),
     ],
 )
@@ -229,7 +229,7 @@ def test_without_a_broker_it_is_503(post, monkeypatch):
     def fail(number):
         raise NoBroker("the broker does not answer")
 
-    monkeypatch.setattr("ops.jobs_send.send", fail)
+    monkeypatch.setattr("ops.jobs.services.send", fail)
     response = post("revenue-sync")
     assert (response.status_code, response["Retry-After"]) == (503, "60")
     assert response.json()["error"] == "the broker does not answer"
@@ -246,7 +246,7 @@ def test_a_job_that_failed_while_its_request_waited(post, monkeypatch, failure, 
             state="failed", failure=failure, error="why", result={"date": "2026-11-24", "success": True}
         )
 
-    monkeypatch.setattr("ops.jobs_send.send", end)
+    monkeypatch.setattr("ops.jobs.services.send", end)
     response = post("snapshot", wait=5)
     assert response.status_code == status
     assert response.json() == {
@@ -257,13 +257,13 @@ def test_a_job_that_failed_while_its_request_waited(post, monkeypatch, failure, 
 
 
 def test_two_requests_wait_and_the_third_is_answered_at_once(staff, sent, monkeypatch):
-    monkeypatch.setattr(jobs, "_places", threading.BoundedSemaphore(2))
-    monkeypatch.setattr(jobs, "POLL_S", 0.01)
-    job = jobs.request_job("revenue-sync", {}, user=staff, address=None, via="api")
-    with jobs._places, jobs._places:
-        assert jobs.wait_for(job, 3600).state == "queued"
-    assert jobs.wait_for(job, 0.05).state == "queued"
-    assert jobs._places.acquire(blocking=False)
+    monkeypatch.setattr(services, "_places", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(services, "POLL_S", 0.01)
+    job = services.request_job("revenue-sync", {}, user=staff, address=None, via="api")
+    with services._places, services._places:
+        assert services.wait_for(job, 3600).state == "queued"
+    assert services.wait_for(job, 0.05).state == "queued"
+    assert services._places.acquire(blocking=False)
 
 
 def test_cancelling(post, sent, token_client):

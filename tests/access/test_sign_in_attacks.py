@@ -13,7 +13,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from ops import refusals, sign_in
+from ops import audit
+from ops.access import login
 from ops.models import AuditEntry, SignInAttempt
 from tests.waiting import AMPLE
 
@@ -112,13 +113,13 @@ def test_of_attempts_at_the_same_moment_ten_are_looked_at(monkeypatch, address):
 
 
 def test_a_flood_of_failures_fills_neither_the_audit_log_nor_the_table(monkeypatch):
-    monkeypatch.setattr(refusals, "MOST", 5)
+    monkeypatch.setattr(audit, "MOST", 5)
     start = timezone.now().replace(second=1)
     with time_machine.travel(start, tick=False):
         codes = {knock(f"name{n}", address=address).status_code for n, address in enumerate(islice(strangers(), 40))}
         assert codes == {200}
         assert AuditEntry.objects.count() == 5
-    with time_machine.travel(start + sign_in.WINDOW + timedelta(seconds=1), tick=False):
+    with time_machine.travel(start + login.WINDOW + timedelta(seconds=1), tick=False):
         knock()
         assert SignInAttempt.objects.count() == 1
         told = AuditEntry.objects.get(action="more refusals")
@@ -159,12 +160,12 @@ def test_it_is_known_by_the_name_that_it_signed_in_with_and_by_no_other(staff):
     browser = Client()
     assert knock("alice", "of-the-staff-1", client=browser).status_code == 302
     assert knock(password=RIGHT, client=browser).status_code == 429
-    browser.cookies[sign_in.COOKIE] = f"{sign_in.mark_of('root')}{'0' * 16}:forged:forged"
+    browser.cookies[login.COOKIE] = f"{login.mark_of('root')}{'0' * 16}:forged:forged"
     assert knock(password=RIGHT, client=browser).status_code == 429
 
 
 def test_the_cookie_tells_no_name_and_no_script():
-    cookie = knock(password=RIGHT).cookies[sign_in.COOKIE]
+    cookie = knock(password=RIGHT).cookies[login.COOKIE]
     assert "root" not in cookie.value
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/admin/")
 

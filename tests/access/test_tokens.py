@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from ops import tokens
+from ops.access import authentication
 from ops.models import ApiToken, AuditEntry, Job
 
 pytestmark = pytest.mark.django_db
@@ -82,8 +82,8 @@ def test_it_expires_when_it_was_said_to(client, staff):
 def test_a_revoked_token_opens_nothing_and_its_job_goes_on(client, secret, sent, post):
     number = post("revenue-sync").json()["job"]
     row = ApiToken.objects.get()
-    assert tokens.revoke(token=row, now=timezone.now(), by="root", address="203.0.113.9")
-    assert not tokens.revoke(token=row, now=timezone.now(), by="root")
+    assert authentication.revoke(token=row, now=timezone.now(), by="root", address="203.0.113.9")
+    assert not authentication.revoke(token=row, now=timezone.now(), by="root")
     response = ask(client, secret)
     assert (response.status_code, response.json()["error"]) == (
         401,

@@ -10,7 +10,8 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from ops import alert_doors, tokens
+from ops.access import authentication
+from ops.alerts import services
 from ops.models import Alert, ApiToken, AuditEntry
 from ops.runs import NotDone
 from tests.dashboard.rows import NOW
@@ -88,7 +89,7 @@ def test_only_a_superuser_makes_tokens_for_others(olivia: Client, stefan: User) 
 
 def test_other_peoples_tokens_are_a_superusers_to_see_and_revoke(stefan: User) -> None:
     User.objects.create_superuser("olivia")
-    row = tokens.create(username="olivia", now=NOW).row
+    row = authentication.create(username="olivia", now=NOW).row
     client = signed_in(stefan)
     assert row.prefix not in client.get(TOKENS).content.decode()
     assert client.get(f"{TOKENS}{row.pk}/change/").status_code == 302
@@ -99,7 +100,7 @@ def test_other_peoples_tokens_are_a_superusers_to_see_and_revoke(stefan: User) -
 
 
 def test_who_may_only_look_makes_and_revokes_none(victor: Client) -> None:
-    row = tokens.create(username="victor", now=NOW).row
+    row = authentication.create(username="victor", now=NOW).row
     assert victor.get(ADD).status_code == 403
     assert victor.post(f"{TOKENS}{row.pk}/revoke/").status_code == 403
     assert "opens nothing any more" not in victor.get(f"{TOKENS}{row.pk}/change/").content.decode()
@@ -117,19 +118,19 @@ def test_a_revoked_token_opens_nothing(olivia: Client, client: Client) -> None:
 
 
 def test_several_are_revoked_at_once(olivia: Client) -> None:
-    rows = [tokens.create(username="olivia", now=NOW).row for _ in range(3)]
+    rows = [authentication.create(username="olivia", now=NOW).row for _ in range(3)]
     chosen = {"action": "revoke_chosen", "_selected_action": [row.pk for row in rows[:2]]}
     assert "2 tokens revoked." in olivia.post(TOKENS, chosen, follow=True).content.decode()
     assert ApiToken.objects.filter(revoked_at=None).get() == rows[2]
 
 
 def test_the_list_tells_how_a_token_stands(olivia: Client) -> None:
-    tokens.create(username="olivia", now=NOW - timedelta(days=9), days=3)
+    authentication.create(username="olivia", now=NOW - timedelta(days=9), days=3)
     assert "expired" in olivia.get(TOKENS).content.decode()
 
 
 def test_nobody_edits_a_token_or_the_audit_log(olivia: Client) -> None:
-    row = tokens.create(username="olivia", now=NOW).row
+    row = authentication.create(username="olivia", now=NOW).row
     assert olivia.post(f"{TOKENS}{row.pk}/change/", {"name": "x"}).status_code == 403
     entry = AuditEntry.objects.first()
     assert entry
@@ -158,7 +159,7 @@ def test_open_alerts_can_be_told_from_closed_ones(olivia: Client) -> None:
 
 
 def test_a_test_alert_says_where_it_went(olivia: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alert_doors, "send_test", lambda **_: {"email": "sent", "webhook": None})
+    monkeypatch.setattr(services, "send_test", lambda **_: {"email": "sent", "webhook": None})
     answer = olivia.post("/admin/ops/alert/test/", follow=True).content.decode()
     assert "A test was sent by email." in answer
     assert AuditEntry.objects.filter(actor="olivia", action="admin:ops_alert_test").exists()
@@ -168,7 +169,7 @@ def test_a_test_alert_that_fails_says_why(olivia: Client, monkeypatch: pytest.Mo
     def fail(**_: Any) -> None:
         raise NotDone("webhook: the host is a private address", {})
 
-    monkeypatch.setattr(alert_doors, "send_test", fail)
+    monkeypatch.setattr(services, "send_test", fail)
     answer = olivia.post("/admin/ops/alert/test/", follow=True).content.decode()
     assert "The test was not told everywhere: webhook: the host is a private address." in answer
 

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from fluxtracker.admin import CappedPaginator
-from ops import jobs_send
+from ops.jobs import services
 from ops.models import Job
 from revenue.models import App, LedgerState, Payment, Quarantined
 from tests.dashboard.rows import ADDRESS, FLUX, NOW, SENDER, many, pay, synced
@@ -188,7 +188,7 @@ def test_quarantined_transactions_are_tried_again_by_a_sync_that_starts_now(
     olivia: Client, waiting: Quarantined, clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
-    monkeypatch.setattr(jobs_send, "send", sent.append)
+    monkeypatch.setattr(services, "send", sent.append)
     answer = retry(olivia, waiting)
     waiting.refresh_from_db()
     job = Job.objects.get()
@@ -201,7 +201,7 @@ def test_quarantined_transactions_are_tried_again_by_a_sync_that_starts_now(
 def test_while_a_sync_runs_the_next_one_tries_them(
     olivia: Client, waiting: Quarantined, clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_send, "send", lambda job: None)
+    monkeypatch.setattr(services, "send", lambda job: None)
     Job.objects.create(name="revenue-sync", state="running", actor="olivia", via="api", created_at=NOW)
     answer = retry(olivia, waiting)
     assert "will be tried again at the next sync. Not started: revenue-sync is already running" in answer

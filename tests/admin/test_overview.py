@@ -12,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from ops import health, jobs_send, leases
+from ops import health, leases
+from ops.jobs import services
 from ops.models import Alert, AuditEntry, Job, ServiceState, TaskState, WorkerSeen
 from ops.schedule import install
 from revenue.models import Quarantined
@@ -28,7 +29,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A broker that answers, and the jobs that it was given."""
     sent: list[int] = []
     monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
-    monkeypatch.setattr(jobs_send, "send", sent.append)
+    monkeypatch.setattr(services, "send", sent.append)
     return sent
 
 
@@ -241,9 +242,9 @@ def test_work_of_the_schedule_is_not_disturbed(olivia: Client, broker: list[int]
 
 def test_without_a_broker_the_job_says_why_it_will_not_run(olivia: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(job: int) -> None:
-        raise jobs_send.NoBroker("the broker does not answer")
+        raise services.NoBroker("the broker does not answer")
 
-    monkeypatch.setattr(jobs_send, "send", away)
+    monkeypatch.setattr(services, "send", away)
     answer = olivia.post("/admin/work/prune/", follow=True)
     assert "Not started: the broker does not answer" in words(answer)
     assert Job.objects.get().state == "failed"

@@ -8,8 +8,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from metrics.memory import SPECS, remember
 from metrics.models import ImageCount, TrackedApp
+from metrics.sources import SPECS, remember
 from snapshots.models import ImageDay
 from tests.admin.test_overview import staff, words
 from tests.dashboard.rows import NOW, snapshot

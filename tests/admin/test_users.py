@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from ops import tokens
+from ops.access import authentication
 from ops.models import ApiToken, AuditEntry
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static_files")]
@@ -171,9 +171,9 @@ def test_no_other_page_leads_to_the_rights(ursula, boss):
 def two_tokens(boss, ursula):
     """Two of Ursula's that open something, one that was revoked, one of somebody else."""
     now = timezone.now()
-    made = [tokens.create(username="ursula", now=now) for _ in range(3)]
-    tokens.revoke(token=made[2].row, now=now, by="test")
-    tokens.create(username="boss", now=now)
+    made = [authentication.create(username="ursula", now=now) for _ in range(3)]
+    authentication.revoke(token=made[2].row, now=now, by="test")
+    authentication.create(username="boss", now=now)
     return [one.secret for one in made[:2]]
 
 

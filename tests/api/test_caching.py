@@ -77,7 +77,7 @@ def test_other_queries_have_other_etags(client):
 
 def test_another_release_makes_every_answer_anew(client, monkeypatch):
     etag = client.get("/api/revenue/weekly")["ETag"]
-    monkeypatch.setattr("fluxtracker.api.caching.__version__", __version__ + ".1")
+    monkeypatch.setattr("fluxtracker.api.conditional.__version__", __version__ + ".1")
     assert again(client, "revenue/weekly", etag).status_code == 200
 
 

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fluxtracker import urls
-from fluxtracker.api import rate
+from fluxtracker.api import throttling
 from fluxtracker.api.views import PublicView
-from revenue.listing import OpenDays
+from revenue.payments.filters import OpenDays
 
 READS = (
     "",
@@ -212,6 +212,6 @@ def test_no_limit_at_all_when_the_rate_is_zero(client, settings):
 
 
 def test_a_new_minute_counts_anew():
-    window = rate.Window()
+    window = throttling.Window()
     counted = [window.count("a", 1, now) for now in (0.0, 30.0, 60.0)]
     assert [(quota.is_over, quota.reset_s) for quota in counted] == [(False, 60.0), (True, 30.0), (False, 60.0)]

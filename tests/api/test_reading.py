@@ -3,7 +3,7 @@
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from fluxtracker.api.reading import one_moment
+from fluxtracker.database import one_moment
 from revenue.models import Payment
 from tests.factories import pay, settle
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from revenue import pages
 from revenue.models import Payment
+from revenue.payments import pagination
 from tests.factories import MAIN, NOON, SECOND, SENDER, THIRD, PaymentFactory, digest, imported, pay, settle
 from tests.marks import examples, law
 
@@ -158,8 +158,8 @@ def fits(row, term):
 @pytest.mark.parametrize("gather", [0, 20, 5_000])  # matches up to which keys are gathered
 @pytest.mark.parametrize("margin", [0, 4])  # how far a walk goes before it gives up
 def test_every_plan_finds_the_same(get, many, monkeypatch, gather, margin):
-    monkeypatch.setattr(pages, "GATHER", gather)
-    monkeypatch.setattr(pages, "WALK_MARGIN", margin)
+    monkeypatch.setattr(pagination, "GATHER", gather)
+    monkeypatch.setattr(pagination, "WALK_MARGIN", margin)
 
     @hypothesis_settings(
         max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -201,7 +201,7 @@ def kept(row, query):
 
 def test_a_heap_of_old_matches_is_found_without_walking_to_it(get, monkeypatch):
     """All matches but one lie before a long time without any: the walk gives up, the answer is the same."""
-    monkeypatch.setattr(pages, "GATHER", 0)
+    monkeypatch.setattr(pagination, "GATHER", 0)
     old = [pay(app="heap", at=NOON - timedelta(days=300, minutes=n)) for n in range(30)]
     PaymentFactory.create_batch(60, app=None, paid_at=NOON - timedelta(days=5))
     new = pay(app="heap", at=NOON)

@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 from playwright.sync_api import Page, sync_playwright
 
-from fluxtracker.processes import WEB, Program
+from fluxtracker.supervisor.processes import WEB, Program
 from tests import engines
 from tests.bench.serving import serving
 

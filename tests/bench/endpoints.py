@@ -134,16 +134,16 @@ def admin_pages() -> dict[str, tuple[str, str]]:
 
 def forget_comparisons() -> None:
     """As if nothing had been made ahead."""
-    from snapshots import warm
+    from snapshots.comparison import cache
     from snapshots.models import WarmComparison
 
-    warm.KEPT.clear()
+    cache.KEPT.clear()
     WarmComparison.objects.all().delete()
 
 
 def keep_comparisons() -> None:
     """As after every sync."""
-    from snapshots.warm import keep_warm
+    from snapshots.comparison.cache import keep_warm
 
     keep_warm()
 

@@ -29,7 +29,7 @@ FILLED_WITHIN = 300  # s
 
 def demo(folder: Path) -> AbstractContextManager[str]:
     """The address of a demo of our own."""
-    command = [sys.executable, "-m", "fluxtracker.supervise", "--demo"]
+    command = [sys.executable, "-m", "fluxtracker.supervisor.main", "--demo"]
     return serving(command, clean_environment(folder, {}), within_s=FILLED_WITHIN)
 
 

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from fluxtracker.address import Address
-from fluxtracker.demo import free_port
+from fluxtracker.supervisor.demo import free_port
+from fluxtracker.supervisor.main import Address
 from tests.settings_names import ROOT
 from tests.waiting import eventually
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
-from fluxtracker.simnet.addresses import made_up
+from fluxtracker.simnet.records import made_up
 from ops import health
 from revenue.models import App, Payment
 from tests.dashboard import rows

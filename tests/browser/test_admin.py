@@ -17,9 +17,10 @@ from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from metrics.memory import SPECS, remember
 from metrics.models import ImageCount, Reading, TrackedApp
-from ops import jobs_send, tokens
+from metrics.sources import SPECS, remember
+from ops.access import authentication
+from ops.jobs import services
 from ops.models import Alert, AuditEntry, Job, Lease, ServiceCheck, ServiceState, TaskRun, TaskState
 from ops.schedule import install
 from revenue.models import DailyPrice, Message, Quarantined
@@ -39,7 +40,7 @@ PICTURES = os.environ.get("ADMIN_PICTURES", "")  # a folder for screenshots
 @pytest.fixture
 def signed_in(context: BrowserContext, live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Page:
     """Olivia, who may do everything, signed in; the broker takes what it is given."""
-    monkeypatch.setattr(jobs_send, "send", lambda job: None)
+    monkeypatch.setattr(services, "send", lambda job: None)
     client = Client()
     client.force_login(User.objects.create_superuser("olivia", password="only-for-this-test"))
     cookie = client.cookies["sessionid"].value
@@ -80,7 +81,7 @@ def a_life() -> None:
     Job.objects.create(name="audit-transactions", via="api", state="running", progress="block 2,996,100", **made)
     Alert.objects.create(key="disk", message="The disk is nearly full: 1.2 GB are free.", raised_at=now, seen_at=now)
     AuditEntry.objects.create(at=now, actor="olivia", action="job prune", outcome="asked", detail={"job": 1})
-    tokens.create(username="olivia", now=now, days=30, name="grafana", by="olivia")
+    authentication.create(username="olivia", now=now, days=30, name="grafana", by="olivia")
 
 
 def addresses() -> list[str]:

@@ -11,8 +11,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
 from carousel.models import Feed
-from dashboard import registry
-from dashboard.panels import Panel
+from dashboard import views
+from dashboard.panels.base import Panel
 from metrics.models import Source
 from revenue.models import Cursor, DailyTotal, LedgerState, LivePrice, Payment
 from snapshots.models import Snapshot
@@ -83,20 +83,20 @@ def test_a_panel_that_failed_offers_to_try_again(
     page: Page, watch: Watch, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh()
-    whole = registry.PANELS["tiles"]
+    whole = views.PANELS["tiles"]
 
     def fail(query: object, now: object) -> dict[str, object]:
         raise RuntimeError("broken for this test")
 
     page.set_viewport_size({"width": width, "height": 800})
-    monkeypatch.setitem(registry.PANELS, "tiles", Panel("tiles", "Figures", whole.template, fail))
+    monkeypatch.setitem(views.PANELS, "tiles", Panel("tiles", "Figures", whole.template, fail))
     page.goto("/?period=M")
     expect(page.locator("#panel-tiles")).to_contain_text("Figures cannot be read at the moment.")
     expect(page.locator("#panel-strip")).to_contain_text("synced to block")
     assert violations(page) == []
     page.wait_for_timeout(1_500)
     assert sum("/panels/tiles/" in request.url for request in watch.requests) <= 4  # the other periods, once
-    monkeypatch.setitem(registry.PANELS, "tiles", whole)
+    monkeypatch.setitem(views.PANELS, "tiles", whole)
     page.get_by_role("link", name="Try again").click()
     expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month")
 

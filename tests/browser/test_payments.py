@@ -320,7 +320,7 @@ def test_a_server_that_is_away_leaves_the_list_and_says_so(page: Page, watch: Wa
 
 def test_a_panel_that_failed_is_there_again_after_another_try(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr("dashboard.payments_query.parse.__code__", (lambda query: 1 / 0).__code__)
+        broken.setattr("dashboard.panels.payments.filters.parse.__code__", (lambda query: 1 / 0).__code__)
         ready(page)
         expect(page.locator("#panel-payments .failed")).to_contain_text("Payments cannot be read at the moment.")
     page.locator("#panel-payments .retry").click()

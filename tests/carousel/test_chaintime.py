@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carousel.chaintime import Timeline, scheduled
-from carousel.since import MOST_PROBES, made_since
-from fluxtracker.terms import FORK_HEIGHT, Unit, end_height, read_term
-from fluxtracker.upstream.records import Block
+from carousel.block_times import MOST_PROBES, Timeline, made_since, scheduled
+from fluxtracker.upstream.records import FORK_HEIGHT, Block, Unit, end_height, read_term
 
 FORK_TIME = datetime(2025, 10, 25, 18, 0, 35, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from carousel.models import Feed
 from carousel.tasks import refresh_carousel
-from fluxtracker.simnet import clock
+from fluxtracker.simnet import records
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES, App, Component
-from fluxtracker.simnet.faults import Kind
+from fluxtracker.simnet.control import Kind
 from ops.models import TaskRun, TaskState
 from tests.marks import some_in_full
 from tests.system.test_bad_answers import HANGS, WRONG
@@ -65,7 +65,7 @@ def test_an_item_tells_what_is_public_of_an_app(sim, get, refresh):
     refresh()
     (item,) = get("carousel/deployed")["stats"]
     height = sim.world.tip_height - 20
-    assert abs(datetime.fromisoformat(item.pop("deployedAt")).timestamp() - clock.time_of(height)) < 60
+    assert abs(datetime.fromisoformat(item.pop("deployedAt")).timestamp() - records.time_of(height)) < 60
     assert item == {
         "type": "deployed", "rank": 1, "label": "shop", "name": "shop", "value": height, "unit": "block",
         "version": 8, "components": 1, "instances": 5, "kind": "docker",
@@ -87,10 +87,10 @@ def test_git_and_encrypted_apps_are_told_apart(sim, get, refresh):
 @pytest.mark.parametrize("after", [100, 1000, 2500, 2900], ids=lambda n: f"{n} blocks after the fork")
 def test_the_day_is_one_by_block_time_also_across_the_fork(build, get, refresh, after):
     """Before the fork a block took 120 s: 24 h are fewer blocks there."""
-    now = datetime.fromtimestamp(clock.time_of(clock.FORK_HEIGHT + after), UTC)
+    now = datetime.fromtimestamp(records.time_of(records.FORK_HEIGHT + after), UTC)
     with time_machine.travel(now, tick=True):
         sim = build(payments=0, nodes=20, now=now)
-        first = clock.height_at(now.timestamp() - 86_400)
+        first = records.height_at(now.timestamp() - 86_400)
         sim.world.add(sim.world.payment(app=app("inside")), first + 3)
         sim.world.add(sim.world.payment(app=app("outside")), first - 3)
         deploy(sim, app("now"))

@@ -18,16 +18,16 @@ from tests.waiting import AMPLE
 
 
 def main() -> None:
-    from revenue import pages
+    from revenue.payments import pagination
     from tests.dashboard.rows import many, pay
 
-    batch, pages.BATCH, gather, pages.GATHER = pages.BATCH, 5, pages.GATHER, 0
+    batch, pagination.BATCH, gather, pagination.GATHER = pagination.BATCH, 5, pagination.GATHER, 0
     client = Client(HTTP_HOST="localhost")
     try:
         many(20)
         for sort in ("timestamp", "-timestamp", "amount", "-amount", "block_height", "-block_height"):
             _rows_that_stay_come_once(client, {"sort": sort})
-        pages.GATHER = gather
+        pagination.GATHER = gather
         _rows_that_stay_come_once(client, {"sender": "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A"})
         response = client.get("/export/payments.csv")
         chunks = iter(response.streaming_content)
@@ -37,7 +37,7 @@ def main() -> None:
         response.close()
         pay()  # begins a transaction of its own
     finally:
-        pages.BATCH, pages.GATHER = batch, gather
+        pagination.BATCH, pagination.GATHER = batch, gather
 
 
 def _rows_that_stay_come_once(client: Client, query: dict[str, str]) -> None:

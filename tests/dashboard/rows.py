@@ -10,8 +10,8 @@ from typing import Any
 from django.conf import settings
 
 from carousel.models import Feed
+from metrics.catalogue import TRACKED
 from metrics.models import Source, TrackedApp
-from metrics.seed import TRACKED
 from ops.models import WorkerSeen
 from revenue.ledger import recompute_apps, recompute_days, writing
 from revenue.models import App, Cursor, LedgerState, LivePrice, Payment

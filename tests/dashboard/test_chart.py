@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from dashboard import chart
+from dashboard.panels.chart import panel as chart_panel
 from metrics.models import ImageCount
 from revenue.models import LedgerState
 from tests.factories import pay, settle
@@ -452,7 +452,7 @@ def test_a_ledger_that_never_completed_is_no_zero(panel: Panel) -> None:
 
 
 def test_a_chart_that_cannot_be_read_says_so_in_its_place(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chart.series, "read", lambda **_: 1 / 0)
+    monkeypatch.setattr(chart_panel.selectors, "read", lambda **_: 1 / 0)
     response = client.get("/panels/chart/?metrics=payments&failing=1")
     assert response.headers["X-Panel-Failed"] == "1"
     assert "Chart cannot be read at the moment" in response.content.decode()
@@ -483,7 +483,7 @@ def test_without_built_parts_the_servers_drawing_stays(panel: Panel, monkeypatch
         raise ValueError(f"Missing staticfiles manifest entry for '{name}'")
 
     earn("1")
-    monkeypatch.setattr(chart.staticfiles_storage, "url", missing)
+    monkeypatch.setattr(chart_panel.staticfiles_storage, "url", missing)
     html = panel(days="13")
     assert "data-uplot" not in html
     assert 'class="line"' in html
@@ -501,7 +501,7 @@ def test_the_number_of_queries_depends_on_nothing(client: Client, django_assert_
 def test_it_is_not_made_again_while_nothing_changed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     earn("1")
     first = client.get("/panels/chart/?days=14")
-    monkeypatch.setattr(chart.series, "read", lambda **_: 1 / 0)
+    monkeypatch.setattr(chart_panel.selectors, "read", lambda **_: 1 / 0)
     again = client.get("/panels/chart/?days=14")
     assert again.content == first.content
     assert client.get("/panels/chart/?days=14", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304

@@ -8,7 +8,7 @@ from django.template import Context, Template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import spark
+from dashboard.panels import figures
 
 NUMBERS = st.one_of(st.none(), st.integers(0, 10**9), st.floats(0, 1e9, allow_nan=False))
 
@@ -18,36 +18,41 @@ def strokes(d: str) -> int:
 
 
 def test_a_line_goes_through_every_value():
-    assert spark.line([1, 2, 3]) == "M3.0 29.0L60.0 16.0L117.0 3.0"
+    assert figures.line([1, 2, 3]) == "M3.0 29.0L60.0 16.0L117.0 3.0"
 
 
 def test_an_unknown_day_is_a_gap_and_a_day_between_two_gaps_is_a_dot():
-    assert strokes(spark.line([1, None, 3, 4])) == 2
-    assert spark.line([None, 5, None]) == "M60.0 16.0h0"
+    assert strokes(figures.line([1, None, 3, 4])) == 2
+    assert figures.line([None, 5, None]) == "M60.0 16.0h0"
 
 
 def test_a_zero_is_drawn_at_the_bottom_and_equal_values_in_the_middle():
-    assert spark.line([0, 10]).startswith("M3.0 29.0")
-    assert spark.line([7, 7]) == "M3.0 16.0L117.0 16.0"
+    assert figures.line([0, 10]).startswith("M3.0 29.0")
+    assert figures.line([7, 7]) == "M3.0 16.0L117.0 16.0"
 
 
 def test_nothing_known_draws_nothing_and_says_so():
-    assert spark.line([None, None]) == spark.line([]) == spark.end([]) == ""
-    assert spark.sentence([None, None], "Nodes, 30 days") == "Nodes, 30 days: no history yet."
+    assert figures.line([None, None]) == figures.line([]) == figures.end([]) == ""
+    assert figures.sentence([None, None], "Nodes, 30 days") == "Nodes, 30 days: no history yet."
 
 
 def test_the_dot_at_the_end_is_only_there_when_today_is_known():
-    assert spark.end([1, 2]) == "M117.0 3.0h0"
-    assert spark.end([1, None]) == ""
+    assert figures.end([1, 2]) == "M117.0 3.0h0"
+    assert figures.end([1, None]) == ""
 
 
 def test_the_sentence_tells_ends_extremes_and_gaps():
-    said = spark.sentence([6700, None, 6650, 6724], "Nodes")
+    said = figures.sentence([6700, None, 6650, 6724], "Nodes")
     assert said == "Nodes: from 6,700 to 6,724; lowest 6,650, highest 6,724; 1 day not known."
 
 
 def test_figures_keep_what_matters():
-    assert [spark.figure(value) for value in (1234567, 2.0, 26.816, 0.074123)] == ["1,234,567", "2", "26.82", "0.07412"]
+    assert [figures.trend_value(value) for value in (1234567, 2.0, 26.816, 0.074123)] == [
+        "1,234,567",
+        "2",
+        "26.82",
+        "0.07412",
+    ]
 
 
 def test_the_tag_has_nothing_inline_and_is_hidden_from_those_who_hear():
@@ -58,14 +63,14 @@ def test_the_tag_has_nothing_inline_and_is_hidden_from_those_who_hear():
 
 
 def test_a_label_is_escaped():
-    assert "<b>" not in spark.spark([1], "<b>")
+    assert "<b>" not in figures.spark([1], "<b>")
 
 
 @given(st.lists(NUMBERS, max_size=60))
 def test_every_known_value_stands_inside_the_box(values):
-    places = spark.points(values)
+    places = figures.trend_points(values)
     assert [place is None for place in places] == [value is None for value in values]
     for x, y in filter(None, places):
-        assert 0 <= x <= spark.WIDTH
-        assert 0 <= y <= spark.HEIGHT
-    assert re.fullmatch(r"([ML][\d.]+ [\d.]+|h0)*", spark.line(values))
+        assert 0 <= x <= figures.WIDTH
+        assert 0 <= y <= figures.HEIGHT
+    assert re.fullmatch(r"([ML][\d.]+ [\d.]+|h0)*", figures.line(values))

@@ -20,9 +20,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from dashboard import export_stream
-from fluxtracker.places import Places
-from revenue import pages
+from dashboard import exports
+from fluxtracker.api.throttling import Places
+from revenue.payments import pagination
 from tests.dashboard import export_moment
 from tests.dashboard.payments_rows import ledger
 from tests.dashboard.rows import FLUX, many, pay, synced
@@ -36,8 +36,8 @@ FILES = ["payments.csv", "payments.ndjson", "apps.csv"]
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch) -> Places:
     """Every test is a process of its own as far as running downloads go."""
-    made = Places(export_stream.MOST_AT_ONCE, 60)
-    monkeypatch.setattr(export_stream, "places", made)
+    made = Places(exports.MOST_AT_ONCE, 60)
+    monkeypatch.setattr(exports, "places", made)
     return made
 
 
@@ -191,16 +191,16 @@ def test_it_is_compressed_on_its_way(client: Client, path: str) -> None:
 def test_rows_are_read_as_they_are_sent(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 500 rows no more than one batch is in memory: the database is asked for more only when that is gone."""
     many(500)
-    monkeypatch.setattr(pages, "BATCH", 50)
+    monkeypatch.setattr(pagination, "BATCH", 50)
     fetched: list[int] = []
-    batches = pages.every_row
+    batches = pagination.every_row
 
     def counted(selection: Any) -> Any:
         for batch in batches(selection):
             fetched.append(len(batch))
             yield batch
 
-    monkeypatch.setattr(pages, "every_row", counted)
+    monkeypatch.setattr(pagination, "every_row", counted)
     response = client.get("/export/payments.ndjson")
     for number in range(1, 4):
         assert fetched == [50] * max(number - 1, 1)
@@ -210,7 +210,7 @@ def test_rows_are_read_as_they_are_sent(client: Client, monkeypatch: pytest.Monk
 
 
 def test_no_batch_costs_more_statements_than_another(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "BATCH", 10)
+    monkeypatch.setattr(pagination, "BATCH", 10)
     counts = []
     for _ in range(3):
         many(50)
@@ -285,7 +285,7 @@ def broken_off(response: Any) -> bytes:
 def test_a_database_that_goes_in_the_middle_leaves_a_file_that_says_so(
     client: Client, places: Places, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(pages, "BATCH", 5)
+    monkeypatch.setattr(pagination, "BATCH", 5)
     many(20)
     response = client.get(f"/export/{name}")
     content = iter(response.streaming_content)
@@ -299,7 +299,7 @@ def test_a_database_that_goes_in_the_middle_leaves_a_file_that_says_so(
 def test_a_download_has_an_end_however_slow_its_reader(
     client: Client, places: Places, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller, name: str
 ) -> None:
-    monkeypatch.setattr(export_stream, "LONGEST_S", -1.0)
+    monkeypatch.setattr(exports, "LONGEST_S", -1.0)
     many(3)
     response = client.get(f"/export/{name}")
     assert response.status_code == 200
@@ -329,7 +329,7 @@ def test_a_place_that_is_never_given_back_is_free_after_its_time(
     monkeypatch: pytest.MonkeyPatch, places: Places
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr("fluxtracker.places.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fluxtracker.api.throttling.time.monotonic", lambda: now[0])
     held = [places.take() for _ in range(4)]
     assert [place is None for place in held] == [False, False, False, True]
     now[0] += 59

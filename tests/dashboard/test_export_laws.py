@@ -14,9 +14,9 @@ from django.test import Client
 from django.utils.http import urlencode
 from hypothesis import HealthCheck, given, settings
 
-from dashboard.payments_query import parse
+from dashboard.panels.payments.filters import parse
 from fluxtracker import money
-from revenue import listing, pages
+from revenue.payments import filters, pagination
 from tests.dashboard.payments_rows import ledger, questions
 from tests.marks import examples, law
 
@@ -52,8 +52,8 @@ def api_rows(client: Client, **query: Any) -> list[dict[str, Any]]:
 @pytest.fixture(params=[0, 5_000], ids=["walked", "gathered"])
 def gather(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways in which all rows are read."""
-    monkeypatch.setattr(pages, "GATHER", request.param)
-    monkeypatch.setattr(pages, "BATCH", 13)
+    monkeypatch.setattr(pagination, "GATHER", request.param)
+    monkeypatch.setattr(pagination, "BATCH", 13)
 
 
 @law
@@ -111,7 +111,7 @@ def test_a_bounded_count_is_the_count_up_to_its_bound(most: int) -> None:
     @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(questions())
     def check(query: dict[str, Any]) -> None:
-        selection = listing.select(parse(QueryDict(urlencode(query))).wanted)
+        selection = filters.select(parse(QueryDict(urlencode(query))).wanted)
         assert selection.count_up_to(most) == min(selection.count(), most)
 
     check()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker import figures
+from fluxtracker import formatting
 
 NOW = datetime(2026, 11, 18, 14, 5, tzinfo=UTC)
 
@@ -23,12 +23,12 @@ NOW = datetime(2026, 11, 18, 14, 5, tzinfo=UTC)
     ],
 )
 def test_flux_has_commas_and_a_true_minus(sat: int, places: int, words: str) -> None:
-    assert figures.flux(sat, places) == words
+    assert formatting.flux(sat, places) == words
 
 
 @given(st.integers(min_value=0, max_value=10**17))
 def test_eight_decimals_lose_nothing(sat: int) -> None:
-    assert int(figures.flux(sat, 8).replace(",", "").replace(".", "")) == sat
+    assert int(formatting.flux(sat, 8).replace(",", "").replace(".", "")) == sat
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_eight_decimals_lose_nothing(sat: int) -> None:
     ],
 )
 def test_dollars_never_round_something_to_nothing(micro: int, words: str) -> None:
-    assert figures.usd(micro) == words
+    assert formatting.usd(micro) == words
 
 
 @pytest.mark.parametrize(
     ("value", "words"), [("0.0744123", "$0.07441"), ("1.5", "$1.500"), ("12345.678", "$12,345.68"), ("0.8", "$0.8000")]
 )
 def test_a_price_has_four_significant_digits(value: str, words: str) -> None:
-    assert figures.price(Decimal(value)) == words
+    assert formatting.price(Decimal(value)) == words
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_a_price_has_four_significant_digits(value: str, words: str) -> None:
     ],
 )
 def test_an_age_is_told_in_its_largest_unit_and_from_a_day_on_by_its_date(seconds: int, words: str) -> None:
-    assert figures.ago(NOW - timedelta(seconds=seconds), NOW) == words
+    assert formatting.ago(NOW - timedelta(seconds=seconds), NOW) == words
 
 
 def test_long_identifiers_keep_their_beginning_and_end() -> None:
-    assert figures.short("5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9") == "5feceb66…fb57e9"
-    assert figures.short("short") == "short"
+    assert formatting.short("5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9") == "5feceb66…fb57e9"
+    assert formatting.short("short") == "short"
 
 
 def test_one_is_singular() -> None:
-    assert figures.plural(1, "payment") == "1 payment"
-    assert figures.plural(1_204, "payment") == "1,204 payments"
+    assert formatting.plural(1, "payment") == "1 payment"
+    assert formatting.plural(1_204, "payment") == "1,204 payments"

@@ -10,9 +10,9 @@ import time_machine
 from django.conf import settings
 from django.test import Client
 
-from dashboard import registry
-from dashboard.page import AFTER, BEFORE, FOOT
-from dashboard.panels import Panel
+from dashboard import views
+from dashboard.panels.base import Panel
+from dashboard.views import AFTER, BEFORE, FOOT
 from tests.dashboard.reading import html, text
 from tests.dashboard.rows import FLUX, NOW, feed, many, network, pay, snapshot, synced
 
@@ -32,7 +32,7 @@ def month() -> None:
 
 def test_the_parts_stand_in_their_order(client: Client) -> None:
     synced()
-    order = [name for name in (*BEFORE, *AFTER, *FOOT) if name in registry.PANELS]
+    order = [name for name in (*BEFORE, *AFTER, *FOOT) if name in views.PANELS]
     assert re.findall(r'<section id="panel-(\w+)"', html(client)) == order
     assert order[:3] == ["strip", "feeds", "tiles"]
 
@@ -45,7 +45,7 @@ def test_a_part_that_fails_says_so_and_the_others_stand(client: Client, monkeypa
         raise RuntimeError("a secret detail")
 
     broken = Panel("feeds", "Around the network", "parts/feeds.html", fail)
-    monkeypatch.setitem(registry.PANELS, "feeds", broken)
+    monkeypatch.setitem(views.PANELS, "feeds", broken)
     body = html(client, "/?period=M")
     assert "Around the network cannot be read at the moment." in body
     assert 'hx-get="/panels/feeds/?period=M"' in body
@@ -58,7 +58,7 @@ def test_failing_tiles_leave_a_title(client: Client, monkeypatch: pytest.MonkeyP
         raise RuntimeError
 
     synced()
-    monkeypatch.setitem(registry.PANELS, "tiles", Panel("tiles", "Figures", "parts/tiles.html", fail))
+    monkeypatch.setitem(views.PANELS, "tiles", Panel("tiles", "Figures", "parts/tiles.html", fail))
     assert "<title>Figures cannot be read · Fluxtracker</title>" in html(client)
 
 
@@ -113,8 +113,8 @@ def test_what_was_shown_a_moment_ago_is_not_made_again(client: Client, clock: ti
     month()
     client.get("/")
     made: list[str] = []
-    real = registry.PANELS["tiles"]
-    registry.PANELS["tiles"] = Panel(
+    real = views.PANELS["tiles"]
+    views.PANELS["tiles"] = Panel(
         "tiles", "Figures", real.template, lambda query, now: made.append("tiles") or real.read(query, now), real.stamp
     )
     try:
@@ -128,7 +128,7 @@ def test_what_was_shown_a_moment_ago_is_not_made_again(client: Client, clock: ti
         html(client)
         assert made == ["tiles"]
     finally:
-        registry.PANELS["tiles"] = real
+        views.PANELS["tiles"] = real
 
 
 def test_the_page_is_small(client: Client) -> None:

@@ -253,7 +253,7 @@ def test_when_nothing_fits_it_says_which_filter_to_loosen(client: Client) -> Non
 
 
 def test_what_would_be_found_is_counted_only_so_far(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.payments_chips.ENOUGH", 10)
+    monkeypatch.setattr("dashboard.panels.payments.filters.ENOUGH", 10)
     ledger()
     shown = words(panel(client, type="git", sender="t1nobody"))
     assert "Without from t1nobody : 10 payments or more" in shown
@@ -406,7 +406,7 @@ def test_failed_says_so_in_its_own_place(client: Client, monkeypatch: pytest.Mon
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("revenue.listing.select", broken)
+    monkeypatch.setattr("revenue.payments.filters.select", broken)
     response = client.get("/panels/payments/", {"search": "craft"})
     assert (response.status_code, response.headers["X-Panel-Failed"]) == (200, "1")
     assert "Payments cannot be read at the moment." in words(response.content.decode())

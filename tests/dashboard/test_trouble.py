@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError, ProgrammingError
 from django.test import Client
 
-from dashboard import page
+from dashboard import views
 from ops import health
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +14,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def read(request: object, now: object) -> None:
         raise error
 
-    monkeypatch.setattr(page, "read", read)
+    monkeypatch.setattr(views, "read", read)
 
 
 @pytest.mark.parametrize(

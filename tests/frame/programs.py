@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fluxtracker.processes import PYTHON, Program
+from fluxtracker.supervisor.processes import PYTHON, Program
 
 PATIENT = "import time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + PATIENT

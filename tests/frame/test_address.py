@@ -4,8 +4,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from fluxtracker.address import Address, AddressTaken, announce_when_it_answers
-from fluxtracker.demo import free_port
+from fluxtracker.supervisor.demo import free_port
+from fluxtracker.supervisor.main import Address, AddressTaken, announce_when_it_answers
 from tests.waiting import eventually
 
 

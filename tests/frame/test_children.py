@@ -4,8 +4,8 @@ import time
 import psutil
 import pytest
 
-from fluxtracker import children
-from fluxtracker.children import Child
+from fluxtracker.supervisor import processes
+from fluxtracker.supervisor.processes import Child
 from tests.frame.programs import PATIENT, program
 from tests.settings_names import ROOT
 from tests.waiting import eventually
@@ -54,7 +54,7 @@ def test_the_pause_doubles_with_each_crash_and_is_short_again_after_a_quiet_time
     now = [0.0]
     one = Child(program("some", PATIENT), ROOT, lambda: now[0])
     assert [one.pause() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
-    now[0] += children.SETTLED
+    now[0] += processes.SETTLED
     assert one.pause() == 1
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fluxtracker.fresh import is_ahead, is_fresh
+from fluxtracker.periods import is_ahead, is_fresh
 
 NOW = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 LIMIT = timedelta(minutes=30)

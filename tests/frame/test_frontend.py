@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxtracker import frontend
+from fluxtracker.supervisor import frontend
 from tests.settings_names import ROOT
 
 NPM = """#!/bin/sh

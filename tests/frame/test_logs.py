@@ -5,7 +5,7 @@ import pytest
 import structlog
 from django.conf import settings
 
-from fluxtracker import logs
+from fluxtracker import logging as fluxtracker_logging
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +13,7 @@ def as_it_was():
     """Loggers that others have used keep what was configured then: it is what their tests look into."""
     before = structlog.get_config()
     yield
-    logs.configure(debug=settings.DEBUG)
+    fluxtracker_logging.configure(debug=settings.DEBUG)
     structlog.configure(**before)
 
 
@@ -21,7 +21,7 @@ def as_it_was():
 def written():
     """What reaches stderr, written to memory instead."""
     stream = io.StringIO()
-    logs.configure(debug=False, secrets=["hunter22", "a", ""])
+    fluxtracker_logging.configure(debug=False, secrets=["hunter22", "a", ""])
     logging.getLogger().handlers[0].stream = stream  # type: ignore[attr-defined]
     return stream.getvalue
 
@@ -88,7 +88,7 @@ def test_letters_of_other_languages_stay_readable(written):
 @pytest.mark.parametrize("secret", ['hunter"22', "hunter\\22", 'hun"t er\\22'])
 def test_a_secret_that_the_renderer_would_quote_is_masked_too(secret):
     stream = io.StringIO()
-    logs.configure(debug=False, secrets=[secret])
+    fluxtracker_logging.configure(debug=False, secrets=[secret])
     logging.getLogger().handlers[0].stream = stream  # type: ignore[attr-defined]
     structlog.get_logger("some").info("connected", url=secret, text=f"told {secret} to all")
     assert stream.getvalue().count("***") == 2

@@ -5,7 +5,7 @@ import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 
-from fluxtracker import middleware
+from fluxtracker.web import middleware
 
 OTHER = "https://example.org"
 
@@ -64,7 +64,7 @@ def test_errors_only_overrides_the_groups(settings):
 
 def test_a_request_is_one_line_with_method_path_status_and_time(caplog, settings):
     answer = middleware.RequestLog(lambda _: HttpResponse(status=404))
-    with caplog.at_level(logging.INFO, "fluxtracker.middleware"):
+    with caplog.at_level(logging.INFO, "fluxtracker.web.middleware"):
         answer(RequestFactory().get("/some/page?token=secret"))
     (record,) = caplog.records
     event = record.msg

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from fluxtracker import probe, processes
+from fluxtracker.supervisor import healthcheck, processes
 from tests.settings_names import ROOT, setting_names
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -110,7 +110,7 @@ def test_programs_wait_for_the_migrated_database_and_redis(name):
         "redis": "service_healthy",
         "migrate": "service_completed_successfully",
     }
-    assert SERVICES[name]["healthcheck"]["test"][-1] in probe.PROBES
+    assert SERVICES[name]["healthcheck"]["test"][-1] in healthcheck.PROBES
 
 
 def test_the_containers_settings_exist_and_the_secrets_are_required():
@@ -170,7 +170,7 @@ def test_make_has_the_promised_targets_and_explains_them():
 
 def test_the_images_node_stays_behind():
     lines = (ROOT / "Dockerfile").read_text().splitlines()
-    (line,) = [line for line in lines if "fluxtracker.frontend" in line]
+    (line,) = [line for line in lines if "fluxtracker.supervisor.frontend" in line]
     assert "/node/bin/python" in line
     assert not any(line.startswith("COPY --from=build /node") for line in lines)
 

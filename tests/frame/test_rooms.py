@@ -9,7 +9,7 @@ from tests.settings_names import ROOT
 
 ROOMS = ("fluxtracker", "ops", "revenue", "metrics", "carousel", "snapshots", "dashboard")  # from the bottom up
 FOR_DEMOS = {
-    "fluxtracker/demo.py",
+    "fluxtracker/supervisor/demo.py",
     "fluxtracker/management/commands/simulate_network.py",
 }
 HIGHER_BY_DESIGN = {  # the base of commands turns the errors of runs and leases into exit codes

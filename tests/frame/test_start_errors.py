@@ -8,8 +8,8 @@ from tests.settings_names import ROOT
 
 STARTS = {
     "manage.py": ("manage.py", "check"),
-    "the supervisor": ("-m", "fluxtracker.supervise"),
-    "our gunicorn": ("-m", "gunicorn", "--config", "python:fluxtracker.webserver", "fluxtracker.wsgi:application"),
+    "the supervisor": ("-m", "fluxtracker.supervisor.main"),
+    "our gunicorn": ("-m", "gunicorn", "--config", "python:fluxtracker.web.server", "fluxtracker.wsgi:application"),
     "any gunicorn": ("-m", "gunicorn", "--bind", "unix:/dev/null", "--check-config", "fluxtracker.wsgi"),
     "worker": ("-m", "celery", "--app", "fluxtracker", "worker"),
     "beat": ("-m", "celery", "--app", "fluxtracker", "beat"),

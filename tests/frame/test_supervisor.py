@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxtracker.console import Console
-from fluxtracker.supervise import FOUNDATION_TIME, HURRY_AFTER, KILL_AFTER, Failed, Supervisor
+from fluxtracker.supervisor.main import FOUNDATION_TIME, HURRY_AFTER, KILL_AFTER, Failed, Supervisor
+from fluxtracker.supervisor.processes import Console
 from tests.frame.programs import PATIENT, POLITE, STUBBORN, program
 from tests.waiting import AMPLE
 

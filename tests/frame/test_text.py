@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker.text import printable, storable
+from fluxtracker.formatting import printable, storable
 
 CHARACTERS = st.characters(codec=None)
 TEXTS = st.text(CHARACTERS)

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from fluxtracker import broker, rundir
-from fluxtracker.demo import free_port
+from fluxtracker.supervisor import broker, processes
+from fluxtracker.supervisor.demo import free_port
 from tests.run import clean_environment
 from tests.settings_names import ROOT
 from tests.waiting import AMPLE, eventually
@@ -30,7 +30,7 @@ class Up:
         settings = {**engine, **urls, "FLUX_EXPLORER_URL": NOWHERE, "PORT": str(port)}
         with self.log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fluxtracker.supervise"],
+                [sys.executable, "-m", "fluxtracker.supervisor.main"],
                 cwd=ROOT,
                 env=clean_environment(data_dir, settings),
                 stdout=file,
@@ -79,7 +79,7 @@ def start(tmp_path, engine):
     for up in started:
         up.process.terminate()
         up.process.wait(AMPLE)
-    rundir.end_leftovers(tmp_path / "data")
+    processes.end_leftovers(tmp_path / "data")
 
 
 @pytest.mark.engine

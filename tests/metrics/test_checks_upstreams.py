@@ -11,9 +11,9 @@ from django.apps import apps
 from django.utils import timezone
 
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES
-from fluxtracker.simnet.faults import Kind
-from metrics import check_upstreams
-from metrics.check_upstreams import Answer, harmless, judged
+from fluxtracker.simnet.control import Kind
+from metrics import checks as metrics_checks
+from metrics.checks import Answer, harmless, judge_upstreams
 from metrics.tasks import check_services
 from ops.models import ServiceCheck, ServiceState, TaskRun, TaskState
 from tests.api.conftest import get
@@ -105,7 +105,7 @@ def test_one_far_behind_the_highest_tip_is_degraded(sim, check, lag, status):
 
 
 def test_a_late_answer_is_degraded(sim, check, monkeypatch):
-    monkeypatch.setattr(check_upstreams, "SLOW_MS", 500)
+    monkeypatch.setattr(metrics_checks, "SLOW_MS", 500)
     sim.faults.add(Kind.SLOW, "^/explorer", seconds=0.7)
     found = check()
     assert {key for key, status in statuses(found).items() if status == "degraded"} == {"explorer"}
@@ -114,7 +114,7 @@ def test_a_late_answer_is_degraded(sim, check, monkeypatch):
 
 
 def test_late_is_later_than_ten_seconds_and_both_troubles_are_told():
-    on_time, late = judged([Answer("a", 10_000, 130), Answer("b", 10_001, 100)])
+    on_time, late = judge_upstreams([Answer("a", 10_000, 130), Answer("b", 10_001, 100)])
     assert on_time.status == "ok"
     assert (late.status, late.detail) == ("degraded", "30 blocks behind; answered after 10.0 s")
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from fluxtracker.upstream.stats import Capacities
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
-from metrics.cloud import measure_cloud
-from metrics.memory import remember
+from metrics.counting import measure_cloud
 from metrics.models import Memory
+from metrics.sources import remember
 from tests.metrics.network import benching, node, unreachable
 from tests.upstream.payloads import payload
 

@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from metrics import tasks
-from metrics.latest import Latest
 from metrics.models import ImageCount, Memory, Reading, Source
+from metrics.selectors import Latest
 from ops import leases
 from ops.models import TaskRun, TaskState
 from revenue.models import LivePrice

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from metrics.catalogue import FIXED
-from metrics.check_instances import check_instances
+from metrics.checks import check_instances
 from metrics.models import Category, ImageCount, Memory, TrackedApp
 from tests.metrics.network import spec, unreachable
 from tests.upstream.payloads import payload

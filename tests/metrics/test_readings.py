@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from metrics.collect import EVERY_ONE, HOURLY, add_reading
 from metrics.models import Reading
-from metrics.readings import EVERY_ONE, HOURLY, add_reading
-from metrics.timeline import MOST_POINTS, USUAL_POINTS, Step, usual_step
+from metrics.selectors import MOST_POINTS, USUAL_POINTS, Step, usual_step
 from tests.metrics.conftest import NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]

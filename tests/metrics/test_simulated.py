@@ -7,8 +7,8 @@ import json
 import pytest
 from django.utils import timezone
 
-from metrics.latest import Latest
 from metrics.models import ImageCount, Source
+from metrics.selectors import Latest
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from metrics.models import Source
-from metrics.standing import problems, sources_report
+from metrics.status import problems, sources_report
 from tests.metrics.conftest import NOW
 
 pytestmark = pytest.mark.django_db

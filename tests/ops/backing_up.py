@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from metrics.models import Memory, Reading
-from ops import backup_tables
+from ops.backup import tables
 from ops.models import ApiToken, AuditEntry, Job
 from revenue.models import DailyPrice, Payment
 from snapshots.models import Snapshot
@@ -67,7 +67,7 @@ def people() -> None:
 def contents(*, without: set[str] = OF_THE_RUN) -> dict[str, list[str]]:
     """Every row of every table that is backed up, as the ORM reads it; but for what a command says of itself."""
     found = {}
-    for name, table in backup_tables.tables().items():
+    for name, table in tables.tables().items():
         if name not in without:
             rows = table.model._base_manager.all()
             rows = rows.exclude(actor="command") if table.model is AuditEntry else rows

@@ -23,9 +23,10 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from structlog.testing import capture_logs
 
 from metrics.models import Source
-from ops import alert_channels, alert_sending, alerts, health, runs, tasks
-from ops.alert_messages import Message
-from ops.alerts import Trouble
+from ops import health, runs, tasks
+from ops.alerts import records, sending
+from ops.alerts.records import Trouble
+from ops.alerts.sending import Message
 from ops.models import Alert, AlertDelivery, ServiceState, TaskRun, TaskState
 from revenue.models import LedgerState, Quarantined
 from snapshots.models import Snapshot
@@ -67,7 +68,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Server]:
     """ALERT_WEBHOOK_URL leads to a server here."""
     settings.ALERT_WEBHOOK_URL = f"https://{HOST}{PATH}"
     with serving() as server:
-        monkeypatch.setattr(alert_channels, "Webhook", server.webhook)
+        monkeypatch.setattr(sending, "Webhook", server.webhook)
         yield server
 
 
@@ -527,7 +528,7 @@ def test_an_end_that_the_previous_release_told_is_not_told_again(mails: list[Any
 def slow(hook: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """A webhook that takes everything and answers too late."""
     hook.answers[PATH] = hang
-    monkeypatch.setattr(alert_channels, "Webhook", lambda url: hook.webhook(url, timeout=1))
+    monkeypatch.setattr(sending, "Webhook", lambda url: hook.webhook(url, timeout=1))
     return hook
 
 
@@ -580,9 +581,7 @@ def test_a_try_whose_sender_died_is_made_once_more(
 ) -> None:
     fail(3)
     for rounds in (1, 1, 0):
-        claimed = [
-            alert_sending.claim(message, timezone.now()) for message in alert_sending.due(["email"], timezone.now())
-        ]
+        claimed = [sending.claim(message, timezone.now()) for message in sending.due(["email"], timezone.now())]
         assert len(claimed) == rounds
         tasks.send_alerts()
         assert (len(mails), events(hook)) == (0, ["raised"])  # somebody may be at it
@@ -654,9 +653,9 @@ def test_channels_that_keep_failing_are_an_alert_themselves(hook: Server) -> Non
 def test_of_two_workers_with_the_same_message_one_sends_it(mails: list[Any]) -> None:
     fail(3)
     for rounds in range(3):
-        messages = [*alert_sending.due(["email"], NOW), *alert_sending.due(["email"], NOW)]
+        messages = [*sending.due(["email"], NOW), *sending.due(["email"], NOW)]
         assert len(messages) == (2 if rounds < 2 else 0)
-        assert [bool(alert_sending.claim(message, NOW)) for message in messages] == [True, False][: len(messages)]
+        assert [bool(sending.claim(message, NOW)) for message in messages] == [True, False][: len(messages)]
         AlertDelivery.objects.update(claimed_at=None)
         tasks.send_alerts()
         assert len(mails) == min(rounds + 1, 2)
@@ -664,7 +663,7 @@ def test_of_two_workers_with_the_same_message_one_sends_it(mails: list[Any]) -> 
 
 
 def test_an_alert_that_was_raised_by_two_at_once_is_one() -> None:
-    assert [alerts.raise_alert(Trouble("x", "once"), NOW), alerts.raise_alert(Trouble("x", "twice"), NOW)] == [
+    assert [records.raise_alert(Trouble("x", "once"), NOW), records.raise_alert(Trouble("x", "twice"), NOW)] == [
         True,
         False,
     ]
@@ -683,7 +682,7 @@ def test_a_mail_server_that_is_away_is_told_in_words(settings: Any) -> None:
 
 
 def test_a_text_of_several_lines_makes_no_second_header(mails: list[Any]) -> None:
-    alert_channels.Mail(("one@example.org",)).tell(Message("test", "x", "one\nBcc: two@example.org", "id"))
+    sending.Mail(("one@example.org",)).tell(Message("test", "x", "one\nBcc: two@example.org", "id"))
     assert mails[0].subject == "Fluxtracker: one Bcc: two@example.org"
 
 
@@ -742,7 +741,7 @@ def test_the_test_names_the_channel_that_failed_without_its_secret(mails: list[A
 
 def test_a_webhook_that_hangs_ends_in_words(hook: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     hook.answers[PATH] = hang
-    monkeypatch.setattr(alert_channels, "Webhook", lambda url: hook.webhook(url, timeout=1))
+    monkeypatch.setattr(sending, "Webhook", lambda url: hook.webhook(url, timeout=1))
     fail(3)
     tasks.send_alerts()
     words = "webhook: no answer within 1 s; it may have been delivered"

@@ -15,9 +15,10 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from ops import backup_tables, health, leases
+from ops import health, leases
+from ops.backup import tables as backup_tables
+from ops.backup.restore import WRITERS
 from ops.models import ApiToken, AuditEntry, Job, Lease, TaskRun, TaskState
-from ops.restore_alone import WRITERS
 from ops.schedule import SCHEDULE
 from ops.tasks import backup as task
 from revenue.models import App, LedgerState, Payment
@@ -209,7 +210,7 @@ def test_a_restore_whose_lease_goes_changes_nothing(made, monkeypatch):
     before = contents()
     App.objects.update(payments=99)
     ruined = contents()
-    monkeypatch.setattr("ops.restore_alone.Keeper.begin", steal)
+    monkeypatch.setattr("ops.backup.restore.Keeper.begin", steal)
     done = manage("restore", made, "--yes")
     assert (done.code, "sync_revenue" in done.reason) == (1, True)
     assert contents() == ruined != before

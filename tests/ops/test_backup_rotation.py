@@ -10,7 +10,7 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.backup_rotation import kept, rotate
+from ops.backup.services import kept, rotate
 from tests.ops.backing_up import manage
 
 START = datetime(2025, 1, 15, 3, tzinfo=UTC)

@@ -10,11 +10,10 @@ from django_celery_beat.models import PeriodicTask
 from fluxtracker.celery import app
 from metrics.models import Source
 from ops import health
-from ops.alert_rules import troubles
-from ops.beat import Scheduler
-from ops.beats import beats
+from ops.alerts.services import troubles
 from ops.models import TaskState, WorkerSeen
-from ops.schedule import SCHEDULE
+from ops.schedule import SCHEDULE, beats
+from ops.scheduler import Scheduler
 from revenue.models import LedgerState
 from tests.ops.conftest import NOW
 
@@ -39,7 +38,7 @@ def sent(monkeypatch):
 def monotonic(monkeypatch):
     """The clock that nobody sets, in seconds."""
     seconds = [1_000.0]
-    monkeypatch.setattr("ops.beat.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("ops.scheduler.time.monotonic", lambda: seconds[0])
     return seconds
 
 

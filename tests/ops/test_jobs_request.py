@@ -7,8 +7,9 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from ops import jobs, jobs_table, leases
-from ops.jobs_send import NoBroker
+from ops import leases
+from ops.jobs import registry, services
+from ops.jobs.services import NoBroker
 from ops.leases import make_holder
 from ops.models import AuditEntry, Job
 
@@ -18,14 +19,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 @pytest.fixture
 def ask(staff, sent):
     def request(name="backfill-usd", **params):
-        return jobs.request_job(name, params, user=staff, address="203.0.113.9", via="api")
+        return services.request_job(name, params, user=staff, address="203.0.113.9", via="api")
 
     return request
 
 
 def test_the_row_is_there_before_it_is_sent(ask, monkeypatch):
     seen = []
-    monkeypatch.setattr("ops.jobs_send.send", lambda number: seen.append(Job.objects.get(pk=number).state))
+    monkeypatch.setattr("ops.jobs.services.send", lambda number: seen.append(Job.objects.get(pk=number).state))
     job = ask("backfill-app-names", batchSize=99_999)
     assert seen == ["queued"]
     assert (job.name, job.params, job.actor, job.via) == (
@@ -49,7 +50,7 @@ def test_who_asked_for_what_is_in_the_audit_log(ask):
 def test_the_second_of_a_name_is_refused(ask, state):
     first = ask()
     Job.objects.update(state=state)
-    with pytest.raises(jobs.AlreadyRunning) as refusal:
+    with pytest.raises(services.AlreadyRunning) as refusal:
         ask()
     assert refusal.value.job == first
     assert str(refusal.value) == f"backfill-usd is already {state} (job {first.pk})"
@@ -69,8 +70,8 @@ def test_of_many_that_ask_at_once_one_gets_it(staff, sent):
     def one():
         start.wait()
         try:
-            got.append(jobs.request_job("backfill-usd", {}, user=staff, address=None, via="api"))
-        except jobs.AlreadyRunning as error:
+            got.append(services.request_job("backfill-usd", {}, user=staff, address=None, via="api"))
+        except services.AlreadyRunning as error:
             refused.append(error)
         finally:
             connection.close()
@@ -91,7 +92,7 @@ def test_what_the_schedule_is_at_is_refused_and_told_who(ask):
     hold("sync_revenue", make_holder())
     for name, params in (("revenue-sync", {}), ("clear-revenue-data", {"confirm": "clear"}),
                          ("audit-transactions", {"fix": True})):  # fmt: skip
-        with pytest.raises(jobs.AlreadyRunning, match=r"sync_revenue is already running \(pid") as refusal:
+        with pytest.raises(services.AlreadyRunning, match=r"sync_revenue is already running \(pid") as refusal:
             ask(name, **params)
         assert refusal.value.job is None
     assert ask("audit-transactions").state == "queued"
@@ -101,7 +102,7 @@ def test_what_the_schedule_is_at_is_refused_and_told_who(ask):
 def test_a_job_that_needs_the_same_lease_is_in_the_way_even_before_it_holds_it(ask, state):
     first = ask("revenue-sync")
     Job.objects.update(state=state)
-    with pytest.raises(jobs.AlreadyRunning, match=f"revenue-sync is already {state}") as refusal:
+    with pytest.raises(services.AlreadyRunning, match=f"revenue-sync is already {state}") as refusal:
         ask("clear-revenue-data", confirm="clear")
     assert refusal.value.job == first
     assert ask("snapshot").state == "queued"
@@ -117,13 +118,13 @@ def test_without_a_broker_the_row_says_that_it_will_not_run(ask, monkeypatch):
     def fail(number):
         raise NoBroker("the broker does not answer")
 
-    monkeypatch.setattr("ops.jobs_send.send", fail)
-    with pytest.raises(jobs.NotSent) as refusal:
+    monkeypatch.setattr("ops.jobs.services.send", fail)
+    with pytest.raises(services.NotSent) as refusal:
         ask()
     job = Job.objects.get()
     assert refusal.value.job == job
     assert (job.state, job.failure, job.error) == ("failed", "broker", "the broker does not answer")
-    monkeypatch.setattr("ops.jobs_send.send", lambda number: None)
+    monkeypatch.setattr("ops.jobs.services.send", lambda number: None)
     assert ask().state == "queued"
 
 
@@ -147,18 +148,18 @@ def test_wrong_parameters_make_no_job(ask, name, params, words):
 
 
 def test_a_name_that_is_none_tells_which_there_are(ask):
-    with pytest.raises(jobs_table.UnknownVerb, match="there are: revenue-sync, "):
+    with pytest.raises(registry.UnknownVerb, match="there are: revenue-sync, "):
         ask("format-disk")
 
 
-@pytest.mark.parametrize("verb", jobs_table.VERBS, ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", registry.VERBS, ids=lambda verb: verb.name)
 def test_every_door_of_the_table_opens(verb, monkeypatch):
     """It is there, and takes what the forms let through."""
     import inspect
 
     from django.utils.module_loading import import_string
 
-    from ops.jobs_forms import form_of
+    from ops.jobs.registry import form_of
 
     known = inspect.signature(import_string(verb.door)).parameters
     assert set(known) >= {"trigger", "wait", *verb.keywords.values()}
@@ -170,7 +171,7 @@ def test_every_door_of_the_table_opens(verb, monkeypatch):
 
 
 def test_a_queued_job_is_called_off_at_once(ask, staff):
-    job = jobs.cancel(ask(), user=staff, address=None)
+    job = services.cancel(ask(), user=staff, address=None)
     assert (job.state, job.error) == ("cancelled", "cancelled by alice")
     assert AuditEntry.objects.first().action == "cancel job"
     assert ask().state == "queued"
@@ -179,13 +180,13 @@ def test_a_queued_job_is_called_off_at_once(ask, staff):
 def test_a_running_job_is_told_to_stop(ask, staff):
     job = ask()
     Job.objects.update(state="running")
-    assert jobs.cancel(job, user=staff, address=None).cancel_asked
+    assert services.cancel(job, user=staff, address=None).cancel_asked
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
 def test_what_is_over_cannot_be_called_off(ask, staff, state):
     job = ask()
     Job.objects.update(state=state)
-    with pytest.raises(jobs.AlreadyOver, match=state):
-        jobs.cancel(job, user=staff, address=None)
+    with pytest.raises(services.AlreadyOver, match=state):
+        services.cancel(job, user=staff, address=None)
     assert AuditEntry.objects.count() == 1

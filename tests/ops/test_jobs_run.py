@@ -8,12 +8,12 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from fluxtracker.upstream.errors import Unavailable
-from fluxtracker.upstream.http import Http
-from fluxtracker.watch import WATCH
-from ops import jobs_run, jobs_table, leases, runs
-from ops.jobs_resend import resend_jobs
-from ops.jobs_table import Verb
+from fluxtracker.upstream.http.client import WATCH, Http
+from fluxtracker.upstream.http.errors import Unavailable
+from ops import leases, runs
+from ops.jobs import registry, runner
+from ops.jobs.registry import Verb
+from ops.jobs.runner import resend_jobs
 from ops.models import Job, TaskRun, TaskState
 from ops.tasks import run_job
 
@@ -37,7 +37,7 @@ def door(*, trigger, wait, **params):
 @pytest.fixture(autouse=True)
 def verb(monkeypatch):
     made = Verb("work", f"{__name__}.door", "work", "Works.", {"size": "size"})
-    monkeypatch.setitem(jobs_table.BY_NAME, "work", made)
+    monkeypatch.setitem(registry.BY_NAME, "work", made)
     return made
 
 
@@ -94,7 +94,7 @@ def test_a_message_that_comes_twice_runs_once(does):
 def test_two_workers_that_are_told_at_once_run_it_once(does):
     """The second hears of it while the first is at work."""
     calls, row = [], job()
-    does(lambda run: (calls.append(1), jobs_run.run_job(row.pk)))
+    does(lambda run: (calls.append(1), runner.run_job(row.pk)))
     assert (run(row).state, calls, row.attempts) == ("done", [1], 1)
 
 
@@ -212,7 +212,7 @@ def test_a_worker_that_is_told_to_end_gives_its_job_back(does):
     does(raising(SystemExit(0)))
     row = job()
     with pytest.raises(SystemExit):
-        jobs_run.run_job(row.pk)
+        runner.run_job(row.pk)
     row.refresh_from_db()
     assert (row.state, row.holder, row.sent_at) == ("queued", "", None)
 
@@ -284,12 +284,12 @@ def test_jobs_are_kept_for_ninety_days_and_active_ones_for_ever(sent):
 
 
 def test_without_a_broker_resending_waits_for_the_next_minute(monkeypatch):
-    from ops.jobs_send import NoBroker
+    from ops.jobs.services import NoBroker
 
     def fail(number):
         raise NoBroker("away")
 
-    monkeypatch.setattr("ops.jobs_send.send", fail)
+    monkeypatch.setattr("ops.jobs.services.send", fail)
     job()
     assert resend(minutes=2).sent == 0
     assert Job.objects.get().state == "queued"

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from fluxtracker import identity
+from fluxtracker.supervisor import processes
 from ops import leases
 from ops.models import Lease
 from tests.waiting import eventually
@@ -37,7 +37,7 @@ def test_it_is_free_after_the_block_and_after_an_error():
 
 def holder_of(pid, place=None):
     """As the process itself would name it; with another `place`, as one of the same id and start there."""
-    marked = identity.mark(pid)
+    marked = processes.mark(pid)
     if place is not None:
         marked = f"{place}-{marked.rpartition('-')[2]}"
     return f"{socket.gethostname()}:{pid}:1795830168.38:{marked}.abcd"
@@ -81,7 +81,7 @@ def test_the_name_carries_host_pid_and_process_start():
 
 def test_a_pid_that_was_given_to_another_process_is_no_living_holder():
     mine = leases.make_holder()
-    mark = identity.mark(os.getpid())
+    mark = processes.mark(os.getpid())
     earlier = f"{mark.rpartition('-')[0]}-1" if "-" in mark else "1000.00"
     assert leases.is_dead(mine.replace(mark, earlier))
     assert not leases.is_dead(mine)
@@ -110,7 +110,7 @@ def test_of_another_boot_or_a_container_of_the_same_name_nobody_knows(sleeper, p
 
 
 def test_without_proc_the_start_on_the_wall_clock_decides(monkeypatch, tmp_path, sleeper):
-    monkeypatch.setattr(identity, "BOOT", tmp_path / "none")
+    monkeypatch.setattr(processes, "BOOT", tmp_path / "none")
     mine, other = leases.make_holder(), holder_of(sleeper.pid)
     assert not leases.is_dead(mine)
     assert leases.is_dead(mine.replace(mine.split(":")[3], "1000.00.abcd"))

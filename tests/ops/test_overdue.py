@@ -17,11 +17,13 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 from prometheus_client.parser import text_string_to_metric_families
 
-from fluxtracker import broker
 from fluxtracker.celery import app as celery_app
-from fluxtracker.embedded import socket_path
+from fluxtracker.supervisor import broker
+from fluxtracker.supervisor.broker import socket_path
 from metrics.models import Source
-from ops import alert_doors, asking, health, jobs_send, leases, overdue, tasks, worker
+from ops import health, heartbeat, leases, schedule, tasks
+from ops.alerts import records, services
+from ops.jobs import services as jobs_services
 from ops.models import Alert, Lease, TaskState, WorkerSeen
 from ops.schedule import SCHEDULE, UNRECORDED, install
 from revenue.models import LedgerState
@@ -178,26 +180,26 @@ def test_beat_checks_the_alerts_where_no_worker_does(settings: Any) -> None:
     settings.ALERT_EMAILS = ["one@example.org"]
     last_did("check_alerts", 9 * MINUTE)
     last_did("refresh_price", HOUR)
-    assert alert_doors.check_if_overdue(NOW) is False
+    assert services.check_if_overdue(NOW) is False
     last_did("check_alerts", 11 * MINUTE)
-    assert alert_doors.check_if_overdue(NOW) is True
+    assert services.check_if_overdue(NOW) is True
     assert [message.subject for message in mail.outbox] == [
         "Fluxtracker: The schedule is overdue: refresh-price (every 5 min) has not run since 18 Nov, 13:05 UTC."
     ]
-    assert alert_doors.check_if_overdue(NOW) is False
+    assert services.check_if_overdue(NOW) is False
 
 
 def test_a_worker_asks_for_the_check_where_beat_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
-    monkeypatch.setattr(asking, "give", lambda task: given.append(task) or True)
-    monkeypatch.setattr(worker, "FIRST_LOOK_S", 0.0)
-    monkeypatch.setattr(worker, "seen", lambda hostname: None)
-    monkeypatch.setattr(worker.connection, "close", lambda: None)
+    monkeypatch.setattr(records, "give", lambda task: given.append(task) or True)
+    monkeypatch.setattr(heartbeat, "FIRST_LOOK_S", 0.0)
+    monkeypatch.setattr(heartbeat, "seen", lambda hostname: None)
+    monkeypatch.setattr(heartbeat.connection, "close", lambda: None)
     for ago in (MINUTE, HOUR):
         last_did("check_alerts", ago)
-        worker._stop.set()
-        worker._beat("here")
-    assert given == [asking.CHECK]
+        heartbeat._stop.set()
+        heartbeat._beat("here")
+    assert given == [records.CHECK]
 
 
 # A broker that answers, and takes no writes
@@ -243,8 +245,8 @@ def test_a_broker_that_takes_no_writes_is_a_problem(
     assert (answer["status"], answer["problems"]) == ("degraded", [sentence])
     assert sentence in panel(client, "strip")
     assert "fluxtracker_broker_up 0.0" in client.get("/metrics").content.decode()
-    with pytest.raises(jobs_send.NoBroker, match=f"^the broker takes no writes: {words}$"):
-        jobs_send.send(1)
+    with pytest.raises(jobs_services.NoBroker, match=f"^the broker takes no writes: {words}$"):
+        jobs_services.send(1)
 
 
 # One truth at one time
@@ -329,4 +331,4 @@ def test_every_alert_that_no_part_tells_is_a_problem() -> None:
 
 def test_overdue_takes_few_queries(django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(3):
-        overdue.overdue(NOW)
+        schedule.overdue(NOW)

@@ -12,13 +12,12 @@ from django.db import OperationalError, connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from fluxtracker import middleware
-from fluxtracker.upstream.errors import UpstreamError
-from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.tally import SENT
-from ops import broker_queue, health, runs
-from ops.broker_queue import Depth
+from fluxtracker.upstream.http.client import SENT, Http
+from fluxtracker.upstream.http.errors import UpstreamError
+from fluxtracker.web import middleware
+from ops import health, prometheus, runs
 from ops.models import Alert, Tally, TaskRun
+from ops.prometheus import Depth
 from revenue.models import LedgerState
 from tests.ops.conftest import NOW
 
@@ -32,7 +31,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 def broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker with five messages, two of them in work."""
     monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
-    monkeypatch.setattr(broker_queue, "depth", lambda: Depth(3, 2))
+    monkeypatch.setattr(prometheus, "queue_depth", lambda: Depth(3, 2))
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +113,7 @@ def test_counts_that_cannot_be_written_are_written_by_the_next_run(monkeypatch: 
         raise OperationalError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ops.tallies.count_run", away)
+        patch.setattr("ops.runs.count_run", away)
         work()
     assert not Tally.objects.exists()
     work()
@@ -134,7 +133,7 @@ def test_the_state_of_the_system_is_told() -> None:
 
 
 def test_what_nobody_knows_has_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_queue, "depth", lambda: None)
+    monkeypatch.setattr(prometheus, "queue_depth", lambda: None)
     samples = scrape()
     assert value(samples, "broker_up") == 0
     for name in ("queue_messages", "queue_in_work", "sync_lag_seconds", "sync_lag_blocks", "sync_height"):
@@ -239,5 +238,5 @@ def test_scrapes_are_logged_as_the_metrics_are(settings: Any) -> None:
 
 def test_a_broker_that_is_away_has_no_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(broker_queue.current_app.conf, "broker_url", "redis://:hunter2@127.0.0.1:1/0")
-    assert broker_queue.depth() is None
+    monkeypatch.setattr(prometheus.current_app.conf, "broker_url", "redis://:hunter2@127.0.0.1:1/0")
+    assert prometheus.queue_depth() is None

@@ -8,11 +8,11 @@ from django.test import Client
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from fluxtracker.database_words import database_words
-from fluxtracker.watch import Cancelled
+from fluxtracker.database import database_words
+from fluxtracker.upstream.http.client import Cancelled
 from ops import health, runs
 from ops.models import Alert, TaskRun, TaskState
-from ops.quiet import run_quietly
+from ops.runs import run_quietly
 from tests.system.conftest import in_process
 
 __all__ = ["in_process"]
@@ -28,7 +28,7 @@ def ask_for_what_is_not_there(*, trigger):
 @pytest.fixture
 def failed_three_times(monkeypatch):
     """A task whose statement is wrong; answers what was logged."""
-    monkeypatch.setattr("ops.quiet.ask_for_check", lambda: None)
+    monkeypatch.setattr("ops.runs.ask_for_check", lambda: None)
     with capture_logs() as logs:
         for _ in range(3):
             run_quietly(ask_for_what_is_not_there)
@@ -102,7 +102,7 @@ def test_a_command_tells_it_without_the_statement(in_process, monkeypatch):
     def fail(**options):
         raise ProgrammingError('relation "x" does not exist\nLINE 1: SELECT secret FROM "x"\n               ^')
 
-    monkeypatch.setattr("revenue.doors.prune", fail)
+    monkeypatch.setattr("revenue.services.prune", fail)
     outcome = in_process("prune")
     assert outcome.code == 1
     assert 'database: relation "x" does not exist (has `manage.py migrate` been run?)' in outcome.err

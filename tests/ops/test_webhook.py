@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from ops import webhook as webhooks
-from ops.public_address import is_public
-from ops.webhook import WebhookFailed
+from ops.alerts import webhook as webhooks
+from ops.alerts.webhook import WebhookFailed, is_public
 from tests.ops.webhook_server import HOST, PATH, PUBLIC, Server, answer, drip, hang, hang_up, serving
 
 BODY, ID = {"text": "hello"}, "b7e0c1"

@@ -15,7 +15,7 @@ from typing import Any
 
 import trustme
 
-from ops.webhook import Webhook
+from ops.alerts.webhook import Webhook
 
 HOST, PATH = "hooks.example", "/services/T000/s3cret-path"
 PUBLIC = "93.184.215.14"  # what the names mean; the connection is led to the server here

@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from fluxtracker.env import TrackedAddress
 from ops import runs
-from revenue.sync import sync_revenue
+from revenue.sync.engine import sync_revenue
 from tests.revenue.fake_chain import FakeChain
 
 A = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from fluxtracker.upstream import records
-from fluxtracker.upstream.errors import NotFound, Unavailable
+from fluxtracker.upstream.http.errors import NotFound, Unavailable
 from fluxtracker.upstream.records import ChainTx, Listing, Tip, TxInput, TxOutput
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

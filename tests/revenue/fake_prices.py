@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from fluxtracker.upstream.errors import Unavailable
+from fluxtracker.upstream.http.errors import Unavailable
 from fluxtracker.upstream.prices import DayPrices, Quote
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from fluxtracker.upstream.errors import UpstreamError
+from fluxtracker.upstream.http.errors import UpstreamError
 from ops import runs
 from revenue import ledger
 from revenue.audit import audit_revenue

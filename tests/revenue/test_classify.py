@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxtracker.upstream.records import ChainTx, TxInput, TxOutput
-from revenue.classify import FREE_CHANGE_SENDER, SenderUnknown, purpose, revenue_outputs
+from revenue.sync.classify import FREE_CHANGE_SENDER, SenderUnknown, purpose, revenue_outputs
 
 APP = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 OLD_APP = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fluxtracker.env import TrackedAddress
-from fluxtracker.upstream.errors import NotFound, Unavailable, UpstreamError
+from fluxtracker.upstream.http.errors import NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Block, Unreadable
 from ops import runs
-from revenue import upkeep
+from revenue import ledger
 from revenue.models import Cursor, DailyTotal, LedgerState, Payment
-from revenue.reports import Ledger
-from revenue.standing import sync_report
+from revenue.selectors import Ledger
+from revenue.status import sync_report
 from tests.marks import examples
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain
@@ -272,7 +272,7 @@ def test_an_address_that_begins_later_has_nothing_to_be_read_before(evening, clo
     assert is_complete()
 
 
-@pytest.mark.parametrize("verb", [upkeep.reset_sync, upkeep.clear])
+@pytest.mark.parametrize("verb", [ledger.reset_sync, ledger.clear])
 def test_a_reset_and_a_wipe_forget_it(evening, clock, verb):
     mine(evening, 9)
     clock.move_to(MIDNIGHT + 20 * MINUTE)
@@ -358,18 +358,18 @@ def test_only_complete_days_are_closed(evening, clock, settings):
     settings.RETENTION_DAYS = 1
     clock.move_to(MIDNIGHT + 30 * DAY)  # ours ran ahead, or the source is late
     sync(evening)
-    assert run(upkeep.prune, now=timezone.now()).closed_through == FIRST - 4 * DAY
+    assert run(ledger.prune, now=timezone.now()).closed_through == FIRST - 4 * DAY
     assert Payment.objects.count() == 33
     mine(evening, 9, apart=DAY)
     sync(evening)
-    assert run(upkeep.prune, now=timezone.now()).closed_through == FIRST - 2 * DAY
+    assert run(ledger.prune, now=timezone.now()).closed_through == FIRST - 2 * DAY
 
 
 def test_nothing_is_closed_while_the_chains_time_is_not_known(evening, clock, settings):
     settings.RETENTION_DAYS = 1
     sync(evening)
     LedgerState.objects.update(settled_height=None)
-    assert run(upkeep.prune, now=timezone.now() + 90 * DAY).closed_through is None
+    assert run(ledger.prune, now=timezone.now() + 90 * DAY).closed_through is None
 
 
 # The law
@@ -384,7 +384,7 @@ def test_nothing_is_closed_while_the_chains_time_is_not_known(evening, clock, se
 )
 def test_what_was_complete_once_never_changes(two_addresses, apart, paid, synced, late):
     """Blocks whose times go back by up to 100 s: no more than the confirmations make up for."""
-    run(upkeep.clear)
+    run(ledger.clear)
     chain, told, start = FakeChain(), {}, MIDNIGHT - DAY
     for n, seconds in enumerate(apart):
         time = (chain.blocks[-1].time if chain.blocks else start) + seconds * SECOND

@@ -4,12 +4,11 @@ from itertools import pairwise
 
 import pytest
 
-from fluxtracker.upstream.errors import Unavailable
+from fluxtracker.upstream.http.errors import Unavailable
 from fluxtracker.upstream.records import AppMessage
 from revenue import ledger
-from revenue.messages import pause
 from revenue.models import App, LedgerState, Message, Payment
-from revenue.naming import resolve_names, retype_apps
+from revenue.naming import pause, resolve_names, retype_apps
 from tests.revenue.ledger_checks import assert_sums_hold
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fluxtracker import money
 from fluxtracker.upstream import prices
-from fluxtracker.upstream.errors import Unavailable
+from fluxtracker.upstream.http.errors import Unavailable
 from revenue import alerts, ledger
 from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
 from revenue.pricing import UsdReport, price_payments, refresh_live_price

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from fluxtracker.env import TrackedAddress
 from fluxtracker.upstream.clients import chain_sources
-from fluxtracker.upstream.errors import BadAnswer, Unavailable, UpstreamError
-from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.shared import Shared
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable, UpstreamError
+from fluxtracker.upstream.http.limits import Shared
 from ops import runs
-from revenue import ledger, upkeep
+from revenue import ledger
 from revenue.audit import audit_revenue
 from revenue.models import Cursor, DailyTotal, LedgerState, Payment, Quarantined, RemovedPayment
-from revenue.proof import OVERLAP, Unproved
+from revenue.sync.completeness import OVERLAP, Unproved
 from tests.marks import examples, some_in_full
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import Daemon, FakeChain, Source
@@ -287,12 +287,12 @@ def test_a_first_sync_from_a_branch_is_put_right_by_two_others(three, extra):
 
 def clear():
     with runs.run("clear_revenue_data", trigger="command") as run:
-        upkeep.clear(run=run)
+        ledger.clear(run=run)
 
 
 def reset():
     with runs.run("reset_revenue_sync", trigger="command") as run:
-        upkeep.reset_sync(run=run)
+        ledger.reset_sync(run=run)
 
 
 def forget_one_cursor():
@@ -505,7 +505,7 @@ def test_what_was_kept_goes_with_its_day_and_with_everything(three, settings):
     later = timezone.now() + timedelta(days=30)
     LedgerState.objects.update(completed_at=later, settled_at=later, tip_changed_at=None)
     with runs.run("prune", trigger="command") as run:
-        upkeep.prune(now=timezone.now() + timedelta(days=30), run=run)
+        ledger.prune(now=timezone.now() + timedelta(days=30), run=run)
     assert not RemovedPayment.objects.exists()
     RemovedPayment.objects.create(txid="ab", vout=0, amount_sat=1, day=timezone.now(), usd_micro=1)
     clear()

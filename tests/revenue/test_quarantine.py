@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from fluxtracker.upstream.errors import NotFound, Unavailable
+from fluxtracker.upstream.http.errors import NotFound, Unavailable
 from revenue.models import Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, sync
 from tests.revenue.fake_chain import Source

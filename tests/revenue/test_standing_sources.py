@@ -7,13 +7,13 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from fluxtracker.upstream.errors import Unavailable
+from fluxtracker.upstream.http.errors import Unavailable
 from ops import runs
 from ops.models import TaskState
-from revenue import upkeep
+from revenue import ledger
 from revenue.models import LedgerState, Payment
-from revenue.reports import Ledger, Totals, daily
-from revenue.standing import sync_report
+from revenue.selectors import Ledger, Totals, daily
+from revenue.status import sync_report
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain
 from tests.revenue.ledger_checks import assert_sums_hold, rows
@@ -101,5 +101,5 @@ def test_days_are_closed_no_later_than_the_source_could_tell(chain, settings):
     TaskState.objects.all().delete()
     for later in (400 * DAY, 10 * DAY, timedelta()):  # a clock that ran ahead; the clock as it is; one set back
         with runs.run("prune", trigger="command") as run:
-            report = upkeep.prune(now=read_at + later, run=run)
+            report = ledger.prune(now=read_at + later, run=run)
         assert report.closed_through == read_at.date() - 4 * DAY

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fluxtracker.env import TrackedAddress
 from ops import runs
-from revenue import upkeep
-from revenue.sync import sync_revenue
+from revenue import ledger
+from revenue.sync.engine import sync_revenue
 from tests.marks import examples
 from tests.revenue.fake_chain import START, FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
@@ -59,7 +59,7 @@ step = st.one_of(
 @given(st.lists(step, min_size=1, max_size=12), st.sampled_from([3, 1000]))
 def test_the_ledger_is_the_chains_truth_after_every_sync(steps, page):
     with runs.run("clear_revenue_data", trigger="command") as run:
-        upkeep.clear(run=run)
+        ledger.clear(run=run)
     chain = FakeChain(page=page)
     for _ in range(80):
         chain.mine(*([chain.pay(A, 5)] if chain.made % 3 else []), chain.pay(B, 1, 2))

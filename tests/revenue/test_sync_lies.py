@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable, UpstreamError
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
+from fluxtracker.upstream.parsing import MAX_SAT
 from fluxtracker.upstream.records import Unreadable
-from fluxtracker.upstream.wire import MAX_SAT
 from ops.models import TaskState
 from revenue.models import Cursor, Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync

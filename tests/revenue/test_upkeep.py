@@ -9,7 +9,7 @@ from django.utils import timezone
 from structlog.testing import capture_logs
 
 from ops import runs
-from revenue import upkeep
+from revenue import ledger
 from revenue.audit import audit_revenue
 from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
@@ -40,7 +40,7 @@ def week(two_addresses, settings):
 
 def prune(now=NOON):
     with runs.run("prune", trigger="command") as run:
-        return upkeep.prune(now=now, run=run)
+        return ledger.prune(now=now, run=run)
 
 
 def test_whole_days_older_than_the_retention_and_two_go_and_their_totals_stay(week):
@@ -79,7 +79,7 @@ def test_an_address_that_is_added_later_has_no_closed_days_and_that_is_said(week
     assert said == [(B, "2026-11-21")]
     assert not DailyTotal.objects.filter(address=B).exists()
     with runs.run("clear_revenue_data", trigger="command") as run:
-        upkeep.clear(run=run)
+        ledger.clear(run=run)
     sync(week)
     assert DailyTotal.objects.get(address=B).revenue_sat == 9
 
@@ -119,7 +119,7 @@ def test_a_reset_makes_the_next_sync_read_everything_and_change_nothing(chain):
     sync(chain)
     before = rows()
     with runs.run("reset", trigger="command") as run:
-        upkeep.reset_sync(run=run)
+        ledger.reset_sync(run=run)
     assert not Cursor.objects.exists()
     assert rows() == before
     report = sync(chain)
@@ -132,7 +132,7 @@ def test_clearing_leaves_nothing_of_the_ledger(chain):
     app = App.objects.create(name="minecraft", payments=3, revenue_sat=4)
     Quarantined.objects.create(txid="aa" * 32, address=A, first_seen_at=NOON, next_attempt_at=timezone.now())
     with runs.run("clear", trigger="command") as run:
-        assert upkeep.clear(run=run) == len(chain.truth([A, B], CONFIRMATIONS))
+        assert ledger.clear(run=run) == len(chain.truth([A, B], CONFIRMATIONS))
     for model in (Payment, DailyTotal, Cursor, Quarantined):
         assert not model.objects.exists()
     app.refresh_from_db()

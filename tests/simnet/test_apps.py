@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import requests
 
-from fluxtracker.simnet.addresses import MAIN
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES
-from fluxtracker.simnet.records import Known
+from fluxtracker.simnet.records import MAIN, Known
 from fluxtracker.simnet.registry import expiry
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from fluxtracker.simnet.addresses import DEVELOPMENT, MAIN, MIDDLE, made_up
+from fluxtracker.simnet.records import DEVELOPMENT, MAIN, MIDDLE, made_up
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import get

@@ -5,7 +5,7 @@ import time
 import pytest
 import requests
 
-from fluxtracker.simnet.addresses import MAIN
+from fluxtracker.simnet.records import MAIN
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import build, get

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import requests
 
-from fluxtracker.simnet import network_truth, placement, statistics_rows
+from fluxtracker.simnet import fluxos_stats, network, truth
+from fluxtracker.simnet.catalogue import COUNTS, RARE, SPELLINGS
 from fluxtracker.simnet.registry import expiry
 from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.templates import COUNTS, RARE, SPELLINGS
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import NOW, build, get
 from tests.waiting import AMPLE
@@ -54,13 +54,13 @@ def test_every_app_that_is_placed_has_a_specification_and_the_order_of_magnitude
 def test_a_projection_makes_only_what_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     made: Counter[str] = Counter()
     for name in ("_benchmark", "_apps", "_flux", "_geolocation"):
-        real = getattr(statistics_rows.Rows, name)
+        real = getattr(fluxos_stats.Rows, name)
 
         def counting(rows: Any, node: Any, name: str = name, real: Any = real) -> Any:
             made[name] += 1
             return real(rows, node)
 
-        monkeypatch.setattr(statistics_rows.Rows, name, counting)
+        monkeypatch.setattr(fluxos_stats.Rows, name, counting)
     with SimServer(build(payments=60, nodes=30)) as sim:
         get(sim, "/fluxinfo", projection=CAPACITY)
         assert made == {"_benchmark": 30}
@@ -75,13 +75,13 @@ def test_an_app_that_stays_is_not_placed_anew(monkeypatch: pytest.MonkeyPatch) -
     world = build(payments=300, nodes=50)
     world.network.nodes()
     placed: list[str] = []
-    real = placement.Placement._place
+    real = network.Placement._place
 
     def watched(self: Any, app: Any, **options: Any) -> Any:
         placed.append(app.name)
         return real(self, app, **options)
 
-    monkeypatch.setattr(placement.Placement, "_place", watched)
+    monkeypatch.setattr(network.Placement, "_place", watched)
     world.mine(1, [world.payment(app="Thing")])
     world.network.nodes()
     assert set(placed) == {"Thing", "Leftover"}
@@ -320,5 +320,5 @@ def test_other_processes_move_the_clock_and_the_nodes(sim: SimServer) -> None:
 
 
 def test_the_rules_of_the_truth_stand_alone() -> None:
-    assert sorted(set(network_truth.TRACKED)) == network_truth.TRACKED
-    assert len(network_truth.TRACKED) == 22
+    assert sorted(set(truth.TRACKED)) == truth.TRACKED
+    assert len(truth.TRACKED) == 22

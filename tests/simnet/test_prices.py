@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import requests
 
-from fluxtracker.simnet.faults import Kind
+from fluxtracker.simnet.control import Kind
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import NOW, get

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fluxtracker.simnet import addresses as a
+from fluxtracker.simnet import records as a
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import get

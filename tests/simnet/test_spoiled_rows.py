@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from fluxtracker.simnet.faults import Kind
+from fluxtracker.simnet.control import Kind
+from fluxtracker.simnet.fault_effects import bad
 from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.spoiled_rows import bad
 from tests.simnet.asking import build, get
 from tests.waiting import AMPLE
 

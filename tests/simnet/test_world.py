@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import time_machine
 
-from fluxtracker.simnet import addresses as a
-from fluxtracker.simnet import clock, truth
+from fluxtracker.simnet import records as a
+from fluxtracker.simnet import truth
+from fluxtracker.simnet.chain import blockbook_tx
 from fluxtracker.simnet.history import KINDS, Plan
 from fluxtracker.simnet.records import Output
-from fluxtracker.simnet.rendering import blockbook_tx
 from fluxtracker.simnet.world import World
 from tests.simnet.asking import NOW, build
 
@@ -45,7 +45,7 @@ def test_the_past_has_as_many_payments_and_days_as_asked_for() -> None:
     world = build(payments=500, days=30)
     heights = [tx.height for tx in world.chain]
     assert len(heights) == 500
-    assert clock.utc(world.chain.time(min(heights))) > NOW - timedelta(days=30, minutes=1)
+    assert a.utc(world.chain.time(min(heights))) > NOW - timedelta(days=30, minutes=1)
     assert max(heights) == world.tip_height
 
 
@@ -80,15 +80,15 @@ def test_the_truth_without_a_world_is_the_same() -> None:
 
 
 def test_the_fork_is_where_the_real_one_is() -> None:
-    assert clock.utc(clock.time_of(2_020_000)) == datetime(2025, 10, 25, 18, 0, 35, tzinfo=UTC)
-    assert clock.time_of(2_020_001) - clock.time_of(2_020_000) == 30
-    assert clock.time_of(2_020_000) - clock.time_of(2_019_999) == 120
+    assert a.utc(a.time_of(2_020_000)) == datetime(2025, 10, 25, 18, 0, 35, tzinfo=UTC)
+    assert a.time_of(2_020_001) - a.time_of(2_020_000) == 30
+    assert a.time_of(2_020_000) - a.time_of(2_019_999) == 120
 
 
 @pytest.mark.parametrize("height", [1, 1_670_000, 2_019_999, 2_020_000, 2_020_001, 3_000_000])
 def test_heights_and_times_agree(height: int) -> None:
-    assert clock.height_at(clock.time_of(height)) == height
-    assert clock.height_at(clock.time_of(height + 1) - 1) == height
+    assert a.height_at(a.time_of(height)) == height
+    assert a.height_at(a.time_of(height + 1) - 1) == height
 
 
 def test_the_tip_is_now() -> None:

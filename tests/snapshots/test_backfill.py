@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fluxtracker.upstream.stats import NodePoint
 from ops.models import TaskState
 from revenue.models import DailyPrice
-from snapshots.backfill import by_day
 from snapshots.models import Snapshot
+from snapshots.services import by_day
 from snapshots.take import opening
 from tests.factories import pay, settle
 from tests.snapshots.network import DAY, at, backfilled, snapshot
@@ -186,7 +186,7 @@ def test_ten_years_are_one_transaction_of_bulk_inserts(fill, stats, django_asser
 
 def test_comparisons_are_told_when_something_was_made(fill, monkeypatch):
     told = []
-    monkeypatch.setattr("snapshots.warm.keep_warm", lambda: told.append(Snapshot.objects.count()))
+    monkeypatch.setattr("snapshots.comparison.cache.keep_warm", lambda: told.append(Snapshot.objects.count()))
     earned(2)
     fill()
     fill()

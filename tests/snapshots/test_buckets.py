@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.buckets import Bucket, Span, split
+from fluxtracker.periods import Bucket, Span, split
 
 DAYS = st.dates(date(2019, 1, 1), date(2030, 12, 31))
 

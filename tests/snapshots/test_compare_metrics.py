@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.models import Source, TrackedApp
-from snapshots.compare_pair import Pair
+from snapshots.comparison.selectors import Pair
 from tests.snapshots.comparing import APPS, CLOUD, NOW, SPANS, ask, leaves, read, snapshot
 
 pytestmark = [pytest.mark.django_db]

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from fluxtracker.periods import Length, Period
 from revenue.models import DailyTotal, LedgerState, Payment
-from revenue.reports import Ledger, Sums, Totals, compare, periods
-from revenue.todate import cut, parts, to_date
+from revenue.selectors import Ledger, Sums, Totals, compare, cut, parts, periods, to_date
 from tests.factories import MAIN, SECOND, pay, settle
 from tests.marks import examples
 from tests.snapshots.comparing import SPANS, ask, at

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.gaps import days_between, gaps, last_due, missing_days
+from snapshots.selectors import days_between, gaps, last_due, missing_days
 
 FIRST = date(2027, 12, 1)
 days = st.integers(0, 200).map(lambda n: FIRST + timedelta(days=n))  # with the leap day of 2028

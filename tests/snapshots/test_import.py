@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fluxtracker import money
 from ops.models import TaskState
 from revenue.models import App, Cursor, DailyPrice, DailyTotal, LedgerState, Payment, Quarantined
-from snapshots import importer_values
+from snapshots.imports import rows as imports_rows
 from snapshots.models import ImageDay, Refusal, Snapshot
 from tests.factories import MAIN, NOON, SENDER, TIP, digest, pay, settle
 from tests.ops.backing_up import contents
@@ -308,18 +308,18 @@ def test_the_first_sync_replaces_what_the_chain_knows_and_removes_what_it_does_n
     assert_true(sim.world)
 
 
-@given(st.integers(1, importer_values.MOST_SAT // 10))
+@given(st.integers(1, imports_rows.MOST_SAT // 10))
 def test_floats_are_the_satoshi_they_were_made_of(sat):
     if sat < 2**53:
-        assert importer_values.satoshi(sat / money.SAT) == sat
+        assert imports_rows.read_satoshi(sat / money.SAT) == sat
 
 
 @given(st.one_of(st.floats(), st.text(), st.binary(), st.none(), st.integers(), st.booleans()))
 def test_no_value_of_a_file_raises(value):
     for how in (
-        importer_values.number, importer_values.count, importer_values.gigabytes, importer_values.satoshi,
-        importer_values.micro_dollars, importer_values.price, lambda v: importer_values.day(v, TODAY),
-        lambda v: importer_values.instant(v, TODAY), lambda v: importer_values.words(v, 10),
+        imports_rows.read_number, imports_rows.read_count, imports_rows.read_gigabytes, imports_rows.read_satoshi,
+        imports_rows.read_micro_dollars, imports_rows.read_price, lambda v: imports_rows.read_day(v, TODAY),
+        lambda v: imports_rows.read_instant(v, TODAY), lambda v: imports_rows.read_words(v, 10),
     ):  # fmt: skip
         how(value)
 

@@ -4,19 +4,18 @@ from datetime import date
 
 import pytest
 
-from snapshots.importer_rows import images
-from snapshots.importer_values import gigabytes
+from snapshots.imports.rows import images, read_gigabytes
 
 DAY = date(2026, 11, 20)
 
 
 @pytest.mark.parametrize("told", [1e308, 1e10, float("inf"), float("nan"), -1.0, True, "5", None])
 def test_a_size_that_is_none_is_not_known(told):
-    assert gigabytes(told) is None
+    assert read_gigabytes(told) is None
 
 
 def test_a_size_is_told_in_terabytes():
-    assert gigabytes(1.5) == 1500
+    assert read_gigabytes(1.5) == 1500
 
 
 def test_counts_of_one_image_that_add_up_to_too_much_are_left_out():

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxtracker import money
-from revenue.reports import Ledger, Totals
-from snapshots import series
-from snapshots.buckets import Bucket, split
-from snapshots.choices import SUMS, Category, Choice, Kind
-from snapshots.dayvalues import DayValues
+from fluxtracker.periods import Bucket, split
+from revenue.selectors import Ledger, Totals
+from snapshots.series import selectors
+from snapshots.series.choices import SUMS, Category, Choice, Kind
+from snapshots.series.selectors import DayValues
 from tests.snapshots.series_rows import DAY, NOW, TODAY
 
 FLUX = SUMS[0]
@@ -38,7 +38,7 @@ def stretch(bounds: tuple[int, int]) -> tuple[date, date]:
 
 
 def drawn(known: DayValues, bounds: tuple[int, int], bucket: Bucket, choice: Choice, *, cumulative: bool = False):
-    return series._Drawn(known, split(*stretch(bounds), bucket), cumulative, NOW).line(choice)
+    return selectors._Drawn(known, split(*stretch(bounds), bucket), cumulative, NOW).line(choice)
 
 
 @given(SATOSHI, RANGES, BUCKETS)
@@ -84,7 +84,7 @@ def test_a_state_is_the_last_known_value_of_its_span(values, bounds, bucket):
 @given(RANGES, BUCKETS)
 def test_the_days_before_are_as_many_and_end_right_before_the_first(bounds, bucket):
     first, last = stretch(bounds)
-    wanted = series.Wanted((NODES,), first, last, bucket, previous=True)
+    wanted = selectors.Wanted((NODES,), first, last, bucket, previous=True)
     before = [span.back(wanted.days) for span in split(first, last, bucket)]
     assert before[-1].last == first - timedelta(days=1)
     assert sum(len(span.days()) for span in before) == wanted.days

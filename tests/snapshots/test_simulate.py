@@ -20,9 +20,8 @@ from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from metrics.models import ImageCount, Reading, Source
 from revenue.models import DailyPrice
-from snapshots.made_up import Past
 from snapshots.models import ImageDay, Snapshot
-from snapshots.simulate import is_this_machine
+from snapshots.simulate import Past, is_this_machine
 from tests.waiting import AMPLE
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)

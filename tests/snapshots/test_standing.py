@@ -13,7 +13,7 @@ from ops.leases import hold
 from ops.models import TaskState, WorkerSeen
 from revenue.models import DailyPrice, Payment
 from snapshots.models import Refusal
-from snapshots.standing import snapshot_report
+from snapshots.status import snapshot_report
 from tests.factories import TIP, pay, settle
 from tests.snapshots.network import DAY, at, collected, images, snapshot
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from fluxtracker.simnet.faults import Kind
+from fluxtracker.simnet.control import Kind
 from fluxtracker.simnet.server import SimServer
 from snapshots.models import ImageDay, Refusal, Snapshot
 

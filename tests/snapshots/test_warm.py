@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 
 from fluxtracker import __version__
 from metrics.models import TrackedApp
-from ops.after import changed
+from ops.runs import changed
 from revenue.models import LedgerState, Payment
-from snapshots import warm
+from snapshots.comparison import cache
+from snapshots.comparison.cache import keep_warm
 from snapshots.models import Snapshot, WarmComparison
-from snapshots.warm import keep_warm
 from tests.factories import pay, settle
 from tests.snapshots.comparing import NOW, SPANS, ask, read, snapshot
 
@@ -152,7 +152,7 @@ def test_whatever_changes_the_answer_is_seen_at_once_and_made_anew_by_the_next_k
     clock.shift(timedelta(seconds=20))
     CHANGES[change]()
     if change == "release":
-        monkeypatch.setattr("snapshots.compare_stamp.__version__", __version__ + ".1")
+        monkeypatch.setattr("snapshots.comparison.cache.__version__", __version__ + ".1")
     cold = client.get(PATH, {"period": "W"}, headers={"if-none-match": before["ETag"]})
     assert cold.status_code == 200
     assert (before["Age"], cold["Age"]) == ("0", "0")
@@ -212,7 +212,7 @@ def test_a_process_keeps_one_of_each_and_no_more(client, clock):
         for period in SPANS:
             ask(client, period)
         clock.shift(timedelta(minutes=6))
-    assert set(warm.KEPT) == set(SPANS)
+    assert set(cache.KEPT) == set(SPANS)
 
 
 # It never claims to be fresh because it is kept
@@ -246,7 +246,7 @@ def test_a_database_that_fails_is_no_trouble_for_the_work_that_is_done(monkeypat
     def locked(*args, **kwargs):
         raise OperationalError("database is locked")
 
-    monkeypatch.setattr(warm, "_store", locked)
+    monkeypatch.setattr(cache, "_store", locked)
     changed()
     assert made() == {}
 

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.engine
 CHANGE_AND_KEEP = """
 from django.utils import timezone
 from metrics.models import Source
-from snapshots.warm import keep_warm
+from snapshots.comparison.cache import keep_warm
 for number in range(30):
     Source.objects.update_or_create(
         name="nodes", defaults={"values": {"node_total": number}, "read_at": timezone.now()}
@@ -20,7 +20,7 @@ KEEP_AND_ASK = """
 import json
 from django.test import Client
 from snapshots.models import WarmComparison
-from snapshots.warm import keep_warm
+from snapshots.comparison.cache import keep_warm
 keep_warm()
 rows = dict(WarmComparison.objects.values_list("period", "stamp"))
 client = Client(HTTP_HOST="localhost")

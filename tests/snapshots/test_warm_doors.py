@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from revenue.models import Payment
-from snapshots import tasks, warm
+from snapshots import tasks
+from snapshots.comparison import cache
 from snapshots.models import Snapshot, WarmComparison
 from tests.snapshots.comparing import SPANS, ask
 
@@ -27,7 +28,7 @@ def stamps():
 def assert_warm(client):
     """Every period is answered from the rows, and says what is made of the tables as they are."""
     told = {period: ask(client, period) for period in SPANS}
-    assert warm.KEPT == {}, "a reader had to make one"
+    assert cache.KEPT == {}, "a reader had to make one"
     WarmComparison.objects.all().delete()
     for period, answer in told.items():
         fresh = ask(client, period)

@@ -16,9 +16,8 @@ from django.core.management import CommandError, call_command
 
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-from fluxtracker.upstream.body import Body
-from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.shared import Shared
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.limits import Body, Shared
 from tests.system.home import Home, Outcome, Template
 
 Build = Callable[..., SimServer]

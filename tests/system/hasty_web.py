@@ -2,8 +2,8 @@
 
 import os
 
-from fluxtracker import clients
-from fluxtracker.webserver import *  # noqa: F403
+from fluxtracker.web import workers
+from fluxtracker.web.server import *  # noqa: F403
 
-clients.PATIENCE = float(os.environ["CLIENT_PATIENCE"])
-clients.PARTING = 600.0
+workers.PATIENCE = float(os.environ["CLIENT_PATIENCE"])
+workers.PARTING = 600.0

@@ -21,9 +21,9 @@ import psycopg
 import redis
 from celery import Celery
 
-from fluxtracker import broker
-from fluxtracker.embedded import socket_path
-from fluxtracker.processes import Program
+from fluxtracker.supervisor import broker
+from fluxtracker.supervisor.broker import socket_path
+from fluxtracker.supervisor.processes import Program
 from tests.settings_names import ROOT, setting_names
 from tests.waiting import AMPLE, eventually
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fluxtracker.env import TrackedAddress
-from fluxtracker.simnet.addresses import MAIN, MIDDLE, OLDEST, made_up
+from fluxtracker.simnet.records import MAIN, MIDDLE, OLDEST, made_up
 from tests.system.ledger import assert_sums_hold, assert_true, rows, truth
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import pytest
 
-from fluxtracker.processes import BEAT, WORKER, Program
+from fluxtracker.supervisor.processes import BEAT, WORKER, Program
 from tests.system.home import Home
 from tests.waiting import eventually
 

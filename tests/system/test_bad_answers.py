@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from fluxtracker.simnet.faults import OF_ROWS, Kind
+from fluxtracker.simnet.control import OF_ROWS, Kind
 from fluxtracker.simnet.server import SimServer
 from ops.models import TaskState
 from tests.marks import only_in_full, some_in_full

@@ -4,8 +4,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from fluxtracker.simnet.addresses import MIDDLE, OLDEST
-from ops import alert_rules
+from fluxtracker.simnet.records import MIDDLE, OLDEST
+from ops.alerts import services
 from tests.marks import some_in_full
 from tests.system.ledger import assert_sums_hold, assert_true, here, read_tip, rows, truth
 
@@ -58,7 +58,7 @@ def health(client):
 
 
 def alerts():
-    return {trouble.key for trouble in alert_rules.troubles(timezone.now())}
+    return {trouble.key for trouble in services.troubles(timezone.now())}
 
 
 @pytest.mark.parametrize("fates", some_in_full(FATES, "all of it", "payments come"))

@@ -11,10 +11,10 @@ import psutil
 import pytest
 import redis
 
-from fluxtracker.demo import free_port
-from fluxtracker.processes import BEAT, PYTHON, WORKER, Program
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from fluxtracker.supervisor.demo import free_port
+from fluxtracker.supervisor.processes import BEAT, PYTHON, WORKER, Program
 from ops.schedule import SCHEDULE
 from tests.system.home import REDIS, Home, on_server
 from tests.system.ledger import assert_sums_hold, assert_true, rows, truth
@@ -29,7 +29,7 @@ EVERY = (
     "SELECT every, period FROM django_celery_beat_periodictask task"
     " JOIN django_celery_beat_intervalschedule interval ON interval.id = task.interval_id WHERE name = 'sync-revenue'"
 )
-UP = Program("up", (PYTHON, "-m", "fluxtracker.supervise"))
+UP = Program("up", (PYTHON, "-m", "fluxtracker.supervisor.main"))
 ALL_DONE = {
     "sync_revenue", "backfill_app_names", "backfill_usd", "refresh_price", "audit_revenue", "prune",
     "collect_metrics", "check_services", "refresh_carousel", "check_snapshot", "check_alerts", "backup",

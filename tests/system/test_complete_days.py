@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from fluxtracker.simnet import clock
+from fluxtracker.simnet import records
 from fluxtracker.simnet.history import FLUX
 from revenue.models import LedgerState
 from snapshots.models import Snapshot
@@ -33,7 +33,7 @@ def sim(request, build, moment):
     made = build(payments=0, now=MIDNIGHT - 13.5 * MINUTE, block_seconds=120)
     made.world.mine(5)
     made.world.mine(1, [made.world.payment(sat=5 * FLUX)])
-    assert -2 * MINUTE < clock.utc(made.world.chain.time(made.world.tip_height)) - MIDNIGHT < -MINUTE
+    assert -2 * MINUTE < records.utc(made.world.chain.time(made.world.tip_height)) - MIDNIGHT < -MINUTE
     if request.param == "daemon":
         made.faults.add("http500", "^/blockbook")
     Snapshot.objects.create(day=DAY_BEFORE, source="taken", made_at=MIDNIGHT, read_at=MIDNIGHT)
@@ -74,7 +74,7 @@ def test_four_blocks_after_midnight_do_not_complete_the_day(sim, in_process, cli
         moment.shift(2 * MINUTE)
         sim.world.mine(1)
         sync(in_process)
-        since = clock.utc(sim.world.chain.time(read_tip() - 7)) - MIDNIGHT
+        since = records.utc(sim.world.chain.time(read_tip() - 7)) - MIDNIGHT
         revenue, complete = given_out(client)
         assert complete is (since >= timedelta())
         assert revenue == 5.0 or not complete

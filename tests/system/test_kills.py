@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from fluxtracker.processes import WORKER, Program
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from fluxtracker.supervisor.processes import WORKER, Program
 from tests.marks import only_in_full
 from tests.system.home import Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth

@@ -24,11 +24,12 @@ from typing import Any
 import psutil
 import pytest
 
-from fluxtracker import rundir
-from fluxtracker.demo import free_port
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
-from ops import jobs_table, leases
+from fluxtracker.supervisor import processes
+from fluxtracker.supervisor.demo import free_port
+from ops import leases
+from ops.jobs import registry
 from tests.system.home import REDIS, Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.system.test_celery import UP
@@ -51,7 +52,7 @@ COMMANDS = (
     "collect_metrics", "check_services", "refresh_carousel", "check_snapshot", "backfill_snapshots --days 60", "prune",
     "backup",
 )  # fmt: skip
-JOBS = sorted({*jobs_table.NAMES} - {"clear-revenue-data"})
+JOBS = sorted({*registry.NAMES} - {"clear-revenue-data"})
 PAGES = (
     "", "export/payments.csv", "api/health", "api/stats", "api/metrics/current", "api/analytics/comparison?period=W",
     "api/analytics/apps", "api/revenue/transactions?limit=1000", "api/revenue/daily?days=300", "api/revenue/monthly",
@@ -265,7 +266,7 @@ def siege(home: Home, request: pytest.FixtureRequest) -> Iterator[Siege]:
         made = Siege(home, sim, seed)
         yield made
         made.end()
-        rundir.end_leftovers(home.data_dir)
+        processes.end_leftovers(home.data_dir)
 
 
 @pytest.mark.parametrize(("seed", "kills"), PARTS)

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from fluxtracker.simnet.faults import Kind
+from fluxtracker.simnet.control import Kind
 from fluxtracker.upstream.price_feeds import DAY
 from ops.models import AuditEntry
 from revenue import ledger

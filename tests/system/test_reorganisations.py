@@ -2,7 +2,7 @@
 
 import pytest
 
-from fluxtracker.simnet.addresses import MIDDLE, OLDEST
+from fluxtracker.simnet.records import MIDDLE, OLDEST
 from tests.system.ledger import assert_true, read_tip, rows, truth
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fluxtracker.simnet.addresses import DEVELOPMENT, MAIN, TEAM
 from fluxtracker.simnet.history import FLUX
-from fluxtracker.simnet.records import Output
+from fluxtracker.simnet.records import DEVELOPMENT, MAIN, TEAM, Output
 from revenue import ledger
 from revenue.models import App, Message, Payment, Quarantined
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, read_tip

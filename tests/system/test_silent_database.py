@@ -15,9 +15,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from fluxtracker import database_limits
-from fluxtracker.demo import free_port
-from fluxtracker.processes import application
+from fluxtracker import database
+from fluxtracker.supervisor.demo import free_port
+from fluxtracker.supervisor.processes import application
 from tests.system.home import DATABASE, Home
 from tests.waiting import AMPLE, eventually
 
@@ -26,7 +26,7 @@ PAGES = ("/api/health", "/api/health/ready", "/", "/data/", "/api/stats", "/expo
 
 
 def test_a_request_waits_for_the_database_for_less_than_five_seconds():
-    assert database_limits.WAIT_S + database_limits.CHECK_S < 5
+    assert database.WAIT_S + database.CHECK_S < 5
 
 
 @dataclass

@@ -12,9 +12,9 @@ from urllib.request import urlopen
 import pytest
 from django.templatetags.static import static
 
-from fluxtracker.demo import free_port
-from fluxtracker.processes import PYTHON, Program
-from fluxtracker.webserver import threads
+from fluxtracker.supervisor.demo import free_port
+from fluxtracker.supervisor.processes import PYTHON, Program
+from fluxtracker.web.server import threads
 from tests.factories import MAIN, SENDER
 from tests.marks import only_in_full, some_in_full
 from tests.system.home import Home

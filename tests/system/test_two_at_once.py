@@ -8,9 +8,9 @@ import socket
 import psutil
 import pytest
 
-from fluxtracker.identity import mark
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
+from fluxtracker.supervisor.processes import mark
 from ops import leases
 from ops.leases import make_holder
 from ops.models import Lease

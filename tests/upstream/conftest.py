@@ -1,8 +1,8 @@
 import pytest
 import responses as responses_library
 
-from fluxtracker.upstream.blockbook import Blockbook
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.chain.blockbook import Blockbook
+from fluxtracker.upstream.http.client import Http
 from tests.upstream.fake_blockbook import BASE, FakeBlockbook
 
 

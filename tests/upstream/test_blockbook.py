@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fluxtracker.upstream.blockbook import Blockbook
-from fluxtracker.upstream.blockbook_tx import parsed_tx
-from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable
+from fluxtracker.upstream.chain.blockbook import Blockbook
+from fluxtracker.upstream.chain.transactions import blockbook_tx
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable
 from fluxtracker.upstream.records import Tip
 from tests.upstream.fake_blockbook import ADDRESS, BASE
 from tests.upstream.payloads import payload
@@ -135,51 +135,51 @@ def test_the_host_names_no_credentials(http):
 
 
 def test_an_input_without_vout_spends_output_zero():
-    tx = parsed_tx(payload("blockbook/address_txs")["transactions"][2])
+    tx = blockbook_tx(payload("blockbook/address_txs")["transactions"][2])
     assert [spent.previous_vout for spent in tx.inputs] == [0, 1]
 
 
 def test_a_coinbase_has_no_sender():
-    tx = parsed_tx(payload("blockbook/tx_coinbase"))
+    tx = blockbook_tx(payload("blockbook/tx_coinbase"))
     assert tx.inputs[0].coinbase
     assert tx.inputs[0].address is None
     assert sum(output.value_sat for output in tx.outputs) == 1_400_000_000
 
 
 def test_a_fluxnode_confirmation_has_neither_inputs_nor_outputs():
-    tx = parsed_tx(payload("blockbook/tx_fluxnode_confirm"))
+    tx = blockbook_tx(payload("blockbook/tx_fluxnode_confirm"))
     assert (tx.inputs, tx.outputs, tx.op_return) == ((), (), None)
 
 
 def test_an_unconfirmed_transaction_has_no_block():
-    tx = parsed_tx(payload("blockbook/tx_unconfirmed"))
+    tx = blockbook_tx(payload("blockbook/tx_unconfirmed"))
     assert (tx.height, tx.block_hash, tx.confirmations) == (-1, "", 0)
 
 
 def test_an_output_without_value_is_worth_nothing():
     row = payload("blockbook/tx_app_payment")
     del row["vout"][0]["value"]
-    assert parsed_tx(row).outputs[0].value_sat == 0
+    assert blockbook_tx(row).outputs[0].value_sat == 0
 
 
 @pytest.mark.parametrize("addresses", [None, []])
 def test_an_odd_script_pays_no_address(addresses):
     row = payload("blockbook/tx_app_payment")
     row["vout"][0]["addresses"] = addresses
-    assert parsed_tx(row).outputs[0].address is None
+    assert blockbook_tx(row).outputs[0].address is None
 
 
 def test_an_input_without_addresses_tells_no_sender():
     row = payload("blockbook/tx_app_payment")
     del row["vin"][0]["addresses"]
-    spent = parsed_tx(row).inputs[0]
+    spent = blockbook_tx(row).inputs[0]
     assert (spent.address, spent.previous_txid) == (None, row["vin"][0]["txid"])
 
 
 def test_the_op_return_is_read_from_its_text_where_the_script_is_missing():
     row = payload("blockbook/tx_app_payment")
     del row["vout"][2]["hex"]
-    assert parsed_tx(row).op_return == b"4a474ea9e79e7ba84ec93651b1ea13b979d413508d7cef9662c9cc14cce5bd85"
+    assert blockbook_tx(row).op_return == b"4a474ea9e79e7ba84ec93651b1ea13b979d413508d7cef9662c9cc14cce5bd85"
 
 
 HASH = b"4a474ea9e79e7ba84ec93651b1ea13b979d413508d7cef9662c9cc14cce5bd85"
@@ -215,30 +215,30 @@ EMPTY = {"value": "5", "hex": "", "addresses": None, "isAddress": False}
 )
 def test_only_the_last_output_with_a_script_says_anything(outputs, said):
     row = payload("blockbook/tx_app_payment") | {"vout": [{**vout, "n": n} for n, vout in enumerate(outputs)]}
-    assert parsed_tx(row).op_return == said
-    assert parsed_tx(row | {"vout": row["vout"][::-1]}).op_return == said, "the numbers count, not the places"
+    assert blockbook_tx(row).op_return == said
+    assert blockbook_tx(row | {"vout": row["vout"][::-1]}).op_return == said, "the numbers count, not the places"
 
 
 @pytest.mark.parametrize("version", [0, 5, 6, 100, -1])
 def test_a_transaction_of_another_version_says_nothing(version):
-    assert parsed_tx(payload("blockbook/tx_app_payment") | {"version": version}).op_return is None
+    assert blockbook_tx(payload("blockbook/tx_app_payment") | {"version": version}).op_return is None
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, None, "4"])
 def test_a_transaction_of_a_usual_version_or_none_is_read(version):
-    assert parsed_tx(payload("blockbook/tx_app_payment") | {"version": version}).op_return == HASH
+    assert blockbook_tx(payload("blockbook/tx_app_payment") | {"version": version}).op_return == HASH
 
 
 def test_inputs_and_outputs_are_ordered_by_their_numbers():
     row = payload("blockbook/address_txs")["transactions"][2]
     turned = row | {"vin": row["vin"][::-1], "vout": row["vout"][::-1]}
-    assert parsed_tx(turned) == parsed_tx(row)
+    assert blockbook_tx(turned) == blockbook_tx(row)
 
 
 def test_a_binary_op_return_is_read_from_its_hex():
     row = payload("blockbook/tx_app_payment")
     row["vout"][2] |= {"hex": "", "addresses": ["OP_RETURN 00ff10"]}
-    assert parsed_tx(row).op_return == b"\x00\xff\x10"
+    assert blockbook_tx(row).op_return == b"\x00\xff\x10"
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ import random
 import pytest
 import requests
 
-from fluxtracker.upstream.blockbook import Blockbook
-from fluxtracker.upstream.errors import BadAnswer, Unavailable
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.chain.blockbook import Blockbook
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
 from tests.marks import only_in_full
 from tests.upstream.fake_blockbook import ADDRESS, BASE, txid_of
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fluxtracker.upstream.blockbook import Blockbook
-from fluxtracker.upstream.daemon import Daemon
-from fluxtracker.upstream.errors import BadAnswer, NotFound
+from fluxtracker.upstream.chain.blockbook import Blockbook
+from fluxtracker.upstream.chain.daemon import Daemon
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.records import Block
 from tests.upstream.payloads import payload
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from fluxtracker.upstream.errors import BadAnswer, Unavailable
-from fluxtracker.upstream.http import Http
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
 
 
 class Server:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fluxtracker.upstream.daemon import Daemon
-from fluxtracker.upstream.daemon_tx import parsed_tx
-from fluxtracker.upstream.errors import BadAnswer, NotFound, Unavailable
+from fluxtracker.upstream.chain.daemon import Daemon
+from fluxtracker.upstream.chain.transactions import daemon_tx
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable
 from tests.upstream.fake_blockbook import ADDRESS, hash_of, txid_of
 from tests.upstream.payloads import payload
 
@@ -134,7 +134,7 @@ def test_a_payment_is_read_whole(web, daemon):
 def test_the_float_amount_is_never_used():
     row = copy.deepcopy(SAMPLE)
     row["vout"][0]["value"] = 999.0
-    assert parsed_tx(row).outputs[0].value_sat == 2_000_000
+    assert daemon_tx(row).outputs[0].value_sat == 2_000_000
 
 
 def test_an_amount_without_integers_is_refused(web, daemon):
@@ -148,27 +148,27 @@ def test_an_amount_without_integers_is_refused(web, daemon):
 def test_an_input_that_the_index_does_not_know_tells_no_sender():
     row = copy.deepcopy(SAMPLE)
     del row["vin"][0]["address"]
-    spent = parsed_tx(row).inputs[0]
+    spent = daemon_tx(row).inputs[0]
     assert (spent.address, spent.previous_txid, spent.previous_vout) == (None, SAMPLE["vin"][0]["txid"], 1)
 
 
 def test_a_coinbase_input_is_known_as_one():
     row = copy.deepcopy(SAMPLE) | {"vin": [{"coinbase": "03b2ba2d00", "sequence": 1}]}
-    assert parsed_tx(row).inputs[0].coinbase
+    assert daemon_tx(row).inputs[0].coinbase
 
 
 def test_an_unconfirmed_transaction_has_no_block():
     row = copy.deepcopy(SAMPLE)
     for key in ("height", "blockhash", "time", "blocktime", "confirmations"):
         del row[key]
-    tx = parsed_tx(row)
+    tx = daemon_tx(row)
     assert (tx.height, tx.block_hash, tx.confirmations) == (-1, "", 0)
 
 
 def test_the_op_return_is_read_from_its_text_where_the_script_is_missing():
     row = copy.deepcopy(SAMPLE)
     del row["vout"][2]["scriptPubKey"]["hex"]
-    assert parsed_tx(row).op_return == b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
+    assert daemon_tx(row).op_return == b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
 
 
 HASH = b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"
@@ -197,13 +197,13 @@ EMPTY = {"type": "nonstandard", "hex": "", "asm": ""}
 def test_only_the_last_output_with_a_script_says_anything(scripts, said):
     row = copy.deepcopy(SAMPLE)
     row["vout"] = [{"n": n, "valueSat": 5, "scriptPubKey": script} for n, script in enumerate(scripts)]
-    assert parsed_tx(row).op_return == said
-    assert parsed_tx(row | {"vout": row["vout"][::-1]}).op_return == said, "the numbers count, not the places"
+    assert daemon_tx(row).op_return == said
+    assert daemon_tx(row | {"vout": row["vout"][::-1]}).op_return == said, "the numbers count, not the places"
 
 
 @pytest.mark.parametrize(("version", "said"), [(1, HASH), (4, HASH), (None, HASH), (0, None), (5, None), (6, None)])
 def test_only_transactions_of_usual_versions_say_anything(version, said):
-    assert parsed_tx(copy.deepcopy(SAMPLE) | {"version": version}).op_return == said
+    assert daemon_tx(copy.deepcopy(SAMPLE) | {"version": version}).op_return == said
 
 
 def test_a_window_is_read_newest_first(fake, daemon):

@@ -3,12 +3,11 @@ import tracemalloc
 
 import pytest
 
-from fluxtracker.terms import Unit
 from fluxtracker.upstream import fluxos
 from fluxtracker.upstream.clients import app_registry, chain_sources
-from fluxtracker.upstream.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.fluxos import AppRegistry
-from fluxtracker.upstream.records import AppComponent, AppMessage
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
+from fluxtracker.upstream.records import AppComponent, AppMessage, Unit
 from tests.upstream.payloads import payload
 
 API = "https://api.example"

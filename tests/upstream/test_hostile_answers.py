@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker.upstream.blockbook import Blockbook
-from fluxtracker.upstream.daemon import Daemon
-from fluxtracker.upstream.errors import BadAnswer, UpstreamError
+from fluxtracker.upstream.chain.blockbook import Blockbook
+from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.http.errors import BadAnswer, UpstreamError
+from fluxtracker.upstream.parsing import mend_text
 from fluxtracker.upstream.price_feeds import binance_now, coingecko_now
 from fluxtracker.upstream.stats import Stats
-from fluxtracker.upstream.wire import mend_text
 
 ANY = re.compile(".*")
 MB = 1 << 20
@@ -51,7 +51,7 @@ def test_a_well_compressed_answer_is_refused_before_it_fills_the_memory(
 ):
     settings.COINGECKO_URL = settings.BINANCE_URL = BASE
     if answer in LARGE:
-        monkeypatch.setattr("fluxtracker.upstream.outcome.orjson.loads", lambda _: pytest.fail("it was parsed"))
+        monkeypatch.setattr("fluxtracker.upstream.http.client.orjson.loads", lambda _: pytest.fail("it was parsed"))
     web.get(url=ANY, body=PACKED[answer], headers={"Content-Encoding": "gzip"})
     with pytest.raises(UpstreamError):
         ASKED[asked](http)

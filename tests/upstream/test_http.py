@@ -7,9 +7,8 @@ import pytest
 import requests
 import time_machine
 
-from fluxtracker.upstream.errors import BadAnswer, Unavailable
-from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.outcome import Rejected
+from fluxtracker.upstream.http.client import Http, Rejected
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
 
 URL = "https://node.example/api/thing"
 

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from fluxtracker.upstream import prices
-from fluxtracker.upstream.errors import UpstreamError
+from fluxtracker.upstream import prices as upstream_prices
+from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Doubted, Quote
 from tests.upstream.payloads import payload
 
@@ -47,12 +47,12 @@ def histoday(day, close, volume=1.5):
 
 
 def live_price(http, known=USUAL, now=NOW):
-    return prices.live_price(http, now, known)
+    return upstream_prices.live_price(http, now, known)
 
 
 def day_prices(http, first, last, today=TODAY, known=None):
     now = datetime.combine(today, NOW.time(), UTC)
-    return prices.daily_prices(http, first, last, now, {first - DAY * 9: USUAL} if known is None else known)
+    return upstream_prices.daily_prices(http, first, last, now, {first - DAY * 9: USUAL} if known is None else known)
 
 
 def daily_prices(http, first, last, today=TODAY, known=None):

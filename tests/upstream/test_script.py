@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker.upstream.script import described_data, pushed_data
+from fluxtracker.upstream.chain.transactions import described_data, pushed_data
 from tests.upstream.payloads import payload
 
 MESSAGE = b"82bf5f3135bcbcdcf26c2daeb62be74e777695ce886b4c42e257daa063a2c209"

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker.upstream.errors import BadAnswer, Unavailable
-from fluxtracker.upstream.http import Http
-from fluxtracker.upstream.shared import Pace, Shared
-from fluxtracker.watch import Cancelled
+from fluxtracker.upstream.http.client import Cancelled, Http
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
+from fluxtracker.upstream.http.limits import Pace, Shared
 
 URL = "https://node.example/api/thing"
 OTHER = "https://node.example/prices/now"

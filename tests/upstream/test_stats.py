@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from fluxtracker.upstream import stats_rows
 from fluxtracker.upstream.clients import stats as stats_of_settings
-from fluxtracker.upstream.errors import BadAnswer, Unavailable
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
+from fluxtracker.upstream.parsing import WRONG_SHAPE
 from fluxtracker.upstream.stats import Stats
 from fluxtracker.upstream.stats_rows import UNKNOWN, Benchmark, Capacity, Container, NotUsed, Resources
-from fluxtracker.upstream.wire import WRONG_SHAPE
 from tests.upstream.payloads import payload
 
 BASE = "https://stats.example"

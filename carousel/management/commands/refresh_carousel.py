@@ -1,6 +1,6 @@
 from typing import Any
 
-from carousel import doors
+from carousel import services
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
 
 
@@ -8,4 +8,4 @@ class Command(VerbCommand):
     help = "Read top images, best benchmarks, apps just deployed and apps that end next."
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.refresh_carousel(trigger="command", wait=LEASE_WAIT_S)
+        return services.refresh_carousel(trigger="command", wait=LEASE_WAIT_S)

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
-from fluxtracker import database_limits as limits
+from fluxtracker import database as limits
 
 # So that the server does not go on with what a request no longer waits for.
 SETTINGS = f"SET statement_timeout = {limits.WAIT_S * 1000:.0f}; SET lock_timeout = {limits.LOCK_S * 1000:.0f}"  # ms

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
-from fluxtracker import database_limits as limits
+from fluxtracker import database as limits
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

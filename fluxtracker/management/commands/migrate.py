@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
-from fluxtracker.folders import make_private_file
+from fluxtracker.env import make_private_file
 
 LOCK_MS = 1_500  # less than a page waits for a lock (database_limits.LOCK_S): nobody fails because of us
 TRIES = 40

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from ops import backup_doors
+from ops.backup import services
 
 
 class Command(VerbCommand):
@@ -15,4 +15,4 @@ class Command(VerbCommand):
         parser.add_argument("file", nargs="?", type=Path, help="default: a new file in backups/ of the data dir")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return backup_doors.back_up(trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress)
+        return services.back_up(trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress)

@@ -4,7 +4,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from fluxtracker.commands import VerbCommand, whole_number
-from ops import tokens
+from ops.access import authentication
 from ops.health import iso
 
 
@@ -21,14 +21,14 @@ class Command(VerbCommand):
         if len(options["name"]) > 60:
             raise self.usage_error("--name: expected at most 60 characters")
         try:
-            made = tokens.create(
+            made = authentication.create(
                 username=options["user"],
                 now=timezone.now(),
                 days=options["days"],
                 name=options["name"],
                 by="command",
             )
-        except tokens.NoSuchUser as error:
+        except authentication.NoSuchUser as error:
             raise CommandError(str(error)) from error
         return {
             "token": made.secret,

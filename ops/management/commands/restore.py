@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from ops import backup_doors
+from ops.backup import services
 
 
 class Command(VerbCommand):
@@ -18,7 +18,7 @@ class Command(VerbCommand):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         if not options["yes"]:
             raise self.usage_error("this replaces everything in the database; say --yes if that is what you want")
-        return backup_doors.restore_backup(
+        return services.restore_backup(
             trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress
         )
 

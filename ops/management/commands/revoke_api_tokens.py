@@ -4,7 +4,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from fluxtracker.commands import VerbCommand
-from ops import tokens
+from ops.access import authentication
 
 
 class Command(VerbCommand):
@@ -16,6 +16,6 @@ class Command(VerbCommand):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         try:
-            return {"revoked": tokens.revoke_all(username=options["user"], now=timezone.now(), by="command")}
-        except tokens.NoSuchUser as error:
+            return {"revoked": authentication.revoke_all(username=options["user"], now=timezone.now(), by="command")}
+        except authentication.NoSuchUser as error:
             raise CommandError(str(error)) from error

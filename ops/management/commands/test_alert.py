@@ -1,11 +1,11 @@
 from typing import Any
 
 from fluxtracker.commands import VerbCommand
-from ops import alert_doors
+from ops.alerts import services
 
 
 class Command(VerbCommand):
     help = "Sends a test to everybody who is told of alerts: ALERT_WEBHOOK_URL, ALERT_EMAILS."
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return alert_doors.send_test(trigger="command")
+        return services.send_test(trigger="command")

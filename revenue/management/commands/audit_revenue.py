@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
-from revenue import doors
+from revenue import services
 
 
 class Command(VerbCommand):
@@ -16,6 +16,6 @@ class Command(VerbCommand):
         parser.add_argument("--fix", action="store_true", help="mend what differs")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.audit_revenue(
+        return services.audit_revenue(
             trigger="command", wait=LEASE_WAIT_S, blocks=options["blocks"], fix=options["fix"], progress=self.progress
         )

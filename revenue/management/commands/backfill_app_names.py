@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
-from revenue import doors
+from revenue import services
 
 
 class Command(VerbCommand):
@@ -15,7 +15,7 @@ class Command(VerbCommand):
         parser.add_argument("--all", action="store_true", help="every batch, whatever the pauses")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.backfill_app_names(
+        return services.backfill_app_names(
             trigger="command",
             wait=LEASE_WAIT_S,
             batch_size=options["batch_size"],

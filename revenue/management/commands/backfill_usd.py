@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, day
-from revenue import doors
+from revenue import services
 
 
 class Command(VerbCommand):
@@ -21,7 +21,7 @@ class Command(VerbCommand):
         first, last = options["first"], options["last"]
         if first and last and first > last:
             raise self.usage_error("--from must not be after --to")
-        return doors.backfill_usd(
+        return services.backfill_usd(
             trigger="command", wait=LEASE_WAIT_S, first=first, last=last, force=options["force"],
             progress=self.progress,
         )  # fmt: skip

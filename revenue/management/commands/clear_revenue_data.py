@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from revenue import doors
+from revenue import services
 
 
 class Command(VerbCommand):
@@ -16,7 +16,7 @@ class Command(VerbCommand):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         if not options["yes"]:
             raise self.usage_error("this deletes the ledger; say --yes if that is what you want")
-        return doors.clear_revenue_data(trigger="command", wait=LEASE_WAIT_S)
+        return services.clear_revenue_data(trigger="command", wait=LEASE_WAIT_S)
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
         return {"deleted": report["deleted"]}

@@ -1,14 +1,14 @@
 from typing import Any
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from revenue import doors
+from revenue import services
 
 
 class Command(VerbCommand):
     help = "Forget how far the chain was read: the next sync reads everything again."
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.reset_revenue_sync(trigger="command", wait=LEASE_WAIT_S)
+        return services.reset_revenue_sync(trigger="command", wait=LEASE_WAIT_S)
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
         return {}

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from revenue import doors
+from revenue import services
 
 
 class Command(VerbCommand):
@@ -14,4 +14,4 @@ class Command(VerbCommand):
         parser.add_argument("--full", action="store_true", help="read from the first height again; deletes nothing")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.sync_revenue(trigger="command", wait=LEASE_WAIT_S, full=options["full"], progress=self.progress)
+        return services.sync_revenue(trigger="command", wait=LEASE_WAIT_S, full=options["full"], progress=self.progress)

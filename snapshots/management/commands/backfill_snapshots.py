@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
-from snapshots import doors
+from snapshots import services
 
 
 class Command(VerbCommand):
@@ -15,6 +15,6 @@ class Command(VerbCommand):
         parser.add_argument("--force", action="store_true", help="make backfilled days anew, never taken ones")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.backfill_snapshots(
+        return services.backfill_snapshots(
             trigger="command", wait=LEASE_WAIT_S, days=options["days"], force=options["force"]
         )

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from snapshots.importer_door import EMPTY, import_original
+from snapshots.imports.services import EMPTY, import_original
 
 
 class Command(VerbCommand):

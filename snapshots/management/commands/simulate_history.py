@@ -5,9 +5,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
-from ops import after, runs
+from ops import runs
 from snapshots import simulate
-from snapshots.doors import LEASE
+from snapshots.services import LEASE
 
 
 class Command(VerbCommand):
@@ -26,5 +26,5 @@ class Command(VerbCommand):
             done = simulate.simulate_history(now=timezone.now(), run=run, days=options["days"], seed=options["seed"])
             run.report = {"created": done.created, "skipped": done.skipped, "readings": done.readings}
             run.report |= {"from": done.first.isoformat(), "to": done.last.isoformat()}
-        after.changed()
+        runs.changed()
         return run.report

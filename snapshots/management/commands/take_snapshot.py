@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from fluxtracker.api.params import DAY
+from fluxtracker.api.fields import DAY
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from snapshots import doors
+from snapshots import services
 
 
 def past_day(text: str) -> date:
@@ -32,4 +32,4 @@ class Command(VerbCommand):
         return {"day": report["date"]} if options["day"] else None
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return doors.take_snapshot(trigger="command", wait=LEASE_WAIT_S, force=options["force"], day=options["day"])
+        return services.take_snapshot(trigger="command", wait=LEASE_WAIT_S, force=options["force"], day=options["day"])

@@ -1,0 +1,151 @@
+"""The shapes of this room's answers, for the OpenAPI description and for readers.
+
+The endpoints of this room: the last good lists, for as long as needed, with their age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpResponseBase
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from carousel.models import Feed
+from fluxtracker.api.conditional import conditional
+from fluxtracker.api.views import ERRORS, PublicView
+from fluxtracker.periods import is_fresh
+from metrics.selectors import OLD
+from ops.health import iso
+
+FRESH = timedelta(hours=1)
+MAX_AGE_S = 60  # the lists change once an hour
+
+
+def _stamp(request: Request) -> tuple[object, ...]:
+    """The age is told, so the answer is a new one each minute. One small query."""
+    rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
+    return *rows, int(timezone.now().timestamp() // 60)
+
+
+class ListView(PublicView):
+    """One list as it was last read."""
+
+    feed = Feed.Name.NETWORK
+
+    def get_view_name(self) -> str:
+        return f"Carousel: {self.feed.label}"
+
+    @conditional(_stamp, max_age=MAX_AGE_S)
+    def get(self, request: Request) -> Response:
+        feed = Feed.objects.filter(name=self.feed).first() or Feed(name=self.feed)
+        return Response(_answer(feed, timezone.now()))
+
+
+def list_view(feed: Feed.Name, answer: type[Serializer[Any]], operation: str) -> Callable[..., HttpResponseBase]:
+    """The view of one list, described under its own name."""
+    described = extend_schema_view(
+        get=extend_schema(operation_id=operation, tags=["carousel"], responses={200: answer, **ERRORS})
+    )
+    view: type[ListView] = described(type(f"{feed.capitalize()}View", (ListView,), {"feed": feed}))
+    return view.as_view()
+
+
+def _answer(feed: Feed, now: datetime) -> dict[str, Any]:
+    age = now - feed.read_at if feed.read_at else None
+    return {
+        "stats": feed.items,
+        "cached": age is not None,
+        "cacheAge": None if age is None else max(int(age.total_seconds()), 0),
+        "fresh": is_fresh(feed.read_at, now, FRESH) and not _rests_on_old(feed.items, now),
+        "asOf": iso(feed.read_at),
+        "error": feed.error or None,
+        "total": None if age is None else (feed.coverage or {}).get("endWithin7Days", len(feed.items)),
+        "coverage": feed.coverage,
+        "timestamp": int(now.timestamp() * 1000),
+    }
+
+
+def _rests_on_old(items: list[dict[str, Any]], now: datetime) -> bool:
+    """Whether a number was old already when the list was made: images are counted by another work."""
+    times = (item["asOf"] for item in items if "asOf" in item)
+    return any(told is None or not is_fresh(datetime.fromisoformat(told), now, OLD) for told in times)
+
+
+class Stat(serializers.Serializer[Any]):
+    """What every item has."""
+
+    rank = serializers.IntegerField(min_value=1, help_text="Within its type.")
+    label = serializers.CharField(help_text="For people.")  # type: ignore[assignment]  # the wire name
+    name = serializers.CharField()
+    value = serializers.FloatField()
+    unit = serializers.CharField()
+
+
+class NetworkStat(Stat):
+    type = serializers.ChoiceField(["app", "benchmark"])
+    name = serializers.CharField(help_text="app: the image; benchmark: the node's tier, never its address.")
+    key = serializers.CharField(
+        required=False, help_text="benchmark: cores, ram, ssd, eps, ddwrite, download or upload."
+    )
+    category = serializers.CharField(required=False, allow_null=True, help_text="app: gaming, crypto, wordpress.")
+    asOf = serializers.DateTimeField(allow_null=True, help_text="When this number was read.")
+
+
+class AppStat(Stat):
+    version = serializers.IntegerField(allow_null=True, help_text="Of the app's specification.")
+    components = serializers.IntegerField(allow_null=True, help_text="Containers an instance has; null: encrypted.")
+    instances = serializers.IntegerField(allow_null=True, help_text="Wanted; null: the specification does not say.")
+    kind = serializers.ChoiceField(["git", "docker", "encrypted"])
+    image = serializers.CharField(allow_null=True, help_text="The first public one.")
+
+
+class DeployedStat(AppStat):
+    type = serializers.ChoiceField(["deployed"])
+    value = serializers.FloatField(help_text="Block of the newest message that registered or changed it.")
+    deployedAt = serializers.DateTimeField(help_text="About when that block was made.")
+
+
+class ExpiringStat(AppStat):
+    type = serializers.ChoiceField(["expiring"])
+    value = serializers.FloatField(help_text="Blocks left when the list was read.")
+    expireHeight = serializers.IntegerField(help_text="Its end block: from it on the app has ended.")
+    expiresAt = serializers.DateTimeField(
+        help_text="About when that will be, at 30 s a block; versions after 8 say a duration."
+    )
+
+
+class ListAnswer(serializers.Serializer[Any]):
+    """How fresh a list is."""
+
+    cached = serializers.BooleanField(help_text="Whether the list was ever read.")
+    cacheAge = serializers.IntegerField(allow_null=True, help_text="s")
+    fresh = serializers.BooleanField(help_text="Read within the hour, of numbers of the last two hours.")
+    asOf = serializers.DateTimeField(allow_null=True, help_text="When the list was read.")
+    error = serializers.CharField(allow_null=True, help_text="Why the last try failed; the list before is kept.")
+    total = serializers.IntegerField(
+        allow_null=True, help_text="Items there are; expiring: apps that end within 7 days. null: never read."
+    )
+    coverage = serializers.DictField(
+        allow_null=True,
+        help_text="How many rows the list rests on; expiring: `endsUnknown` apps whose end is not known.",
+    )
+    timestamp = serializers.IntegerField(help_text="ms")
+
+
+class NetworkAnswer(ListAnswer):
+    stats = NetworkStat(many=True)
+
+
+class DeployedAnswer(ListAnswer):
+    stats = DeployedStat(many=True)
+
+
+class ExpiringAnswer(ListAnswer):
+    stats = ExpiringStat(many=True)

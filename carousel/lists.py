@@ -1,0 +1,297 @@
+"""The second and third list: apps of the last 24 hours, and those that end next.
+
+What the lists are made of, and what the items on an app have in common.
+
+What people call an image (docs/upstream.md#tracked-apps).
+
+The first list: the images with the most running instances, then the best benchmarks of all tiers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+
+from carousel.block_times import Timeline, learn, made_since
+from fluxtracker.images import image_name
+from fluxtracker.upstream.fluxos import ORBIT
+from fluxtracker.upstream.records import NEW_SECONDS, AppSpecification, AppSpecifications, Block, Unit, end_height
+from fluxtracker.upstream.stats import Benchmarks
+from metrics.models import ImageCount, Source, TrackedApp, image_matcher
+from ops.health import iso
+
+Item = dict[str, Any]
+
+ADDRESS = re.compile(r"\A[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?/")
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A list as it is now, and on how many rows it rests."""
+
+    items: list[Item]
+    coverage: dict[str, Any] = field(default_factory=dict)
+
+
+def app_item(app: AppSpecification) -> Item:
+    """What is public of an app."""
+    return {
+        "label": app.name,
+        "name": app.name,
+        "version": app.version or None,
+        "components": None if app.encrypted else len(app.components),
+        "instances": app.instances,
+        "kind": _kind(app),
+        "image": _image(app),
+    }
+
+
+def _kind(app: AppSpecification) -> str:
+    if app.encrypted:
+        return "encrypted"
+    return "git" if any(part.image and ORBIT in part.image.lower() for part in app.components) else "docker"
+
+
+def _image(app: AppSpecification) -> str | None:
+    """The first public image. A registry that is known by its address alone is left out of its name."""
+    found = next((part.image for part in app.components if part.image), None)
+    return ADDRESS.sub("", found) if found else None
+
+
+LATELY, SOON = timedelta(hours=24), timedelta(days=7)
+SHOWN = 20  # of the apps that end next
+ANCHORS = 6  # blocks that are asked for to know when apps with a duration were registered, besides those shown
+AHEAD = 120  # blocks that a specification's node may be ahead of the daemon's
+LONGEST = 10 * 365 * 86_400 // NEW_SECONDS  # blocks an app may have left; more is absurd
+
+
+def deployed(specifications: AppSpecifications, tip: int, ask: Callable[[int], Block], now: datetime) -> Drawn:
+    """Every app that was registered or changed within 24 hours by block time, the newest first."""
+    apps = [(height, app) for height, app in _with_height(specifications) if height <= tip + AHEAD]
+    found = made_since(now - LATELY, (height for height, _ in apps), tip, ask)
+    lately = [] if found.lowest is None else [(h, app) for h, app in apps if h >= found.lowest]
+    lately.sort(key=lambda row: (-row[0], row[1].name))
+    items = [
+        {
+            "type": "deployed",
+            "rank": rank,
+            "value": height,
+            "unit": "block",
+            "deployedAt": iso(min(found.timeline.time_of(height), now)),
+        }
+        | app_item(app)
+        for rank, (height, app) in enumerate(lately, 1)
+    ]
+    return Drawn(items, _coverage(specifications, len(apps)))
+
+
+def expiring(specifications: AppSpecifications, tip: int, ask: Callable[[int], Block], now: datetime) -> Drawn:
+    """Return the next 20 apps to end, the soonest first; the coverage says how many end within 7 days.
+
+    An app has ended from its end block on, as FluxOS after 8.17 has it; 8.17 lets it live in that block. One whose
+    end is not known is in no list, and counted. A duration begins with its block: where the daemon does not tell
+    that block's time, the schedule stands in, and the coverage counts the app as estimated.
+    """
+    timed = sorted({height for height, app in _with_height(specifications) if _is_timed(app) and height <= tip})
+    timeline = learn(Timeline((Block(tip, now),)), [tip, *_spread(timed)] if timed else [], ask)
+    shown = _running(_ends(specifications, tip, timeline, now), now)[:SHOWN]
+    timeline = learn(timeline, sorted({end.height for end in _estimated(shown, timeline) if end.height <= tip}), ask)
+    ends = _ends(specifications, tip, timeline, now)
+    running = _running(ends, now)
+    items = [
+        {
+            "type": "expiring",
+            "rank": rank,
+            "value": end.left,
+            "unit": "blocks",
+            "expireHeight": tip + end.left,
+            "expiresAt": iso(end.at),
+        }
+        | app_item(end.app)
+        for rank, end in enumerate(running[:SHOWN], 1)
+    ]
+    counts = {
+        "endWithin7Days": sum(end.at - now <= SOON for end in running),
+        "endsUnknown": len(specifications.apps) - len(ends),
+        "endsEstimated": len(_estimated(running[:SHOWN], timeline)),
+    }
+    return Drawn(items, _coverage(specifications, len(ends)) | counts)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """When an app ends: after how many blocks more, and about at which time."""
+
+    app: AppSpecification
+    height: int
+    left: int
+    at: datetime
+
+
+def _ends(specifications: AppSpecifications, tip: int, timeline: Timeline, now: datetime) -> list[End]:
+    """Return the known ends."""
+    found = (_end(app, height, tip, timeline, now) for height, app in _with_height(specifications))
+    return [end for end in found if end and end.left <= LONGEST]
+
+
+def _end(app: AppSpecification, height: int, tip: int, timeline: Timeline, now: datetime) -> End | None:
+    if app.term is None:
+        return None
+    if app.term.unit == Unit.BLOCKS:
+        left = end_height(height, app.term.amount) - tip
+        return End(app, height, left, now + _span(min(left, LONGEST)))
+    at = timeline.time_of(height) + timedelta(seconds=app.term.amount)
+    return End(app, height, ceil((at - timeline.time_of(tip)) / _span(1)), at)
+
+
+def _estimated(ends: list[End], timeline: Timeline) -> list[End]:
+    """Return the ends of durations that begin with a block whose time is not known exactly."""
+    return [end for end in ends if _is_timed(end.app) and end.height not in timeline.heights]
+
+
+def _running(ends: list[End], now: datetime) -> list[End]:
+    """Return what has not ended, the soonest first."""
+    return sorted((end for end in ends if end.left > 0 and end.at > now), key=lambda end: (end.left, end.app.name))
+
+
+def _is_timed(app: AppSpecification) -> bool:
+    return app.term is not None and app.term.unit == Unit.SECONDS
+
+
+def _spread(heights: list[int]) -> list[int]:
+    """Return a few of the heights, the first and the last among them: between two known blocks times are close."""
+    return [heights[place * (len(heights) - 1) // (ANCHORS - 1)] for place in range(ANCHORS)] if heights else []
+
+
+def _with_height(specifications: AppSpecifications) -> Iterator[tuple[int, AppSpecification]]:
+    return ((app.height, app) for app in specifications.apps if app.height)
+
+
+def _coverage(specifications: AppSpecifications, used: int) -> dict[str, int]:
+    rows = len(specifications.apps) + specifications.left_out
+    return {"rows": rows, "leftOut": rows - used}
+
+
+def _span(blocks: int) -> timedelta:
+    return timedelta(seconds=blocks * NEW_SECONDS)
+
+
+NAMES = {
+    "presearch/node": "Presearch",
+    "kaspanet/rusty-kaspad": "Kaspa",
+    "itzg/minecraft-server": "Minecraft",
+    "itzg/minecraft-bedrock-server": "Minecraft BE",
+    "thijsvanloef/palworld-server-docker": "Palworld",
+    "jktuned/enshrouded-server": "Enshrouded",
+    "sknnr/enshrouded-dedicated-server": "Enshrouded",
+    "mbround18/valheim": "Valheim",
+    "littlestache/valheim-flux": "Valheim",
+    "wolveix/satisfactory-server": "Satisfactory",
+    "opentensor/subtensor": "Bittensor",
+    "timpiltd/timpi-collector": "Timpi Collector",
+    "timpiltd/timpi-geocore": "Timpi Geocore",
+    "runonflux/kadena-chainweb-node": "Kadena",
+    "touilleio/alephium-standalone": "Alephium",
+    "thetrunk/alephium-standalone": "Alephium",
+    "streamr/node": "Streamr",
+    "streamr/broker-node": "Streamr Broker",
+    "dramirezrt/ravencoin-core-server": "Ravencoin",
+    "runonflux/wp-nginx": "WordPress",
+    "runonflux/fironode": "Firo",
+    "firoorg/firod": "Firo",
+    "runonflux/neoxa-node": "Neoxa",
+    "ethereum/client-go": "Ethereum",
+    "ruimarinho/bitcoin-core": "Bitcoin",
+    "zquestz/bitcoin-cash-node": "Bitcoin Cash",
+    "beldex/beldex-master-node": "Beldex",
+    "ghcr.io/girderworks/edge": "Beldex Edge",
+    "ghcr.io/girderworks/feather": "Beldex Feather",
+    "alephium/explorer": "Alephium Explorer",
+    "alephium/explorer-backend": "Alephium Explorer BE",
+    "ghcr.io/iron-fish/ironfish": "Iron Fish",
+    "runonflux/polkadot-docker": "Polkadot",
+    "wanchain/client-go": "Wanchain",
+    "mysteriumnetwork/myst": "Mysterium",
+    "registry.gitlab.com/thorchain/thornode": "THORChain",
+    "thmhoag/arkserver": "ARK Survival",
+    "rouhim/arma-reforger-server": "Arma Reforger",
+    "kagurazakanyaa/soulmask": "Soulmask",
+    "littlestache/abioticfactorserver": "Abiotic Factor",
+    "factoriotools/factorio": "Factorio",
+    "littlestache/rust-server": "Rust",
+    "littlestache/terraria": "Terraria",
+}
+ENDINGS = re.compile(r"(?<=.)(-(server|node|docker|dedicated|standalone|core|flux))+\Z", re.IGNORECASE)
+BREAKS = re.compile(r"[-_]+")
+
+
+def label(image: str) -> str:
+    """Return what an image is called, in any spelling: a known word, else one made of the last part of its path."""
+    name = image_name(image)
+    if name in NAMES:
+        return NAMES[name]
+    words = BREAKS.split(ENDINGS.sub("", name.rpartition("/")[2]))
+    return " ".join(word[:1].upper() + word[1:] for word in words if word) or image
+
+
+TOP = 10
+BESTS = (  # key, label, unit, attribute of a benchmark
+    ("cores", "Most CPU cores", "cores", "cores"),
+    ("ram", "Most memory", "GB", "ram_gb"),
+    ("ssd", "Most storage", "GB", "storage_gb"),
+    ("eps", "Fastest CPU", "events/s", "eps"),
+    ("ddwrite", "Fastest disk", "MB/s", "write_mbs"),
+    ("download", "Fastest download", "Mbit/s", "download_mbit"),
+    ("upload", "Fastest upload", "Mbit/s", "upload_mbit"),
+)
+
+
+def network(benchmarks: Benchmarks, now: datetime) -> Drawn:
+    """As many images as were counted, at most ten: none before the first collection of metrics."""
+    items = [*_images(), *_bests(benchmarks, now)]
+    left_out = sum(benchmarks.left_out.values())
+    return Drawn(items, {"rows": benchmarks.rows, "repeated": benchmarks.repeated, "leftOut": left_out})
+
+
+def _images() -> Iterator[Item]:
+    read_at = Source.objects.filter(name=Source.Name.APPS).values_list("read_at", flat=True).first()
+    system = _system_images()
+    rows = (row for row in ImageCount.objects.filter(count__gt=0) if not (system and system.search(row.image)))
+    for rank, row in zip(range(1, TOP + 1), rows, strict=False):
+        yield {
+            "type": "app",
+            "rank": rank,
+            "label": label(row.image),
+            "name": row.image,
+            "value": row.count,
+            "unit": "instances",
+            "category": row.category or None,
+            "asOf": iso(read_at),
+        }
+
+
+def _system_images() -> re.Pattern[str] | None:
+    """Watchtower and what else runs everywhere without being an app."""
+    patterns = TrackedApp.objects.filter(category=TrackedApp.Category.SYSTEM, active=True)
+    return image_matcher(part for parts in patterns.values_list("image_patterns", flat=True) for part in parts)
+
+
+def _bests(benchmarks: Benchmarks, now: datetime) -> Iterator[Item]:
+    """The best node of each kind of number, by its tier alone: nobody learns where it is."""
+    for rank, (key, words, unit, attribute) in enumerate(BESTS, 1):
+        value, tier = max((getattr(node, attribute) or 0, node.tier) for node in benchmarks.nodes)
+        if value > 0:
+            yield {
+                "type": "benchmark",
+                "rank": rank,
+                "key": key,
+                "label": words,
+                "name": f"{tier.capitalize()} node",
+                "value": value,
+                "unit": unit,
+                "asOf": iso(now),
+            }

@@ -1,0 +1,130 @@
+"""Make the three lists anew, each by itself: one that fails stays as it was.
+
+The one door to the verb of this room: command, task, admin and API come through here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from carousel.lists import Drawn, deployed, expiring, network
+from carousel.models import Feed
+from fluxtracker.upstream import clients
+from fluxtracker.upstream.chain.daemon import Daemon
+from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
+from fluxtracker.upstream.stats import Stats
+from ops import runs
+from ops.runs import Run, one_line
+
+log = structlog.get_logger(__name__)
+
+Outcomes = dict[Feed.Name, Drawn | UpstreamError]
+
+
+@dataclass(frozen=True, slots=True)
+class CarouselReport:
+    """How many items each list has now; of one that failed, those that were kept."""
+
+    network: int
+    deployed: int
+    expiring: int
+    ends_unknown: int | None
+    """Apps whose end is not known; None where that was not read now."""
+    failed: tuple[str, ...]
+    failure: UpstreamError | None
+    """Every one of them failed."""
+
+
+def refresh_lists(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime, run: Run) -> CarouselReport:
+    """Read and store the three lists, also that every one of them failed."""
+    outcomes = _read(stats, registry, daemon, now)
+    with transaction.atomic():
+        run.guard()
+        counts = {name: _store(name, outcome, now) for name, outcome in outcomes.items()}
+    failures = {name: error for name, error in outcomes.items() if isinstance(error, UpstreamError)}
+    for name, error in failures.items():
+        log.warning("carousel_list_failed", list=name.value, error=one_line(error))
+    ends, failure = outcomes[Feed.Name.EXPIRING], None
+    if len(failures) == len(outcomes):
+        details = "; ".join(dict.fromkeys(map(str, failures.values())))
+        failure = Unavailable("carousel", "every list", details[:400])
+    return CarouselReport(
+        network=counts[Feed.Name.NETWORK],
+        deployed=counts[Feed.Name.DEPLOYED],
+        expiring=counts[Feed.Name.EXPIRING],
+        ends_unknown=None if isinstance(ends, UpstreamError) else ends.coverage["endsUnknown"],
+        failed=tuple(map(str, failures)),
+        failure=failure,
+    )
+
+
+def _read(stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime) -> Outcomes:
+    """The upstreams are asked side by side; the database only by the calling thread."""
+    with ThreadPoolExecutor(3, "carousel") as pool:
+        benchmarks = pool.submit(stats.benchmarks)
+        specifications = pool.submit(registry.specifications_now)
+        tip = pool.submit(daemon.height)
+        block = cache(daemon.block)
+        return {
+            Feed.Name.NETWORK: _outcome(lambda: network(benchmarks.result(), now)),
+            Feed.Name.DEPLOYED: _outcome(lambda: deployed(specifications.result(), tip.result(), block, now)),
+            Feed.Name.EXPIRING: _outcome(lambda: expiring(specifications.result(), tip.result(), block, now)),
+        }
+
+
+def _outcome(read: Callable[[], Drawn]) -> Drawn | UpstreamError:
+    try:
+        return read()
+    except UpstreamError as error:
+        return error
+
+
+def _store(name: Feed.Name, outcome: Drawn | UpstreamError, now: datetime) -> int:
+    """Answers how many items the list has then."""
+    if isinstance(outcome, UpstreamError):
+        feed, _ = Feed.objects.update_or_create(name=name, defaults={"tried_at": now, "error": one_line(outcome)})
+        return len(feed.items)
+    fresh = {"items": outcome.items, "coverage": outcome.coverage, "read_at": now, "tried_at": now, "error": ""}
+    Feed.objects.update_or_create(name=name, defaults=fresh)
+    return len(outcome.items)
+
+
+Report = dict[str, Any]
+
+
+def refresh_carousel(*, trigger: str, wait: float = 0) -> Report:
+    """Make the three lists anew."""
+    started, http = time.monotonic(), Http.from_settings()
+    with runs.run("refresh_carousel", trigger=trigger, wait=wait) as run:
+        done = refresh_lists(
+            stats=clients.stats(http),
+            registry=clients.app_registry(http),
+            daemon=clients.daemon(http),
+            now=timezone.now(),
+            run=run,
+        )
+        run.report = {
+            "network": done.network,
+            "deployed": done.deployed,
+            "expiring": done.expiring,
+            "endsUnknown": done.ends_unknown,
+            "failed": list(done.failed),
+            "requests": http.requests,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+        if done.failure:
+            raise done.failure
+        log.info("carousel_refreshed", **run.report)
+    return run.report

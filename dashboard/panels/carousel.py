@@ -1,0 +1,133 @@
+"""The carousel: what runs most, what was just deployed, what ends soon. One small query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import QueryDict
+
+from carousel.models import Feed
+from dashboard import status
+from dashboard.panels.base import Panel
+from fluxtracker import formatting
+from fluxtracker.periods import is_fresh
+
+FRESH = timedelta(hours=2)  # two refreshes missed
+
+LABELS: Mapping[str, str] = {
+    Feed.Name.NETWORK: "Network",
+    Feed.Name.DEPLOYED: "Just deployed",
+    Feed.Name.EXPIRING: "Expiring soon",
+}
+EMPTY: Mapping[str, str] = {
+    Feed.Name.NETWORK: "No containers and no benchmarks were counted.",
+    Feed.Name.DEPLOYED: "No app was deployed or changed in the last 24 hours.",
+    Feed.Name.EXPIRING: "No app is known to end soon.",
+}
+NEVER = "Not read yet: it is read once an hour."
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry: what it is, the figure that ranks it, and what else there is to say."""
+
+    name: str
+    figure: str
+    detail: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One feed. `note`: why it is old or missing, in words; `empty`: that there is nothing in it, and why."""
+
+    key: str
+    label: str
+    items: tuple[Item, ...]
+    read_at: datetime | None
+    note: str
+    empty: str
+    more: str
+    chosen: bool
+
+
+def read(query: QueryDict, now: datetime) -> dict[str, Any]:
+    rows = {row.name: row for row in Feed.objects.all()}
+    asked = query.get("feed", "")
+    chosen = asked if asked in LABELS else Feed.Name.NETWORK
+    return {"feeds": [_shown(rows.get(key) or Feed(name=key), key == chosen, now) for key in LABELS]}
+
+
+def _shown(row: Feed, chosen: bool, now: datetime) -> Shown:
+    items = tuple(_item(item, now) for item in row.items)
+    return Shown(
+        key=row.name,
+        label=LABELS[row.name],
+        items=items,
+        read_at=row.read_at,
+        note=_note(row, now),
+        empty="" if items else EMPTY[row.name] if row.read_at else NEVER,
+        more=_more(row, len(items)),
+        chosen=chosen,
+    )
+
+
+def _note(row: Feed, now: datetime) -> str:
+    """What is wrong with the feed; empty when nothing is."""
+    if row.error:
+        at = formatting.moment(row.tried_at) if row.tried_at else "the last try"
+        return f"The source {status.once(row.error)} at {at}."
+    if row.read_at is not None and not is_fresh(row.read_at, now, FRESH):
+        return f"Not read since {formatting.moment(row.read_at)}."
+    return ""
+
+
+def _more(row: Feed, shown: int) -> str:
+    """Return how many there are beyond those that are listed, and of how many the end is not known."""
+    coverage = row.coverage or {}
+    total = coverage.get("endWithin7Days")
+    if row.name != Feed.Name.EXPIRING or total is None:
+        return ""
+    apps, end = formatting.plural(total, "app"), "ends" if total == 1 else "end"
+    words = f"{apps} {end} within 7 days; the next {shown} are listed."
+    unknown = coverage.get("endsUnknown")
+    return f"{words} The end of {formatting.plural(unknown, 'more app')} is not known." if unknown else words
+
+
+def _item(item: Mapping[str, Any], now: datetime) -> Item:
+    match item["type"]:
+        case "app":
+            return Item(item["label"], formatting.plural(item["value"], "instance"), title=item["name"])
+        case "benchmark":
+            return Item(item["label"], f"{formatting.count(item['value'])} {item['unit']}", item["name"])
+        case "deployed":
+            return Item(item["name"], _since(item["deployedAt"], now), _parts(item), item["image"] or "")
+    return Item(item["name"], _until(item["expiresAt"], now), f"block {formatting.whole(item['expireHeight'])}")
+
+
+def _parts(item: Mapping[str, Any]) -> str:
+    """What was deployed: `git, 2 components, 3 instances`."""
+    counts = ((item["components"], "component"), (item["instances"], "instance"))
+    return ", ".join([item["kind"], *(formatting.plural(number, noun) for number, noun in counts if number)])
+
+
+def _since(instant: str, now: datetime) -> str:
+    return formatting.ago(datetime.fromisoformat(instant), now)
+
+
+def _until(instant: str, now: datetime) -> str:
+    """About how long it still runs: a block takes half a minute, more or less."""
+    left = datetime.fromisoformat(instant) - now
+    return f"in about {formatting.span(left)}" if left > timedelta() else "ending now"
+
+
+def stamp(query: QueryDict, now: datetime) -> object:
+    """The words change with the minute."""
+    rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
+    return tuple(rows), int(now.timestamp()) // 60
+
+
+FEEDS = Panel("feeds", "Around the network", "parts/feeds.html", read, stamp)

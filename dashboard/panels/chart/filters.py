@@ -1,0 +1,193 @@
+"""Which view of the chart an address means. What is wrong in it falls back, and is said beside its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Literal
+from urllib.parse import urlencode
+
+from django.http import QueryDict
+
+from fluxtracker import formatting
+from fluxtracker.api.fields import DAY
+from fluxtracker.periods import Bucket
+from snapshots.series import choices as series_choices
+from snapshots.series import selectors
+from snapshots.series.choices import Choice, Kind
+from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Wanted
+from snapshots.series.views import ALL, DEFAULT_DAYS, EARLIEST
+
+KEYS = ("metrics", "days", "start", "end", "bucket", "previous", "cumulative", "rows")
+TYPED = ("add",)  # what a form asks for: part of the answer's `metrics`, so that no link repeats it
+PLACE = "#panel-chart"
+DEFAULT = "revenue_flux"
+CLOSE = 3  # metrics that are offered when a word fits several
+
+Days = int | Literal["all"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`days` is None where the address names both ends. `said`: what is wrong, by field."""
+
+    choices: tuple[Choice, ...]
+    days: Days | None
+    first: date
+    last: date
+    bucket: Bucket = Bucket.DAY
+    previous: bool = False
+    cumulative: bool = False
+    every_row: bool = False
+    said: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.choices, self.first, self.last, self.bucket, self.previous, self.cumulative)
+
+    @property
+    def has_sums(self) -> bool:
+        return any(choice.kind == Kind.SUM for choice in self.choices)
+
+    def keys(self) -> dict[str, str]:
+        """The address's keys of this view; what is by default is left out."""
+        metrics = ",".join(choice.key for choice in self.choices)
+        ends = {"start": self.first.isoformat(), "end": self.last.isoformat()}
+        found = {
+            "metrics": "" if metrics == DEFAULT else metrics,
+            **(ends if self.days is None else {"days": "" if self.days == DEFAULT_DAYS else str(self.days)}),
+            "bucket": "" if self.bucket == Bucket.DAY else self.bucket.value,
+            "previous": "1" if self.previous else "",
+            "cumulative": "1" if self.cumulative else "",
+            "rows": ALL if self.every_row else "",
+        }
+        return {key: value for key, value in found.items() if value}
+
+    def exactly(self) -> dict[str, str]:
+        """The keys that mean the same days tomorrow, for links, files and the API."""
+        metrics = ",".join(choice.key for choice in self.choices)
+        keys = replace(self, days=None, every_row=False).keys()
+        return {"metrics": metrics} | keys
+
+    def with_choices(self, found: Sequence[Choice]) -> View:
+        return replace(self, choices=tuple(found), every_row=False)
+
+    def with_days(self, days: Days) -> View:
+        return replace(self, days=days, every_row=False)
+
+
+def address(query: QueryDict, view: View) -> str:
+    """The page with this view and everything else that the visitor chose."""
+    others = [(key, str(value)) for key, value in query.items() if key not in (*KEYS, *TYPED)]
+    return f"/?{encoded([*others, *view.keys().items()])}{PLACE}"
+
+
+def encoded(keys: Sequence[tuple[str, str]]) -> str:
+    return urlencode(keys, safe=",:/")
+
+
+def parse(query: QueryDict, listed: Sequence[Choice], today: date) -> View:
+    """At most four queries."""
+    said: dict[str, str] = {}
+    found = _metrics(query, listed, said)
+    days, first, last = _range(query, today, said)
+    bucket = query.get("bucket", "")
+    return View(
+        choices=tuple(found),
+        days=days,
+        first=first,
+        last=last,
+        bucket=Bucket(bucket) if bucket in list(Bucket) else Bucket.DAY,
+        previous=query.get("previous") == "1" and days != ALL,  # there is nothing before all days
+        cumulative=query.get("cumulative") == "1",
+        every_row=query.get("rows") == ALL,
+        said=said,
+    )
+
+
+def _metrics(query: QueryDict, listed: Sequence[Choice], said: dict[str, str]) -> list[Choice]:
+    keys = list(dict.fromkeys(filter(None, (key.strip() for key in query.get("metrics", "").split(",")))))
+    found, unknown = series_choices.resolve(keys[: 2 * MOST_METRICS], listed)
+    if unknown:
+        said["add"] = f"Nothing is called {', '.join(map(_quoted, unknown))}."
+    added = query.get("add", "").strip()
+    if added:
+        found = _with_added(found, added, listed, said)
+    if len(found) > MOST_METRICS:
+        said["add"] = f"At most {MOST_METRICS} metrics are drawn together; take one out first."
+    return found[:MOST_METRICS] or [choice for choice in listed if choice.key == DEFAULT]
+
+
+def _with_added(found: list[Choice], text: str, listed: Sequence[Choice], said: dict[str, str]) -> list[Choice]:
+    matches = _named(text, listed)
+    if len(matches) == 1:
+        return found if matches[0] in found else [*found, matches[0]]
+    if matches:
+        names = ", ".join(choice.label for choice in matches[:CLOSE])
+        said["add"] = f"{_quoted(text)} fits {formatting.plural(len(matches), 'metric')}: {names}{_more(matches)}."
+    else:
+        said["add"] = f"Nothing is called {_quoted(text)}."
+    return found
+
+
+def _named(text: str, listed: Sequence[Choice]) -> list[Choice]:
+    """The metric of that key, name or image; else all whose words fit."""
+    exact = [choice for choice in listed if text.casefold() in (choice.key, choice.label.casefold())]
+    if exact:
+        return exact[:1]
+    key = text if text.startswith(series_choices.IMAGE) else series_choices.IMAGE + text
+    images, _ = series_choices.resolve([key], listed)
+    return images or series_choices.matching([*listed, *map(series_choices.of_image, series_choices.images())], text)
+
+
+def _more(matches: Sequence[Choice]) -> str:
+    return " and more" if len(matches) > CLOSE else ""
+
+
+def _range(query: QueryDict, today: date, said: dict[str, str]) -> tuple[Days | None, date, date]:
+    """The days as the address says them, and as they are."""
+    if query.get("start") or query.get("end"):
+        ends = _ends(query, today, said)
+        if ends:
+            return None, *ends
+    asked = query.get("days", "")
+    if asked == ALL:
+        return "all", *selectors.all_days(today)
+    days = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 5 else 0
+    days = days if 1 <= days <= MOST_DAYS else DEFAULT_DAYS
+    return days, *selectors.last_days(days, today)
+
+
+def _ends(query: QueryDict, today: date, said: dict[str, str]) -> tuple[date, date] | None:
+    """Both days; None when they are no range, which is said."""
+    first, last = (_day(query.get(key, "")) for key in ("start", "end"))
+    last = today if not query.get("end") else last
+    wrong = _why_no_range(first, last)
+    if wrong or first is None or last is None:
+        said["range"] = f"{wrong} The last {formatting.plural(DEFAULT_DAYS, 'day')} are shown."
+        return None
+    if last > today:
+        said["range"] = "Days to come are not known; what is shown ends today."
+    return (min(first, today), min(last, today))
+
+
+def _why_no_range(first: date | None, last: date | None) -> str:
+    if first is None or last is None:
+        return "A range needs a first day such as 2026-01-31, and may have a last one."
+    if first > last:
+        return "The first day lies after the last."
+    if first < EARLIEST or (last - first).days >= MOST_DAYS:
+        return f"At most {formatting.whole(MOST_DAYS)} days are drawn, from {EARLIEST.year} on."
+    return ""
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if DAY.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+def _quoted(text: str) -> str:
+    return f"“{formatting.short(text, 40, 10)}”"

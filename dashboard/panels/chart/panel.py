@@ -1,0 +1,281 @@
+"""The chart: several metrics over a range, drawn by the server first and by the browser when it is looked at.
+
+The ways from one view of the chart to another: categories, metrics, ranges, buckets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.http import QueryDict
+
+from dashboard.panels import figures
+from dashboard.panels.base import Panel
+from dashboard.panels.chart import filters, sentences
+from dashboard.panels.chart.filters import View
+from dashboard.panels.chart.sentences import EACH
+from fluxtracker import formatting
+from fluxtracker.database import one_moment
+from fluxtracker.periods import Bucket, is_fresh
+from metrics.models import ImageCount
+from revenue.selectors import STALE
+from snapshots.series import choices, selectors
+from snapshots.series.choices import LABELS, Category, Choice, Kind
+from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Chart, Series, first_day_of
+
+RANGES: tuple[tuple[filters.Days, str, str], ...] = (
+    (7, "7d", "7 days"),
+    (14, "14d", "14 days"),
+    (30, "30d", "30 days"),
+    (60, "60d", "60 days"),
+    (90, "90d", "90 days"),
+    (365, "1y", "1 year"),
+    ("all", "all", "all days"),
+)
+BUCKETS = {Bucket.DAY: "Day", Bucket.WEEK: "Week", Bucket.MONTH: "Month"}
+STARTS = {  # what a category shows when it is chosen; of the others the first metric
+    Category.NODES: ("node_cumulus", "node_nimbus", "node_stratus"),
+    Category.CLOUD: ("cpu_utilization_percent", "ram_utilization_percent", "storage_utilization_percent"),
+    Category.APPS: ("total_apps", "gitapps_count", "dockerapps_count"),
+}
+IMAGES_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way to another view. `chosen`: it is the present one, or belongs to it."""
+
+    label: str
+    address: str
+    chosen: bool = False
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The links of a panel. `categories` leaves out what has nothing to show."""
+
+    categories: list[Link]
+    metrics: list[Link]
+    ranges: list[Link]
+    buckets: list[Link]
+    every_row: Link
+    all_days: Link
+
+
+def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Ways:
+    """`listed`: every metric that is offered, some images among them."""
+
+    def link(label: str, other: View, chosen: bool = False, words: str = "") -> Link:
+        return Link(label, filters.address(query, replace(other, said={})), chosen, words)
+
+    here = view.choices[0].category
+    inside = dict.fromkeys(choice for choice in [*listed, *view.choices] if choice.category == here)
+    starts = {category: _start(category, listed) for category in Category}
+    return Ways(
+        categories=[
+            link(LABELS[category], view.with_choices(start), category == here)
+            for category, start in starts.items()
+            if start
+        ],
+        metrics=[
+            link(choice.label, view.with_choices(_toggled(view, choice)), choice in view.choices) for choice in inside
+        ],
+        ranges=[link(label, view.with_days(days), days == view.days, words) for days, label, words in RANGES],
+        buckets=[
+            link(label, replace(view, bucket=bucket, every_row=False), bucket == view.bucket)
+            for bucket, label in BUCKETS.items()
+        ],
+        every_row=link("every row", replace(view, every_row=True)),
+        all_days=link("all days", view.with_days("all")),
+    )
+
+
+def top_images() -> list[Choice]:
+    """The images with most containers now."""
+    names = ImageCount.objects.values_list("image", flat=True)[:IMAGES_SHOWN]
+    return [choices.of_image(name) for name in names]
+
+
+def _start(category: Category, listed: Sequence[Choice]) -> list[Choice]:
+    inside = [choice for choice in listed if choice.category == category]
+    return [choice for choice in inside if choice.key in STARTS.get(category, ())] or inside[:1]
+
+
+def _toggled(view: View, choice: Choice) -> list[Choice]:
+    """With the metric, or without it; the only one stays, and of too many the last gives way."""
+    if choice not in view.choices:
+        return [*view.choices[: MOST_METRICS - 1], choice]
+    return [other for other in view.choices if other != choice] or [choice]
+
+
+ROWS_SHOWN = 31
+WIDTH, HEIGHT = 720, 200
+LIBRARY = {"uplot": "uplot/uPlot.iife.min.js", "uplot-css": "uplot/uPlot.min.css", "chart": "js/chart.js"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line in the legend. `without` is the view that leaves it out; empty for the only one."""
+
+    number: int
+    choice: Choice
+    last: str
+    when: str
+    sentence: str
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The first metric as SVG, with its bounds in words."""
+
+    line: str
+    ghost: str
+    low: str
+    high: str
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def read(query: QueryDict, now: datetime) -> dict[str, Any]:
+    """Few queries, however long the range and however many the metrics."""
+    with one_moment():
+        listed = choices.fixed()
+        view = filters.parse(query, listed, now.date())
+        chart = selectors.read(wanted=view.wanted, now=now)
+        top = top_images()
+        is_known = _is_known(chart)
+        first = None if is_known else first_day_of(view.choices)
+        has_history = bool(is_known or first or selectors.first_day())
+    rows = sentences.rows(chart)
+    return {
+        "view": view,
+        "chart": chart,
+        "look": _look(chart, now),
+        "ways": ways(query, view, [*listed, *top]),
+        "legend": [_entry(query, view, chart, number) for number in range(len(chart.series))],
+        "before": sentences.before(chart),
+        "drawing": _drawing(chart),
+        "range": sentences.days(view.first, view.last),
+        "marks": sentences.marks(chart),
+        "notes": [*_troubles(chart, now), *_cut(view), *filter(None, [sentences.nothing_before(chart)])],
+        "rings": any(drawn.line.partial for drawn in chart.series),
+        "rows": rows if view.every_row else rows[:ROWS_SHOWN],
+        "rows_total": len(rows),
+        "listed": [(choice, LABELS[choice.category]) for choice in [*listed, *top]],
+        "others": _others(query),
+        "kept": list(view.keys().items()),
+        "kept_days": [pair for pair in view.keys().items() if pair[0] in ("metrics", "bucket", "days")],
+        "each": EACH[view.bucket].capitalize(),
+        "here": filters.encoded(list(view.keys().items())),
+        "exactly": filters.encoded(list(view.exactly().items())),
+        "library": _library(),
+        "history_from": first,
+        "has_history": has_history,
+        "most": MOST_METRICS,
+    }
+
+
+def stamp(query: QueryDict, now: datetime) -> Hashable:
+    """The panel shows the same until this changes."""
+    return selectors.stamp(now)
+
+
+def _is_known(chart: Chart) -> bool:
+    """Whether there is anything to draw."""
+    return any(sentences.last_known(drawn.line) for drawn in chart.series)
+
+
+def _look(chart: Chart, now: datetime) -> str:
+    if not _is_known(chart):
+        return "empty"
+    if any(_troubles(chart, now)):
+        return "stale"
+    return "partial" if any(None in drawn.line.points for drawn in chart.series) else "fresh"
+
+
+def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Entry:
+    drawn = chart.series[number]
+    last = sentences.last_known(drawn.line)
+    left = [choice for choice in view.choices if choice != drawn.choice]
+    return Entry(
+        number=number + 1,
+        choice=drawn.choice,
+        last=sentences.value(drawn.choice, last[1]) if last else "",
+        when=sentences.stretch(chart.spans[last[0]]) if last else "",
+        sentence=sentences.sentence(drawn, chart),
+        without=filters.address(query, replace(view.with_choices(left), said={})) if left else "",
+    )
+
+
+def _drawing(chart: Chart) -> Drawing | None:
+    """None when nothing of the first metric is known."""
+    drawn = chart.series[0]
+    ghost = drawn.ghost.points if drawn.ghost else []
+    known = [point for point in [*drawn.line.points, *ghost] if point is not None]
+    if not known:
+        return None
+    bounds = (min(known), max(known)) if min(known) < max(known) else None
+    return Drawing(
+        line=figures.line(drawn.line.points, WIDTH, HEIGHT, bounds),
+        ghost=figures.line(ghost, WIDTH, HEIGHT, bounds),
+        low=sentences.value(drawn.choice, min(known)),
+        high=sentences.value(drawn.choice, max(known)),
+    )
+
+
+def _troubles(chart: Chart, now: datetime) -> Iterator[str]:
+    """Which of today's values are old, and since when."""
+    if chart.wanted.last < chart.today:
+        return
+    if any(drawn.choice.kind == Kind.SUM for drawn in chart.series):
+        if chart.completed_at is None:
+            yield "No sync has completed yet: revenue is not known."
+        elif not is_fresh(chart.completed_at, now, STALE):
+            yield f"Payments were last read {formatting.moment(chart.completed_at)}; newer ones will follow."
+    for read_at, names in _stale(chart.series).items():
+        yield f"{names}: last read {formatting.moment(read_at)}; newer readings will follow."
+
+
+def _stale(found: Iterable[Series]) -> dict[datetime, str]:
+    """The metrics whose reading is late, by the time of the reading."""
+    late: dict[datetime, str] = {}
+    for drawn in found:
+        if drawn.live and drawn.live.stale:
+            before = late.get(drawn.live.read_at)
+            late[drawn.live.read_at] = f"{before}, {drawn.choice.label}" if before else drawn.choice.label
+    return late
+
+
+def _cut(view: View) -> Iterator[str]:
+    if view.days == "all" and view.wanted.days == MOST_DAYS:
+        yield f"There are older days; a chart holds {formatting.whole(MOST_DAYS)}."
+
+
+def _others(query: QueryDict) -> list[tuple[str, str]]:
+    """What a form of this panel has to carry along for the rest of the page."""
+    return [(key, str(value)) for key, value in query.items() if key not in (*filters.KEYS, *filters.TYPED)]
+
+
+def _library() -> dict[str, str]:
+    """Addresses of what the browser draws with; empty before `make setup` has built it."""
+    try:
+        return {name: staticfiles_storage.url(path) for name, path in LIBRARY.items()}
+    except ValueError:
+        return {}
+
+
+CHART = Panel(
+    name="chart",
+    title="Chart",
+    template="parts/chart.html",
+    read=read,
+    stamp=stamp,
+    styles=("css/chart.css",),
+    scripts=("js/chart-panel.js",),
+)

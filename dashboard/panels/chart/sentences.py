@@ -1,0 +1,212 @@
+"""The chart in words: values with their units, days, and the sentence that stands for each line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from fluxtracker import formatting
+from fluxtracker.periods import Bucket, Span
+from metrics.catalogue import CORES, GB, PERCENT, Number
+from snapshots.series.choices import FLUX, USD, Choice, Kind
+from snapshots.series.selectors import LIVE, Chart, Line, Series, Wanted
+
+PRICE = "flux_price_usd"
+FORMS: Mapping[str, Callable[[Number], str]] = {
+    FLUX: lambda value: f"{formatting.coins(value)} FLUX",
+    USD: formatting.dollars,
+    GB: formatting.size,
+    PERCENT: lambda value: formatting.percent(value, 2),
+    CORES: lambda value: f"{formatting.count(value)} cores",
+    "": formatting.count,
+}
+SOURCES = {
+    "simulated": "made up, for the demo",
+    "backfilled": "backfilled from the ledger and the history of node counts",
+    "import": "from the tracker that was replaced",
+    LIVE: "as last read",
+}
+EACH = {Bucket.DAY: "day", Bucket.WEEK: "week", Bucket.MONTH: "month"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value in words; None when nobody knows it. `before`: that of as many days ago as the range has."""
+
+    label: str
+    value: str | None
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One point of each line, for the table. `notes` say what is to be known of them."""
+
+    when: str
+    cells: tuple[Cell, ...]
+    notes: str
+
+
+def value(choice: Choice, number: Number) -> str:
+    """With its unit."""
+    if choice.key == PRICE:
+        return formatting.price(Decimal(str(number)))
+    return FORMS[choice.unit](number)
+
+
+def day(when: date) -> str:
+    """`14 Nov 2026`."""
+    return f"{when.day} {when:%b %Y}"
+
+
+def days(first: date, last: date) -> str:
+    """`22 Oct – 20 Nov 2026`; the year twice only where it differs."""
+    if first == last:
+        return day(first)
+    start = f"{first.day} {first:%b}" if first.year == last.year else day(first)
+    return f"{start} – {day(last)}"
+
+
+def stretch(span: Span) -> str:
+    """The days of a point: one, or from the first to the last of its week or month."""
+    return days(span.first, span.last)
+
+
+def sentence(drawn: Series, chart: Chart) -> str:
+    """What its line shows: range, ends, change, extremes, gaps, doubts."""
+    wanted = chart.wanted
+    summed = ", added up" if wanted.cumulative and drawn.choice.kind == Kind.SUM else ""
+    name = f"{drawn.choice.label}{summed}, {days(wanted.first, wanted.last)} by {EACH[wanted.bucket]}"
+    return f"{name}: {'; '.join(_facts(drawn, chart))}."
+
+
+def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
+    choice, line, spans = drawn.choice, drawn.line, chart.spans
+    known = [(number, spans[index]) for index, number in enumerate(line.points) if number is not None]
+    if not known:
+        yield "nothing is known"
+        return
+    (first, _), (last, _) = known[0], known[-1]
+    if len(known) == 1:
+        yield f"{value(choice, first)} {_when(known[0][1])}"
+    else:
+        yield f"from {value(choice, first)} to {value(choice, last)}{_change(first, last)}"
+        low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
+        yield f"lowest {value(choice, low[0])} {_when(low[1])}"
+        yield f"highest {value(choice, high[0])} {_when(high[1])}"
+    if len(known) < len(spans):
+        yield f"{len(spans) - len(known)} of {formatting.whole(len(spans))} points not known"
+    if line.partial:
+        yield f"{formatting.plural(len(line.partial), 'point')} not whole"
+    yield from _against(drawn, chart)
+
+
+def before(chart: Chart) -> str:
+    """The days before, which are drawn dotted; empty where they are not, or nothing is known of them."""
+    known = any(drawn.ghost and last_known(drawn.ghost) for drawn in chart.series)
+    return _range_before(chart) if known else ""
+
+
+def nothing_before(chart: Chart) -> str:
+    """That the days before were asked for and nothing is known of them; else empty."""
+    return f"Nothing is known of the days before, {_range_before(chart)}." if chart.before and not before(chart) else ""
+
+
+def _range_before(chart: Chart) -> str:
+    return _stretch(chart.before or ())
+
+
+def _against(drawn: Series, chart: Chart) -> Iterator[str]:
+    """The line against the dotted one: sums over what both have whole, states where both were last known."""
+    if drawn.ghost is None or chart.before is None:
+        return
+    line, ghost = drawn.line, drawn.ghost
+    both = [
+        (index, now, then)
+        for index, (now, then) in enumerate(zip(line.points, ghost.points, strict=True))
+        if now is not None and then is not None
+    ]
+    if drawn.choice.kind == Kind.SUM:
+        whole = [pair for pair in both if pair[0] not in {*line.partial, *ghost.partial}]
+        if whole:
+            yield _sums_against(drawn.choice, [pair[1:] for pair in whole], chart.wanted)
+    elif both:
+        index, now, then = both[-1]
+        here, there = (_when(spans[index]) for spans in (chart.spans, chart.before))
+        yield f"{value(drawn.choice, now)} {here}, before {value(drawn.choice, then)} {there}{_change(then, now)}"
+    yield f"the days before, {_range_before(chart)}, {'are dotted' if last_known(ghost) else 'are not known'}"
+
+
+def _sums_against(choice: Choice, pairs: Sequence[tuple[Number, Number]], wanted: Wanted) -> str:
+    now, then = pairs[-1] if wanted.cumulative else (sum(side) for side in zip(*pairs, strict=True))
+    whole = formatting.plural(len(pairs), f"whole {EACH[wanted.bucket]}")
+    verb = "adds" if len(pairs) == 1 else "add"
+    return f"{whole} {verb} up to {value(choice, now)}, before to {value(choice, then)}{_change(then, now)}"
+
+
+def _when(span: Span) -> str:
+    return f"{'on' if span.first == span.last else 'in'} {stretch(span)}"
+
+
+def _change(first: Number, last: Number) -> str:
+    """In percent; nothing where that would be 0.0 or cannot be said."""
+    percent = round((last - first) / first * 100, 1) if first else 0
+    return f" ({formatting.plus(formatting.percent(percent, 1))})" if percent else ""
+
+
+def rows(chart: Chart) -> list[Row]:
+    """The points as a table, newest first."""
+    return [_row(chart, index) for index in range(len(chart.spans) - 1, -1, -1)]
+
+
+def _row(chart: Chart, index: int) -> Row:
+    span = chart.spans[index]
+    return Row(
+        when=stretch(span),
+        cells=tuple(_cell(drawn, index) for drawn in chart.series),
+        notes="; ".join(dict.fromkeys(_notes(chart, index))),
+    )
+
+
+def _cell(drawn: Series, index: int) -> Cell:
+    point, before = drawn.line.points[index], drawn.ghost.points[index] if drawn.ghost else None
+    said = [None if number is None else value(drawn.choice, number) for number in (point, before)]
+    return Cell(drawn.choice.label, *said)
+
+
+def _notes(chart: Chart, index: int) -> Iterator[str]:
+    if any(index in drawn.line.partial for drawn in chart.series):
+        yield _why_partial(chart.spans[index], chart)
+    for drawn in chart.series:
+        source = drawn.line.sources[index]
+        if source in SOURCES:
+            yield SOURCES[source]
+
+
+def _why_partial(span: Span, chart: Chart) -> str:
+    if span.last >= chart.today:
+        return "not over"
+    return f"a part of the {EACH[chart.wanted.bucket]}" if span.cut else "not all known or priced"
+
+
+def marks(chart: Chart) -> list[str]:
+    """Where values come from that were not read on their day: a sentence each, with the days."""
+    found: dict[str, list[Span]] = {}
+    for line in (drawn.line for drawn in chart.series):
+        for index, source in enumerate(line.sources):
+            if source in SOURCES and source != LIVE:
+                found.setdefault(source, []).append(chart.spans[index])
+    return [f"{_stretch(spans)}: {SOURCES[source]}." for source, spans in found.items()]
+
+
+def _stretch(spans: Sequence[Span]) -> str:
+    """From the first to the last of them."""
+    return days(min(span.first for span in spans), max(span.last for span in spans))
+
+
+def last_known(line: Line) -> tuple[int, Number] | None:
+    """The newest point that is known, with its number."""
+    known = [(index, number) for index, number in enumerate(line.points) if number is not None]
+    return known[-1] if known else None

@@ -1,0 +1,242 @@
+"""Small trend lines, drawn by the server. A day nobody knows is a gap in the line, never a 0.
+
+One figure of a tile: its value in words, its change, its last 30 days. Unknown is a reason, never a number.
+
+The last 30 days of every metric on the page, from one query over the snapshots and one over the daily totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from fluxtracker import formatting, money
+from metrics.catalogue import with_ratios
+from metrics.selectors import Latest
+from revenue.selectors import Sums, Totals, daily
+from snapshots.comparison.selectors import COLUMNS
+from snapshots.models import Snapshot
+
+Number = int | float
+Values = Sequence[Number | None]
+Point = tuple[float, float]
+Bounds = tuple[Number, Number]
+
+WIDTH, HEIGHT = 120, 32
+PAD = 3.0  # room for half a stroke and the dot at the end
+
+
+def spark(values: Values, label: str = "") -> SafeString:
+    """The line as SVG, hidden from readers that hear, and a sentence for them. `label`: what and how long."""
+    return format_html('{}<span class="unseen">{}</span>', svg(values), sentence(values, label))
+
+
+def svg(values: Values, width: int = WIDTH, height: int = HEIGHT) -> SafeString:
+    """Stretches to the box that CSS gives it; strokes keep their width."""
+    return format_html(
+        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
+        '<path class="line" d="{}" vector-effect="non-scaling-stroke"/>'
+        '<path class="end" d="{}" vector-effect="non-scaling-stroke"/></svg>',
+        width,
+        height,
+        line(values, width, height),
+        end(values, width, height),
+    )
+
+
+def line(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:
+    """The `d` of a path through the values: a new stroke after each gap, a dot for a value between two gaps."""
+    return "".join(map(_stroke, _runs(trend_points(values, width, height, bounds))))
+
+
+def end(values: Values, width: int = WIDTH, height: int = HEIGHT) -> str:
+    """The `d` of the dot on the last value; empty when that is unknown."""
+    last = trend_points(values, width, height)[-1:]
+    return "".join(map(_stroke, _runs(last)))
+
+
+def trend_points(
+    values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None
+) -> list[Point | None]:
+    """Where each value stands: in the middle when all are equal. `bounds`: bottom and top, else lowest and highest."""
+    known = [value for value in values if value is not None]
+    low, high = bounds or ((min(known), max(known)) if known else (0, 0))
+    step, room = (width - 2 * PAD) / max(len(values) - 1, 1), height - 2 * PAD
+
+    def place(number: int, value: Number) -> Point:
+        share = (value - low) / (high - low) if high > low else 0.5
+        return PAD + number * step, height - PAD - share * room
+
+    return [None if value is None else place(number, value) for number, value in enumerate(values)]
+
+
+def sentence(values: Values, label: str = "") -> str:
+    """What the line shows, for those who cannot see it."""
+    return (f"{label}: " if label else "") + "; ".join(_facts(values)) + "."
+
+
+def _facts(values: Values) -> Iterator[str]:
+    known = [value for value in values if value is not None]
+    if not known:
+        yield "no history yet"
+        return
+    yield f"from {trend_value(known[0])} to {trend_value(known[-1])}"
+    if len(known) > 2:
+        yield f"lowest {trend_value(min(known))}, highest {trend_value(max(known))}"
+    if len(known) < len(values):
+        yield f"{formatting.plural(len(values) - len(known), 'day')} not known"
+
+
+def trend_value(value: Number) -> str:
+    """A number in words: whole with commas, else with two decimals, or four digits when it is small."""
+    if float(value).is_integer():
+        return formatting.whole(int(value))
+    text = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
+    return text.replace("-", formatting.MINUS)
+
+
+def _runs(places: Sequence[Point | None]) -> Iterator[list[Point]]:
+    """The places between the gaps."""
+    for _, run in groupby(places, key=lambda place: place is None):
+        known = [place for place in run if place is not None]
+        if known:
+            yield known
+
+
+def _stroke(run: Sequence[Point]) -> str:
+    """From the first place to the last; a lone place is a stroke of no length, which shows as a dot."""
+    places = [f"{x:.1f} {y:.1f}" for x, y in run]
+    return f"M{places[0]}" + ("".join(f"L{place}" for place in places[1:]) or "h0")
+
+
+Leaf = Mapping[str, Any]  # current, previous, change, percentage, trend (docs/contract.md#api)
+Words = Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`words` carry the sign, `arrow` repeats it for the eye; `trend` is up, down or neutral."""
+
+    arrow: str
+    words: str
+    trend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`value` is empty when nobody knows it: then `why` says why. So with `change` and `why_no_change`."""
+
+    metric: str
+    label: str
+    value: str
+    exact: str = ""
+    why: str = ""
+    change: Change | None = None
+    why_no_change: str = ""
+    spark: Values = ()
+    number: float | None = None
+    """What it is sorted by."""
+    share: float | None = None
+    """Percent, for a bar."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a kind of number is written: the value, its exact words on hover, its change."""
+
+    value: Words
+    exact: Words
+    change: Words
+
+
+def change(difference: float | None, words: Words, percentage: float | None = None) -> Change | None:
+    """`▲ +300 (+2.94 %)`, `▼ −1.2 pp`, `= 0`; None when the difference is not known."""
+    if difference is None:
+        return None
+    trend = "up" if difference > 0 else "down" if difference < 0 else "neutral"
+    if trend == "neutral":
+        return Change(formatting.ARROWS[trend], "0", trend)
+    share = "" if percentage is None else f" ({formatting.plus(formatting.percent(percentage, 2))})"
+    return Change(formatting.ARROWS[trend], formatting.plus(words(difference)) + share, trend)
+
+
+def percent_words(value: float) -> str:
+    return formatting.percent(value, 1)
+
+
+def points(value: float) -> str:
+    """Percentage points; what is less than a tenth of one is not shown as nothing."""
+    return formatting.percent(value, 1 if abs(value) >= 0.1 else 2).replace("%", "pp")
+
+
+def cores(value: float) -> str:
+    return f"{formatting.count(value)} cores"
+
+
+def gigabytes(value: float) -> str:
+    return f"{formatting.count(value)} GB"
+
+
+COUNT = Form(formatting.count, formatting.count, formatting.count)
+CORES = Form(formatting.count, cores, formatting.count)
+SIZE = Form(formatting.size, gigabytes, formatting.size)
+SHARE = Form(percent_words, lambda value: formatting.percent(value, 2), points)
+
+
+def figure(metric: str, label: str, leaf: Leaf, form: Form, **more: Any) -> Figure:
+    """A figure from a leaf of the comparison. `more`: why it is unknown, its spark, its share."""
+    current = leaf["current"]
+    told = leaf["points"] if "points" in leaf else leaf["change"]
+    percentage = None if "points" in leaf else leaf["percentage"]
+    return Figure(
+        metric,
+        label,
+        value="" if current is None else form.value(current),
+        exact="" if current is None else form.exact(current),
+        number=current,
+        change=change(told, form.change, percentage),
+        **more,
+    )
+
+
+DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Sparks:
+    """A value for each of the 30 days before today and today's, by metric; None where nobody knows."""
+
+    days: tuple[Mapping[str, Number | None], ...]
+
+    def of(self, metric: str) -> Values:
+        return tuple(day.get(metric) for day in self.days)
+
+
+def network(latest: Latest, now: datetime) -> Sparks:
+    """Of the metrics that snapshots have; today as last read."""
+    days = [now.date() - timedelta(days=back) for back in range(DAYS, 0, -1)]
+    rows = Snapshot.objects.filter(day__gte=days[0], day__lte=days[-1]).values_list("day", "counts", *COLUMNS)
+    found = {day: with_ratios(counts | dict(zip(COLUMNS, columns, strict=True))) for day, counts, *columns in rows}
+    return Sparks((*(found.get(day, {}) for day in days), latest.values))
+
+
+def revenue(now: datetime) -> Sparks:
+    """Of complete days only: neither today nor a day that the chain as read has not left behind."""
+    totals = Totals.load(now.date() - timedelta(days=DAYS), now.date())
+    days = daily(totals, now.date(), DAYS + 1, now)[:-1]
+    return Sparks(tuple(_earned(row.sums) if row.complete else {} for row in days))
+
+
+def _earned(sums: Sums) -> Mapping[str, Number | None]:
+    return {
+        "revenue_flux": None if sums.revenue_sat is None else money.flux(sums.revenue_sat),
+        "revenue_usd": money.usd(sums.usd_micro),
+        "payments": sums.payments,
+    }

@@ -1,0 +1,136 @@
+"""One app's payments in sum and by day.
+
+What part of all revenue something is.
+
+What one app paid, as the list of apps and an app's own card show it.
+
+The second tab: payments by app.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from django.db.models import Sum
+
+from dashboard.panels.payments.filters import Asked, Pager, pager
+from fluxtracker import formatting, money
+from revenue.models import App, DailyTotal, LedgerState, Payment
+from revenue.selectors import apps
+
+
+def whole_revenue() -> int:
+    """Satoshi of all payments that the ledger holds; those of closed days are not there any more."""
+    closed = LedgerState.objects.values_list("closed_through", flat=True).first()
+    totals = DailyTotal.objects.filter(day__gt=closed) if closed else DailyTotal.objects.all()
+    return totals.summed()["revenue_sat"]
+
+
+def share_percent(part: int, whole: int) -> Decimal | None:
+    """Percent with 4 decimals; None when there is no whole."""
+    return (Decimal(part) * 100 / whole).quantize(Decimal("0.0001"), ROUND_HALF_EVEN) if whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class AppSums:
+    """`usd_micro` is of the priced payments, None when none is. `share`: of all revenue, in words."""
+
+    name: str
+    payments: int
+    revenue_sat: int
+    usd_micro: int | None
+    unpriced: int
+    first_paid_at: datetime | None
+    last_paid_at: datetime | None
+    share: str
+
+    @classmethod
+    def of(cls, app: App, whole_sat: int) -> AppSums:
+        return cls(
+            name=app.name,
+            payments=app.payments,
+            revenue_sat=app.revenue_sat,
+            usd_micro=app.usd_micro if app.priced else None,
+            unpriced=app.payments - app.priced,
+            first_paid_at=app.first_paid_at,
+            last_paid_at=app.last_paid_at,
+            share=share_words(app.revenue_sat, whole_sat),
+        )
+
+
+def share_words(part_sat: int, whole_sat: int) -> str:
+    """`12.34 %`; what is more than nothing is not shown as zero."""
+    percent = share_percent(part_sat, whole_sat)
+    if percent is None:
+        return ""
+    return "< 0.01 %" if 0 < percent < Decimal("0.005") else f"{percent:.2f} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One app, with the address of its payments."""
+
+    id: int
+    link: str
+    sums: AppSums
+
+    @property
+    def key_usd(self) -> str:
+        return f"app-usd-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    rows: list[Row]
+    pager: Pager
+
+
+def listed(asked: Asked) -> Listed:
+    """Three queries."""
+    found = apps(asked.values.get("search", ""), asked.sort)
+    place = pager(asked, found.count())
+    whole = whole_revenue()
+    return Listed([_row(app, asked, whole) for app in found[place.offset : place.last_row]], place)
+
+
+def _row(app: App, asked: Asked, whole: int) -> Row:
+    link = asked.link({"tab": "payments", "app": app.name, "search": "", "sort": ""})
+    return Row(app.pk, link, AppSums.of(app, whole))
+
+
+LONGEST = 366  # days of the curve
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AppCard:
+    """What stands above an app's payments. `curve`: FLUX a day; None where no sync has looked yet."""
+
+    sums: AppSums
+    curve: list[float | None]
+    curve_label: str
+
+
+def card(name: str, read_until: datetime | None, now: datetime) -> AppCard | None:
+    """None when no payment names such an app. `read_until`: of the ledger. Three queries."""
+    app = App.objects.filter(name=name, payments__gt=0).first()
+    if app is None or app.first_paid_at is None:
+        return None
+    first = max(app.first_paid_at.date(), now.date() - LONGEST * DAY)
+    return AppCard(
+        sums=AppSums.of(app, whole_revenue()),
+        curve=_curve(app, first, now.date(), read_until),
+        curve_label=f"FLUX a day, {formatting.day(app.first_paid_at)} to today",
+    )
+
+
+def _curve(app: App, first: date, today: date, read_until: datetime | None) -> list[float | None]:
+    sums = Payment.objects.filter(app=app, day__gte=first).order_by().values_list("day").annotate(sat=Sum("amount_sat"))
+    paid = dict(sums)
+    known = read_until.date() if read_until else None
+    days = [first + DAY * number for number in range((today - first).days + 1)]
+    return [
+        money.flux(paid[day]) if day in paid else 0.0 if known is not None and day <= known else None for day in days
+    ]

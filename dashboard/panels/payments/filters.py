@@ -1,0 +1,337 @@
+"""What the payments panel is asked for by the page's address. A wrong value falls back and is said beside its field.
+
+The filters that hold, each with a way to be rid of it; and which of them to loosen when nothing fits.
+
+What a list can be sorted by: at the heads of its columns, and as words where there are no columns.
+
+Pages of a list, with their addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from django.http import QueryDict
+from django.utils.http import urlencode
+from rest_framework import serializers
+
+from dashboard.panels.payments.rows import WALLETS
+from fluxtracker import formatting
+from revenue.payments import filters
+from revenue.payments.filters import DEFAULT_ORDER, ORDERS, AppsQuery, TransactionsQuery, Wanted, wanted
+from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER
+
+FILTERS = ("search", "app", "type", "address", "sender", "from", "to", "min_amount", "max_amount")
+OWN = ("tab", *FILTERS, "sort", "page", "limit")
+TABS = ("payments", "apps")
+LIMITS = (25, 50, 100, 200)
+PLACE = "#panel-payments"  # where a browser without JavaScript comes back to
+PAGE = re.compile(r"0*[1-9][0-9]{0,14}", re.ASCII)
+REVERSED = {
+    "from": "The first day lies after the last one.",
+    "min_amount": "The smallest amount is more than the largest one.",
+}
+LEFT_OUT = "The list is shown without it."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The state of the panel, checked."""
+
+    tab: str
+    values: Mapping[str, Any]
+    """The filters as the ledger's serializers read them."""
+    typed: Mapping[str, str]
+    """The same as the visitor wrote them, wrong ones too: what stands in the fields."""
+    wrong: Mapping[str, str]
+    """What is wrong, by field, in a sentence."""
+    sort: str
+    page: int
+    limit: int
+    others: tuple[tuple[str, str], ...]
+    """The address's keys of the other panels."""
+
+    @property
+    def active(self) -> dict[str, str]:
+        """The filters that hold, as the visitor wrote them."""
+        return {key: self.typed[key] for key in FILTERS if key in self.values and key in self.typed}
+
+    @property
+    def wanted(self) -> Wanted:
+        return wanted(dict(self.values) | {"sort": self.sort})
+
+    @property
+    def is_live(self) -> bool:
+        """Whether new payments come in at the top of what is shown."""
+        return self.tab == "payments" and not self.active and self.sort == DEFAULT_ORDER and self.page == 1
+
+    def keys(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The panel's own keys that an address needs, with changes; an empty value drops a key. Begins at page 1."""
+        own = {"tab": self.tab, **self.active, "sort": self.sort, "limit": str(self.limit)} | dict(changes or {})
+        defaults = {"tab": "payments", "limit": str(LIMITS[0]), "page": "1", "sort": default_sort(own["tab"])}
+        return {key: own[key] for key in OWN if own.get(key) and own[key] != defaults.get(key)}
+
+    def link(self, changes: Mapping[str, str] | None = None) -> str:
+        """Another state of the panel, and all else as it is."""
+        return f"/?{urlencode([*self.others, *self.keys(changes).items()])}{PLACE}"
+
+    def without(self, *keys: str) -> str:
+        """The list without these filters."""
+        return self.link(dict.fromkeys(keys, ""))
+
+    def hidden(self, *fields: str) -> list[tuple[str, str]]:
+        """What a form has to carry besides its fields."""
+        return [*self.others, *((key, value) for key, value in self.keys().items() if key not in fields)]
+
+
+def parse(query: QueryDict) -> Asked:
+    given = {key: str(query[key]).strip() for key in OWN if key in query}
+    tab = given.get("tab", "")
+    tab = tab if tab in TABS else TABS[0]
+    typed = {key: given[key] for key in FILTERS if given.get(key)}
+    values, wrong = checked(TransactionsQuery if tab == "payments" else AppsQuery, typed)
+    page, wrong_page = _page(given.get("page", ""))
+    sort, limit = given.get("sort", ""), given.get("limit", "")
+    return Asked(
+        tab=tab,
+        values={key: value for key, value in values.items() if key in FILTERS},
+        typed=typed,
+        wrong=wrong | wrong_page,
+        sort=sort if sort in _orders(tab) else default_sort(tab),
+        page=page,
+        limit=int(limit) if limit in map(str, LIMITS) else LIMITS[0],
+        others=tuple((key, str(value)) for key, value in query.items() if key not in OWN),
+    )
+
+
+def default_sort(tab: str) -> str:
+    return DEFAULT_ORDER if tab == "payments" else DEFAULT_APP_ORDER
+
+
+def checked(
+    query: type[serializers.Serializer[Any]], typed: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values of what is right, and a sentence for each key that is wrong."""
+    left, wrong = dict(typed), dict[str, str]()
+    while not (form := query(data=left)).is_valid():
+        for key, words in form.errors.items():
+            del left[key]
+            wrong[key] = f"{_sentence(key, ' '.join(map(str, words)))} {LEFT_OUT}"
+    return dict(form.validated_data), wrong
+
+
+def _sentence(key: str, words: str) -> str:
+    if words.startswith("must not be after"):
+        return REVERSED[key]
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+
+
+def _page(text: str) -> tuple[int, dict[str, str]]:
+    if not text:
+        return 1, {}
+    if PAGE.fullmatch(text):
+        return int(text), {}
+    return 1, {"page": "Expected a whole number from 1; this is page 1."}
+
+
+def _orders(tab: str) -> list[str]:
+    return list(ORDERS) if tab == "payments" else APP_ORDERS
+
+
+CLEARED: Mapping[str, Mapping[str, Any]] = {  # filter: what it is in `Wanted` when it does not hold
+    "search": {"search": ""},
+    "app": {"app": ""},
+    "type": {"app_type": ""},
+    "address": {"address": ""},
+    "sender": {"sender": ""},
+    "from": {"first": None},
+    "to": {"last": None},
+    "min_amount": {"min_sat": None},
+    "max_amount": {"max_sat": None},
+}
+TOGETHER = (("from", "to"), ("min_amount", "max_amount"))  # two ends of one thing
+ENOUGH = 1_000  # what would be found is counted up to here: nobody waits for the exact number
+TYPE_WORDS = {"git": "git", "docker": "docker", "unknown": "other or not known"}
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One filter in words, and the list without it."""
+
+    keys: tuple[str, ...]
+    words: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loosened:
+    """What would be found without a filter."""
+
+    chip: Chip
+    payments: int
+    """At most ENOUGH, which then means that many or more."""
+
+    @property
+    def words(self) -> str:
+        return f"{formatting.plural(self.payments, 'payment')}{' or more' if self.payments == ENOUGH else ''}"
+
+
+def chips(asked: Asked) -> list[Chip]:
+    paired = {key for pair in TOGETHER for key in pair}
+    groups: list[tuple[str, ...]] = [(key,) for key in asked.active if key not in paired]
+    groups += [pair for pair in TOGETHER if any(key in asked.active for key in pair)]
+    return [Chip(keys, _words(asked.active, keys), asked.without(*keys)) for keys in groups]
+
+
+def loosened(asked: Asked, found: list[Chip]) -> list[Loosened]:
+    """For each filter how many payments fit all others, the most first; those that change nothing are left out."""
+    if asked.tab != "payments":
+        return []
+    counts = [Loosened(chip, _count_without(asked, chip.keys)) for chip in found]
+    return sorted((one for one in counts if one.payments), key=lambda one: -one.payments)
+
+
+def _count_without(asked: Asked, keys: tuple[str, ...]) -> int:
+    cleared = {name: value for key in keys for name, value in CLEARED[key].items()}
+    return filters.select(replace(asked.wanted, **cleared)).count_up_to(ENOUGH)
+
+
+def _words(active: Mapping[str, str], keys: tuple[str, ...]) -> str:
+    if len(keys) == 2:
+        return _ends(active.get(keys[0], ""), active.get(keys[1], ""), " FLUX" if "min_amount" in keys else "")
+    return WORDS[keys[0]](active[keys[0]])
+
+
+def _ends(first: str, last: str, unit: str) -> str:
+    if first and last:
+        return f"{first}{unit}" if first == last else f"{first} – {last}{unit}"
+    return f"from {first}{unit}" if first else f"up to {last}{unit}"
+
+
+def _sender(address: str) -> str:
+    return f"from {WALLETS[address].short if address in WALLETS else formatting.short(address)}"
+
+
+WORDS: Mapping[str, Callable[[str], str]] = {
+    "search": lambda text: f"“{text}”",
+    "app": lambda name: f"app {name}",
+    "type": lambda name: TYPE_WORDS[name],
+    "address": lambda address: f"to {formatting.short(address)}",
+    "sender": _sender,
+}
+
+
+Direction = Literal["ascending", "descending"]
+WAYS: Mapping[str, Mapping[str, tuple[str, str]]] = {  # tab: key: words for descending, ascending
+    "payments": {
+        "timestamp": ("newest first", "oldest first"),
+        "amount": ("largest first", "smallest first"),
+        "block_height": ("highest block first", "lowest block first"),
+    },
+    "apps": {
+        "flux": ("most FLUX first", "least FLUX first"),
+        "payments": ("most payments first", "fewest payments first"),
+        "usd": ("most dollars first", "fewest dollars first"),
+        "last": ("paid last first", "paid last last"),
+        "first": ("newest app first", "oldest app first"),
+        "app": ("Z to A", "A to Z"),
+    },
+}
+ALIASES = {"date": "timestamp"}  # the API's other name of the same
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A column that can be sorted by. `direction` is set when the list is sorted by it; `link` turns it round."""
+
+    key: str
+    direction: Direction | None
+    link: str
+    words: str
+    """What a click does."""
+
+
+def sorts(asked: Asked) -> dict[str, Sort]:
+    """By column."""
+    sort = _plain(asked.sort)
+    now = sort.removeprefix("-"), sort.startswith("-")
+    return {key: _sort(asked, key, words, now) for key, words in WAYS[asked.tab].items()}
+
+
+def ways(asked: Asked) -> list[tuple[str, str, bool]]:
+    """Every order in words: its `sort`, empty for the usual one, and whether it holds."""
+    found = []
+    for key, words in WAYS[asked.tab].items():
+        for sort, text in zip((f"-{key}", key), words, strict=True):
+            found.append(("" if sort == default_sort(asked.tab) else sort, text, sort == _plain(asked.sort)))
+    return found
+
+
+def _plain(sort: str) -> str:
+    sign, name = ("-", sort[1:]) if sort.startswith("-") else ("", sort)
+    return f"{sign}{ALIASES.get(name, name)}"
+
+
+def _sort(asked: Asked, key: str, words: tuple[str, str], now: tuple[str, bool]) -> Sort:
+    sorted_by, descending = now
+    first_down = key != "app"
+    down = not descending if sorted_by == key else first_down
+    direction: Direction | None = None
+    if sorted_by == key:
+        direction = "descending" if descending else "ascending"
+    return Sort(key, direction, asked.link({"sort": f"{'-' if down else ''}{key}"}), words[0] if down else words[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """Where a page stands in the list. An empty address: there is no such page."""
+
+    page: int
+    pages: int
+    total: int
+    offset: int
+    last_row: int
+    first: str
+    previous: str
+    next: str
+    last: str
+    limits: tuple[tuple[int, str], ...]
+    hidden: tuple[tuple[str, str], ...]
+    past_end: str
+    """What to say to who asked for a page that is not there."""
+
+    @property
+    def first_row(self) -> int:
+        return self.offset + 1 if self.total else 0
+
+
+def pager(asked: Asked, total: int) -> Pager:
+    """The page asked for; the last one when there are not so many."""
+    pages = max(-(-total // asked.limit), 1)
+    page = min(asked.page, pages)
+    offset = (page - 1) * asked.limit
+
+    def to(number: int) -> str:
+        return asked.link({"page": str(number)}) if 1 <= number <= pages and number != page else ""
+
+    return Pager(
+        page=page,
+        pages=pages,
+        total=total,
+        offset=offset,
+        last_row=min(offset + asked.limit, total),
+        first=to(1),
+        previous=to(page - 1),
+        next=to(page + 1),
+        last=to(pages),
+        limits=tuple((limit, asked.link({"limit": str(limit)})) for limit in LIMITS),
+        hidden=tuple(asked.hidden("page")),
+        past_end=f"There {_pages(pages)}; this is the last." if asked.page > pages else "",
+    )
+
+
+def _pages(count: int) -> str:
+    return f"{'is' if count == 1 else 'are'} {formatting.plural(count, 'page')}"

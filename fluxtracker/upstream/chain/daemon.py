@@ -1,0 +1,159 @@
+"""The Flux daemon behind FluxOS, the source of the chain when no Blockbook answers (docs/upstream.md#daemon)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from fluxtracker.upstream.chain.transactions import daemon_tx, parsed_block
+from fluxtracker.upstream.fluxos import envelope
+from fluxtracker.upstream.http.client import MAX_BYTES, MEDIUM, SMALL, Http
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound
+from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, is_hash, told_instant, whole
+from fluxtracker.upstream.records import Block, ChainTx, Listing, NodeCounts, Tip, Unreadable
+
+TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
+BEHIND = "outside chain range"  # says a node that lacks the last blocks
+TRANSACTIONS_A_LISTING = 200  # each is a request
+OLD_TIERS = {"cumulus": "basic", "nimbus": "super", "stratus": "bamf"}
+
+
+class Daemon:
+    """The daemon of whichever node the balancer picks."""
+
+    name = "daemon"
+
+    def __init__(self, http: Http, base_url: str) -> None:
+        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
+        self._http = http
+        self._base = base_url.rstrip("/") + "/daemon"
+
+    def __repr__(self) -> str:
+        return f"<Daemon {self.host}>"
+
+    def tip(self) -> Tip:
+        """The last block that every node should have."""
+        height = self.height()
+        return Tip(height, self.block_hash(height), self.host)
+
+    def height(self) -> int:
+        """The height of the last block that every node should have. One request."""
+        try:
+            return whole(self._data("/getblockcount", SMALL), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
+        except ValueError as error:
+            raise self._bad("/getblockcount", str(error)) from None
+
+    def block(self, height: int) -> Block:
+        """The block at a height, without its transactions. NotFound past the tip."""
+        path = f"/getblock/{height}/1"
+        answer = self._data(path, MEDIUM)
+        try:
+            found = parsed_block(answer)
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its block is not usable ({error})") from None
+        if found.height != height:
+            raise self._bad(path, f"it answers block {found.height}")
+        return found
+
+    def block_hash(self, height: int) -> str:
+        """The hash of the block at a height. NotFound past the tip."""
+        path = f"/getblockhash/{height}"
+        found = self._data(path, SMALL)
+        if not isinstance(found, str) or not is_hash(found):
+            raise self._bad(path, "the block hash is not 64 hex digits")
+        return found
+
+    def total(self, address: str) -> None:
+        """The daemon does not count an address's transactions."""
+        return
+
+    def transaction(self, txid: str) -> ChainTx:
+        """One transaction. NotFound when the chain does not have it."""
+        path = f"/getrawtransaction/{txid}/1"
+        answer = self._data(path)
+        try:
+            found = daemon_tx(answer)
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its transaction is not usable ({error})") from None
+        if found.txid != txid:
+            raise self._bad(path, "it answers another transaction")
+        return found
+
+    def txids(self, address: str, low: int, high: int) -> list[str]:
+        """Ids of the address's transactions in blocks `low` to `high`, both included, oldest first."""
+        path = f"/getaddresstxids/{address}/{low}/{high}"
+        try:
+            found = self._data(path)
+        except BadAnswer as error:
+            if BEHIND not in error.detail:
+                raise
+            found = self._data(path)  # another node, maybe one that is not behind
+        if not isinstance(found, list) or not all(isinstance(txid, str) and is_hash(txid) for txid in found):
+            raise self._bad(path, "no list of transaction ids")
+        return list(dict.fromkeys(found))
+
+    def listing(self, address: str, low: int, high: int) -> Listing:
+        """All transactions of the address in blocks `low` to `high`, or to a lower `high` where they are many."""
+        transactions: list[ChainTx] = []
+        unreadable: list[Unreadable] = []
+        last = low
+        for txid in self.txids(address, low, high):
+            tx = self._listed(txid)
+            if isinstance(tx, Unreadable):
+                unreadable.append(tx)
+                continue
+            if not last <= tx.height <= high:
+                raise self._bad(f"/getrawtransaction/{txid}/1", f"block {tx.height} in the blocks {last} to {high}")
+            if len(transactions) >= TRANSACTIONS_A_LISTING and tx.height > last:
+                high = last  # whole, because ids come oldest first
+                break
+            last = tx.height
+            transactions.append(tx)
+        return Listing(address, low, high, tuple(reversed(transactions)), tuple(unreadable), None)
+
+    def node_counts(self) -> NodeCounts:
+        """The nodes of each tier. A tier may be empty, the network may not."""
+        path = "/getfluxnodecount"
+        answer = self._data(path, SMALL)
+        try:
+            tiers = {tier: _tier_count(answer, tier) for tier in OLD_TIERS}
+        except WRONG_SHAPE as error:
+            raise self._bad(path, f"its node counts are not usable ({error})"[:200]) from None
+        if not any(tiers.values()):
+            raise self._bad(path, "it counts no node at all")
+        return NodeCounts(**tiers, told_total=_told_total(answer))
+
+    def _listed(self, txid: str) -> ChainTx | Unreadable:
+        """A listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
+        try:
+            answer = self._data(f"/getrawtransaction/{txid}/1")
+        except NotFound as error:
+            return Unreadable(txid, None, error.detail[:200])
+        try:
+            return daemon_tx(answer)
+        except WRONG_SHAPE as error:
+            time = told_instant(answer.get("blocktime")) if isinstance(answer, dict) else None
+            return Unreadable(txid, None, f"{type(error).__name__}: {error}"[:200], time)
+
+    def _data(self, path: str, max_bytes: int = MAX_BYTES) -> Any:
+        answer = self._http.get_json(self._base + path, max_bytes=max_bytes, endpoint=self._base)
+        return envelope(answer, self.host, self._where(path))
+
+    def _where(self, path: str) -> str:
+        return urlsplit(self._base + path).path
+
+    def _bad(self, path: str, detail: str) -> BadAnswer:
+        return BadAnswer(self.host, self._where(path), detail)
+
+
+def _tier_count(answer: dict[str, Any], tier: str) -> int:
+    """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (docs/upstream.md#daemon)."""
+    name = f"{tier}-enabled"
+    return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name, MAX_NODES)
+
+
+def _told_total(answer: dict[str, Any]) -> int | None:
+    try:
+        return count(answer.get("total"), "total")
+    except ValueError:
+        return None

@@ -1,0 +1,258 @@
+"""What all HTTP clients of one process share: the pace towards each host and the circuit of each endpoint.
+
+The body of an answer, read within its limits of time and size.
+
+Connections that do not wait for ever: a socket's timeout starts anew with every byte that drips in.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from threading import Event, Lock, Timer
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import exceptions as urllib3_errors
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import BaseHTTPResponse, HTTPResponse
+
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable, UpstreamError
+
+CHUNK = 1 << 18  # bytes
+
+
+class TimedOut(Unavailable):
+    """No answer in time. `again`: whether one more try makes sense (not after a whole deadline of dripping)."""
+
+    def __init__(self, source: str, where: str, detail: str, again: bool = True) -> None:
+        super().__init__(source, where, detail)
+        self.again = again
+
+
+class TooLarge(BadAnswer):
+    """The answer is larger than what was asked for may be."""
+
+
+class Body:
+    """A decompressed answer to read from, in whole or piece by piece."""
+
+    def __init__(
+        self,
+        response: requests.Response,
+        *,
+        source: str,
+        where: str,
+        max_bytes: int,
+        deadline: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.source = source
+        self.where = where
+        self._response = response
+        self._raw: BaseHTTPResponse = response.raw
+        self._left = max_bytes
+        self._deadline = deadline
+        self._clock = clock
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Up to `size` bytes as soon as some are there; b"" at the end."""
+        if self._clock() > self._deadline:
+            raise TimedOut(self.source, self.where, "the answer came too slowly", again=False)
+        data = self._read_once(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooLarge(self.source, self.where, "the answer is too large")
+        return data
+
+    def close(self) -> None:
+        self._response.close()
+
+    def read_all(self) -> bytes:
+        return b"".join(iter(self.read, b""))
+
+    def _read_once(self, size: int) -> bytes:
+        # read1 and not read: a server that drips bytes must not hold us inside one call.
+        try:
+            return self._raw.read1(size, decode_content=True)
+        except urllib3_errors.ReadTimeoutError:
+            raise TimedOut(self.source, self.where, "timed out while reading the answer") from None
+        except urllib3_errors.DecodeError:
+            raise BadAnswer(self.source, self.where, "the answer's compression is damaged") from None
+        except urllib3_errors.IncompleteRead:
+            raise BadAnswer(self.source, self.where, "the answer is truncated") from None
+        except urllib3_errors.ProtocolError as error:
+            if any(isinstance(cause, OSError) for cause in (error.__cause__, *error.args)):
+                raise Unavailable(self.source, self.where, "the connection broke off") from None
+            raise BadAnswer(self.source, self.where, "the answer is truncated") from None
+        except urllib3_errors.HTTPError as error:
+            raise Unavailable(self.source, self.where, f"{type(error).__name__} while reading") from None
+
+
+def _in_time(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:
+    """The head of an answer, or TimeoutError when all of it took longer than the timeout."""
+    sock, late = connection.sock, Event()
+
+    def give_up() -> None:
+        late.set()
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(float(connection.timeout or 60), give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        response = read_head()
+    except (OSError, HTTPException):
+        if not late.is_set():
+            raise
+    else:
+        if not late.is_set():
+            return response
+    finally:
+        timer.cancel()
+    raise TimeoutError("the head of the answer came too slowly")
+
+
+class PlainConnection(HTTPConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        return _in_time(self, super().getresponse)
+
+
+class SecureConnection(HTTPSConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        return _in_time(self, super().getresponse)
+
+
+class PlainPool(HTTPConnectionPool):
+    ConnectionCls = PlainConnection
+
+
+class SecurePool(HTTPSConnectionPool):
+    ConnectionCls = SecureConnection
+
+
+class Adapter(HTTPAdapter):
+    """Pools of such connections. Retries are the client's business."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+
+FAILURES_TO_OPEN = 2  # failed calls in a row
+OPEN_FOR = 30.0  # s
+LONGEST_WAIT = 10.0  # s a call waits because of Retry-After, all its tries together
+LONGEST_HOLD = 3600.0  # s nothing is sent because of a longer Retry-After
+
+
+class Overloaded(Unavailable):
+    """A 5xx, 408 or 429. `retry_after` is what the server asks for in seconds, None when it does not say."""
+
+    def __init__(self, source: str, where: str, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(source, where, detail)
+        self.retry_after = retry_after
+
+
+class Pace:
+    """At most `rate` requests in any second to one host, over all threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._sent: dict[str, deque[float]] = {}
+
+    def reserve(self, host: str, rate: float, now: float) -> float:
+        """Take the next free place towards the host; the seconds to wait for it. Rate 0: no limit."""
+        if rate <= 0:
+            return 0.0
+        many = max(1, int(rate))
+        window = many / rate
+        with self._lock:
+            sent = self._sent.setdefault(host, deque())
+            while sent and sent[0] <= now - window:
+                sent.popleft()
+            at = now if len(sent) < many else max(now, sent[-many] + window)
+            sent.append(at)
+        return at - now
+
+
+@dataclass(slots=True)
+class Circuit:
+    """Failed calls in a row, and until when nothing is sent."""
+
+    failures: int = 0
+    open_until: float | None = None
+
+
+class Breakers:
+    """One circuit an endpoint: after two failed calls in a row nothing is sent for 30 s, then one call tries."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._circuits: dict[str, Circuit] = {}
+
+    @contextmanager
+    def call(self, endpoint: str, source: str, where: str, clock: Callable[[], float]) -> Iterator[None]:
+        """Refuse while the circuit is open, else remember how the call inside ends."""
+        self._enter(endpoint, source, where, clock())
+        try:
+            yield
+        except Unavailable as error:
+            self._failed(endpoint, clock(), error)
+            raise
+        except UpstreamError:
+            self._answered(endpoint)  # a wrong answer is an answer
+            raise
+        except BaseException:  # called off, or ended from outside: nothing is known
+            self._given_up(endpoint, clock())
+            raise
+        self._answered(endpoint)
+
+    def _enter(self, endpoint: str, source: str, where: str, now: float) -> None:
+        with self._lock:
+            circuit = self._circuits.setdefault(endpoint, Circuit())
+            if circuit.open_until is None:
+                return
+            if now < circuit.open_until:
+                wait = circuit.open_until - now
+                raise Unavailable(source, where, f"not asked: it failed before, next try in {wait:.0f} s")
+            circuit.open_until = now + OPEN_FOR  # this call tries, others wait for its outcome
+
+    def _given_up(self, endpoint: str, now: float) -> None:
+        """Let the next call try in place of this one."""
+        with self._lock:
+            circuit = self._circuits.get(endpoint)
+            if circuit is not None and circuit.open_until is not None:
+                circuit.open_until = now
+
+    def _failed(self, endpoint: str, now: float, error: Unavailable) -> None:
+        asked = error.retry_after if isinstance(error, Overloaded) else None
+        with self._lock:
+            circuit = self._circuits.setdefault(endpoint, Circuit())
+            circuit.failures += 1
+            if asked is not None and asked > LONGEST_WAIT:
+                circuit.open_until = now + min(asked, LONGEST_HOLD)
+            elif circuit.failures >= FAILURES_TO_OPEN:
+                circuit.open_until = now + OPEN_FOR
+
+    def _answered(self, endpoint: str) -> None:
+        with self._lock:
+            self._circuits.pop(endpoint, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Pace and circuits, together."""
+
+    pace: Pace = field(default_factory=Pace)
+    breakers: Breakers = field(default_factory=Breakers)
+
+
+PROCESS = Shared()
+"""Of this process: a command started after an outage begins with closed circuits."""

@@ -1,0 +1,276 @@
+"""What every request passes: an id, one log line, headers, limits, and who on other origins may read the API.
+
+How long answers take, by route: counted in this process, told by /metrics.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.log import log_response
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+
+from fluxtracker.api import exceptions, throttling
+from fluxtracker.api.throttling import Quota, is_near
+
+log = structlog.get_logger(__name__)
+Answer = Callable[[HttpRequest], HttpResponseBase]
+
+# The first that fits names the group whose setting decides; other paths are logged.
+GROUPS = (
+    ("health", re.compile(r"/api/health(/|$)")),
+    ("stats", re.compile(r"/api/stats(/|$)")),
+    ("metrics", re.compile(r"/(api/)?metrics(/|$)")),
+    ("comparison", re.compile(r"/api/analytics/comparison(/|$)")),
+    ("history", re.compile(r"/api/history(/|$)")),
+    ("admin", re.compile(r"/(api/)?admin(/|$)")),
+)
+READING = ("GET", "HEAD")
+ONE_DAY = "86400"  # seconds
+REQUEST_ID = "X-Request-ID"
+ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+READABLE = f"ETag, RateLimit, RateLimit-Policy, Retry-After, {REQUEST_ID}"  # for scripts of other origins
+# What jobs and forms need, the first that fits: nothing is uploaded anywhere.
+MOST_BODY_BYTES = (("/api/", settings.DATA_UPLOAD_MAX_MEMORY_SIZE), ("", settings.MOST_FORM_BYTES))
+NOT_NEEDED = ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone",
+              "midi", "payment", "usb")  # fmt: skip
+PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NOT_NEEDED)
+
+
+class RequestId:
+    """One id from the request to its log lines and to the job that it asks for: the client's, or one of ours."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        told = request.headers.get(REQUEST_ID, "")
+        name = told if ACCEPTABLE_ID.fullmatch(told) else uuid.uuid4().hex
+        with structlog.contextvars.bound_contextvars(request_id=name):
+            response = self.get_response(request)
+        response[REQUEST_ID] = name
+        return response
+
+
+class GiveBack:
+    """Closes with the answer, whichever it becomes on its way, what its request has taken (`give_back_after`)."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        taken: list[Callable[[], object]] = []
+        request.taken = taken  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response._resource_closers.extend(taken)  # type: ignore[attr-defined]
+        return response
+
+
+def give_back_after(request: HttpRequest, close: Callable[[], object]) -> None:
+    """Call `close` when the request's answer is closed."""
+    request.taken.append(close)  # type: ignore[attr-defined]
+
+
+class ForwardedScheme:
+    """Only a proxy of ours may say by which scheme it was asked (SECURE_PROXY_SSL_HEADER)."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not is_near(request.META.get("REMOTE_ADDR", "")):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return self.get_response(request)
+
+
+class RateLimit:
+    """Refuse a client's requests above API_RATE before anything else is done for them."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        quota = throttling.count(request)
+        request.quota = quota  # type: ignore[attr-defined]  # for Headers
+        if quota is None or not quota.is_over:
+            return self.get_response(request)
+        wait = math.ceil(quota.reset_s)
+        response = _refused(request, 429, exceptions.too_many(wait), {"most": quota.limit, "wait": wait})
+        response["Retry-After"] = str(wait)
+        return response
+
+
+class BodyLimit:
+    """Refuse a body that is larger than its path needs, or of unknown length, before any of it is read."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        most = next(most for start, most in MOST_BODY_BYTES if request.path_info.startswith(start))
+        if "Transfer-Encoding" in request.headers:  # Django would take the body for empty
+            words = f"the length of the body is missing; expected Content-Length, at most {most} bytes here"
+            return _refused(request, 411, words, {"most": most})
+        if int(request.META.get("CONTENT_LENGTH") or 0) > most:
+            return _refused(request, 413, f"the body is too large; expected at most {most} bytes here", {"most": most})
+        return self.get_response(request)
+
+
+def _refused(request: HttpRequest, status: int, words: str, context: dict[str, Any]) -> HttpResponse:
+    """As JSON for programs, else as a page."""
+    response: HttpResponse = exceptions.answer(status, words)
+    if not throttling.is_for_programs(request):
+        response = render(request, f"{status}.html", context, status=status)
+    add_never_cache_headers(response)
+    return response
+
+
+class Headers:
+    """What a page may use of the browser, and what of the rate is left to a client of the API."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        quota: Quota | None = getattr(request, "quota", None)
+        if quota:
+            response["RateLimit-Policy"], response["RateLimit"] = quota.policy, quota.left
+        return response
+
+
+class HeadWithoutBody:
+    """HEAD is answered with the headers of GET alone: servers warn of a body that they must not send."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.method == "HEAD":
+            if isinstance(response, StreamingHttpResponse):
+                response.streaming_content = iter(())
+            elif isinstance(response, HttpResponse):
+                response.content = b""
+        return response
+
+
+class RequestLog:
+    """One line a request: method, path without its query, status, milliseconds."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        response = self.get_response(request)
+        logged = is_logged(request.path, response.status_code)
+        if logged:
+            log.info(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status_code,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+            )
+        if response.status_code >= 500:
+            _say_here(request, response, logged)
+        return response
+
+
+def _say_here(request: HttpRequest, response: HttpResponseBase, logged: bool) -> None:
+    """Django's own line of an answer from 500 on: here it bears the request's id; not at all where none is logged.
+
+    Errors that nobody foresaw have had theirs already, with their trace.
+    """
+    if logged:
+        told: Any = response  # its stub knows no answers that stream
+        log_response("%s: %s", response.reason_phrase, request.path, response=told, request=request)
+    else:
+        response._has_been_logged = True  # type: ignore[attr-defined]  # as `log_response` notes it
+
+
+def is_logged(path: str, status: int) -> bool:
+    if not settings.REQUEST_LOGGING:
+        return False
+    if path.startswith(settings.STATIC_URL) and status < 400:
+        return False
+    if settings.LOG_ERRORS_ONLY:
+        return status >= 400
+    name = next((name for name, pattern in GROUPS if pattern.match(path)), None)
+    return name is None or bool(settings.LOG_GROUPS[name])
+
+
+class CrossOriginReads:
+    """Lets the origins of CORS_ALLOWED_ORIGINS read the API: GET only, without cookies."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not settings.CORS_ALLOWED_ORIGINS or not request.path.startswith("/api/"):
+            return self.get_response(request)
+        wanted = request.headers.get("Access-Control-Request-Method", "")
+        asked = request.method == "OPTIONS" and bool(wanted)
+        response = HttpResponse(status=204) if asked else self.get_response(request)
+        patch_vary_headers(response, ["Origin"])
+        if _may_read(request, wanted if asked else request.method or ""):
+            _allow(response, request.headers["Origin"], asked=asked)
+        return response
+
+
+def _may_read(request: HttpRequest, method: str) -> bool:
+    return method in READING and request.headers.get("Origin", "").lower() in settings.CORS_ALLOWED_ORIGINS
+
+
+def _allow(response: HttpResponseBase, origin: str, *, asked: bool) -> None:
+    response["Access-Control-Allow-Origin"] = origin
+    response["Access-Control-Expose-Headers"] = READABLE
+    if asked:
+        response["Access-Control-Allow-Methods"] = ", ".join(READING)
+        response["Access-Control-Allow-Headers"] = "accept, content-type, if-none-match, if-modified-since"
+        response["Access-Control-Max-Age"] = ONE_DAY
+
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+SECONDS = Histogram(
+    "fluxtracker_http_request_duration_seconds",
+    "From a request's arrival to the head of its answer, of this web process.",
+    ("route", "method", "status"),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Latency:
+    """Counts every answer by the pattern of its path, never by the path: strangers choose those."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        response = self.get_response(request)
+        method = request.method if request.method in METHODS else "other"
+        SECONDS.labels(_route(request), method, str(response.status_code)).observe(time.perf_counter() - started)
+        return response
+
+
+def _route(request: HttpRequest) -> str:
+    """`none`: no pattern fits, or the request was answered before one was looked for."""
+    match = request.resolver_match
+    return "/" + match.route.lstrip("^") if match else "none"

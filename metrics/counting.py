@@ -1,0 +1,259 @@
+"""What all nodes together have, and what apps take of it (docs/upstream.md#statistics).
+
+Capacity and use are the two halves of a node, and each number counts by itself. A number that a node does not tell,
+because it is out of reach, its benchmark runs right now or what it tells is none, has not gone: what was last known
+of that half, at most 24 hours old, stands in.
+
+How many nodes there are.
+
+How many containers run, and of what (docs/contract.md#snapshots-and-instances, "Running instances").
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import fsum
+from typing import Any
+
+from fluxtracker.images import image_name
+from fluxtracker.upstream.records import NodeCounts
+from fluxtracker.upstream.stats import Capacities, Containers
+from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
+from metrics.catalogue import COUNTED, Number, percent
+from metrics.classify import AppIndex, Classifier, Kind
+from metrics.models import Category, TrackedApp
+from metrics.sources import KEEPS, Readout, Refused
+from ops.health import iso
+
+Remembered = dict[str, list[float]]
+"""By collateral: unix seconds of its capacity, then cores, GB of memory and of storage, the same three in use, and
+unix seconds of these. Rows of earlier releases lack the last."""
+
+CAPACITY, USED = slice(1, 4), slice(4, 7)
+
+NUMBERS = ("cpu_cores", "ram_gb", "storage_gb")
+REASONS = ("unreachable", "benchmarking", "unusable")
+STATES = (*REASONS, "remembered", "counted")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudReadout(Readout):
+    """`remembered`: what the next collection may need of the nodes."""
+
+    remembered: Remembered
+
+
+class Half:
+    """One half of all nodes, capacity or use, as it is added up."""
+
+    def __init__(self, word: str) -> None:
+        self.columns: dict[str, list[float]] = {f"{word}_{key}": [] for key in NUMBERS}
+        self.states: list[str] = []
+        """Of each node: counted, remembered, or why one of its numbers is not known."""
+
+    def add(self, told: Resources, kept: Resources, *, unreachable: bool) -> bool:
+        """Count a node, by what is remembered where it does not tell. Return whether anything of it is known."""
+        known = told.completed(kept)
+        for column, number in zip(self.columns.values(), known.numbers, strict=True):
+            if number is not None:
+                column.append(number)
+        if known.is_whole:
+            self.states.append("counted" if known is told else "remembered")
+        else:
+            self.states.append("unreachable" if unreachable else "unusable" if told.unusable else "benchmarking")
+        return not known.is_empty
+
+    def sums(self) -> dict[str, Number]:
+        """Return the sum of each number; one that no node tells is not known."""
+        return {key: round(fsum(column), 2) for key, column in self.columns.items() if column}
+
+    def coverage(self, no_nodes: int) -> dict[str, Any]:
+        """Return how many nodes count, and how many each sum rests on."""
+        behind = {name: len(column) for name, column in zip(NUMBERS, self.columns.values(), strict=True)}
+        return _coverage(self.states, no_nodes) | behind
+
+
+def measure_cloud(found: Capacities, remembered: Mapping[str, Any], now: datetime) -> CloudReadout:
+    """Return the sums over the nodes that are known, and how many those are."""
+    oldest, size = (now - KEEPS).timestamp(), 0
+    kept = {key: row for key, row in remembered.items() if max(row[0], _used_at(row)) >= oldest}
+    capacity, used = Half("total"), Half("used")
+    for node in found.nodes:
+        row = kept.get(node.collateral or "")
+        is_known = capacity.add(node.capacity, _recalled(row, oldest, CAPACITY), unreachable=node.unreachable)
+        used.add(node.used, _recalled(row, oldest, USED), unreachable=node.unreachable)
+        size += is_known and not node.capacity.is_garbage
+    coverage = {
+        "rows": found.rows,
+        "repeated": found.repeated,
+        **_coverage(map(_worse, capacity.states, used.states), found.unusable),
+        "capacity": capacity.coverage(found.unusable),
+        "used": used.coverage(found.unusable),
+    }
+    return CloudReadout(capacity.sums() | used.sums(), coverage, size, kept | _news(found.nodes, kept, now))
+
+
+def _recalled(row: Sequence[float] | None, oldest: float, half: slice) -> Resources:
+    """Return what is remembered of one half of a node, where it is not too old."""
+    if row is None or (row[0] if half == CAPACITY else _used_at(row)) < oldest:
+        return UNKNOWN
+    cores, ram_gb, storage_gb = row[half]
+    return Resources(cores, ram_gb, storage_gb)
+
+
+def _used_at(row: Sequence[float]) -> float:
+    return row[7 if len(row) > 7 else 0]
+
+
+def _news(nodes: Iterable[Capacity], kept: Mapping[str, Sequence[float]], now: datetime) -> Remembered:
+    """Return what is to be remembered of the nodes that told a whole half."""
+    at, news = int(now.timestamp()), {}
+    for node in nodes:
+        if not node.collateral or not (node.capacity.is_whole or node.used.is_whole):
+            continue
+        old = kept.get(node.collateral) or [0] * 8
+        capacity = [at, *node.capacity.numbers] if node.capacity.is_whole else old[:4]
+        used = [*node.used.numbers, at] if node.used.is_whole else [*old[USED], _used_at(old)]
+        news[node.collateral] = [*capacity, *used]
+    return news
+
+
+def _worse(capacity: str, used: str) -> str:
+    """Return the state of a node by those of its halves: that of the one of which less is known."""
+    return capacity if capacity == used else next(state for state in STATES if state in (capacity, used))
+
+
+def _coverage(states: Iterable[str], no_nodes: int) -> dict[str, Any]:
+    """Return how many nodes count; rows that are no node are unusable."""
+    many = Counter(states) + Counter(unusable=no_nodes)
+    return {
+        "counted": many["counted"],
+        "remembered": many["remembered"],
+        "notCounted": {reason: many[reason] for reason in REASONS},
+    }
+
+
+def count_nodes(found: NodeCounts) -> Readout:
+    """The total is the sum of the tiers; a total that was told and differs is noted."""
+    coverage = {"tiers": 3, "toldTotal": found.told_total, "totalDiffers": found.told_total not in (None, found.total)}
+    values = {
+        "node_total": found.total,
+        "node_cumulus": found.cumulus,
+        "node_nimbus": found.nimbus,
+        "node_stratus": found.stratus,
+    }
+    return Readout(values, coverage, found.total)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """Containers of one image; its category is the one that most of them are in."""
+
+    image: str
+    category: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppsReadout(Readout):
+    images: tuple[ImageRow, ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts in the making."""
+
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    images: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    resolved: int = 0
+    encrypted: int = 0
+    unknown: int = 0
+
+    def add(self, kind: Kind, image: str | None, many: int) -> None:
+        self.kinds[kind] += many
+        if image and not kind.is_system:
+            self.images[image_name(image)][kind.category] += many
+
+    def sum(self, *, category: str = "", tracked: tuple[str, str] | None = None) -> int:
+        """Containers of a category or of a tracked app; what belongs to the system is in neither."""
+        wanted = (
+            many
+            for kind, many in self.kinds.items()
+            if not kind.is_system and (tracked in kind.tracked if tracked else kind.category == category)
+        )
+        return sum(wanted)
+
+
+def count_running(
+    found: Containers, index: AppIndex | None, index_at: datetime | None, classifier: Classifier
+) -> AppsReadout:
+    """Counts by image and app. Refused where names have to be looked up and no specifications are known."""
+    if index is None and any(container.image is None for container in found.containers):
+        raise Refused("containers tell only their names, and no app specifications of the last 24 hours are known")
+    tally = Tally()
+    for container, many in Counter(found.containers).items():
+        _add(tally, container, many, index or AppIndex([]), classifier)
+    containers = len(found.containers)
+    coverage = {
+        "rows": found.rows,
+        "repeated": found.repeated,
+        "nodes": found.nodes,
+        "containers": containers,
+        "resolved": tally.resolved,
+        "resolvedPercent": percent(tally.resolved, containers),
+        "encrypted": tally.encrypted,
+        "unknown": tally.unknown,
+        "rowsLeftOut": found.rows - found.repeated - found.nodes,
+        "containersLeftOut": found.left_out,
+        "notRunning": found.stopped,
+        "specificationsOf": iso(index_at),
+    }
+    return AppsReadout(_values(tally, classifier), coverage, found.nodes, tuple(_image_rows(tally)))
+
+
+def _add(tally: Tally, container: Container, many: int, index: AppIndex, classifier: Classifier) -> None:
+    """Count `many` containers that are alike."""
+    if container.image:
+        tally.resolved += many
+        tally.add(classifier.by_image(container.image), container.image, many)
+        return
+    told = index.resolve(container.name or "")
+    if told.image:
+        tally.resolved += many
+        tally.add(classifier.by_image(told.image), told.image, many)
+        return
+    if told.encrypted:
+        tally.encrypted += many
+    else:
+        tally.unknown += many
+    tally.add(classifier.by_name(told.app, told.component), None, many)
+
+
+def _values(tally: Tally, classifier: Classifier) -> dict[str, int]:
+    everything = tally.kinds.total()
+    system = sum(many for kind, many in tally.kinds.items() if kind.is_system)
+    git = sum(many for kind, many in tally.kinds.items() if kind.is_git and not kind.is_system)
+    wordpress = [
+        many
+        for kind, many in tally.kinds.items()
+        if not kind.is_system and any(of == TrackedApp.Category.WORDPRESS for of, _ in kind.tracked)
+    ]
+    fixed = {
+        "total_apps": everything - system,
+        "watchtower_count": sum(many for kind, many in tally.kinds.items() if kind.is_watchtower),
+        "gitapps_count": git,
+        "dockerapps_count": everything - system - git,
+        "gaming_apps_total": tally.sum(category=Category.Key.GAMING),
+        "crypto_nodes_total": tally.sum(category=Category.Key.CRYPTO),
+        "wordpress_count": sum(wordpress),
+    }
+    tracked = [pair for pair in classifier.counted if pair[0] in COUNTED]
+    return fixed | {f"{of}_{key}": tally.sum(tracked=(of, key)) for of, key in tracked}
+
+
+def _image_rows(tally: Tally) -> Iterator[ImageRow]:
+    for image, categories in tally.images.items():
+        yield ImageRow(image, categories.most_common(1)[0][0], categories.total())

@@ -1,0 +1,160 @@
+"""API tokens: made once and shown once, kept as a digest, found by it.
+
+Who may do what through the API: a token or a session of the staff.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from ops import audit
+from ops.models import ApiToken
+
+log = structlog.get_logger(__name__)
+
+BYTES = 20  # 160 bits as 40 hexadecimal digits
+SHOWN = 8  # digits kept in clear, to tell tokens apart
+LONGEST = 200  # characters of what a client may send as a token
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+class NoSuchUser(Exception):
+    """A token would open nothing for that user."""
+
+
+class BadToken(Exception):
+    """What was sent opens nothing; the text says why as far as the holder may know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new token. `secret` is shown now and never again."""
+
+    secret: str
+    row: ApiToken
+
+
+def create(
+    *, username: str, now: datetime, days: int | None = None, name: str = "", by: str = "", address: str | None = None
+) -> Made:
+    """Make a token for a user of the staff; `days` None: it does not expire. `by`: who asks, in the audit log."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        raise NoSuchUser(f"there is no user {username!r}; `manage.py createsuperuser` makes one")
+    if not (user.is_staff and user.is_active):
+        raise NoSuchUser(f"{username!r} is not staff and active, so a token would open nothing; change that first")
+    secret = secrets.token_hex(BYTES)
+    row = ApiToken.objects.create(
+        user=user, name=name, prefix=secret[:SHOWN], digest=digest(secret), created_at=now,
+        expires_at=None if days is None else now + timedelta(days=days),
+    )  # fmt: skip
+    _audit("create token", row, by, address)
+    return Made(secret, row)
+
+
+def revoke(*, token: ApiToken, now: datetime, by: str, address: str | None = None) -> bool:
+    """From now on it opens nothing. False when that was so already."""
+    if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
+        return False
+    _audit("revoke token", token, by, address)
+    return True
+
+
+def revoke_all(*, username: str, now: datetime, by: str, address: str | None = None) -> int:
+    """Revoke every token of a user; return how many still opened something."""
+    if not User.objects.filter(username=username).exists():
+        raise NoSuchUser(f"there is no user {username!r}")
+    valid = ApiToken.objects.filter(user__username=username, revoked_at=None).select_related("user")
+    return sum(revoke(token=token, now=now, by=by, address=address) for token in valid)
+
+
+def owner(*, secret: str, now: datetime) -> ApiToken:
+    """The token's row with its user, and note that it was used. BadToken when it opens nothing."""
+    row = ApiToken.objects.select_related("user").filter(digest=digest(secret[:LONGEST])).first()
+    if row is None:
+        raise BadToken("this token is not known")
+    if row.revoked_at is not None:
+        raise BadToken("this token was revoked")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise BadToken("this token has expired")
+    if not row.user.is_active:
+        raise BadToken("the user of this token is not active")
+    _note_use(row, now)
+    return row
+
+
+def digest(secret: str) -> str:
+    """A token is random and long, so one round of SHA-256 keeps it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _note_use(row: ApiToken, now: datetime) -> None:
+    """At most once a minute; a database that is busy must not cost the request."""
+    if row.last_used_at is not None and now - row.last_used_at < USE_NOTED_EVERY:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
+    try:
+        ApiToken.objects.filter(stale, pk=row.pk).update(last_used_at=now)
+    except DatabaseError as error:
+        log.warning("token_use_not_noted", error=type(error).__name__)
+
+
+def _audit(action: str, row: ApiToken, by: str, address: str | None) -> None:
+    detail = {"token": row.prefix, "user": row.user.get_username(), "name": row.name}
+    audit.record(actor=by, address=address, action=action, outcome=audit.DONE, detail=detail)
+
+
+KEYWORD = "Token"
+FORM = f"expected the header `Authorization: {KEYWORD} <token>`"
+
+
+class TokenAuthentication(BaseAuthentication):
+    """`Authorization: Token <token>` (docs/contract.md#api)."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        words = request.headers.get("Authorization", "").split()
+        if not words or words[0].lower() != KEYWORD.lower():
+            return None
+        if len(words) != 2:
+            raise exceptions.AuthenticationFailed(FORM)
+        try:
+            token = owner(secret=words[1], now=timezone.now())
+        except BadToken as error:
+            raise exceptions.AuthenticationFailed(f"{error}; `manage.py create_api_token USER` makes one") from error
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return KEYWORD
+
+
+class StaffSession(SessionAuthentication):
+    """A signed-in session; a request that lacks the CSRF token is refused, and the audit log tells whose it was."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        try:
+            super().enforce_csrf(request)
+        except exceptions.PermissionDenied as error:
+            django_request = request._request
+            django_request.refused = django_request.user.get_username()  # type: ignore[attr-defined]
+            words = f"{str(error.detail).rstrip('.')}; expected the session's token in the header `X-CSRFToken`"
+            raise exceptions.PermissionDenied(words) from error
+
+
+class IsStaff(BasePermission):
+    message = "staff only: this user has no staff status"
+
+    def has_permission(self, request: Request, view: object) -> bool:
+        return bool(request.user and request.user.is_authenticated and request.user.is_staff)

@@ -1,0 +1,199 @@
+"""Signing in: every password that is tried counts before it is looked at, in the database, so over all processes.
+
+The page on which staff changes its own password.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self, cast
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
+from django.contrib.auth.models import User
+from django.contrib.auth.views import PasswordChangeView
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.crypto import salted_hmac
+
+from fluxtracker import formatting
+from fluxtracker.admin import user_of
+from fluxtracker.api.throttling import client_of
+from ops import audit
+from ops.access import authentication
+from ops.models import SignInAttempt
+
+ACTION, CHANGE = "sign in", "change password"
+CLOSED = "sign in while shut"
+MOST_FAILURES = 10  # of one client, for one name, or of a browser that has signed in before
+WINDOW = timedelta(minutes=15)
+DRIFT = timedelta(minutes=1)  # between the clocks of two hosts; an attempt that is farther ahead is forgotten
+COOKIE = "known_browser"
+COOKIE_AGE = timedelta(days=90)
+MARK = 16  # digits
+
+
+class Closed(Exception):
+    """Too many attempts have failed. `wait`: seconds until the next one may be made."""
+
+    def __init__(self, wait: int) -> None:
+        super().__init__(f"too many attempts; the next one in {wait} s")
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who tries a password for which name, from where. `address` empty: over a Unix socket.
+
+    `browser` is set for one that has signed in with that name before. Its own failures alone close it: otherwise a
+    stranger could keep everybody out who uses that name or shares that address.
+    """
+
+    name: str
+    address: str
+    browser: str = ""
+
+    @classmethod
+    def of(cls, request: HttpRequest, name: str) -> Self:
+        seen = request.get_signed_cookie(COOKIE, "", salt=COOKIE, max_age=COOKIE_AGE) or ""
+        browser = seen[MARK:] if seen[:MARK] == mark_of(name) else ""
+        return cls(name, audit.address_of(request), browser)
+
+    def begin(self, now: datetime) -> SignInAttempt:
+        """Count an attempt as failed until it has succeeded. Closed when there were too many."""
+        self._check(now)  # those who are refused need not wait for the lock
+        with transaction.atomic():
+            _wait_for_others()
+            self._check(now)
+            SignInAttempt.objects.exclude(at__range=_recent(now)).delete()
+            return SignInAttempt.objects.create(
+                at=now, client=client_of(self.address), mark=mark_of(self.name), browser=self.browser
+            )
+
+    def _check(self, now: datetime) -> None:
+        rows = SignInAttempt.objects.filter(at__range=_recent(now)).order_by("-at")
+        counted = (
+            [rows.filter(browser=self.browser)]
+            if self.browser
+            else [rows.filter(client=client_of(self.address)), rows.filter(mark=mark_of(self.name))]
+        )
+        tenth = [list(found.values_list("at", flat=True)[MOST_FAILURES - 1 : MOST_FAILURES]) for found in counted]
+        if ends := [found[0] + WINDOW for found in tenth if found]:
+            raise Closed(max(int((max(ends) - now).total_seconds()) + 1, 1))
+
+    def refuse(self, action: str) -> None:
+        """Only names of users are written down: people type passwords into that field."""
+        actor = self.name if "\0" not in self.name and User.objects.filter(username=self.name).exists() else ""
+        audit.record_refusal(actor=actor, address=self.address, action=action, detail={"mark": mark_of(self.name)})
+
+    def remember(self, response: HttpResponseBase) -> None:
+        """Let the browser be known by a name that it has signed in with."""
+        response.set_signed_cookie(
+            COOKIE, mark_of(self.name) + (self.browser or secrets.token_hex(MARK // 2)), salt=COOKIE,
+            max_age=COOKIE_AGE, path="/admin/", httponly=True, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE,
+        )  # fmt: skip
+
+
+def mark_of(name: str) -> str:
+    """Tell names apart without keeping them. Names that differ in case alone count as one."""
+    return salted_hmac("ops.sign_in", name.casefold()).hexdigest()[:MARK]
+
+
+def name_of(request: HttpRequest) -> str:
+    """Return the name as the form will look it up: stripped, in Unicode's form NFKC."""
+    field = AdminAuthenticationForm(request).fields["username"]
+    return str(field.to_python(request.POST.get("username", "")))
+
+
+def sign_in(request: HttpRequest) -> HttpResponseBase:
+    """The admin's own form, for a visitor who has not failed too often."""
+    if request.method != "POST":
+        return admin.site.login(request)
+    visitor = Visitor.of(request, name_of(request))
+    try:
+        attempt = visitor.begin(timezone.now())
+    except Closed as closed:
+        return too_often(request, visitor, closed.wait)
+    response = admin.site.login(request)
+    if response.status_code == 302:
+        attempt.delete()
+        audit.record(
+            actor=cast("User", request.user).get_username(), address=visitor.address, action=ACTION, outcome=audit.DONE
+        )
+        visitor.remember(response)
+    elif response.status_code == 200:
+        visitor.refuse(ACTION)
+    return response
+
+
+def too_often(request: HttpRequest, visitor: Visitor, wait: int) -> HttpResponse:
+    visitor.refuse(CLOSED)
+    context = {"minutes": -(-wait // 60), "most": MOST_FAILURES, "window": int(WINDOW.total_seconds() // 60)}
+    response = render(request, "429.html", context, status=429)
+    response["Retry-After"] = str(wait)
+    add_never_cache_headers(response)
+    return response
+
+
+def _recent(now: datetime) -> tuple[datetime, datetime]:
+    return now - WINDOW + timedelta(microseconds=1), now + DRIFT
+
+
+def _wait_for_others() -> None:
+    """Let no two attempts be counted at once. On SQLite the transaction itself sees to it (IMMEDIATE)."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {SignInAttempt._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
+
+
+class RevokeTokens(forms.Form):
+    """Asks whether the API tokens go with the old password."""
+
+    revoke_tokens = forms.BooleanField(
+        required=False, label="Revoke all API tokens of this user",
+        help_text="A new password ends the sessions of a user. Tokens go on working unless they are revoked.",
+    )  # fmt: skip
+
+    @staticmethod
+    def is_wanted(request: HttpRequest) -> bool:
+        return bool(request.POST.get("revoke_tokens"))
+
+
+class PasswordForm(RevokeTokens, AdminPasswordChangeForm):
+    field_order = ("old_password", "new_password1", "new_password2", "revoke_tokens")
+
+
+class PasswordView(PasswordChangeView):
+    """The old password is tried here as on the sign-in page: the same limit holds."""
+
+    form_class = PasswordForm
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        visitor = Visitor.of(request, user_of(request).get_username())
+        try:
+            attempt = visitor.begin(timezone.now())
+        except Closed as closed:
+            return too_often(request, visitor, closed.wait)
+        form = self.get_form()
+        if form.is_valid() or "old_password" not in form.errors:
+            attempt.delete()
+        else:
+            visitor.refuse(CHANGE)
+        return self.form_valid(form) if form.is_valid() else self.form_invalid(form)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        if RevokeTokens.is_wanted(self.request):
+            name = user_of(self.request).get_username()
+            done = authentication.revoke_all(
+                username=name, now=timezone.now(), by=name, address=audit.address_of(self.request)
+            )
+            messages.success(self.request, f"{formatting.plural(done, 'API token')} revoked.")
+        return response

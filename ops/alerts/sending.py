@@ -1,0 +1,368 @@
+"""Telling people about alerts: each channel by itself, each message once, whoever sends.
+
+A try is claimed by a conditional UPDATE before it is made. A channel that refused a message is tried again in every
+round; one that may have taken it is tried once more, with the same delivery id. So is one whose sender died.
+
+What is said about an alert: for people, and as a JSON body that Slack, Discord and programs understand.
+
+Mail to those who want to know (ALERT_EMAILS), over the server of EMAIL_URL.
+
+The ways on which somebody is told. Each takes a message or raises NotTold with the reason.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import time
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.smtp import EmailBackend
+from django.db import transaction
+from django.db.models import Q
+
+from fluxtracker import formatting
+from fluxtracker.periods import is_ahead, is_fresh
+from ops.alerts.webhook import Webhook, WebhookFailed
+from ops.models import Alert, AlertDelivery
+
+DISCORD_LONGEST = 2000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`event`: raised, repeated, closed or test. `text` is one sentence for people.
+
+    `delivery_id` is that of every try to deliver it: a receiver that got it twice can tell by it.
+    """
+
+    event: str
+    key: str
+    text: str
+    delivery_id: str
+    raised_at: datetime | None = None
+    closed_at: datetime | None = None
+
+    @classmethod
+    def of(cls, delivery: AlertDelivery) -> Self:
+        """Return what its channel is to be told."""
+        alert, text = delivery.alert, delivery.alert.message
+        if delivery.event == AlertDelivery.Event.REPEATED:
+            text = f"Still so, since {formatting.moment(alert.raised_at)}: {text}"
+        elif alert.closed_at is not None:
+            text = f"Over after {formatting.span(alert.closed_at - alert.raised_at)}: {text}"
+        return cls(delivery.event, alert.key, text, delivery.delivery_id, alert.raised_at, alert.closed_at)
+
+    @classmethod
+    def test(cls) -> Self:
+        """Return the message that tries a channel."""
+        return cls("test", "test", "this is a test of the alerts; nothing is wrong.", str(uuid.uuid4()))
+
+    @property
+    def headline(self) -> str:
+        return f"Fluxtracker: {self.text}"
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """`text` is Slack's, `content` and `allowed_mentions` Discord's; the others are for programs.
+
+        An error's text comes from elsewhere: it may not call anybody's name in a chat.
+        """
+        return {
+            "text": _slack(self.headline),
+            "content": self.headline[:DISCORD_LONGEST],
+            "allowed_mentions": {"parse": []},
+            "source": "fluxtracker",
+            "deliveryId": self.delivery_id,
+            "event": self.event,
+            "key": self.key,
+            "message": self.text,
+            "raisedAt": _iso(self.raised_at),
+            "closedAt": _iso(self.closed_at),
+        }
+
+
+def _slack(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+SUBJECT = 150  # characters
+
+
+class MailFailed(Exception):
+    """The mail server did not confirm it. The words say why, and nothing of its users.
+
+    `maybe`: whether it may have taken it all the same.
+    """
+
+    def __init__(self, reason: str, *, maybe: bool = False) -> None:
+        super().__init__(f"{reason}; it may have been delivered" if maybe else reason)
+        self.maybe = maybe
+
+
+class NoAnswer(smtplib.SMTPException):
+    """The server was given the whole text and said nothing about it."""
+
+
+def send(recipients: Sequence[str], subject: str, text: str, delivery_id: str) -> None:
+    """Send one mail to all of them. Every try of one delivery has the same Message-ID. Raise MailFailed."""
+    line = " ".join(subject.split())[:SUBJECT]
+    headers = {"Message-ID": f"<{delivery_id}@fluxtracker>"}
+    connection = get_connection(fail_silently=False)
+    if type(connection) is EmailBackend:
+        connection = _Backend(fail_silently=False)
+    try:
+        EmailMessage(line, text, to=list(recipients), headers=headers, connection=connection).send()
+    except NoAnswer:
+        raise MailFailed("the mail server was given it and did not answer", maybe=True) from None
+    except (smtplib.SMTPException, OSError) as error:
+        raise MailFailed(f"the mail server did not take it ({_reason(error)})") from None
+
+
+class _Smtp(smtplib.SMTP):
+    """Tells a connection that ended after the text from one that ended before."""
+
+    _is_text_sent = False
+
+    def send(self, s: ReadableBuffer | str) -> None:
+        super().send(s)
+        self._is_text_sent = not isinstance(s, str)  # commands are str
+
+    def data(self, msg: ReadableBuffer | str) -> tuple[int, bytes]:
+        try:
+            return super().data(msg)
+        except smtplib.SMTPServerDisconnected as error:
+            if self._is_text_sent:
+                raise NoAnswer from error
+            raise
+
+
+class _SmtpOverTls(_Smtp, smtplib.SMTP_SSL):
+    pass
+
+
+class _Backend(EmailBackend):
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        return _SmtpOverTls if self.use_ssl else _Smtp
+
+
+def _reason(error: Exception) -> str:
+    """Without what the server says in its own words: it may quote users and recipients, and /api/health shows it."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{type(error).__name__} {error.smtp_code}"
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+
+
+class NotTold(Exception):
+    """The message was not confirmed. `maybe`: whether it may have got through all the same."""
+
+    def __init__(self, reason: str, *, maybe: bool = False) -> None:
+        super().__init__(reason)
+        self.maybe = maybe
+
+
+class Channel(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def tell(self, message: Message) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    recipients: tuple[str, ...]
+    name: str = "email"
+
+    def tell(self, message: Message) -> None:
+        try:
+            text = f"{message.text}\n\n/api/health and the admin say more.\n"
+            send(self.recipients, message.headline, text, message.delivery_id)
+        except MailFailed as failed:
+            raise NotTold(str(failed), maybe=failed.maybe) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    webhook: Webhook
+    name: str = "webhook"
+
+    def tell(self, message: Message) -> None:
+        try:
+            self.webhook.post(message.body, message.delivery_id)
+        except WebhookFailed as failed:
+            raise NotTold(str(failed), maybe=failed.maybe) from None
+
+
+def configured() -> list[Channel]:
+    """Those that the settings name; none: alerts are shown, and nobody is told."""
+    channels: list[Channel] = []
+    if settings.ALERT_EMAILS:
+        channels.append(Mail(tuple(settings.ALERT_EMAILS)))
+    if settings.ALERT_WEBHOOK_URL:
+        channels.append(Hook(Webhook(settings.ALERT_WEBHOOK_URL)))
+    return channels
+
+
+log = structlog.get_logger(__name__)
+
+Event = AlertDelivery.Event
+
+ROUND_S = 60.0  # the rest waits for the next round
+REPEAT = timedelta(days=1)
+RECOVERY_TOLD = timedelta(days=1)  # of an alert that closed longer ago nobody wants to hear any more
+CLAIM_LASTS = timedelta(minutes=5)  # longer than the task may take
+MOST_UNCONFIRMED = 2  # tries of one message that may have got through
+STATE = ("sent_at", "recovery_sent_at", "delivery_id", "pending", "unconfirmed", "claimed_at")
+LONGEST_ERROR = 300  # the column's length
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """`sent`: messages that a channel took. `failed`: why a channel did not confirm one, by its name."""
+
+    sent: int
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that a channel has to be told."""
+
+    delivery: AlertDelivery
+    event: str
+
+
+def due(channels: Collection[str], now: datetime) -> list[Due]:
+    """Return what each channel has to be told: new alerts, a day's repetition, the end of what it heard.
+
+    What others left behind is taken over first.
+    """
+    of_late = Q(closed_at=None) | Q(closed_at__gt=now - RECOVERY_TOLD)
+    alerts = Alert.objects.filter(of_late).order_by("id").prefetch_related("deliveries")
+    for alert in alerts:
+        _take_over(alert, channels, now)
+    found = []
+    for alert in alerts.all():
+        rows = {row.channel: row for row in alert.deliveries.all()}
+        for name in channels:
+            row = rows.get(name) or AlertDelivery(alert=alert, channel=name)
+            if event := _event(row, now):
+                found.append(Due(row, event))
+    return found
+
+
+def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
+    """Tell what is due. A channel that refused is not used again in this round."""
+    by_name = {channel.name: channel for channel in channels}
+    sent, failed, refused = 0, dict[str, str](), set[str]()
+    until = time.monotonic() + ROUND_S
+    for message in due(by_name, now):
+        name = message.delivery.channel
+        if time.monotonic() > until:
+            break
+        row = None if name in refused else claim(message, now)
+        if row is None:
+            continue
+        try:
+            tell(by_name[name], Message.of(row))
+        except NotTold as error:
+            failed[name] = str(error)
+            if error.maybe:
+                _may_be_told(row, str(error), now)
+            else:
+                refused.add(name)
+                _write(row, claimed_at=None, error=str(error)[:LONGEST_ERROR])
+        else:
+            sent += 1
+            _is_told(row, now, pending=False, unconfirmed=0, error="")
+    return SendReport(sent, failed)
+
+
+def claim(message: Due, now: datetime) -> AlertDelivery | None:
+    """Return the row of a try that is ours to make: of all who try with the same row, one wins."""
+    row, alert = message.delivery, message.delivery.alert
+    same = {name: getattr(row, name) for name in STATE}
+    if row._state.adding:
+        row, _ = AlertDelivery.objects.get_or_create(alert=alert, channel=row.channel)
+    values: dict[str, Any] = {"claimed_at": now, "pending": True}
+    if not (row.pending and row.event == message.event):
+        values |= {"event": message.event, "delivery_id": str(uuid.uuid4()), "unconfirmed": 0, "error": ""}
+    as_found = Alert.objects.filter(pk=alert.pk, closed_at=alert.closed_at)
+    if not AlertDelivery.objects.filter(pk=row.pk, alert__in=as_found, **same).update(**values):
+        return None
+    return AlertDelivery.objects.select_related("alert").get(pk=row.pk)
+
+
+def tell(channel: Channel, message: Message) -> None:
+    """Give the message to the channel and log what came of it. Raise NotTold."""
+    try:
+        channel.tell(message)
+    except NotTold as error:
+        log.warning("alert_not_told", channel=channel.name, key=message.key, reason=str(error), maybe=error.maybe)
+        raise
+    log.info("alert_told", channel=channel.name, key=message.key, about=message.event)
+
+
+def _event(row: AlertDelivery, now: datetime) -> str:
+    """Return what the channel has to be told of the alert now; empty: nothing."""
+    if row.claimed_at is not None:
+        return ""
+    if row.alert.closed_at is not None:
+        heard = row.sent_at is not None
+        again = row.recovery_sent_at is None or (row.pending and row.event == Event.CLOSED)
+        return Event.CLOSED if heard and again else ""
+    if row.sent_at is None:
+        return Event.RAISED
+    if row.pending:
+        return row.event
+    return Event.REPEATED if is_ahead(row.sent_at, now) or row.sent_at <= now - REPEAT else ""
+
+
+def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
+    """Take over the tries of senders that died, and what workers of the previous release told.
+
+    Those tell every channel, and write to the alert alone.
+    """
+    rows = list(alert.deliveries.all())
+    for row in rows:
+        if row.claimed_at is not None and not is_fresh(row.claimed_at, now, CLAIM_LASTS):
+            _may_be_told(row, "its sender ended in the middle", now)
+    for name in ("sent_at", "recovery_sent_at"):
+        at = getattr(alert, name)
+        if at is not None and all(getattr(row, name) != at for row in rows):
+            for channel in channels:
+                told = {name: at, "pending": False, "claimed_at": None}
+                AlertDelivery.objects.update_or_create(alert=alert, channel=channel, defaults=told)
+
+
+def _may_be_told(row: AlertDelivery, reason: str, now: datetime) -> None:
+    count = row.unconfirmed + 1
+    _is_told(row, now, pending=count < MOST_UNCONFIRMED, unconfirmed=count, error=reason[:LONGEST_ERROR])
+
+
+def _is_told(row: AlertDelivery, now: datetime, **values: Any) -> None:
+    """Write down that the channel heard it now. The alert says when anybody last did."""
+    told = {"recovery_sent_at" if row.event == Event.CLOSED else "sent_at": now}
+    with transaction.atomic():
+        if _write(row, claimed_at=None, **values, **told):
+            Alert.objects.filter(pk=row.alert_id).update(**told)
+
+
+def _write(row: AlertDelivery, **values: Any) -> bool:
+    """Write the outcome of a try, unless it was taken over meanwhile. Return whether it was written."""
+    same_try = AlertDelivery.objects.filter(pk=row.pk, claimed_at=row.claimed_at, delivery_id=row.delivery_id)
+    return bool(same_try.update(**values))

@@ -1,0 +1,250 @@
+"""Posts a JSON body to an https address of somebody else, and to nobody else.
+
+Every address of the host's name has to be public, and the connection goes to an address that was checked: what
+the name means a moment later (DNS rebinding) does not matter. Redirects are looked at the same way. Errors and
+logs name the host only: the path of a webhook is its secret. Proxies of the environment are not used.
+
+Which addresses are somebody else's machine on the public internet: nothing of ours, nothing beside us.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import structlog
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64: the last 32 bits are an IPv4 address
+
+
+def is_public(address: str) -> bool:
+    """Whether it is a public unicast address. What wraps an IPv4 address counts as that address."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, IPv4Address):
+        return _is_public_v4(found)
+    if getattr(found, "scope_id", None):
+        return False
+    wrapped = _wrapped(found)
+    if wrapped is not None:
+        return _is_public_v4(wrapped)
+    return found in GLOBAL_UNICAST and found.is_global and not found.is_private and found.teredo is None
+
+
+def _is_public_v4(address: IPv4Address) -> bool:
+    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_private)
+
+
+def _wrapped(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that this one stands for."""
+    if address in TRANSLATED:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_S = 5.0  # for a whole try: name, connection, TLS, redirects, answer
+TRIES = 3
+PAUSE_S = 1.0  # between tries, doubled
+MAX_REDIRECTS = 3
+REDIRECTS = (301, 302, 307, 308)
+TRY_AGAIN = (408, 429)
+GATEWAY_LATE = (504, 524)  # a proxy gave it away and had no answer (524: Cloudflare)
+
+Resolve = Callable[[str, int], list[str]]
+Connect = Callable[[tuple[str, int], float], socket.socket]
+
+
+class WebhookFailed(Exception):
+    """Delivery was not confirmed, in words that name no more than the host.
+
+    `again`: whether another try may help. `maybe`: whether it may have been delivered; then nobody tries again here.
+    """
+
+    def __init__(self, reason: str, *, again: bool = False, maybe: bool = False) -> None:
+        super().__init__(f"{reason}; it may have been delivered" if maybe else reason)
+        self.again = again and not maybe
+        self.maybe = maybe
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Every address of the name."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Somebody else's address, and how it is reached."""
+
+    url: str
+    timeout: float = TIMEOUT_S
+    resolve: Resolve = resolve
+    connect: Connect = socket.create_connection
+    sleep: Callable[[float], None] = time.sleep
+    tls: ssl.SSLContext = field(default_factory=lambda: trusting())
+
+    def post(self, body: Mapping[str, Any], delivery_id: str) -> None:
+        """Deliver it in at most three tries of 5 s each, none after one that may have delivered it.
+
+        Raise WebhookFailed with the reason.
+        """
+        data, pause = json.dumps(body).encode(), PAUSE_S
+        for number in range(1, TRIES + 1):
+            try:
+                return _Try(self, data, delivery_id).run()
+            except WebhookFailed as failed:
+                log.info("webhook_try_failed", host=urlsplit(self.url).hostname, number=number, reason=str(failed))
+                if number == TRIES or not failed.again:
+                    raise
+            self.sleep(pause)
+            pause *= 2
+        return None
+
+
+class _Try:
+    """One try, in a thread of its own: neither a slow name server nor an answer that drips holds it up longer."""
+
+    def __init__(self, webhook: Webhook, data: bytes, delivery_id: str) -> None:
+        self._webhook, self._data, self._delivery_id = webhook, data, delivery_id
+        self._socket: socket.socket | None = None
+        self._outcome: list[WebhookFailed | None] = []
+        self._late = False
+        self._is_sent = False
+        """Whether somebody has the body and has not said what became of it."""
+
+    def run(self) -> None:
+        thread = threading.Thread(target=self._work, name="webhook", daemon=True)
+        thread.start()
+        thread.join(self._webhook.timeout)
+        if not self._outcome:
+            self._give_up()
+            raise self._late_answer()
+        failed = self._outcome[0]
+        if failed is not None:
+            raise failed
+
+    def _late_answer(self) -> WebhookFailed:
+        """Whoever notices first: who waits for the thread, or the connection in it."""
+        return WebhookFailed(f"no answer within {self._webhook.timeout:g} s", again=True, maybe=self._is_sent)
+
+    def _give_up(self) -> None:
+        self._late = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _work(self) -> None:
+        try:
+            self._deliver(self._webhook.url)
+            self._outcome.append(None)
+        except WebhookFailed as failed:
+            self._outcome.append(failed)
+        except ssl.SSLCertVerificationError:
+            self._outcome.append(WebhookFailed("its certificate is not valid for it"))
+        except TimeoutError:
+            self._outcome.append(self._late_answer())
+        except (OSError, http.client.HTTPException) as error:
+            words = f"the connection failed ({type(error).__name__})"
+            self._outcome.append(WebhookFailed(words, again=True, maybe=self._is_sent))
+        except Exception as error:
+            # Anything else is ours to mend; told without its text, which may hold the address.
+            words = f"it could not be sent ({type(error).__name__})"
+            self._outcome.append(WebhookFailed(words, maybe=self._is_sent))
+
+    def _deliver(self, url: str) -> None:
+        for _ in range(MAX_REDIRECTS + 1):
+            status, location = self._ask(url)
+            if status not in REDIRECTS:
+                return _judge(status)
+            url = urljoin(url, location)
+        raise WebhookFailed(f"more than {MAX_REDIRECTS} redirects")
+
+    def _ask(self, url: str) -> tuple[int, str]:
+        """The status of the answer, and where it redirects to."""
+        parts, port = _checked(url)
+        host = parts.hostname or ""
+        addresses = self._public_addresses(host, port)
+        if self._late:
+            raise TimeoutError
+        raw = self._connected(addresses, port)
+        with raw, self._webhook.tls.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False) as secure:
+            self._socket = secure
+            if self._late:
+                raise TimeoutError
+            secure.do_handshake()
+            connection = http.client.HTTPSConnection(host, port)
+            connection.sock = secure
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", target, self._data, _headers(self._delivery_id))
+            self._is_sent = True
+            response = connection.getresponse()
+            self._is_sent = False
+            return response.status, response.getheader("Location") or ""
+
+    def _connected(self, addresses: list[str], port: int) -> socket.socket:
+        """A connection to the first address that takes one."""
+        wait = self._webhook.timeout / len(addresses)
+        for address in addresses[:-1]:
+            with suppress(OSError):
+                return self._webhook.connect((address, port), wait)
+        return self._webhook.connect((addresses[-1], port), wait)
+
+    def _public_addresses(self, host: str, port: int) -> list[str]:
+        """The addresses of the name, all of which have to be public."""
+        try:
+            found = self._webhook.resolve(host, port)
+        except (OSError, UnicodeError):
+            raise WebhookFailed(f"the name {host} is not known", again=True) from None
+        private = [address for address in found if not is_public(address)]
+        if private or not found:
+            raise WebhookFailed(f"{host} is not on the public internet ({', '.join(private) or 'no address'})")
+        return found
+
+
+def trusting() -> ssl.SSLContext:
+    """Trusts what the system trusts, and the authorities that the other clients of ours trust."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
+def _checked(url: str) -> tuple[SplitResult, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:
+        raise WebhookFailed("it leads to what is no address") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise WebhookFailed("it leads to an address that is not https")
+    return parts, port
+
+
+def _headers(delivery_id: str) -> dict[str, str]:
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "fluxtracker",
+        "Connection": "close",
+        "X-Fluxtracker-Delivery": delivery_id,
+    }
+
+
+def _judge(status: int) -> None:
+    if not 200 <= status < 300:
+        raise WebhookFailed(f"HTTP {status}", again=status >= 500 or status in TRY_AGAIN, maybe=status in GATEWAY_LATE)

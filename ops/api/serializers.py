@@ -1,0 +1,395 @@
+"""The shapes of this room's answers, for the OpenAPI description and for readers.
+
+What the job endpoints answer.
+
+Jobs as the API writes them, and which status tells how one ended.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+
+from fluxtracker.api.fields import ErrorAnswer, PageAnswer
+from ops.health import iso
+from ops.models import Job
+
+
+class DatabaseHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "error"])
+    engine = serializers.CharField()
+    error = serializers.CharField(required=False)
+
+
+class BrokerHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "error"])
+    error = serializers.CharField(required=False)
+
+
+class WorkerHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "missing", "unknown"])
+    lastSeen = serializers.DateTimeField(allow_null=True)
+
+
+class OverdueWork(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="The row of the schedule.")
+    task = serializers.CharField()
+    lastRun = serializers.DateTimeField(allow_null=True, help_text="null: never.")
+
+
+class ScheduleHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "overdue", "unknown"])
+    overdue = OverdueWork(many=True, help_text="Rows that did not run for twice their interval.")
+    reason = serializers.CharField(allow_null=True)
+
+
+class SnapshotHealth(serializers.Serializer[Any]):
+    healthy = serializers.BooleanField(allow_null=True, help_text="null: not known yet.")
+    todaySnapshotExists = serializers.BooleanField(allow_null=True)
+    consecutiveFailures = serializers.IntegerField(allow_null=True)
+    lastCheck = serializers.DateTimeField(allow_null=True)
+    lastSuccess = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
+
+
+class SyncHealth(serializers.Serializer[Any]):
+    healthy = serializers.BooleanField()
+    lastSyncBlock = serializers.IntegerField(
+        allow_null=True, help_text="Every tracked address is in the ledger up to this block."
+    )
+    currentBlock = serializers.IntegerField(allow_null=True, help_text="The chain's tip as last read.")
+    lagBlocks = serializers.IntegerField(
+        allow_null=True, help_text="In order: minConfirmations - 1 and a few that came since."
+    )
+    completeThrough = serializers.DateField(
+        allow_null=True, help_text="The last day that is over by the chain's time and read; null: not known yet."
+    )
+    lagSeconds = serializers.IntegerField(allow_null=True, help_text="Since a sync last completed.")
+    minConfirmations = serializers.IntegerField(allow_null=True)
+    consecutiveFailures = serializers.IntegerField(allow_null=True)
+    lastCompleted = serializers.DateTimeField(allow_null=True)
+    quarantine = serializers.IntegerField(allow_null=True, help_text="Transactions that wait to be read.")
+    failedSources = serializers.ListField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="Sources that the last sync had to do without, and why.",
+    )
+    unprovedSince = serializers.IntegerField(
+        allow_null=True,
+        help_text="From this block on a source contradicts the ledger and no second one could say which is right.",
+    )
+    unprovedAt = serializers.DateTimeField(allow_null=True, help_text="When that was first found.")
+    reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
+
+
+class ServiceHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "failing", "failed", "never"], help_text="failed: 3 times in a row.")
+    lastSuccess = serializers.DateTimeField(allow_null=True)
+    lastFailure = serializers.DateTimeField(allow_null=True)
+    consecutiveFailures = serializers.IntegerField()
+    error = serializers.CharField(allow_null=True)
+
+
+class SourceHealth(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(
+        ["ok", "stale", "failed", "never"], help_text="stale: the last good values stand; failed: there never were any."
+    )
+    asOf = serializers.DateTimeField(allow_null=True, help_text="When its values were read.")
+    ageSeconds = serializers.IntegerField(allow_null=True)
+    error = serializers.CharField(allow_null=True, help_text="Of the last try.")
+
+
+class ChecksHealth(serializers.Serializer[Any]):
+    total = serializers.IntegerField(help_text="Services that are checked: upstreams, games, crypto nodes.")
+    ok = serializers.IntegerField()
+    degraded = serializers.IntegerField(help_text="Late, behind, or fewer than half of last week.")
+    missing = serializers.IntegerField(help_text="No instance is left.")
+    failed = serializers.IntegerField()
+    unknown = serializers.IntegerField()
+    lastCheck = serializers.DateTimeField(allow_null=True)
+
+
+class BackupHealth(ServiceHealth):
+    file = serializers.CharField(allow_null=True)
+
+
+class AlertHealth(serializers.Serializer[Any]):
+    key = serializers.CharField(help_text="What it is about: one open alert a key.")
+    message = serializers.CharField()
+    since = serializers.DateTimeField()
+    lastSeen = serializers.DateTimeField(help_text="When it was last found to be so.")
+    lastTold = serializers.DateTimeField(allow_null=True, help_text="By mail or webhook.")
+
+
+class HealthAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(
+        ["ok", "degraded", "error"], help_text="error (503): the database is out of reach or not migrated."
+    )
+    timestamp = serializers.IntegerField(help_text="ms")
+    uptime = serializers.IntegerField(help_text="Of the answering process, s.")
+    db = DatabaseHealth()
+    broker = BrokerHealth()
+    worker = WorkerHealth()
+    schedule = ScheduleHealth()
+    snapshot = SnapshotHealth()
+    sync = SyncHealth()
+    sources = serializers.DictField(child=SourceHealth(), help_text="Of the metrics, by name.")
+    checks = ChecksHealth(allow_null=True)
+    services = serializers.DictField(child=ServiceHealth(), help_text="By periodic work.")
+    backup = BackupHealth(allow_null=True)
+    quarantine = serializers.IntegerField(allow_null=True)
+    alerts = AlertHealth(many=True, allow_null=True, help_text="Those that are open, the newest first.")
+    problems = serializers.ListField(child=serializers.CharField(), help_text="What is wrong, in sentences.")
+
+
+class LiveAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok"])
+
+
+class ReadyAnswer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(["ok", "error"])
+    db = DatabaseHealth()
+
+
+class Asked(serializers.Serializer[Any]):
+    """The beginning of every answer to a job that was asked for."""
+
+    success = serializers.BooleanField()
+    job = serializers.IntegerField(help_text="Its number; /api/admin/jobs/{id} tells more.")
+
+
+class UnderWayAnswer(Asked):
+    status = serializers.ChoiceField(Job.State.choices)
+    url = serializers.URLField(help_text="Where to look how far it is.")
+
+
+class FailedAnswer(ErrorAnswer):
+    success = serializers.BooleanField(help_text="false")
+    alreadyRunning = serializers.BooleanField(help_text="Somebody is at this work.")
+    job = serializers.IntegerField(required=False, help_text="The job that is active, or that failed.")
+    status = serializers.ChoiceField(Job.State.choices, required=False)
+
+
+class SyncResult(Asked):
+    fetched = serializers.IntegerField()
+    added = serializers.IntegerField()
+    removed = serializers.IntegerField()
+    lastSyncBlock = serializers.IntegerField(allow_null=True)
+    requests = serializers.IntegerField()
+    seconds = serializers.FloatField()
+
+
+class ResetResult(Asked):
+    lastSyncBlock = serializers.IntegerField(allow_null=True)
+
+
+class ClearResult(Asked):
+    deleted = serializers.IntegerField(help_text="Payments.")
+
+
+class NamesResult(Asked):
+    processed = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    noHash = serializers.IntegerField(help_text="Payments without a message hash that the batch had room for.")
+    notFound = serializers.IntegerField()
+    remaining = serializers.IntegerField()
+
+
+class TypesResult(Asked):
+    updated = serializers.IntegerField()
+    unknown = serializers.IntegerField()
+
+
+class UsdResult(Asked):
+    updated = serializers.IntegerField()
+    remaining = serializers.IntegerField(
+        help_text="Payments without a price; with `force` those that keep the old one."
+    )
+    closedDays = serializers.IntegerField(required=False, help_text="With `force`: days whose totals are frozen.")
+
+
+class AuditResult(Asked):
+    checked = serializers.IntegerField()
+    missing = serializers.IntegerField()
+    extra = serializers.IntegerField()
+    different = serializers.IntegerField()
+
+
+class PruneResult(Asked):
+    transactions = serializers.IntegerField()
+    checks = serializers.IntegerField()
+
+
+class SnapshotResult(Asked):
+    date = serializers.DateField()
+    created = serializers.BooleanField()
+    reason = serializers.CharField(allow_null=True)
+
+
+BackfillResult = type(
+    "BackfillResult",
+    (Asked,),
+    {
+        "__doc__": "What came of a backfill.",
+        "created": serializers.IntegerField(),
+        "skipped": serializers.IntegerField(),
+        "from": serializers.DateField(),  # a word of Python, hence by this way
+        "to": serializers.DateField(),
+    },
+)
+
+
+class MetricsResult(Asked):
+    sources = serializers.DictField(child=serializers.CharField(), help_text="ok, stale or failed, by source.")
+
+
+class CheckResult(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    status = serializers.CharField()
+    latencyMs = serializers.IntegerField(allow_null=True)
+
+
+class ServicesResult(Asked):
+    checks = CheckResult(many=True)
+
+
+class CarouselResult(Asked):
+    network = serializers.IntegerField()
+    deployed = serializers.IntegerField()
+    expiring = serializers.IntegerField()
+    endsUnknown = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Apps whose end is not known; null: not read."
+    )
+
+
+class BackupResult(Asked):
+    file = serializers.CharField()
+    rows = serializers.IntegerField()
+    sha256 = serializers.CharField()
+
+
+RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
+    "revenue-sync": SyncResult,
+    "reset-revenue-sync": ResetResult,
+    "clear-revenue-data": ClearResult,
+    "backfill-app-names": NamesResult,
+    "backfill-app-types": TypesResult,
+    "backfill-usd": UsdResult,
+    "audit-transactions": AuditResult,
+    "prune": PruneResult,
+    "snapshot": SnapshotResult,
+    "check-snapshot": SnapshotResult,
+    "backfill": BackfillResult,
+    "collect-metrics": MetricsResult,
+    "test-services": ServicesResult,
+    "refresh-carousel": CarouselResult,
+    "backup": BackupResult,
+}
+
+
+class JobAnswer(serializers.Serializer[Any]):
+    """A job: who asked for what, when, how far it is, what came of it."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    params = serializers.DictField()
+    status = serializers.ChoiceField(Job.State.choices)
+    actor = serializers.CharField(help_text="Who asked for it.")
+    via = serializers.ChoiceField(["api", "admin"])
+    createdAt = serializers.DateTimeField()
+    startedAt = serializers.DateTimeField(allow_null=True)
+    seenAt = serializers.DateTimeField(allow_null=True, help_text="The worker's last sign of life.")
+    finishedAt = serializers.DateTimeField(allow_null=True)
+    attempts = serializers.IntegerField(help_text="More than 1: workers died on the way.")
+    progress = serializers.CharField(allow_null=True)
+    cancelAsked = serializers.BooleanField()
+    result = serializers.DictField(allow_null=True, help_text="The report of the command of that name.")
+    failure = serializers.ChoiceField(Job.Failure.choices, allow_null=True)
+    error = serializers.CharField(allow_null=True)
+    requestId = serializers.CharField(allow_null=True, help_text="X-Request-ID of the request that asked for it.")
+    url = serializers.URLField()
+
+
+class JobsPage(PageAnswer):
+    jobs = JobAnswer(many=True)
+
+
+State, Failure = Job.State, Job.Failure
+
+# 409: asking again at once would end alike. 503: something that it needs is away for now.
+STATUS = {
+    Failure.RUNNING: status.HTTP_409_CONFLICT,
+    Failure.REFUSED: status.HTTP_409_CONFLICT,
+    Failure.UPSTREAM: status.HTTP_503_SERVICE_UNAVAILABLE,
+    Failure.DATABASE: status.HTTP_503_SERVICE_UNAVAILABLE,
+    Failure.BROKER: status.HTTP_503_SERVICE_UNAVAILABLE,
+    Failure.WORKER: status.HTTP_503_SERVICE_UNAVAILABLE,
+}
+RETRY_AFTER_S = 60
+
+
+def job_report(job: Job, request: Request) -> dict[str, Any]:
+    return {
+        "id": job.pk,
+        "name": job.name,
+        "params": job.params,
+        "status": job.state,
+        "actor": job.actor,
+        "via": job.via,
+        "createdAt": iso(job.created_at),
+        "startedAt": iso(job.started_at),
+        "seenAt": iso(job.seen_at),
+        "finishedAt": iso(job.finished_at),
+        "attempts": job.attempts,
+        "progress": job.progress or None,
+        "cancelAsked": job.cancel_asked,
+        "result": job.result,
+        "failure": job.failure or None,
+        "error": job.error or None,
+        "requestId": job.request_id or None,
+        "url": url_of(job, request),
+    }
+
+
+def url_of(job: Job, request: Request) -> str:
+    return reverse("job", args=[job.pk], request=request)
+
+
+def answer_for(job: Job, request: Request) -> Response:
+    """What a request that waited for the job is told."""
+    if job.state == State.DONE:
+        return Response({"success": True, "job": job.pk} | (job.result or {}))
+    if job.state in Job.ACTIVE:
+        where = url_of(job, request)
+        told = {"success": True, "job": job.pk, "status": job.state, "url": where}
+        return Response(told, status=status.HTTP_202_ACCEPTED, headers={"Location": where})
+    return failed(job)
+
+
+def failed(job: Job) -> Response:
+    """It did not come to its end. What the command would have reported is told as well."""
+    body = {
+        **(job.result or {}),
+        "success": False,
+        "alreadyRunning": job.failure == Failure.RUNNING,
+        "error": job.error,
+        "job": job.pk,
+        "status": job.state,
+    }
+    if job.state == State.CANCELLED:
+        return Response(body, status=status.HTTP_409_CONFLICT)
+    code = STATUS.get(Failure(job.failure), status.HTTP_500_INTERNAL_SERVER_ERROR)
+    later = {"Retry-After": str(RETRY_AFTER_S)} if code == status.HTTP_503_SERVICE_UNAVAILABLE else {}
+    return Response(body, status=code, headers=later)
+
+
+def running(words: str, job: Job | None) -> Response:
+    body: dict[str, Any] = {"success": False, "alreadyRunning": True, "error": words}
+    if job:
+        body |= {"job": job.pk, "status": job.state}
+    return Response(body, status=status.HTTP_409_CONFLICT)

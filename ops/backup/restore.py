@@ -1,0 +1,331 @@
+"""The database as a backup has it: the whole file is read and judged first, then all rows change at once.
+
+Rows into tables as fast as each engine takes them: COPY on PostgreSQL, one prepared statement on SQLite.
+
+Nobody else may write while a restore replaces everything: it takes the leases of all writers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.contrib.sessions.models import Session
+from django.core.management.color import no_style
+from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.module_loading import import_string
+from django_celery_beat.models import PeriodicTasks
+
+from ops import leases, schedule
+from ops.audit import rewriting
+from ops.backup import tables as backup_tables
+from ops.backup.dump import read_through
+from ops.backup.file import Header, NotRestorable, Reader, Row, TableHead
+from ops.backup.tables import Column, Kind, Names, Table
+from ops.data_migrations import mend_restored
+from ops.models import ApiToken, Job
+
+NAMED = (Kind.CONTENT_TYPE, Kind.PERMISSION)
+MANY = 10_000  # rows, from which on SQLite makes a table's indexes afterwards
+LOCK_S = 30  # for those who are writing to be through
+
+
+def clear(tables: list[Table]) -> None:
+    """Delete all rows. On PostgreSQL nobody else writes to the tables from here to the commit, and all can read."""
+    quoted = [connection.ops.quote_name(table.name) for table in tables]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
+            cursor.execute(f"LOCK TABLE {', '.join(sorted(quoted))} IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        for name in quoted:
+            cursor.execute(f"DELETE FROM {name}")  # noqa: S608  our own names
+
+
+class Loader:
+    """Puts the rows of one table of a file into the database."""
+
+    def __init__(self, table: Table, head: TableHead, names: Names) -> None:
+        self.head, self.left_out = head, 0
+        by_name = {column.name: column for column in table.columns}
+        columns: tuple[Column, ...] = tuple(by_name[name] for name in head.columns)
+        self._takes = backup_tables.reading(columns, names)
+        self._named = [place for place, column in enumerate(columns) if column.kind in NAMED]
+        self._nullable = {field.column for field in table.model._meta.concrete_fields if field.null}
+        self._added = _defaults(table, head)
+        self._quoted = ", ".join(map(connection.ops.quote_name, (*head.columns, *self._added)))
+        self._table = connection.ops.quote_name(table.name)
+
+    def load(self, batches: Iterable[list[Row]]) -> None:
+        rows = self._fitted(batches)
+        if connection.vendor == "postgresql":
+            self._copy(rows)
+        elif self.head.rows < MANY:
+            self._insert(rows)
+        else:
+            with _indexes_afterwards(self.head.name):
+                self._insert(rows)
+
+    def _fitted(self, batches: Iterable[list[Row]]) -> Iterator[list[Row]]:
+        added = list(self._added.values())
+        for rows in batches:
+            for row in rows:
+                backup_tables.take(row, self._takes)
+                if added:
+                    row += added
+            yield [row for row in rows if self._is_known(row)] if self._named else rows
+
+    def _is_known(self, row: Row) -> bool:
+        """A name that is still one has no row here: where nothing may stand instead it does, else the row stays out."""
+        for place in self._named:
+            if isinstance(row[place], str):
+                self.left_out += 1
+                if self.head.columns[place] not in self._nullable:
+                    return False
+                row[place] = None
+        return True
+
+    def _copy(self, batches: Iterator[list[Row]]) -> None:
+        with (
+            connection.wrap_database_errors,  # Django does not know of COPY
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY {self._table} ({self._quoted}) FROM STDIN") as copy,
+        ):
+            for rows in batches:
+                for row in rows:
+                    copy.write_row(row)
+
+    def _insert(self, batches: Iterator[list[Row]]) -> None:
+        places = ", ".join(["%s"] * (len(self.head.columns) + len(self._added)))
+        statement = f"INSERT INTO {self._table} ({self._quoted}) VALUES ({places})"  # noqa: S608  our own names
+        with connection.cursor() as cursor:
+            for rows in batches:
+                cursor.executemany(statement, rows)
+
+
+@contextmanager
+def _indexes_afterwards(table: str) -> Iterator[None]:
+    """SQLite sorts an index in one go far faster than it grows it row by row. In the transaction, as everything."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql <> ''", [table]
+        )
+        indexes = cursor.fetchall()
+        for name, _ in indexes:
+            cursor.execute(f"DROP INDEX {connection.ops.quote_name(name)}")
+    yield
+    with connection.cursor() as cursor:
+        for _, statement in indexes:
+            cursor.execute(statement)
+
+
+def _defaults(table: Table, head: TableHead) -> dict[str, Any]:
+    """Columns that a file of an older version does not have, with what they begin with."""
+    lacking = [field for field in table.model._meta.concrete_fields if field.column not in head.columns]
+    return {
+        str(field.column): field.get_db_prep_save(field.get_default(), connection)
+        for field in lacking
+    }  # fmt: skip
+
+
+def check_references() -> None:
+    """Every reference of the rows leads to a row, now and not at the commit."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            return
+        cursor.execute("PRAGMA foreign_key_check")
+        if dangling := cursor.fetchone():
+            raise NotRestorable(f"a row of {dangling[0]} points to a row of {dangling[2]} that the file does not have")
+
+
+def reset_sequences(tables: list[Table]) -> None:
+    """Let new rows begin after the ones that were loaded."""
+    statements = connection.ops.sequence_reset_sql(no_style(), [table.model for table in tables])
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def analyze() -> None:
+    """PostgreSQL plans by what it counted; a table that was filled in one go is not counted yet."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+
+
+WRITERS = (
+    "audit_revenue", "backfill_app_names", "backfill_app_types", "backfill_usd", "backup", "check_alerts",
+    "check_services", "collect_metrics", "prune", "refresh_carousel", "refresh_price", "send_alerts",
+    "sync_revenue", "take_snapshot",
+)  # fmt: skip
+"""The leases of all that writes on its own: a restore holds every one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Keeps others out, as each engine lets it."""
+
+    stack: ExitStack
+    held: tuple[leases.Held, ...]
+
+    def begin(self) -> None:
+        """Right before the transaction. On SQLite heartbeats could not write during it: it takes the leases itself."""
+        if connection.vendor == "sqlite":
+            self.stack.close()
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Inside the transaction. Whoever was at work and lost its lease can commit nothing after it."""
+        if connection.vendor == "sqlite":
+            holder = leases.make_holder()
+            for name in WRITERS:
+                if (other := leases.try_take(name, holder)) is not None:
+                    raise leases.LeaseHeld(name, other)
+            yield
+            for name in WRITERS:
+                leases.release(name, holder)
+        else:
+            yield
+            for lease in self.held:  # at the end: from here to the commit their rows are locked
+                lease.guard()
+
+
+@contextmanager
+def others_kept_out(wait: float) -> Iterator[Keeper]:
+    """Hold every writer's lease. LeaseHeld when one is not free within `wait` seconds."""
+    with ExitStack() as stack:
+        yield Keeper(stack, tuple(stack.enter_context(leases.hold(name, wait=wait)) for name in WRITERS))
+
+
+log = structlog.get_logger(__name__)
+
+AROUND = "revenue.ledger.outgrowing"  # by name: it stands above
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    rows: int
+    sha256: str
+    """Of the file."""
+    made_at: str
+    left_out: int
+    """Permissions and log entries for models that this version does not have."""
+
+
+def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = lambda _: None) -> RestoreReport:
+    """Replace the rows of every table by those of the file. NotRestorable before anything is touched."""
+    sha256 = _judge(path, progress)
+    keeper.begin()
+    with transaction.atomic(), keeper.inside(), rewriting(), import_string(AROUND)():
+        revoked = _revoked()
+        header, left_out = _replace(path, sha256, progress)
+        mend_restored(header.migrations)
+        _settle(now, revoked)
+        check_references()
+    analyze()
+    log.info("restored", rows=header.rows, made_at=header.made_at, left_out=left_out)
+    return RestoreReport(header.rows, sha256, header.made_at, left_out)
+
+
+def _judge(path: Path, progress: Progress) -> str:
+    """Read the file through and see that it fits. Answers its SHA-256."""
+    progress("reading the file")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise NotRestorable(f"{path} is no file; nothing was changed")  # a pipe would be waited for
+    try:
+        with path.open("rb") as raw:
+            reader = Reader(raw)
+            _fit(reader.header)
+            read_through(reader)
+            return reader.end()
+    except NotRestorable as error:
+        raise NotRestorable(f"{path} {error}; nothing was changed") from error
+
+
+def _fit(header: Header) -> None:
+    """Whether this version can hold what the file holds."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise NotRestorable("has to wait: migrations are missing, run `manage.py migrate`")
+    here = {(app, name) for app, name in executor.loader.applied_migrations}
+    newer = sorted(
+        f"{app}.{name}" for app, names in header.migrations.items() for name in names if (app, name) not in here
+    )
+    known = backup_tables.tables()
+    strange = [head.name for head in header.tables if head.name not in known]
+    if newer or strange:
+        raise NotRestorable(f"was made by a newer version: {(newer or strange)[0]} is not known here")
+    for head in header.tables:
+        _fit_columns(head, known[head.name])
+    if lacking := sorted(known.keys() - {head.name for head in header.tables}):
+        raise NotRestorable(f"was made by an older version without {lacking[0]}; restore it with that, then upgrade")
+
+
+def _fit_columns(head: TableHead, table: Table) -> None:
+    names = {column.name for column in table.columns}
+    if strange := sorted(set(head.columns) - names):
+        raise NotRestorable(f"was made by another version: {head.name} has no {strange[0]} here")
+    for lacking in sorted(names - set(head.columns)):
+        field = next(field for field in table.model._meta.concrete_fields if field.column == lacking)
+        if not field.null and not field.has_default():
+            raise NotRestorable(
+                f"was made by an older version without {head.name}.{lacking}; restore it with that, then upgrade"
+            )
+
+
+def _replace(path: Path, sha256: str, progress: Progress) -> tuple[Header, int]:
+    known, names, left_out = backup_tables.tables(), Names.load(), 0
+    clear(list(known.values()))
+    Session.objects.all().delete()
+    with path.open("rb") as raw, _unchanged(path):
+        reader = Reader(raw)
+        for head in reader.header.tables:
+            loader = Loader(known[head.name], head, names)
+            loader.load(_told(reader, head, progress))
+            left_out += loader.left_out
+        if reader.end() != sha256:
+            raise ValueError("another checksum")
+    reset_sequences(list(known.values()))
+    return reader.header, left_out
+
+
+@contextmanager
+def _unchanged(path: Path) -> Iterator[None]:
+    """What was judged well a moment ago is wrong now."""
+    try:
+        yield
+    except (NotRestorable, ValueError, TypeError, LookupError) as error:
+        raise NotRestorable(f"{path} was changed while it was read; nothing was changed here") from error
+
+
+def _told(reader: Reader, head: TableHead, progress: Progress) -> Any:
+    done = 0
+    for rows in reader.batches(head):
+        yield rows
+        done += len(rows)
+        progress(f"{head.name}: {done:,} of {head.rows:,} rows")
+
+
+def _revoked() -> dict[str, datetime]:
+    """When each token that is no longer valid was revoked."""
+    tokens = ApiToken.objects.exclude(revoked_at=None).values_list("digest", "revoked_at")
+    return {digest: at for digest, at in tokens if at is not None}
+
+
+def _settle(now: datetime, revoked: dict[str, datetime]) -> None:
+    """What must not come back with the rows: work that was under way then, tokens that were revoked since."""
+    Job.objects.filter(state__in=Job.ACTIVE).update(
+        state=Job.State.FAILED, finished_at=now, error="the database was restored from a backup"
+    )
+    for digest, revoked_at in revoked.items():
+        ApiToken.objects.filter(digest=digest, revoked_at=None).update(revoked_at=revoked_at)
+    schedule.install()
+    PeriodicTasks.update_changed()

@@ -1,0 +1,134 @@
+"""The doors to backup and restore.
+
+Which backups are kept: each of today's, then the newest of 7 days, of 4 weeks and of 12 months.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.utils import timezone
+
+from ops import runs
+from ops.backup import dump, restore
+from ops.backup.dump import NotBackedUp, origin
+from ops.backup.file import NotRestorable, header_of
+from ops.models import TaskRun, TaskState
+
+log = structlog.get_logger(__name__)
+
+NAME = re.compile(r"fluxtracker-(\d{8}T\d{6}Z)\.jsonl\.gz")
+STAMP = "%Y%m%dT%H%M%SZ"
+Period = Callable[[date], Hashable]
+KEPT: tuple[tuple[int, Period], ...] = (
+    (7, lambda day: day),
+    (4, lambda day: day.isocalendar()[:2]),
+    (12, lambda day: (day.year, day.month)),
+)
+
+
+def rotate(folder: Path, now: datetime) -> list[Path]:
+    """Delete what is not kept any more, of what this installation made. Answers what was deleted."""
+    made = {path: at for path in folder.iterdir() if (at := _made_at(path)) is not None}
+    keep = kept(made.values(), now.date())
+    gone = [path for path in sorted(made) if made[path] not in keep and _is_ours(path, made[path])]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    if gone:
+        log.info("backups_rotated", deleted=len(gone), kept=len(made) - len(gone))
+    return gone
+
+
+def kept(moments: Iterable[datetime], today: date) -> set[datetime]:
+    """Those of the moments whose backups stay."""
+    newest_first = sorted(moments, reverse=True)
+    chosen = {moment for moment in newest_first if moment.date() >= today}
+    for count, period in KEPT:
+        newest: dict[Hashable, datetime] = {}
+        for moment in newest_first:
+            newest.setdefault(period(moment.date()), moment)
+        chosen |= set(list(newest.values())[:count])
+    return chosen
+
+
+def _made_at(path: Path) -> datetime | None:
+    """When a backup was made, by its name; None for any other file."""
+    found = NAME.fullmatch(path.name)
+    if not found or path.is_symlink() or not path.is_file():
+        return None
+    try:
+        return datetime.strptime(found[1], STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _is_ours(path: Path, made_at: datetime) -> bool:
+    """Only what its header proves to be of this installation and this moment may go."""
+    header = header_of(path)
+    said = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
+    return header is not None and header.made_at == said and header.origin == origin(said)
+
+
+Report = dict[str, Any]
+Progress = Callable[[str], None]
+
+
+def back_up(*, trigger: str, wait: float = 0, path: Path | None = None, progress: Progress | None = None) -> Report:
+    """Back everything up. In the default folder (no `path`) old backups give way.
+
+    The record keeps the file's name only: /api/health shows it to everybody.
+    """
+    now = timezone.now()
+    with runs.run("backup", trigger=trigger, wait=wait, progress=progress) as run:
+        try:
+            done = dump.back_up(path=path, now=now, progress=run.progress)
+        except NotBackedUp as error:
+            raise runs.NotDone(str(error), {"file": path and str(path), "rows": None, "sha256": None}) from error
+        removed = [] if path else rotate(done.file.parent, now)
+        run.report = {
+            "file": done.file.name,
+            "rows": done.rows,
+            "sha256": done.sha256,
+            "bytes": done.size,
+            "removed": [gone.name for gone in removed],
+        }
+    return run.report | {"file": str(done.file)}
+
+
+def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progress | None = None) -> Report:
+    """Restore a file. The caller has asked for confirmation. The record stands in the restored database."""
+    started = timezone.now()
+    with restore.others_kept_out(wait) as keeper:
+        try:
+            done = restore.restore(path=path, now=started, keeper=keeper, progress=progress or (lambda _: None))
+        except OSError as error:
+            raise runs.NotDone(f"cannot read {path}: {error.strerror or error}", _nothing(path)) from error
+        except NotRestorable as error:
+            raise runs.NotDone(str(error), _nothing(path)) from error
+        report = {"file": path.name, "rows": done.rows, "sha256": done.sha256}
+        report |= {"madeAt": done.made_at, "leftOut": done.left_out}
+        _record(trigger, started, report)
+    runs.changed()
+    return report | {"file": str(path)}
+
+
+def _nothing(path: Path) -> Report:
+    return {"file": str(path), "rows": None, "sha256": None}
+
+
+def _record(trigger: str, started: Any, report: Report) -> None:
+    """Not by `runs.run`: the row with which it begins is replaced, and its number is another's."""
+    now = timezone.now()
+    TaskRun.objects.create(name="restore", trigger=trigger, started_at=started, finished_at=now, ok=True, report=report)
+    TaskState.objects.update_or_create(
+        name="restore",
+        defaults={
+            "last_started_at": started, "last_success_at": now, "consecutive_failures": 0, "last_error": "",
+            "last_report": report,
+        },
+    )  # fmt: skip

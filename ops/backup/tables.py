@@ -1,0 +1,310 @@
+"""Which tables a backup holds, and how their values are written so that either engine can read them.
+
+Left out: what describes the running machine or is made anew by `migrate` (EXCLUDED). Rows that point to a content
+type or a permission carry its name: the numbers differ from database to database.
+
+What a cell of a backup may hold, by the field that it goes to. ValueError or TypeError for anything else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from enum import Enum, auto
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, models
+from django.db.backends.base.operations import BaseDatabaseOperations
+
+Check = Callable[[Any], Any]
+
+OURS = ("ops", "revenue", "metrics", "carousel", "snapshots")
+MOST_PARTS = 1_000_000  # of a JSON text
+LONGEST_NAME = 300
+
+
+def plain(field: models.Field[Any, Any]) -> Check:
+    kind = field.get_internal_type()
+    if kind == "BooleanField":
+        return _boolean
+    if kind == "JSONField":
+        return _json_of(field)
+    if kind in BaseDatabaseOperations.integer_field_ranges:
+        return _whole_from(*BaseDatabaseOperations.integer_field_ranges[kind])
+    return _text_of(field)
+
+
+def decimal(field: models.Field[Any, Any]) -> Check:
+    places: int = getattr(field, "decimal_places", 0)
+    limit = Decimal(10) ** (int(getattr(field, "max_digits", 0)) - places)
+
+    def check(value: Any) -> str:
+        try:
+            if isinstance(value, str) and len(value) <= LONGEST_NAME and abs(Decimal(value)) < limit:
+                return value
+        except InvalidOperation:  # also of what is no number when it is compared
+            pass
+        raise ValueError("no decimal that fits")
+
+    return check
+
+
+def cell_name(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
+        raise ValueError("no name")
+    return value
+
+
+def _boolean(value: Any) -> Any:
+    if value not in (0, 1) or not isinstance(value, int):
+        raise ValueError("neither true nor false")
+    return value
+
+
+def _whole_from(low: int, high: int) -> Check:
+    def check(value: Any) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"no whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def _text_of(field: models.Field[Any, Any]) -> Check:
+    longest = field.max_length or 10**9
+    ours = field.model._meta.app_label in OURS and field.choices
+    allowed = {key for key, _ in field.flatchoices} | {""} if ours else None
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or len(value) > longest or "\x00" in value:
+            raise ValueError(f"no text of at most {longest} characters")
+        if allowed is not None and value not in allowed:
+            raise ValueError("none of the words that there are")
+        return value
+
+    return check
+
+
+def _json_of(field: models.Field[Any, Any]) -> Check:
+    """Text, as both engines store it; of a column that begins as an object or a list, one of these."""
+    kind: Any = field.default if field.default in (dict, list) else object
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or sum(map(value.count, ",[{")) > MOST_PARTS:
+            raise ValueError("no JSON")
+        try:
+            if not isinstance(json.loads(value), kind):
+                raise ValueError(f"JSON that is no {kind.__name__}")
+        except RecursionError:
+            raise ValueError("JSON that is nested too deeply") from None
+        return value
+
+    return check
+
+
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+EXCLUDED = frozenset(
+    {
+        "contenttypes.ContentType",  # migrate makes them
+        "auth.Permission",
+        "sessions.Session",  # everybody signs in again
+        "django_celery_beat.PeriodicTasks",  # tells a running beat that its rows changed
+        "ops.Lease",  # who is at work now
+        "ops.WorkerSeen",
+        "ops.SignInAttempt",  # counts for a quarter of an hour
+    }
+)
+
+
+class Kind(Enum):
+    """How a column's values are written: text, whole numbers and true/false as they are, the rest as text."""
+
+    PLAIN = auto()
+    NUMBER = auto()
+    DECIMAL = auto()
+    INSTANT = auto()
+    DAY = auto()
+    BYTES = auto()
+    CONTENT_TYPE = auto()
+    PERMISSION = auto()
+
+
+PLAIN = (
+    "AutoField", "BigAutoField", "IntegerField", "BigIntegerField", "SmallIntegerField", "PositiveIntegerField",
+    "PositiveSmallIntegerField", "PositiveBigIntegerField", "BooleanField", "CharField", "TextField", "JSONField",
+)  # fmt: skip
+KINDS = dict.fromkeys(PLAIN, Kind.PLAIN) | {
+    "FloatField": Kind.NUMBER,
+    "DecimalField": Kind.DECIMAL,
+    "DateTimeField": Kind.INSTANT,
+    "DateField": Kind.DAY,
+    "BinaryField": Kind.BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    kind: Kind
+    field: models.Field[Any, Any]
+    """What a PLAIN one may hold: of a reference, the field that it points to."""
+    null: bool
+    places: int = 0
+    """Decimals, of a DECIMAL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table by its name in the database, columns in the order of the model."""
+
+    name: str
+    model: type[models.Model]
+    columns: tuple[Column, ...]
+
+    @property
+    def key(self) -> str:
+        return str(self.model._meta.pk.column)
+
+
+def tables() -> dict[str, Table]:
+    """Every table that a backup holds, by name."""
+    found = (model for model in apps.get_models(include_auto_created=True) if _is_held(model))
+    return {model._meta.db_table: _table(model) for model in found}
+
+
+def _is_held(model: type[models.Model]) -> bool:
+    options = model._meta
+    return options.managed and not options.proxy and options.label not in EXCLUDED
+
+
+def _table(model: type[models.Model]) -> Table:
+    return Table(model._meta.db_table, model, tuple(map(_column, model._meta.concrete_fields)))
+
+
+def _column(found: models.Field[Any, Any]) -> Column:
+    related = found.related_model if isinstance(found, models.ForeignKey) else None
+    name = str(found.column)
+    if related is ContentType:
+        return Column(name, Kind.CONTENT_TYPE, found, found.null)
+    if related is Permission:
+        return Column(name, Kind.PERMISSION, found, found.null)
+    target = found.target_field if isinstance(found, models.ForeignKey) else found
+    places = getattr(found, "decimal_places", 0) or 0
+    return Column(name, KINDS[target.get_internal_type()], target, found.null, places)
+
+
+Change = Callable[[Any], Any]
+Changes = list[tuple[int, Change]]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Content types and permissions of this database by number and by name."""
+
+    content_types: Mapping[int, str]
+    permissions: Mapping[int, str]
+    by_name: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        turned = {name: number for names in (self.content_types, self.permissions) for number, name in names.items()}
+        object.__setattr__(self, "by_name", turned)
+
+    @classmethod
+    def load(cls) -> Names:
+        types = {pk: f"{app}.{model}" for pk, app, model in ContentType.objects.values_list("id", "app_label", "model")}
+        rows = Permission.objects.values_list("id", "content_type_id", "codename")
+        return cls(types, {pk: f"{types[kind]}:{codename}" for pk, kind, codename in rows})
+
+
+def writing(table: Table, names: Names) -> Changes:
+    """What has to be done to which columns of a row of this database before it is written to a file."""
+    makers: dict[Kind, Callable[[Column], Change]] = {
+        Kind.NUMBER: lambda _: _finite,
+        Kind.DECIMAL: lambda column: f"{{:.{column.places}f}}".format,
+        Kind.BYTES: lambda _: lambda value: base64.b64encode(value).decode(),
+        Kind.CONTENT_TYPE: lambda _: names.content_types.__getitem__,
+        Kind.PERMISSION: lambda _: names.permissions.__getitem__,
+    }
+    return [(i, makers[column.kind](column)) for i, column in enumerate(table.columns) if column.kind in makers]
+
+
+def _finite(value: float) -> float | str:
+    """JSON knows no infinity; as text it is told."""
+    return value if math.isfinite(value) else str(value)
+
+
+Takes = list[tuple[int, Change, bool]]
+
+
+def reading(columns: tuple[Column, ...], names: Names) -> Takes:
+    """What has to be done to a row of a file before this database takes it, and where it may hold nothing."""
+    instant = _instant_for_sqlite if connection.vendor == "sqlite" else _instant
+    makers: dict[Kind, Callable[[Column], Change]] = {
+        Kind.PLAIN: lambda column: plain(column.field),
+        Kind.NUMBER: lambda _: _number,
+        Kind.DECIMAL: lambda column: decimal(column.field),
+        Kind.INSTANT: lambda _: instant,
+        Kind.DAY: lambda _: _day,
+        Kind.BYTES: lambda _: _bytes,
+        Kind.CONTENT_TYPE: lambda _: lambda name: names.by_name.get(name, cell_name(name)),
+        Kind.PERMISSION: lambda _: lambda name: names.by_name.get(name, cell_name(name)),
+    }
+    return [(i, makers[column.kind](column), column.null) for i, column in enumerate(columns)]
+
+
+def change(row: list[Any], changes: Changes) -> None:
+    for place, how in changes:
+        if row[place] is not None:
+            row[place] = how(row[place])
+
+
+def take(row: list[Any], takes: Takes) -> None:
+    """Raise ValueError or TypeError for what the columns cannot hold."""
+    for place, how, null in takes:
+        if row[place] is not None:
+            row[place] = how(row[place])
+        elif not null:
+            raise ValueError("nothing where something has to be")
+
+
+def _instant(text: str) -> str:
+    if not INSTANT.fullmatch(text) or datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("an instant without its offset")
+    return text
+
+
+def _instant_for_sqlite(text: str) -> str:
+    """As Django stores it there: UTC, without saying so."""
+    if not _instant(text).endswith("Z"):
+        raise ValueError("an instant that is not UTC")
+    return text[:-1].replace("T", " ")
+
+
+def _day(text: str) -> str:
+    if not DAY.fullmatch(text):
+        raise ValueError("no day")
+    return date.fromisoformat(text).isoformat()
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or (isinstance(value, str) and value not in ("inf", "-inf", "nan")):
+        raise ValueError("no number")
+    return float(value)
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error

@@ -1,0 +1,66 @@
+"""A worker's sign of life: a row that its main process refreshes every 20 s.
+
+The main process also forks, whenever one of its pool has ended. A child that is made while SQLite is at work takes its
+locks for its own and can neither read nor write for as long as it lives ("Carrying an open database connection across a
+fork()" in https://www.sqlite.org/howtocorrupt.html): a fork waits until the connection is closed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import structlog
+from celery.signals import worker_ready, worker_shutting_down
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.utils import timezone
+
+from ops import schedule
+from ops.alerts import records
+from ops.models import WorkerSeen
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 20.0
+FIRST_LOOK_S, LOOK_S = 600.0, 60.0  # at whether the alerts are checked; after a start that has time to catch up
+_stop = threading.Event()
+_connected = threading.Lock()
+os.register_at_fork(before=_connected.acquire, after_in_parent=_connected.release, after_in_child=_connected.release)
+
+
+@worker_ready.connect
+def start(sender: Any, **_: Any) -> None:
+    _stop.clear()
+    threading.Thread(target=_beat, args=(sender.hostname,), name="worker seen", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def stop(**_: Any) -> None:
+    _stop.set()
+
+
+def seen(hostname: str) -> None:
+    WorkerSeen.objects.update_or_create(hostname=hostname, defaults={"seen_at": timezone.now()})
+
+
+def _beat(hostname: str) -> None:
+    look_at = time.monotonic() + FIRST_LOOK_S
+    while True:
+        is_overdue = False
+        with _connected:
+            try:
+                seen(hostname)
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + LOOK_S
+                    is_overdue = schedule.is_overdue(records.CHECK, timezone.now())
+            except DatabaseError as error:
+                log.warning("worker_not_seen", error=type(error).__name__)
+            finally:
+                connection.close()
+        if is_overdue:  # beat stands still
+            log.warning("alerts_asked_for_by_worker", asked=records.give(records.CHECK))
+        if _stop.wait(EVERY_S):
+            return

@@ -1,0 +1,146 @@
+"""The rows of one page, fast at any size and on either engine.
+
+Without a free filter the daily totals say on which days a page lies. With one, the number of matches decides:
+few are gathered by their index and sorted, many are met soon on a walk along the default order. A walk is
+bounded, so that it cannot degenerate where the matches lie in a heap far away: it then gives way to gathering.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.db.models import BigIntegerField, DateTimeField, F, Q
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
+
+from fluxtracker.database import one_long_moment
+from revenue.models import Payment
+from revenue.payments.filters import Selection, within
+from revenue.querysets import PaymentQuerySet
+
+GATHER = 5_000  # matches up to which their keys are fetched and sorted here
+WALK_MARGIN = 4  # a walk gives up after so many times the rows that it should take
+BATCH = 1_000  # rows in memory at once when all are read
+SHORT_WALK = 3  # days; an address whose rows lie further apart is looked up by day
+
+COLUMNS = (
+    "id", "txid", "vout", "address", "from_address", "amount_sat", "usd_micro", "height", "paid_at", "day",
+    "app__name", "app_type", "source", "kind", "message_hash", "price_usd", "block_hash",
+)  # fmt: skip
+
+Row = tuple[Any, ...]
+
+UNINDEXED_ORDER: dict[str, Combinable] = {
+    "paid_at": Coalesce(F("paid_at"), F("paid_at"), output_field=DateTimeField()),
+    "amount_sat": Coalesce(F("amount_sat"), F("amount_sat"), output_field=BigIntegerField()),
+    "height": Coalesce(F("height"), F("height"), output_field=BigIntegerField()),
+}
+
+
+def page_rows(selection: Selection, total: int, offset: int, limit: int) -> list[Row]:
+    """The rows from `offset` on, as tuples of COLUMNS; none past the end."""
+    if offset >= total:
+        return []
+    return _fetch(_ids(selection, total, offset, min(limit, total - offset)))
+
+
+def every_row(selection: Selection) -> Iterator[list[Row]]:
+    """All rows that fit, in the order asked for, some at a time, each time in a short transaction of its own.
+
+    Only their keys are read at once: 8 bytes a row. A row that stays comes exactly once, whatever changes meanwhile.
+    """
+    with one_long_moment():
+        ids = array("q", _every_id(selection))
+    for start in range(0, len(ids), BATCH):
+        yield _fetch(ids[start : start + BATCH])
+
+
+def _every_id(selection: Selection) -> Iterable[int]:
+    """Few matches are gathered; else one statement walks along the order's index."""
+    total = selection.count()
+    if not selection.is_plain and total <= GATHER:
+        return _gather(selection, 0, total)
+    column, descending = selection.wanted.order
+    sign = "-" if descending else ""
+    return selection.walk().order_by(f"{sign}{column}", f"{sign}id").values_list("id", flat=True).iterator()
+
+
+def _fetch(ids: Sequence[int]) -> list[Row]:
+    """In that order, without those that are gone."""
+    rows = {row[0]: row for row in Payment.objects.filter(id__in=ids).values_list(*COLUMNS)}
+    return [rows[key] for key in ids if key in rows]
+
+
+def _ids(selection: Selection, total: int, offset: int, limit: int) -> list[int]:
+    column, _ = selection.wanted.order
+    if selection.is_plain and column == "paid_at":
+        return _by_days(selection, offset, limit)
+    if selection.is_plain:
+        return _slice(selection.rows(), selection, total, offset, limit)
+    if total <= GATHER:
+        return _gather(selection, offset, limit)
+    if column != "paid_at":
+        return _slice(selection.matches(), selection, total, offset, limit)
+    found = _walk(selection, total, offset, limit)
+    return _sort(selection, total, offset, limit) if found is None else found
+
+
+def _by_days(selection: Selection, offset: int, limit: int) -> list[int]:
+    """From the daily totals to the days, then by key inside of them."""
+    _, descending = selection.wanted.order
+    place = selection.days.place(offset, limit, oldest_first=not descending)
+    first, last = min(place.days), max(place.days)
+    rows = selection.walk().filter(within(first, last))
+    if selection.wanted.address and (last - first).days >= SHORT_WALK:
+        rows = Payment.objects.filter(day__in=place.days, address=selection.wanted.address)
+    return _slice(rows, selection, place.rows, place.skip, limit)
+
+
+def _gather(selection: Selection, offset: int, limit: int) -> list[int]:
+    """Fetch every match's key, each meaning by its own index, and sort here."""
+    column, descending = selection.wanted.order
+    conditions = [Q()] if selection.meanings is None else [meaning.indexed for meaning in selection.meanings]
+    keys: dict[int, Any] = {}
+    for condition in conditions:
+        keys.update(selection.rows(condition).order_by().values_list("id", column))
+    ordered = sorted(((key, row) for row, key in keys.items()), reverse=descending)
+    return [row for _, row in ordered[offset : offset + limit]]
+
+
+def _walk(selection: Selection, total: int, offset: int, limit: int) -> list[int] | None:
+    """Along the default order until the page is full. None when sorting the matches is less work."""
+    _, descending = selection.wanted.order
+    ahead = min(offset + limit, total - offset)  # matches to meet, from the nearer end
+    expected = ahead * selection.days.total // total
+    if expected > total:
+        return None
+    newest_first = descending == (ahead == offset + limit)
+    enough = expected * WALK_MARGIN + GATHER
+    bound = selection.days.since(enough) if newest_first else selection.days.until(enough)
+    rows = selection.walk()
+    if bound is not None:
+        rows = rows.filter(Q(paid_at__gte=bound) if newest_first else Q(paid_at__lt=bound))
+    found = _slice(rows, selection, total, offset, limit)
+    return found if len(found) == limit else None
+
+
+def _sort(selection: Selection, total: int, offset: int, limit: int) -> list[int]:
+    """Let the database gather the matches by their index and sort them."""
+    column, _ = selection.wanted.order
+    rows = selection.matches().alias(key=UNINDEXED_ORDER[column])
+    return _slice(rows, selection, total, offset, limit, key="key")
+
+
+def _slice(
+    rows: PaymentQuerySet, selection: Selection, total: int, offset: int, limit: int, key: str = ""
+) -> list[int]:
+    """The ids from `offset` on, reached from the nearer end of the `total` rows."""
+    column, descending = selection.wanted.order
+    limit = min(limit, total - offset)
+    from_end = offset > total - offset - limit
+    start = total - offset - limit if from_end else offset
+    sign = "-" if descending != from_end else ""
+    ids = list(rows.order_by(f"{sign}{key or column}", f"{sign}id").values_list("id", flat=True)[start : start + limit])
+    return ids[::-1] if from_end else ids

@@ -1,0 +1,351 @@
+"""Revenue by day and by calendar period, from the daily totals: they outlive the payments behind them.
+
+Like for like: a calendar period so far against the one before it, cut at the same elapsed time.
+
+Whole days come from the daily totals; of the day in which the cut lies, the rows before the cut are summed. Where
+those rows are pruned, nobody can know any more what came before the cut, and that day counts whole.
+
+Which apps a reader asks for, and in which order.
+
+Where a reader can look a transaction up.
+
+What an ETag over the ledger is made of.
+
+How many payments lie on which day: what turns a page number into a place without counting rows.
+
+A closed day has a total but no rows any more, so only open days count here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models.expressions import Combinable
+
+from fluxtracker.periods import Length, Period, is_fresh, midnight
+from revenue.models import App, DailyTotal, LedgerState, Payment, Quarantined
+
+DAY = timedelta(days=1)
+STALE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What some days add up to. None: nobody can know yet."""
+
+    revenue_sat: int | None
+    payments: int | None
+    usd_micro: int | None
+    """Sum over the priced payments; None when there are payments and none is priced."""
+    usd_missing: int
+    """How many payments have no price yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayReport:
+    day: date
+    sums: Sums
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A calendar period so far against the whole one before it."""
+
+    current: Period
+    previous: Period
+    now: Sums
+    before: Sums
+    is_before_complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What decides whether a day is known and whether it is complete."""
+
+    completed_at: datetime | None
+    """`LedgerState.read_until`: no later than what the chain's source could tell."""
+    closed_through: date | None
+    complete_until: datetime | None = None
+    """By the chain's time: `LedgerState.complete_until`."""
+    lacking: frozenset[date] = frozenset()
+    """Days of which a transaction waits in the quarantine."""
+
+    @classmethod
+    def load(cls) -> Ledger:
+        """One query; two while there is a quarantine."""
+        state = LedgerState.known()
+        lacking = frozenset(Quarantined.objects.days() if state.has_quarantine else ())
+        return cls(state.read_until, state.closed_through, state.complete_until, lacking)
+
+    def knows(self, day: date) -> bool:
+        """Whether a completed sync has looked into the day: only then is no payment a 0."""
+        return self.is_closed(day) or (self.completed_at is not None and day <= self.completed_at.date())
+
+    def has_all_of(self, day: date, now: datetime) -> bool:
+        """Return whether the day is over, by the chain's time and by ours, and every payment of it is in."""
+        if self.is_closed(day):
+            return True
+        end = midnight(day) + DAY
+        is_over = self.complete_until is not None and end <= min(self.complete_until, now)
+        return is_over and day not in self.lacking
+
+    def is_stale(self, now: datetime) -> bool:
+        return not is_fresh(self.completed_at, now, STALE)
+
+    def is_closed(self, day: date) -> bool:
+        """Whether the day's rows are pruned and its total is frozen."""
+        return self.closed_through is not None and day <= self.closed_through
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The daily totals of a range of days."""
+
+    rows: Mapping[date, Mapping[str, int]]
+    ledger: Ledger
+
+    @classmethod
+    def load(cls, first: date, last: date) -> Totals:
+        rows = DailyTotal.objects.between(first, last).by_day()
+        return cls({row["day"]: row for row in rows}, Ledger.load())
+
+    def of(self, days: Iterable[date]) -> Sums:
+        """The sums of the days. Unknown when there is no payment and no sync has looked into any of them."""
+        days = list(days)
+        rows = [self.rows[day] for day in days if day in self.rows]
+        payments, priced = (sum(row[key] for row in rows) for key in ("payments", "priced"))
+        if not payments and not any(map(self.ledger.knows, days)):
+            return Sums(None, None, None, 0)
+        usd = sum(row["usd_micro"] for row in rows) if priced or not payments else None
+        return Sums(sum(row["revenue_sat"] for row in rows), payments, usd, payments - priced)
+
+
+def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayReport]:
+    """The last `days` days, today included, oldest first."""
+    every = (today - timedelta(days=back) for back in range(days - 1, -1, -1))
+    return [DayReport(day, totals.of([day]), totals.ledger.has_all_of(day, now)) for day in every]
+
+
+def compare(totals: Totals, length: Length, now: datetime) -> Comparison:
+    """The calendar period that `now` lies in, so far, against the whole one before."""
+    current, previous = periods(length, now)
+    is_before_complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
+    return Comparison(current, previous, totals.of(current.days()), totals.of(previous.days()), is_before_complete)
+
+
+def periods(length: Length, now: datetime) -> tuple[Period, Period]:
+    """The current calendar period up to today's end, and the whole previous one."""
+    whole = Period.containing(length, now)
+    return Period(whole.start, midnight(now.date() + DAY), length), whole.previous()
+
+
+DaySums = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Both periods as far as the current one has gone."""
+
+    current: Period
+    previous: Period
+    whole_days: bool
+    """Whether the last day of the previous period is whole although the cut lies in it: its rows are pruned."""
+
+    @property
+    def parted(self) -> date | None:
+        """The day of which only the rows before the cut count; None when all days count whole."""
+        last, end = self.previous.last_day, self.previous.end
+        return None if end == midnight(last) + DAY else last
+
+
+@dataclass(frozen=True, slots=True)
+class ToDate:
+    """What both sides of a cut add up to."""
+
+    cut: Cut
+    now: Sums
+    before: Sums
+
+
+def load(lengths: Iterable[Length], totals: Totals, now: datetime) -> dict[Length, ToDate]:
+    """Return each calendar like for like. `totals` reach back to the earliest previous period. At most one query."""
+    cuts = {length: cut(length, now, totals.ledger) for length in lengths}
+    parted = parts(cuts.values())
+    return {length: to_date(one, totals, parted) for length, one in cuts.items()}
+
+
+def cut(length: Length, now: datetime, ledger: Ledger) -> Cut:
+    """Where the periods of `now` end, to the second: payments have the whole seconds of their blocks."""
+    now = now.replace(microsecond=0)
+    whole = Period.containing(length, now)
+    current, previous = whole.to_date(now), whole.previous().cut_like(whole, now)
+    found = Cut(current, previous, whole_days=False)
+    if found.parted and previous.start < previous.end and ledger.is_closed(found.parted):
+        return Cut(current, replace(previous, end=midnight(found.parted) + DAY), whole_days=True)
+    return found
+
+
+def parts(cuts: Iterable[Cut]) -> dict[date, DaySums]:
+    """What the parted days had received at their cuts. One query over the rows of those days; none without any."""
+    instants = {one.parted: one.previous.end for one in cuts if one.parted}
+    if not instants:
+        return {}
+    return {row["day"]: row for row in Payment.objects.until(instants).sums_by_day()}
+
+
+def to_date(cut: Cut, totals: Totals, parts: Mapping[date, DaySums]) -> ToDate:
+    """Sums of both sides. `totals` reach from the previous period's first day to today, `parts` hold the parted day."""
+    now = totals.of(Period.of_days(cut.current.first_day, cut.current.end.date()).days())
+    return ToDate(cut, now, _with_part(totals, cut, parts).of(cut.previous.days()))
+
+
+def _with_part(totals: Totals, cut: Cut, parts: Mapping[date, DaySums]) -> Totals:
+    if cut.parted is None:
+        return totals
+    rows = {day: row for day, row in totals.rows.items() if day != cut.parted}
+    if cut.parted in parts:
+        rows[cut.parted] = parts[cut.parted]
+    return replace(totals, rows=rows)
+
+
+COLUMNS = {
+    "app": "name",
+    "payments": "payments",
+    "flux": "revenue_sat",
+    "usd": "usd_micro",
+    "first": "first_paid_at",
+    "last": "last_paid_at",
+}
+APP_ORDERS = [f"{sign}{key}" for key in COLUMNS for sign in ("-", "")]
+DEFAULT_APP_ORDER = "-flux"
+
+
+def apps(search: str = "", sort: str = DEFAULT_APP_ORDER) -> QuerySet[App]:
+    """Apps with payments whose name has `search` in it. The name decides between equals."""
+    found = App.objects.filter(payments__gt=0).order_by(*_order(sort))
+    return found.filter(name__icontains=search) if search else found
+
+
+def _order(sort: str) -> list[str | Combinable]:
+    key = sort.removeprefix("-")
+    order: list[str | Combinable] = [f"{'-' if sort.startswith('-') else ''}{COLUMNS[key]}"]
+    if key == "usd":  # nobody knows how much: last, whatever the direction
+        order.insert(0, ExpressionWrapper(Q(priced=0), output_field=BooleanField()))
+    return order if key == "app" else [*order, "name"]
+
+
+def transaction_url(txid: str) -> str:
+    """The transaction's page at the explorer whose API is configured."""
+    return f"{settings.FLUX_EXPLORER_URL.removesuffix('/api')}/tx/{txid}"
+
+
+Stamp = tuple[int, datetime | None, int | None, date | None]
+
+
+def ledger_stamp() -> Stamp | None:
+    """Changes with every change of the ledger, and with every completed sync. One small query."""
+    return LedgerState.objects.values_list("version", "completed_at", "tip_height", "closed_through").first()
+
+
+class DayRows(NamedTuple):
+    """The rows of one address on one day."""
+
+    day: date
+    address: str
+    payments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: `skip` rows into the first of the `days` it lies on."""
+
+    days: tuple[date, ...]
+    skip: int
+    rows: int
+    """All rows on those days."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDays:
+    """Row counts by day and address, newest day first."""
+
+    rows: tuple[DayRows, ...]
+
+    @classmethod
+    def load(cls) -> OpenDays:
+        totals = DailyTotal.objects.filter(payments__gt=0).order_by("-day")
+        closed = LedgerState.objects.values_list("closed_through", flat=True).first()
+        if closed is not None:
+            totals = totals.filter(day__gt=closed)
+        return cls(tuple(map(DayRows._make, totals.values_list("day", "address", "payments"))))
+
+    def where(self, test: Callable[[DayRows], bool]) -> OpenDays:
+        return OpenDays(tuple(filter(test, self.rows)))
+
+    def between(self, first: date | None, last: date | None) -> OpenDays:
+        if first is None and last is None:
+            return self
+        low, high = first or date.min, last or date.max
+        return self.where(lambda row: low <= row.day <= high)
+
+    def at(self, addresses: Collection[str]) -> OpenDays:
+        return self.where(lambda row: row.address in addresses)
+
+    @property
+    def total(self) -> int:
+        return sum(row.payments for row in self.rows)
+
+    @property
+    def addresses(self) -> set[str]:
+        return {row.address for row in self.rows}
+
+    def by_day(self) -> list[tuple[date, int]]:
+        """Rows a day, newest first."""
+        days: Counter[date] = Counter()
+        for row in self.rows:
+            days[row.day] += row.payments
+        return sorted(days.items(), reverse=True)
+
+    def place(self, offset: int, limit: int, *, oldest_first: bool) -> Place:
+        """The days on which the rows from `offset` on lie, in the order asked for."""
+        days = self.by_day()
+        return _place(reversed(days) if oldest_first else days, offset, limit)
+
+    def since(self, rows: int) -> datetime | None:
+        """An instant so that at least `rows` rows are not older; None when there are not so many."""
+        seen = 0
+        for day, payments in self.by_day():
+            seen += payments
+            if seen >= rows:
+                return midnight(day)
+        return None
+
+    def until(self, rows: int) -> datetime | None:
+        """An instant so that at least `rows` rows are older; None when there are not so many."""
+        seen = 0
+        for day, payments in reversed(self.by_day()):
+            seen += payments
+            if seen >= rows:
+                return midnight(day + DAY)
+        return None
+
+
+def _place(days: Iterable[tuple[date, int]], offset: int, limit: int) -> Place:
+    chosen: list[date] = []
+    before = rows = 0
+    for day, payments in days:
+        if chosen or before + payments > offset:
+            chosen.append(day)
+            rows += payments
+        else:
+            before += payments
+        if before + rows >= offset + limit:
+            break
+    return Place(tuple(chosen), offset - before, rows)

@@ -1,0 +1,297 @@
+"""One address in one pass: from where to read, how wide the windows are, and what to do with each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from fluxtracker.env import TrackedAddress
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
+from fluxtracker.upstream.records import Listing
+from ops.runs import Run
+from revenue import ledger
+from revenue.models import Cursor, DailyTotal, LedgerState
+from revenue.sync import writer
+from revenue.sync.completeness import OVERLAP, Judge, Proof, listed_above, listed_between, listed_ids, short_id
+from revenue.sync.reorg import Chain, confirm_vanished, forget_if_gone, settled_height
+from revenue.sync.writer import Applied, Difference, Reader, Reading
+
+log = structlog.get_logger(__name__)
+
+FALLBACK_ROWS = 500  # transactions of one sync through a source that costs a request for each
+ROWS_A_WINDOW = 800  # what a window should hold: one page of a source
+
+
+@dataclass(slots=True)
+class AddressPass:
+    """Reads one address up to the pass's tip: `prepare` asks and writes nothing, `read` writes."""
+
+    tracked: TrackedAddress
+    reader: Reader
+    chain: Chain
+    proof: Proof
+    judge: Judge
+    run: Run
+    now: datetime
+    count: Callable[[Applied], None]
+    total_at_tip: int | None = None
+    """Transactions the source counts for the address up to the tip, whole history."""
+    known_total: int | None = None
+    """The count that is known from before: it can only grow."""
+    seen: set[int] = field(default_factory=set)
+    listed: int | None = None
+    """Transactions listed so far from the first height on, with what earlier syncs of the same read listed."""
+    counted_to: int = 0
+    unsettled: int = 0
+    """Transactions listed above the settled blocks, up to the tip."""
+    cursor: Cursor | None = None
+    branch: list[Reading] | None = None
+    """Readings from before the fork to the tip, where the source left the chain that the ledger was read from."""
+    listed_to: int = 0
+    """The block up to which windows were listed: the tip, unless the last of them was too full."""
+    cut_at: int | None = None
+    """The block at which a source that costs a request a transaction has told enough for one sync."""
+
+    @property
+    def high(self) -> int:
+        return settled_height(self.chain.tip.height)
+
+    def prepare(self) -> None:
+        """Find out whether the chain is still the one that was read, and read ahead where it is not.
+
+        Raise before anything is written, for any address, where that is not proved as far as it has to be.
+        """
+        self.cursor, state = self.proof.cursors.get(self.tracked.address), self.proof.state
+        height, block_hash = state.tip_height, state.tip_hash
+        if self.cursor:
+            height, block_hash = self.cursor.tip_height, self.cursor.tip_hash
+        if height is None or self.high < self.tracked.first_height:
+            return
+        knows = height <= self.chain.tip.height  # else its neighbour was read before, and is some blocks ahead
+        if knows and self.chain.has(height, block_hash):
+            return
+        if self.proof.leaves_ledger():
+            self.proof.require(self.proof.decisive)
+        elif not knows:
+            return
+        if self.cursor and self.cursor.first_height <= self.tracked.first_height:
+            self._read_ahead(self.cursor, shorter=not knows)
+
+    def read(self, *, full: bool) -> None:
+        """Read what is new; everything when there is no cursor, or `full`, or the new does not add up."""
+        cursor = self.cursor
+        if self.high < self.tracked.first_height:
+            return
+        if cursor is None:
+            self._say_what_is_closed()
+        if cursor is None or cursor.first_height > self.tracked.first_height:
+            self._read_all(keep=None)
+        elif self.branch is not None:
+            forget_if_gone(self.chain, self.run)
+            for reading in self.branch:
+                self._write(reading, keep=None)
+            self._stop_if_cut()
+        elif full:
+            self._read_all(keep=cursor)
+        elif cursor.height <= self.high:
+            self._read_news(cursor)
+
+    def _say_what_is_closed(self) -> None:
+        """An address that is tracked since after a prune: what it was paid on closed days stays out."""
+        closed = LedgerState.load().closed_through
+        if closed and not DailyTotal.objects.filter(address=self.tracked.address).exists():
+            log.warning("address_without_closed_days", address=self.tracked.address, closed_through=closed.isoformat())
+
+    def _at_least_first(self, height: int) -> int:
+        return max(height, self.tracked.first_height)
+
+    def _read_news(self, cursor: Cursor) -> None:
+        """The blocks since the cursor and the overlap, checked against the growth of the address's count."""
+        if cursor.listed_total is None and cursor.listed is not None:
+            self._resume(cursor)
+            return
+        low = self._at_least_first(cursor.height - OVERLAP + 1)
+        self.known_total = cursor.listed_total
+        listing = self._listing(low, self.chain.tip.height)
+        whole = listing.high == self.chain.tip.height
+        if listing.total is None and not whole:  # the daemon reads some of a long history each sync
+            self._read_windows(low, keep=cursor)
+            return
+        if listing.total is not None and (cursor.listed_total is None or not whole):
+            # A kill came between, the daemon read last, or a long absence: no count says what is missing.
+            self._read_all(keep=cursor)
+            return
+        if self.judge.is_short(listing, cursor):
+            listing = self._listing(low, self.reader.source.tip().height)  # blocks may have come meanwhile
+        if self.judge.is_short(listing, cursor):
+            self.judge.second_opinion(listing)
+            self._read_all(keep=cursor)
+            log.warning("ledger_read_again", address=self.tracked.address, reason="more was counted than listed")
+            return
+        self._note_total(listing)
+        self._store(listing, keep=cursor)
+
+    def _resume(self, cursor: Cursor) -> None:
+        """Go on with a first read that a kill or the clock cut short; read all again when it does not add up."""
+        self.listed, self.counted_to = cursor.listed, cursor.height
+        self._read_windows(self._at_least_first(cursor.height - OVERLAP + 1), keep=cursor)
+        found = (self.listed or 0) + self.unsettled
+        if self.total_at_tip is not None and found < self.total_at_tip - self._earlier(found):
+            self._read_all(keep=cursor)
+            log.warning("ledger_read_again", address=self.tracked.address, reason="more was counted than listed")
+
+    def _read_ahead(self, cursor: Cursor, *, shorter: bool) -> None:
+        """Read what a reorganisation may have changed. The count says nothing here: payments may have vanished."""
+        common = self.chain.last_common_height([cursor.address], cursor.first_height - 1)
+        log.info("chain_reorganised", address=cursor.address, common_height=common)
+        low = self._at_least_first(min(common, cursor.height) - OVERLAP + 1)
+        self.branch = []
+        with closing(self._windows(low)) as listings:
+            for listing in listings:
+                reading = self.reader.window(listing, self.high)
+                self.branch.append(replace(reading, ends_chain=shorter and reading.high >= self.high))
+                self._difference(self.branch[-1], LedgerState.load())
+        self.judge.second_opinion(self._whole(low), listed=self.seen, must_answer=False)
+
+    def _read_all(self, keep: Cursor | None) -> None:
+        """Every window from the first height, then the proof that nothing is missing."""
+        self.seen.clear()
+        self.listed, self.counted_to = 0, 0
+        self._read_windows(self.tracked.first_height, keep=keep)
+        found = len(self.seen)
+        if self.total_at_tip is not None and found < (expected := self.total_at_tip - self._earlier(found)):
+            self._complete(expected)
+
+    def _whole(self, low: int) -> Listing:
+        """Return an empty listing in place of all that was listed from `low` on."""
+        return Listing(self.tracked.address, low, self.listed_to, (), (), None)
+
+    def _complete(self, counted: int) -> None:
+        """Hold all that was listed against the daemon's index; start again when that knows more.
+
+        Not one transaction where the source itself has `counted` some needs nobody else's opinion.
+        """
+        whole = self._whole(self.tracked.first_height)
+        try:
+            if not self.seen:
+                raise self.judge.contradiction(whole, f"lists nothing where it counts {counted} transactions")
+            self.judge.second_opinion(whole, listed=self.seen)
+        except BadAnswer:
+            Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts anew; rows stay
+            raise
+
+    def _earlier(self, found: int) -> int:
+        """How many transactions lie before the first height, asked only where more is counted than was listed."""
+        first = self.tracked.first_height
+        if first == 1 or found >= (self.total_at_tip or 0):
+            return 0
+        return len(listed_ids(self._listing(1, first - 1)))
+
+    def _read_windows(self, low: int, keep: Cursor | None) -> None:
+        """Read from `low` to the tip, and store it window by window."""
+        with closing(self._windows(low)) as listings:
+            for listing in listings:
+                self._count(listing)
+                self._store(listing, keep=keep)
+        self._stop_if_cut()
+
+    def _windows(self, low: int) -> Generator[Listing]:
+        """Yield the windows from `low` to the tip; while one is worked on, the next is fetched."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="window") as ahead:
+            coming = self._fetch(ahead, low, self._first_width(low))
+            while coming:
+                listing = coming.result()
+                self.listed_to = listing.high
+                low = min(listing.high, self.high) + 1
+                width = next_width(listing.high - listing.low + 1, len(listed_ids(listing)))
+                self.cut_at = low - 1 if self._is_enough_for_now(low) else None
+                coming = None if self.cut_at else self._fetch(ahead, low, width)
+                self._note_total(listing)
+                yield listing
+                self.run.progress(f"{self.tracked.address}: block {low - 1:,} of {self.high:,}")
+
+    def _stop_if_cut(self) -> None:
+        if self.cut_at:
+            detail = f"read {len(self.seen)} transactions up to block {self.cut_at}; the next sync goes on from there"
+            raise Unavailable(self.reader.source.host, f"address/{self.tracked.address}", detail)
+
+    def _fetch(self, ahead: ThreadPoolExecutor, low: int, width: int) -> Future[Listing] | None:
+        """Start to fetch the window of `width` blocks from `low`; the last one reaches to the tip."""
+        if low > self.high:
+            return None
+        high = low + width - 1
+        return ahead.submit(self._listing, low, self.chain.tip.height if high >= self.high else high)
+
+    def _is_enough_for_now(self, low: int) -> bool:
+        """A source that costs a request a transaction is a stopgap: some of it a sync, the rest next time."""
+        return self.reader.source.name == "daemon" and len(self.seen) >= FALLBACK_ROWS and low <= self.high
+
+    def _listing(self, low: int, high: int) -> Listing:
+        listing = self.reader.source.listing(self.tracked.address, low, high)
+        self.judge.check_empty(listing, self.known_total)
+        self.seen.update(map(short_id, listed_ids(listing)))
+        return listing
+
+    def _first_width(self, low: int) -> int:
+        """Blocks that hold about one page, from the address's count over its whole history."""
+        span = self.chain.tip.height - low + 1
+        if span <= 10_000:
+            return span
+        total = self.reader.source.total(self.tracked.address)
+        self.known_total = total or None  # that there is nothing at all is not known, only said
+        return span if total is None else max(span * ROWS_A_WINDOW // max(total, ROWS_A_WINDOW), 100)
+
+    def _count(self, listing: Listing) -> None:
+        if self.listed is not None:
+            self.listed += listed_between(listing, self.counted_to, self.high)
+            self.unsettled = listed_between(listing, self.high, self.chain.tip.height)
+
+    def _note_total(self, listing: Listing) -> None:
+        """The address's count at the pass's tip: blocks that came since are not in it."""
+        above = listed_above(listing, self.chain.tip.height)
+        self.total_at_tip = None if listing.total is None else listing.total - above
+
+    def _store(self, listing: Listing, keep: Cursor | None) -> None:
+        """Commit the listing's settled part."""
+        self._write(self.reader.window(listing, self.high), keep)
+
+    def _write(self, reading: Reading, keep: Cursor | None) -> None:
+        """Commit what was read: rows, totals, quarantine and cursor in one transaction."""
+        before = LedgerState.load()
+        difference = self._difference(reading, before)
+        with ledger.writing() as state:
+            self.run.guard()
+            if state.closed_through != before.closed_through:  # days were pruned meanwhile
+                difference = writer.compare(reading, state.closed_through)
+            self.count(writer.apply(reading, difference, self.now, self._cursor(reading.high, keep)))
+
+    def _difference(self, reading: Reading, state: LedgerState) -> Difference:
+        """Return what would change in the ledger. Raise where the source may not be believed about that."""
+        difference = writer.compare(reading, state.closed_through)
+        confirm_vanished(self.chain, reading, difference.vanished)
+        self.proof.check(difference, anchored=self.branch is None)
+        return difference
+
+    def _cursor(self, high: int, keep: Cursor | None) -> Cursor:
+        tip = self.chain.tip
+        return Cursor(
+            address=self.tracked.address,
+            first_height=self.tracked.first_height,
+            height=max(high, keep.height) if keep else high,
+            tip_height=tip.height,
+            tip_hash=tip.hash,
+            listed_total=self.total_at_tip if high >= self.high else (keep.listed_total if keep else None),
+            listed=self.listed if keep is None or high >= keep.height else keep.listed,
+        )
+
+
+def next_width(width: int, rows: int) -> int:
+    """The width for the next window, from how many rows the last one of `width` blocks held."""
+    if rows == 0:
+        return width * 4
+    return min(max(width * ROWS_A_WINDOW // rows, 1), width * 4)

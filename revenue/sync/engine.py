@@ -1,0 +1,251 @@
+"""Bring the ledger up to the chain: incremental, complete, and right after a reorganisation.
+
+A pass reads one source. Per address it verifies the cursor's anchor (`anchors`), reads windows of blocks from
+there (always the last 25 blocks again), checks that they are whole (`completeness`) and that settled blocks are
+changed only where a second source proves it (`proof`), and commits each window's rows, totals and cursor together
+(`windows`). A kill loses at most the window in hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import DataError
+from django.utils import timezone
+
+from fluxtracker.periods import is_ahead
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
+from fluxtracker.upstream.records import ChainSource, Tip, TxidIndex
+from ops.runs import Run, one_line
+from revenue import ledger
+from revenue.models import TIP_STANDS, LedgerState
+from revenue.status import last_sync_block
+from revenue.sync import quarantine, reorg
+from revenue.sync.address import AddressPass
+from revenue.sync.completeness import Judge, Proof, Unproved
+from revenue.sync.reorg import Chain, settled_height
+from revenue.sync.writer import Applied, Reader
+
+log = structlog.get_logger(__name__)
+
+PASSES = 3  # a chain that is reorganised while it is read is read again
+NEIGHBOUR_LAG = 20  # blocks another source may be behind the one read before and still be believed
+INDEX_LAG = 30  # blocks; a source whose index is farther behind its own node does not know the last quarter of an hour
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What a sync did. `fetched` counts transactions read, the others rows of the ledger."""
+
+    fetched: int = 0
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    last_sync_block: int | None = None
+    failed_sources: list[str] = field(default_factory=list)
+    """What was wrong with the sources that were asked before the one that had good answers."""
+
+    def count(self, applied: Applied) -> None:
+        self.added += applied.added
+        self.removed += applied.removed
+        self.changed += applied.changed
+
+
+def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, full: bool = False) -> SyncReport:
+    """Read what is new from the first source that has good answers. UpstreamError when none has.
+
+    Where all sources that answer contradict the ledger unproved, note from which block on.
+    """
+    report = SyncReport()
+    errors: list[UpstreamError] = []
+    for source in sources:
+        try:
+            _passes(source, sources, now, run, full, report)
+        except UpstreamError as error:
+            errors.append(error)
+            continue
+        except DataError as error:  # the last net: numbers that no column holds, such as a day's sum of lies
+            errors.append(BadAnswer(source.host, "chain", f"tells what cannot be stored ({one_line(error)})"))
+            continue
+        for failed in errors:
+            log.warning("source_failed", source=failed.source, error=str(failed), used_instead=source.host)
+            report.failed_sources.append(str(failed)[:300])
+        report.last_sync_block = last_sync_block()
+        return report
+    unproved = [error.since for error in errors if isinstance(error, Unproved)]
+    if unproved:
+        _note_unproved(min(unproved), now, run)
+    if len(errors) == 1:
+        raise errors[0]
+    raise Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
+
+
+def _passes(
+    source: ChainSource,
+    sources: Sequence[ChainSource],
+    now: datetime,
+    run: Run,
+    full: bool,
+    report: SyncReport,
+) -> None:
+    """Read until the chain held still from the tip to the last window."""
+    for attempt in range(PASSES):
+        tip = source.tip()
+        proof = Proof.begin(Chain(source, tip), sources)
+        state = proof.state
+        _refuse_backwards(tip, state, source, proof)
+        _refuse_standing(tip, state, source, sources, now)
+        if not full and _is_current(tip, proof):
+            quarantine.retry(_reader(source), proof, now, run, report.count)
+            _finish(source, tip, state, (), run, proof)
+            return
+        before = (report.added, report.removed, report.changed)
+        pending = _pass(source, sources, proof, now, run, full and attempt == 0, report)
+        if (report.added, report.removed, report.changed) == before or _holds(source, tip):
+            _finish(source, tip, LedgerState.load(), pending, run, proof)
+            return
+        if source.tip() == tip:  # it says the same as before: it contradicts itself, the chain did not move
+            log.warning("tip_hash_contradicts_block_index", source=source.host, height=tip.height)
+            _finish(source, tip, LedgerState.load(), pending, run, proof)
+            return
+        log.info("chain_moved_while_read", source=source.host, height=tip.height)
+    raise Unavailable(source.host, "chain", f"was reorganised {PASSES} times while it was read")
+
+
+def _pass(
+    source: ChainSource,
+    sources: Sequence[ChainSource],
+    proof: Proof,
+    now: datetime,
+    run: Run,
+    full: bool,
+    report: SyncReport,
+) -> Sequence[datetime]:
+    """Read every address; answers when what is not settled yet was paid."""
+    reader = _reader(source)
+    others = (other for other in sources if other is not source and isinstance(other, TxidIndex))
+    judge = Judge(source, next(others, None), proof)
+    works = [
+        AddressPass(tracked, reader, proof.chain, proof, judge, run, now, report.count)
+        for tracked in settings.REVENUE_ADDRESSES
+    ]
+    try:
+        for work in works:
+            work.prepare()
+            if work.cut_at:  # its `read` ends the pass
+                break
+        for work in works:
+            work.read(full=full)
+    finally:
+        report.fetched += reader.fetched
+    quarantine.retry(reader, proof, now, run, report.count)
+    return reader.pending
+
+
+def _reader(source: ChainSource) -> Reader:
+    return Reader(source, frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES))
+
+
+def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource, proof: Proof) -> None:
+    """Raise for a tip below the last one: some nodes lag (docs/upstream.md#daemon). A neighbour may lag a little.
+
+    The tip of another branch, that is shorter, is news if a second source proves it.
+    """
+    if state.tip_height is None or tip.height >= state.tip_height:
+        return
+    neighbour = source.name == "daemon" or source.host != state.tip_source
+    if neighbour and state.tip_height - tip.height <= NEIGHBOUR_LAG:
+        return
+    if proof.leaves_ledger():
+        proof.require(proof.decisive)
+        return
+    raise BadAnswer(
+        source.host,
+        "tip",
+        f"the height went backwards from {state.tip_height} to {tip.height}"
+        " (for another chain, run clear_revenue_data first)",
+    )
+
+
+def _refuse_standing(
+    tip: Tip, state: LedgerState, source: ChainSource, sources: Sequence[ChainSource], now: datetime
+) -> None:
+    """A tip that does not move is no news where another source is farther: Unavailable."""
+    stood = now - state.tip_changed_at if state.tip_changed_at else timedelta()
+    stands = (tip.height, tip.hash) == (state.tip_height, state.tip_hash) and stood > TIP_STANDS
+    if not stands and tip.behind <= INDEX_LAG:
+        return
+    place = next(n for n, one in enumerate(sources) if one is source)
+    for other in sources[place + 1 :]:
+        try:
+            height = other.tip().height
+        except UpstreamError:
+            continue
+        if height > tip.height + NEIGHBOUR_LAG:
+            raise Unavailable(source.host, "tip", f"stands at block {tip.height}, {other.host} is at {height}")
+
+
+def _is_current(tip: Tip, proof: Proof) -> bool:
+    """Whether everything up to this very tip was read for every tracked address."""
+    state, cursors = proof.state, proof.cursors
+    if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
+        return False
+    if all(cursor.listed_total == 0 for cursor in cursors.values()):
+        return False  # nothing was ever paid to anybody: look again, that is also what an overloaded source says
+    high = settled_height(tip.height)
+    return all(
+        tracked.address in cursors
+        and cursors[tracked.address].first_height <= tracked.first_height
+        and (cursors[tracked.address].height >= high or tracked.first_height > high)
+        for tracked in settings.REVENUE_ADDRESSES
+    )
+
+
+def _holds(source: ChainSource, tip: Tip) -> bool:
+    try:
+        return source.block_hash(tip.height) == tip.hash
+    except NotFound:
+        return False
+
+
+def _note_unproved(since: int, now: datetime, run: Run) -> None:
+    if LedgerState.load().unproved_height == since:
+        return
+    with ledger.writing() as state:
+        run.guard()
+        state.unproved_height, state.unproved_at = since, state.unproved_at or now
+        state.save(update_fields=["unproved_height", "unproved_at"])
+
+
+def _finish(
+    source: ChainSource, tip: Tip, state: LedgerState, pending: Sequence[datetime], run: Run, proof: Proof
+) -> None:
+    """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
+    now = timezone.now()
+    read = proof.state.tip_height
+    is_news = read is None or tip.height >= read or proof.proved > 0
+    known_blocks = proof.known_after() if is_news else None
+    settled = reorg.newer_block(source, state, settled_height(tip.height), pending, now)
+    with ledger.writing() as current:
+        run.guard()
+        current.unproved_height = current.unproved_at = None
+        if is_news:
+            current.known_blocks = known_blocks
+            if (current.tip_height, current.tip_hash) != (tip.height, tip.hash) or is_ahead(
+                current.tip_changed_at, now
+            ):
+                current.tip_changed_at = now
+            current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
+        if tip.behind <= INDEX_LAG:
+            current.completed_at = now
+        if settled:
+            current.settled_height, current.settled_hash, current.settled_at = (
+                settled.height,
+                settled.hash,
+                settled.time,
+            )
+        current.save()

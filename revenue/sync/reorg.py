@@ -1,0 +1,161 @@
+"""Is the chain still the one that was read? Where not, from which block on must it be read again?
+
+A cursor keeps the tip it was read at. A chain that still has that block has every block below it unchanged.
+Where it has not, the stored payments' own block hashes tell how far down the two chains differ: only rows
+(and blocks between rows) above the highest row whose block is still there can be wrong.
+
+The last settled block that was read and its own time: what makes a day complete (docs/contract.md#complete-days).
+
+Its time is asked for only while our clock is in a later day than the known one: a few requests around midnight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db.models import QuerySet
+
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound, UpstreamError
+from fluxtracker.upstream.records import Block, ChainSource, Tip
+from ops.runs import Run
+from revenue import ledger
+from revenue.models import LedgerState, Payment
+from revenue.sync.writer import Reading
+
+
+def settled_height(tip: int) -> int:
+    """Return the highest block with enough confirmations: tip - height + 1 reaches MIN_CONFIRMATIONS."""
+    height: int = tip - settings.MIN_CONFIRMATIONS + 1
+    return height
+
+
+class Chain:
+    """One source's chain during one pass; each block hash is asked for once."""
+
+    def __init__(self, source: ChainSource, tip: Tip) -> None:
+        self.source = source
+        self.tip = tip
+        self._hashes: dict[int, str | None] = {tip.height: tip.hash}
+
+    def hash_at(self, height: int) -> str | None:
+        """The block's hash, None past the source's tip."""
+        if height > self.tip.height:
+            return None
+        if height not in self._hashes:
+            try:
+                self._hashes[height] = self.source.block_hash(height)
+            except NotFound:
+                self._hashes[height] = None
+        return self._hashes[height]
+
+    def has(self, height: int, block_hash: str) -> bool:
+        return self.hash_at(height) == block_hash
+
+    @staticmethod
+    def known_blocks(addresses: Collection[str]) -> QuerySet[Payment, tuple[int, str]]:
+        """Return height and hash of the blocks of the ledger's payments to the addresses, the highest first."""
+        rows = Payment.objects.filter(address__in=addresses, vout__isnull=False).exclude(block_hash="")
+        return rows.order_by("-height").values_list("height", "block_hash").distinct()
+
+    def last_common_height(self, addresses: Collection[str], floor: int) -> int:
+        """Return the block of the highest payment to the addresses that is still in the chain, else `floor`."""
+        blocks = self.known_blocks(addresses)
+
+        def lacks(place: int) -> bool:
+            return any(not self.has(*block) for block in blocks[place : place + 1])
+
+        lacked, common = -1, 0
+        while lacks(common):
+            lacked, common = common, common * 2 + 1
+        while common - lacked > 1:
+            middle = (lacked + common) // 2
+            lacked, common = (middle, common) if lacks(middle) else (lacked, middle)
+        return next((height for height, _ in blocks[common : common + 1]), floor)
+
+
+def confirm_vanished(chain: Chain, reading: Reading, vanished: Collection[Payment]) -> None:
+    """Raise BadAnswer for a row whose block is still in the chain, which the listing lacks: it is not whole.
+
+    An output that is listed and is no revenue, because of who sent it, lacks nothing.
+    """
+    missing = [row for row in vanished if (row.txid, row.vout) not in reading.received]
+    if not missing:
+        return
+    lowest = min(missing, key=lambda row: row.height)
+    if _still_in_chain(chain, lowest):
+        raise BadAnswer(
+            chain.source.host,
+            f"address/{reading.address}",
+            f"blocks {reading.low} to {reading.high}: lacks {lowest.txid}, whose block is still in the chain",
+        )
+
+
+def _still_in_chain(chain: Chain, row: Payment) -> bool:
+    if row.block_hash:
+        return chain.has(row.height, row.block_hash)
+    try:
+        return chain.source.transaction(row.txid).height == row.height
+    except NotFound:
+        return False
+
+
+log = structlog.get_logger(__name__)
+
+AHEAD = timedelta(hours=2)  # of our clock: what the chain lets a block's time be
+
+
+def newer_block(
+    source: ChainSource, state: LedgerState, high: int, pending: Collection[datetime], now: datetime
+) -> Block | None:
+    """Return a settled block, not above `high`, to remember; None where the known one will do or no other is known.
+
+    Every address was read to `high`. Times of blocks do not always rise: a payment that is not settled yet
+    (`pending`) holds its own day open.
+    """
+    known = state.settled_at
+    if known is not None and (known.date() >= now.date() or (state.settled_height or 0) >= high):
+        return None
+    block = _of_payments(high, now)
+    if block is None or block.time.date() < now.date():
+        block = _asked(source, high, now) or block
+    if block is None:
+        return None
+    time = min([block.time, *pending])
+    return Block(block.height, time, block.hash) if known is None or time > known else None
+
+
+def _of_payments(high: int, now: datetime) -> Block | None:
+    """Return the block of the newest settled payment: it costs no request."""
+    rows = Payment.objects.filter(height__lte=high, vout__isnull=False).order_by("-height")
+    row = rows.values_list("height", "paid_at", "block_hash").first()
+    return _believed(Block(*row), now) if row else None
+
+
+def _asked(source: ChainSource, high: int, now: datetime) -> Block | None:
+    try:
+        return _believed(source.block(high), now)
+    except UpstreamError as error:  # the payments are in all the same
+        log.warning("block_time_unknown", height=high, error=str(error))
+        return None
+
+
+def _believed(block: Block, now: datetime) -> Block | None:
+    """Leave out a time that lies too far ahead of our clock; one that lies too far back only completes too little."""
+    if block.time <= now + AHEAD:
+        return block
+    log.warning("block_time_in_the_future", height=block.height, time=block.time.isoformat())
+    return None
+
+
+def forget_if_gone(chain: Chain, run: Run) -> None:
+    """After a reorganisation: no day is complete by a block that the chain does not have any more."""
+    state = LedgerState.load()
+    if state.settled_height is None or chain.has(state.settled_height, state.settled_hash):
+        return
+    with ledger.writing() as state:
+        run.guard()
+        state.settled_height, state.settled_hash, state.settled_at = None, "", None
+        state.save(update_fields=["settled_height", "settled_hash", "settled_at"])

@@ -1,0 +1,342 @@
+"""A window of blocks as the chain has it against as the ledger has it, and bringing the second to the first.
+
+From a source's listing to what it says of revenue: classify, learn senders, put the rest aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from fluxtracker.upstream.http.errors import NotFound, UpstreamError
+from fluxtracker.upstream.records import ChainSource, ChainTx, Listing, Unreadable
+from revenue import ledger
+from revenue.models import Cursor, Message, Payment, Quarantined, RemovedPayment
+from revenue.sync.classify import Output, SenderUnknown, outputs_from, revenue_outputs
+
+FIRST_PAUSE = timedelta(minutes=4)  # over by the next sync
+LONGEST_PAUSE = timedelta(hours=12)
+ANY_HEIGHT = 2**31 - 1
+STORED = ("id", "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash", "paid_at",
+          "day", "kind", "message_hash", "app_id")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A transaction that has to wait in the quarantine."""
+
+    txid: str
+    height: int | None
+    reason: str
+    detail: str
+    asked: bool = True
+    """Whether the source was asked for it by itself; else the next sync does so at once."""
+    paid_at: datetime | None = None
+    """Time of its block, None where it is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the chain says of an address from block `low` to `high`, both included."""
+
+    address: str
+    low: int
+    high: int
+    source: str
+    outputs: tuple[Output, ...]
+    txids: frozenset[str]
+    """Every transaction that was read, revenue or not."""
+    received: frozenset[tuple[str, int]] = frozenset()
+    """Every output to the address of those transactions, revenue or not."""
+    unread: tuple[Unread, ...] = ()
+    ends_chain: bool = False
+    """Whether rows above `high` are none of this chain: it is a branch that is shorter than what was read before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What has to change in the ledger so that it says what the chain says."""
+
+    added: list[Output] = field(default_factory=list)
+    changed: list[tuple[Payment, Output]] = field(default_factory=list)
+    vanished: list[Payment] = field(default_factory=list)
+    provisional: list[Payment] = field(default_factory=list)
+    unlisted: list[Quarantined] = field(default_factory=list)
+    """What waits in the quarantine and is not in its block any more."""
+
+    def moved_heights(self) -> list[int]:
+        """Return the blocks of what goes, and of what goes to another block."""
+        heights = [row.height for row in self.vanished] + [
+            row.height for row in self.unlisted if row.height is not None
+        ]
+        return heights + [min(row.height, out.height) for row, out in self.changed if _is_moved(row, out)]
+
+    def heights(self) -> list[int]:
+        """Return the blocks of everything that would change."""
+        heights = self.moved_heights() + [row.height for row in self.provisional]
+        return heights + [out.height for out in (*self.added, *(out for _, out in self.changed))]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many rows came, went, and were corrected."""
+
+    added: int
+    removed: int
+    changed: int
+
+
+def compare(reading: Reading, closed_through: date | None) -> Difference:
+    """Hold a reading against the ledger. Outputs of closed days are no news (docs/contract.md#daily-totals)."""
+    true = {(out.txid, out.vout): out for out in reading.outputs if closed_through is None or out.day > closed_through}
+    high = ANY_HEIGHT if reading.ends_chain else reading.high
+    stored = _stored(reading, high, {txid for txid, _ in true})
+    added = [out for key, out in true.items() if key not in stored]
+    changed = [(row, true[key]) for key, row in stored.items() if key in true and differs(row, true[key])]
+    waiting = {unread.txid for unread in reading.unread}
+    vanished = [
+        row
+        for key, row in stored.items()
+        if key not in true and row.address == reading.address
+        and reading.low <= row.height <= high and row.txid not in waiting
+    ]  # fmt: skip
+    return Difference(added, changed, vanished, _provisional(reading), _unlisted(reading, high))
+
+
+def _unlisted(reading: Reading, high: int) -> list[Quarantined]:
+    """Return what was put aside in these blocks and is not listed there any more."""
+    seen = reading.txids | {unread.txid for unread in reading.unread}
+    rows = Quarantined.objects.filter(address=reading.address, height__gte=reading.low, height__lte=high)
+    return [row for row in rows if row.txid not in seen]
+
+
+def _stored(reading: Reading, high: int, txids: set[str]) -> dict[tuple[str, int | None], Payment]:
+    """Rows of the window, and rows elsewhere of the same transactions (they moved to another block)."""
+    rows = Payment.objects.filter(vout__isnull=False).only(*STORED)
+    found = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, high)}
+    elsewhere = sorted(txids - {txid for txid, _ in found})
+    for some in ledger.chunks(elsewhere):
+        found |= {(row.txid, row.vout): row for row in rows.filter(txid__in=some)}
+    return found
+
+
+def _provisional(reading: Reading) -> list[Payment]:
+    """Imported rows that the reading replaces, or that lie in the window and the chain does not know."""
+    imported = Payment.objects.filter(vout=None).only(*STORED)
+    if not imported.exists():
+        return []
+    here = list(imported.in_window(reading.address, reading.low, reading.high))
+    return list({row.pk: row for row in [*here, *imported.filter(txid__in=list(reading.txids))]}.values())
+
+
+def _is_moved(row: Payment, out: Output) -> bool:
+    return row.height != out.height or ("" not in (row.block_hash, out.block_hash) and row.block_hash != out.block_hash)
+
+
+def differs(row: Payment, out: Output) -> bool:
+    """Whether the stored row says something else than the chain."""
+    return (
+        row.height != out.height
+        or row.amount_sat != out.amount_sat
+        or row.paid_at != out.paid_at
+        or row.from_address != out.from_address
+        or row.address != out.address
+        or row.message_hash != out.message_hash
+        or row.kind != out.kind
+        or (out.block_hash not in ("", row.block_hash))
+    )
+
+
+def apply(reading: Reading, difference: Difference, now: datetime, cursor: Cursor | None = None) -> Applied:
+    """Make the ledger say what the chain says. Call inside `ledger.writing()`."""
+    gone = [*difference.vanished, *difference.provisional]
+    days = {(row.day, row.address) for row in gone} | {(row.day, row.address) for row, _ in difference.changed}
+    apps = {row.app_id for row in gone} | {row.app_id for row, _ in difference.changed}
+    for some in ledger.chunks([row.pk for row in gone]):
+        RemovedPayment.objects.keep(Payment.objects.filter(pk__in=some))
+        Payment.objects.filter(pk__in=some).delete()
+    names = _known_names([*difference.added, *(out for _, out in difference.changed)])
+    for row, out in difference.changed:
+        _correct(row, out, reading.source, names.get(out.message_hash))
+    fresh = [_payment(out, reading.source, names.get(out.message_hash)) for out in difference.added]
+    Payment.objects.insert(fresh)
+    _restore_prices(fresh)
+    days |= {(row.day, row.address) for row in fresh} | {(out.day, out.address) for _, out in difference.changed}
+    apps |= {message.app_id for message in names.values()}
+    ledger.recompute_days(days)
+    ledger.recompute_apps(app for app in apps if app is not None)
+    _quarantine(reading, difference, now)
+    if cursor:
+        cursor.save()
+    return Applied(len(fresh), len(gone), len(difference.changed))
+
+
+def _known_names(outputs: Iterable[Output]) -> dict[str, Message]:
+    hashes = {out.message_hash for out in outputs if out.message_hash}
+    if not hashes:
+        return {}
+    return {
+        message.hash: message
+        for some in ledger.chunks(sorted(hashes))
+        for message in Message.objects.filter(hash__in=some, app__isnull=False)
+    }
+
+
+def _payment(out: Output, source: str, message: Message | None) -> Payment:
+    return Payment(
+        txid=out.txid, vout=out.vout, address=out.address, from_address=out.from_address,
+        amount_sat=out.amount_sat, height=out.height, block_hash=out.block_hash, paid_at=out.paid_at,
+        day=out.day, kind=out.kind, message_hash=out.message_hash, source=source,
+        app_id=message.app_id if message else None, app_type=message.app_type if message else "unknown",
+    )  # fmt: skip
+
+
+def _correct(row: Payment, out: Output, source: str, message: Message | None) -> None:
+    """Overwrite a row; its price stays unless the amount or the day, and so the price's ground, changed."""
+    fresh = _payment(out, source, message)
+    fresh.pk = row.pk
+    columns = ["address", "from_address", "amount_sat", "height", "block_hash", "paid_at", "day", "kind",
+               "message_hash", "source", "app", "app_type"]  # fmt: skip
+    if row.day != out.day or row.amount_sat != out.amount_sat:
+        columns += ["price_usd", "usd_micro"]
+    fresh.save(update_fields=columns)
+
+
+def _restore_prices(fresh: list[Payment]) -> None:
+    """Give payments that come back in another block their prices, where amount and day are the same."""
+    if not fresh or not RemovedPayment.objects.exists():
+        return
+    rows = {(row.txid, row.vout): row for row in fresh}
+    for some in ledger.chunks(sorted({txid for txid, _ in rows})):
+        back = [old for old in RemovedPayment.objects.filter(txid__in=some) if (old.txid, old.vout) in rows]
+        for old in back:
+            row = Payment.objects.filter(txid=old.txid, vout=old.vout, day=old.day, amount_sat=old.amount_sat)
+            row.update(price_usd=old.price_usd, usd_micro=old.usd_micro)
+        RemovedPayment.objects.filter(pk__in=[old.pk for old in back]).delete()
+
+
+def _quarantine(reading: Reading, difference: Difference, now: datetime) -> None:
+    """Note what could not be read, and forget what now was or what the chain does not list any more."""
+    waiting = {unread.txid for unread in reading.unread}
+    read = reading.txids - waiting
+    over = [row.pk for row in difference.unlisted]
+    over += [row.pk for row in Quarantined.objects.filter(address=reading.address) if row.txid in read]
+    if over:
+        Quarantined.objects.filter(pk__in=over).delete()
+    if waiting:
+        counted = set(Payment.objects.filter(txid__in=waiting).values_list("txid", flat=True))
+        quarantine(reading.address, [unread for unread in reading.unread if unread.txid not in counted], now)
+
+
+def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
+    """Put transactions aside; those that are there already keep their pauses."""
+    Quarantined.objects.bulk_create(
+        [
+            Quarantined(
+                txid=one.txid, address=address, height=one.height, paid_at=one.paid_at, reason=one.reason,
+                detail=one.detail[:300], attempts=int(one.asked), first_seen_at=now,
+                next_attempt_at=now + FIRST_PAUSE if one.asked else now,
+            )
+            for one in unread
+        ],
+        ignore_conflicts=True,
+    )  # fmt: skip
+
+
+def pause(attempts: int) -> timedelta:
+    """How long to leave a transaction alone after so many attempts: 4 min, doubling, at most 12 h."""
+    return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
+
+
+LOOKUPS_OF_DAEMON = 500  # it costs a request a transaction anyway, and often does not tell senders
+LOOKUPS_A_SYNC = 50  # single transactions asked for in one sync, so that a strange listing cannot flood a source
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads one source's transactions for the ledger. Counts what it fetched and what it may still look up."""
+
+    source: ChainSource
+    tracked: Collection[str]
+    fetched: int = 0
+    lookups_left: int = LOOKUPS_A_SYNC
+    pending: list[datetime] = field(default_factory=list)
+    """Times of the blocks of what was listed and has not enough confirmations yet."""
+    _at_hand: tuple[ChainTx, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.source.name == "daemon":
+            self.lookups_left = LOOKUPS_OF_DAEMON
+
+    def window(self, listing: Listing, high: int) -> Reading:
+        """What the listing says up to block `high`; what lies above has not enough confirmations yet."""
+        settled = [tx for tx in listing.transactions if 0 < tx.height <= high]
+        self.pending += [tx.block_time for tx in listing.transactions if tx.height > high]
+        self.fetched += len(settled) + len(listing.unreadable)
+        self._at_hand = listing.transactions
+        outputs: list[Output] = []
+        unread: list[Unread] = []
+        for tx in settled:
+            outputs += self._outputs(tx, listing.address, unread)
+        for row in listing.unreadable:
+            if row.height is None or row.height <= high:
+                outputs += self._again(row, listing, high, unread)
+        told = {tx.txid for tx in settled}
+        told |= {row.txid for row in listing.unreadable if row.height is None or row.height <= high}
+        txids = frozenset(told - {one.txid for one in unread})
+        received = {(tx.txid, out.n) for tx in settled for out in tx.outputs if out.address == listing.address}
+        return Reading(
+            listing.address, listing.low, min(listing.high, high), self.source.name,
+            tuple(outputs), txids, frozenset(received), tuple(unread),
+        )  # fmt: skip
+
+    def _outputs(self, tx: ChainTx, address: str, unread: list[Unread]) -> list[Output]:
+        try:
+            return self.outputs(tx, address)
+        except (SenderUnknown, UpstreamError) as error:
+            asked = self.lookups_left >= 0
+            unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error), asked, tx.block_time))
+            return []
+
+    def _again(self, row: Unreadable, listing: Listing, high: int, unread: list[Unread]) -> list[Output]:
+        """A row of the listing was unreadable: ask for the transaction by itself, once."""
+        detail = row.detail
+        try:
+            if self._may_look_up():
+                tx = self.source.transaction(row.txid)
+                if listing.low <= tx.height <= high:
+                    return self.outputs(tx, listing.address)
+                if tx.height > high:
+                    return []
+        except (SenderUnknown, UpstreamError) as error:
+            detail = str(error)
+        unread.append(Unread(row.txid, row.height, Quarantined.Reason.UNREADABLE.value, detail, paid_at=row.time))
+        return []
+
+    def outputs(self, tx: ChainTx, address: str) -> list[Output]:
+        """The revenue outputs; a sender that is not told is learned from the previous output."""
+        try:
+            return revenue_outputs(tx, address, self.tracked)
+        except SenderUnknown as unknown:
+            previous = self._previous(unknown)
+            spent = [output for output in previous.outputs if output.n == unknown.spends.previous_vout]
+            if not spent:
+                raise NotFound(
+                    self.source.host, f"tx/{previous.txid}", f"has no output {unknown.spends.previous_vout}"
+                ) from None
+            return outputs_from(tx, address, spent[0].address, self.tracked)
+
+    def _previous(self, unknown: SenderUnknown) -> ChainTx:
+        """The transaction that is spent. Payers often spend the change of their last payment, which is at hand."""
+        txid = unknown.spends.previous_txid
+        found = next((tx for tx in self._at_hand if tx.txid == txid), None)
+        if found:
+            return found
+        if not txid or not self._may_look_up():
+            raise unknown
+        return self.source.transaction(txid)
+
+    def _may_look_up(self) -> bool:
+        self.lookups_left -= 1
+        return self.lookups_left >= 0

@@ -1,0 +1,124 @@
+"""The five comparisons, made ahead and found again.
+
+What was made is used while its stamp fits and it is no more than five minutes old: `toDate` goes with the clock. A
+reader who finds none makes its own and keeps it in the memory of its process; only `keep_warm` writes.
+
+What the stamp of a comparison is made of: all that can change it, but the clock's way through the day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from django.db.models import CharField, Count, Max, Value
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from fluxtracker import __version__
+from fluxtracker.database import one_moment
+from fluxtracker.periods import is_fresh
+from metrics.catalogue import COUNTED
+from metrics.models import Source, TrackedApp
+from revenue.models import LedgerState
+from snapshots.comparison import selectors, serializers
+from snapshots.comparison.selectors import Span
+from snapshots.comparison.serializers import Answer
+from snapshots.models import Snapshot, WarmComparison
+
+READ = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)
+TEXT = CharField()
+
+Facts = tuple[tuple[str | None, ...], ...]
+
+
+def facts() -> Facts:
+    """When each source was read, which apps are tracked, how the ledger and the snapshots stand. One small query."""
+    sources = Source.objects.filter(name__in=READ).order_by().values_list("name", Cast("read_at", TEXT), Value(""))
+    tracked = TrackedApp.objects.filter(active=True, category__in=COUNTED).order_by()
+    ledger = LedgerState.objects.values_list(Value("ledger"), Cast("version", TEXT), Cast("completed_at", TEXT))
+    days = Snapshot.objects.order_by().annotate(kind=Value("snapshots")).values("kind")
+    days = days.annotate(rows=Cast(Count("id"), TEXT), last=Cast(Max("made_at"), TEXT))
+    rows = sources.union(
+        tracked.values_list("category", "key", Value("")), ledger, days.values_list("kind", "rows", "last"), all=True
+    )
+    return tuple(sorted(rows, key=str))
+
+
+def stamp(span: Span, found: Facts, now: datetime) -> str:
+    """Equal only for answers that are the same up to the age of their `toDate`."""
+    return hashlib.sha256(repr((__version__, span.value, now.date(), found)).encode()).hexdigest()
+
+
+log = structlog.get_logger(__name__)
+
+OLDEST = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A comparison, and what it was made of and when."""
+
+    span: Span
+    stamp: str
+    made_at: datetime
+    answer: Answer
+
+    def fits(self, stamp: str, now: datetime) -> bool:
+        """Whether it says what would be said now. One from the future is as wrong as one from the past."""
+        return self.stamp == stamp and is_fresh(self.made_at, now, OLDEST)
+
+
+KEPT: dict[Span, Made] = {}
+"""What this process made for its readers: at most one for each span."""
+
+
+def keep_warm() -> None:
+    """Make the comparisons anew whose stamp has changed or that are five minutes old.
+
+    May run anywhere and beside itself: who writes last may leave a stamp behind that fits no more, and then
+    readers make their own until the next time.
+    """
+    now = timezone.now()
+    with one_moment():
+        found = facts()
+        warm = {row.period: _made(row) for row in WarmComparison.objects.filter(period__in=list(Span))}
+        due = [span for span in Span if span not in warm or not warm[span].fits(stamp(span, found, now), now)]
+        made = _make(due, found, now)
+    _store(made)
+    log.debug("comparisons_kept_warm", made=len(made))
+
+
+def find(span: Span, now: datetime) -> Made:
+    """The comparison, from two small queries when it is warm."""
+    wanted = stamp(span, facts(), now)
+    row = WarmComparison.objects.filter(period=span).first()
+    for made in (_made(row) if row else None, KEPT.get(span)):
+        if made is not None and made.fits(wanted, now):
+            return made
+    with one_moment():
+        KEPT[span] = made = _make([span], facts(), now)[0]
+    return made
+
+
+def _make(spans: Collection[Span], found: Facts, now: datetime) -> list[Made]:
+    if not spans:
+        return []
+    material = selectors.load(spans, now)
+    answers = {span: serializers.answer(selectors.compare(span, material, now), now) for span in spans}
+    return [Made(span, stamp(span, found, now), now, answer) for span, answer in answers.items()]
+
+
+def _store(made: Collection[Made]) -> None:
+    """Always in the same order: two that write at once wait for each other instead of for ever."""
+    rows = [WarmComparison(period=one.span, stamp=one.stamp, answer=one.answer, made_at=one.made_at) for one in made]
+    WarmComparison.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["period"], update_fields=["stamp", "answer", "made_at"]
+    )
+
+
+def _made(row: WarmComparison) -> Made:
+    return Made(Span(row.period), row.stamp, row.made_at, row.answer)

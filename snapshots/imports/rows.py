@@ -1,0 +1,386 @@
+"""Rows of the old tracker as rows of ours, without a database: what is wrong with one is left out and counted.
+
+Values of the old tracker's rows as we know them. None: not a value, or not known.
+
+The SQLite file of the tracker that was replaced (original.md): opened without a trace, read at one moment.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from fluxtracker import money
+from fluxtracker.images import image_name
+from revenue.importing import OldPayment
+from revenue.models import AppType
+from snapshots.models import ImageDay
+
+FIRST_DAY = date(2018, 1, 31)  # of the chain
+MILLISECONDS = 100_000_000_000  # from here on a time is no number of seconds any more
+MOST_SAT = 560_000_000 * money.SAT  # more than there will ever be
+MOST_COUNT = 2**31 - 1
+MOST = 10**16  # more than any of theirs
+TB = 1_000  # GB
+MOST_TB = 10**9  # more is absurd
+
+
+def read_number(value: Any) -> float | None:
+    """A number that is not negative and not absurd; neither is NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
+        return None
+    return value
+
+
+def read_count(value: Any) -> int | None:
+    """A whole number that is not negative and that a column can hold."""
+    found = read_number(value)
+    return int(found) if found is not None and found == int(found) <= MOST_COUNT else None
+
+
+def read_gigabytes(value: Any) -> float | None:
+    """docs/upstream.md#statistics: the columns that end in `_gb` hold TB."""
+    found = read_number(value)
+    return None if found is None or found > MOST_TB else float(Decimal(str(found)) * TB)
+
+
+def read_satoshi(value: Any) -> int | None:
+    """FLUX as a floating number, to the satoshi; nothing is no payment."""
+    found = read_number(value)
+    if found is None or found > MOST_SAT / money.SAT:
+        return None
+    return int((Decimal(str(found)) * money.SAT).quantize(Decimal(1), ROUND_HALF_EVEN)) or None
+
+
+def read_micro_dollars(value: Any) -> int | None:
+    """US dollars; 0 is what the old tracker wrote where it had no price."""
+    found = read_number(value)
+    if not found or found > 1e12:
+        return None
+    return int((Decimal(str(found)) * money.MICRO).quantize(Decimal(1), ROUND_HALF_EVEN))
+
+
+def read_price(value: Any) -> Decimal | None:
+    try:
+        return money.price(value)
+    except ValueError:
+        return None
+
+
+def read_day(value: Any, today: date) -> date | None:
+    """A UTC day from the chain's first to today."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return None
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if FIRST_DAY <= found <= today else None
+
+
+def read_instant(value: Any, today: date) -> datetime | None:
+    """A time in seconds, or in milliseconds as some old rows have it, to the second."""
+    found = read_number(value)
+    if not found:
+        return None
+    seconds = found / 1000 if found >= MILLISECONDS else found
+    try:
+        moment = datetime.fromtimestamp(int(seconds), UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return moment if FIRST_DAY <= moment.date() <= today + timedelta(days=1) else None
+
+
+def read_words(value: Any, longest: int) -> str | None:
+    """Text that says something."""
+    if not isinstance(value, str) or not value.strip() or len(value.strip()) > longest or "\x00" in value:
+        return None
+    return value.strip()
+
+
+MAGIC = b"SQLite format 3\x00"
+WAL = 2  # the version in bytes 18 and 19 of a file whose changes go through a log
+NEEDED = {"daily_snapshots": "snapshot_date", "revenue_transactions": "txid"}
+MOST_ROWS = 5_000_000  # of a table; the old tracker has 2,000 images a day at the most
+LONGEST_S = 300.0  # for reading it all
+LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: 1_000_000,  # bytes of a row
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 300,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 50,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 50,
+}
+HARMLESS = (
+    sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION,
+)  # fmt: skip
+WAIT_S = 10.0  # for the old tracker to be through with a write
+
+Row = dict[str, Any]
+
+
+class NotTheOriginal(Exception):
+    """The file is not one of the tracker that was replaced, or cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class OldFile:
+    """An open file. Tables that older versions did not have are empty."""
+
+    connection: sqlite3.Connection
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """Every row as it stands there, by column."""
+        if not self._columns(table):
+            return
+        cursor = self.connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608  our own names
+        names = [column[0] for column in cursor.description]
+        for number, row in enumerate(cursor):
+            if number >= MOST_ROWS:
+                raise NotTheOriginal(f"has more than {MOST_ROWS:,} rows in {table}")
+            yield dict(zip(names, row, strict=True))
+
+    def check(self) -> None:
+        for table, column in NEEDED.items():
+            if column not in self._columns(table):
+                raise NotTheOriginal(f"is not a database of the tracker that was replaced: no {table}.{column} in it")
+        found = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise NotTheOriginal(f"is damaged: {' '.join(str(found).split())[:200]}")
+
+    def _columns(self, table: str) -> set[str]:
+        """Of a plain table; none where there is nothing of that name."""
+        kinds = self.connection.execute(
+            "SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type <> 'index'", [table]
+        ).fetchall()
+        if not kinds:
+            return set()
+        columns = self.connection.execute(f'PRAGMA table_xinfo("{table}")').fetchall()
+        virtual = any("VIRTUAL" in str(sql).upper().split("(")[0].split() for _, sql in kinds)
+        if len(kinds) > 1 or kinds[0][0] != "table" or virtual or any(column[6] for column in columns):
+            raise NotTheOriginal(f"is not a database of the tracker that was replaced: {table} is no plain table")
+        return {column[1] for column in columns}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[OldFile]:
+    """The file, checked, as it is at one moment. NotTheOriginal, or OSError where the system refuses."""
+    try:
+        with closing(_connect(path)) as connection:
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("BEGIN")
+            found = OldFile(connection)
+            found.check()
+            yield found
+    except sqlite3.Error as error:
+        raise NotTheOriginal(f"cannot be read: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise NotTheOriginal("is no file")  # a pipe would be waited for
+    with path.open("rb") as file:
+        head = file.read(20)
+    if len(head) < 20 or not head.startswith(MAGIC):
+        raise NotTheOriginal("is not a SQLite file")
+    # With nobody at it and no log beside it the file is all there is: so opened, nothing is made beside it either.
+    alone = head[18] == WAL and not path.with_name(f"{path.name}-wal").exists()
+    if any(path.with_name(f"{path.name}{ending}").is_symlink() for ending in ("-wal", "-shm", "-journal")):
+        raise NotTheOriginal("has links beside it that SQLite would follow")
+    address = f"file:{quote(str(path.absolute()))}?mode=ro{'&immutable=1' if alone else ''}"
+    connection = sqlite3.connect(address, uri=True, timeout=WAIT_S, isolation_level=None)
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    _confine(connection)
+    return connection
+
+
+def _confine(connection: sqlite3.Connection) -> None:
+    """A stranger's schema may hold what is run when it is read: only tables are read, for so long, in such sizes."""
+    for limit, most in LIMITS.items():
+        connection.setlimit(limit, most)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA ignore_check_constraints = ON")  # a LIKE of theirs may take for ever
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
+    until = time.monotonic() + LONGEST_S
+    connection.set_progress_handler(lambda: time.monotonic() > until, 100_000)
+    connection.set_authorizer(_authorized)
+
+
+def _authorized(action: int, *_: str | None) -> int:
+    return sqlite3.SQLITE_OK if action in HARMLESS else sqlite3.SQLITE_DENY
+
+
+T = TypeVar("T")
+
+TXID = re.compile(r"[0-9a-f]{64}")
+UNKNOWN = "unknown"
+COUNTED = re.compile(r"(gaming|crypto)_[a-z0-9_]{1,40}")
+NODES = ("node_cumulus", "node_nimbus", "node_stratus", "node_total")
+CORES = ("total_cpu_cores", "used_cpu_cores")
+SIZES = ("total_ram_gb", "used_ram_gb", "total_storage_gb", "used_storage_gb")
+APPS = ("total_apps", "watchtower_count", "gitapps_count", "dockerapps_count")
+TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total"}
+CATEGORIES = ("gaming", "crypto", "wordpress")
+LONGEST_APP, LONGEST_ADDRESS = 128, 64
+MOST_MICRO = 10**18  # micro-dollars of all payments, far below what a column holds
+
+
+@dataclass(frozen=True, slots=True)
+class OldDay:
+    """A snapshot: columns of ours with what is known of them, and the tracked apps."""
+
+    day: date
+    values: Mapping[str, Any]
+    counts: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Read(Generic[T]):
+    """What was read of one table, and what was left out or changed, by reason."""
+
+    rows: list[T] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+
+
+def snapshots(rows: Iterable[Row], today: date) -> Read[OldDay]:
+    """The days, oldest first. What a failed read wrote as zeros is not known."""
+    found = Read[OldDay]()
+    for row in rows:
+        day = read_day(row.get("snapshot_date"), today)
+        if day is None:
+            found.left_out["no day"] += 1
+            continue
+        groups = _groups(row)
+        unread = [name for name, values in groups.items() if not any(values.values())]
+        found.changed.update(f"{name} all zero: not known" for name in unread)
+        known = {key: value for name in groups.keys() - set(unread) for key, value in groups[name].items()}
+        found.rows.append(_day(day, row, known, today))
+    found.rows.sort(key=lambda old: old.day)
+    return found
+
+
+def _groups(row: Row) -> dict[str, dict[str, Any]]:
+    """The columns that one read filled, so that all of them are zero when it failed. GB and not TB."""
+    tracked = {key: read_count(row[key]) for key in row if COUNTED.fullmatch(key)}
+    return {
+        "nodes": {key: read_count(row.get(key)) for key in NODES},
+        "cloud": {
+            **{key: read_number(row.get(key)) for key in CORES},
+            **{key: read_gigabytes(row.get(key)) for key in SIZES},
+        },
+        "apps": {key: read_count(row.get(key)) for key in APPS},
+        **{name: {key: tracked[key] for key in tracked if key.startswith(f"{name}_")} for name in TOTALS},
+        "wordpress": {"wordpress_count": read_count(row.get("wordpress_count"))},
+    }
+
+
+def _day(day: date, row: Row, known: Mapping[str, Any], today: date) -> OldDay:
+    values = {key: value for key, value in known.items() if value is not None}
+    counts = {key: values.pop(key) for key in list(values) if COUNTED.fullmatch(key) and key not in TOTALS.values()}
+    price, read_at = read_price(row.get("flux_price_usd")), read_instant(row.get("timestamp"), today)
+    if price is not None:
+        values["flux_price_usd"] = price
+    if read_at is not None:
+        values["read_at"] = read_at
+    return OldDay(day, values, counts)
+
+
+def payments(rows: Iterable[Row], today: date) -> Read[OldPayment]:
+    found, seen, sat, micro = Read[OldPayment](), set[str](), 0, 0
+    for row in rows:
+        old = _payment(row, found, today)
+        if old is not None and old.txid in seen:
+            found.left_out["txid twice"] += 1
+        elif old is not None:
+            seen.add(old.txid)
+            found.rows.append(old)
+            sat, micro = sat + old.amount_sat, micro + (old.usd_micro or 0)
+            if sat > MOST_SAT or micro > MOST_MICRO:
+                raise NotTheOriginal("has payments that add up to more than there is")
+    return found
+
+
+def _payment(row: Row, found: Read[OldPayment], today: date) -> OldPayment | None:
+    txid = str(row.get("txid") or "").strip().lower()
+    address = read_words(row.get("address"), LONGEST_ADDRESS)
+    amount, height = read_satoshi(row.get("amount")), read_count(row.get("block_height"))
+    paid_at = read_instant(row.get("timestamp"), today)
+    wrong = _wrong(bool(TXID.fullmatch(txid)), address, amount, height, paid_at)
+    if wrong or address is None or amount is None or height is None or paid_at is None:
+        found.left_out[wrong] += 1
+        return None
+    _note(row, paid_at, found.changed)
+    app_type = row.get("app_type")
+    return OldPayment(
+        txid, address, _sender(row), amount, read_micro_dollars(row.get("amount_usd")), height, paid_at,
+        read_words(row.get("app_name"), LONGEST_APP),
+        str(app_type) if app_type in (AppType.GIT, AppType.DOCKER) else AppType.UNKNOWN.value,
+    )  # fmt: skip
+
+
+def _wrong(has_txid: bool, address: str | None, amount: int | None, height: int | None, at: datetime | None) -> str:
+    """What a row lacks to be a payment; empty: nothing."""
+    lacks = {
+        "no txid": not has_txid,
+        "no address": address is None,
+        "no amount": amount is None,
+        "not in a block": not height,
+        "no time": at is None,
+    }
+    return next((words for words, lacking in lacks.items() if lacking), "")
+
+
+def _sender(row: Row) -> str | None:
+    found = read_words(row.get("from_address"), LONGEST_ADDRESS)
+    return None if found is None or found.lower() == UNKNOWN else found
+
+
+def _note(row: Row, paid_at: datetime, changed: Counter[str]) -> None:
+    if row.get("date") != paid_at.date().isoformat():
+        changed["day by the block's time, UTC"] += 1
+    if _sender(row) is None:
+        changed["sender not known"] += 1
+
+
+def prices(rows: Iterable[Row], today: date) -> Read[tuple[date, Decimal]]:
+    found = Read[tuple[date, Decimal]]()
+    for row in rows:
+        day, price = read_day(row.get("date"), today), read_price(row.get("price_usd"))
+        if day is None or price is None:
+            found.left_out["no day" if day is None else "no price"] += 1
+        else:
+            found.rows.append((day, price))
+    return found
+
+
+def images(rows: Iterable[Row], today: date) -> Read[ImageDay]:
+    """One row a day and image; every spelling of a name, with any tag, is one image."""
+    found, by_name = Read[ImageDay](), dict[tuple[date, str], ImageDay]()
+    for row in rows:
+        day, count = read_day(row.get("snapshot_date"), today), read_count(row.get("instance_count"))
+        image = image_name(read_words(row.get("image_name"), 500) or "")
+        if day is None or count is None or not image:
+            found.left_out["no day" if day is None else "no image" if not image else "no count"] += 1
+        elif (day, image) in by_name and read_count(by_name[day, image].count + count) is None:
+            found.left_out["no count"] += 1
+        elif (day, image) in by_name:
+            by_name[day, image].count += count
+            found.changed["one image under several names"] += 1
+        else:
+            category = row.get("category") if row.get("category") in CATEGORIES else ""
+            by_name[day, image] = ImageDay(day=day, image=image, category=category or "", count=count)
+    found.rows = list(by_name.values())
+    return found

@@ -1,0 +1,311 @@
+"""What a chart draws: metrics by day, week or month, with the gaps left in and each doubt said.
+
+What is known of each day of a range, for the metrics that are asked for. A fixed number of queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.db.models import Min, Q
+
+from fluxtracker import money
+from fluxtracker.periods import Bucket, Span, split
+from metrics.catalogue import RATIOS, Number, percent
+from metrics.models import ImageCount, Source
+from metrics.selectors import Latest, metrics_stamp
+from revenue.models import DailyTotal
+from revenue.selectors import Sums, Totals, ledger_stamp
+from snapshots.models import ImageDay, Snapshot
+from snapshots.selectors import snapshot_stamp, with_closes
+from snapshots.series.choices import Choice, Kind
+
+Days = dict[date, Number]
+COLUMNS = frozenset(field.name for field in Snapshot._meta.concrete_fields)
+ALL_IMAGES = "total_apps"  # known: the containers were read, so an image without a row had none
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """That today's value is the last reading. `stale`: the source is late, or failed since."""
+
+    read_at: datetime
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DayValues:
+    """`totals` is None where nothing of the ledger was asked for; a day that is not in `states` is unknown."""
+
+    totals: Totals | None
+    states: Mapping[str, Days]
+    sources: Mapping[date, str]
+    live: Mapping[str, Live]
+
+    @classmethod
+    def load(cls, choices: Sequence[Choice], first: date, last: date, now: datetime) -> DayValues:
+        """At most eight queries, whatever the range and the number of metrics."""
+        states = [choice for choice in choices if choice.kind == Kind.STATE]
+        found, sources = _snapshots(states, first, last) if states else ({}, {})
+        live: dict[str, Live] = {}
+        if states and first <= now.date() <= last:
+            live = _add_readings(found, states, now)
+        has_sums = len(states) < len(choices)
+        return cls(Totals.load(first, last) if has_sums else None, found, sources, live)
+
+
+def first_day_of(choices: Sequence[Choice]) -> date | None:
+    """The first day of which one of these metrics is known; None when none has any. At most three queries."""
+    firsts: list[date | None] = []
+    if any(choice.kind == Kind.SUM for choice in choices):
+        firsts.append(DailyTotal.objects.first_day())
+    if told := [_told(choice) for choice in choices if choice.kind == Kind.STATE]:
+        known = Snapshot.objects.filter(reduce(or_, told))
+        firsts.append(known.aggregate(first=Min("day"))["first"])
+    if images := [choice.image for choice in choices if choice.image]:
+        firsts.append(ImageDay.objects.filter(image__in=images).aggregate(first=Min("day"))["first"])
+    return min((day for day in firsts if day is not None), default=None)
+
+
+def _told(choice: Choice) -> Q:
+    """The snapshots that know the metric. An image that a snapshot does not list had no container, see below."""
+    if choice.image:
+        return Q(source=Snapshot.Source.TAKEN, **{f"{ALL_IMAGES}__isnull": False})
+    if choice.key in COLUMNS or choice.key in RATIOS:
+        return Q(**{f"{column}__isnull": False for column in _columns([choice.key])})
+    return Q(counts__has_key=choice.key)
+
+
+def _snapshots(choices: Sequence[Choice], first: date, last: date) -> tuple[dict[str, Days], dict[date, str]]:
+    images = {choice.image: choice.key for choice in choices if choice.image}
+    plain = [choice.key for choice in choices if not choice.image]
+    columns = sorted(_columns(plain) | ({ALL_IMAGES} if images else set()))
+    rows = list(Snapshot.objects.filter(day__range=(first, last)).values("day", "source", *columns))
+    rows = with_closes(rows) if "flux_price_usd" in columns else rows
+    states = {key: _days(key, rows) for key in plain}
+    if images:
+        states |= _image_days(images, rows, first, last)
+    return states, {row["day"]: row["source"] for row in rows}
+
+
+def _columns(keys: Iterable[str]) -> set[str]:
+    """The columns that the metrics are made of."""
+    needed: set[str] = set()
+    for key in keys:
+        needed |= set(RATIOS.get(key) or [key if key in COLUMNS else "counts"])
+    return needed
+
+
+def _days(key: str, rows: Iterable[Mapping[str, Any]]) -> Days:
+    if key in RATIOS:
+        part, whole = RATIOS[key]
+        pairs: Iterator[tuple[date, Any]] = ((row["day"], percent(row[part], row[whole])) for row in rows)
+    elif key in COLUMNS:
+        pairs = ((row["day"], row[key]) for row in rows)
+    else:
+        pairs = ((row["day"], row["counts"].get(key)) for row in rows)
+    return {day: float(value) if isinstance(value, Decimal) else value for day, value in pairs if value is not None}
+
+
+def _image_days(
+    images: Mapping[str, str], rows: Iterable[Mapping[str, Any]], first: date, last: date
+) -> dict[str, Days]:
+    """Only a snapshot that was taken lists every image: there, one that is not listed had none."""
+    whole = [row["day"] for row in rows if row["source"] == Snapshot.Source.TAKEN and row[ALL_IMAGES] is not None]
+    states: dict[str, Days] = {key: dict.fromkeys(whole, 0) for key in images.values()}
+    counts = ImageDay.objects.filter(image__in=list(images), day__range=(first, last))
+    for image, day, count in counts.values_list("image", "day", "count"):
+        states[images[image]][day] = count
+    return states
+
+
+def _add_readings(states: dict[str, Days], choices: Sequence[Choice], now: datetime) -> dict[str, Live]:
+    """Today's values as they were last read, in place of those of today's snapshot. Answers which those are."""
+    latest, today, live = Latest.load(now), now.date(), {}
+    values = {**latest.values} | _image_counts(choices)
+    for choice in choices:
+        view, value = latest.sources[choice.source or Source.Name.APPS], values.get(choice.key)
+        if value is not None and view.read_at is not None and view.read_at.date() == today:
+            states[choice.key][today] = value
+            live[choice.key] = Live(view.read_at, stale=view.status != "ok")
+    return live
+
+
+def _image_counts(choices: Sequence[Choice]) -> dict[str, int]:
+    images = {choice.image: choice.key for choice in choices if choice.image}
+    if not images:
+        return {}
+    counts = dict(ImageCount.objects.filter(image__in=list(images)).values_list("image", "count"))
+    return {key: counts.get(image, 0) for image, key in images.items()}
+
+
+MOST_METRICS = 8
+MOST_DAYS = 3660
+DAY = timedelta(days=1)
+GROWN_LATE_S = 600
+LEDGER, LIVE, TAKEN, UNKNOWN = "ledger", "live", Snapshot.Source.TAKEN.value, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to draw, both days included. `previous`: also as many days right before; `cumulative`: sums add up."""
+
+    choices: tuple[Choice, ...]
+    first: date
+    last: date
+    bucket: Bucket = Bucket.DAY
+    previous: bool = False
+    cumulative: bool = False
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One value for each span. `partial`: numbers of the spans whose value does not hold all of it.
+
+    That is: a day that is not over, not known or not wholly priced, or a week or month of which the range has a part.
+    """
+
+    points: list[Number | None]
+    sources: list[str]
+    partial: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric. `live`: its last point is the last reading."""
+
+    choice: Choice
+    line: Line
+    ghost: Line | None
+    live: Live | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The series of one view. `completed_at`: of the ledger; None also where nothing of it was asked for."""
+
+    wanted: Wanted
+    spans: list[Span]
+    before: list[Span] | None
+    series: list[Series]
+    completed_at: datetime | None
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """The ledger's sums of a span. `complete`: each of its days is over and has all its payments."""
+
+    sums: Sums
+    complete: bool
+    cut: bool
+
+
+def read(*, wanted: Wanted, now: datetime) -> Chart:
+    """At most eight queries for any range and any metrics; one more with the days before."""
+    spans = split(wanted.first, wanted.last, wanted.bucket)
+    before = [span.back(wanted.days) for span in spans] if wanted.previous else None
+    known = DayValues.load(wanted.choices, (before or spans)[0].first, wanted.last, now)
+    began = DailyTotal.objects.first_day() if before and known.totals else None
+    draw = _Drawn(known, spans, wanted.cumulative, now)
+    draw_ghost = _Drawn(known, before or [], wanted.cumulative, now, began or date.max)
+    series = [
+        Series(choice, draw.line(choice), draw_ghost.line(choice) if before else None, known.live.get(choice.key))
+        for choice in wanted.choices
+    ]
+    completed_at = known.totals.ledger.completed_at if known.totals else None
+    return Chart(wanted, spans, before, series, completed_at, now.date())
+
+
+def stamp(now: datetime) -> tuple[Any, ...]:
+    """Changes with the ledger, the snapshots, the readings and the day; and with time, as sources grow late."""
+    return ledger_stamp(), snapshot_stamp(), metrics_stamp(), now.date(), int(now.timestamp()) // GROWN_LATE_S
+
+
+def first_day() -> date | None:
+    """The first day of which anything is known; None when nothing is. Two queries."""
+    days = DailyTotal.objects.first_day(), Snapshot.objects.aggregate(first=Min("day"))["first"]
+    return min((day for day in days if day is not None), default=None)
+
+
+def last_days(days: int, today: date) -> tuple[date, date]:
+    """The range of that many days that ends today."""
+    return today - DAY * (days - 1), today
+
+
+def all_days(today: date) -> tuple[date, date]:
+    """From the first day anything is known of until today, cut to the longest range there is."""
+    first = min(first_day() or today, today)
+    return max(first, today - DAY * (MOST_DAYS - 1)), today
+
+
+class _Drawn:
+    """The spans of one stretch of time, with the ledger's sums made once for all metrics; before `began`, none."""
+
+    def __init__(
+        self, known: DayValues, spans: Sequence[Span], cumulative: bool, now: datetime, began: date = date.min
+    ) -> None:
+        self.known, self.spans, self.cumulative = known, spans, cumulative
+        self.summed = [_summed(known.totals, span, now, began) for span in spans] if known.totals else []
+
+    def line(self, choice: Choice) -> Line:
+        if choice.kind == Kind.STATE:
+            return _states(self.known, choice.key, self.spans)
+        return _sums(self.summed, choice.key, self.cumulative)
+
+
+def _summed(totals: Totals, span: Span, now: datetime, began: date) -> Summed:
+    days = span.days()
+    sums = totals.of(days) if span.last >= began else Sums(None, None, None, 0)
+    complete = span.first >= began and all(totals.ledger.has_all_of(day, now) for day in days)
+    return Summed(sums, complete, span.cut)
+
+
+# For each sum: its integer in the ledger, and how that integer is written.
+PARTS: dict[str, tuple[Callable[[Sums], int | None], Callable[[int], Number]]] = {
+    "revenue_flux": (lambda sums: sums.revenue_sat, money.flux),
+    "revenue_usd": (lambda sums: sums.usd_micro, lambda micro: float(money.usd(micro) or 0)),
+    "payments": (lambda sums: sums.payments, lambda count: count),
+}
+
+
+def _sums(summed: Iterable[Summed], key: str, cumulative: bool) -> Line:
+    """Cumulative: the sum from the first day on, in integers; once a part is missing, all that follows lacks it."""
+    part, write = PARTS[key]
+    line, total, lacking = Line([], [], []), 0, False
+    for number, span in enumerate(summed):
+        value = part(span.sums)
+        lacks = not span.complete or (key == "revenue_usd" and span.sums.usd_missing > 0)
+        lacking = lacking or lacks
+        if value is not None and cumulative:
+            value = total = total + value
+        line.points.append(None if value is None else write(value))
+        line.sources.append(UNKNOWN if value is None else LEDGER)
+        if value is not None and (lacking if cumulative else lacks or span.cut):
+            line.partial.append(number)
+    return line
+
+
+def _states(known: DayValues, key: str, spans: Iterable[Span]) -> Line:
+    """The last value that is known of each span, and where it comes from."""
+    days, live = known.states[key], known.live.get(key)
+    line = Line([], [], [])
+    for span in spans:
+        day = span.last
+        while day > span.first and day not in days:
+            day -= DAY
+        value = days.get(day)
+        line.points.append(value)
+        is_live = live is not None and day == live.read_at.date()
+        line.sources.append(UNKNOWN if value is None else LIVE if is_live else known.sources.get(day, TAKEN))
+    return line

@@ -1,0 +1,230 @@
+"""The days that nobody took a snapshot of, as far as the ledger and the history of node counts know them.
+
+Taking a past day's snapshot again, of the readings that are still kept of it.
+
+The one door to each verb of this room: commands, tasks, admin and API all come through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from fluxtracker.periods import midnight
+from fluxtracker.upstream.clients import stats
+from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import UpstreamError
+from fluxtracker.upstream.stats import NodePoint, Stats
+from metrics.catalogue import TOTALS, Number
+from metrics.models import Reading, Source
+from metrics.sources import compared, confirmed
+from ops import runs
+from ops.runs import Run
+from revenue.models import DailyPrice, DailyTotal
+from revenue.selectors import Ledger
+from snapshots import take
+from snapshots.models import Snapshot
+from snapshots.selectors import DAY, days_between
+from snapshots.take import COLUMNS, TOTALS_NEEDED, TakeReport, opening, tracked
+
+log = structlog.get_logger(__name__)
+
+FILLED = ("made_at", "read_at", "node_cumulus", "node_nimbus", "node_stratus", "node_total", "flux_price_usd")
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillReport:
+    """`created` counts rows that are new or were made anew, `updated` those that got what was not known before."""
+
+    created: int
+    updated: int
+    skipped: int
+    unknown: int
+    """Days that neither the ledger nor the history of node counts knows."""
+    first: date
+    last: date
+    failure: UpstreamError | None
+    """Why there are no node counts in what was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What can be said of days without a snapshot."""
+
+    nodes: Mapping[date, NodePoint]
+    prices: Mapping[date, Decimal]
+    ledger: Ledger
+    ledger_began: date | None
+
+    @classmethod
+    def load(cls, nodes: Mapping[date, NodePoint], first: date, last: date) -> Known:
+        """Four queries at most."""
+        prices = DailyPrice.objects.filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
+        began = DailyTotal.objects.first_day()
+        return cls(nodes, {day: price for day, price in prices if price}, Ledger.load(), began)
+
+    def has(self, day: date) -> bool:
+        in_ledger = self.ledger_began is not None and day >= self.ledger_began and self.ledger.knows(day)
+        return in_ledger or day in self.nodes
+
+    def fill(self, row: Snapshot, now: datetime, *, anew: bool = False) -> bool:
+        """Put in what the row does not know; `anew` also what it does. Whether anything was put in."""
+        node, price = self.nodes.get(row.day), self.prices.get(row.day)
+        has_node = node is not None and (anew or row.node_total is None)
+        has_price = price is not None and (anew or row.flux_price_usd is None)
+        if node is not None and has_node:
+            row.node_cumulus, row.node_nimbus, row.node_stratus = node.cumulus, node.nimbus, node.stratus
+            row.node_total, row.read_at = node.total, node.at
+        if has_price:
+            row.flux_price_usd = price
+        if has_node or has_price or anew:
+            row.made_at = now
+        return has_node or has_price
+
+
+def backfill_days(*, stats: Stats, now: datetime, run: Run, days: int, force: bool = False) -> BackfillReport:
+    """Make the rows that the last `days` days before today lack. `force` makes backfilled ones anew, and no others."""
+    first, last = now.date() - DAY * days, now.date() - DAY
+    nodes, failure = _node_counts(stats)
+    with transaction.atomic():
+        run.guard()
+        known = Known.load(nodes, first, last)
+        there = {row.day: row for row in Snapshot.objects.filter(day__gte=first, day__lte=last)}
+        new = [_new(known, day, now) for day in days_between(first, last) if day not in there and known.has(day)]
+        backfilled = [row for row in there.values() if row.source == Snapshot.Source.BACKFILLED]
+        changed = [row for row in backfilled if known.fill(row, now, anew=force) or force]
+        Snapshot.objects.bulk_create(new, batch_size=200)
+        Snapshot.objects.bulk_update(changed, FILLED, batch_size=200)
+    log.info("snapshots_backfilled", created=len(new), changed=len(changed), first=str(first), last=str(last))
+    return BackfillReport(
+        created=len(new) + (len(changed) if force else 0),
+        updated=0 if force else len(changed),
+        skipped=len(there) - len(changed),
+        unknown=days - len(there) - len(new),
+        first=first,
+        last=last,
+        failure=failure,
+    )
+
+
+def _new(known: Known, day: date, now: datetime) -> Snapshot:
+    row = Snapshot(day=day, source=Snapshot.Source.BACKFILLED, made_at=now)
+    known.fill(row, now)
+    return row
+
+
+def _node_counts(stats: Stats) -> tuple[dict[date, NodePoint], UpstreamError | None]:
+    try:
+        return by_day(stats.node_history().points), None
+    except UpstreamError as error:
+        return {}, error
+
+
+def by_day(points: Sequence[NodePoint]) -> dict[date, NodePoint]:
+    """Return the first point of each day at or after 00:05 UTC, else its first. The points come oldest first.
+
+    One that differs too much from those before and after it is taken only where the day has no other.
+    """
+    chosen: dict[date, tuple[tuple[bool, bool], NodePoint]] = {}
+    for point, is_sure in zip(points, confirmed([_compared(point) for point in points]), strict=True):
+        day = point.at.date()
+        rank = (point.at >= opening(day), is_sure)
+        if day not in chosen or rank > chosen[day][0]:
+            chosen[day] = rank, point
+    return {day: point for day, (_, point) in chosen.items()}
+
+
+def _compared(point: NodePoint) -> dict[str, Number]:
+    values = {f"node_{tier}": getattr(point, tier) for tier in ("total", "cumulus", "nimbus", "stratus")}
+    return compared(values, point.total)
+
+
+def retake_snapshot(*, day: date, now: datetime, run: Run) -> TakeReport:
+    """Put the day's first confirmed reading in place of what its snapshot took of the network.
+
+    The price stays, and so do the counts by image, which no reading keeps.
+    """
+    with transaction.atomic():
+        run.guard()
+        row = Snapshot.objects.select_for_update().filter(day=day, source=Snapshot.Source.TAKEN).first()
+        if row is None:
+            return TakeReport(day, False, "there is no taken snapshot of that day", refused=True)
+        reading = _first_confirmed(day)
+        if reading is None:
+            return TakeReport(day, False, "no confirmed reading of that day is kept", refused=True)
+        for column in COLUMNS:
+            if column.source != Source.Name.PRICE and column.key in reading.values:
+                setattr(row, column.key, reading.values[column.key])
+        row.counts |= tracked(reading.values)
+        row.made_at, row.read_at = now, reading.at
+        row.save()
+    return TakeReport(day, True, None)
+
+
+def _first_confirmed(day: date) -> Reading | None:
+    """Return the first reading after 00:05 UTC with enough totals that the one before or after it confirms."""
+    span = Reading.objects.filter(at__gte=midnight(day - DAY), at__lt=midnight(day + DAY)).order_by("at")
+    rows = [row for row in span if sum(row.values.get(total) is not None for total in TOTALS) >= TOTALS_NEEDED]
+    sure = confirmed([compared(row.values, row.values.get("node_total")) for row in rows])
+    return next((row for row, is_sure in zip(rows, sure, strict=True) if is_sure and row.at >= opening(day)), None)
+
+
+Report = dict[str, Any]
+
+LEASE = "take_snapshot"  # whatever writes rows of days
+
+
+def take_snapshot(*, trigger: str, wait: float = 0, force: bool = False, day: date | None = None) -> Report:
+    """Take today's snapshot; `force` takes it again, `day` a past day's, of its readings."""
+    return _take("take_snapshot", trigger, wait, force=force, day=day)
+
+
+def check_snapshot(*, trigger: str, wait: float = 0) -> Report:
+    """What the schedule runs: take today's snapshot if it is time and there is none."""
+    return _take("check_snapshot", trigger, wait, patient=True)
+
+
+def _take(
+    name: str, trigger: str, wait: float, *, force: bool = False, patient: bool = False, day: date | None = None
+) -> Report:
+    with runs.run(name, lease=LEASE, trigger=trigger, wait=wait) as run:
+        if day is None:
+            done = take.take_snapshot(now=timezone.now(), run=run, force=force, patient=patient)
+        else:
+            done = retake_snapshot(day=day, now=timezone.now(), run=run)
+        run.report = {"date": done.day.isoformat(), "created": done.created, "reason": done.reason}
+        if done.refused:
+            raise runs.NotDone(done.reason or "refused", run.report)
+    if done.created:
+        runs.changed()
+    return run.report
+
+
+def backfill_snapshots(*, trigger: str, wait: float = 0, days: int = 365, force: bool = False) -> Report:
+    """Make missing days from the ledger and the history of node counts.
+
+    Without that history the ledger's days are made all the same, and then it counts as failed.
+    """
+    http = Http.from_settings()
+    with runs.run("backfill_snapshots", lease=LEASE, trigger=trigger, wait=wait) as run:
+        done = backfill_days(stats=stats(http), now=timezone.now(), run=run, days=days, force=force)
+        run.report = {
+            "created": done.created,
+            "updated": done.updated,
+            "skipped": done.skipped,
+            "unknown": done.unknown,
+            "from": done.first.isoformat(),
+            "to": done.last.isoformat(),
+        }
+        if done.created or done.updated:
+            runs.changed()
+        if done.failure:
+            raise done.failure
+    return run.report
