@@ -55,6 +55,13 @@ def nothing_kept(monkeypatch):
     monkeypatch.setattr("dashboard.panels.base.KEPT", Memory(8))
 
 
+@pytest.fixture(autouse=True)
+def comparisons_made_by_readers(request, monkeypatch):
+    """Making the comparisons ahead takes a third of a command's time, and few tests read one."""
+    if not request.node.get_closest_marker("warm"):
+        monkeypatch.setattr("ops.runs.KEEPERS", ())
+
+
 def commits(request):
     """Whether what the test writes is there for other connections, too."""
     marker = request.node.get_closest_marker("django_db")

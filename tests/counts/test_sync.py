@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.warm]
 
 ADDRESSES = 3
 WARM = 14  # statements that bring all five comparisons up to date: a completed sync changes how old they are

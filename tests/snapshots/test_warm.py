@@ -18,7 +18,7 @@ from snapshots.models import Snapshot, WarmComparison
 from tests.factories import pay, settle
 from tests.snapshots.comparing import NOW, SPANS, ask, read, snapshot
 
-pytestmark = [pytest.mark.django_db]
+pytestmark = [pytest.mark.django_db, pytest.mark.warm]
 PATH = "/api/analytics/comparison"
 
 

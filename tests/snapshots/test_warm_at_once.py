@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.warm]
 
 CHANGE_AND_KEEP = """
 from django.utils import timezone
