@@ -1,7 +1,4 @@
-"""Which of some blocks were made since an instant, found with few questions to the daemon.
-
-When a block was or will be made (docs/upstream.md#chain). No tables here.
-"""
+"""Find out when blocks were made, with few requests to the daemon (docs/upstream.md#chain)."""
 
 from __future__ import annotations
 

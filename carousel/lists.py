@@ -1,11 +1,4 @@
-"""The second and third list: apps of the last 24 hours, and those that end next.
-
-What the lists are made of, and what the items on an app have in common.
-
-What people call an image (docs/upstream.md#tracked-apps).
-
-The first list: the images with the most running instances, then the best benchmarks of all tiers.
-"""
+"""Build the carousel's three lists: top images and benchmarks, new apps, apps that end next."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Make the three lists anew, each by itself: one that fails stays as it was.
-
-The one door to the verb of this room: command, task, admin and API come through here.
-"""
+"""Refresh the carousel's lists, each on its own: a list that fails stays as it was."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
-"""Everything that a list's filters let through, as a file: streamed, complete whatever its size.
+"""Stream exports of payments and charts as files, complete at any size.
 
-It is read in short transactions by key, so that no slow reader holds anything of the database: rows that do not
-change meanwhile are in the file exactly once.
-
-Downloads of any size: a few at a time in a process, so that slow readers do not take the site's threads.
-
-The chart's values as a file: exactly the view, streamed, harmless in a spreadsheet.
+Rows are read in short transactions by key, so a slow reader holds nothing in the database. A few downloads run at
+a time per process. Cells are safe to open in a spreadsheet.
 """
 
 from __future__ import annotations

@@ -1,11 +1,4 @@
-"""How fresh the page is and whether anything is wrong, in sentences.
-
-Why an upstream told nothing, in a reader's words. Hosts, paths and codes stay in the log, the admin and the API.
-
-What is wrong with a source, in one sentence.
-
-What is wrong, for those who read the page: the sentences of `/api/health` without hosts, paths and codes.
-"""
+"""Describe freshness and problems in sentences for readers, without hosts, paths or codes."""
 
 from __future__ import annotations
 

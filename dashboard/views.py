@@ -1,13 +1,4 @@
-"""The page about the data: where each number comes from, how it is counted, what is known to be missing.
-
-The panels there are, by the name under which `/panels/<name>/` answers.
-
-One panel by itself: what takes the place of the one on the page.
-
-The first page: its parts, in order, each read by itself; nothing asks an upstream.
-
-The first page.
-"""
+"""Serve the page, its panels and the page about the data. No view asks an upstream."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
-"""How long a request of the web process waits for the database: all its questions together, then it is told so.
+"""Bound the time a web request waits for the database, describe failures without SQL, read at one moment.
 
-Worker, scheduler and commands wait as long as it takes. A thread has patience only from `begin` on: each request
-begins anew. What fails after a long wait uses all of it up: the next question would wait as long again.
-
-What a database says of itself when it fails, without what it was told: no statement, no values.
-
-Several questions to the database that have to agree with each other.
+Worker, scheduler and commands wait as long as it takes. A request's patience starts with `begin` and covers all
+its queries together.
 """
 
 from __future__ import annotations

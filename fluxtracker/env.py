@@ -1,9 +1,6 @@
-"""Settings from the environment, else a `.env` file, else the default; checked here, once.
+"""Read and check settings from the environment, a `.env` file, or defaults; create folders for the owner only.
 
-Each reader names the setting and what it expects when a value is wrong, and never repeats the value:
-it may be a secret.
-
-Folders and files that hold secrets: for their owner only, whoever makes them first.
+Errors name the setting and the expected form, never the value: it may be a secret.
 """
 
 from __future__ import annotations

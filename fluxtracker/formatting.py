@@ -1,9 +1,4 @@
-"""Figures as people read them, on pages and in the admin. No Django here.
-
-Unknown is the caller's business: nothing in this file turns None into a figure.
-
-Words of strangers as databases and terminals take them. PostgreSQL refuses NUL, no engine half a surrogate.
-"""
+"""Format figures for people and clean foreign text for databases and terminals. Callers handle unknown."""
 
 from __future__ import annotations
 

@@ -1,10 +1,6 @@
-"""Calendar periods in UTC, half-open: `start` belongs to a period, `end` does not. No Django here.
+"""Define calendar periods, buckets and staleness in UTC. Periods are half-open; weeks start on Monday.
 
-Days put together to weeks and months (UTC, weeks from Monday). No Django here.
-
-Whether what a row says was done lately was done lately. No Django here.
-
-A clock that ran ahead and was corrected leaves times in the future behind: they are as wrong as old ones.
+Times in the future, left by a clock that ran ahead, count as stale.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""The network in the Django admin: operators say what is tracked; what was read is to look at.
-
-Forms of the admin: patterns are written one a line.
-
-What a tracked app would count if it were saved as it stands in the form.
-"""
+"""Manage tracked apps and categories in the admin, with a preview of what they would count."""
 
 from __future__ import annotations
 

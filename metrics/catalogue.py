@@ -1,9 +1,4 @@
-"""Every metric by the name under which readings, snapshots and the API know it.
-
-The tracked apps and categories that a new installation begins with (docs/upstream.md#tracked-apps).
-
-Only the data migration reads this; later changes belong to operators.
-"""
+"""List every metric by its key, and the tracked apps of a new installation (docs/upstream.md#tracked-apps)."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""Whether each upstream answers, validly, in time, and not behind the others.
-
-Whether each tracked game and crypto node still runs, by the instances that were counted.
-
-Nobody asks the servers: they are other people's.
-
-Check every service: the upstreams by asking, games and crypto nodes by what was counted.
-"""
+"""Check that upstreams answer and that tracked games and crypto nodes run. No game server is contacted."""
 
 from __future__ import annotations
 

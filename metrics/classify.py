@@ -1,9 +1,4 @@
-"""Classify a container by its image or, if that is not public, by its app's name.
-
-See docs/contract.md#snapshots-and-instances.
-
-From a container's name to its app, and from there to its image (docs/upstream.md#statistics).
-"""
+"""Classify a container by its image or, if that is not public, by its app's name (docs/upstream.md#statistics)."""
 
 from __future__ import annotations
 

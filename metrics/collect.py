@@ -1,9 +1,7 @@
-"""Reading what the network is: five sources, each asked, checked and kept by itself.
+"""Collect the network's five sources at the same time, store each on its own, and thin out old readings.
 
-They are asked at the same time, so that an upstream that does not answer keeps nobody waiting but itself. Then one
-transaction settles them all; only this thread talks to the database.
-
-Readings over time: every one for 7 days, the first of each hour for 90, then gone.
+One transaction stores the results; only this thread uses the database. Readings are kept for 7 days, the first of
+each hour for 90.
 """
 
 from __future__ import annotations

@@ -1,12 +1,7 @@
-"""What all nodes together have, and what apps take of it (docs/upstream.md#statistics).
+"""Count nodes, capacity, use and running containers (docs/contract.md#snapshots-and-instances).
 
-Capacity and use are the two halves of a node, and each number counts by itself. A number that a node does not tell,
-because it is out of reach, its benchmark runs right now or what it tells is none, has not gone: what was last known
-of that half, at most 24 hours old, stands in.
-
-How many nodes there are.
-
-How many containers run, and of what (docs/contract.md#snapshots-and-instances, "Running instances").
+Capacity and use are halves of a node, and each number counts on its own. The last known value of a half, at most
+24 hours old, replaces what a node does not report.
 """
 
 from __future__ import annotations

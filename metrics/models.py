@@ -1,12 +1,7 @@
-"""What the network is: the last reading of each source, readings over time, and which image is what.
+"""Store sources, readings, tracked apps and categories. NULL is unknown, 0 is counted none; times are UTC.
 
-NULL = not known, 0 = counted none. Instants are UTC.
-
-What an operator may write as a pattern, and what it matches. No tables here.
-
-An image pattern is a part of an image's normalised name, in any spelling. A name pattern is a prefix that 13 or
-more digits follow (a site of its own deploys such apps, docs/upstream.md#tracked-apps), or with `*` at its
-end just a prefix.
+An image pattern is part of a normalised image name. A name pattern is a prefix followed by 13 or more digits, or a
+plain prefix if it ends with `*`.
 """
 
 from __future__ import annotations

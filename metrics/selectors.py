@@ -1,7 +1,4 @@
-"""What the network was when it was last read, and how fresh each part of it is.
-
-One metric over time.
-"""
+"""Select the latest metrics with their freshness, and one metric over time."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""The last good values of each source: what replaces them and what does not.
-
-What an answer of a source comes to.
-
-Whether an answer can be believed, next to the last one that was.
-
-What one collection leaves for the next, compressed, and how long it may stand in for what is not told.
-"""
+"""Decide which answers replace a source's last good values, and what carries over to the next collection."""
 
 from __future__ import annotations
 

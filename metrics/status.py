@@ -1,7 +1,4 @@
-"""How the services stand, for `/api/admin/test-status`.
-
-How the sources of the metrics stand, for `/api/health`.
-"""
+"""Report the status of sources and service checks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Payments in the Django admin: to look at and to search. Nobody edits what the chain says.
-
-Filters of the list of payments.
-"""
+"""Show and search payments in the admin. They are read-only."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""Payments and prices of the tracker that was replaced, as far as the ledger does not know better.
+"""Import payments and prices from the previous tracker, where the ledger has nothing better.
 
-An imported payment is provisional: it has no vout, one stands for its txid, and the window that reads its block
-replaces or removes it (docs/contract.md#imported-rows).
-So nothing is taken that no window will ever read, and nothing from
-where the chain has been read already.
+An imported payment is provisional: the window that reads its block replaces or removes it
+(docs/contract.md#imported-rows). Blocks that no window will read, or that were read already, are not imported.
 """
 
 from __future__ import annotations

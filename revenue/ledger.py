@@ -1,11 +1,7 @@
-"""Retention, starting over, and wiping: what an operator or the daily schedule does to the whole ledger.
+"""Write to the ledger: rows, totals and cursor in one transaction; prune, reset and clear.
 
-Writing to the ledger: rows, totals and cursor move together, in one database transaction.
-
-Laws that hold at every commit: a DailyTotal of an open day equals the sum of its rows, an App's sums equal
-the sum of its rows, and a closed day (pruned and frozen) neither changes nor gets rows.
-
-Around a restore: what was answered before it must not pass for what is answered after it.
+At every commit a DailyTotal of an open day equals the sum of its rows, an App's sums equal the sum of its rows, and
+a closed day neither changes nor gets rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Which app a payment was for: from the message hash in its OP_RETURN to the app's name and type.
-
-What is known of app messages, and the payments that get their names by it.
-"""
+"""Find the app and type of a payment from the message hash in its OP_RETURN."""
 
 from __future__ import annotations
 

@@ -1,9 +1,6 @@
-"""What payments were worth in US dollars: each takes the close of its UTC day (docs/upstream.md#prices).
+"""Price payments at the close of their UTC day (docs/upstream.md#prices), and find the closes that are missing.
 
-Until the close is known, a payment younger than 24 hours has the live price. Where no price can be trusted, it waits
-with NULL.
-
-The closing prices of UTC days: those that are stored, asking for those that are missing, and what is doubted.
+Before the close, a payment younger than 24 hours has the live price. Without a trusted price it waits with NULL.
 """
 
 from __future__ import annotations

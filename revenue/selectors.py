@@ -1,19 +1,7 @@
-"""Revenue by day and by calendar period, from the daily totals: they outlive the payments behind them.
+"""Select revenue by day and period, to date, and by app, from the daily totals.
 
-Like for like: a calendar period so far against the one before it, cut at the same elapsed time.
-
-Whole days come from the daily totals; of the day in which the cut lies, the rows before the cut are summed. Where
-those rows are pruned, nobody can know any more what came before the cut, and that day counts whole.
-
-Which apps a reader asks for, and in which order.
-
-Where a reader can look a transaction up.
-
-What an ETag over the ledger is made of.
-
-How many payments lie on which day: what turns a page number into a place without counting rows.
-
-A closed day has a total but no rows any more, so only open days count here.
+To-date sums take whole days from the totals and sum rows on the day of the cut. If those rows are pruned, that day
+counts as a whole.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The one door to each verb of this room: commands, tasks, admin and API all come through here.
-
-Each opens a run (lease, record, alert), makes the clients from the settings, calls the verb, and answers the
-report with the keys of the contract.
-"""
+"""Run the ledger's jobs for commands, tasks, admin and API: open a run, build clients, return the report."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The daily history in the Django admin, to look at: the days, the counts of images, and why a day is missing.
-
-Two pages of the admin beside the list of snapshots: the calendar of a year, and the story of a day.
-"""
+"""Show snapshots, image counts and reasons for missing days in the admin, with the calendar of a year."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A year of days for people: which have a snapshot, what made it, which are missing and why.
-
-What made one day of the history, or why there is nothing: for the admin.
-"""
+"""Describe a year of days, and how one day's snapshot was made or why it is missing."""
 
 from __future__ import annotations
 

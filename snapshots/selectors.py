@@ -1,15 +1,4 @@
-"""Counts of images and categories over the days, and now against then.
-
-What an ETag over the snapshots is made of.
-
-Days without a snapshot, and why. A gap is told, never closed with zeros.
-
-The history as it is asked for: rows of days, what the ledger says of them, and the days between without a row.
-
-How much there is: `/api/stats`.
-
-How many containers of certain images ran on past days: what a tracked app would have counted.
-"""
+"""Select days, gaps with their reasons, image and category counts, and totals of what is stored."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""The days that nobody took a snapshot of, as far as the ledger and the history of node counts know them.
-
-Taking a past day's snapshot again, of the readings that are still kept of it.
-
-The one door to each verb of this room: commands, tasks, admin and API all come through here.
-"""
+"""Run the snapshot jobs: take, check, backfill and retake, for commands, tasks, admin and API."""
 
 from __future__ import annotations
 

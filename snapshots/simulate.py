@@ -1,8 +1,6 @@
-"""A past for the numbers of today: smooth, growing, the same for one seed. For the demo only. No Django here.
+"""Make up a year of days and 90 days of readings for the demo, the same for one seed and marked as simulated.
 
-A year of made-up days and 90 days of made-up readings for the demo, marked as such.
-
-It must never get into a real database: it works only against a network that is simulated on this machine.
+Works only against a network that is simulated on this machine.
 """
 
 from __future__ import annotations

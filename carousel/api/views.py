@@ -1,7 +1,4 @@
-"""The shapes of this room's answers, for the OpenAPI description and for readers.
-
-The endpoints of this room: the last good lists, for as long as needed, with their age.
-"""
+"""Serve the carousel's lists, as last made, with their age."""
 
 from __future__ import annotations
 

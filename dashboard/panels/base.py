@@ -1,9 +1,4 @@
-"""The parts of the page, each read and shown by itself: one that fails does not take the others with it.
-
-What a process remembers of its last answers: a few, those not asked for longest go first.
-
-The ages in a piece of HTML: told anew when it is sent again, left out when it is compared.
-"""
+"""Read and render each panel on its own, so that one that fails leaves the others, and cache the result."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Small trend lines, drawn by the server. A day nobody knows is a gap in the line, never a 0.
-
-One figure of a tile: its value in words, its change, its last 30 days. Unknown is a reason, never a number.
-
-The last 30 days of every metric on the page, from one query over the snapshots and one over the daily totals.
-"""
+"""Format the figures of a tile: value, change and the line of the last 30 days. Unknown has a reason, not a number."""
 
 from __future__ import annotations
 

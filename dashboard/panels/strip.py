@@ -1,7 +1,4 @@
-"""The strip on top: how fresh the page is, what one FLUX costs, how large the network is, and what is wrong.
-
-The foot of the page: every source, how it is, and how old what it told.
-"""
+"""Summarise freshness, price, size and problems at the top of the page, and every source at its foot."""
 
 from __future__ import annotations
 

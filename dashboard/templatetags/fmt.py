@@ -1,7 +1,4 @@
-"""Template words for figures; what they look like stands in `fluxtracker.formatting`.
-
-`{% spark values "label" %}`: a small trend line and its sentence.
-"""
+"""Format figures and trend lines in templates; see fluxtracker.formatting."""
 
 from __future__ import annotations
 

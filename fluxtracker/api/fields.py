@@ -1,9 +1,4 @@
-"""Query parameters: fields that say what is allowed, and the one way to read them.
-
-Shapes that answers of every room have.
-
-A page of a list: its rows, and where it stands in the whole.
-"""
+"""Define query parameters, shared answer shapes and pages of a list."""
 
 from __future__ import annotations
 

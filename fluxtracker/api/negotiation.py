@@ -1,11 +1,6 @@
-"""Which form a body has and which the answer: JSON, unless the client says otherwise and there is such a form.
+"""Negotiate JSON: orjson renders it, the parser refuses invalid or deeply nested bodies with 400.
 
-The contract's list of statuses (section 4) has neither 406 nor 415: an unknown Accept is answered as JSON, and a
-body or a `format` that is none of ours is a 400.
-
-JSON by orjson: about ten times as fast as the standard library.
-
-JSON bodies. Whatever cannot be read or is nested too deeply to be worked with is a 400 in words.
+The API has neither 406 nor 415 (docs/contract.md#api): an unknown Accept gets JSON, an unknown `format` gets 400.
 """
 
 from __future__ import annotations

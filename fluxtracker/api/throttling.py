@@ -1,13 +1,4 @@
-"""Who sends a request: one notion of a client for the limits, signing in and the audit log.
-
-What of its requests is left to a client, as header fields of draft-ietf-httpapi-ratelimit-headers-10.
-
-At most API_RATE requests a minute from one client, and as many of pages (docs/contract.md#settings).
-
-A few places for work that holds a thread for long.
-
-One that is never given back is free again when its time is over.
-"""
+"""Identify clients and limit their requests per minute (API_RATE), and the places for work that holds a thread."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The embedded broker: a Redis-protocol server from a wheel, on a Unix socket that only its owner can open.
-
-Where the embedded broker listens: a Unix socket that every process finds without asking.
-"""
+"""Start the embedded broker on a Unix socket that only its owner can open."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Brings front-end parts into build/: `python -m fluxtracker.supervisor.frontend`. Needs the standard library only.
+"""Fetch front-end parts into build/: `python -m fluxtracker.supervisor.frontend`.
 
-npm checks each part against the hash in package-lock.json. Node.js is the machine's, or comes as a Python package
-into the environment that runs this.
+Needs the standard library only. npm checks each part against the hash in package-lock.json.
 """
 
 from __future__ import annotations

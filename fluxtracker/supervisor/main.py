@@ -1,7 +1,4 @@
-"""`make up` and `make demo`: everything in one terminal, started in order, kept alive, ended together.
-
-Where web listens: is it free, and does the page answer yet.
-"""
+"""Run `make up` and `make demo`: start all programs in order, keep them alive, stop them together."""
 
 from __future__ import annotations
 

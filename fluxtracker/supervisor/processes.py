@@ -1,20 +1,7 @@
-"""One supervised program: its process, its output line by line, and when it may start again.
+"""Start, watch, label and stop the long-running programs, and identify processes across restarts.
 
-What the supervisor prints: every line with the name of the program that said it.
-
-The long-running programs and their command lines.
-
-`make up`, `make demo` and docker-compose.yml run the same ones; a test compares them.
-
-Which process an id means: ids are given again, clocks are stepped, machines start anew, containers count alone.
-
-On Linux a process is marked by the boot, the PID namespace and its start in ticks since the boot, none of which a
-clock changes. Where there is no /proc, by its start on the wall clock.
-
-One supervisor a data dir, and the record of what it started.
-
-The lock is the kernel's: it is free again at the instant its holder dies. The record lets the next
-supervisor end what a killed one left behind, and nothing else: a process is known by its id and its mark.
+On Linux a process is identified by boot, PID namespace and start in ticks; elsewhere by its start time. A lock file
+allows one supervisor per data dir; its record lets the next one stop what a killed one left.
 """
 
 from __future__ import annotations

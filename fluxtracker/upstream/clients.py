@@ -1,7 +1,4 @@
-"""The lightest question to each upstream whose answer shows that it works.
-
-The upstreams as the settings name them.
-"""
+"""Build the upstream clients that the settings name, and the cheapest request that shows each works."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The FLUX price in US dollars, from whichever source answers and can be trusted (docs/upstream.md#prices).
+"""Find a FLUX price that can be trusted (docs/upstream.md#prices).
 
-A price more than 2.5 times above or below what is known next to it needs a second source within 20 %.
+A price more than 2.5 times above or below its neighbours needs a second source within 20 %.
 """
 
 from __future__ import annotations

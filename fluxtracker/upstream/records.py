@@ -1,9 +1,4 @@
-"""Typed records of what the chain's sources answer. Past this package nobody sees their dicts.
-
-How long an app runs, as its specification says it, and the block at which that ends (docs/upstream.md#app-terms).
-
-What the ledger asks of a source of the chain: Blockbook and the daemon both answer this.
-"""
+"""Define typed records of upstream answers, app terms (docs/upstream.md#app-terms) and the chain source protocol."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The network's statistics: what every node is and runs, and how many there were (docs/upstream.md#statistics).
+"""Read the statistics of all nodes (docs/upstream.md#statistics).
 
-Each answer says how many rows were left out and why. An answer without one usable row is no answer. A node that
-has several rows counts once, by the best of them.
+Each answer counts the rows it left out, by reason. A node with several rows counts once, by the best of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What every request passes: an id, one log line, headers, limits, and who on other origins may read the API.
-
-How long answers take, by route: counted in this process, told by /metrics.
-"""
+"""Give each request an id, a log line, headers, limits, CORS and a latency count."""
 
 from __future__ import annotations
 

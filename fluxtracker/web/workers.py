@@ -1,8 +1,7 @@
-"""How long the web process waits for a client. Gunicorn's threads would wait for ever.
+"""Limit how long a gunicorn worker waits for a client.
 
-A request waits without a thread until it is there, with its body up to HELD, for PATIENCE seconds at most; of those
-that wait, the oldest goes when there are more than MOST_WAITING. A reader may be as slow as it likes while it goes on
-taking; one that takes nothing for PATIENCE seconds is cut off.
+A request waits without a thread until it has arrived, with its body up to HELD, for at most PATIENCE seconds. When
+more than MOST_WAITING wait, the oldest is dropped. A reader that takes nothing for PATIENCE seconds is cut off.
 """
 
 from __future__ import annotations

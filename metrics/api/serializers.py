@@ -1,9 +1,4 @@
-"""The shapes of this room's answers, for the OpenAPI description and for readers.
-
-What this room knows, as the API writes it.
-
-The shape of `/api/admin/test-status`, for the OpenAPI description and for readers.
-"""
+"""Describe and write the answers of the metrics API."""
 
 from __future__ import annotations
 

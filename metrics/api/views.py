@@ -1,9 +1,4 @@
-"""The query parameters of this room's endpoints.
-
-The endpoint of the service checks.
-
-The endpoints of this room.
-"""
+"""Serve current metrics, readings and service checks."""
 
 from __future__ import annotations
 

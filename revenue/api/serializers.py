@@ -1,7 +1,4 @@
-"""The shapes of this room's answers, for the OpenAPI description and for readers.
-
-Rows as the API writes them.
-"""
+"""Describe and write the answers of the revenue API."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
-"""Which payments a reader asks for, and how many they are: exact at any size, mostly without counting rows.
+"""Filter, search and count payments, exactly at any size.
 
-What a search term may mean, as conditions that an index answers on either engine.
-
-A term can be several things at once ("2026" begins txids, is part of app names and an amount): a payment is
-found when any of them fits.
-
-The query parameters of this room's endpoints.
+A search term can mean several things ("2026" starts txids, is part of names, and is an amount): a payment matches
+if any of them fits.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The rows of one page, fast at any size and on either engine.
+"""Find the rows of one page, fast at any size and on both engines.
 
-Without a free filter the daily totals say on which days a page lies. With one, the number of matches decides:
-few are gathered by their index and sorted, many are met soon on a walk along the default order. A walk is
-bounded, so that it cannot degenerate where the matches lie in a heap far away: it then gives way to gathering.
+Without a free filter the daily totals locate a page. Otherwise few matches are gathered by index and sorted, and
+many are found by a bounded walk along the default order, which falls back to gathering.
 """
 
 from __future__ import annotations

@@ -1,15 +1,7 @@
-"""Prove what a source tells of settled blocks by a second source, which has the same block (docs/contract.md#proof).
+"""Check that a listing is complete, and prove changes to settled blocks by a second source (docs/contract.md#proof).
 
-Settled is what lies deeper than the confirmations and the blocks that every sync reads again. One source alone may
-be on a branch that the network does not follow, however long that is: a height proves nothing.
-
-Check that a listing holds everything.
-
-An empty answer looks like success (docs/upstream.md#common-traps), so no source is believed alone.
-
-Blockbook counts an address's transactions over the whole history with every listing. That count grows by
-just what a complete listing brings; where it does not, or where nothing at all is listed, the daemon's own
-index gives a second opinion.
+An empty answer looks like success, so no source is believed alone. Blockbook's count of an address grows by what a
+complete listing brings; if it does not, the daemon's index decides.
 """
 
 from __future__ import annotations

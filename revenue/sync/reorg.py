@@ -1,12 +1,7 @@
-"""Is the chain still the one that was read? Where not, from which block on must it be read again?
+"""Find the block from which a reorganised chain must be read again, and the block that completes a day.
 
-A cursor keeps the tip it was read at. A chain that still has that block has every block below it unchanged.
-Where it has not, the stored payments' own block hashes tell how far down the two chains differ: only rows
-(and blocks between rows) above the highest row whose block is still there can be wrong.
-
-The last settled block that was read and its own time: what makes a day complete (docs/contract.md#complete-days).
-
-Its time is asked for only while our clock is in a later day than the known one: a few requests around midnight.
+A cursor keeps the tip it was read at; a chain that still has that block has every block below it unchanged. If not,
+the block hashes of stored payments show how far down the chains differ.
 """
 
 from __future__ import annotations

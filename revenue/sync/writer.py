@@ -1,7 +1,4 @@
-"""A window of blocks as the chain has it against as the ledger has it, and bringing the second to the first.
-
-From a source's listing to what it says of revenue: classify, learn senders, put the rest aside.
-"""
+"""Turn a listing into revenue rows, compare them with the ledger, and apply the difference."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The shapes of this room's answers, for the OpenAPI description and for readers.
-
-Days as the API writes them: nested for readers, flat under the columns of the tracker that was replaced.
-"""
+"""Describe and write days: nested for readers, flat for the previous tracker's clients."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""The endpoints of images and categories: by day, and now against then.
-
-The endpoints of the daily history.
-
-The endpoints that say how much there is and how the daily snapshot stands.
-
-`/api/analytics/comparison`.
-"""
+"""Serve history, images, categories, statistics, snapshot status and comparisons."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
-"""The five comparisons, made ahead and found again.
+"""Keep the five comparisons ready, and find the one that still fits.
 
-What was made is used while its stamp fits and it is no more than five minutes old: `toDate` goes with the clock. A
-reader who finds none makes its own and keeps it in the memory of its process; only `keep_warm` writes.
-
-What the stamp of a comparison is made of: all that can change it, but the clock's way through the day.
+A comparison is used while its stamp fits and it is at most five minutes old. A reader who finds none makes one and
+keeps it in the memory of its process; only `keep_warm` writes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""The network and its revenue now, against a day, week, month, quarter or year ago (docs/contract.md#api, Comparison).
+"""Compare the network and its revenue with a day, week, month, quarter or year ago.
 
-Metrics: the latest reading against the snapshot of exactly so many days ago. Revenue: calendar periods, whole and to
-date. Everything that any of the five comparisons needs is loaded once, by the same few queries.
-
-One metric now and then, and what follows from the two.
+Metrics: the latest reading against the snapshot of exactly that many days ago. Revenue: calendar periods, whole and
+to date. One set of queries serves all five comparisons.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The shape of a comparison, for the OpenAPI description and for readers.
-
-A comparison as the API writes it, and what of it follows the clock.
-"""
+"""Describe and write comparisons."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Rows of the old tracker as rows of ours, without a database: what is wrong with one is left out and counted.
-
-Values of the old tracker's rows as we know them. None: not a value, or not known.
-
-The SQLite file of the tracker that was replaced (original.md): opened without a trace, read at one moment.
-"""
+"""Read the previous tracker's SQLite file at one moment, and convert its rows; invalid ones are counted."""
 
 from __future__ import annotations
 

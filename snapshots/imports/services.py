@@ -1,8 +1,6 @@
-"""Moving in: what the file of the tracker that was replaced knows and we do not. Safe to repeat, safe to kill.
+"""Import the previous tracker's history where we have none. Safe to repeat and to kill.
 
-The whole file is read and judged first. Then each kind of rows is taken in a transaction of its own.
-
-The door to `import_original`.
+The whole file is read and checked first; then each kind of rows is stored in its own transaction.
 """
 
 from __future__ import annotations

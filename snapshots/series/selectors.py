@@ -1,7 +1,4 @@
-"""What a chart draws: metrics by day, week or month, with the gaps left in and each doubt said.
-
-What is known of each day of a range, for the metrics that are asked for. A fixed number of queries.
-"""
+"""Select the values of metrics by day, week or month, with gaps and doubts, in a fixed number of queries."""
 
 from __future__ import annotations
 

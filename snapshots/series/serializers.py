@@ -1,7 +1,4 @@
-"""The shapes of series, for the OpenAPI description and for readers.
-
-Series as the API writes them: one list of days, and for each metric a list of as many values.
-"""
+"""Describe and write series: one list of days, and a list of values for each metric."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The query of a series, from the API's and the page's addresses.
-
-What a chart draws, and what it can be asked for.
-"""
+"""Serve series, and read their query for the API and the page."""
 
 from __future__ import annotations
 

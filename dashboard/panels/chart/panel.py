@@ -1,7 +1,4 @@
-"""The chart: several metrics over a range, drawn by the server first and by the browser when it is looked at.
-
-The ways from one view of the chart to another: categories, metrics, ranges, buckets.
-"""
+"""Render the chart panel on the server, with links to other metrics, ranges and buckets."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""One app's payments in sum and by day.
-
-What part of all revenue something is.
-
-What one app paid, as the list of apps and an app's own card show it.
-
-The second tab: payments by app.
-"""
+"""List payments by app, and one app's total and days."""
 
 from __future__ import annotations
 

@@ -1,11 +1,4 @@
-"""What the payments panel is asked for by the page's address. A wrong value falls back and is said beside its field.
-
-The filters that hold, each with a way to be rid of it; and which of them to loosen when nothing fits.
-
-What a list can be sorted by: at the heads of its columns, and as words where there are no columns.
-
-Pages of a list, with their addresses.
-"""
+"""Read the payments panel's filters, sorting and page from the query. A wrong value falls back with a message."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The panel of payments: a list with search and filters, and the same by app.
-
-How complete and how fresh the ledger behind the list is, in sentences.
-"""
+"""Render the payments panel: the list, the list by app, and how complete and fresh the ledger is."""
 
 from __future__ import annotations
 

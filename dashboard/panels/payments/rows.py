@@ -1,7 +1,4 @@
-"""Payments as the panel lists them.
-
-What the words in the list of payments mean, and whose wallets are known (docs/upstream.md#app-payments).
-"""
+"""Describe payments as the panel lists them, with its legend (docs/upstream.md#app-payments)."""
 
 from __future__ import annotations
 

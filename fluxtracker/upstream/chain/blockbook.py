@@ -1,12 +1,7 @@
-"""Read all transactions of an address in a window of blocks from Blockbook.
+"""Read the chain from Blockbook v2, the first source (docs/upstream.md#blockbook-addresses).
 
-See docs/upstream.md#blockbook-addresses.
-
-Pages come newest block first and never empty: past the end the last one comes again. So a full page is
-followed by asking for the blocks from its lowest one down, never by a deep page number; only a single block
-that fills a page by itself is read by page numbers.
-
-Blockbook v2, the first source of the chain (docs/upstream.md#blockbook).
+Pages come newest first and never empty, so after a full page the next request asks for the blocks below it. Only a
+block that fills a page on its own is read by page number.
 """
 
 from __future__ import annotations

@@ -1,13 +1,6 @@
-"""The daemon's transactions as records (docs/upstream.md#daemon).
+"""Parse transactions, scripts and blocks of both chain sources.
 
-What an OP_RETURN script carries, and which one counts.
-
-FluxOS keeps one text a transaction, and every output that has a script overwrites it: only the last such output
-can hold a message (docs/upstream.md#app-payments).
-
-Blockbook's transactions as records. On the hot path of a first sync: 20,000 of them in a few tenths of a second.
-
-Blocks as records: both sources tell height, time and hash under the same names.
+FluxOS keeps one text per transaction; only the last output with a script counts (docs/upstream.md#app-payments).
 """
 
 from __future__ import annotations

@@ -1,12 +1,6 @@
-"""The one HTTP client: limits, pace, retries and circuits for every upstream.
+"""Send requests to upstreams with limits, pace, retries and circuits; count them per host; report progress.
 
-It logs no warnings: who asked knows what the failure means and says it once.
-
-What came back over HTTP, as parsed JSON or as the error it means.
-
-How many requests this process has sent to each host, and what came of them. Runs write it down (ops.runs).
-
-Who looks on while work is done: hears how far it is, and may call it off between two steps.
+The client logs no warnings: its caller knows what a failure means and logs it once.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""What all HTTP clients of one process share: the pace towards each host and the circuit of each endpoint.
-
-The body of an answer, read within its limits of time and size.
-
-Connections that do not wait for ever: a socket's timeout starts anew with every byte that drips in.
-"""
+"""Limit pace, circuits, time and size for all HTTP clients of a process."""
 
 from __future__ import annotations
 
