@@ -15,7 +15,7 @@ from ops.runs import one_line
 
 
 def scheduled(height: int) -> int:
-    """Seconds from the fork to a block, were every block on time; negative before the fork."""
+    """Return seconds from the fork to a block, were every block on time; negative before the fork."""
     past = height - FORK_HEIGHT
     return past * (NEW_SECONDS if past >= 0 else OLD_SECONDS)
 
@@ -46,7 +46,7 @@ class Timeline:
         return low.time + timedelta(seconds=planned * stretch)
 
     def _around(self, height: int) -> tuple[Block, Block]:
-        """The known blocks on both sides; twice the same one where there is none beyond."""
+        """Return the known blocks on both sides; twice the same one where there is none beyond."""
         right = bisect_left(self.known, height, key=lambda block: block.height)
         if right == len(self.known):
             return self.known[-1], self.known[-1]

@@ -31,7 +31,7 @@ class Drawn:
 
 
 def app_item(app: AppSpecification) -> Item:
-    """What is public of an app."""
+    """Return what is public of an app."""
     return {
         "label": app.name,
         "name": app.name,
@@ -50,7 +50,7 @@ def _kind(app: AppSpecification) -> str:
 
 
 def _image(app: AppSpecification) -> str | None:
-    """The first public image. A registry that is known by its address alone is left out of its name."""
+    """Return the first public image. A registry that is known by its address alone is left out of its name."""
     found = next((part.image for part in app.components if part.image), None)
     return ADDRESS.sub("", found) if found else None
 
@@ -63,7 +63,7 @@ LONGEST = 10 * 365 * 86_400 // NEW_SECONDS  # blocks an app may have left; more 
 
 
 def deployed(specifications: AppSpecifications, tip: int, ask: Callable[[int], Block], now: datetime) -> Drawn:
-    """Every app that was registered or changed within 24 hours by block time, the newest first."""
+    """Return every app that was registered or changed within 24 hours by block time, the newest first."""
     apps = [(height, app) for height, app in _with_height(specifications) if height <= tip + AHEAD]
     found = made_since(now - LATELY, (height for height, _ in apps), tip, ask)
     lately = [] if found.lowest is None else [(h, app) for h, app in apps if h >= found.lowest]

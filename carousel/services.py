@@ -68,7 +68,7 @@ def refresh_lists(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now: d
 
 
 def _read(stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime) -> Outcomes:
-    """The upstreams are asked side by side; the database only by the calling thread."""
+    """Ask the upstreams side by side, and the database only in the calling thread."""
     with ThreadPoolExecutor(3, "carousel") as pool:
         benchmarks = pool.submit(stats.benchmarks)
         specifications = pool.submit(registry.specifications_now)

@@ -34,7 +34,7 @@ SENTENCES: Mapping[str, str] = {
 
 
 def definitions() -> dict[str, Definition]:
-    """All of them by the key of their tile, in the order of the page."""
+    """Return all of them by the key of their tile, in the order of the page."""
     return {one.key: one for one in (_revenue(), NODES, CLOUD, APPS, GAMING, CRYPTO)}
 
 

@@ -152,12 +152,12 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def cell(value: object) -> object:
-    """The value, so that no spreadsheet reads strangers' text as a formula: an apostrophe makes it text."""
+    """Return the value, so that no spreadsheet reads strangers' text as a formula: an apostrophe makes it text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def exact(units: int | None, places: int) -> str | None:
-    """A whole number of the smallest units, written out with `places` decimals."""
+    """Return a whole number of the smallest units, written out with `places` decimals."""
     if units is None:
         return None
     whole, part = divmod(abs(units), 10**places)
@@ -188,7 +188,7 @@ class Export(PublicView):
     chunks: Callable[..., Chunks]
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """The address says what comes; only errors are rendered, in words."""
+        """Return the renderer of errors: the address decides the format of the file."""
         return JSONRenderer(), JSONRenderer.media_type
 
     @extend_schema(exclude=True)  # a part of the page: the API has the same rows in pages
@@ -200,12 +200,15 @@ class Export(PublicView):
         return stream(request._request, self.chunks(values), name=name, kind=kind, last_line=self.last_line)
 
     def last_line(self, words: str) -> bytes:
-        """The line that ends a file which is not whole."""
+        """Return the line that ends a file which is not whole."""
         return csv_last_line(words)
 
 
 def read(query: type[serializers.Serializer[Any]], request: Request) -> Values:
-    """The filters, checked; 400 for a wrong one. A field that was left empty is none; pages are not asked for."""
+    """Return the filters, checked; 400 for a wrong one.
+
+    A field that was left empty is none; pages are not asked for.
+    """
     given = {key: value for key, value in request.query_params.items() if value and key not in ("page", "limit")}
     form = query(data=given)
     form.is_valid(raise_exception=True)
@@ -213,7 +216,7 @@ def read(query: type[serializers.Serializer[Any]], request: Request) -> Values:
 
 
 def _range(values: Values, now: datetime) -> str:
-    """The days that the file is about."""
+    """Return the days that the file is about."""
     first: date | None = values.get("from")
     last: date = min(values.get("to") or now.date(), now.date())
     if first is None:
@@ -305,7 +308,7 @@ class ChartCsv(PublicView):
     name = "Chart as CSV"
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """The address says what comes; only errors are rendered, in words."""
+        """Return the renderer of errors: the address decides the format of the file."""
         return JSONRenderer(), JSONRenderer.media_type
 
     @extend_schema(exclude=True)
@@ -328,7 +331,7 @@ def _chunks(chart: Chart) -> Generator[bytes, None, None]:
 
 
 def _header(chart: Chart) -> list[str]:
-    """A column for each metric and one that says where its value comes from and whether all of it is in."""
+    """Return a column for each metric and one that says where its value comes from and whether all of it is in."""
     keys = [drawn.choice.key for drawn in chart.series]
     columns = [column for key in keys for column in (key, f"{key} note")]
     before = ["previous_start", *(f"{key} previous" for key in keys)] if chart.before else []

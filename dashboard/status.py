@@ -41,7 +41,7 @@ LONG: dict[Reason, str] = {
 
 
 def reason(error: str) -> Reason:
-    """What an error that was noted down means."""
+    """Return what an error that was noted down means."""
     if error.startswith(DOUBTED):
         return "doubted"
     if BEHIND.search(error):
@@ -162,7 +162,7 @@ class Standing:
 
     @property
     def word(self) -> str:
-        """The strip's colour, said."""
+        """Return the strip's colour in words."""
         return WORDS[self.level]
 
 
@@ -190,7 +190,7 @@ def _level(sync: Mapping[str, Any], completed_at: datetime | None) -> Level:
 
 
 def _behind(sync: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> int | None:
-    """Blocks to the tip. The tip is as old as the last sync: once that is overdue, time counts on.
+    """Return blocks to the tip. The tip is as old as the last sync: once that is overdue, time counts on.
 
     Not where the chain could not be read: nobody knows how far it is, only how far it was.
     """

@@ -142,7 +142,7 @@ class Page:
 
     @property
     def title(self) -> str:
-        """What a part has to say in the title."""
+        """Return what a part has to say in the title."""
         return next((part.shown.title for part in self.after if part.shown.title), "Figures cannot be read")
 
     @property

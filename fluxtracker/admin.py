@@ -58,7 +58,7 @@ class CappedPaginator(AnyPaginator):
 
     @property
     def capped(self) -> bool:
-        """Whether there are more rows than `count` says."""
+        """Return whether there are more rows than `count` says."""
         return self._counted > self.cap
 
     @cached_property
@@ -88,7 +88,7 @@ class LargeChangeList(ChangeList):
     """Takes its rows from the paginator also where they fit on one page, and orders as an index does."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        """A chosen column and the id, both in one direction: the indexes of large tables end with the id."""
+        """Return a chosen column and the id, both in one direction: the indexes of large tables end with the id."""
         ordering = super().get_ordering(request, queryset)
         if ORDER_VAR not in self.params:
             return ordering
@@ -127,14 +127,14 @@ def told(description: str, **options: Any) -> Callable[[Callable[[Any, Any], obj
 
 
 def link(row: Model, words: object = None) -> SafeString:
-    """A link to the row's own admin page."""
+    """Return a link to the row's own admin page."""
     meta = row._meta
     url = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, row if words is None else words)
 
 
 def list_link(model: type[Model], words: object, **where: object) -> SafeString:
-    """A link to the rows of a model that a lookup selects."""
+    """Return a link to the rows of a model that a lookup selects."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist", query=where)
     return format_html('<a href="{}">{}</a>', url, words)
 
@@ -145,5 +145,5 @@ def pretty(data: object) -> SafeString | None:
 
 
 def user_of(request: HttpRequest) -> User:
-    """Who is signed in; the admin lets nobody else through."""
+    """Return who is signed in; the admin lets nobody else through."""
     return cast("User", request.user)

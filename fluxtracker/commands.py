@@ -28,7 +28,10 @@ LONGEST_NUMBER = 100  # digits
 
 
 def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[str], int]:
-    """An argparse type: a whole number in the range, else wrong usage. With `cut`, what is above is cut to it."""
+    """Return an argparse type: a whole number in the range, else wrong usage.
+
+    With `cut`, what is above is cut to it.
+    """
 
     def parse(value: str) -> int:
         if value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER:
@@ -42,7 +45,7 @@ def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[
 
 
 def day(value: str) -> date:
-    """An argparse type: a UTC day up to today, else wrong usage."""
+    """Return an argparse type: a UTC day up to today, else wrong usage."""
     try:
         found = date.fromisoformat(value) if DAY.fullmatch(value) else None
     except ValueError:
@@ -68,7 +71,7 @@ class VerbCommand(BaseCommand):
         raise CommandError("this command does nothing")
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
-        """What the audit log is told once it is done; None: it does not belong there."""
+        """Return what the audit log is told once it is done; None: it does not belong there."""
         return None
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -81,7 +84,7 @@ class VerbCommand(BaseCommand):
             self.stdout.write(self.told(report))
 
     def told(self, report: dict[str, Any]) -> str:
-        """The report for people."""
+        """Return the report for people."""
         return _lines(report)
 
     def _done(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +128,7 @@ class VerbCommand(BaseCommand):
 
 
 def _lines(report: dict[str, Any]) -> str:
-    """The report for people: what is single on one line, then a line for each row of a list."""
+    """Return the report for people: what is single on one line, then a line for each row of a list."""
     single = {key: value for key, value in report.items() if not _is_rows(value)}
     rows = [row for value in report.values() if _is_rows(value) for row in value]
     return "\n".join([", ".join(f"{key} {_plain(value)}" for key, value in single.items()), *map(_plain, rows)]).strip()
@@ -136,7 +139,7 @@ def _is_rows(value: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    """A value in words: `-` for what is not known or empty."""
+    """Return a value in words: `-` for what is not known or empty."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(part)}" for key, part in value.items()) or "-"
     if isinstance(value, list):

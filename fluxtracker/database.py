@@ -136,7 +136,7 @@ def database_words(error: BaseException) -> str:
 
 
 def _place(words: str) -> str:
-    """What SQLite does not say of a file that it cannot use: which one, why, and what names it."""
+    """Return what SQLite does not say of a file that it cannot use: which one, why, and what names it."""
     from django.db import connection  # settings are read by some that only want this module's words
 
     if connection.vendor != "sqlite" or not any(sign in words for sign in UNUSABLE):

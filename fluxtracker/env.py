@@ -73,7 +73,7 @@ def text(name: str, default: str = "") -> str:
 
 
 def folder(name: str, default: str, base: Path) -> Path:
-    """An absolute path; a relative one is below `base`."""
+    """Return an absolute path; a relative one is below `base`."""
     return (base / text(name, default)).resolve()
 
 
@@ -134,7 +134,7 @@ def _checked_url(name: str, url: str) -> str:
 
 
 def _parts(url: str) -> SplitResult | None:
-    """The parts of a URL; None when it is not one."""
+    """Return the parts of a URL; None when it is not one."""
     try:
         parts = urlsplit(url)
         return parts if parts.port != 0 else None
@@ -166,7 +166,7 @@ def rate_per_minute(name: str, default: str) -> int:
 
 
 def webhook_url(name: str) -> str:
-    """An https address, or nothing. Its path is a secret."""
+    """Return an https address, or nothing. Its path is a secret."""
     url = text(name)
     parts = _parts(url)
     if url and (parts is None or parts.scheme != "https" or not parts.hostname or re.search(r"\s", url)):
@@ -220,7 +220,7 @@ def mail_server(name: str, needed: bool) -> MailServer:
 
 
 def paths(*names: str) -> list[str]:
-    """What follows the host in the addresses that these settings hold: of a webhook it is the secret."""
+    """Return what follows the host in the addresses that these settings hold: of a webhook it is the secret."""
     found = [parts for name in names if (parts := _parts(text(name)))]
     return [part for parts in found for part in (parts.path.strip("/"), parts.query)]
 
@@ -294,7 +294,7 @@ def redis_url(name: str, default: str) -> str:
 
 
 def passwords(*names: str) -> list[str]:
-    """The passwords inside the addresses that these settings hold, as written and as meant."""
+    """Return the passwords inside the addresses that these settings hold, as written and as meant."""
     found = [parts.password for name in names if (parts := _parts(text(name)))]
     return [form for password in found if password for form in (password, unquote(password))]
 

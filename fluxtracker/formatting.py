@@ -15,7 +15,7 @@ CENT_MICRO = 10_000  # micro-dollars
 
 
 def whole(number: int) -> str:
-    """A count with thousands commas."""
+    """Return a count with thousands commas."""
     return _signed(f"{number:,}")
 
 
@@ -34,14 +34,14 @@ def usd(micro: int) -> str:
 
 
 def price(value: Decimal) -> str:
-    """A price in dollars with 4 significant digits, written out."""
+    """Return a price in dollars with 4 significant digits, written out."""
     digits = value.normalize().adjusted()
     places = max(2, 3 - digits)
     return f"${value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}"
 
 
 def span(length: timedelta) -> str:
-    """How long something took or is away: `41 s`, `3 min`, `2 h`, `4 days`."""
+    """Return how long something took or is away: `41 s`, `3 min`, `2 h`, `4 days`."""
     seconds = max(0, int(length.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
@@ -53,20 +53,20 @@ def span(length: timedelta) -> str:
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """The age of an instant; from a day on its date (UTC)."""
+    """Return the age of an instant; from a day on its date (UTC)."""
     if now - then >= timedelta(days=1):
         return f"on {day(then)}"
     return f"{span(now - then)} ago"
 
 
 def day(instant: datetime) -> str:
-    """A UTC day: `14 Nov 2026`."""
+    """Return a UTC day: `14 Nov 2026`."""
     utc = instant.astimezone(UTC)
     return f"{utc.day} {utc:%b %Y}"
 
 
 def moment(instant: datetime) -> str:
-    """A minute: `14 Nov, 09:10 UTC`."""
+    """Return a minute: `14 Nov, 09:10 UTC`."""
     utc = instant.astimezone(UTC)
     return f"{utc.day} {utc:%b, %H:%M} UTC"
 
@@ -77,17 +77,17 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 
 
 def short(text: str, head: int = 8, tail: int = 6) -> str:
-    """A long identifier by its beginning and its end."""
+    """Return a long identifier by its beginning and its end."""
     return text if len(text) <= head + tail + 1 else f"{text[:head]}{ELLIPSIS}{text[-tail:]}"
 
 
 def count(number: float) -> str:
-    """A count that may have parts, such as cores: with commas, and a decimal only where there is one."""
+    """Return a count that may have parts, such as cores: with commas, and a decimal only where there is one."""
     return whole(int(number)) if float(number).is_integer() else _signed(f"{number:,.1f}")
 
 
 def size(gb: float) -> str:
-    """A size in the largest unit that leaves at least 1: `182.0 TB`, `3.19 PB`."""
+    """Return a size in the largest unit that leaves at least 1: `182.0 TB`, `3.19 PB`."""
     value, unit = abs(gb), 0
     while value >= 1000 and unit < len(SIZES) - 1:
         value, unit = value / 1000, unit + 1
@@ -109,7 +109,7 @@ def dollars(value: float) -> str:
 
 
 def plus(text: str) -> str:
-    """A difference with its sign: what is not below nothing gets a plus."""
+    """Return a difference with its sign: what is not below nothing gets a plus."""
     return text if text.startswith(MINUS) else f"+{text}"
 
 
@@ -118,21 +118,21 @@ def _signed(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with a blank in place of each character that cannot be printed."""
+    """Return the text with a blank in place of each character that cannot be printed."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def escaped(text: str) -> str:
-    """The text with each character that cannot be printed written out, as in `\\x1b`."""
+    """Return the text with each character that cannot be printed written out, as in `\\x1b`."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def storable(value: Any) -> Any:
-    """The value as a JSON column takes it: texts printable, numbers finite or None, other things as text."""
+    """Return the value as a JSON column takes it: texts printable, numbers finite or None, other things as text."""
     if isinstance(value, dict):
         return {printable(str(key)): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -21,7 +21,10 @@ def usd(micro: int | None) -> float | None:
 
 
 def price(value: object) -> Decimal:
-    """A price in US dollars from a JSON number or text. ValueError unless it lies between 0 and HIGHEST_PRICE."""
+    """Return a price in US dollars from a JSON number or text.
+
+    ValueError unless it lies between 0 and HIGHEST_PRICE.
+    """
     try:
         found = Decimal(str(value) if isinstance(value, str | int | float | Decimal) else "NaN")
     except ArithmeticError:
@@ -35,7 +38,7 @@ def price(value: object) -> Decimal:
 
 
 def usd_micro(amount_sat: int, price_usd: Decimal) -> int:
-    """What `amount_sat` is worth in micro-dollars, rounded half to even."""
+    """Return what `amount_sat` is worth in micro-dollars, rounded half to even."""
     return int((Decimal(amount_sat) * price_usd * MICRO / SAT).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 

@@ -34,17 +34,17 @@ class Period:
 
     @classmethod
     def containing(cls, length: Length, moment: datetime) -> Period:
-        """The calendar period that `moment` lies in."""
+        """Return the calendar period that `moment` lies in."""
         first = _first_day(length, moment.astimezone(UTC).date())
         return cls(midnight(first), midnight(_next_first_day(length, first)), length)
 
     @classmethod
     def of_days(cls, first: date, last: date) -> Period:
-        """The UTC days `first` to `last`, both included."""
+        """Return the UTC days `first` to `last`, both included."""
         return cls(midnight(first), midnight(last + DAY))
 
     def previous(self) -> Period:
-        """The calendar period before this one; for any other stretch, the same time right before it."""
+        """Return the calendar period before this one; for any other stretch, the same time right before it."""
         if self.length is None:
             return Period(self.start - (self.end - self.start), self.start)
         return Period.containing(self.length, self.start - DAY)
@@ -64,7 +64,7 @@ class Period:
 
     @property
     def last_day(self) -> date:
-        """The last UTC day that has a part in the period."""
+        """Return the last UTC day that has a part in the period."""
         return max(self.start, self.end - timedelta(microseconds=1)).date()
 
     def days(self) -> Iterator[date]:
@@ -76,7 +76,7 @@ class Period:
 
 
 def midnight(day: date) -> datetime:
-    """The instant at which the UTC day begins."""
+    """Return the instant at which the UTC day begins."""
     return datetime.combine(day, time(), UTC)
 
 
@@ -134,7 +134,7 @@ class Span:
 
 
 def split(first: date, last: date, bucket: Bucket) -> list[Span]:
-    """The range in buckets, oldest first; those at its ends hold only what lies in the range."""
+    """Return the range in buckets, oldest first; those at its ends hold only what lies in the range."""
     if bucket == Bucket.DAY:
         return [Span(day, day) for day in Span(first, last).days()]
     spans, day = [], first
@@ -150,10 +150,10 @@ AHEAD = timedelta(minutes=2)  # what clocks of several machines may differ by
 
 
 def is_fresh(at: datetime | None, now: datetime, limit: timedelta) -> bool:
-    """Whether it was at most `limit` ago, and not in the future. None: never."""
+    """Return whether it was at most `limit` ago, and not in the future. None: never."""
     return at is not None and at - now <= AHEAD and now - at <= limit
 
 
 def is_ahead(at: datetime | None, now: datetime) -> bool:
-    """Whether it lies in the future: written by a clock that was wrong."""
+    """Return whether it lies in the future: written by a clock that was wrong."""
     return at is not None and at - now > AHEAD

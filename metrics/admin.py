@@ -132,7 +132,7 @@ class Preview:
 
 
 def preview(app: TrackedApp, now: datetime) -> Preview:
-    """Counts as a collection does, with the patterns of `app`, which may not be saved. Eight queries at most."""
+    """Return counts as a collection does, with the patterns of `app`, which may not be saved. Eight queries at most."""
     others = list(TrackedApp.objects.filter(active=True).exclude(pk=app.pk))
     names = {(other.category, other.key): other.name for other in others}
     wanted = TrackedApp(
@@ -162,7 +162,7 @@ def preview(app: TrackedApp, now: datetime) -> Preview:
 
 
 def _names(rules: Classifier, ours: tuple[str, str], now: datetime) -> list[str] | None:
-    """The apps that only their name can tell, as far as they would count."""
+    """Return the apps that only their name can tell, as far as they would count."""
     known = recall(SPECS, now)
     if known is None:
         return None
@@ -197,7 +197,7 @@ class TrackedAppAdmin(AnyModelAdmin):
         return [path("preview/", show, name="metrics_trackedapp_preview"), *super().get_urls()]
 
     def preview(self, request: HttpRequest) -> HttpResponse:
-        """What the form as it stands would count; saves nothing."""
+        """Return what the form as it stands would count; saves nothing."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
         form = TrackedAppForm(request.POST, instance=_edited(request))
@@ -323,7 +323,7 @@ def shown(reading: Reading, key: str) -> str | None:
 
 
 def _edited(request: HttpRequest) -> TrackedApp | None:
-    """The row that is being edited; None for a new one."""
+    """Return the row that is being edited; None for a new one."""
     text = request.GET.get("app", "")
     known = text.isascii() and text.isdecimal() and len(text) < 10
     return TrackedApp.objects.filter(pk=int(text)).first() if known else None

@@ -65,12 +65,12 @@ TOTALS = ("node_total", "total_apps", "total_cpu_cores", "total_ram_gb", "total_
 
 
 def metrics() -> list[Metric]:
-    """The fixed metrics and one for each active tracked game and crypto node. One query."""
+    """Return the fixed metrics and one for each active tracked game and crypto node. One query."""
     return [*FIXED, *map(tracked_metric, tracked_apps())]
 
 
 def tracked_apps() -> list[TrackedApp]:
-    """The active games and crypto nodes, by category and name."""
+    """Return the active games and crypto nodes, by category and name."""
     return list(TrackedApp.objects.filter(active=True, category__in=COUNTED))
 
 
@@ -79,7 +79,7 @@ def tracked_metric(app: TrackedApp) -> Metric:
 
 
 def with_ratios(values: Values) -> dict[str, Number | None]:
-    """The values and what follows from them: percentages with 2 decimals, None where a side is not known."""
+    """Return the values and what follows from them: percentages with 2 decimals, None where a side is not known."""
     return {**values} | {key: percent(values.get(part), values.get(whole)) for key, (part, whole) in RATIOS.items()}
 
 

@@ -38,7 +38,7 @@ class Week:
 
 
 def check_instances(now: datetime) -> list[Finding]:
-    """One result for each active tracked app. Its kind is its category."""
+    """Return one result for each active tracked app. Its kind is its category."""
     apps, latest = tracked_apps(), Latest.load(now)
     is_old = latest.sources[Source.Name.APPS].is_old(now)
     weeks = _weeks([app.column for app in apps], now)
@@ -101,7 +101,7 @@ def check_upstreams(probes: Mapping[str, Probe]) -> list[Finding]:
 
 
 def judge_upstreams(answers: list[Answer]) -> list[Finding]:
-    """What the answers mean, held against the highest tip among them."""
+    """Return what the answers mean, held against the highest tip among them."""
     highest = max((answer.height for answer in answers if answer.height is not None), default=0)
     return [_finding(answer, highest) for answer in answers]
 
@@ -127,7 +127,7 @@ def _finding(answer: Answer, highest: int) -> Finding:
 
 
 def harmless(words: str) -> str:
-    """An upstream's words without our key and without addresses, should it repeat them."""
+    """Return an upstream's words without our key and without addresses, should it repeat them."""
     if settings.CRYPTOCOMPARE_API_KEY:
         words = words.replace(settings.CRYPTOCOMPARE_API_KEY, "(key)")
     return ADDRESS.sub("(address)", words)[:LONGEST_DETAIL]

@@ -95,7 +95,7 @@ class Classifier:
         return self._kind(self._category(found, lambda rule: rule.fits_name(app)), found, named=True)
 
     def _category(self, found: frozenset[tuple[str, str]], fits: Callable[[Rule], bool]) -> str:
-        """The first category that fits, by itself or through a tracked app of it."""
+        """Return the first category that fits, by itself or through a tracked app of it."""
         of_apps = {category for category, _ in found}
         return next((rule.category for rule in self._categories if rule.category in of_apps or fits(rule)), "")
 
@@ -112,7 +112,7 @@ class Classifier:
 
 
 def _unlisted(found: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """What an excluded image still is: deployed from git, or part of the system."""
+    """Return what an excluded image still is: deployed from git, or part of the system."""
     return frozenset(pair for pair in found if pair[0] in (TrackedApp.Category.GIT, TrackedApp.Category.SYSTEM))
 
 
@@ -171,7 +171,7 @@ class AppIndex:
         return len(self._exact)
 
     def unseen(self) -> list[str]:
-        """The apps that only their name can tell: no image of theirs is public."""
+        """Return the apps that only their name can tell: no image of theirs is public."""
         return sorted(app.name for app in self._exact.values() if not any(app.images.values()))
 
     def resolve(self, container: str) -> Resolved:

@@ -114,7 +114,7 @@ def collect_metrics(
 
 
 def _ask(daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime) -> Answers:
-    """All at once. The price, which is stored where it is asked for, in this thread."""
+    """Ask all sources at once; the price, which is stored where it is asked for, in this thread."""
     with ThreadPoolExecutor(4, thread_name_prefix="collect") as pool:
         nodes = pool.submit(daemon.node_counts)
         cloud = pool.submit(stats.capacity)

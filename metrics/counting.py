@@ -132,7 +132,7 @@ def _coverage(states: Iterable[str], no_nodes: int) -> dict[str, Any]:
 
 
 def count_nodes(found: NodeCounts) -> Readout:
-    """The total is the sum of the tiers; a total that was told and differs is noted."""
+    """Return the counts; the total is the sum of the tiers, and a reported total that differs is noted."""
     coverage = {"tiers": 3, "toldTotal": found.told_total, "totalDiffers": found.told_total not in (None, found.total)}
     values = {
         "node_total": found.total,
@@ -185,7 +185,7 @@ class Tally:
 def count_running(
     found: Containers, index: AppIndex | None, index_at: datetime | None, classifier: Classifier
 ) -> AppsReadout:
-    """Counts by image and app. Refused where names have to be looked up and no specifications are known."""
+    """Return counts by image and app. Refused where names have to be looked up and no specifications are known."""
     if index is None and any(container.image is None for container in found.containers):
         raise Refused("containers tell only their names, and no app specifications of the last 24 hours are known")
     tally = Tally()

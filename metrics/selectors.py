@@ -37,7 +37,7 @@ class SourceView:
     """Since when it answers numbers that differ too much from these to be believed at once."""
 
     def is_old(self, now: datetime) -> bool:
-        """Whether there is no value, or one of more than 2 hours ago or of the future."""
+        """Return whether there is no value, or one of more than 2 hours ago or of the future."""
         return not is_fresh(self.read_at, now, OLD)
 
 
@@ -65,7 +65,7 @@ class Latest:
 
     @property
     def read_at(self) -> datetime | None:
-        """When the oldest of nodes, capacity and containers was read; None when one never was."""
+        """Return when the oldest of nodes, capacity and containers was read; None when one never was."""
         times = [self.sources[name].read_at for name in (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)]
         return None if None in times else min(time for time in times if time)
 
@@ -119,7 +119,7 @@ class Point:
 
 
 def usual_step(span: timedelta) -> Step:
-    """The finest that stays below about 2,000 points."""
+    """Return the finest that stays below about 2,000 points."""
     return next((step for step in Step if span // step.length <= USUAL_POINTS), Step.DAY)
 
 

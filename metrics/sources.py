@@ -176,7 +176,7 @@ KEEPS = timedelta(hours=24)
 
 
 def recall(name: str, now: datetime) -> tuple[Any, datetime] | None:
-    """What was remembered and when; None when there is nothing, or nothing of the last 24 hours."""
+    """Return what was remembered and when; None when there is nothing, or nothing of the last 24 hours."""
     row = Memory.objects.filter(name=name, updated_at__gte=now - KEEPS).first()
     if row is None:
         return None

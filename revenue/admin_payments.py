@@ -71,7 +71,7 @@ class WaitingFilter(admin.SimpleListFilter):
 
 
 def as_day(text: str) -> date | None:
-    """A day as YYYY-MM-DD; None for anything else."""
+    """Return a day as YYYY-MM-DD; None for anything else."""
     try:
         return date.fromisoformat(text) if len(text) == len("2026-01-01") else None
     except ValueError:
@@ -173,10 +173,10 @@ class PaymentAdmin(LargeTableAdmin):
 
 
 def clock(instant: datetime) -> str:
-    """A UTC time to the second."""
+    """Return a UTC time to the second."""
     return f"{instant:%Y-%m-%d %H:%M:%S}"
 
 
 def shortened(text: str) -> SafeString:
-    """A long identifier, whole on hover."""
+    """Return a long identifier, whole on hover."""
     return format_html('<span title="{}">{}</span>', text, formatting.short(text))

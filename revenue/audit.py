@@ -34,7 +34,7 @@ class AuditReport:
 
     @property
     def open(self) -> int:
-        """Rows that differ and were left so."""
+        """Return rows that differ and were left so."""
         return max(self.missing + self.extra + self.different - self.fixed, 0)
 
 

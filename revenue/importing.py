@@ -63,7 +63,7 @@ class Bounds:
         return cls(first, read, state.closed_through, waiting)
 
     def reason(self, old: OldPayment) -> str | None:
-        """Why the payment is not taken; None: it is."""
+        """Return why the payment is not taken; None: it is."""
         if old.address not in self.first:
             return "address not tracked"
         if old.height < self.first[old.address]:

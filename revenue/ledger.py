@@ -72,7 +72,7 @@ def recompute_apps(app_ids: Iterable[int]) -> None:
 
 
 def _of_app(aggregate: Count | Sum | Min | Max) -> Subquery:
-    """The aggregate over the rows of the App that the outer query is at."""
+    """Return the aggregate over the rows of the App that the outer query is at."""
     rows: QuerySet[Payment] = Payment.objects.filter(app=OuterRef("pk")).order_by()
     return Subquery(rows.values("app").annotate(value=aggregate).values("value"))
 

@@ -57,7 +57,7 @@ def name_known_payments() -> int:
 
 
 def pause(attempts: int) -> timedelta:
-    """How long to wait after so many questions for a message that nobody knew."""
+    """Return how long to wait after so many questions for a message that nobody knew."""
     doublings: int = min(attempts - 1, 10)
     return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
 

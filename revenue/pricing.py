@@ -273,7 +273,7 @@ def _price_live(rows: PaymentQuerySet, price: Decimal) -> int:
 
 
 def _live_price(http: Http, now: datetime) -> Decimal:
-    """The live price, asked for when it was not read in the last 10 minutes."""
+    """Return the live price, asked for when it was not read in the last 10 minutes."""
     known = LivePrice.objects.filter(id=1, read_at__gt=now - LIVE_PRICE_KEEPS, read_at__lte=now).first()
     return known.price_usd if known else refresh_live_price(http=http, now=now).price
 

@@ -30,18 +30,18 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         return self.order_by("-paid_at", "-id")
 
     def between(self, first: date, last: date) -> PaymentQuerySet:
-        """Payments of the UTC days `first` to `last`, both included."""
+        """Return payments of the UTC days `first` to `last`, both included."""
         return self.filter(day__gte=first, day__lte=last)
 
     def in_window(self, address: str, low: int, high: int) -> PaymentQuerySet:
-        """Payments to the address in the blocks `low` to `high`, both included."""
+        """Return payments to the address in the blocks `low` to `high`, both included."""
         return self.filter(address=address, height__gte=low, height__lte=high)
 
     def unpriced(self) -> PaymentQuerySet:
         return self.filter(usd_micro=None)
 
     def unnamed(self) -> PaymentQuerySet:
-        """Payments with a message hash whose app is not known yet."""
+        """Return payments with a message hash whose app is not known yet."""
         return self.filter(app=None, kind="app")
 
     def insert(self, payments: list[Payment]) -> None:
@@ -67,7 +67,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
             cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608  our own names
 
     def until(self, instants: Mapping[date, datetime]) -> PaymentQuerySet:
-        """Payments of each of these UTC days before the instant that goes with it.
+        """Return payments of each of these UTC days before the instant that goes with it.
 
         The days are named twice: by the first condition alone the engines find the rows in the index by day.
         """
@@ -75,11 +75,11 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         return self.filter(day__in=list(instants)).filter(reduce(or_, parts, Q(pk__in=[])))
 
     def day_sums(self) -> Rows:
-        """One row a day and address: what a DailyTotal holds."""
+        """Return one row a day and address: what a DailyTotal holds."""
         return cast("Rows", self.order_by().values("day", "address").annotate(**_sums()))
 
     def sums_by_day(self) -> Rows:
-        """One row a day over all addresses, as DailyTotal's `by_day`."""
+        """Return one row a day over all addresses, as DailyTotal's `by_day`."""
         return cast("Rows", self.order_by().values("day").annotate(**_sums()))
 
 
@@ -109,12 +109,12 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
         return self.filter(day__gte=first, day__lte=last)
 
     def first_day(self) -> date | None:
-        """The first day of these totals: before the ledger's, it can tell nothing."""
+        """Return the first day of these totals: before the ledger's, it can tell nothing."""
         first: date | None = self.aggregate(first=Min("day"))["first"]
         return first
 
     def by_day(self) -> Rows:
-        """One row a day over all addresses, oldest first."""
+        """Return one row a day over all addresses, oldest first."""
         sums = {name: Sum(name) for name in ("revenue_sat", "payments", "usd_micro", "priced")}
         return cast("Rows", self.values("day").annotate(**sums).order_by("day"))
 

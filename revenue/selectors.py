@@ -67,13 +67,13 @@ class Ledger:
 
     @classmethod
     def load(cls) -> Ledger:
-        """One query; two while there is a quarantine."""
+        """Return the ledger's state. One query; two while there is a quarantine."""
         state = LedgerState.known()
         lacking = frozenset(Quarantined.objects.days() if state.has_quarantine else ())
         return cls(state.read_until, state.closed_through, state.complete_until, lacking)
 
     def knows(self, day: date) -> bool:
-        """Whether a completed sync has looked into the day: only then is no payment a 0."""
+        """Return whether a completed sync has looked into the day: only then is no payment a 0."""
         return self.is_closed(day) or (self.completed_at is not None and day <= self.completed_at.date())
 
     def has_all_of(self, day: date, now: datetime) -> bool:
@@ -88,7 +88,7 @@ class Ledger:
         return not is_fresh(self.completed_at, now, STALE)
 
     def is_closed(self, day: date) -> bool:
-        """Whether the day's rows are pruned and its total is frozen."""
+        """Return whether the day's rows are pruned and its total is frozen."""
         return self.closed_through is not None and day <= self.closed_through
 
 
@@ -105,7 +105,7 @@ class Totals:
         return cls({row["day"]: row for row in rows}, Ledger.load())
 
     def of(self, days: Iterable[date]) -> Sums:
-        """The sums of the days. Unknown when there is no payment and no sync has looked into any of them."""
+        """Return the sums of the days. Unknown when there is no payment and no sync has looked into any of them."""
         days = list(days)
         rows = [self.rows[day] for day in days if day in self.rows]
         payments, priced = (sum(row[key] for row in rows) for key in ("payments", "priced"))
@@ -116,20 +116,20 @@ class Totals:
 
 
 def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayReport]:
-    """The last `days` days, today included, oldest first."""
+    """Return the last `days` days, today included, oldest first."""
     every = (today - timedelta(days=back) for back in range(days - 1, -1, -1))
     return [DayReport(day, totals.of([day]), totals.ledger.has_all_of(day, now)) for day in every]
 
 
 def compare(totals: Totals, length: Length, now: datetime) -> Comparison:
-    """The calendar period that `now` lies in, so far, against the whole one before."""
+    """Return the calendar period that `now` lies in, so far, against the whole one before."""
     current, previous = periods(length, now)
     is_before_complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
     return Comparison(current, previous, totals.of(current.days()), totals.of(previous.days()), is_before_complete)
 
 
 def periods(length: Length, now: datetime) -> tuple[Period, Period]:
-    """The current calendar period up to today's end, and the whole previous one."""
+    """Return the current calendar period up to today's end, and the whole previous one."""
     whole = Period.containing(length, now)
     return Period(whole.start, midnight(now.date() + DAY), length), whole.previous()
 
@@ -148,7 +148,7 @@ class Cut:
 
     @property
     def parted(self) -> date | None:
-        """The day of which only the rows before the cut count; None when all days count whole."""
+        """Return the day of which only the rows before the cut count; None when all days count whole."""
         last, end = self.previous.last_day, self.previous.end
         return None if end == midnight(last) + DAY else last
 
@@ -170,7 +170,7 @@ def load(lengths: Iterable[Length], totals: Totals, now: datetime) -> dict[Lengt
 
 
 def cut(length: Length, now: datetime, ledger: Ledger) -> Cut:
-    """Where the periods of `now` end, to the second: payments have the whole seconds of their blocks."""
+    """Return where the periods of `now` end, to the second: payments have the whole seconds of their blocks."""
     now = now.replace(microsecond=0)
     whole = Period.containing(length, now)
     current, previous = whole.to_date(now), whole.previous().cut_like(whole, now)
@@ -181,7 +181,10 @@ def cut(length: Length, now: datetime, ledger: Ledger) -> Cut:
 
 
 def parts(cuts: Iterable[Cut]) -> dict[date, DaySums]:
-    """What the parted days had received at their cuts. One query over the rows of those days; none without any."""
+    """Return what the parted days had received at their cuts.
+
+    One query over the rows of those days; none without any.
+    """
     instants = {one.parted: one.previous.end for one in cuts if one.parted}
     if not instants:
         return {}
@@ -230,7 +233,7 @@ def _order(sort: str) -> list[str | Combinable]:
 
 
 def transaction_url(txid: str) -> str:
-    """The transaction's page at the explorer whose API is configured."""
+    """Return the transaction's page at the explorer whose API is configured."""
     return f"{settings.FLUX_EXPLORER_URL.removesuffix('/api')}/tx/{txid}"
 
 
@@ -295,19 +298,19 @@ class OpenDays:
         return {row.address for row in self.rows}
 
     def by_day(self) -> list[tuple[date, int]]:
-        """Rows a day, newest first."""
+        """Return rows a day, newest first."""
         days: Counter[date] = Counter()
         for row in self.rows:
             days[row.day] += row.payments
         return sorted(days.items(), reverse=True)
 
     def place(self, offset: int, limit: int, *, oldest_first: bool) -> Place:
-        """The days on which the rows from `offset` on lie, in the order asked for."""
+        """Return the days on which the rows from `offset` on lie, in the order asked for."""
         days = self.by_day()
         return _place(reversed(days) if oldest_first else days, offset, limit)
 
     def since(self, rows: int) -> datetime | None:
-        """An instant so that at least `rows` rows are not older; None when there are not so many."""
+        """Return an instant so that at least `rows` rows are not older; None when there are not so many."""
         seen = 0
         for day, payments in self.by_day():
             seen += payments
@@ -316,7 +319,7 @@ class OpenDays:
         return None
 
     def until(self, rows: int) -> datetime | None:
-        """An instant so that at least `rows` rows are older; None when there are not so many."""
+        """Return an instant so that at least `rows` rows are older; None when there are not so many."""
         seen = 0
         for day, payments in reversed(self.by_day()):
             seen += payments

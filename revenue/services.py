@@ -53,7 +53,7 @@ def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress:
 
 
 def _unknown(*keys: str) -> Report:
-    """What a run reports that ends before it knows."""
+    """Return what a run reports that ends before it knows."""
     return dict.fromkeys(keys)
 
 
@@ -62,7 +62,7 @@ def _counts(report: Report) -> Report:
 
 
 def _names_and_usd(http: Http, trigger: str, added: int, progress: Progress | None) -> Report:
-    """Both are tried; what fails is told by its own record and does not undo the sync."""
+    """Name and price payments. A failure has its own record and does not undo the sync."""
     within = None if added else RECENT
     report: Report = {"named": None, "priced": None}
     try:

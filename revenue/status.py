@@ -37,7 +37,7 @@ KEYS = (
 
 
 def sync_report(now: datetime | None) -> dict[str, Any]:
-    """The `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
+    """Return the `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
     if now is None:
         return dict.fromkeys(KEYS) | {"healthy": False, "reason": "the database cannot be reached"}
     ledger = LedgerState.known()
@@ -63,7 +63,7 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
 
 
 def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str | None:
-    """What is wrong with the sync, in words; None when nothing is."""
+    """Return what is wrong with the sync, in words; None when nothing is."""
     if ledger.unproved_height is not None:
         return unproved_reason(ledger.unproved_height)
     if state.consecutive_failures >= ALERT_AFTER:
@@ -109,7 +109,7 @@ def status(now: datetime) -> dict[str, Any]:
 
 
 def last_sync_block() -> int | None:
-    """The block up to which every tracked address was read; None when one never was."""
+    """Return the block up to which every tracked address was read; None when one never was."""
     heights = dict(Cursor.objects.values_list("address", "height"))
     tracked = [row.address for row in settings.REVENUE_ADDRESSES]
     return min(heights[address] for address in tracked) if heights.keys() >= set(tracked) else None

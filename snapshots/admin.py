@@ -81,7 +81,7 @@ def _context(page: SnapshotAdmin, request: HttpRequest, title: str) -> dict[str,
 
 
 def _year(text: str | None, current: int) -> int:
-    """The year asked for; this one for what is none."""
+    """Return the year asked for; this one for what is none."""
     if text and text.isascii() and text.isdecimal() and MINYEAR < int(text[:5]) <= current:
         return int(text[:5])
     return current
@@ -129,7 +129,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, and above it the days of the last 30 that are not in it."""
+        """Return the list, and above it the days of the last 30 that are not in it."""
         if words := gaps_in_words(missing_days(timezone.now())):
             messages.warning(request, words)
         return super().changelist_view(request, extra_context)
@@ -197,7 +197,7 @@ class RefusalAdmin(ReadOnlyAdmin):
 
 
 def gaps_in_words(missing: list[dict[str, Any]]) -> str:
-    """Which days have no snapshot and why; empty when none is missing."""
+    """Return which days have no snapshot and why; empty when none is missing."""
     if not missing:
         return ""
     told = "; ".join(f"{gap['date']}: {gap['reason']}" for gap in missing[:MOST_TOLD])

@@ -53,7 +53,7 @@ class Day:
 
     @property
     def is_told(self) -> bool:
-        """Whether there is more to say of it: all days but those outside of the history."""
+        """Return whether there is more to say of it: all days but those outside of the history."""
         return self.state not in ("before", "ahead")
 
 
@@ -177,13 +177,13 @@ def _made_by(row: Snapshot) -> TaskRun | None:
 
 
 def _runs(day: date) -> list[TaskRun]:
-    """The day's runs that made something or failed, newest first; most checks find nothing to do."""
+    """Return the day's runs that made something or failed, newest first; most checks find nothing to do."""
     span = TaskRun.objects.filter(name__in=WRITERS, started_at__gte=midnight(day), started_at__lt=midnight(day + DAY))
     told = [run for run in span.order_by("-started_at") if not run.ok or (run.report or {}).get("created")]
     return told[:MOST_RUNS]
 
 
 def _unknown(row: Snapshot) -> list[str]:
-    """The columns that nobody could tell, by name."""
+    """Return the columns that nobody could tell, by name."""
     columns = (field.name for field in Snapshot._meta.concrete_fields if field.name not in NOT_MEASURED)
     return [name for name in columns if getattr(row, name) is None]

@@ -91,7 +91,7 @@ def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
 
 
 def _apps(category: str, limit: int, day: date) -> list[RankedApp]:
-    """The tracked apps of the category, most containers first; those that were never counted are left out."""
+    """Return the tracked apps of the category, most containers first; those that were never counted are left out."""
     now = Source.objects.filter(name=Source.Name.APPS).values_list("values", flat=True).first() or {}
     then = Snapshot.objects.filter(day=day).values_list("counts", flat=True).first() or {}
     found = [
@@ -108,12 +108,12 @@ def _has_every_image(day: date) -> bool:
 
 
 def containers_read_at() -> datetime | None:
-    """When the counts of images were last read; None when they never were."""
+    """Return when the counts of images were last read; None when they never were."""
     return Source.objects.filter(name=Source.Name.APPS).values_list("read_at", flat=True).first()
 
 
 def is_old(read_at: datetime | None, now: datetime) -> bool:
-    """Whether the counts of now were read over 2 hours ago, in the future, or never."""
+    """Return whether the counts of now were read over 2 hours ago, in the future, or never."""
     return not is_fresh(read_at, now, OLD)
 
 
@@ -143,7 +143,7 @@ class Gap:
 
 
 def last_due(now: datetime) -> date:
-    """The newest day that must have a snapshot: today from 00:35 UTC on, before that yesterday."""
+    """Return the newest day that must have a snapshot: today from 00:35 UTC on, before that yesterday."""
     today = now.date()
     return today if now >= midnight(today) + DUE_AFTER else today - DAY
 
@@ -154,13 +154,13 @@ def days_between(first: date, last: date) -> Iterator[date]:
 
 
 def missing_days(present: Collection[date], first: date, last: date) -> list[date]:
-    """The days from `first` to `last` that are not among the present, oldest first."""
+    """Return the days from `first` to `last` that are not among the present, oldest first."""
     there = set(present)
     return [day for day in days_between(first, last) if day not in there]
 
 
 def gaps(present: Collection[date], first: date, last: date, now: datetime) -> list[Gap]:
-    """The days that should have a snapshot and have none, oldest first. At most one query."""
+    """Return the days that should have a snapshot and have none, oldest first. At most one query."""
     days = missing_days(present, first, min(last, last_due(now)))
     if not days:
         return []
@@ -207,7 +207,7 @@ def load(wanted: Wanted, now: datetime) -> History:
 
 
 def read_columns(wanted: Wanted, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The rows' columns, newest day first."""
+    """Return the rows' columns, newest day first."""
     rows = Snapshot.objects.order_by("-day")
     if wanted.first is not None:
         rows = rows.filter(day__gte=wanted.first)
@@ -223,7 +223,7 @@ def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def missing(wanted: Wanted, present: list[date], now: datetime) -> list[Gap]:
-    """Days without a row, newest first: of the range asked for, or from the oldest row shown on."""
+    """Return days without a row, newest first: of the range asked for, or from the oldest row shown on."""
     last = wanted.last or now.date()
     is_cut = wanted.limit is not None and len(present) == wanted.limit
     oldest = present[-1] if present else last
@@ -232,7 +232,7 @@ def missing(wanted: Wanted, present: list[date], now: datetime) -> list[Gap]:
 
 
 def nearest(day: date) -> date | None:
-    """The day closest to this one that has a row, the older of two; None when no day has. Two queries."""
+    """Return the day closest to this one that has a row, the older of two; None when no day has. Two queries."""
     before = Snapshot.objects.filter(day__lte=day).aggregate(day=Max("day"))["day"]
     after = Snapshot.objects.filter(day__gte=day).aggregate(day=Min("day"))["day"]
     there = [found for found in (before, after) if found is not None]
@@ -255,7 +255,7 @@ DISTINCT_IMAGES = """
 
 
 def stats(now: datetime) -> dict[str, Any]:
-    """Counts and sums, all at one moment; sums are null where the ledger does not know."""
+    """Return counts and sums, all at one moment; sums are null where the ledger does not know."""
     newest = Snapshot.objects.aggregate(day=Max("day"))["day"]
     first = DailyTotal.objects.filter(payments__gt=0).first_day()
     return {
@@ -292,7 +292,7 @@ AT_A_TIME = 5_000  # images in a query
 
 
 def past_counts(fits: Callable[[str], bool], column: str, today: date) -> list[tuple[date, int | None, int | None]]:
-    """Days, newest first, with the containers of the images that fit and what was counted under `column` then.
+    """Return days, newest first, with the containers of the images that fit and what was counted under `column` then.
 
     None: nobody counted on that day. Days of which neither is known are left out. Four queries.
     """

@@ -182,7 +182,7 @@ def take_snapshot(*, trigger: str, wait: float = 0, force: bool = False, day: da
 
 
 def check_snapshot(*, trigger: str, wait: float = 0) -> Report:
-    """What the schedule runs: take today's snapshot if it is time and there is none."""
+    """Return what the schedule runs: take today's snapshot if it is time and there is none."""
     return _take("check_snapshot", trigger, wait, patient=True)
 
 

@@ -51,7 +51,7 @@ class Curve:
     """Days ago; before, it did not exist."""
 
     def at(self, age: float) -> float | None:
-        """The share of today's value `age` days ago; None when there was nothing yet."""
+        """Return the share of today's value `age` days ago; None when there was nothing yet."""
         if self.born is not None and age >= self.born:
             return None
         grown = 1.0 if self.born is None else max(0.03, 1 - age / self.born) ** 1.5
@@ -69,7 +69,7 @@ class Curve:
 def curve(
     seed: int, name: str, year: float, wobble: float, month: float | None = None, born: float | None = None
 ) -> Curve:
-    """A curve of its own for each name. `wobble` is about the greatest part that the waves add or take."""
+    """Return a curve of its own for each name. `wobble` is about the greatest part that the waves add or take."""
     rng = random.Random(f"{seed}:{name}")
     sizes = [wobble * size * rng.uniform(0.5, 1.0) for size in (0.4, 0.3, 0.25, 0.2, 0.1, 0.08)]
     waves = tuple((days, rng.uniform(0, 2 * pi), size) for days, size in zip(WAVES, sizes, strict=True))
@@ -104,7 +104,7 @@ class Past:
         return curve(self.seed, key, year, wobble=0.06, born=born)
 
     def at(self, age: float) -> dict[str, Number | None]:
-        """Every metric `age` days ago, percentages included; a tracked app that did not exist has no key."""
+        """Return every metric `age` days ago, percentages included; a tracked app that did not exist has no key."""
         found = self._nodes(age) | self._cloud(age) | self._apps(age)
         price = self._times("flux_price_usd", self.price, age)
         return with_ratios(found | {"flux_price_usd": None if price is None else round(price, 10)})
@@ -151,7 +151,7 @@ class Past:
         return found | known | {key: self._category(prefix, key, known, age) for prefix, key in CATEGORIES.items()}
 
     def _category(self, prefix: str, key: str, known: Mapping[str, int], age: float) -> int | None:
-        """The tracked ones of then, and the others that the total counts besides."""
+        """Return the tracked ones of then, and the others that the total counts besides."""
         now = self.present.get(key)
         if now is None:
             return None
@@ -181,7 +181,7 @@ class SimulateReport:
 
 
 def is_this_machine(url: str) -> bool:
-    """Whether an upstream's address is on this machine, where only a simulated one can be."""
+    """Return whether an upstream's address is on this machine, where only a simulated one can be."""
     return (urlsplit(url).hostname or "") in HERE
 
 
@@ -216,12 +216,12 @@ def _gap(last: date, days: int) -> tuple[date, ...]:
 
 
 def _failed(last: date, days: int) -> date | None:
-    """The day on which the statistics did not answer."""
+    """Return the day on which the statistics did not answer."""
     return last - DAY * (days * 2 // 3) if days >= FAILED_FROM else None
 
 
 def _age(at: datetime, now: datetime) -> float:
-    """Days between an instant and now."""
+    """Return days between an instant and now."""
     return max(0.0, (now - at) / DAY)
 
 

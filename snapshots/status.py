@@ -30,7 +30,7 @@ KEYS = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "l
 
 
 def snapshot_report(now: datetime | None) -> dict[str, Any]:
-    """The `snapshot` part of `/api/health`. Without a database (`now` None) nobody can know. Few queries."""
+    """Return the `snapshot` part of `/api/health`. Without a database (`now` None) nobody can know. Few queries."""
     if now is None:
         return dict.fromkeys(KEYS)
     state, exists = _state(), Snapshot.objects.filter(day=now.date()).exists()
@@ -73,7 +73,7 @@ def status(now: datetime) -> dict[str, Any]:
 
 
 def missing_days(now: datetime) -> list[dict[str, Any]]:
-    """Days without a row among the last 30, since the first snapshot; newest first. Three queries at most."""
+    """Return days without a row among the last 30, since the first snapshot; newest first. Three queries at most."""
     last = now.date()
     since = last_due(now) - DAY * (LOOKED_BACK - 1)
     oldest = Snapshot.objects.aggregate(day=Min("day"))["day"]
@@ -117,7 +117,7 @@ def _state() -> TaskState:
 
 
 def _interval_minutes() -> int | None:
-    """How often the schedule checks; None when it does not, or not at an interval."""
+    """Return how often the schedule checks; None when it does not, or not at an interval."""
     row = PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).select_related("interval").first()
     if row is None or row.interval is None:
         return None

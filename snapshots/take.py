@@ -64,7 +64,7 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
 
 
 def opening(day: date) -> datetime:
-    """The instant from which on readings count for the day."""
+    """Return the instant from which on readings count for the day."""
     return midnight(day) + NOT_BEFORE
 
 
@@ -93,12 +93,12 @@ def _take(day: date, now: datetime, force: bool, patient: bool) -> TakeReport:
 
 
 def _counts(view: SourceView, day: date, now: datetime) -> bool:
-    """Whether the source was read since 00:05 UTC of the day, and not more than 2 hours ago."""
+    """Return whether the source was read since 00:05 UTC of the day, and not more than 2 hours ago."""
     return view.read_at is not None and view.read_at >= opening(day) and not view.is_old(now)
 
 
 def _is_due(view: SourceView, day: date, now: datetime, patient: bool) -> bool:
-    """Whether collections are running and the next one has yet to ask this source for the day."""
+    """Return whether collections are running and the next one has yet to ask this source for the day."""
     if view.tried_at is None:
         return patient
     return view.tried_at < opening(day) and is_fresh(view.tried_at, now, OLD)
@@ -162,7 +162,7 @@ def _store(
 
 
 def _store_images(day: date, has_apps: bool) -> int:
-    """The day's counts by image, in place of those of an earlier take. Answers how many images there are."""
+    """Return the day's counts by image, in place of those of an earlier take. Answers how many images there are."""
     ImageDay.objects.filter(day=day).delete()
     counts = ImageCount.objects.values_list("image", "category", "count") if has_apps else []
     rows = [

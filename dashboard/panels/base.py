@@ -54,7 +54,7 @@ AGE = re.compile(r'(<time datetime="([^"]+)"[^>]* data-age>)[^<]*')  # as the ta
 
 
 def told(html: str, now: datetime) -> SafeString:
-    """The HTML with each age as it is `now`."""
+    """Return the HTML with each age as it is `now`."""
 
     def age(found: re.Match[str]) -> str:
         return found[1] + formatting.ago(datetime.fromisoformat(found[2]), now)
@@ -63,7 +63,7 @@ def told(html: str, now: datetime) -> SafeString:
 
 
 def without(html: str) -> str:
-    """The HTML without its ages: they change by themselves, and `js/times.js` lets them."""
+    """Return the HTML without its ages: they change by themselves, and `js/times.js` lets them."""
     return AGE.sub(r"\1", html)
 
 
@@ -105,16 +105,16 @@ class Shown:
 
     @property
     def etag(self) -> str:
-        """The same as long as nothing but ages has changed."""
+        """Return the same as long as nothing but ages has changed."""
         return make_etag(without(self.html))
 
     def at(self, now: datetime) -> Shown:
-        """The same, with the ages of the figures as they are now."""
+        """Return the same, with the ages of the figures as they are now."""
         return Shown(told(self.html, now), self.failed, self.title)
 
 
 def show(panel: Panel, request: HttpRequest, now: datetime) -> Shown:
-    """The panel's HTML. Whatever goes wrong inside is logged and told in the panel's own place."""
+    """Return the panel's HTML. Whatever goes wrong inside is logged and told in the panel's own place."""
     try:
         return _remembered(panel, request, now)
     except Exception as error:

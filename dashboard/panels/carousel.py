@@ -76,7 +76,7 @@ def _shown(row: Feed, chosen: bool, now: datetime) -> Shown:
 
 
 def _note(row: Feed, now: datetime) -> str:
-    """What is wrong with the feed; empty when nothing is."""
+    """Return what is wrong with the feed; empty when nothing is."""
     if row.error:
         at = formatting.moment(row.tried_at) if row.tried_at else "the last try"
         return f"The source {status.once(row.error)} at {at}."
@@ -109,7 +109,7 @@ def _item(item: Mapping[str, Any], now: datetime) -> Item:
 
 
 def _parts(item: Mapping[str, Any]) -> str:
-    """What was deployed: `git, 2 components, 3 instances`."""
+    """Return what was deployed: `git, 2 components, 3 instances`."""
     counts = ((item["components"], "component"), (item["instances"], "instance"))
     return ", ".join([item["kind"], *(formatting.plural(number, noun) for number, noun in counts if number)])
 
@@ -125,7 +125,7 @@ def _until(instant: str, now: datetime) -> str:
 
 
 def stamp(query: QueryDict, now: datetime) -> object:
-    """The words change with the minute."""
+    """Return the minute: ages change with it."""
     rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
     return tuple(rows), int(now.timestamp()) // 60
 

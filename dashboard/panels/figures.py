@@ -28,7 +28,7 @@ PAD = 3.0  # room for half a stroke and the dot at the end
 
 
 def spark(values: Values, label: str = "") -> SafeString:
-    """The line as SVG, hidden from readers that hear, and a sentence for them. `label`: what and how long."""
+    """Return the line as SVG, hidden from readers that hear, and a sentence for them. `label`: what and how long."""
     return format_html('{}<span class="unseen">{}</span>', svg(values), sentence(values, label))
 
 
@@ -46,12 +46,12 @@ def svg(values: Values, width: int = WIDTH, height: int = HEIGHT) -> SafeString:
 
 
 def line(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:
-    """The `d` of a path through the values: a new stroke after each gap, a dot for a value between two gaps."""
+    """Return the `d` of a path through the values: a new stroke after each gap, a dot for a value between two gaps."""
     return "".join(map(_stroke, _runs(trend_points(values, width, height, bounds))))
 
 
 def end(values: Values, width: int = WIDTH, height: int = HEIGHT) -> str:
-    """The `d` of the dot on the last value; empty when that is unknown."""
+    """Return the `d` of the dot on the last value; empty when that is unknown."""
     last = trend_points(values, width, height)[-1:]
     return "".join(map(_stroke, _runs(last)))
 
@@ -59,7 +59,10 @@ def end(values: Values, width: int = WIDTH, height: int = HEIGHT) -> str:
 def trend_points(
     values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None
 ) -> list[Point | None]:
-    """Where each value stands: in the middle when all are equal. `bounds`: bottom and top, else lowest and highest."""
+    """Return where each value stands: in the middle when all are equal.
+
+    `bounds`: bottom and top, else lowest and highest.
+    """
     known = [value for value in values if value is not None]
     low, high = bounds or ((min(known), max(known)) if known else (0, 0))
     step, room = (width - 2 * PAD) / max(len(values) - 1, 1), height - 2 * PAD
@@ -72,7 +75,7 @@ def trend_points(
 
 
 def sentence(values: Values, label: str = "") -> str:
-    """What the line shows, for those who cannot see it."""
+    """Return what the line shows, for those who cannot see it."""
     return (f"{label}: " if label else "") + "; ".join(_facts(values)) + "."
 
 
@@ -89,7 +92,7 @@ def _facts(values: Values) -> Iterator[str]:
 
 
 def trend_value(value: Number) -> str:
-    """A number in words: whole with commas, else with two decimals, or four digits when it is small."""
+    """Return a number in words: whole with commas, else with two decimals, or four digits when it is small."""
     if float(value).is_integer():
         return formatting.whole(int(value))
     text = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
@@ -186,7 +189,7 @@ SHARE = Form(percent_words, lambda value: formatting.percent(value, 2), points)
 
 
 def figure(metric: str, label: str, leaf: Leaf, form: Form, **more: Any) -> Figure:
-    """A figure from a leaf of the comparison. `more`: why it is unknown, its spark, its share."""
+    """Return a figure from a leaf of the comparison. `more`: why it is unknown, its spark, its share."""
     current = leaf["current"]
     told = leaf["points"] if "points" in leaf else leaf["change"]
     percentage = None if "points" in leaf else leaf["percentage"]

@@ -94,7 +94,7 @@ def _count(label: str, metric: str, source: str, latest: Latest) -> Count:
 
 
 def _snapshot(today: date) -> str:
-    """The last day that has a snapshot, in words; empty when there is none."""
+    """Return the last day that has a snapshot, in words; empty when there is none."""
     day = Snapshot.objects.exclude(source=Snapshot.Source.BACKFILLED).values_list("day", flat=True).first()
     if day is None:
         return ""

@@ -81,7 +81,7 @@ class Material:
 
 
 def chosen(query: QueryDict) -> Span:
-    """The period of the address; a week when it says none, or none that there is."""
+    """Return the period of the address; a week when it says none, or none that there is."""
     asked = query.get("period", "").upper()
     return Span(asked) if asked in PERIODS else Span.WEEK
 
@@ -132,7 +132,7 @@ def _nodes(material: Material) -> Tile:
 
 
 def _cloud(material: Material) -> Tile:
-    """Each resource by its use; total and used stand beside it."""
+    """Return each resource by its use; total and used stand beside it."""
     kinds = (("cpu", "CPU", CORES), ("ram", "RAM", SIZE), ("storage", "Storage", SIZE))
     rows = (_resource(key, label, form, material) for key, label, form in kinds)
     coverage = material.latest.sources["cloud"].coverage
@@ -154,7 +154,7 @@ def _resource(key: str, label: str, form: Form, material: Material) -> Figure:
 
 
 def _nodes_missing(coverage: Mapping[str, Any] | None) -> str:
-    """How many nodes the capacity rests on."""
+    """Return how many nodes the capacity rests on."""
     if not coverage or "counted" not in coverage or "rows" not in coverage:
         return ""
     nodes = formatting.plural(coverage["rows"] - coverage.get("repeated", 0), "node")
@@ -194,7 +194,7 @@ def _resolved(coverage: Mapping[str, Any] | None) -> str:
 
 
 def _tracked(category: str, label: str, material: Material, tracked: Iterable[TrackedApp]) -> Tile:
-    """The most run first; those nobody knows last."""
+    """Return the most run first; those nobody knows last."""
     leaves = material.answer[category]
     found = [
         material.figure(app.column, app.name, leaves[app.key])
@@ -208,7 +208,7 @@ def _tracked(category: str, label: str, material: Material, tracked: Iterable[Tr
 
 
 def _against(span: Span, answer: Mapping[str, Any]) -> str:
-    """What the changes of the network are against: `Wed 11 Nov, 7 days ago`."""
+    """Return what the changes of the network are against: `Wed 11 Nov, 7 days ago`."""
     day = date.fromisoformat(answer["comparisonDate"])
     return f"{_day(day)}, {AGO[span]}"
 

@@ -46,7 +46,7 @@ def price(value: Decimal) -> str:
 
 @register.simple_tag
 def instant(when: datetime, layout: str = "%Y-%m-%d %H:%M:%S") -> SafeString:
-    """A UTC time. `js/times.js` adds the reader's local time on hover."""
+    """Return a UTC time. `js/times.js` adds the reader's local time on hover."""
     utc = when.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',
@@ -58,7 +58,7 @@ def instant(when: datetime, layout: str = "%Y-%m-%d %H:%M:%S") -> SafeString:
 
 @register.simple_tag
 def age(when: datetime, now: datetime) -> SafeString:
-    """How long ago; `js/times.js` keeps it ticking."""
+    """Return how long ago; `js/times.js` keeps it ticking."""
     utc = when.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{} UTC" data-age>{}</time>',
@@ -70,13 +70,13 @@ def age(when: datetime, now: datetime) -> SafeString:
 
 @register.simple_tag
 def unknown(why: str, key: str) -> SafeString:
-    """The dash of an unknown figure with its reason one hover or focus away. `key` is unique on the page."""
+    """Return the dash of an unknown figure with its reason one hover or focus away. `key` is unique on the page."""
     return format_html('<span class="unknown" id="why-{}" tabindex="0">—<span class="why">{}</span></span>', key, why)
 
 
 @register.simple_tag
 def moved(change: Change | None) -> SafeString | str:
-    """A change: the arrow is for the eye, the words carry the sign. Nothing where nobody knows it."""
+    """Return a change: the arrow is for the eye, the words carry the sign. Nothing where nobody knows it."""
     if change is None:
         return ""
     return format_html(
@@ -89,7 +89,7 @@ def moved(change: Change | None) -> SafeString | str:
 
 @register.simple_tag
 def bar(percent: float) -> SafeString:
-    """A share as a bar, for the eye: its number stands beside it."""
+    """Return a share as a bar, for the eye: its number stands beside it."""
     width = min(max(percent, 0), 100)
     return format_html(
         '<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
@@ -100,7 +100,7 @@ def bar(percent: float) -> SafeString:
 
 @register.simple_tag
 def keep(query: QueryDict, **keys: str) -> str:
-    """The address's query with these keys set: everything else a visitor chose stays."""
+    """Return the address's query with these keys set: everything else a visitor chose stays."""
     changed = query.copy()
     for key, value in keys.items():
         changed[key] = value

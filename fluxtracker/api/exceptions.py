@@ -44,7 +44,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def is_database_trouble(error: BaseException | None) -> bool:
-    """Whether the database is away, locked, damaged or not migrated; wrong values are a fault of ours."""
+    """Return whether the database is away, locked, damaged or not migrated; wrong values are a fault of ours."""
     return isinstance(error, DatabaseError | InterfaceError) and not isinstance(error, DataError | IntegrityError)
 
 
@@ -75,7 +75,7 @@ def _with_what_is_allowed(words: str, exc: Exception, context: Mapping[str, Any]
 
 
 def _invalid(data: Any) -> dict[str, Any]:
-    """One sentence over all wrong values, and the same by key."""
+    """Return one sentence over all wrong values, and the same by key."""
     if not isinstance(data, dict):
         return {"error": "; ".join(map(str, data))}
     fields = {key: " ".join(map(str, words)) for key, words in data.items()}
@@ -84,7 +84,7 @@ def _invalid(data: Any) -> dict[str, Any]:
 
 @csrf_exempt  # else a POST without cookies would be told of those instead
 def unknown_path(request: HttpRequest) -> HttpResponse:
-    """Everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
+    """Return everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
     if request.method in ("GET", "HEAD") and _is_known(other):

@@ -20,7 +20,7 @@ MOST_PAGES = 10**15
 
 
 def read(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The query's values, checked; a 400 names every wrong one. Unknown keys are ignored."""
+    """Return the query's values, checked; a 400 names every wrong one. Unknown keys are ignored."""
     form = serializer(data={key: request.query_params[key] for key in request.query_params})
     form.is_valid(raise_exception=True)
     return dict(form.validated_data)
@@ -163,5 +163,5 @@ class PageAnswer(serializers.Serializer[Any]):
 
 
 def page_of(key: str, rows: list[dict[str, Any]], *, total: int, page: int, limit: int) -> dict[str, Any]:
-    """The answer for one page. `total` counts every matching row, whatever the page."""
+    """Return the answer for one page. `total` counts every matching row, whatever the page."""
     return {key: rows, "total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}

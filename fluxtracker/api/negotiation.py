@@ -23,7 +23,7 @@ JSON = "application/json"
 
 class JSONUnlessTold(DefaultContentNegotiation):
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
-        """A body of which nothing is told is JSON."""
+        """Return the parser: a body without a content type is JSON."""
         there = list(parsers)
         if not request.content_type.strip():
             return next((parser for parser in there if parser.media_type == JSON), there[0])
@@ -66,7 +66,7 @@ class JSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """The answer's bytes; indented where the browsable API shows them."""
+        """Return the answer's bytes; indented where the browsable API shows them."""
         if data is None:
             return b""
         indent = orjson.OPT_INDENT_2 if (renderer_context or {}).get("indent") else 0
@@ -84,7 +84,7 @@ class JSONParser(parsers.JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The value in the body; no NaN and no Infinity. An empty body is an empty object."""
+        """Return the value in the body; no NaN and no Infinity. An empty body is an empty object."""
         body = stream.read()
         if not body.strip():
             return {}

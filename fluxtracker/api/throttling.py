@@ -50,13 +50,13 @@ def client_of(address: str) -> str:
 
 
 def is_near(peer: str) -> bool:
-    """Whether a proxy of ours may be there. A Unix socket has no address."""
+    """Return whether a proxy of ours may be there. A Unix socket has no address."""
     known = _parsed(peer)
     return _is_near(known) if known else not peer
 
 
 def _told(request: HttpRequest) -> Address | None:
-    """The last address that is not a proxy's; None where something else stands in its place."""
+    """Return the last address that is not a proxy's; None where something else stands in its place."""
     told = request.headers.get("X-Forwarded-For", "") or request.headers.get("X-Real-IP", "")
     hops = [_parsed(word.strip()) for word in told.rsplit(",", MOST_HOPS)[-MOST_HOPS:]]
     hops = [None if getattr(hop, "scope_id", None) else hop for hop in hops]  # a zone is this machine's own
@@ -141,7 +141,7 @@ def count(request: HttpRequest) -> Quota | None:
 
 
 def is_for_programs(request: HttpRequest) -> bool:
-    """Whether its errors are JSON."""
+    """Return whether its errors are JSON."""
     return request.path_info.startswith(FOR_PROGRAMS)
 
 

@@ -14,7 +14,7 @@ LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 on Linux and 104 o
 
 
 def socket_path(data_dir: Path) -> Path:
-    """The broker's socket under the data dir, or in a private folder in /tmp where that path is too long."""
+    """Return the broker's socket under the data dir, or in a private folder in /tmp where that path is too long."""
     path = data_dir / "broker" / "broker.sock"
     if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
         return path
@@ -31,7 +31,7 @@ class NoBroker(Exception):
 
 
 def program(data_dir: Path) -> Program:
-    """The server's command line, after its folders were made."""
+    """Return the server's command line, after its folders were made."""
     return Program("broker", (str(server_binary()), *options(data_dir)), noise=ADVICE, foundation=True)
 
 
@@ -70,7 +70,7 @@ def private_folder(path: Path) -> Path:
 
 
 def answers(data_dir: Path) -> bool:
-    """Whether a server on the data dir's socket has read its data and takes commands."""
+    """Return whether a server on the data dir's socket has read its data and takes commands."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1)

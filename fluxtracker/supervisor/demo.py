@@ -46,7 +46,7 @@ PLAIN = (
 
 
 def environment(data_dir: Path) -> dict[str, str]:
-    """The demo's settings: its own data, everything embedded, every source simulated on a free port."""
+    """Return the demo's settings: its own data, everything embedded, every source simulated on a free port."""
     url = f"http://127.0.0.1:{free_port()}"
     return dict.fromkeys(PLAIN, "") | {
         "FLUXTRACKER_DATA_DIR": str(data_dir / "demo"),

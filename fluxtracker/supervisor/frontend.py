@@ -40,7 +40,7 @@ def build(root: Path, environment: Mapping[str, str]) -> Path:
 
 
 def has_node(environment: Mapping[str, str]) -> bool:
-    """Whether PATH has npm and a Node.js that is new enough."""
+    """Return whether PATH has npm and a Node.js that is new enough."""
     path = environment.get("PATH", "")
     node = shutil.which("node", path=path)
     if node is None or shutil.which("npm", path=path) is None:
@@ -51,7 +51,7 @@ def has_node(environment: Mapping[str, str]) -> bool:
 
 
 def _npm_folder(root: Path, environment: Mapping[str, str]) -> Path | None:
-    """Where npm lies. None: on PATH. Without one it is installed beside the Python that runs."""
+    """Return where npm lies. None: on PATH. Without one it is installed beside the Python that runs."""
     if has_node(environment):
         return None
     here = Path(sys.executable).parent

@@ -36,7 +36,7 @@ def worker() -> bool:
 
 
 def beat() -> bool:
-    """The scheduler has sent something lately."""
+    """Return whether the scheduler has sent something lately."""
     import django
 
     django.setup()

@@ -35,7 +35,7 @@ class Address:
 
     @property
     def visit(self) -> str:
-        """The host to use from this machine."""
+        """Return the host to use from this machine."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  compared, not bound
 
     @property
@@ -56,7 +56,7 @@ class Address:
             ) from None
 
     def answers(self) -> bool:
-        """Whether the first page is served."""
+        """Return whether the first page is served."""
         connection = http.client.HTTPConnection(self.visit, self.port, timeout=10)
         try:
             connection.request("GET", "/")

@@ -99,7 +99,10 @@ STARTED = 19  # field 22 of /proc/PID/stat, counted from behind the program's na
 
 
 def here() -> str:
-    """Where ids mean what they mean to us: this boot, this PID namespace. Empty where the system does not tell."""
+    """Return where ids mean what they mean to us: this boot, this PID namespace.
+
+    Empty where the system does not tell.
+    """
     try:
         return f"{BOOT.read_text()[:8]}-{NAMESPACE.stat().st_ino}"
     except OSError:
@@ -107,7 +110,7 @@ def here() -> str:
 
 
 def mark(pid: int) -> str | None:
-    """What tells the process from all others that had, have or will have its id; None when it is no more."""
+    """Return what tells the process from all others that had, have or will have its id; None when it is no more."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -119,12 +122,12 @@ def mark(pid: int) -> str | None:
 
 
 def is_from_here(marked: str) -> bool:
-    """Whether we can look for the process by its id."""
+    """Return whether we can look for the process by its id."""
     return _place(marked) == here()
 
 
 def is_gone(pid: int, marked: str) -> bool:
-    """Whether the marked process is no more. False when nobody can know.
+    """Return whether the marked process is no more. False when nobody can know.
 
     A mark without a place where ours have one is an older version's: it is believed when the id is free.
     """
@@ -189,7 +192,7 @@ def end_leftovers(data_dir: Path, seconds: float = 5) -> int:
 
 
 def _is_ours(leader: int, marked: str) -> bool:
-    """Whether the group of that process still has members and its id was not given to somebody else."""
+    """Return whether the group of that process still has members and its id was not given to somebody else."""
     if not is_from_here(marked) or not group_lives(leader):
         return False
     return mark(leader) is None or not is_gone(leader, marked)
@@ -202,7 +205,7 @@ def _wait_for_end(leaders: list[int], seconds: float) -> None:
 
 
 def group_lives(leader: int) -> bool:
-    """Whether a process of the group is alive; one that has ended and waits to be reaped is not."""
+    """Return whether a process of the group is alive; one that has ended and waits to be reaped is not."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
             if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
@@ -253,7 +256,7 @@ class Child:
 
     @property
     def output(self) -> int | None:
-        """The file descriptor that its lines come from."""
+        """Return the file descriptor that its lines come from."""
         return self.process.stdout.fileno() if self.process and self.process.stdout else None
 
     def start(self) -> None:
@@ -312,7 +315,7 @@ class Child:
         return last
 
     def pause(self) -> float:
-        """Seconds before the next start: longer with each crash, short again after a quiet time."""
+        """Return seconds before the next start: longer with each crash, short again after a quiet time."""
         if self._clock() - self._started_at >= SETTLED:
             self._crashes = 0
         self._crashes += 1

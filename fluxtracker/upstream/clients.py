@@ -46,7 +46,7 @@ Probe = Callable[[], int | None]
 
 
 def probes(http: Http) -> dict[str, Probe]:
-    """The question to each upstream, by its name. A Blockbook is named by its host."""
+    """Return the question to each upstream, by its name. A Blockbook is named by its host."""
     found: dict[str, Probe] = {}
     for url in settings.BLOCKBOOK_URLS:
         book = Blockbook(http, url)

@@ -48,7 +48,7 @@ _logged: set[str] = set()
 
 
 def envelope(answer: object, source: str, where: str) -> Any:
-    """The data inside. Errors come with HTTP 200, so the status inside is what counts."""
+    """Return the data inside. Errors come with HTTP 200, so the status inside is what counts."""
     if not isinstance(answer, dict):
         raise BadAnswer(source, where, "the answer is not an object")
     data = answer.get("data")
@@ -73,7 +73,7 @@ class AppRegistry:
         self._base = base_url.rstrip("/") + "/apps"
 
     def message(self, message_hash: str) -> AppMessage | None:
-        """The message with this hash; None while nobody knows it."""
+        """Return the message with this hash; None while nobody knows it."""
         url = f"{self._base}/permanentmessages"
         answer = self._http.get_json(url, {"hash": message_hash}, max_bytes=MESSAGE_BYTES, endpoint=self._base)
         where = urlsplit(url).path
@@ -86,15 +86,15 @@ class AppRegistry:
         return next(filter(None, map(_from_message, wanted)), None)
 
     def dump(self, wanted: Collection[str]) -> dict[str, AppMessage]:
-        """The wanted ones of all messages there are. The answer is 93 MB: read as a stream."""
+        """Return the wanted ones of all messages there are. The answer is 93 MB: read as a stream."""
         return self._streamed("permanentmessages", DUMP_BYTES, wanted, _from_message)
 
     def specifications(self, wanted: Collection[str]) -> dict[str, AppMessage]:
-        """The wanted ones of the newest messages of the apps that run, by their specifications."""
+        """Return the wanted ones of the newest messages of the apps that run, by their specifications."""
         return self._streamed("globalappsspecifications", SPECIFICATIONS_BYTES, wanted, _from_specification)
 
     def specifications_now(self) -> AppSpecifications:
-        """What is public of every app that is registered now."""
+        """Return what is public of every app that is registered now."""
         url = f"{self._base}/globalappsspecifications"
         where = urlsplit(url).path
         rows = envelope(self._http.get_json(url, endpoint=self._base), self.host, where)
@@ -170,7 +170,7 @@ def _mended(body: Body) -> Iterator[bytes]:
 
 
 def _small(head: bytes) -> object:
-    """The answer, where it fits into its own head."""
+    """Return the answer, where it fits into its own head."""
     try:
         return orjson.loads(head)
     except orjson.JSONDecodeError:
@@ -187,7 +187,7 @@ def _from_specification(record: dict[str, Any]) -> AppMessage | None:
 
 
 def _message(message_hash: object, specification: object) -> AppMessage | None:
-    """The record of a message; None where it names no app, as if it were not known yet."""
+    """Return the record of a message; None where it names no app, as if it were not known yet."""
     if not isinstance(message_hash, str) or not is_hash(message_hash) or not isinstance(specification, dict):
         return None
     name = _clean(specification.get("name"))
@@ -195,7 +195,7 @@ def _message(message_hash: object, specification: object) -> AppMessage | None:
 
 
 def _clean(name: object) -> str:
-    """A name that strangers chose: printable, of bounded length."""
+    """Return a name that strangers chose: printable, of bounded length."""
     if not isinstance(name, str) or is_damaged(name):
         return ""
     if name.isprintable():
@@ -211,7 +211,7 @@ def _is_git(specification: dict[str, Any]) -> bool:
 
 
 def app_specification(row: object) -> AppSpecification | None:
-    """The public part of a specification of any version (docs/upstream.md#apps); None where it names no app."""
+    """Return the public part of a specification of any version (docs/upstream.md#apps); None where it names no app."""
     name = _clean(row.get("name")) if isinstance(row, dict) else ""
     if not name or not isinstance(row, dict):
         return None

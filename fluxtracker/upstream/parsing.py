@@ -29,7 +29,7 @@ FIRST_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 
 
 def mend_text(data: bytes) -> bytes:
-    """The JSON with DAMAGED in place of half surrogates and of bytes that are no UTF-8."""
+    """Return the JSON with DAMAGED in place of half surrogates and of bytes that are no UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -46,26 +46,26 @@ def is_damaged(text: object) -> bool:
 
 
 def brief(value: object) -> str:
-    """A value in an error's words: of a list or an object only that it is one, for it may be nested deeply."""
+    """Return a value in an error's words: of a list or an object only that it is one, for it may be nested deeply."""
     return str(value)[:200] if isinstance(value, str | int | float) else type(value).__name__
 
 
 def whole(value: object, what: str, low: int = 0, high: int = MAX_HEIGHT) -> int:
-    """An integer of JSON between two bounds; `true` and `1.0` are none."""
+    """Return an integer of JSON between two bounds; `true` and `1.0` are none."""
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{what} is not a whole number from {low} to {high}")
     return value
 
 
 def amount(value: object, what: str, high: float) -> float:
-    """A number of JSON from 0 to a bound beyond which it is absurd; text and `true` are none."""
+    """Return a number of JSON from 0 to a bound beyond which it is absurd; text and `true` are none."""
     if (type(value) is float or type(value) is int) and 0 <= value <= high:
         return value
     raise ValueError(f"{what} is not a number from 0 to {high:g}")
 
 
 def count(value: object, what: str, high: int = MAX_HEIGHT) -> int:
-    """A whole number from 0, also where it comes as text of digits or as 7.0."""
+    """Return a whole number from 0, also where it comes as text of digits or as 7.0."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}(\.0+)?", value.strip(), re.ASCII):
         value = float(value) if "." in value else int(value)
     if isinstance(value, float) and value.is_integer():
@@ -74,7 +74,7 @@ def count(value: object, what: str, high: int = MAX_HEIGHT) -> int:
 
 
 def satoshi(value: object) -> int:
-    """An amount from text of digits or an integer; what is absent is 0 (docs/upstream.md#blockbook)."""
+    """Return an amount from text of digits or an integer; what is absent is 0 (docs/upstream.md#blockbook)."""
     if value is None:
         return 0
     if type(value) is str and value.isascii() and value.isdigit() and len(value) < 20:
@@ -85,7 +85,7 @@ def satoshi(value: object) -> int:
 
 
 def instant(value: object, what: str) -> datetime:
-    """An instant from unix seconds."""
+    """Return an instant from unix seconds."""
     return datetime.fromtimestamp(whole(value, what, 1, MAX_TIME), UTC)
 
 
@@ -98,7 +98,7 @@ def told_instant(value: object) -> datetime | None:
 
 
 def block_hash(value: object) -> str:
-    """A block's hash, "" where it is absent."""
+    """Return a block's hash, "" where it is absent."""
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or not is_hash(value):

@@ -48,7 +48,7 @@ def _ask(
     read: Callable[[Any], T],
     headers: Mapping[str, str] | None = None,
 ) -> T:
-    """The answer as `read` understands it; whatever it stumbles over makes it a BadAnswer."""
+    """Return the answer as `read` understands it; whatever it stumbles over makes it a BadAnswer."""
     answer = http.get_json(base + path, params, headers=headers, max_bytes=MEDIUM, endpoint=base, patient=False)
     try:
         return read(answer)
@@ -73,7 +73,7 @@ def coingecko_now(http: Http, now: datetime) -> Quote:
 
 
 def coingecko_days(http: Http, first: date, last: date, now: datetime) -> Days | None:
-    """One point a day at midnight, and a last one that is now. None where all days are too old to ask for."""
+    """Return one point a day at midnight, and a last one that is now. None where all days are too old to ask for."""
     today = now.date()
     if today - last > timedelta(days=COINGECKO_DAYS):
         return None
@@ -122,7 +122,7 @@ def explorer_market(http: Http, now: datetime) -> Quote:
 
 
 def binance_now(http: Http, now: datetime) -> Quote | None:
-    """The close of today's open candle is the last trade. None before the day's first one."""
+    """Return the last trade: the close of today's open candle. None before the day's first one."""
 
     def read(answer: Any) -> Quote | None:
         row = _filled(answer)[-1]
@@ -135,7 +135,10 @@ def binance_now(http: Http, now: datetime) -> Quote | None:
 
 
 def binance_days(http: Http, first: date, last: date, now: datetime) -> Days:
-    """The closes of the daily candles, 1,000 a call. Days before the listing are absent, today's is still open."""
+    """Return the closes of the daily candles, 1,000 a call.
+
+    Days before the listing are absent, today's is still open.
+    """
     today = now.date()
     days: Days = {}
     is_first = True
@@ -233,7 +236,7 @@ def _list(answer: Any) -> list[Any]:
 
 
 def _filled(answer: Any) -> list[Any]:
-    """A list with something in it: today's candle is there whatever was asked for."""
+    """Return a list with something in it: today's candle is there whatever was asked for."""
     if not _list(answer):
         raise ValueError("an empty list")
     return _list(answer)

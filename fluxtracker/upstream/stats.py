@@ -111,7 +111,7 @@ class Stats:
         return Capacities(tuple(read.records), len(rows), read.left_out.total(), read.repeated)
 
     def containers(self) -> Containers:
-        """The running containers of every node, by name, by image or both."""
+        """Return the running containers of every node, by name, by image or both."""
         rows = self._nodes(CONTAINERS)
         read = _read(rows, stats_rows.running)
         found = tuple(container for node in read.records for container in node.containers)
@@ -122,7 +122,7 @@ class Stats:
         return Containers(found, len(rows), len(read.records), left_out, dict(stopped), read.repeated)
 
     def benchmarks(self) -> Benchmarks:
-        """Every node's benchmark; while one runs, all its numbers are 0 and the node is left out."""
+        """Return every node's benchmark; while one runs, all its numbers are 0 and the node is left out."""
         rows = self._nodes(BENCHMARKS)
         read = _read(rows, stats_rows.benchmark)
         if not read.records:
@@ -130,7 +130,7 @@ class Stats:
         return Benchmarks(tuple(read.records), len(rows), dict(read.left_out), read.repeated)
 
     def node_history(self) -> NodeHistory:
-        """How many nodes there were, about every 15 minutes for 30 days."""
+        """Return how many nodes there were, about every 15 minutes for 30 days."""
         path = "/fluxhistorystats"
         answer = envelope(
             self._http.get_json(self._base + path, max_bytes=MEDIUM, endpoint=self._base), self.host, path
@@ -143,7 +143,7 @@ class Stats:
         return NodeHistory(tuple(sorted(points, key=lambda point: point.at)), len(answer) - len(points))
 
     def _nodes(self, projection: str) -> list[Any]:
-        """The rows of all nodes. An empty list comes right after a round of collection: no answer."""
+        """Return the rows of all nodes. An empty list comes right after a round of collection: no answer."""
         url = f"{self._base}/fluxinfo"
         answer = self._http.get_json(url, {"projection": projection}, max_bytes=BYTES, endpoint=self._base)
         rows = answer if isinstance(answer, list) else envelope(answer, self.host, self._where("/fluxinfo"))
@@ -200,7 +200,7 @@ def _outcome(row: Any, reader: Callable[[Any], T]) -> T | str:
 
 
 def _point(when: str, counts: Any) -> NodePoint | None:
-    """One point from unix milliseconds and counts; None where it is not usable or counts nobody."""
+    """Return one point from unix milliseconds and counts; None where it is not usable or counts nobody."""
     try:
         at = datetime.fromtimestamp(count(when, "a time", LAST_MS) / 1000, UTC)
         point = NodePoint(at, *(count(counts[tier], tier, MAX_NODES) for tier in ("cumulus", "nimbus", "stratus")))

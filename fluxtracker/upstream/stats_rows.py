@@ -167,7 +167,7 @@ def _number(value: Any, most: float) -> float | None:
 
 
 def is_placeholder(row: dict[str, Any]) -> bool:
-    """Whether the row stands for a node that nobody reached (docs/upstream.md#common-traps).
+    """Return whether the row stands for a node that nobody reached (docs/upstream.md#common-traps).
 
     A row without the address, unlike one with an empty address, may be a node like any other (samples).
     """

@@ -76,7 +76,7 @@ class Client(socket.socket):
         return self._is_over or (bool(self._needed) and self._searched >= self._needed)
 
     def _length(self, head: int) -> int:
-        """How much of the request is waited for: not a body that is too large to be held."""
+        """Return how much of the request is waited for: not a body that is too large to be held."""
         found = LENGTH.search(self._held, 0, head)
         size = int(found[1]) if found else 0
         if size > settings.MOST_FORM_BYTES:
@@ -130,7 +130,7 @@ class Client(socket.socket):
 
 
 def client_of(connection: socket.socket) -> Client:
-    """The same connection, watched."""
+    """Return the same connection, watched."""
     client = Client(fileno=connection.detach())
     with suppress(OSError, AttributeError):  # a system without it sees slow readers' progress in larger steps
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)

@@ -162,7 +162,7 @@ def _resource(latest: Latest, amount: str, name: str) -> dict[str, Any]:
 
 
 def _counted(latest: Latest, total: str, tracked: Iterable[TrackedApp], category: str) -> dict[str, Any]:
-    """The total and every tracked app; null for one that was not counted yet."""
+    """Return the total and every tracked app; null for one that was not counted yet."""
     apps = {app.key: latest.values.get(app.column) for app in tracked if app.category == category}
     return {"total": latest.values.get(total)} | apps
 

@@ -150,7 +150,7 @@ class RevenueStatus(serializers.Serializer[Any]):
 
 
 def transaction(row: tuple[Any, ...], tip: int | None) -> dict[str, Any]:
-    """A payment from its columns (pages.COLUMNS)."""
+    """Return a payment from its columns (pages.COLUMNS)."""
     (_, txid, vout, address, sender, amount_sat, usd_micro, height, paid_at, day,
      app, app_type, source, kind, message_hash, price, block_hash) = row  # fmt: skip
     return {

@@ -61,18 +61,18 @@ class Meaning:
 
     @property
     def unindexed(self) -> Q:
-        """The same for a walk along another index, so that no planner leaves that one for this condition."""
+        """Return the same for a walk along another index, so that no planner leaves that one for this condition."""
         return self.condition("any_")
 
 
 def meanings(term: str, days: OpenDays) -> list[Meaning]:
-    """Everything that the term means for at least one payment."""
+    """Return everything that the term means for at least one payment."""
     found = [*_beginnings(term, days), *_app_names(term), *_amounts(term), *_dates(term, days)]
     return [meaning for meaning in found if meaning.rows]
 
 
 def app_meaning(app: App) -> Meaning:
-    """The payments of one app."""
+    """Return the payments of one app."""
     return Meaning(lambda prefix: Q(**{f"{prefix}app_id": app.pk}), app.payments)
 
 
@@ -127,7 +127,10 @@ def _period(term: str) -> Period | None:
 
 
 def begins(column: str, beginning: str) -> Q:
-    """Rows whose column begins so. PostgreSQL's pattern index serves LIKE; SQLite's LIKE uses none, a range does."""
+    """Return rows whose column begins so.
+
+    PostgreSQL's pattern index serves LIKE; SQLite's LIKE uses none, a range does.
+    """
     if connection.vendor == "postgresql":
         return Q(**{f"{column}__startswith": beginning})
     after = beginning[:-1] + chr(ord(beginning[-1]) + 1)
@@ -135,7 +138,7 @@ def begins(column: str, beginning: str) -> Q:
 
 
 def within(first: date | None, last: date | None) -> Q:
-    """Payments of the UTC days `first` to `last`, both included, by the index of the default order."""
+    """Return payments of the UTC days `first` to `last`, both included, by the index of the default order."""
     condition = Q()
     if first is not None:
         condition &= Q(paid_at__gte=midnight(first))
@@ -196,13 +199,13 @@ class Selection:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the daily totals alone say which rows fit."""
+        """Return whether the daily totals alone say which rows fit."""
         wanted = self.wanted
         return self.meanings is None and not (wanted.sender or wanted.app_type or self._has_amounts)
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether something besides the meanings decides which rows fit."""
+        """Return whether something besides the meanings decides which rows fit."""
         wanted = self.wanted
         return bool(
             wanted.first or wanted.last or wanted.address or wanted.sender or wanted.app_type
@@ -214,15 +217,15 @@ class Selection:
         return self.wanted.min_sat is not None or self.wanted.max_sat is not None
 
     def rows(self, *conditions: Q) -> PaymentQuerySet:
-        """Rows that fit all but the search, and the conditions; by whatever index serves."""
+        """Return rows that fit all but the search, and the conditions; by whatever index serves."""
         return Payment.objects.filter(self._within, self._filters(""), *conditions)
 
     def matches(self) -> PaymentQuerySet:
-        """Rows that fit, by whatever index serves."""
+        """Return rows that fit, by whatever index serves."""
         return self.rows(self._searched(lambda meaning: meaning.indexed))
 
     def walk(self) -> PaymentQuerySet:
-        """The same rows, so written that only the index of the default order can serve."""
+        """Return the same rows, so written that only the index of the default order can serve."""
         searched = self._searched(lambda meaning: meaning.unindexed)
         return Payment.objects.alias(**UNINDEXED).filter(self._within, self._filters("any_"), searched)
 
@@ -246,7 +249,7 @@ class Selection:
         return condition
 
     def count(self) -> int:
-        """How many rows fit."""
+        """Return how many rows fit."""
         if self.is_plain:
             return self.days.total
         if not self.days.total or self.meanings == ():
@@ -262,7 +265,7 @@ class Selection:
         return self.matches()[:most].count()
 
     def _count_meanings(self, found: tuple[Meaning, ...]) -> int:
-        """The rows of each meaning that no bigger one has; the biggest is mostly known from totals."""
+        """Return the rows of each meaning that no bigger one has; the biggest is mostly known from totals."""
         sizes = sorted(((self._size(meaning), meaning) for meaning in found), key=lambda size: -size[0])
         total, seen = 0, Q()
         for size, meaning in sizes:
@@ -333,7 +336,7 @@ class TransactionsQuery(PageQuery):
 
 
 def wanted(values: dict[str, Any]) -> Wanted:
-    """What the checked query asks for."""
+    """Return what the checked query asks for."""
     return Wanted(
         first=values.get("from"),
         last=values.get("to"),

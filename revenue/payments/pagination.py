@@ -39,7 +39,7 @@ UNINDEXED_ORDER: dict[str, Combinable] = {
 
 
 def page_rows(selection: Selection, total: int, offset: int, limit: int) -> list[Row]:
-    """The rows from `offset` on, as tuples of COLUMNS; none past the end."""
+    """Return the rows from `offset` on, as tuples of COLUMNS; none past the end."""
     if offset >= total:
         return []
     return _fetch(_ids(selection, total, offset, min(limit, total - offset)))
@@ -135,7 +135,7 @@ def _sort(selection: Selection, total: int, offset: int, limit: int) -> list[int
 def _slice(
     rows: PaymentQuerySet, selection: Selection, total: int, offset: int, limit: int, key: str = ""
 ) -> list[int]:
-    """The ids from `offset` on, reached from the nearer end of the `total` rows."""
+    """Return the ids from `offset` on, reached from the nearer end of the `total` rows."""
     column, descending = selection.wanted.order
     limit = min(limit, total - offset)
     from_end = offset > total - offset - limit

@@ -238,7 +238,7 @@ class AddressPass:
         return listing
 
     def _first_width(self, low: int) -> int:
-        """Blocks that hold about one page, from the address's count over its whole history."""
+        """Return blocks that hold about one page, from the address's count over its whole history."""
         span = self.chain.tip.height - low + 1
         if span <= 10_000:
             return span
@@ -291,7 +291,7 @@ class AddressPass:
 
 
 def next_width(width: int, rows: int) -> int:
-    """The width for the next window, from how many rows the last one of `width` blocks held."""
+    """Return the width for the next window, from how many rows the last one of `width` blocks held."""
     if rows == 0:
         return width * 4
     return min(max(width * ROWS_A_WINDOW // rows, 1), width * 4)

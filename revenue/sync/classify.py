@@ -61,7 +61,7 @@ def sender(tx: ChainTx) -> str | None:
 
 
 def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list[Output]:
-    """The outputs to `address` that are revenue. SenderUnknown when that cannot be told yet."""
+    """Return the outputs to `address` that are revenue. SenderUnknown when that cannot be told yet."""
     paid = [output for output in tx.outputs if output.address == address]
     if not paid or any(spent.coinbase for spent in tx.inputs):
         return []
@@ -70,7 +70,7 @@ def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list
 
 
 def outputs_from(tx: ChainTx, address: str, from_address: str | None, tracked: Collection[str]) -> list[Output]:
-    """The same for a sender that is known: nothing for change, and not the fees of free changes."""
+    """Return the same for a sender that is known: nothing for change, and not the fees of free changes."""
     if from_address in tracked:
         return []
     kind, message_hash = purpose(tx.op_return)
@@ -86,7 +86,7 @@ def outputs_from(tx: ChainTx, address: str, from_address: str | None, tracked: C
 
 
 def purpose(op_return: bytes | None) -> tuple[str, str]:
-    """What the OP_RETURN says the payment is for: (kind, message hash or '')."""
+    """Return what the OP_RETURN says the payment is for: (kind, message hash or '')."""
     if op_return is None:
         return Payment.Kind.PLAIN.value, ""
     if MESSAGE_HASH.fullmatch(op_return):

@@ -179,19 +179,19 @@ def listed_ids(listing: Listing) -> set[str]:
 
 
 def short_id(txid: str) -> int:
-    """The first 8 bytes of a txid: enough to tell a million apart, and small."""
+    """Return the first 8 bytes of a txid: enough to tell a million apart, and small."""
     return int(txid[:16], 16)
 
 
 def listed_above(listing: Listing, height: int) -> int:
-    """How many transactions of the listing lie above the block (those without a height count)."""
+    """Return how many transactions of the listing lie above the block (those without a height count)."""
     return sum(tx.height > height for tx in listing.transactions) + sum(
         row.height is None or row.height > height for row in listing.unreadable
     )
 
 
 def listed_between(listing: Listing, above: int, high: int) -> int:
-    """How many transactions lie above block `above` and not above `high` (those without a height count)."""
+    """Return how many transactions lie above block `above` and not above `high` (those without a height count)."""
     return sum(above < tx.height <= high for tx in listing.transactions) + sum(
         row.height is None or above < row.height <= high for row in listing.unreadable
     )
@@ -206,7 +206,7 @@ class Judge:
     proof: Proof
 
     def is_short(self, listing: Listing, cursor: Cursor) -> bool:
-        """Whether the address's count grew by more than the listing shows since the cursor's tip."""
+        """Return whether the address's count grew by more than the listing shows since the cursor's tip."""
         if listing.total is None or cursor.listed_total is None:
             return False
         return listing.total - cursor.listed_total > listed_above(listing, cursor.tip_height)
@@ -252,6 +252,6 @@ class Judge:
         return set(self.daemon.txids(listing.address, listing.low, high)) if listing.low <= high else set()
 
     def contradiction(self, listing: Listing, detail: str) -> BadAnswer:
-        """The error to raise for a listing that cannot be whole."""
+        """Return the error to raise for a listing that cannot be whole."""
         where = f"address/{listing.address}"
         return BadAnswer(self.source.host, where, f"blocks {listing.low} to {listing.high}: {detail}")

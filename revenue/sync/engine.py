@@ -190,7 +190,7 @@ def _refuse_standing(
 
 
 def _is_current(tip: Tip, proof: Proof) -> bool:
-    """Whether everything up to this very tip was read for every tracked address."""
+    """Return whether everything up to this very tip was read for every tracked address."""
     state, cursors = proof.state, proof.cursors
     if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
         return False

@@ -52,7 +52,7 @@ def retry(reader: Reader, proof: Proof, now: datetime, run: Run, count: Callable
 
 
 def _read(reader: Reader, row: Quarantined, tx: ChainTx, tip: Tip) -> Reading:
-    """The transaction as a reading of its own block. UpstreamError while it is not confirmed enough."""
+    """Return the transaction as a reading of its own block. UpstreamError while it is not confirmed enough."""
     confirmed = tip.height - tx.height + 1
     if tx.height <= 0 or confirmed < settings.MIN_CONFIRMATIONS:
         raise UpstreamError(reader.source.host, f"tx/{row.txid}", "is not confirmed yet")
@@ -77,7 +77,7 @@ def _absent(reader: Reader, proof: Proof, row: Quarantined, error: NotFound, now
 
 
 def _has_left(reader: Reader, proof: Proof, row: Quarantined, now: datetime) -> bool:
-    """Whether the address's list of its block lacks it, too. A source that contradicts itself: BadAnswer.
+    """Return whether the address's list of its block lacks it, too. A source that contradicts itself: BadAnswer.
 
     Of a settled block that is believed only where a second source has the same one.
     """

@@ -36,7 +36,7 @@ class Chain:
         self._hashes: dict[int, str | None] = {tip.height: tip.hash}
 
     def hash_at(self, height: int) -> str | None:
-        """The block's hash, None past the source's tip."""
+        """Return the block's hash, None past the source's tip."""
         if height > self.tip.height:
             return None
         if height not in self._hashes:

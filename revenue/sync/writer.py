@@ -109,7 +109,7 @@ def _unlisted(reading: Reading, high: int) -> list[Quarantined]:
 
 
 def _stored(reading: Reading, high: int, txids: set[str]) -> dict[tuple[str, int | None], Payment]:
-    """Rows of the window, and rows elsewhere of the same transactions (they moved to another block)."""
+    """Return rows of the window, and rows elsewhere of the same transactions (they moved to another block)."""
     rows = Payment.objects.filter(vout__isnull=False).only(*STORED)
     found = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, high)}
     elsewhere = sorted(txids - {txid for txid, _ in found})
@@ -132,7 +132,7 @@ def _is_moved(row: Payment, out: Output) -> bool:
 
 
 def differs(row: Payment, out: Output) -> bool:
-    """Whether the stored row says something else than the chain."""
+    """Return whether the stored row says something else than the chain."""
     return (
         row.height != out.height
         or row.amount_sat != out.amount_sat
@@ -242,7 +242,7 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
 
 
 def pause(attempts: int) -> timedelta:
-    """How long to leave a transaction alone after so many attempts: 4 min, doubling, at most 12 h."""
+    """Return how long to leave a transaction alone after so many attempts: 4 min, doubling, at most 12 h."""
     return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
 
 
@@ -267,7 +267,7 @@ class Reader:
             self.lookups_left = LOOKUPS_OF_DAEMON
 
     def window(self, listing: Listing, high: int) -> Reading:
-        """What the listing says up to block `high`; what lies above has not enough confirmations yet."""
+        """Return what the listing says up to block `high`; what lies above has not enough confirmations yet."""
         settled = [tx for tx in listing.transactions if 0 < tx.height <= high]
         self.pending += [tx.block_time for tx in listing.transactions if tx.height > high]
         self.fetched += len(settled) + len(listing.unreadable)
@@ -312,7 +312,7 @@ class Reader:
         return []
 
     def outputs(self, tx: ChainTx, address: str) -> list[Output]:
-        """The revenue outputs; a sender that is not told is learned from the previous output."""
+        """Return the revenue outputs; a sender that is not told is learned from the previous output."""
         try:
             return revenue_outputs(tx, address, self.tracked)
         except SenderUnknown as unknown:
@@ -325,7 +325,10 @@ class Reader:
             return outputs_from(tx, address, spent[0].address, self.tracked)
 
     def _previous(self, unknown: SenderUnknown) -> ChainTx:
-        """The transaction that is spent. Payers often spend the change of their last payment, which is at hand."""
+        """Return the transaction that is spent.
+
+        Payers often spend the change of their last payment, which is at hand.
+        """
         txid = unknown.spends.previous_txid
         found = next((tx for tx in self._at_hand if tx.txid == txid), None)
         if found:

@@ -35,7 +35,7 @@ class NeededDay(Day):
 
 
 def asked_day(text: str) -> date:
-    """The day in a path; 400 when it is none."""
+    """Return the day in a path; 400 when it is none."""
     try:
         return Day().to_internal_value(text)
     except serializers.ValidationError as error:
@@ -58,7 +58,7 @@ class SnapshotsQuery(serializers.Serializer[Any]):
 
 
 def newest(values: dict[str, Any]) -> Wanted:
-    """What the checked query asks for, newest first. A range is never cut without being asked to."""
+    """Return what the checked query asks for, newest first. A range is never cut without being asked to."""
     first = values.get("start_date")
     return Wanted(first, values.get("end_date"), values.get("limit") or (None if first else ROWS))
 

@@ -272,7 +272,7 @@ class Writer:
         }
 
     def flat(self, day: DayRow) -> Row:
-        """One key a column; `daily_revenue` is the ledger's total of the day."""
+        """Return one key a column; `daily_revenue` is the ledger's total of the day."""
         row, sums = day.values, day.revenue.sums
         return {
             "id": row["id"],
@@ -294,7 +294,7 @@ class Writer:
         }
 
     def category(self, category: str, row: Any) -> Row:
-        """The category's total and each tracked app under its short key."""
+        """Return the category's total and each tracked app under its short key."""
         told = split(row["counts"]).get(category, {})
         return {"total": row[CATEGORY_TOTALS[category]], **self._untold.get(category, {}), **told}
 
@@ -307,7 +307,7 @@ class Writer:
 
 
 def split(columns: dict[str, Any]) -> dict[str, Row]:
-    """The tracked apps' values by category and short key: `gaming_palworld` is `palworld` of `gaming`."""
+    """Return the tracked apps' values by category and short key: `gaming_palworld` is `palworld` of `gaming`."""
     found: dict[str, Row] = {str(category): {} for category in COUNTED}
     for column, value in columns.items():
         category, _, key = column.partition("_")

@@ -34,7 +34,10 @@ Facts = tuple[tuple[str | None, ...], ...]
 
 
 def facts() -> Facts:
-    """When each source was read, which apps are tracked, how the ledger and the snapshots stand. One small query."""
+    """Return when each source was read, which apps are tracked, how the ledger and the snapshots stand.
+
+    One small query.
+    """
     sources = Source.objects.filter(name__in=READ).order_by().values_list("name", Cast("read_at", TEXT), Value(""))
     tracked = TrackedApp.objects.filter(active=True, category__in=COUNTED).order_by()
     ledger = LedgerState.objects.values_list(Value("ledger"), Cast("version", TEXT), Cast("completed_at", TEXT))
@@ -66,7 +69,7 @@ class Made:
     answer: Answer
 
     def fits(self, stamp: str, now: datetime) -> bool:
-        """Whether it says what would be said now. One from the future is as wrong as one from the past."""
+        """Return whether it says what would be said now. One from the future is as wrong as one from the past."""
         return self.stamp == stamp and is_fresh(self.made_at, now, OLDEST)
 
 
@@ -91,7 +94,7 @@ def keep_warm() -> None:
 
 
 def find(span: Span, now: datetime) -> Made:
-    """The comparison, from two small queries when it is warm."""
+    """Return the comparison, from two small queries when it is warm."""
     wanted = stamp(span, facts(), now)
     row = WarmComparison.objects.filter(period=span).first()
     for made in (_made(row) if row else None, KEPT.get(span)):

@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def percentage(self) -> float | None:
-        """The change in percent of what was before; None when that is 0."""
+        """Return the change in percent of what was before; None when that is 0."""
         if self.change is None or not self.previous:
             return None
         return float(round(Decimal(str(self.change)) * 100 / Decimal(str(self.previous)), 2)) or 0.0
@@ -90,12 +90,12 @@ class Span(StrEnum):
 
     @property
     def days(self) -> int:
-        """How long ago the snapshot is that metrics are held against."""
+        """Return how long ago the snapshot is that metrics are held against."""
         return SPANS[self][0]
 
     @property
     def length(self) -> Length:
-        """The calendar that revenue goes by."""
+        """Return the calendar that revenue goes by."""
         return SPANS[self][1]
 
 
@@ -166,7 +166,7 @@ def load(spans: Collection[Span], now: datetime) -> Material:
 
 
 def compare(span: Span, material: Material, now: datetime) -> Comparison:
-    """One comparison from what was loaded for it. Asks nothing."""
+    """Return one comparison from what was loaded for it. Asks nothing."""
     before = material.before[span]
     return Comparison(
         span=span,
@@ -181,7 +181,7 @@ def compare(span: Span, material: Material, now: datetime) -> Comparison:
 
 
 def _totals(spans: Iterable[Span], now: datetime) -> selectors.Totals:
-    """The daily totals from the first day that any of the previous periods has."""
+    """Return the daily totals from the first day that any of the previous periods has."""
     first = min(selectors.periods(span.length, now)[1].first_day for span in spans)
     return selectors.Totals.load(first, now.date())
 
@@ -193,7 +193,7 @@ def _before(days: Mapping[Span, date]) -> dict[Span, Before]:
 
 
 def _nearest(days: Collection[date]) -> dict[date, date | None]:
-    """The day with a snapshot that is nearest to each of these, which have none; of two, the earlier."""
+    """Return the day with a snapshot that is nearest to each of these, which have none; of two, the earlier."""
     if not days:
         return {}
     ends: dict[str, Max | Min] = {f"before_{day:%Y%m%d}": Max("day", filter=Q(day__lt=day)) for day in days}

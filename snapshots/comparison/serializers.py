@@ -60,7 +60,7 @@ def _leaf(key: str, pair: Pair) -> Answer:
 
 
 def _missing(found: Comparison) -> list[str]:
-    """The groups without any previous value: the snapshot is missing, or its source had failed that day."""
+    """Return the groups without any previous value: the snapshot is missing, or its source had failed that day."""
     known = {name for name, group in found.groups.items() if any(pair.previous is not None for pair in group.values())}
     if known & set(CLOUD):
         known.add("cloud")
@@ -80,13 +80,13 @@ def _revenue(found: Comparison, now: datetime) -> Answer:
 
 
 def with_ages(answer: Answer, now: datetime) -> Answer:
-    """What is old when it is read, not when it was made: an answer is not fresh because it was kept."""
+    """Return what is old when it is read, not when it was made: an answer is not fresh because it was kept."""
     stale, late = ages(answer, now)
     return answer | {"stale": stale, "revenue": answer["revenue"] | {"stale": late}}
 
 
 def ages(answer: Answer, now: datetime) -> tuple[bool, bool]:
-    """Whether the readings, and whether the ledger, are too old by now."""
+    """Return whether the readings, and whether the ledger, are too old by now."""
     read_at, completed_at = map(_instant, (answer["asOf"], answer["revenue"]["asOf"]))
     return not is_fresh(read_at, now, OLD), not is_fresh(completed_at, now, STALE)
 

@@ -31,14 +31,14 @@ MOST_TB = 10**9  # more is absurd
 
 
 def read_number(value: Any) -> float | None:
-    """A number that is not negative and not absurd; neither is NaN."""
+    """Return a number that is not negative and not absurd; neither is NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
         return None
     return value
 
 
 def read_count(value: Any) -> int | None:
-    """A whole number that is not negative and that a column can hold."""
+    """Return a whole number that is not negative and that a column can hold."""
     found = read_number(value)
     return int(found) if found is not None and found == int(found) <= MOST_COUNT else None
 
@@ -73,7 +73,7 @@ def read_price(value: Any) -> Decimal | None:
 
 
 def read_day(value: Any, today: date) -> date | None:
-    """A UTC day from the chain's first to today."""
+    """Return a UTC day from the chain's first to today."""
     if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         return None
     try:
@@ -84,7 +84,7 @@ def read_day(value: Any, today: date) -> date | None:
 
 
 def read_instant(value: Any, today: date) -> datetime | None:
-    """A time in seconds, or in milliseconds as some old rows have it, to the second."""
+    """Return a time in seconds, or in milliseconds as some old rows have it, to the second."""
     found = read_number(value)
     if not found:
         return None
@@ -251,7 +251,7 @@ class Read(Generic[T]):
 
 
 def snapshots(rows: Iterable[Row], today: date) -> Read[OldDay]:
-    """The days, oldest first. What a failed read wrote as zeros is not known."""
+    """Return the days, oldest first. What a failed read wrote as zeros is not known."""
     found = Read[OldDay]()
     for row in rows:
         day = read_day(row.get("snapshot_date"), today)
@@ -268,7 +268,7 @@ def snapshots(rows: Iterable[Row], today: date) -> Read[OldDay]:
 
 
 def _groups(row: Row) -> dict[str, dict[str, Any]]:
-    """The columns that one read filled, so that all of them are zero when it failed. GB and not TB."""
+    """Return the columns that one read filled, so that all of them are zero when it failed. GB and not TB."""
     tracked = {key: read_count(row[key]) for key in row if COUNTED.fullmatch(key)}
     return {
         "nodes": {key: read_count(row.get(key)) for key in NODES},
@@ -327,7 +327,7 @@ def _payment(row: Row, found: Read[OldPayment], today: date) -> OldPayment | Non
 
 
 def _wrong(has_txid: bool, address: str | None, amount: int | None, height: int | None, at: datetime | None) -> str:
-    """What a row lacks to be a payment; empty: nothing."""
+    """Return what a row lacks to be a payment; empty: nothing."""
     lacks = {
         "no txid": not has_txid,
         "no address": address is None,
@@ -362,7 +362,7 @@ def prices(rows: Iterable[Row], today: date) -> Read[tuple[date, Decimal]]:
 
 
 def images(rows: Iterable[Row], today: date) -> Read[ImageDay]:
-    """One row a day and image; every spelling of a name, with any tag, is one image."""
+    """Return one row a day and image; every spelling of a name, with any tag, is one image."""
     found, by_name = Read[ImageDay](), dict[tuple[date, str], ImageDay]()
     for row in rows:
         day, count = read_day(row.get("snapshot_date"), today), read_count(row.get("instance_count"))

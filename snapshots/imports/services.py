@@ -62,7 +62,7 @@ class ImportReport:
 
 
 def read_file(path: Path, today: date) -> Old:
-    """Everything in the file, as it is at one moment. NotTheOriginal; OSError."""
+    """Return everything in the file, as it is at one moment. NotTheOriginal; OSError."""
     try:
         with opened(path) as file:
             return Old(
@@ -140,7 +140,7 @@ def _fill(row: Snapshot, old: OldDay, now: datetime) -> Snapshot:
 
 
 def _import_images(rows: Sequence[ImageDay], guard: Guard) -> Taken:
-    """Counts of images of days that were not taken here. A day that is there already is brought in line."""
+    """Return counts of images of days that were not taken here. A day that is there already is brought in line."""
     with transaction.atomic():
         guard()
         taken = set(Snapshot.objects.filter(source=Source.TAKEN).values_list("day", flat=True))

@@ -64,7 +64,7 @@ class Choice:
 
     @property
     def image(self) -> str | None:
-        """The image whose containers are meant, if any."""
+        """Return the image whose containers are meant, if any."""
         return self.key.removeprefix(IMAGE) if self.key.startswith(IMAGE) else None
 
 
@@ -76,7 +76,7 @@ SUMS = (
 
 
 def fixed() -> list[Choice]:
-    """Everything but images, by category. One query."""
+    """Return everything but images, by category. One query."""
     order = list(Category)
     found = [*SUMS, *map(_of_metric, catalogue.metrics())]
     return sorted(found, key=lambda choice: order.index(choice.category))
@@ -101,13 +101,13 @@ def resolve(keys: Sequence[str], listed: Sequence[Choice] | None = None) -> tupl
 
 
 def images() -> list[str]:
-    """Every image that was ever counted, those with most containers now first."""
+    """Return every image that was ever counted, those with most containers now first."""
     now = dict(ImageCount.objects.values_list("image", "count"))
     return sorted({*now, *_images_of_days()}, key=lambda image: (-now.get(image, 0), image))
 
 
 def matching(choices: Iterable[Choice], search: str) -> list[Choice]:
-    """The choices in whose label, key or category every word occurs. Upper and lower case are the same."""
+    """Return the choices in whose label, key or category every word occurs. Upper and lower case are the same."""
     words = [image_part(word)[0] or word for word in search.lower().split()]
     return [choice for choice in choices if all(word in _text(choice) for word in words)]
 
@@ -122,7 +122,7 @@ def _text(choice: Choice) -> str:
 
 
 def _counted(names: list[str]) -> set[str]:
-    """Those of the images that have been counted at least once."""
+    """Return those of the images that have been counted at least once."""
     if not names:
         return set()
     now = set(ImageCount.objects.filter(image__in=names).values_list("image", flat=True))
@@ -131,7 +131,7 @@ def _counted(names: list[str]) -> set[str]:
 
 
 def _images_of_days() -> list[str]:
-    """The distinct images of all days: one step in the index for each, however many days there are."""
+    """Return the distinct images of all days: one step in the index for each, however many days there are."""
     table = connection.ops.quote_name(ImageDay._meta.db_table)
     first, following = f"SELECT min(image) FROM {table}", f"SELECT min(image) FROM {table} WHERE image > names.image"  # noqa: S608  our own name
     with connection.cursor() as cursor:

@@ -58,7 +58,7 @@ class DayValues:
 
 
 def first_day_of(choices: Sequence[Choice]) -> date | None:
-    """The first day of which one of these metrics is known; None when none has any. At most three queries."""
+    """Return the first day of which one of these metrics is known; None when none has any. At most three queries."""
     firsts: list[date | None] = []
     if any(choice.kind == Kind.SUM for choice in choices):
         firsts.append(DailyTotal.objects.first_day())
@@ -71,7 +71,7 @@ def first_day_of(choices: Sequence[Choice]) -> date | None:
 
 
 def _told(choice: Choice) -> Q:
-    """The snapshots that know the metric. An image that a snapshot does not list had no container, see below."""
+    """Return the snapshots that know the metric. An image that a snapshot does not list had no container, see below."""
     if choice.image:
         return Q(source=Snapshot.Source.TAKEN, **{f"{ALL_IMAGES}__isnull": False})
     if choice.key in COLUMNS or choice.key in RATIOS:
@@ -92,7 +92,7 @@ def _snapshots(choices: Sequence[Choice], first: date, last: date) -> tuple[dict
 
 
 def _columns(keys: Iterable[str]) -> set[str]:
-    """The columns that the metrics are made of."""
+    """Return the columns that the metrics are made of."""
     needed: set[str] = set()
     for key in keys:
         needed |= set(RATIOS.get(key) or [key if key in COLUMNS else "counts"])
@@ -230,13 +230,13 @@ def stamp(now: datetime) -> tuple[Any, ...]:
 
 
 def first_day() -> date | None:
-    """The first day of which anything is known; None when nothing is. Two queries."""
+    """Return the first day of which anything is known; None when nothing is. Two queries."""
     days = DailyTotal.objects.first_day(), Snapshot.objects.aggregate(first=Min("day"))["first"]
     return min((day for day in days if day is not None), default=None)
 
 
 def last_days(days: int, today: date) -> tuple[date, date]:
-    """The range of that many days that ends today."""
+    """Return the range of that many days that ends today."""
     return today - DAY * (days - 1), today
 
 
@@ -294,7 +294,7 @@ def _sums(summed: Iterable[Summed], key: str, cumulative: bool) -> Line:
 
 
 def _states(known: DayValues, key: str, spans: Iterable[Span]) -> Line:
-    """The last value that is known of each span, and where it comes from."""
+    """Return the last value that is known of each span, and where it comes from."""
     days, live = known.states[key], known.live.get(key)
     line = Line([], [], [])
     for span in spans:

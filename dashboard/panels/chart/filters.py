@@ -51,7 +51,7 @@ class View:
         return any(choice.kind == Kind.SUM for choice in self.choices)
 
     def keys(self) -> dict[str, str]:
-        """The address's keys of this view; what is by default is left out."""
+        """Return the address's keys of this view; what is by default is left out."""
         metrics = ",".join(choice.key for choice in self.choices)
         ends = {"start": self.first.isoformat(), "end": self.last.isoformat()}
         found = {
@@ -65,7 +65,7 @@ class View:
         return {key: value for key, value in found.items() if value}
 
     def exactly(self) -> dict[str, str]:
-        """The keys that mean the same days tomorrow, for links, files and the API."""
+        """Return the keys that mean the same days tomorrow, for links, files and the API."""
         metrics = ",".join(choice.key for choice in self.choices)
         keys = replace(self, days=None, every_row=False).keys()
         return {"metrics": metrics} | keys
@@ -78,7 +78,7 @@ class View:
 
 
 def address(query: QueryDict, view: View) -> str:
-    """The page with this view and everything else that the visitor chose."""
+    """Return the page with this view and everything else that the visitor chose."""
     others = [(key, str(value)) for key, value in query.items() if key not in (*KEYS, *TYPED)]
     return f"/?{encoded([*others, *view.keys().items()])}{PLACE}"
 
@@ -132,7 +132,7 @@ def _with_added(found: list[Choice], text: str, listed: Sequence[Choice], said: 
 
 
 def _named(text: str, listed: Sequence[Choice]) -> list[Choice]:
-    """The metric of that key, name or image; else all whose words fit."""
+    """Return the metric of that key, name or image; else all whose words fit."""
     exact = [choice for choice in listed if text.casefold() in (choice.key, choice.label.casefold())]
     if exact:
         return exact[:1]
@@ -146,7 +146,7 @@ def _more(matches: Sequence[Choice]) -> str:
 
 
 def _range(query: QueryDict, today: date, said: dict[str, str]) -> tuple[Days | None, date, date]:
-    """The days as the address says them, and as they are."""
+    """Return the days as the address says them, and as they are."""
     if query.get("start") or query.get("end"):
         ends = _ends(query, today, said)
         if ends:
@@ -160,7 +160,7 @@ def _range(query: QueryDict, today: date, said: dict[str, str]) -> tuple[Days | 
 
 
 def _ends(query: QueryDict, today: date, said: dict[str, str]) -> tuple[date, date] | None:
-    """Both days; None when they are no range, which is said."""
+    """Return both days; None when they are no range, which is said."""
     first, last = (_day(query.get(key, "")) for key in ("start", "end"))
     last = today if not query.get("end") else last
     wrong = _why_no_range(first, last)

@@ -93,7 +93,7 @@ def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Ways:
 
 
 def top_images() -> list[Choice]:
-    """The images with most containers now."""
+    """Return the images with most containers now."""
     names = ImageCount.objects.values_list("image", flat=True)[:IMAGES_SHOWN]
     return [choices.of_image(name) for name in names]
 
@@ -179,12 +179,12 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
 
 
 def stamp(query: QueryDict, now: datetime) -> Hashable:
-    """The panel shows the same until this changes."""
+    """Return the stamp: the panel shows the same until it changes."""
     return selectors.stamp(now)
 
 
 def _is_known(chart: Chart) -> bool:
-    """Whether there is anything to draw."""
+    """Return whether there is anything to draw."""
     return any(sentences.last_known(drawn.line) for drawn in chart.series)
 
 
@@ -240,7 +240,7 @@ def _troubles(chart: Chart, now: datetime) -> Iterator[str]:
 
 
 def _stale(found: Iterable[Series]) -> dict[datetime, str]:
-    """The metrics whose reading is late, by the time of the reading."""
+    """Return the metrics whose reading is late, by the time of the reading."""
     late: dict[datetime, str] = {}
     for drawn in found:
         if drawn.live and drawn.live.stale:
@@ -255,7 +255,7 @@ def _cut(view: View) -> Iterator[str]:
 
 
 def _others(query: QueryDict) -> list[tuple[str, str]]:
-    """What a form of this panel has to carry along for the rest of the page."""
+    """Return what a form of this panel has to carry along for the rest of the page."""
     return [(key, str(value)) for key, value in query.items() if key not in (*filters.KEYS, *filters.TYPED)]
 
 

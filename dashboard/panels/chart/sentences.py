@@ -70,12 +70,12 @@ def days(first: date, last: date) -> str:
 
 
 def stretch(span: Span) -> str:
-    """The days of a point: one, or from the first to the last of its week or month."""
+    """Return the days of a point: one, or from the first to the last of its week or month."""
     return days(span.first, span.last)
 
 
 def sentence(drawn: Series, chart: Chart) -> str:
-    """What its line shows: range, ends, change, extremes, gaps, doubts."""
+    """Return what its line shows: range, ends, change, extremes, gaps, doubts."""
     wanted = chart.wanted
     summed = ", added up" if wanted.cumulative and drawn.choice.kind == Kind.SUM else ""
     name = f"{drawn.choice.label}{summed}, {days(wanted.first, wanted.last)} by {EACH[wanted.bucket]}"
@@ -104,7 +104,7 @@ def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
 
 
 def before(chart: Chart) -> str:
-    """The days before, which are drawn dotted; empty where they are not, or nothing is known of them."""
+    """Return the days before, which are drawn dotted; empty where they are not, or nothing is known of them."""
     known = any(drawn.ghost and last_known(drawn.ghost) for drawn in chart.series)
     return _range_before(chart) if known else ""
 
@@ -157,7 +157,7 @@ def _change(first: Number, last: Number) -> str:
 
 
 def rows(chart: Chart) -> list[Row]:
-    """The points as a table, newest first."""
+    """Return the points as a table, newest first."""
     return [_row(chart, index) for index in range(len(chart.spans) - 1, -1, -1)]
 
 
@@ -192,7 +192,7 @@ def _why_partial(span: Span, chart: Chart) -> str:
 
 
 def marks(chart: Chart) -> list[str]:
-    """Where values come from that were not read on their day: a sentence each, with the days."""
+    """Return where values come from that were not read on their day: a sentence each, with the days."""
     found: dict[str, list[Span]] = {}
     for line in (drawn.line for drawn in chart.series):
         for index, source in enumerate(line.sources):
@@ -207,6 +207,6 @@ def _stretch(spans: Sequence[Span]) -> str:
 
 
 def last_known(line: Line) -> tuple[int, Number] | None:
-    """The newest point that is known, with its number."""
+    """Return the newest point that is known, with its number."""
     known = [(index, number) for index, number in enumerate(line.points) if number is not None]
     return known[-1] if known else None

@@ -49,7 +49,7 @@ class Asked:
 
     @property
     def active(self) -> dict[str, str]:
-        """The filters that hold, as the visitor wrote them."""
+        """Return the filters that hold, as the visitor wrote them."""
         return {key: self.typed[key] for key in FILTERS if key in self.values and key in self.typed}
 
     @property
@@ -58,11 +58,14 @@ class Asked:
 
     @property
     def is_live(self) -> bool:
-        """Whether new payments come in at the top of what is shown."""
+        """Return whether new payments come in at the top of what is shown."""
         return self.tab == "payments" and not self.active and self.sort == DEFAULT_ORDER and self.page == 1
 
     def keys(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The panel's own keys that an address needs, with changes; an empty value drops a key. Begins at page 1."""
+        """Return the panel's own keys that an address needs, with changes; an empty value drops a key.
+
+        Begins at page 1.
+        """
         own = {"tab": self.tab, **self.active, "sort": self.sort, "limit": str(self.limit)} | dict(changes or {})
         defaults = {"tab": "payments", "limit": str(LIMITS[0]), "page": "1", "sort": default_sort(own["tab"])}
         return {key: own[key] for key in OWN if own.get(key) and own[key] != defaults.get(key)}
@@ -72,11 +75,11 @@ class Asked:
         return f"/?{urlencode([*self.others, *self.keys(changes).items()])}{PLACE}"
 
     def without(self, *keys: str) -> str:
-        """The list without these filters."""
+        """Return the list without these filters."""
         return self.link(dict.fromkeys(keys, ""))
 
     def hidden(self, *fields: str) -> list[tuple[str, str]]:
-        """What a form has to carry besides its fields."""
+        """Return what a form has to carry besides its fields."""
         return [*self.others, *((key, value) for key, value in self.keys().items() if key not in fields)]
 
 
@@ -107,7 +110,7 @@ def default_sort(tab: str) -> str:
 def checked(
     query: type[serializers.Serializer[Any]], typed: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values of what is right, and a sentence for each key that is wrong."""
+    """Return the values of what is right, and a sentence for each key that is wrong."""
     left, wrong = dict(typed), dict[str, str]()
     while not (form := query(data=left)).is_valid():
         for key, words in form.errors.items():
@@ -255,7 +258,7 @@ def sorts(asked: Asked) -> dict[str, Sort]:
 
 
 def ways(asked: Asked) -> list[tuple[str, str, bool]]:
-    """Every order in words: its `sort`, empty for the usual one, and whether it holds."""
+    """Return every order in words: its `sort`, empty for the usual one, and whether it holds."""
     found = []
     for key, words in WAYS[asked.tab].items():
         for sort, text in zip((f"-{key}", key), words, strict=True):
@@ -302,7 +305,7 @@ class Pager:
 
 
 def pager(asked: Asked, total: int) -> Pager:
-    """The page asked for; the last one when there are not so many."""
+    """Return the page asked for; the last one when there are not so many."""
     pages = max(-(-total // asked.limit), 1)
     page = min(asked.page, pages)
     offset = (page - 1) * asked.limit

@@ -58,7 +58,7 @@ class Standing:
 
     @property
     def up_to(self) -> str:
-        """What a reader of a ledger that is not fresh may still rely on."""
+        """Return what a reader of a ledger that is not fresh may still rely on."""
         if self.height is None:
             return ""
         return f"Payments up to block {formatting.whole(self.height)} are complete; newer ones will follow."
@@ -73,7 +73,7 @@ class Standing:
 
     @property
     def missing(self) -> str:
-        """Transactions that nobody could read yet."""
+        """Return transactions that nobody could read yet."""
         if not self.quarantined:
             return ""
         count, one = self.quarantined, self.quarantined == 1
@@ -155,7 +155,7 @@ def _apps(asked: Asked) -> Context:
 
 
 def _exports(asked: Asked) -> list[tuple[str, str]]:
-    """What the list's filters let through, as files: name and address."""
+    """Return what the list's filters let through, as files: name and address."""
     keys = urlencode({key: value for key, value in asked.keys({"limit": ""}).items() if key != "tab"})
     names = EXPORTS[asked.tab]
     return [(name, f"{path}{'?' + keys if keys else ''}") for name, path in names]

@@ -49,7 +49,7 @@ TYPES: Mapping[str, Word] = {"git": GIT, "docker": DOCKER}
 
 
 def unnamed(kind: str, attempts: int) -> Word:
-    """Why a payment has no app. `attempts`: how often its message was asked for."""
+    """Return why a payment has no app. `attempts`: how often its message was asked for."""
     if kind == Payment.Kind.FLUXDRIVE:
         return FLUXDRIVE
     if kind == Payment.Kind.PLAIN:
@@ -58,7 +58,7 @@ def unnamed(kind: str, attempts: int) -> Word:
 
 
 def when_again(word: Word, again_at: datetime | None) -> str:
-    """The word's meaning for one payment: with the time at which its message is asked for again."""
+    """Return the word's meaning for one payment: with the time at which its message is asked for again."""
     if word is MISSING and again_at is not None:
         return f"{word.meaning} Next: {formatting.moment(again_at)}."
     return word.meaning
@@ -109,7 +109,7 @@ def listed(found: Sequence[pagination.Row]) -> list[Row]:
 
 
 def words(rows: Iterable[Row]) -> list[Word]:
-    """Every short word among the rows, once."""
+    """Return every short word among the rows, once."""
     found = [word for row in rows for word in (row.why, row.wallet, row.app_type)]
     return list(dict.fromkeys(word for word in found if word is not None))
 

@@ -16,7 +16,7 @@ from fluxtracker.simnet.world import World
 
 
 def whole(low: int, high: int) -> Any:
-    """An argparse type: a whole number between two others."""
+    """Return an argparse type: a whole number between two others."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
@@ -47,7 +47,7 @@ def share(text: str) -> float:
 
 
 def remembered(path: Path, started: datetime) -> datetime:
-    """The instant that an earlier start left in a file, else this start's, left there for the next."""
+    """Return the instant that an earlier start left in a file, else this start's, left there for the next."""
     try:
         if path.exists():
             return datetime.fromisoformat(path.read_text().strip()).astimezone(UTC)

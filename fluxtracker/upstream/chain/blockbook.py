@@ -53,7 +53,7 @@ class Window:
     total: int | None = None
 
     def add(self, page: Page) -> bool:
-        """Whether the page brought anything new."""
+        """Return whether the page brought anything new."""
         before = len(self.transactions) + len(self.unreadable)
         self.transactions.update((tx.txid, tx) for tx in page.transactions)
         self.unreadable.update((row.txid, row) for row in page.unreadable)
@@ -73,7 +73,7 @@ class ListingReader:
     bad: Callable[[str], BadAnswer]
 
     def read(self, low: int, high: int) -> Listing:
-        """The window from `low` to `high`, or to a lower `high` where it holds many pages."""
+        """Return the window from `low` to `high`, or to a lower `high` where it holds many pages."""
         window, to = Window(), high
         while True:
             page = self._page(low, to)
@@ -105,7 +105,7 @@ class ListingReader:
         )
 
     def _is_too_much(self, window: Window, rows: int, span: int, blocks: int) -> bool:
-        """Whether `blocks` blocks hold too many pages, by the last page's `rows` rows in `span` blocks."""
+        """Return whether `blocks` blocks hold too many pages, by the last page's `rows` rows in `span` blocks."""
         if window.pages > 1:
             return window.pages >= MOST_PAGES
         return rows * blocks > MANY_PAGES * self.size * span
@@ -140,7 +140,7 @@ class ListingReader:
         return page
 
     def _checked(self, answer: dict[str, Any], rows: list[Any], number: int) -> Page:
-        """The page's frame: its number, whether more may follow, the address's count."""
+        """Return the page's frame: its number, whether more may follow, the address's count."""
         total = answer.get("txs", 0)
         page = Page(rows=len(rows), total=total if type(total) is int and 0 <= total <= MAX_TOTAL else None)
         if not rows:
@@ -194,7 +194,7 @@ class ListingReader:
 
 
 def _narrowed(span: int, blocks: int) -> int:
-    """How many of a window's blocks to ask for, when a full page spanned `span` of them."""
+    """Return how many of a window's blocks to ask for, when a full page spanned `span` of them."""
     return min(max(int(span * FILL), blocks // STEEPEST, 1), blocks // 2)
 
 
@@ -227,7 +227,7 @@ class Blockbook:
         return f"<Blockbook {self.host}>"
 
     def tip(self) -> Tip:
-        """The last block it has indexed. One request when its backend stands at the same block."""
+        """Return the last block it has indexed. One request when its backend stands at the same block."""
         answer = self._object("", max_bytes=SMALL)
         try:
             height, known_hash, behind = _best_block(answer)
@@ -236,7 +236,7 @@ class Blockbook:
         return Tip(height, known_hash or self.block_hash(height), self.host, behind)
 
     def block_hash(self, height: int) -> str:
-        """The hash of the block at a height. NotFound past the tip."""
+        """Return the hash of the block at a height. NotFound past the tip."""
         path = f"/block-index/{height}"
         found = self._object(path, absent_when_rejected=True, max_bytes=SMALL).get("blockHash")
         if not found:
@@ -258,7 +258,7 @@ class Blockbook:
         return found
 
     def total(self, address: str) -> int:
-        """Transactions of the address over its whole history."""
+        """Return transactions of the address over its whole history."""
         path = f"/address/{address}"
         answer = self._object(path, {"details": "basic"}, max_bytes=SMALL)
         if answer.get("address") != address:
@@ -269,7 +269,7 @@ class Blockbook:
             raise self._bad(path, str(error)) from None
 
     def transaction(self, txid: str) -> ChainTx:
-        """One transaction. NotFound when the chain does not have it."""
+        """Return one transaction. NotFound when the chain does not have it."""
         path = f"/tx/{txid}"
         answer = self._object(path)
         try:

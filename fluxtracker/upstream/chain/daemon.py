@@ -32,19 +32,19 @@ class Daemon:
         return f"<Daemon {self.host}>"
 
     def tip(self) -> Tip:
-        """The last block that every node should have."""
+        """Return the last block that every node should have."""
         height = self.height()
         return Tip(height, self.block_hash(height), self.host)
 
     def height(self) -> int:
-        """The height of the last block that every node should have. One request."""
+        """Return the height of the last block that every node should have. One request."""
         try:
             return whole(self._data("/getblockcount", SMALL), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
         except ValueError as error:
             raise self._bad("/getblockcount", str(error)) from None
 
     def block(self, height: int) -> Block:
-        """The block at a height, without its transactions. NotFound past the tip."""
+        """Return the block at a height, without its transactions. NotFound past the tip."""
         path = f"/getblock/{height}/1"
         answer = self._data(path, MEDIUM)
         try:
@@ -56,7 +56,7 @@ class Daemon:
         return found
 
     def block_hash(self, height: int) -> str:
-        """The hash of the block at a height. NotFound past the tip."""
+        """Return the hash of the block at a height. NotFound past the tip."""
         path = f"/getblockhash/{height}"
         found = self._data(path, SMALL)
         if not isinstance(found, str) or not is_hash(found):
@@ -68,7 +68,7 @@ class Daemon:
         return
 
     def transaction(self, txid: str) -> ChainTx:
-        """One transaction. NotFound when the chain does not have it."""
+        """Return one transaction. NotFound when the chain does not have it."""
         path = f"/getrawtransaction/{txid}/1"
         answer = self._data(path)
         try:
@@ -112,7 +112,7 @@ class Daemon:
         return Listing(address, low, high, tuple(reversed(transactions)), tuple(unreadable), None)
 
     def node_counts(self) -> NodeCounts:
-        """The nodes of each tier. A tier may be empty, the network may not."""
+        """Return the nodes of each tier. A tier may be empty, the network may not."""
         path = "/getfluxnodecount"
         answer = self._data(path, SMALL)
         try:
@@ -124,7 +124,7 @@ class Daemon:
         return NodeCounts(**tiers, told_total=_told_total(answer))
 
     def _listed(self, txid: str) -> ChainTx | Unreadable:
-        """A listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
+        """Return a listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
         try:
             answer = self._data(f"/getrawtransaction/{txid}/1")
         except NotFound as error:

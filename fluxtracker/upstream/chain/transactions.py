@@ -47,7 +47,7 @@ def pushed_data(script: Any) -> bytes | None:
 
 
 def described_data(text: object) -> bytes | None:
-    """The data as explorers write them: `OP_RETURN (text)` or `OP_RETURN <hex>`."""
+    """Return the data as explorers write them: `OP_RETURN (text)` or `OP_RETURN <hex>`."""
     if not isinstance(text, str) or not text.startswith(TEXT_MARK):
         return None
     rest = text[len(TEXT_MARK) :]
@@ -97,7 +97,7 @@ def _previous(txid: Any) -> str | None:
 
 
 def _address(side: Any) -> str | None:
-    """The first address of an input or output; odd scripts have none, or one that is not an address."""
+    """Return the first address of an input or output; odd scripts have none, or one that is not an address."""
     addresses = side.get("addresses")
     if not addresses or side.get("isAddress") is False:
         return None
@@ -118,7 +118,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def daemon_tx(row: Any) -> ChainTx:
-    """One transaction. KeyError, TypeError or ValueError when it cannot be understood."""
+    """Return one transaction. KeyError, TypeError or ValueError when it cannot be understood."""
     txid = row["txid"]
     if not is_hash(txid):
         raise ValueError("the txid is not 64 hex digits")

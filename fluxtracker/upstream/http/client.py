@@ -51,7 +51,7 @@ class Rejected(BadAnswer):
 
 
 def refusal(response: requests.Response, body: Body) -> BadAnswer | Unavailable:
-    """The error that an answer other than a success is."""
+    """Return the error that an answer other than a success is."""
     status = response.status_code
     if status >= 500 or status in (408, 429):
         return Overloaded(body.source, body.where, f"HTTP {status}", _retry_after(response))
@@ -63,7 +63,7 @@ def refusal(response: requests.Response, body: Body) -> BadAnswer | Unavailable:
 
 
 def _reason(answer: object) -> str:
-    """The short text in which an error answer says what is wrong."""
+    """Return the short text in which an error answer says what is wrong."""
     found = answer
     for key in ("error", "message", "msg", "Message", "data", "status"):
         if isinstance(answer, dict) and isinstance(answer.get(key), str):
@@ -73,7 +73,7 @@ def _reason(answer: object) -> str:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds to wait, from a number or an HTTP date."""
+    """Return seconds to wait, from a number or an HTTP date."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
@@ -87,7 +87,7 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def parsed(data: bytes, source: str, where: str, max_bytes: int) -> Any:
-    """The JSON of an answer. BadAnswer where it is none, or holds more values than so many bytes should.
+    """Return the JSON of an answer. BadAnswer where it is none, or holds more values than so many bytes should.
 
     Text that is none (half a surrogate, bytes that are no UTF-8) costs its row and not the whole: it comes as DAMAGED.
     """
@@ -112,7 +112,7 @@ def _loads(data: bytes) -> Any:
 
 
 def connection_failure(error: requests.ConnectionError) -> str:
-    """Why nothing came, in words, without the URL that the library puts into its text."""
+    """Return why nothing came, in words, without the URL that the library puts into its text."""
     text = str(error)
     for sign, meaning in (
         ("refused", "connection refused"),
@@ -139,7 +139,7 @@ class Tally:
             self._counts[host, result] += 1
 
     def take(self) -> Counts:
-        """What was counted since the last time; the caller keeps it now."""
+        """Return what was counted since the last time; the caller keeps it now."""
         with self._lock:
             taken, self._counts = self._counts, Counter()
             return taken
@@ -226,7 +226,7 @@ class Http:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """A client as the settings want it, sharing pace and circuits with all others of this process."""
+        """Return a client as the settings want it, sharing pace and circuits with all others of this process."""
         return cls(timeout=settings.UPSTREAM_TIMEOUT, rate=settings.UPSTREAM_RATE, shared=PROCESS)
 
     def get_json(
@@ -239,7 +239,7 @@ class Http:
         endpoint: str | None = None,
         patient: bool = True,
     ) -> Any:
-        """The parsed answer. Not `patient`: a timeout is not tried again."""
+        """Return the parsed answer. Not `patient`: a timeout is not tried again."""
 
         def once() -> Any:
             limit = max_bytes or self._max_bytes

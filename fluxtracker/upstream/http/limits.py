@@ -91,7 +91,7 @@ class Body:
 
 
 def _in_time(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """The head of an answer, or TimeoutError when all of it took longer than the timeout."""
+    """Return the head of an answer, or TimeoutError when all of it took longer than the timeout."""
     sock, late = connection.sock, Event()
 
     def give_up() -> None:
