@@ -59,7 +59,7 @@ def test_a_missing_day_tells_why_in_its_cell_and_in_the_list(olivia: Client) -> 
     snapshot(TODAY)
     snapshot(ago(3))
     Refusal.objects.create(day=ago(1), reason="2 of 5 totals are known", attempts=47, last_at=NOW)
-    page = olivia.get(PAGE).content.decode()
+    page = " ".join(olivia.get(PAGE).content.decode().split())
     assert re.search(
         r'<a class="day missing" href="/admin/snapshots/snapshot/day/2026-11-17/" data-day="2026-11-17">17 .*'
         r'<span class="visually-hidden">missing: 2 of 5 totals are known</span>',

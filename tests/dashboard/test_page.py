@@ -15,6 +15,7 @@ from dashboard.panels.base import Panel
 from dashboard.views import AFTER, BEFORE, FOOT
 from tests.dashboard.reading import html, text
 from tests.dashboard.rows import FLUX, NOW, feed, many, network, pay, snapshot, synced
+from tests.settings_names import ROOT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
 
@@ -200,3 +201,10 @@ def test_before_the_first_sync_nothing_is_shown_as_zero(client: Client) -> None:
     assert not re.search(r"(?<![\d,.])0(\.00)?(?= (FLUX|payments|%|nodes|apps))", words)
     assert "$0.00" not in words
     assert "Revenue not known yet" in words
+
+
+def test_no_line_of_a_template_is_longer_than_120() -> None:
+    paths = sorted((ROOT / "templates").rglob("*.html"))
+    assert len(paths) > 50
+    long = [(path.name, line[:60]) for path in paths for line in path.read_text().splitlines() if len(line) > 120]
+    assert long == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -93,6 +93,14 @@ class Standing:
 
 
 Context = dict[str, Any]
+FIELDS: Mapping[str, Context] = {  # the form's text fields, as parts/payments_field.html takes them
+    "app": {"label": "App, its exact name"},
+    "from": {"label": "From day, UTC", "type": "date"},
+    "to": {"label": "To day, UTC", "type": "date"},
+    "min_amount": {"label": "From FLUX", "mode": "decimal"},
+    "max_amount": {"label": "To FLUX", "mode": "decimal"},
+    "sender": {"label": "Sender, its whole address", "list": "payments-wallets", "wide": True},
+}
 
 
 def read(query: QueryDict, now: datetime) -> Context:
@@ -111,8 +119,13 @@ def stamp(query: QueryDict, now: datetime) -> Hashable:
 def _frame(asked: Asked, standing: Standing) -> Context:
     return {
         "asked": asked,
+        "noun": "payment" if asked.tab == "payments" else "app",
         "typed": asked.typed,
         "wrong": asked.wrong,
+        "fields": {
+            key: field | {"key": key, "value": asked.typed.get(key, ""), "wrong": asked.wrong.get(key, "")}
+            for key, field in FIELDS.items()
+        },
         "standing": standing,
         "closed": standing.closed(asked.values.get("from")) if asked.tab == "payments" else standing.closed(None),
         "tabs": [(title, asked.link(_only_search(tab)), tab == asked.tab) for tab, title in TABS],
