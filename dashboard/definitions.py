@@ -49,8 +49,8 @@ def _revenue() -> Definition:
         "The Flux chain, read through Blockbook and, where that fails, the Flux daemon. US dollars: each payment at "
         "the closing FLUX price of its UTC day (CoinGecko, Binance, CryptoCompare).",
         "Every 5 minutes; a block is made about every 30 seconds.",
-        "Payments without a price yet are left out of the dollars, and their number is said. Transactions whose "
-        "sender cannot be told yet wait uncounted.",
+        "USD totals exclude payments not yet priced; we show how many. Transactions with an unknown sender are not "
+        "counted until it is known.",
     )
 
 
@@ -92,7 +92,7 @@ GAMING = Definition(
     "Games",
     "Containers of game servers, by their image or, where that is not public, by the name of their app. The total "
     "also has games that are not listed by themselves.",
-    "As for apps.",
+    "Same source as Apps.",
     EVERY_10,
     "Encrypted apps under a name that says nothing. Databases and websites beside a game are left out.",
     (Source.Name.APPS, Source.Name.SPECS),
@@ -102,7 +102,7 @@ CRYPTO = Definition(
     "Crypto nodes",
     "Containers of nodes of other blockchains and networks, by their image or the name of their app. The total also "
     "has those that are not listed by themselves.",
-    "As for apps.",
+    "Same source as Apps.",
     EVERY_10,
     "Encrypted apps under a name that says nothing.",
     (Source.Name.APPS, Source.Name.SPECS),

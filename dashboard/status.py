@@ -140,7 +140,7 @@ def _check(state: ServiceState, now: datetime) -> str:
 Level = Literal["ok", "warn", "bad"]
 BLOCK_TIME = timedelta(seconds=30)  # docs/upstream.md#common-traps: since height 2,020,000
 OVERDUE = timedelta(minutes=10)  # two syncs missed: the tip we know is no more the chain's
-WORDS: Mapping[Level, str] = {"ok": "In order", "warn": "Not quite in order", "bad": "Not in order"}
+WORDS: Mapping[Level, str] = {"ok": "All systems normal", "warn": "Degraded", "bad": "Down"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,8 +166,8 @@ class JobAdmin(LargeTableAdmin):
     search_help_text = "The name of the work by its beginning, a user name, or the id of a request."
     change_form_template = "admin/ops/job/change_form.html"
     fieldsets = (
-        ("What came of it", {"fields": ("error", "answer")}),
-        ("Asked for", {"fields": ("name", "asked_with", "actor", "via", "created_at", "request_id")}),
+        ("Result", {"fields": ("error", "answer")}),
+        ("Request", {"fields": ("name", "asked_with", "actor", "via", "created_at", "request_id")}),
         ("Run", {"fields": ("sent_at", "started_at", "finished_at", "took", "seen_at", "attempts", "cancel_asked")}),
     )
 

@@ -37,7 +37,7 @@ Report = dict[str, Any]
 TOLD_BY_PARTS = (  # what an alert is about, before its first colon: a part of the report says it as it is now
     "task", "service", "source", "sync-lag", "unproved", "snapshot", "schedule",
 )  # fmt: skip
-READ_AGAIN = "The chain could not be read at the last try; it is tried again by itself."
+READ_AGAIN = "Last chain read failed; retrying automatically."
 
 
 def sentences(answer: Report) -> Iterator[str]:

@@ -27,7 +27,7 @@ WORDS: dict[State, str] = {
     "taken": "taken",
     "backfilled": "made later, from the ledger and the history of node counts",
     "import": "from the tracker that was replaced",
-    "simulated": "made up, for the demo",
+    "simulated": "simulated",
     "missing": "missing",
     "due": "not due yet",
     "before": "before the first snapshot",

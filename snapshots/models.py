@@ -15,7 +15,7 @@ class Snapshot(models.Model):
         TAKEN = "taken"
         BACKFILLED = "backfilled", "from the ledger and the history of node counts"
         IMPORT = "import", "from the tracker that was replaced"
-        SIMULATED = "simulated", "made up, for the demo"
+        SIMULATED = "simulated", "simulated"
 
     day = models.DateField(unique=True)
     source = models.CharField(max_length=10, choices=Source)

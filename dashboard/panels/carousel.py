@@ -27,7 +27,7 @@ EMPTY: Mapping[str, str] = {
     Feed.Name.DEPLOYED: "No app was deployed or changed in the last 24 hours.",
     Feed.Name.EXPIRING: "No app is known to end soon.",
 }
-NEVER = "Not read yet: it is read once an hour."
+NEVER = "No data yet (updated hourly)."
 
 
 @dataclass(frozen=True, slots=True)

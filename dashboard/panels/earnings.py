@@ -142,7 +142,7 @@ def _difference(current: float | None, before: float | None, form: Form) -> Chan
 
 
 def _why_no_past(before: float | None) -> str:
-    return "Nobody knows what came in before: the ledger does not reach that far." if before is None else ""
+    return "No earlier data: the ledger does not reach back that far." if before is None else ""
 
 
 def _usd(whole: Mapping[str, Any], like: Mapping[str, Any], payments: int | None, why: str, sparks: Sparks) -> Line:

@@ -116,7 +116,7 @@ def _tiles(material: Material) -> tuple[Tile, ...]:
         _nodes(material),
         _cloud(material),
         _apps(material),
-        _tracked("gaming", "All game servers", material, tracked),
+        _tracked("gaming", "Total game servers", material, tracked),
         _tracked("crypto", "All crypto nodes", material, tracked),
     )
 
@@ -128,7 +128,7 @@ def _nodes(material: Material) -> Tile:
         material.figure(f"node_{tier}", tier.capitalize(), nodes[tier], share=percent(nodes[tier]["current"], total))
         for tier in ("cumulus", "nimbus", "stratus")
     )
-    return material.tile("nodes", material.figure("node_total", "All tiers", nodes["total"]), rows)
+    return material.tile("nodes", material.figure("node_total", "Total nodes", nodes["total"]), rows)
 
 
 def _cloud(material: Material) -> Tile:
@@ -173,10 +173,10 @@ def _known(coverage: Mapping[str, Any]) -> str:
 def _apps(material: Material) -> Tile:
     apps = material.answer["apps"]
     rows = (
-        material.figure("gitapps_count", "From git", apps["gitapps"], share=_part(apps, "gitapps")),
+        material.figure("gitapps_count", "Deployed from Git", apps["gitapps"], share=_part(apps, "gitapps")),
         material.figure("dockerapps_count", "Docker", apps["dockerapps"], share=_part(apps, "dockerapps")),
         material.figure("wordpress_count", "WordPress", material.answer["wordpress"]["count"]),
-        material.figure("watchtower_count", "Watchtower, apart", apps["watchtower"]),
+        material.figure("watchtower_count", "Watchtower (not in total)", apps["watchtower"]),
     )
     total = material.figure("total_apps", "Running containers", apps["total"])
     return material.tile("apps", total, rows, coverage=_resolved(material.latest.sources["apps"].coverage))

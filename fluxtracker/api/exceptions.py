@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 NO_DATABASE = "the database cannot be reached or is not migrated; try again shortly"
 NOBODY = "nobody is signed in; expected the header `Authorization: Token <token>`, or a signed-in session of the staff"
-FORBIDDEN = "this is not allowed to you; staff may do it"
+FORBIDDEN = "permission denied: staff only"
 RETRY_AFTER_S = 10
 
 

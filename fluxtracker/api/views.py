@@ -63,7 +63,7 @@ class PublicView(APIView):
 
 
 class IndexView(PublicView):
-    """What there is."""
+    """API endpoints."""
 
     name = "Fluxtracker API"
 

@@ -169,7 +169,7 @@ class UnderWayAnswer(Asked):
 
 class FailedAnswer(ErrorAnswer):
     success = serializers.BooleanField(help_text="false")
-    alreadyRunning = serializers.BooleanField(help_text="Somebody is at this work.")
+    alreadyRunning = serializers.BooleanField(help_text="This job is already running.")
     job = serializers.IntegerField(required=False, help_text="The job that is active, or that failed.")
     status = serializers.ChoiceField(Job.State.choices, required=False)
 

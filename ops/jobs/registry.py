@@ -54,7 +54,7 @@ VERBS = (
     Verb("revenue-sync", "revenue.services.sync_revenue", "sync_revenue",
          "Read new payments from the chain; full: from the first height, deletes nothing.", {"full": "full"}),
     Verb("reset-revenue-sync", "revenue.services.reset_revenue_sync", "sync_revenue",
-         "Forget how far the chain was read: the next sync reads everything again.", destructive=True),
+         "Restart the sync from the first block; keeps all data.", destructive=True),
     Verb("clear-revenue-data", "revenue.services.clear_revenue_data", "sync_revenue",
          "Delete payments, daily totals, cursors and quarantine.", confirm="clear", destructive=True),
     Verb("backfill-app-names", "revenue.services.backfill_app_names", "backfill_app_names",
@@ -73,14 +73,14 @@ VERBS = (
     Verb("check-snapshot", "snapshots.services.check_snapshot", "take_snapshot",
          "Take today's snapshot if it is time and there is none."),
     Verb("backfill", "snapshots.services.backfill_snapshots", "take_snapshot",
-         "Make the days without a snapshot; force: make backfilled days anew, never taken ones.",
+         "Fill missing days; force: also rebuild backfilled days.",
          {"days": "days", "force": "force"}),
     Verb("collect-metrics", "metrics.services.collect_metrics", "collect_metrics",
          "Read what the network is now: nodes, capacity, running apps and the price."),
     Verb("test-services", "metrics.services.check_services", "check_services",
          "Check that each upstream answers, and that tracked games and crypto nodes still run."),
     Verb("refresh-carousel", "carousel.services.refresh_carousel", "refresh_carousel",
-         "Make the three lists of the carousel anew."),
+         "Rebuild the carousel's lists."),
     Verb("backup", "ops.backup.services.back_up", "backup", "Write a backup of every table and verify it."),
 )  # fmt: skip
 
@@ -113,7 +113,7 @@ SAY_CLEAR = 'expected "clear": this deletes the ledger'
 class ClearForm(serializers.Serializer[Any]):
     confirm = serializers.CharField(
         trim_whitespace=False,
-        help_text='"clear": without it nothing is deleted.',
+        help_text='Type "clear" to confirm.',
         error_messages=dict.fromkeys(("required", "null", "blank", "invalid"), SAY_CLEAR),
     )
 

@@ -61,7 +61,7 @@ class TransactionsView(PublicView):
 
 
 class AppsView(PublicView):
-    """What each app paid, the biggest first."""
+    """Revenue per app, highest first."""
 
     name = "App analytics"
 

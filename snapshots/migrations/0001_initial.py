@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('day', models.DateField(unique=True)),
-                ('source', models.CharField(choices=[('taken', 'Taken'), ('backfilled', 'from the ledger and the history of node counts'), ('import', 'from the tracker that was replaced'), ('simulated', 'made up, for the demo')], max_length=10)),
+                ('source', models.CharField(choices=[('taken', 'Taken'), ('backfilled', 'from the ledger and the history of node counts'), ('import', 'from the tracker that was replaced'), ('simulated', 'simulated')], max_length=10)),
                 ('made_at', models.DateTimeField(help_text='When this row was written.')),
                 ('read_at', models.DateTimeField(blank=True, help_text='The oldest reading it rests on.', null=True)),
                 ('flux_price_usd', models.DecimalField(blank=True, decimal_places=10, max_digits=20, null=True)),

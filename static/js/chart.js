@@ -5,7 +5,7 @@ function chartPanel(section, go) {
   const DAY = 86_400; // s
   const MINUS = "\u2212";
   const SIZES = ["GB", "TB", "PB", "EB"];
-  const WORDS = { simulated: "made up, for the demo", backfilled: "backfilled", import: "from the tracker that was replaced", live: "as last read" };
+  const WORDS = { simulated: "simulated", backfilled: "backfilled", import: "from the tracker that was replaced", live: "as last read" };
   const kept = new Map(); // address -> its answer: shown at once when the panel is put anew
   let plot = null;
   let answer = null;

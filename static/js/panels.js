@@ -177,7 +177,7 @@ const panels = (() => {
     notice.setAttribute("role", "alert");
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Try again" });
     button.addEventListener("click", () => refresh(section));
-    notice.append(`${section.ariaLabel} could not be fetched. What stands here is what was there before; it is asked for again by itself. `, button);
+    notice.append(`${section.ariaLabel} could not be updated. Showing the last data received; retrying. `, button);
     section.append(notice);
   }
 

@@ -62,7 +62,7 @@ def in_order() -> None:
 def test_the_first_page_says_that_everything_is_in_order(olivia: Client, broker: list[int]) -> None:
     in_order()
     body = words(olivia.get("/admin/"))
-    assert "Everything is in order" in body
+    assert "All systems normal" in body
     assert "read to block 2,996,908 chain at block 2,996,915 last complete 0 s ago quarantine 0" in body
     assert "today&#x27;s taken" in body
     assert "broker answers workers at work worker@test seen 0 s ago" in body
@@ -76,7 +76,7 @@ def test_what_is_wrong_is_told_first(olivia: Client, broker: list[int]) -> None:
     Alert.objects.create(key="disk", message="The disk is nearly full.", raised_at=NOW - 9 * MINUTE, seen_at=NOW)
     Alert.objects.create(key="old", message="It is over.", raised_at=NOW, seen_at=NOW, closed_at=NOW)
     body = words(olivia.get("/admin/"))
-    assert body.index("To look at") < body.index("No worker has been seen") < body.index("Payments")
+    assert body.index("Needs attention") < body.index("No worker has been seen") < body.index("Payments")
     assert "The disk is nearly full. 9 min ago not yet" in body
     assert "It is over" not in body
     assert "workers none seen for over a minute" in body
@@ -134,7 +134,7 @@ def test_staff_see_the_parts_that_they_may(broker: list[int]) -> None:
     body = words(client.get("/admin/"))
     assert "Snapshots today&#x27;s taken" in body
     assert "Storage database" in body
-    for hidden in ("read to block", "sync-revenue every", "workers at work", "Nobody has asked for a job"):
+    for hidden in ("read to block", "sync-revenue every", "workers at work", "No jobs yet"):
         assert hidden not in body
 
 

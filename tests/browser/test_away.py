@@ -123,7 +123,7 @@ def test_figures_of_a_period_that_did_not_come_are_not_kept_as_those_of_another(
     page.get_by_role("radio", name="Month", exact=True).click()
     expect(page.locator("#panel-tiles .unmet")).to_have_count(1)
     away()
-    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month", timeout=POLL_MS + 2_000)
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue this month", timeout=POLL_MS + 2_000)
     expect(page.locator(".unmet")).to_have_count(0)
 
 

@@ -141,7 +141,7 @@ def test_ranges_and_buckets_change_the_address_without_a_reload(page: Page) -> N
     expect(page).to_have_url(re.compile(r"\?days=90$"))
     page.locator("#panel-chart").get_by_role("link", name="Week", exact=True).click()
     expect(page).to_have_url(re.compile(r"days=90&bucket=week"))
-    page.get_by_label("With the days before").check()
+    page.get_by_label("Previous period").check()
     expect(page).to_have_url(re.compile(r"previous=1"))
     expect(page.locator(DRAWN)).to_be_visible()
     assert page.evaluate("window.same") is True
@@ -169,12 +169,12 @@ def test_choosing_keeps_the_focus_in_its_place(page: Page) -> None:
 
 def test_a_typed_name_is_drawn_also_and_taken_out_again(page: Page) -> None:
     see(page, "/?metrics=node_total")
-    field = page.get_by_label("Draw also")
+    field = page.get_by_label("Compare with...")
     field.fill("Palworld")
     field.press("Enter")
     expect(page.locator(LEGEND)).to_have_count(2)
     expect(page).to_have_url(re.compile(r"metrics=node_total,gaming_palworld"))
-    expect(page.get_by_label("Draw also")).to_be_focused()
+    expect(page.get_by_label("Compare with...")).to_be_focused()
     page.get_by_role("link", name="Take out Nodes").click()
     expect(page.locator(LEGEND)).to_have_count(1)
     expect(page.locator(LEGEND)).to_contain_text("Palworld")
@@ -183,18 +183,18 @@ def test_a_typed_name_is_drawn_also_and_taken_out_again(page: Page) -> None:
 def test_typing_offers_images(page: Page) -> None:
     see(page)
     page.locator("#panel-chart #chart-names").evaluate("list => list.querySelector('[data-key^=\"image:\"]').remove()")
-    page.get_by_label("Draw also").press_sequentially("minecraft-s")
+    page.get_by_label("Compare with...").press_sequentially("minecraft-s")
     offered = page.locator("#chart-names option[value='itzg/minecraft-server']")
     expect(offered).to_have_count(1)
-    page.get_by_label("Draw also").fill("itzg/minecraft-server")
-    page.get_by_label("Draw also").press("Enter")
+    page.get_by_label("Compare with...").fill("itzg/minecraft-server")
+    page.get_by_label("Compare with...").press("Enter")
     expect(page.locator(LEGEND)).to_have_count(2)
 
 
 def test_a_name_that_is_none_is_told_beside_the_field(page: Page) -> None:
     see(page)
-    page.get_by_label("Draw also").fill("nothing like it")
-    page.get_by_label("Draw also").press("Enter")
+    page.get_by_label("Compare with...").fill("nothing like it")
+    page.get_by_label("Compare with...").press("Enter")
     expect(page.locator("#chart-add-hint")).to_contain_text("Nothing is called “nothing like it”.")
     expect(page.locator(LEGEND)).to_have_count(1)
 
@@ -259,7 +259,7 @@ def test_the_link_to_this_view_is_copied_and_said(context: BrowserContext, page:
 def test_the_same_view_can_be_opened_again(page: Page) -> None:
     see(page, "/?metrics=node_cumulus,payments&days=60&bucket=week&previous=1#panel-chart")
     expect(page.locator(LEGEND)).to_have_count(2)
-    expect(page.get_by_label("With the days before")).to_be_checked()
+    expect(page.get_by_label("Previous period")).to_be_checked()
 
 
 def test_values_that_cannot_be_fetched_leave_the_servers_drawing_and_say_so(page: Page, watch: Watch) -> None:
@@ -276,12 +276,12 @@ def test_it_is_complete_without_javascript(chromium: Browser, live_server: LiveS
     page = context.new_page()
     page.goto("/?metrics=node_total")
     expect(page.locator(".chart-still .line")).to_be_visible()
-    page.get_by_label("Draw also").fill("Palworld")
+    page.get_by_label("Compare with...").fill("Palworld")
     page.get_by_role("button", name="Add").click()
     expect(page.locator(LEGEND)).to_have_count(2)
     page.locator("#panel-chart").get_by_role("link", name="7 days").click()
     expect(page.locator(LEGEND)).to_have_count(2)
-    page.get_by_label("With the days before").check()
+    page.get_by_label("Previous period").check()
     page.locator(".chart-days").get_by_role("button", name="Show").click()
     expect(page.locator(".chart-still .ghost")).to_have_count(1)
     page.locator("#chart-table summary").click()

@@ -53,7 +53,7 @@ def empty() -> None:
 
 LOOKS: dict[str, Callable[[], None]] = {"fresh": fresh, "stale": stale, "partial": partial, "empty": empty}
 SAYS = {
-    "fresh": "Network: now, against",
+    "fresh": "Network now vs",
     "stale": "the source has not answered since",
     "partial": "the nearest day that has one is",
     "empty": "No sync has completed yet.",
@@ -98,7 +98,7 @@ def test_a_panel_that_failed_offers_to_try_again(
     assert sum("/panels/tiles/" in request.url for request in watch.requests) <= 4  # the other periods, once
     monkeypatch.setitem(views.PANELS, "tiles", whole)
     page.get_by_role("link", name="Try again").click()
-    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue, this month")
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue this month")
 
 
 def test_a_panel_that_is_waited_for_says_so(page: Page) -> None:

@@ -117,7 +117,7 @@ def test_a_day_that_is_written_into_the_chart_stays(page: Page) -> None:
     page.locator("#theme").focus()
     news(page)
     expect(field).to_have_value("2026-01-02")
-    page.get_by_label("Draw also").focus()
+    page.get_by_label("Compare with...").focus()
     page.locator(".chart-days").get_by_role("button", name="Show").click()
     expect(page).to_have_url("/?start=2026-01-02")
     expect(page.locator(".chart-days [name=start][value='2026-01-02']")).to_have_count(1)  # the answer is there

@@ -75,6 +75,6 @@ def test_the_theme_chosen_on_the_page_holds_in_the_admin(signed_in: Page) -> Non
 def test_an_address_without_a_page_is_told_in_the_same_look(page: Page, watch: Watch, system: str) -> None:
     page.emulate_media(color_scheme=system)
     page.goto("/nowhere")
-    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     assert Axe().run(page).response["violations"] == []
     watch.troubles.clear()  # the browser itself notes a 404

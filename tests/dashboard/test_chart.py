@@ -100,7 +100,7 @@ def test_the_days_before_are_drawn_on_the_same_scale(panel: Panel) -> None:
 def test_the_dotted_line_has_a_legend_and_its_change_in_words(panel: Panel) -> None:
     earn("40", "20", "10", "50", "16", "20")
     html = panel(days="3", previous="1")
-    assert "Faint and dotted: 15 Nov – 17 Nov 2026, the days before" in words(html)
+    assert "Dotted: previous period, 15 Nov – 17 Nov 2026" in words(html)
     assert (
         "2 whole days add up to 66.00 FLUX, before to 60.00 FLUX (+10.0 %); "
         "the days before, 15 Nov – 17 Nov 2026, are dotted."
@@ -188,7 +188,7 @@ def test_where_values_come_from_is_told(panel: Panel) -> None:
     nodes(TODAY - 4 * DAY, [3, 4], "backfilled")
     nodes(TODAY - 2 * DAY, [5, 6, 7], "import")
     said = words(panel(metrics="node_total", days="7"))
-    assert "14 Nov – 15 Nov 2026: made up, for the demo." in said
+    assert "14 Nov – 15 Nov 2026: simulated." in said
     assert "16 Nov – 17 Nov 2026: backfilled from the ledger and the history of node counts." in said
     assert "18 Nov – 20 Nov 2026: from the tracker that was replaced." in said
 

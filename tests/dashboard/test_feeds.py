@@ -70,7 +70,7 @@ def test_ends_that_are_not_known_are_told(client: Client, items: list[Any], unkn
 
 
 def test_a_feed_that_was_never_read_says_so(client: Client) -> None:
-    assert panel(client, "feeds").count("Not read yet: it is read once an hour.") == 3
+    assert panel(client, "feeds").count("No data yet (updated hourly).") == 3
 
 
 def test_a_feed_with_nothing_in_it_says_what_that_means(client: Client) -> None:
@@ -92,7 +92,7 @@ def test_a_feed_that_is_old_says_since_when(client: Client) -> None:
 @pytest.mark.parametrize(("query", "chosen"), [("", "network"), ("?feed=expiring", "expiring"), ("?feed=x", "network")])
 def test_the_chosen_feed_stands_in_the_address(client: Client, query: str, chosen: str) -> None:
     body = html(client, f"/panels/feeds/{query}")
-    assert re.findall(r'value="(\w+)" checked', body) == [chosen]
+    assert re.findall(r'value="(\w+)"\s+checked', body) == [chosen]
 
 
 def test_one_query_is_enough(client: Client, django_assert_num_queries) -> None:

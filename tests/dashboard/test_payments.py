@@ -278,7 +278,7 @@ def test_when_one_filter_is_not_enough_it_says_so(client: Client) -> None:
         ("fluxdrive", None, "FluxDrive", "storage on FluxDrive"),
         ("app", None, "name not read yet", "asked for after the next sync"),
         ("app", 0, "name not read yet", "asked for after the next sync"),
-        ("app", 3, "message not known yet", "It is asked for again"),
+        ("app", 3, "app name pending", "It is asked for again"),
     ],
 )
 def test_a_payment_without_an_app_says_why(
@@ -291,7 +291,7 @@ def test_a_payment_without_an_app_says_why(
     pay(kind=kind, message_hash="cd" * 32 if kind == "app" else "")
     shown = panel(client)
     assert short in words(shown)
-    assert meaning in words(shown.partition("What the words mean")[2])
+    assert meaning in words(shown.partition("Legend")[2])
     assert ("Next: 18 Nov, 16:05 UTC." in shown) == (attempts == 3)
 
 

@@ -20,7 +20,7 @@ def test_the_strip_says_how_fresh_the_page_is(client: Client, clock: time_machin
     synced()
     clock.shift(41)
     words = text(client)
-    assert "In order: synced to block 2,996,908 · 7 blocks (about 4 min) behind the tip · 41 s ago" in words
+    assert "All systems normal: synced to block 2,996,908 · 7 blocks (about 4 min) behind the tip · 41 s ago" in words
     assert "1 FLUX = $0.07440 · coingecko, 41 s ago" in words
     assert "What is wrong" not in client.get("/").content.decode()
 
@@ -45,7 +45,7 @@ def test_an_overdue_sync_is_told_in_words_and_the_lag_counts_on(client: Client, 
 def test_one_failed_try_is_amber_with_its_reason(client: Client) -> None:
     synced()
     TaskState.objects.create(name="sync_revenue", consecutive_failures=1, last_error="blockbook: HTTP 502")
-    assert "The chain could not be read at the last try; it is tried again by itself." in text(client)
+    assert "Last chain read failed; retrying automatically." in text(client)
     assert 'data-level="warn"' in client.get("/").content.decode()
 
 

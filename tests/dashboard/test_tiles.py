@@ -36,12 +36,12 @@ def test_the_period_so_far_is_held_against_the_like_part_of_the_one_before(clien
     pay(250 * FLUX, at=NOW - timedelta(days=7, minutes=1))  # Wednesday a week ago, before 14:05
     pay(1_000 * FLUX, at=NOW - timedelta(days=7, minutes=-1))  # just after it
     words = told(client, "revenue")
-    assert "Revenue, this week read 0 s ago FLUX 320.00 FLUX ▲ +70.00 (+28.00 %)" in words
+    assert "Revenue this week read 0 s ago FLUX 320.00 FLUX ▲ +70.00 (+28.00 %)" in words
     assert "US dollars $23.81 ▲ +$5.21 (+28.00 %)" in words
     assert "Payments 2 ▲ +1 (+100.00 %)" in words
-    assert "so far Mon 16 Nov – now" in words
-    assert "against Mon 9 Nov – Wed 11 Nov, 14:05 UTC: 250.00 FLUX, $18.60, 1 payment" in words
-    assert "whole of last week Mon 9 Nov – Sun 15 Nov: 1,250.00 FLUX ▼ −930.00 (−74.40 %)" in words
+    assert "this week so far Mon 16 Nov – now" in words
+    assert "last week by this time Mon 9 Nov – Wed 11 Nov, 14:05 UTC: 250.00 FLUX, $18.60, 1 payment" in words
+    assert "all of last week Mon 9 Nov – Sun 15 Nov: 1,250.00 FLUX ▼ −930.00 (−74.40 %)" in words
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,9 @@ def test_the_period_so_far_is_held_against_the_like_part_of_the_one_before(clien
 def test_every_period_writes_its_ranges_out(client: Client, period: str, name: str, so_far: str, against: str) -> None:
     synced()
     words = told(client, "revenue", f"?period={period}")
-    assert words.startswith(f"Revenue, {name} ")
-    assert f"so far {so_far} against {against}" in words
+    assert words.startswith(f"Revenue {name} ")
+    assert f"{name} so far {so_far} " in words
+    assert f" by this time {against}" in words
 
 
 def test_a_week_is_shown_when_nothing_is_asked_for(client: Client) -> None:
@@ -86,7 +87,7 @@ def test_after_midnight_today_is_unknown_until_the_next_sync(client: Client, clo
     clock.move_to(NOW.replace(day=19, hour=0, minute=2))
     words = told(client, "revenue", "?period=D")
     assert "— Not read yet: the last complete sync was on 18 Nov, 14:05 UTC." in words
-    assert "whole of yesterday Wed 18 Nov: 5.00 FLUX, $0.37, 1 payment, not complete yet" in words
+    assert "all of yesterday Wed 18 Nov: 5.00 FLUX, $0.37, 1 payment, not complete yet" in words
 
 
 def test_the_whole_period_before_is_called_complete_no_sooner_than_the_chain_is(client: Client) -> None:
@@ -124,8 +125,8 @@ def test_a_pruned_day_is_compared_whole_and_says_so(client: Client) -> None:
     Payment.objects.all().delete()
     words = told(client, "revenue")
     assert (
-        "against Mon 9 Nov – Wed 11 Nov, whole days: the payments of that day are no more kept one by one: 5.00 FLUX"
-        in words
+        "last week by this time Mon 9 Nov – Wed 11 Nov (whole days: payments of that day are kept as totals only): "
+        "5.00 FLUX" in words
     )
 
 
@@ -138,7 +139,7 @@ def test_a_late_ledger_is_said_in_the_tile(client: Client, clock: time_machine.T
 
 def test_the_nodes_are_shown_by_tier_with_shares_and_change(client: Client, week: None) -> None:
     words = told(client, "nodes")
-    assert "Nodes read 0 s ago 6,724 All tiers ▲ +300 (+4.67 %)" in words
+    assert "Nodes read 0 s ago 6,724 Total nodes ▲ +300 (+4.67 %)" in words
     assert row(client, "nodes", "Cumulus") == "Cumulus 3,378 ▲ +300 (+9.75 %) 50.2 %"
     assert row(client, "nodes", "Nimbus") == "Nimbus 1,582 = 0 23.5 %"
 
@@ -156,10 +157,10 @@ def test_the_cloud_is_shown_by_its_use_with_change_in_points(client: Client) -> 
 
 def test_the_apps_are_shown_by_kind(client: Client, week: None) -> None:
     assert "12,480 Running containers = 0" in told(client, "apps")
-    assert row(client, "apps", "From git") == "From git 1,857 = 0 14.9 %"
+    assert row(client, "apps", "Deployed from Git") == "Deployed from Git 1,857 = 0 14.9 %"
     assert row(client, "apps", "Docker") == "Docker 10,623 = 0 85.1 %"
     assert row(client, "apps", "WordPress") == "WordPress 763 = 0"
-    assert row(client, "apps", "Watchtower") == "Watchtower, apart 0 = 0"
+    assert row(client, "apps", "Watchtower") == "Watchtower (not in total) 0 = 0"
 
 
 def test_games_are_sorted_by_count_and_the_small_ones_are_folded(client: Client, week: None) -> None:
@@ -246,8 +247,8 @@ def test_a_source_that_was_never_read_leaves_dashes(client: Client) -> None:
     synced()
     words = told(client, "nodes")
     assert "Node counts: not read yet." in words
-    assert "— Not read yet. All tiers" in words
-    assert not re.search(r"\b0\b", words.split("What is counted")[0].replace("0 s ago", ""))
+    assert "— Not read yet. Total nodes" in words
+    assert not re.search(r"\b0\b", words.split("How we count this")[0].replace("0 s ago", ""))
 
 
 def test_a_game_new_since_then_has_a_change_without_percent(client: Client) -> None:

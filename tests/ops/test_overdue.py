@@ -109,7 +109,7 @@ def test_it_is_told_at_every_door(client: Client, admin_client: Client) -> None:
     sentence = "The schedule is overdue: refresh-price (every 5 min) has not run since 18 Nov, 13:05 UTC."
     assert report()["problems"] == [sentence]
     assert sentence in panel(client, "strip")
-    assert "In order" not in panel(client, "strip")
+    assert "All systems normal" not in panel(client, "strip")
     assert sentence in admin_client.get("/admin/").content.decode()
     tasks.check_alerts()
     assert Alert.objects.get().message == sentence
@@ -293,8 +293,8 @@ def test_health_page_admin_metrics_and_alerts_judge_alike(
     answer = report()
     is_well = answer["status"] == "ok"
     strip = panel(client, "strip")
-    assert strip.startswith("● In order:") is is_well, strip
-    assert ("Everything is in order" in admin_client.get("/admin/").content.decode()) is is_well
+    assert strip.startswith("● All systems normal:") is is_well, strip
+    assert ("All systems normal" in admin_client.get("/admin/").content.decode()) is is_well
     assert f'fluxtracker_status{{status="ok"}} {float(is_well)}' in client.get("/metrics").content.decode()
     if is_well:
         tasks.check_alerts()
@@ -303,7 +303,7 @@ def test_health_page_admin_metrics_and_alerts_judge_alike(
 
 def test_a_failed_try_has_the_same_words_at_every_door(client: Client, admin_client: Client) -> None:
     fails(1)
-    words = "The chain could not be read at the last try; it is tried again by itself."
+    words = "Last chain read failed; retrying automatically."
     assert report()["problems"] == [words]
     assert words in panel(client, "strip")
     body = admin_client.get("/admin/").content.decode()

@@ -23,7 +23,7 @@ FORMS: Mapping[str, Callable[[Number], str]] = {
     "": formatting.count,
 }
 SOURCES = {
-    "simulated": "made up, for the demo",
+    "simulated": "simulated",
     "backfilled": "backfilled from the ledger and the history of node counts",
     "import": "from the tracker that was replaced",
     LIVE: "as last read",

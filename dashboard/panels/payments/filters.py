@@ -231,7 +231,7 @@ WAYS: Mapping[str, Mapping[str, tuple[str, str]]] = {  # tab: key: words for des
         "flux": ("most FLUX first", "least FLUX first"),
         "payments": ("most payments first", "fewest payments first"),
         "usd": ("most dollars first", "fewest dollars first"),
-        "last": ("paid last first", "paid last last"),
+        "last": ("most recently paid first", "least recently paid first"),
         "first": ("newest app first", "oldest app first"),
         "app": ("Z to A", "A to Z"),
     },

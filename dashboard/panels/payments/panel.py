@@ -94,12 +94,12 @@ class Standing:
 
 Context = dict[str, Any]
 FIELDS: Mapping[str, Context] = {  # the form's text fields, as parts/payments_field.html takes them
-    "app": {"label": "App, its exact name"},
+    "app": {"label": "App (exact)"},
     "from": {"label": "From day, UTC", "type": "date"},
     "to": {"label": "To day, UTC", "type": "date"},
-    "min_amount": {"label": "From FLUX", "mode": "decimal"},
-    "max_amount": {"label": "To FLUX", "mode": "decimal"},
-    "sender": {"label": "Sender, its whole address", "list": "payments-wallets", "wide": True},
+    "min_amount": {"label": "Min FLUX", "mode": "decimal"},
+    "max_amount": {"label": "Max FLUX", "mode": "decimal"},
+    "sender": {"label": "Sender address", "list": "payments-wallets", "wide": True},
 }
 
 

@@ -39,7 +39,7 @@ UNREAD = Word(
     "name not read yet", "The payment names its app by the hash of a message, which is asked for after the next sync."
 )
 MISSING = Word(
-    "message not known yet",
+    "app name pending",
     "The payment names its app by the hash of a message that no node knows yet. It is asked for again, "
     "with growing pauses; some messages never come.",
 )

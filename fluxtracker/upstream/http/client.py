@@ -116,8 +116,8 @@ def connection_failure(error: requests.ConnectionError) -> str:
     text = str(error)
     for sign, meaning in (
         ("refused", "connection refused"),
-        ("resolve", "the host's name is not known"),
-        ("NameResolution", "the host's name is not known"),
+        ("resolve", "DNS lookup failed"),
+        ("NameResolution", "DNS lookup failed"),
         ("SSL", "TLS failed"),
     ):
         if sign in text:

@@ -5,7 +5,7 @@ from revenue import services
 
 
 class Command(VerbCommand):
-    help = "Forget how far the chain was read: the next sync reads everything again."
+    help = "Restart the sync from the first block; keeps all data."
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         return services.reset_revenue_sync(trigger="command", wait=LEASE_WAIT_S)
