@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import responses
 
+from fluxtracker.upstream.stats import Stats
 from tests.upstream.payloads import payload
 
 API, STATS, GECKO = "https://flux.test", "https://stats.test", "https://gecko.test"
@@ -16,7 +17,7 @@ INFO, PRICE = f"{STATS}/fluxinfo", f"{GECKO}/simple/price"
 DEAD = "https://nobody.test"
 EXPLORER, BINANCE = f"{DEAD}/explorer", f"{DEAD}/binance"
 URLS = {"nodes": NODES, "cloud": INFO, "apps": INFO, "specs": SPECS, "price": PRICE}
-READ = ("ip", "tier", "benchmark", "apps", "collateralHash", "collateralIndex", "dataCollectedAt")
+READ = ("ip", "tier", "benchmark", "apps", "collateralHash", "collateralIndex", "dataCollectedAt", "roundTime")
 SAMPLE = orjson.dumps({key: payload("stats_fluxinfo_full")["data"][1][key] for key in READ})
 """A row with what is read of it: the statistics leave out what a request does not ask for."""
 
@@ -55,6 +56,21 @@ class Network:
         self.rows[0]["apps"]["runningapps"] = [
             {"Names": [f"/{name}"]} if ":" not in name and "/" not in name else {"Image": name} for name in names
         ]
+
+
+class Rows:
+    """An HTTP client to which the statistics answer with these rows."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+
+    def get_json(self, url: str, params: Any = None, **limits: Any) -> Any:
+        return orjson.loads(orjson.dumps(success(self.rows)))
+
+
+def stats(rows: list[Any]) -> Stats:
+    """The statistics of these rows, for what needs no collection."""
+    return Stats(Rows(rows), STATS)  # type: ignore[arg-type]
 
 
 def success(data: Any) -> dict[str, Any]:
