@@ -17,7 +17,7 @@ from tests.snapshots.network import DAY, at
 
 __all__ = ["network", "web"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 YESTERDAY = DAY - timedelta(days=1)
 WHOLE = {"cumulus-enabled": 3378, "nimbus-enabled": 1582, "stratus-enabled": 1764}  # 6,724
@@ -63,6 +63,7 @@ def kept() -> tuple[Any, ...]:
     return row.node_total, row.total_cpu_cores, row.total_apps
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "words", [("check_snapshot",), ("take_snapshot",), ("take_snapshot", "--force")], ids=lambda words: words[-1]
 )
@@ -116,6 +117,7 @@ def test_readings_that_come_and_go_never_get_in(night):
     assert kept() == (6724, 800, 200)
 
 
+@pytest.mark.engine
 def test_by_force_todays_is_taken_of_the_last_confirmed_reading(night):
     night.reads("00:10")
     night.checks("00:11")
@@ -214,6 +216,7 @@ def taken_of_half(night: Night) -> None:
 NEXT = DAY + timedelta(days=1)
 
 
+@pytest.mark.engine
 def test_a_past_day_is_taken_again_of_its_first_confirmed_reading(night):
     taken_of_half(night)
     night.reads("00:30")
@@ -232,6 +235,7 @@ def retakes(night: Night, *words: str) -> Any:
     return night.manage("take_snapshot", *words)
 
 
+@pytest.mark.engine
 def test_a_past_day_without_a_confirmed_reading_stays(night):
     taken_of_half(night)
     Reading.objects.exclude(at=at("00:10")).delete()
