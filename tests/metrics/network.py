@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
+import orjson
 import responses
 
+from fluxtracker.upstream.stats import Stats
 from tests.upstream.payloads import payload
 
 API, STATS, GECKO = "https://flux.test", "https://stats.test", "https://gecko.test"
@@ -16,7 +17,9 @@ INFO, PRICE = f"{STATS}/fluxinfo", f"{GECKO}/simple/price"
 DEAD = "https://nobody.test"
 EXPLORER, BINANCE = f"{DEAD}/explorer", f"{DEAD}/binance"
 URLS = {"nodes": NODES, "cloud": INFO, "apps": INFO, "specs": SPECS, "price": PRICE}
-SAMPLE = payload("stats_fluxinfo_full")["data"][1]
+READ = ("ip", "tier", "benchmark", "apps", "collateralHash", "collateralIndex", "dataCollectedAt", "roundTime")
+SAMPLE = orjson.dumps({key: payload("stats_fluxinfo_full")["data"][1][key] for key in READ})
+"""A row with what is read of it: the statistics leave out what a request does not ask for."""
 
 
 class Network:
@@ -44,7 +47,7 @@ class Network:
             return broken, {}, "out of order"
         if isinstance(broken, str):
             return 200, {}, broken
-        return 200, {}, json.dumps(answer if broken is None else broken)
+        return 200, {}, orjson.dumps(answer if broken is None else broken).decode()
 
     def run(self, *names: str) -> None:
         """The containers of the network, all on the first node."""
@@ -55,6 +58,21 @@ class Network:
         ]
 
 
+class Rows:
+    """An HTTP client to which the statistics answer with these rows."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows = rows
+
+    def get_json(self, url: str, params: Any = None, **limits: Any) -> Any:
+        return orjson.loads(orjson.dumps(success(self.rows)))
+
+
+def stats(rows: list[Any]) -> Stats:
+    """The statistics of these rows, for what needs no collection."""
+    return Stats(Rows(rows), STATS)  # type: ignore[arg-type]
+
+
 def success(data: Any) -> dict[str, Any]:
     return {"status": "success", "data": data}
 
@@ -63,7 +81,7 @@ def node(
     number: int = 0, *, cores: Any = 4, ram: Any = 8, ssd: Any = 220, used: tuple[Any, Any, Any] = (1, 1024, 20)
 ) -> dict[str, Any]:
     """A row of the statistics: 4 cores, 8 and 220 GB, of which 1 core, 1 GB and 20 GB are taken."""
-    row: dict[str, Any] = copy.deepcopy(SAMPLE)
+    row: dict[str, Any] = orjson.loads(SAMPLE)
     row["collateralHash"] = f"{number:064x}"
     row["benchmark"]["bench"] |= {"cores": cores, "ram": ram, "ssd": ssd}
     keys = ("appsCpusLocked", "appsRamLocked", "appsHddLocked")
@@ -97,10 +115,12 @@ def spec(name: str, *parts: tuple[str, str], encrypted: bool = False, flat: str 
 
 
 def large(network: Network, nodes: int = 200, **wanted: Any) -> None:
-    """Let a network be of so many nodes; `wanted`: other numbers of rows, containers, specifications, cores or ram."""
+    """Let a network be of so many nodes, whose rows share their parts; `wanted`: other numbers, cores or ram."""
     rows, half, quarter = wanted.get("rows", nodes), nodes // 2, nodes // 4
     network.counts = {"cumulus-enabled": half, "nimbus-enabled": quarter, "stratus-enabled": nodes - half - quarter}
-    network.rows = [node(number, cores=wanted.get("cores", 4), ram=wanted.get("ram", 8)) for number in range(rows)]
-    for number, row in enumerate(network.rows):
-        row["apps"]["runningapps"] = [{"Image": "nginx:1"}] if number < wanted.get("containers", rows) else []
+    sample, containers = node(cores=wanted.get("cores", 4), ram=wanted.get("ram", 8)), wanted.get("containers", rows)
+    running = [sample["apps"] | {"runningapps": found} for found in ([], [{"Image": "nginx:1"}])]
+    network.rows = [
+        sample | {"collateralHash": f"{number:064x}", "apps": running[number < containers]} for number in range(rows)
+    ]
     network.specs = [spec(f"app{number}", ("web", "nginx:1")) for number in range(wanted.get("specs", nodes))]

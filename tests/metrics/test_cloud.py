@@ -15,7 +15,7 @@ from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
 from metrics.counting import measure_cloud
 from metrics.models import Memory
 from metrics.sources import remember
-from tests.metrics.network import benching, node, unreachable
+from tests.metrics.network import benching, node, stats, unreachable
 from tests.upstream.payloads import payload
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -78,35 +78,44 @@ def without(row, *path, value=...):
     return row
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-@pytest.mark.parametrize(
-    ("path", "left", "half"),
-    [
-        (("apps", "resources", "appsCpusLocked"), (12, 24, 660, 2, 3, 60), "used"),
-        (("apps", "resources", "appsRamLocked"), (12, 24, 660, 3, 2, 60), "used"),
-        (("apps", "resources", "appsHddLocked"), (12, 24, 660, 3, 3, 40), "used"),
-        (("apps", "resources"), (12, 24, 660, 2, 2, 40), "used"),
-        (("apps",), (12, 24, 660, 2, 2, 40), "used"),
-        (("benchmark", "bench", "cores"), (8, 24, 660, 3, 3, 60), "capacity"),
-        (("benchmark", "bench", "ram"), (12, 16, 660, 3, 3, 60), "capacity"),
-        (("benchmark", "bench", "ssd"), (12, 24, 440, 3, 3, 60), "capacity"),
-        (("benchmark", "bench"), (8, 16, 440, 3, 3, 60), "capacity"),
-        (("benchmark",), (8, 16, 440, 3, 3, 60), "capacity"),
-    ],
-    ids=str,
-)
-def test_a_number_that_is_none_costs_no_other_number(network, collect, source, get, path, left, half, wrong):
-    network.rows = [node(1), node(2), without(node(3), *path, value=wrong)]
-    assert collect()["sources"]["cloud"] == "ok"
-    assert (*totals(source), *used(source)) == left
-    coverage = source("cloud").coverage
+PATHS = [  # what the rows tell without it, and the half that it is of
+    (("apps", "resources", "appsCpusLocked"), (12, 24, 660, 2, 3, 60), "used"),
+    (("apps", "resources", "appsRamLocked"), (12, 24, 660, 3, 2, 60), "used"),
+    (("apps", "resources", "appsHddLocked"), (12, 24, 660, 3, 3, 40), "used"),
+    (("apps", "resources"), (12, 24, 660, 2, 2, 40), "used"),
+    (("apps",), (12, 24, 660, 2, 2, 40), "used"),
+    (("benchmark", "bench", "cores"), (8, 24, 660, 3, 3, 60), "capacity"),
+    (("benchmark", "bench", "ram"), (12, 16, 660, 3, 3, 60), "capacity"),
+    (("benchmark", "bench", "ssd"), (12, 24, 440, 3, 3, 60), "capacity"),
+    (("benchmark", "bench"), (8, 16, 440, 3, 3, 60), "capacity"),
+    (("benchmark",), (8, 16, 440, 3, 3, 60), "capacity"),
+]
+KEYS = ("cpu_cores", "ram_gb", "storage_gb")
+
+
+def check_the_others(values, coverage, left, half):
+    """Two of three nodes count in the half of which one is wrong; all other numbers are of three."""
+    assert tuple(values[f"{word}_{key}"] for word in ("total", "used") for key in KEYS) == left
     assert coverage["notCounted"]["unusable"] == coverage[half]["notCounted"]["unusable"] == 1
     other = {"used": "capacity", "capacity": "used"}[half]
     assert (coverage[half]["counted"], coverage[other]["counted"]) == (2, 3)
-    nodes_behind = [
-        coverage[part][key] for part in ("capacity", "used") for key in ("cpu_cores", "ram_gb", "storage_gb")
-    ]
+    nodes_behind = [coverage[part][key] for part in ("capacity", "used") for key in KEYS]
     assert nodes_behind == [round(3 * now / full) for now, full in zip(left, (12, 24, 660, 3, 3, 60), strict=True)]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(("path", "left", "half"), PATHS, ids=str)
+def test_a_number_that_is_none_costs_no_other_number(path, left, half, wrong):
+    rows = [node(1), node(2), without(node(3), *path, value=wrong)]
+    found = measure_cloud(stats(rows).capacity(), {}, NOW)
+    check_the_others(found.values, found.coverage, left, half)
+
+
+@pytest.mark.parametrize(("path", "left", "half"), PATHS, ids=str)
+def test_what_is_left_is_kept_and_answered(network, collect, source, get, path, left, half):
+    network.rows = [node(1), node(2), without(node(3), *path, value=WRONG[1])]
+    assert collect()["sources"]["cloud"] == "ok"
+    check_the_others(source("cloud").values, source("cloud").coverage, left, half)
     answer = get("metrics/current")["cloud"]
     assert (answer["cpu"]["total"], answer["cpu"]["used"]) == (left[0], left[3])
     assert answer["cpu"]["utilization"] == round(left[3] / left[0] * 100, 2)
@@ -176,12 +185,11 @@ def duplicates(row):
 
 
 @pytest.mark.parametrize("name", list(duplicates(node(0xAB))))
-def test_a_collateral_counts_once(network, collect, source, name):
+def test_a_collateral_counts_once(name):
     rows, expected = duplicates(node(0xAB))[name]
-    network.rows = [node(1), node(2), *rows]
-    collect()
-    assert (totals(source)[0], used(source)[0]) == (8 + expected[0], 2 + expected[1])
-    coverage = source("cloud").coverage
+    found = measure_cloud(stats([node(1), node(2), *rows]).capacity(), {}, NOW)
+    assert (found.values["total_cpu_cores"], found.values["used_cpu_cores"]) == (8 + expected[0], 2 + expected[1])
+    coverage = found.coverage
     assert (coverage["rows"], coverage["repeated"], coverage["counted"]) == (4, 1, 3)
 
 
@@ -203,10 +211,8 @@ def bare(row, ip):
         ([bare(node(1), "10.0.0.1") | {"collateralHash": None}, bare(node(2), "10.0.0.2") | {"collateralHash": 7}], 8),
     ],
 )
-def test_several_nodes_of_one_address_stay_several(network, collect, source, rows, cores):
-    network.rows = rows
-    collect()
-    assert totals(source)[0] == cores
+def test_several_nodes_of_one_address_stay_several(rows, cores):
+    assert measure_cloud(stats(rows).capacity(), {}, NOW).values["total_cpu_cores"] == cores
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])

@@ -7,16 +7,35 @@ import copy
 import pytest
 from django.utils import timezone
 
+from fluxtracker.upstream.fluxos import app_specification
 from metrics.catalogue import FIXED
 from metrics.checks import check_instances
+from metrics.classify import AppIndex, Classifier
+from metrics.counting import count_running
 from metrics.models import Category, ImageCount, Memory, TrackedApp
-from tests.metrics.network import spec, unreachable
+from tests.metrics.network import spec, stats, unreachable
 from tests.upstream.payloads import payload
 
 pytestmark = pytest.mark.django_db
 
 PALWORLD = "thijsvanloef/palworld-server-docker:latest"
 ID = "1790792896573"
+
+
+@pytest.fixture
+def count(network):
+    """What is counted when these containers run; nothing is collected or stored."""
+
+    def count(*names):
+        network.run(*names)
+        return counting(network).values
+
+    return count
+
+
+def counting(network):
+    index = AppIndex.of([app_specification(row) for row in network.specs])
+    return count_running(stats(network.rows).containers(), index, timezone.now(), Classifier.load())
 
 
 def test_every_metric_of_the_source_is_there(counted):
@@ -52,8 +71,8 @@ def test_git_apps_are_those_on_an_orbit_image(counted):
         ("timpiltd/timpi-geocore:1", "crypto_timpi_geocore"),
     ],
 )
-def test_a_tracked_app_is_known_by_its_image(counted, image, column):
-    values = counted(image, "nginx:1")
+def test_a_tracked_app_is_known_by_its_image(count, image, column):
+    values = count(image, "nginx:1")
     total = "gaming_apps_total" if column.startswith("gaming") else "crypto_nodes_total"
     assert (values[column], values[total], values["total_apps"]) == (1, 1, 2)
     assert sum(value for key, value in values.items() if key.startswith(("gaming_", "crypto_"))) == 2
@@ -74,9 +93,9 @@ def test_a_tracked_app_is_known_by_its_image(counted, image, column):
         ("kaspanode", "crypto_kaspa"),
     ],
 )
-def test_where_the_image_is_not_public_the_apps_name_tells(network, counted, app, column):
+def test_where_the_image_is_not_public_the_apps_name_tells(network, count, app, column):
     network.specs.append(spec(app, encrypted=True))
-    values = counted(f"fluxgame_{app}", f"flux{app}", "fluxweb_nobody")
+    values = count(f"fluxgame_{app}", f"flux{app}", "fluxweb_nobody")
     total = "gaming_apps_total" if column.startswith("gaming") else "crypto_nodes_total"
     assert (values[column], values[total], values["total_apps"]) == (2, 2, 3)
 
@@ -94,8 +113,8 @@ def test_a_public_image_decides_whatever_the_name(network, counted):
 @pytest.mark.parametrize(
     "app", ["palworld", "palworld123456789012", f"mypalworld{ID}", f"palworld{ID}x", "valheimfans"]
 )
-def test_other_names_are_no_games(counted, app):
-    assert counted(f"fluxserver_{app}")["gaming_apps_total"] == 0
+def test_other_names_are_no_games(count, app):
+    assert count(f"fluxserver_{app}")["gaming_apps_total"] == 0
 
 
 HELPERS = (
@@ -104,9 +123,9 @@ HELPERS = (
 
 
 @pytest.mark.parametrize("helper", HELPERS.split())
-def test_helper_components_are_no_instances(network, counted, helper):
+def test_helper_components_are_no_instances(network, count, helper):
     network.specs.append(spec(f"fivem{ID}", encrypted=True))
-    values = counted(f"flux{helper}_fivem{ID}", f"fluxgame_fivem{ID}")
+    values = count(f"flux{helper}_fivem{ID}", f"fluxgame_fivem{ID}")
     assert (values["gaming_fivem"], values["gaming_apps_total"], values["total_apps"]) == (1, 1, 2)
 
 
@@ -222,16 +241,30 @@ NOT_RUNNING = [
 
 
 @pytest.mark.parametrize("told", RUNNING, ids=str)
-def test_a_container_counts_that_runs_or_does_not_tell_its_state(network, collect, source, told):
+def test_a_container_counts_that_runs_or_does_not_tell_its_state(network, told):
     network.run("itzg/minecraft-server:1")
     network.rows[0]["apps"]["runningapps"].append({"Image": "itzg/minecraft-server:1"} | told)
-    collect()
-    assert (source("apps").values["gaming_minecraft"], source("apps").values["total_apps"]) == (2, 2)
-    assert (source("apps").coverage["containers"], source("apps").coverage["notRunning"]) == (2, {})
+    found = counting(network)
+    assert (found.values["gaming_minecraft"], found.values["total_apps"]) == (2, 2)
+    assert (found.coverage["containers"], found.coverage["notRunning"]) == (2, {})
 
 
 @pytest.mark.parametrize(("told", "state"), NOT_RUNNING, ids=str)
-def test_a_container_that_does_not_run_is_told_in_the_coverage_alone(network, collect, source, get, told, state):
+def test_a_container_that_does_not_run_is_told_in_the_coverage_alone(network, told, state):
+    beside_what_runs(network, told)
+    found = counting(network)
+    values = [found.values[key] for key in ("total_apps", "gitapps_count", "watchtower_count", "gaming_palworld")]
+    assert values == [2, 1, 1, 1]
+    coverage = found.coverage
+    assert (coverage["containers"], coverage["notRunning"], coverage["containersLeftOut"]) == (3, {state: 4}, 0)
+    assert {row.image: row.count for row in found.images} == IMAGES
+
+
+IMAGES = {"thijsvanloef/palworld-server-docker": 1, "runonflux/orbit": 1}
+
+
+def beside_what_runs(network, told):
+    """Three containers that run, and the same and one without a name that tell this of their state."""
     network.specs.append(spec("known", ("web", PALWORLD)))
     network.run("fluxweb_known", "runonflux/orbit:1", "containrrr/watchtower")
     network.rows[1]["apps"]["runningapps"] = [
@@ -240,15 +273,17 @@ def test_a_container_that_does_not_run_is_told_in_the_coverage_alone(network, co
         {"Image": "containrrr/watchtower"} | told,
         told,
     ]
+
+
+def test_what_does_not_run_is_in_no_answer(network, collect, get):
+    beside_what_runs(network, NOT_RUNNING[0][0])
     collect()
     answer = get("metrics/current")
     assert (answer["apps"]["total"], answer["apps"]["gitapps"], answer["apps"]["watchtower"]) == (2, 1, 1)
     assert answer["gaming"]["palworld"] == 1
     coverage = answer["sources"]["apps"]["coverage"]
-    assert (coverage["containers"], coverage["notRunning"], coverage["containersLeftOut"]) == (3, {state: 4}, 0)
-    assert dict(ImageCount.objects.values_list("image", "count")) == {
-        "thijsvanloef/palworld-server-docker": 1, "runonflux/orbit": 1,
-    }  # fmt: skip
+    assert (coverage["containers"], coverage["notRunning"], coverage["containersLeftOut"]) == (3, {"exited": 4}, 0)
+    assert dict(ImageCount.objects.values_list("image", "count")) == IMAGES
 
 
 def test_a_network_of_which_nothing_runs_has_no_instances(network, collect, get):

@@ -38,7 +38,7 @@ def test_the_simulated_network_does_not_know_the_production_code() -> None:
         assert not foreign, f"{path.name} imports {foreign}"
 
 
-@pytest.mark.parametrize("name", ["truth.py", "network_truth.py", "templates.py"])
+@pytest.mark.parametrize("name", ["truth.py", "catalogue.py"])
 def test_the_truth_is_worked_out_independently(name: str) -> None:
     """Nothing of it comes from a module outside of this package, but for the language's own."""
     found = imported(settings.BASE_DIR / "fluxtracker" / "simnet" / name)

@@ -17,7 +17,7 @@ from tests.snapshots.network import DAY, at
 
 __all__ = ["network", "web"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 YESTERDAY = DAY - timedelta(days=1)
 WHOLE = {"cumulus-enabled": 3378, "nimbus-enabled": 1582, "stratus-enabled": 1764}  # 6,724
@@ -31,11 +31,11 @@ class Night:
 
     def __init__(self, network: Network, manage: Callable[..., Any], clock: Any) -> None:
         self.network, self.manage, self.clock = network, manage, clock
-        large(network, 600)
+        large(network, 200)
         network.counts = WHOLE
         self.whole = network.rows
 
-    def reads(self, time: str, counts: Any = WHOLE, rows: int = 600, day: Any = DAY) -> Any:
+    def reads(self, time: str, counts: Any = WHOLE, rows: int = 200, day: Any = DAY) -> Any:
         """A collection at that time, when the upstreams tell this."""
         self.network.counts, self.network.rows = counts, self.whole[:rows]
         return self._run(time, day, "collect_metrics", "--json")
@@ -63,11 +63,12 @@ def kept() -> tuple[Any, ...]:
     return row.node_total, row.total_cpu_cores, row.total_apps
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "words", [("check_snapshot",), ("take_snapshot",), ("take_snapshot", "--force")], ids=lambda words: words[-1]
 )
 def test_a_half_reading_does_not_become_the_days_snapshot(night, get, words):
-    report = night.reads("00:10", LAGGING, rows=320)
+    report = night.reads("00:10", LAGGING, rows=107)
     assert {name for name, outcome in report["sources"].items() if outcome == "stale"} == {"nodes", "cloud", "apps"}
     assert get("metrics/current")["nodes"]["total"] == 6724
     report = night.checks("00:11", *words)
@@ -76,7 +77,7 @@ def test_a_half_reading_does_not_become_the_days_snapshot(night, get, words):
     assert "3520 instead of 6724" in report["reason"]
     night.reads("00:20")
     assert night.checks("00:21", *words) == {"date": "2026-11-20", "created": True, "reason": None}
-    assert kept() == (6724, 2400, 600)
+    assert kept() == (6724, 800, 200)
     assert not Refusal.objects.exists()
     assert TaskState.objects.get(name=words[0]).consecutive_failures == 0
 
@@ -86,10 +87,10 @@ def test_one_source_in_doubt_is_waited_for_and_not_left_out(night):
     assert not night.checks("00:11")["created"]
     night.reads("00:20")
     night.checks("00:21")
-    assert kept() == (6724, 2400, 600)
+    assert kept() == (6724, 800, 200)
 
 
-@pytest.mark.parametrize(("counts", "total", "rows"), [(SMALLER, 5360, 480), (LAGGING, 3520, 320)])
+@pytest.mark.parametrize(("counts", "total", "rows"), [(SMALLER, 5360, 160), (LAGGING, 3520, 107)])
 def test_a_real_fall_shows_after_two_readings(night, get, counts, total, rows):
     night.reads("00:10", counts, rows=rows)
     night.checks("00:11")
@@ -105,7 +106,7 @@ def test_a_collapse_takes_an_hour_and_the_snapshot_waits_for_it(night):
         assert not night.checks(time)["created"]
     night.reads("01:10", COLLAPSED)
     assert night.checks("01:11") == {"date": "2026-11-20", "created": True, "reason": None}
-    assert kept() == (1750, 2400, 600)
+    assert kept() == (1750, 800, 200)
 
 
 def test_readings_that_come_and_go_never_get_in(night):
@@ -113,17 +114,18 @@ def test_readings_that_come_and_go_never_get_in(night):
     night.reads("00:16")
     night.reads("00:26", LAGGING)
     assert night.checks("00:27")["created"]  # of the reading of 00:16
-    assert kept() == (6724, 2400, 600)
+    assert kept() == (6724, 800, 200)
 
 
+@pytest.mark.engine
 def test_by_force_todays_is_taken_of_the_last_confirmed_reading(night):
     night.reads("00:10")
     night.checks("00:11")
     night.reads("08:50")
-    night.reads("09:00", LAGGING, rows=320)
+    night.reads("09:00", LAGGING, rows=107)
     assert night.checks("09:01", "take_snapshot", "--force")["created"]
     row = Snapshot.objects.get(day=DAY)
-    assert (row.read_at, row.node_total, row.total_apps) == (at("08:50"), 6724, 600)
+    assert (row.read_at, row.node_total, row.total_apps) == (at("08:50"), 6724, 200)
 
 
 def test_a_snapshot_that_exists_stays_while_what_would_replace_it_is_in_doubt(night):
@@ -131,14 +133,14 @@ def test_a_snapshot_that_exists_stays_while_what_would_replace_it_is_in_doubt(ni
     night.checks("00:11")
     night.reads("09:00", LAGGING)
     assert not night.checks("09:01", "take_snapshot", "--force")["created"]
-    assert kept() == (6724, 2400, 600)
+    assert kept() == (6724, 800, 200)
 
 
 def test_the_first_reading_of_all_is_taken_as_it_is(network, in_process, clock):
     night = Night(network, in_process, clock)
-    night.reads("00:10", LAGGING, rows=320)
+    night.reads("00:10", LAGGING, rows=107)
     assert night.checks("00:11")["created"]
-    assert kept() == (3520, 1280, 320)
+    assert kept() == (3520, 428, 107)
 
 
 def test_after_an_outage_of_days_the_first_different_reading_waits(night):
@@ -158,7 +160,7 @@ def test_a_doubt_that_nothing_answers_is_waited_for_75_minutes(night):
         assert not night.checks("01:25" if time == "01:20" else time)["created"]
     report = night.checks("01:26")
     assert (report["created"], report["reason"].startswith("without node counts (daemon): ")) == (True, True)
-    assert kept() == (None, 2400, 600)
+    assert kept() == (None, 800, 200)
 
 
 @pytest.mark.parametrize("source", ["nodes", "price"])
@@ -180,7 +182,7 @@ def test_a_source_that_stays_away_is_waited_for_75_minutes(night):
         night.reads(time)
         assert not night.checks(time)["created"]
     night.checks("01:06")
-    assert kept() == (None, 2400, 600)
+    assert kept() == (None, 800, 200)
 
 
 def test_a_source_that_is_away_since_yesterday_is_not_waited_for(night):
@@ -196,7 +198,7 @@ def test_who_asks_for_a_snapshot_does_not_wait_for_a_source_that_failed(night):
     night.network.broken["nodes"] = 503
     night.reads("00:10")
     assert night.checks("00:11", "take_snapshot")["created"]
-    assert kept() == (None, 2400, 600)
+    assert kept() == (None, 800, 200)
 
 
 def taken_of_half(night: Night) -> None:
@@ -204,7 +206,7 @@ def taken_of_half(night: Night) -> None:
     night.reads("00:10")
     night.checks("00:11")
     night.reads("00:20")
-    half = {"node_total": 3520, "total_cpu_cores": 1280, "total_apps": 320}
+    half = {"node_total": 3520, "total_cpu_cores": 428, "total_apps": 107}
     Snapshot.objects.filter(day=DAY).update(**half, read_at=at("00:10"), counts={"gaming_palworld": 3})
     first = Reading.objects.get(at=at("00:10"))
     first.values |= half
@@ -214,6 +216,7 @@ def taken_of_half(night: Night) -> None:
 NEXT = DAY + timedelta(days=1)
 
 
+@pytest.mark.engine
 def test_a_past_day_is_taken_again_of_its_first_confirmed_reading(night):
     taken_of_half(night)
     night.reads("00:30")
@@ -221,7 +224,7 @@ def test_a_past_day_is_taken_again_of_its_first_confirmed_reading(night):
     report = night.checks("09:00", "take_snapshot", "--day", "2026-11-20", day=NEXT)
     assert report == {"date": "2026-11-20", "created": True, "reason": None}
     row = Snapshot.objects.get(day=DAY)
-    assert kept() == (6724, 2400, 600)
+    assert kept() == (6724, 800, 200)
     assert (row.read_at, row.made_at) == (at("00:20"), at("09:00", NEXT))
     assert (row.flux_price_usd, row.counts["gaming_palworld"]) == (before.flux_price_usd, 0)
     assert AuditEntry.objects.get(action="take_snapshot").detail == {"day": "2026-11-20"}
@@ -232,19 +235,20 @@ def retakes(night: Night, *words: str) -> Any:
     return night.manage("take_snapshot", *words)
 
 
+@pytest.mark.engine
 def test_a_past_day_without_a_confirmed_reading_stays(night):
     taken_of_half(night)
     Reading.objects.exclude(at=at("00:10")).delete()
     outcome = retakes(night, "--day", "2026-11-20")
     assert (outcome.code, outcome.reason) == (1, "no confirmed reading of that day is kept")
-    assert kept() == (3520, 1280, 320)
+    assert kept() == (3520, 428, 107)
 
 
 def test_only_a_taken_day_is_taken_again(night):
     taken_of_half(night)
     Snapshot.objects.update(source="import")
     assert retakes(night, "--day", "2026-11-20").code == 1
-    assert kept() == (3520, 1280, 320)
+    assert kept() == (3520, 428, 107)
 
 
 @pytest.mark.parametrize("day", ["2026-11-21", "2027-01-01", "20261120", "2026-11-31", "yesterday"])

@@ -15,7 +15,7 @@ from snapshots.models import Refusal, Snapshot
 from tests.factories import pay, settle
 from tests.snapshots.network import DAY, NODES, at, backfilled, snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 LISTS = ["history/snapshots", "history/snapshots/full"]
 
@@ -68,6 +68,7 @@ def test_a_range_is_not_cut_without_being_asked_to(get):
     assert dates(get("history/snapshots", end_date=days_ago(3), limit=2)) == named(3, 4)
 
 
+@pytest.mark.engine
 def test_a_row_says_what_the_network_was(get):
     settle(completed_at=at("11:59"))
     snapshot(DAY)
@@ -105,6 +106,7 @@ def test_a_backfilled_day_has_null_where_nobody_measured(get):
     assert row["source"] == "backfilled"
 
 
+@pytest.mark.engine
 def test_revenue_is_always_the_ledgers_total_of_the_day(get):
     snapshot(days_ago(1))
     pay("25.93", at=at("12:00", days_ago(1)))
@@ -120,6 +122,7 @@ def test_revenue_is_always_the_ledgers_total_of_the_day(get):
     assert (listed["revenue"], listed["revenueUsd"], listed["payments"]) == (26.93, 1.94475, 2)
 
 
+@pytest.mark.engine
 def test_what_the_ledger_does_not_know_is_null(get):
     snapshot(DAY)
     snapshot(days_ago(1))
@@ -173,6 +176,7 @@ def test_what_is_not_tracked_any_more_keeps_its_history(get):
     assert get(f"history/snapshot/{DAY}")["gaming_oldgame"] == 3
 
 
+@pytest.mark.engine
 def test_a_range_is_oldest_first_and_includes_both_ends(get, week):
     answer = get("history/range", start=days_ago(5), end=days_ago(1))
     assert (answer["start"], answer["end"], answer["count"]) == ("2026-11-15", "2026-11-19", 3)
@@ -272,6 +276,7 @@ def test_one_day_is_flat(get, week):
     assert (row["snapshot_date"], row["node_total"]) == (str(days_ago(4)), 6724)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     ("asked", "nearest"), [(2, 1), (3, 4), (900, 6), (-5, 0)], ids=["after", "before", "first", "last"]
 )
@@ -296,6 +301,7 @@ def test_a_malformed_day_is_refused(refused, day):
     assert "date: expected a day as YYYY-MM-DD" in refused(f"history/snapshot/{day}")
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_the_ends_of_time_are_days_too(client, week, day):
     assert client.get(f"/api/history/snapshot/{day}").status_code == 404
@@ -313,6 +319,7 @@ def test_what_did_not_change_is_304(client, week, path):
     assert (response.status_code, response.content) == (304, b"")
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "change",
@@ -355,6 +362,7 @@ def test_days_that_are_over_by_our_clock_alone_are_not_kept_longer(client, week)
     assert found.json()["data"][-2]["complete"] is True
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("path", LISTS)
 def test_a_thousand_days_are_as_many_queries_as_one(client, path):
     def queries(limit):

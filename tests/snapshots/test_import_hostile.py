@@ -14,7 +14,7 @@ from snapshots.models import ImageDay, Snapshot
 from tests.snapshots import original
 from tests.snapshots.network import at
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 DAY = date(2026, 11, 19)
 BOMB = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS txid, i AS snapshot_date FROM n"
@@ -106,12 +106,23 @@ COLUMNS += [
 COLUMNS += [("flux_price_history", "price_usd"), ("repo_snapshots", "image_name"), ("repo_snapshots", "instance_count")]
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
-def test_odd_values_cost_their_rows_and_nothing_else(in_process, file, table, column):
-    for value in ODD:
-        changed(file, f"UPDATE OR IGNORE {table} SET {column} = {value} WHERE rowid = 1;")
-        outcome = in_process("import_original", str(file))
-        assert outcome.code == 0, (value, outcome.err)
+def test_odd_values_cost_their_rows_and_nothing_else(in_process, tmp_path, table, column):
+    """Each value stands in a row of its own, and one row is as it should be."""
+    days = [DAY - timedelta(days=back) for back in range(len(ODD) + 1)]
+    file = original.write(
+        tmp_path / "odd.db",
+        snapshots=[original.snapshot(day) for day in days],
+        transactions=[original.transaction(number) for number in range(len(days))],
+        prices=[original.price(day) for day in days],
+        images=[original.image(day, "nginx") for day in days],
+    )
+    for row, value in enumerate(ODD, start=1):
+        changed(file, f"UPDATE OR IGNORE {table} SET {column} = {value} WHERE rowid = {row};")
+    outcome = in_process("import_original", str(file))
+    assert outcome.code == 0, outcome.err
+    assert all(model.objects.exists() for model in (Snapshot, Payment, DailyPrice, ImageDay))
     assert Snapshot.objects.filter(day__gt=DAY + timedelta(days=1)).count() == 0
 
 
@@ -123,6 +134,7 @@ CHECK = f"""
 """
 
 
+@pytest.mark.engine
 def test_checks_and_triggers_are_never_run(in_process, file):
     assert in_process("import_original", str(changed(file, CHECK))).code == 0
     script = "CREATE TRIGGER t AFTER UPDATE ON revenue_transactions BEGIN DELETE FROM revenue_transactions; END;"

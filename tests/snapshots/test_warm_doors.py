@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.warm]
 
 @pytest.fixture
 def synced(build, in_process):
-    sim = build(payments=300)
+    sim = build(payments=60)
     assert in_process("sync_revenue").code == 0
     return sim
 
