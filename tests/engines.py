@@ -13,6 +13,7 @@ REDIS = "redis://127.0.0.1:6379/15"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 SECOND = "TESTS_SECOND_ENGINE"  # set where everything has run on SQLite: what touches no engine does not run again
+BOTH = "TESTS_BOTH_ENGINES"  # set where a run goes over both: of a number of random tries each does half
 
 
 def production(*, beside: int = 0) -> dict[str, str]:

@@ -73,6 +73,7 @@ def stages(*, full: bool, browser: bool, production: bool, after_test: bool = Fa
     `after_test`: of the full run what `make test` does not do, for who has just called it. `only`: one path of it.
     """
     marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
+    speed = speed | ({engines.BOTH: "1"} if production else {})
     lite, production_marks = marks, marks if full else f"engine and {marks}"
     if after_test:
         lite, production_marks = f"{marks} and ({MORE})", f"{marks} and ({MORE} or not engine)"
