@@ -6,10 +6,14 @@ import sys
 from collections import Counter
 from itertools import product
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
+from django.test import TestCase
 
 from tests import engines, run
+from tests.conftest import touches
+from tests.marks import share
 from tests.settings_names import ROOT
 from tests.waiting import AMPLE, eventually
 
@@ -74,6 +78,34 @@ def test_one_path_alone_runs_on_both_engines():
     found = run.stages(full=True, browser=True, production=True, only="tests/system")
     assert [(stage.paths, stage.marks) for stage in found] == [(("tests/system",), "not bench")] * 2
     assert ["DATABASE_URL" in stage.settings for stage in found] == [False, True]
+
+
+def test_the_second_engine_leaves_out_what_touches_none(request):
+    def item(*fixtures, mark="", cls=None):
+        return SimpleNamespace(get_closest_marker=lambda name: name == mark, fixturenames=fixtures, cls=cls)
+
+    assert not touches(request.node)
+    assert not touches(item("tmp_path", "monkeypatch", "client"))
+    for fixture in ("db", "transactional_db", "live_server", "home", "empty_home", "template"):
+        assert touches(item("tmp_path", fixture))
+    assert touches(item(mark="django_db"))
+    assert touches(item(mark="engine"))
+    assert touches(item(cls=TestCase))
+
+
+def test_random_tries_are_shared_between_the_engines(monkeypatch):
+    shares = []
+    for both, url in (("", ""), ("1", ""), ("1", "postgres://here")):
+        monkeypatch.setenv("TESTS_BOTH_ENGINES", both)
+        monkeypatch.setenv("DATABASE_URL", url)
+        shares.append(list(share(10)))
+    alone, *halves = shares
+    assert alone == list(range(10)) == sorted(number for half in halves for number in half)
+    assert [len(half) for half in halves] == [5, 5]
+    assert {
+        stage.settings.get("TESTS_BOTH_ENGINES") for stage in run.stages(full=True, browser=True, production=True)
+    } == {"1"}
+    assert not any(stage.settings for stage in run.stages(full=True, browser=True, production=False))
 
 
 def holds(paths: tuple[str, ...], file: str) -> bool:
