@@ -32,8 +32,8 @@ up: setup ## everything on live upstreams, http://127.0.0.1:8000 (PORT and HOST 
 demo: setup ## the same offline, on a simulated Flux network with a year of history
 	@$(PY) -m fluxtracker.supervisor.main --demo
 
-test: dev ## the test suite, under ten minutes
-	@$(PY) -m tests.run
+test: dev ## the test suite; APP=revenue: that app's own tests, on SQLite
+	@$(PY) -m tests.run $(if $(APP),--app $(APP))
 
 test-full: dev ## the long tests too, everything on both engines (AFTER_TEST=1: what `make test` left out)
 	@$(PY) -m tests.run --full $(if $(AFTER_TEST),--after-test)

@@ -2,12 +2,14 @@ import os
 
 import pytest
 from django.db import connection
+from django.test import SimpleTestCase
 from hypothesis import settings
 
 from dashboard.panels.base import Memory
 from fluxtracker.api.throttling import Window
 from fluxtracker.upstream.http.limits import Shared
 from ops.audit import rewriting
+from tests.engines import SECOND
 from tests.marks import EXAMPLES
 from tests.system.home import POSTGRES
 
@@ -16,11 +18,27 @@ settings.register_profile("dev", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
 
 
+TOUCHING = {"db", "transactional_db", "live_server", "template", "home", "empty_home", "engine"}
+
+
+def touches(item):
+    """Whether a test has anything to do with a database or a broker."""
+    marked = item.get_closest_marker("django_db") or item.get_closest_marker("engine")
+    is_case = bool(getattr(item, "cls", None)) and issubclass(item.cls, SimpleTestCase)
+    return bool(marked or is_case or TOUCHING & set(item.fixturenames))
+
+
 def pytest_collection_modifyitems(config, items):
-    """Tests of what only one engine has are none on the other: not skipped, for there is nothing to miss."""
+    """Tests of what only one engine has are none on the other: not skipped, for there is nothing to miss.
+
+    Nor are those on the second engine that touch none.
+    """
     others = [item for item in items if item.get_closest_marker("sqlite" if POSTGRES else "postgresql")]
+    if os.environ.get(SECOND):
+        others += [item for item in items if not touches(item)]
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if item not in others]
+    left_out = set(others)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

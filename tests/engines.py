@@ -12,6 +12,9 @@ POSTGRES = "postgres://postgres@127.0.0.1:5432/test"
 REDIS = "redis://127.0.0.1:6379/15"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
+SECOND = "TESTS_SECOND_ENGINE"  # set where everything has run on SQLite: what touches no engine does not run again
+BOTH = "TESTS_BOTH_ENGINES"  # set where a run goes over both: of a number of random tries each does half
+
 
 def production(*, beside: int = 0) -> dict[str, str]:
     """The settings that run the tests on PostgreSQL and Redis; `beside` numbers those that run at the same time."""

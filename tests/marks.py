@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.engines import BOTH
+
 ALL = 100
 EXAMPLES = int(os.environ.get("TEST_EXAMPLES") or ALL)  # of a law, where a test does not say: fewer in `make test`
 law = pytest.mark.law  # on a test that has its law inside of it; hypothesis marks those that are laws themselves
@@ -17,9 +19,19 @@ def examples(most: int) -> int:
     return most if EXAMPLES >= ALL else min(most, EXAMPLES // 2)
 
 
+def share(tries: int) -> range:
+    """The seeds that fall to this engine: in a run on both, each does half of so many tries."""
+    return range(bool(os.environ.get("DATABASE_URL")), tries, 2) if os.environ.get(BOTH) else range(tries)
+
+
 def only_in_full(*values: Any) -> list[Any]:
     """Further values of a parameter whose likes `make test` has tried already."""
     return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+def only_in_full_of(*values: tuple[Any, ...]) -> list[Any]:
+    """The same for several parameters at a time."""
+    return [pytest.param(*value, marks=pytest.mark.slow) for value in values]
 
 
 def some_in_full(values: dict[str, Any], *quick: str) -> list[Any]:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from tests import engines
 from tests.settings_names import ROOT, setting_names
@@ -29,15 +34,22 @@ PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run firs
     ),
     "the rest": (),
     "browsers": BROWSERS,
-    "processes": ("tests/system", "tests/frame"),
     "pages": ("tests/access", "tests/admin", "tests/api", "tests/dashboard"),
+    "processes": ("tests/system", "tests/frame"),
     "wrong answers": ("tests/system/test_bad_answers.py",),
+}
+FOLDERS = {  # of an app, where it has more than the one with its name
+    "fluxtracker": ("tests/api", "tests/frame", "tests/simnet", "tests/upstream"),
+    "ops": ("tests/access", "tests/admin", "tests/ops"),
+    "revenue": ("tests/counts", "tests/revenue"),
 }
 AT_ONCE = 4  # on two cores: half of them wait for other processes
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project anew
 QUICK = {"TEST_EXAMPLES": "20"}
 MORE = "slow or law or hypothesis"  # what the full run does more of; the plugin of hypothesis sets its mark
 LOG = "log"
+RUN = "TESTS_RUN"  # in the environment of every process that a run starts, however far down
+PATIENCE = 60.0  # seconds for pytest to clear up after Ctrl-C
 NOTHING_FOUND = 5  # what pytest ends with when a stage has no test
 
 
@@ -61,6 +73,7 @@ def stages(*, full: bool, browser: bool, production: bool, after_test: bool = Fa
     `after_test`: of the full run what `make test` does not do, for who has just called it. `only`: one path of it.
     """
     marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
+    speed = speed | ({engines.BOTH: "1"} if production else {})
     lite, production_marks = marks, marks if full else f"engine and {marks}"
     if after_test:
         lite, production_marks = f"{marks} and ({MORE})", f"{marks} and ({MORE} or not engine)"
@@ -74,9 +87,24 @@ def stages(*, full: bool, browser: bool, production: bool, after_test: bool = Fa
             continue
         # What is slow in a browser is slow by its number of screens, which see no engine.
         some = f"{marks} and not slow" if in_browser else production_marks
-        settings = speed | engines.production(beside=number)
+        settings = speed | engines.production(beside=number) | {engines.SECOND: "1"}
         found.append(Stage(f"PostgreSQL and Redis, {part}", some, settings, paths))
     return found
+
+
+def stages_of(app: str) -> list[Stage]:
+    """An app's own tests on SQLite, in two halves for two cores."""
+    files = [path for folder in folders(app) for path in (ROOT / folder).rglob("test_*.py")]
+    ordered = [path.relative_to(ROOT).as_posix() for path in sorted(files, key=lambda path: -path.stat().st_size)]
+    halves = (tuple(ordered[::2]), tuple(ordered[1::2]))
+    marks = "not bench and not slow"
+    return [Stage(f"{app} on SQLite, {n} of 2", marks, QUICK, half) for n, half in enumerate(halves, 1) if half]
+
+
+def folders(app: str) -> tuple[str, ...]:
+    found = FOLDERS.get(app, (f"tests/{app}",))
+    is_app = app.isidentifier() and (ROOT / app / "__init__.py").exists() and (ROOT / found[0]).exists()
+    return found if is_app else ()
 
 
 def parts() -> dict[str, tuple[str, ...]]:
@@ -96,19 +124,21 @@ def clean_environment(data_dir: Path, settings: dict[str, str]) -> dict[str, str
     return {**os.environ, **COMPILED, **ours, **settings}
 
 
-def run(stage: Stage, folder: Path, extra: list[str]) -> Counter[str]:
+def run(stage: Stage, folder: Path, extra: list[str], started: list[subprocess.Popen[bytes]]) -> Counter[str]:
     """Run one stage, its words in `log`; a stage that could not run at all counts as one failure."""
     folder.mkdir(exist_ok=True)
     report = folder / "report.xml"
     with (folder / LOG).open("w") as log:
-        code = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-rs", "-m", stage.marks, f"--junitxml={report}", *stage.paths, *extra],
             cwd=ROOT,
-            env=clean_environment(folder / "data", stage.settings),
-            check=False,
+            env=clean_environment(folder / "data", stage.settings) | {RUN: str(folder.parent)},
             stdout=log,
             stderr=subprocess.STDOUT,
-        ).returncode
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+        started.append(process)
+        code = process.wait()
     counts = counted(report)
     if code not in (0, NOTHING_FOUND) and not counts["failures"] + counts["errors"]:
         counts["errors"] += 1
@@ -116,18 +146,52 @@ def run(stage: Stage, folder: Path, extra: list[str]) -> Counter[str]:
 
 
 def run_all(found: list[Stage], folder: Path, extra: list[str]) -> Counter[str]:
-    """Some stages at a time; what each of them says comes when it has ended."""
+    """Some stages at a time; what each of them says comes when it has ended. Ctrl-C ends them."""
     total: Counter[str] = Counter()
+    started: list[subprocess.Popen[bytes]] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         places = {folder / str(number): stage for number, stage in enumerate(found)}
-        running = {pool.submit(run, stage, place, extra): (stage, place) for place, stage in places.items()}
-        for done in as_completed(running):
-            stage, place = running[done]
-            say(stage.heading)
-            sys.stdout.write((place / LOG).read_text())
-            sys.stdout.flush()
-            total += done.result()
+        running = {pool.submit(run, stage, place, extra, started): (stage, place) for place, stage in places.items()}
+        try:
+            for done in as_completed(running):
+                stage, place = running[done]
+                say(stage.heading)
+                sys.stdout.write((place / LOG).read_text())
+                sys.stdout.flush()
+                total += done.result()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            interrupt(started)
+            raise
     return total
+
+
+def interrupt(started: list[subprocess.Popen[bytes]]) -> None:
+    """Let every pytest clear up, and then wait for none any more."""
+    end, told = time.monotonic() + PATIENCE, set[int]()
+    while living := [process for process in started if process.poll() is None]:
+        for process in living:
+            if process.pid not in told or time.monotonic() > end:
+                process.send_signal(signal.SIGKILL if process.pid in told else signal.SIGINT)
+                told.add(process.pid)
+        time.sleep(0.05)
+
+
+def end_leftovers(folder: Path) -> list[str]:
+    """End whatever a run has started and left behind; their command lines."""
+    left = list(of_run(folder))
+    for process, _ in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs([process for process, _ in left], timeout=10)
+    return [line for _, line in left]
+
+
+def of_run(folder: Path) -> Iterator[tuple[psutil.Process, str]]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(RUN) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                yield process, " ".join(process.cmdline())
 
 
 def counted(report: Path) -> Counter[str]:
@@ -155,16 +219,20 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the slow ones too, everything on both engines")
     parser.add_argument("--after-test", action="store_true", help="with --full: only what the run without it left out")
     parser.add_argument("--only", default="", metavar="PATH", help="this path alone, on both engines")
+    parser.add_argument("--app", default="", help="the tests of this app alone, on SQLite")
     options, extra = parser.parse_known_args()
     if options.after_test and not options.full:
         parser.error("--after-test goes with --full")
-    missing, browser = engines.missing(), engines.chromium()
-    skipped = [f"the tests on PostgreSQL and Redis ({reason})" for reason in missing]
-    skipped += (
-        [] if browser or options.only else ["the browser tests (no chromium; apt-get install chromium-headless-shell)"]
-    )
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    if options.app and not folders(options.app):
+        parser.error(f"no app with tests is called {options.app}")
+    skipped: list[str] = []
+    if options.app:
+        found = stages_of(options.app)
+    else:
+        missing, browser = engines.missing(), engines.chromium()
+        skipped = [f"the tests on PostgreSQL and Redis ({reason})" for reason in missing]
+        if not browser and not options.only:
+            skipped.append("the browser tests (no chromium; apt-get install chromium-headless-shell)")
         found = stages(
             full=options.full,
             after_test=options.after_test,
@@ -172,8 +240,18 @@ def main() -> int:
             production=not missing,
             only=options.only,
         )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
         say(f"{len(found)} parts, {AT_ONCE} at a time; each is shown when it has ended")
-        total = run_all(found, Path(folder), extra)
+        try:
+            total = run_all(found, Path(folder), extra)
+        except KeyboardInterrupt:
+            say("stopped")
+            return 130
+        finally:
+            for line in end_leftovers(Path(folder)):
+                say(f"LEFT BEHIND by a test, and ended: {line[:200]}")
     for what in skipped:
         say(f"SKIPPED: {what}")
     failed = bool(total["failures"] + total["errors"]) or not total["tests"]

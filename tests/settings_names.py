@@ -1,6 +1,7 @@
 """The names of all settings, read from the code that reads them."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -9,6 +10,7 @@ READ = re.compile(r"""(?:env\.\w+|passwords|wrong)\([^)]*?\)""")
 NAME = re.compile(r'"([A-Z][A-Z0-9_]{3,})"')
 
 
+@cache
 def setting_names() -> set[str]:
     found = {"REVENUE_ADDRESSES"}
     for path in READERS:

@@ -1,11 +1,21 @@
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 from itertools import product
+from threading import Thread
+from types import SimpleNamespace
 
 import pytest
+from django.test import TestCase
 
 from tests import engines, run
+from tests.conftest import touches
+from tests.marks import share
 from tests.settings_names import ROOT
+from tests.waiting import AMPLE, eventually
 
 FOUND = '<testsuites><testsuite tests="10" failures="1" errors="2" skipped="3"/></testsuites>'
 
@@ -67,7 +77,35 @@ def test_the_parts_of_an_engine_are_the_whole_suite_each_test_once():
 def test_one_path_alone_runs_on_both_engines():
     found = run.stages(full=True, browser=True, production=True, only="tests/system")
     assert [(stage.paths, stage.marks) for stage in found] == [(("tests/system",), "not bench")] * 2
-    assert [bool(stage.settings) for stage in found] == [False, True]
+    assert ["DATABASE_URL" in stage.settings for stage in found] == [False, True]
+
+
+def test_the_second_engine_leaves_out_what_touches_none(request):
+    def item(*fixtures, mark="", cls=None):
+        return SimpleNamespace(get_closest_marker=lambda name: name == mark, fixturenames=fixtures, cls=cls)
+
+    assert not touches(request.node)
+    assert not touches(item("tmp_path", "monkeypatch", "client"))
+    for fixture in ("db", "transactional_db", "live_server", "home", "empty_home", "template"):
+        assert touches(item("tmp_path", fixture))
+    assert touches(item(mark="django_db"))
+    assert touches(item(mark="engine"))
+    assert touches(item(cls=TestCase))
+
+
+def test_random_tries_are_shared_between_the_engines(monkeypatch):
+    shares = []
+    for both, url in (("", ""), ("1", ""), ("1", "postgres://here")):
+        monkeypatch.setenv("TESTS_BOTH_ENGINES", both)
+        monkeypatch.setenv("DATABASE_URL", url)
+        shares.append(list(share(10)))
+    alone, *halves = shares
+    assert alone == list(range(10)) == sorted(number for half in halves for number in half)
+    assert [len(half) for half in halves] == [5, 5]
+    assert {
+        stage.settings.get("TESTS_BOTH_ENGINES") for stage in run.stages(full=True, browser=True, production=True)
+    } == {"1"}
+    assert not any(stage.settings for stage in run.stages(full=True, browser=True, production=False))
 
 
 def holds(paths: tuple[str, ...], file: str) -> bool:
@@ -80,7 +118,7 @@ def holds(paths: tuple[str, ...], file: str) -> bool:
 
 def test_no_two_parts_share_a_database():
     found = run.stages(full=True, browser=True, production=True)
-    production = [stage.settings for stage in found if stage.settings]
+    production = [stage.settings for stage in found if "DATABASE_URL" in stage.settings]
     assert len(production) == len(run.PARTS)
     for name in ("DATABASE_URL", "REDIS_URL"):
         assert len({settings[name] for settings in production}) == len(production)
@@ -101,7 +139,7 @@ def test_the_closing_line_counts_everything(tmp_path):
 
 def test_a_stage_that_could_not_run_is_a_failure(tmp_path):
     stage = run.Stage("some", "not bench", {})
-    counts = run.run(stage, tmp_path, ["--no-such-option"])
+    counts = run.run(stage, tmp_path, ["--no-such-option"], [])
     assert run.closing_line(counts) == "0 passed, 1 failed"
 
 
@@ -117,3 +155,67 @@ def test_what_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("TEST_DATABASE_URL", "postgres://me@127.0.0.1:9/test")
     monkeypatch.setenv("TEST_REDIS_URL", "redis://127.0.0.1:9/0")
     assert [reason.split(":")[0] for reason in engines.missing()] == ["PostgreSQL", "Redis"]
+
+
+@pytest.mark.parametrize("app", ["revenue", "metrics", "carousel", "snapshots", "dashboard", "ops", "fluxtracker"])
+def test_an_apps_own_tests_run_on_sqlite_each_once(app):
+    found = run.stages_of(app)
+    assert [(stage.marks, "DATABASE_URL" in stage.settings) for stage in found] == [
+        ("not bench and not slow", False)
+    ] * 2
+    files = Counter(path for stage in found for path in stage.paths)
+    own = {path.relative_to(ROOT).as_posix() for name in run.folders(app) for path in (ROOT / name).rglob("test_*.py")}
+    assert files == dict.fromkeys(own, 1)
+    assert f"tests/{app}" in {path.rpartition("/")[0] for path in own} or app == "fluxtracker"
+
+
+@pytest.mark.parametrize("name", ["nobody", "tests", "browser", "system", "../revenue"])
+def test_what_is_no_app_has_no_tests_of_its_own(name):
+    assert run.folders(name) == ()
+
+
+WAITING = """
+import pathlib, subprocess, sys, time
+def test_it():
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    try:
+        (pathlib.Path(__file__).parent / "begun").touch()
+        time.sleep(600)
+    finally:
+        (pathlib.Path(__file__).parent / "cleared up").touch()
+"""
+ALONE = ["--noconftest", "-p", "no:django", "-p", "no:cacheprovider", "-c", os.devnull]
+
+
+def test_ctrl_c_ends_what_runs_and_begins_nothing_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "AT_ONCE", 1)
+    (tmp_path / "test_it.py").write_text(WAITING)
+    stages = [run.Stage(name, "not bench", {}, (str(tmp_path),)) for name in ("first", "second")]
+    folder = tmp_path / "stages"
+    folder.mkdir()
+
+    def interrupt():
+        assert eventually((tmp_path / "begun").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        run.run_all(stages, folder, ALONE)
+    assert (tmp_path / "cleared up").exists()
+    assert [path.name for path in folder.iterdir()] == ["0"]
+    assert len(run.end_leftovers(folder)) == 1
+    assert run.end_leftovers(folder) == []
+
+
+def test_only_what_a_run_has_started_is_ended_after_it(tmp_path):
+    started = [
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env=os.environ | {run.RUN: str(name)})
+        for name in (tmp_path, "another run")
+    ]
+    mine, other = started
+    assert eventually(lambda: len(list(run.of_run(tmp_path))) == 1)
+    assert ["time.sleep(600)" in line for line in run.end_leftovers(tmp_path)] == [True]
+    mine.wait(AMPLE)
+    assert other.poll() is None
+    other.kill()
+    other.wait(AMPLE)

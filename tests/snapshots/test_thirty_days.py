@@ -14,13 +14,18 @@ from snapshots.models import ImageDay, Refusal, Snapshot
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine, pytest.mark.slow]
 
 DAYS = 30
-COLLECTED = ("00:02", "00:12", "00:42", "01:12", "01:42", "02:12", "09:42", "18:12", "23:52")
-CHECKED = ("00:00", "00:30", "01:00", "01:30", "02:00", "02:30", "10:00", "18:30")
 MENDED = "01:20"
-STEPS = sorted(
-    [(time, "collect_metrics") for time in COLLECTED]
-    + [(time, "check_snapshot") for time in CHECKED]
-    + [("00:20", "sync_revenue"), (MENDED, "")]
+
+
+def steps(collected: tuple[str, ...], checked: tuple[str, ...]) -> list[tuple[str, str]]:
+    """A day's work by time; the source is mended in between."""
+    work = {"collect_metrics": collected, "check_snapshot": checked, "sync_revenue": ("00:20",), "": (MENDED,)}
+    return sorted((time, command) for command, times in work.items() for time in times)
+
+
+QUIET = steps(("00:02", "00:12", "23:52"), ("00:00", "00:30", "18:30"))
+FAILING = steps(
+    ("00:02", "00:12", "00:42", "01:12", "01:42", "23:52"), ("00:00", "00:30", "01:00", "01:30", "02:00", "18:30")
 )
 FAULTS = {  # by day: what fails until MENDED
     1: (Kind.HTTP_500, "fluxinfo"),
@@ -41,7 +46,7 @@ def lived(sim: SimServer, in_process, day: int, midnight: datetime) -> list[bool
     created = []
     if day in FAULTS:
         sim.faults.add(*FAULTS[day])
-    for time, work in STEPS:
+    for time, work in FAILING if day in FAULTS else QUIET:
         moment = datetime.fromisoformat(f"{midnight.date()}T{time}+00:00")
         sim.world.advance(moment.timestamp() - sim.world.now())
         with time_machine.travel(moment, tick=False):

@@ -2,8 +2,8 @@
 
 import os
 
-from fluxtracker.web import workers
+from fluxtracker.web import workers as web_workers  # `workers` is a setting of gunicorn's
 from fluxtracker.web.server import *  # noqa: F403
 
-workers.PATIENCE = float(os.environ["CLIENT_PATIENCE"])
-workers.PARTING = 600.0
+web_workers.PATIENCE = float(os.environ["CLIENT_PATIENCE"])
+web_workers.PARTING = 600.0

@@ -23,8 +23,9 @@ from celery import Celery
 
 from fluxtracker.supervisor import broker
 from fluxtracker.supervisor.broker import socket_path
-from fluxtracker.supervisor.processes import Program
+from fluxtracker.supervisor.processes import WEB, WORKER, Program
 from tests.settings_names import ROOT, setting_names
+from tests.system.forks import Fork, forks
 from tests.waiting import AMPLE, eventually
 
 POSTGRES = os.environ.get("DATABASE_URL", "")
@@ -32,6 +33,8 @@ POSTGRES = os.environ.get("DATABASE_URL", "")
 REDIS = os.environ.get("REDIS_URL", "")
 """The Redis that the tests run on; empty: the embedded broker."""
 DATABASE = "fluxtracker.sqlite3"
+FORKED = (WEB[:3], WORKER[:3])  # their command lines are read by nobody here
+Process = subprocess.Popen[str] | Fork
 # VmHWM and not ru_maxrss: a child's counts what its parent held at the fork as well.
 MEASURED = """
 import atexit, re, runpy, sys
@@ -133,7 +136,7 @@ class Home:
         self.data_dir = data_dir
         self.database_url = database_url
         self.settings: dict[str, str] = {}
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes: list[Process] = []
 
     def environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
         return environment(self.data_dir, self.database_url, **self.settings, **(settings or {}))
@@ -152,22 +155,27 @@ class Home:
         done = self.finish(process, timeout)
         return replace(done, peak_mb=int(peak.read_text()) / 1024)
 
-    def start(self, *words: str, **settings: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **settings: str) -> Fork:
         """Start a command and go on; its output waits in pipes."""
-        argv = [sys.executable, "manage.py", *words]
-        return self._popen(argv, settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = forks().start(["manage.py", *words], self.environment(settings))
+        self._processes.append(process)
+        return process
 
-    def run(self, program: Program) -> subprocess.Popen[str]:
+    def run(self, program: Program) -> Process:
         """Start one of the long-running programs; its output goes to `<name>.log` in the data dir."""
         with (self.data_dir / f"{program.name}.log").open("a") as log:
-            return self._popen(program.argv, program.environment, stdout=log, stderr=log)
+            if program.command[:3] not in FORKED:
+                return self._popen(program.argv, program.environment, stdout=log, stderr=log)
+            process = forks().start(program.argv[1:], self.environment(program.environment), log)
+            self._processes.append(process)
+            return process
 
-    def finish(self, process: subprocess.Popen[str], timeout: float = AMPLE) -> Outcome:
+    def finish(self, process: Process, timeout: float = AMPLE) -> Outcome:
         started = time.monotonic()
         out, err = process.communicate(timeout=timeout)
         return Outcome(process.returncode, out, err, time.monotonic() - started)
 
-    def kill(self, process: subprocess.Popen[str]) -> None:
+    def kill(self, process: Process) -> None:
         """`kill -9` of a program and everything it started."""
         with_group = process.pid
         if process.poll() is None:

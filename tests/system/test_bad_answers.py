@@ -17,6 +17,7 @@ from ops.models import TaskState
 from tests.marks import only_in_full, some_in_full
 from tests.system.conftest import Build, Warned
 from tests.system.home import Outcome
+from tests.system.kept import begin
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, here, read_tip, rows, truth
 
 pytestmark = pytest.mark.django_db
@@ -39,14 +40,19 @@ WRONG: dict[str, dict[str, Any]] = {
 SLOW_SEEDS = only_in_full(1, 2, 3)
 WITHOUT_HEIGHT = {name: wrong for name, wrong in WRONG.items() if wrong["kind"] != Kind.HEIGHT_BACKWARDS}
 UNLIKE = (Kind.HTTP_500, Kind.STATUS_ERROR_200, Kind.EMPTY_SUCCESS, Kind.TRUNCATED, Kind.TIMEOUT)
-of_all_in_full = pytest.mark.parametrize("wrong", some_in_full(WRONG, *UNLIKE, Kind.HEIGHT_BACKWARDS))
-without_height = pytest.mark.parametrize("wrong", some_in_full(WITHOUT_HEIGHT, *UNLIKE))
+DECIDING = (Kind.HTTP_500, Kind.EMPTY_SUCCESS, Kind.HEIGHT_BACKWARDS)  # refused, empty, old: all others are refused
+OF_ALL = some_in_full(WRONG, *UNLIKE, Kind.HEIGHT_BACKWARDS)
+OF_LISTS = some_in_full(WITHOUT_HEIGHT, Kind.EMPTY_SUCCESS, Kind.TRUNCATED)
+of_all_in_full = pytest.mark.parametrize("wrong", OF_ALL)
+without_height = pytest.mark.parametrize(
+    "wrong", some_in_full(WITHOUT_HEIGHT, Kind.HTTP_500, Kind.EMPTY_SUCCESS, Kind.TRUNCATED)
+)
 
 
 @pytest.fixture
-def grown(sim: SimServer, in_process: Manage, warned: Warned) -> SimServer:
+def grown(build: Build, in_process: Manage, warned: Warned) -> SimServer:
     """A ledger that was right a moment ago, and a chain with something new since."""
-    assert in_process("sync_revenue").code == 0
+    sim: SimServer = begin("grown", build, in_process)
     assert_true(sim.world)
     sim.world.mine(12, [sim.world.payment(app="new"), sim.world.payment(told=False)])
     warned.forget()
@@ -82,7 +88,7 @@ def test_another_blockbook_steps_in_for_the_first(grown, settings, in_process, w
     assert_heals(grown, settings, in_process, client)
 
 
-@of_all_in_full
+@pytest.mark.parametrize("wrong", some_in_full(WRONG, *DECIDING))
 def test_the_daemon_steps_in_for_both_blockbooks(grown, settings, in_process, warned, client, wrong):
     go_wrong(grown, settings, wrong, BOTH)
     assert in_process("sync_revenue").code == 0
@@ -95,11 +101,14 @@ def test_the_daemon_steps_in_for_both_blockbooks(grown, settings, in_process, wa
     assert_heals(grown, settings, in_process, client)
 
 
-@of_all_in_full
-@pytest.mark.parametrize("path", [CHAIN, LISTS], ids=["everything", "lists"])
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        *[pytest.param(CHAIN, *one.values, id=f"everything-{one.id}", marks=one.marks) for one in OF_ALL],
+        *[pytest.param(LISTS, *one.values, id=f"lists-{one.id}", marks=one.marks) for one in OF_LISTS],
+    ],
+)
 def test_without_any_good_source_nothing_changes(grown, settings, in_process, warned, client, wrong, path):
-    if wrong["kind"] == Kind.HEIGHT_BACKWARDS:
-        path = CHAIN  # lists tell no height
     before, known_tip = rows(), read_tip()
     go_wrong(grown, settings, wrong, path)
     outcome = in_process("sync_revenue")
@@ -114,7 +123,7 @@ def test_without_any_good_source_nothing_changes(grown, settings, in_process, wa
     assert_heals(grown, settings, in_process, client)
 
 
-@of_all_in_full
+@pytest.mark.parametrize("wrong", some_in_full(WRONG, *DECIDING))
 def test_a_first_sync_that_fails_leaves_nothing_wrong_behind(sim, settings, in_process, client, wrong):
     go_wrong(sim, settings, wrong, LISTS)
     outcome = in_process("sync_revenue")
@@ -140,7 +149,7 @@ def test_a_first_sync_does_not_believe_that_there_is_nothing(sim, in_process, ki
     assert_true(sim.world)
 
 
-@pytest.mark.parametrize("path", [FIRST, BOTH, CHAIN, "address", "/tx/"])
+@pytest.mark.parametrize("path", [FIRST, CHAIN, "address", *only_in_full(BOTH, "/tx/")])
 def test_a_repeated_answer_never_makes_the_ledger_wrong_and_is_over_when_it_is_over(grown, in_process, path):
     before = rows()
     grown.faults.add(Kind.REPEAT_PAGE, path)

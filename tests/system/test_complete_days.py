@@ -11,6 +11,7 @@ from fluxtracker.simnet import records
 from fluxtracker.simnet.history import FLUX
 from revenue.models import LedgerState
 from snapshots.models import Snapshot
+from tests.marks import only_in_full
 from tests.system.ledger import assert_true, read_tip
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -78,12 +79,14 @@ def test_four_blocks_after_midnight_do_not_complete_the_day(sim, in_process, cli
         revenue, complete = given_out(client)
         assert complete is (since >= timedelta())
         assert revenue == 5.0 or not complete
+        if complete:
+            break
     assert (revenue, complete) == (5.0, True)
     assert_true(sim.world, tip=read_tip())
 
 
 def test_an_index_that_stands_before_midnight_does_not_complete_the_day(sim, in_process, client, moment):
-    for later in (0, 10, 60, 600):
+    for later in (0, 600):
         moment.move_to(MIDNIGHT + (6 + later) * MINUTE)
         sync(in_process)
         assert given_out(client)[1] is False
@@ -113,7 +116,7 @@ def test_what_was_kept_of_an_incomplete_day_is_not_confirmed(sim, in_process, cl
         assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["http500", "malformed", "empty_success", "html200"])
+@pytest.mark.parametrize("kind", ["http500", "empty_success", *only_in_full("malformed", "html200")])
 def test_a_block_that_cannot_be_read_leaves_the_day_open_and_the_payments_in(sim, in_process, client, moment, kind):
     sim.faults.add(kind, "/(block|getblock)/")
     sim.world.mine(20)

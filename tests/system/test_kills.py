@@ -12,13 +12,13 @@ import pytest
 from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from fluxtracker.supervisor.processes import WORKER, Program
-from tests.marks import only_in_full
-from tests.system.home import Home
+from tests.system.home import POSTGRES, Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.engine
 
+SEED = 2 if POSTGRES else 1  # which of the worker's processes is killed
 LONGEST = 1.6  # seconds, about what a first sync of this history takes
 HELD = "SELECT holder FROM ops_lease WHERE name = 'sync_revenue' AND holder <> ''"
 ENDED_WELL = "SELECT COUNT(*) FROM ops_taskrun WHERE name = 'sync_revenue' AND ok"
@@ -83,24 +83,10 @@ def kill_a_worker(home: Home, sim: SimServer, seed: int) -> None:
     assert rows(home.query) == truth(sim.world)
 
 
-@pytest.mark.parametrize("seed", [1, *only_in_full(2)])
-def test_a_killed_command_loses_nothing(home, history, seed):
+def test_a_killed_command_and_a_killed_worker_lose_nothing(home, history):
+    """In a row; `test_kills_under_load` does more of it."""
     home.settings |= history.env()
-    kill_a_command(home, history, seed)
-    finish(home, history)
-
-
-@pytest.mark.parametrize("seed", [1, *only_in_full(2)])
-def test_a_killed_worker_loses_nothing(home, history, seed):
-    home.settings |= history.env()
+    kill_a_command(home, history, 1)
     home.start_broker()
-    kill_a_worker(home, history, seed)
-    finish(home, history)
-
-
-@pytest.mark.slow
-def test_kills_in_a_row_do_not_add_up(home, history):
-    home.settings |= history.env()
-    for seed in (4, 5, 6):
-        kill_a_command(home, history, seed)
+    kill_a_worker(home, history, SEED)
     finish(home, history)

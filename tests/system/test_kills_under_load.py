@@ -30,6 +30,7 @@ from fluxtracker.supervisor import processes
 from fluxtracker.supervisor.demo import free_port
 from ops import leases
 from ops.jobs import registry
+from tests.marks import share
 from tests.system.home import REDIS, Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.system.test_celery import UP
@@ -40,7 +41,7 @@ from tests.waiting import AMPLE, eventually
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 PART = 20  # kills of one installation
-KILLS = int(os.environ.get("KILLS") or PART)
+KILLS = int(os.environ.get("KILLS") or len(share(PART)))
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
 PARTS = [(SEED + number, min(PART, KILLS - number * PART)) for number in range(-(-KILLS // PART))]
 DEEPEST = 60  # blocks that a reorganisation replaces

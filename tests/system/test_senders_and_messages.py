@@ -41,54 +41,51 @@ def row_of(tx):
     return Payment.objects.get(txid=tx.txid, address=MAIN)
 
 
-@pytest.mark.parametrize("after", [[CHANGE], [ODD], [OTHER_WORDS], [EMPTY, CHANGE]], ids=str)
-def test_a_message_that_is_not_in_the_last_output_names_no_app(sim, in_process, after):
+def test_a_message_that_is_not_in_the_last_output_names_no_app(sim, in_process):
     world = sim.world
     owner = world.payment(app="game")
-    foreign = world.payment(data=owner.message_hash.encode(), after=after)
-    world.mine(1, [owner, foreign])
+    foreign = [
+        world.payment(data=owner.message_hash.encode(), after=after)
+        for after in ([CHANGE], [ODD], [OTHER_WORDS], [EMPTY, CHANGE])
+    ]
+    world.mine(1, [owner, *foreign])
     tip = sync(sim, in_process)
     assert row_of(owner).app.name == "game"
-    row = row_of(foreign)
-    assert (row.app, row.app_type, row.kind, row.message_hash) == (None, "unknown", "plain", "")
+    for row in map(row_of, foreign):
+        assert (row.app, row.app_type, row.kind, row.message_hash) == (None, "unknown", "plain", "")
     assert (App.objects.get().payments, App.objects.get().revenue_sat) == (1, 10 * FLUX)
     assert in_process("backfill_app_names", "--all", "--json").report["remaining"] == 0
-    assert row_of(foreign).app is None
+    assert [row_of(tx).app for tx in foreign] == [None] * len(foreign)
     assert_true(world, tip=tip)
     assert_named(world)
 
 
-@pytest.mark.parametrize("after", [[], [EMPTY]], ids=["last", "before an empty script"])
-@pytest.mark.parametrize("push", ["6a40", "6a4c40", "6a4d4000"])
-def test_a_message_in_the_last_output_with_a_script_names_its_app(sim, in_process, after, push):
-    world = sim.world
-    paid = world.payment(app="game", after=after)
-    place = next(n for n, output in enumerate(paid.outputs) if output.data)
-    scripted = paid.outputs[place]._replace(script=push + paid.message_hash.encode().hex())
-    paid.outputs = (*paid.outputs[:place], scripted, *paid.outputs[place + 1 :])
-    world.mine(1, [paid])
+def test_a_message_in_the_last_output_with_a_script_names_its_app(sim, in_process):
+    """However the script pushes it, and before an empty script as well."""
+    world, paid = sim.world, {}
+    for push in ("6a40", "6a4c40", "6a4d4000"):
+        for name, after in (("last", []), ("before", [EMPTY])):
+            tx = paid[f"{name}{push}"] = world.payment(app=f"{name}{push}", after=after)
+            place = next(n for n, output in enumerate(tx.outputs) if output.data)
+            scripted = tx.outputs[place]._replace(script=push + tx.message_hash.encode().hex())
+            tx.outputs = (*tx.outputs[:place], scripted, *tx.outputs[place + 1 :])
+    world.mine(1, list(paid.values()))
     tip = sync(sim, in_process)
-    assert (row_of(paid).app.name, row_of(paid).app_type) == ("game", "docker")
+    assert {name: (row_of(tx).app.name, row_of(tx).app_type) for name, tx in paid.items()} == {
+        name: (name, "docker") for name in paid
+    }
     assert_true(world, tip=tip)
 
 
-def test_of_two_messages_the_last_names_the_app(sim, in_process):
+def test_of_two_messages_the_last_names_the_app_and_none_does_in_another_version(sim, in_process):
     world = sim.world
-    first, last = world.payment(app="first"), world.payment(app="last")
+    first, last, versioned = (world.payment(app=app) for app in ("first", "last", "game"))
     both = world.payment(data=first.message_hash.encode(), after=[Output(None, 0, last.message_hash.encode())])
-    world.mine(1, [first, last, both])
+    versioned.version = 5
+    world.mine(1, [first, last, both, versioned])
     tip = sync(sim, in_process)
     assert row_of(both).app.name == "last"
-    assert_true(world, tip=tip)
-
-
-def test_a_transaction_of_another_version_is_paid_and_names_no_app(sim, in_process):
-    world = sim.world
-    paid = world.payment(app="game")
-    paid.version = 5
-    world.mine(1, [paid])
-    tip = sync(sim, in_process)
-    assert (row_of(paid).app, row_of(paid).kind) == (None, "plain")
+    assert (row_of(versioned).app, row_of(versioned).kind) == (None, "plain")
     assert_true(world, tip=tip)
 
 
@@ -99,34 +96,26 @@ def without_owner(world):
     return tx
 
 
-@pytest.mark.parametrize(
-    ("options", "counted"),
-    [
-        ({"sender": TEAM, "more_senders": [MAIN]}, TEAM),
-        ({"sender": MAIN, "more_senders": [TEAM]}, None),
-        ({"sender": DEVELOPMENT, "sat": 2_000_000, "more_senders": [TEAM]}, None),
-        ({"sender": DEVELOPMENT, "sat": 2_000_001, "more_senders": [TEAM]}, DEVELOPMENT),
-        ({"sender": TEAM, "sat": 2_000_000, "more_senders": [DEVELOPMENT]}, TEAM),
-        ({"sender": TEAM, "more_senders": [MAIN, MAIN]}, TEAM),
-    ],
+DECIDED = (
+    ({"sender": TEAM, "more_senders": [MAIN]}, [TEAM]),
+    ({"sender": MAIN, "more_senders": [TEAM]}, []),
+    ({"sender": DEVELOPMENT, "sat": 2_000_000, "more_senders": [TEAM]}, []),
+    ({"sender": DEVELOPMENT, "sat": 2_000_001, "more_senders": [TEAM]}, [DEVELOPMENT]),
+    ({"sender": TEAM, "sat": 2_000_000, "more_senders": [DEVELOPMENT]}, [TEAM]),
+    ({"sender": TEAM, "more_senders": [MAIN, MAIN]}, [TEAM]),
 )
-def test_the_owner_of_the_first_input_decides_also_where_it_is_not_told(sim, in_process, options, counted):
+
+
+def test_the_owner_of_the_first_input_decides_also_where_it_is_not_told(sim, in_process):
+    """One without an owner is paid by no address, and counts."""
     world = sim.world
-    tx = world.payment(**({"sat": 5 * FLUX} | options), told=False)
-    world.mine(1, [tx])
+    made = [world.payment(**({"sat": 5 * FLUX} | options), told=False) for options, _ in DECIDED]
+    made.append(without_owner(world))
+    world.mine(1, made)
     tip = sync(sim, in_process)
-    found = list(Payment.objects.filter(txid=tx.txid, vout=0).values_list("from_address", flat=True))
-    assert found == ([counted] if counted else [])
+    senders = Payment.objects.filter(vout=0).values_list("from_address", flat=True)
+    assert [list(senders.filter(txid=tx.txid)) for tx in made] == [*(counted for _, counted in DECIDED), [None]]
     assert not Quarantined.objects.exists()
-    assert_true(world, tip=tip)
-
-
-def test_a_first_input_without_an_owner_is_paid_by_no_address_and_counts(sim, in_process):
-    world = sim.world
-    tx = without_owner(world)
-    world.mine(1, [tx])
-    tip = sync(sim, in_process)
-    assert Payment.objects.get(txid=tx.txid, vout=0).from_address is None
     assert_true(world, tip=tip)
 
 

@@ -30,7 +30,7 @@ def test_a_reader_that_rests_does_not_hold_a_migration_up(home):
     fill(home)
     back(home)
     with serving(home) as web, ExitStack() as sockets:
-        slow = Web(home, web.port, sockets).ask(EXPORT)
+        slow = Web(home, "web", web.port, sockets).ask(EXPORT)
         assert slow.recv(9) == b"HTTP/1.1 "
         assert home.manage("migrate", "--verbosity", "0").code == 0
         assert has_default(home)

@@ -12,10 +12,10 @@ pytestmark = pytest.mark.engine
 FORKING = """
 import os, threading, time
 from django.db import connection
-from ops import worker
+from ops import heartbeat
 
 connection.close()
-at_work, say = threading.Event(), worker.seen
+at_work, say = threading.Event(), heartbeat.seen
 
 def wait(execute, sql, params, many, context):
     if at_work.is_set() or not sql.startswith(("INSERT", "UPDATE")):
@@ -29,8 +29,8 @@ def slowly(hostname):
     with connection.execute_wrapper(wait):
         say(hostname)
 
-worker.seen = slowly
-worker.start(sender=type("Sender", (), {"hostname": "main"}))
+heartbeat.seen = slowly
+heartbeat.start(sender=type("Sender", (), {"hostname": "main"}))
 assert at_work.wait(180)
 child = os.fork()
 if child == 0:
@@ -42,7 +42,7 @@ if child == 0:
         os._exit(0)
     finally:
         os._exit(1)
-worker.stop()
+heartbeat.stop()
 assert os.waitpid(child, 0)[1] == 0, "the child cannot use the database"
 """
 
