@@ -12,7 +12,7 @@ from fluxtracker.upstream.clients import app_registry, daemon, stats
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable
 from metrics import checks, collect
-from ops import runs
+from ops import registry, runs
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ def collect_metrics(*, trigger: str, wait: float = 0) -> Report:
         log.info("metrics_collected", **done.sources, requests=http.requests, seconds=seconds)
         if done.nothing_read:
             raise Unavailable("every source", "of the metrics", "; ".join(done.errors.values())[:400])
-    runs.changed()
+    registry.changed()
     return run.report
 
 

@@ -24,6 +24,7 @@ from django.db.models.functions import Coalesce
 
 from ops import checks as ops_checks
 from ops.models import TaskRun
+from ops.registry import around_restore
 from ops.runs import Run
 from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined, RemovedPayment
 
@@ -156,6 +157,7 @@ def clear(*, run: Run) -> int:
     return deleted
 
 
+@around_restore
 @contextmanager
 def outgrowing() -> Iterator[None]:
     """Inside the transaction: where answers of a later version were given out, go on above it."""

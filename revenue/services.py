@@ -20,7 +20,7 @@ from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Days
 from ops import leases, runs
 from ops.audit import actor_of
-from ops.runs import changed
+from ops.registry import changed
 from revenue import audit, ledger, naming, pricing
 from revenue.models import Payment
 from revenue.sync import engine

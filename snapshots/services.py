@@ -25,11 +25,12 @@ from fluxtracker.upstream.stats import NodePoint, Stats
 from metrics.catalogue import TOTALS, Number
 from metrics.models import Reading, Source
 from metrics.sources import compared, confirmed
-from ops import runs
+from ops import registry, runs
 from ops.runs import Run
 from revenue.models import DailyPrice, DailyTotal
 from revenue.selectors import Ledger
 from snapshots import take
+from snapshots.comparison.cache import keep_warm
 from snapshots.models import Snapshot
 from snapshots.selectors import DAY, days_between
 from snapshots.take import COLUMNS, TOTALS_NEEDED, TakeReport, opening, tracked
@@ -179,6 +180,7 @@ def _first_confirmed(day: date) -> Reading | None:
 Report = dict[str, Any]
 
 LEASE = "take_snapshot"  # whatever writes rows of days
+registry.on_change(keep_warm)
 
 
 def take_snapshot(*, trigger: str, wait: float = 0, force: bool = False, day: date | None = None) -> Report:
@@ -203,7 +205,7 @@ def _take(
         if done.refused:
             raise runs.NotDone(done.reason or "refused", run.report)
     if done.created:
-        runs.changed()
+        registry.changed()
     return run.report
 
 
@@ -224,7 +226,7 @@ def backfill_snapshots(*, trigger: str, wait: float = 0, days: int = 365, force:
             "to": done.last.isoformat(),
         }
         if done.created or done.updated:
-            runs.changed()
+            registry.changed()
         if done.failure:
             raise done.failure
     return run.report

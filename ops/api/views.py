@@ -134,7 +134,7 @@ def staff_of(request: Request) -> User:
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the API's description tells of tokens."""
 
-    target_class = "ops.access.authentication.TokenAuthentication"
+    target_class = TokenAuthentication
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """A session, with the header X-CSRFToken for writes."""
 
-    target_class = "ops.access.authentication.StaffSession"
+    target_class = StaffSession
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from django.utils import timezone
 
-from ops import runs
+from ops import registry, runs
 from ops.backup import dump, restore
 from ops.backup.dump import NotBackedUp, origin
 from ops.backup.file import NotRestorable, header_of
@@ -113,7 +113,7 @@ def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progr
         report = {"file": path.name, "rows": done.rows, "sha256": done.sha256}
         report |= {"madeAt": done.made_at, "leftOut": done.left_out}
         _record(trigger, started, report)
-    runs.changed()
+    registry.changed()
     return report | {"file": str(path)}
 
 
