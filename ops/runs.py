@@ -70,13 +70,19 @@ class NotDone(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """A run in progress. `report` is what it answers; `progress` is told how far it is."""
+    """A run in progress. `report` is what it answers; `progress` is told how far it is.
+
+    `changed`: other rows depend on what was changed. `after` is called once the lease is free, and adds to the report.
+    """
 
     name: str
     lease: leases.Held
     report: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] = field(default_factory=lambda: WATCH.get().progress)
     check: Callable[[], None] = field(default_factory=lambda: WATCH.get().check)
+    trigger: str = ""
+    changed: bool = False
+    after: Callable[[], dict[str, Any]] | None = None
 
     def guard(self) -> None:
         """Inside a transaction: raise LeaseLost or Cancelled unless this run may still write."""
@@ -99,7 +105,7 @@ def run(
     """
     with leases.hold(lease or name, wait=wait) as held:
         row = _started(name, trigger)
-        current = Run(name, held)
+        current = Run(name, held, trigger=trigger)
         if progress:
             current.progress = progress
         try:
