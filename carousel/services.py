@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -16,13 +16,14 @@ from django.utils import timezone
 
 from carousel.lists import Drawn, deployed, expiring, network
 from carousel.models import Feed
+from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, as_report, described
 from fluxtracker.upstream import clients
 from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.stats import Stats
-from ops import runs
+from ops.registry import job
 from ops.runs import Run, one_line
 
 log = structlog.get_logger(__name__)
@@ -37,10 +38,9 @@ class CarouselReport:
     network: int
     deployed: int
     expiring: int
-    ends_unknown: int | None
-    """Apps whose end is not known; None where that was not read now."""
-    failed: tuple[str, ...]
-    failure: UpstreamError | None
+    ends_unknown: int | None = field(metadata=described("Apps whose end is not known; null: not read.", required=False))
+    failed: tuple[str, ...] = field(metadata=UNDESCRIBED)
+    failure: UpstreamError | None = field(metadata=INTERNAL)
     """Every one of them failed."""
 
 
@@ -101,27 +101,19 @@ def _store(name: Feed.Name, outcome: Drawn | UpstreamError, now: datetime) -> in
 Report = dict[str, Any]
 
 
-def refresh_carousel(*, trigger: str, wait: float = 0) -> Report:
-    """Make the three lists anew."""
+@job("refresh-carousel", report=CarouselReport, help="Rebuild the carousel's lists.")
+def refresh_carousel(run: Run) -> Report:
     started, http = time.monotonic(), Http.from_settings()
-    with runs.run("refresh_carousel", trigger=trigger, wait=wait) as run:
-        done = refresh_lists(
-            stats=clients.stats(http),
-            registry=clients.app_registry(http),
-            daemon=clients.daemon(http),
-            now=timezone.now(),
-            run=run,
-        )
-        run.report = {
-            "network": done.network,
-            "deployed": done.deployed,
-            "expiring": done.expiring,
-            "endsUnknown": done.ends_unknown,
-            "failed": list(done.failed),
-            "requests": http.requests,
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        if done.failure:
-            raise done.failure
-        log.info("carousel_refreshed", **run.report)
+    done = refresh_lists(
+        stats=clients.stats(http),
+        registry=clients.app_registry(http),
+        daemon=clients.daemon(http),
+        now=timezone.now(),
+        run=run,
+    )
+    effort = {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+    run.report = as_report(done) | effort
+    if done.failure:
+        raise done.failure
+    log.info("carousel_refreshed", **run.report)
     return run.report

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, ProgrammingError
@@ -21,6 +21,7 @@ from fluxtracker.formatting import printable
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
+from ops.registry import JobType
 from ops.runs import NotDone, one_line, report_of
 
 LEASE_WAIT_S = 30.0
@@ -125,6 +126,16 @@ class VerbCommand(BaseCommand):
     def usage_error(self, message: str) -> CommandError:
         """Wrong usage that argparse cannot see: exit code 2."""
         return CommandError(message, returncode=2)
+
+
+class JobCommand(VerbCommand):
+    """Runs a job with those of its options that the job's function takes."""
+
+    job: ClassVar[JobType]
+
+    def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        chosen = {name: options[name] for name in self.job.takes}
+        return self.job(trigger="command", wait=LEASE_WAIT_S, progress=self.progress, **chosen)
 
 
 def _lines(report: dict[str, Any]) -> str:

@@ -239,7 +239,6 @@ SPECTACULAR_SETTINGS = {
         "SnapshotSource": "snapshots.models.Snapshot.Source",
         "Trend": ["up", "down", "neutral"],
         "MetricGroup": ["revenue", "nodes", "cloud", "apps", "gaming", "crypto", "wordpress", "images"],
-        "JobName": "ops.jobs.registry.NAMES",
         "JobState": "ops.models.Job.State",
         "JobFailure": "ops.models.Job.Failure",
         "JobVia": ["api", "admin"],

@@ -14,13 +14,13 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty, told
 from fluxtracker.images import image_name, image_part, image_reference
+from metrics.catalogue import past_counts
 from metrics.classify import AppIndex, Classifier
 from metrics.models import RESERVED_KEYS, Category, ImageCount, Memory, Reading, Source, TrackedApp
 from metrics.sources import SPECS, recall
@@ -85,7 +85,6 @@ class CategoryForm(CategoryModelForm):
         fields = ("image_keywords", "name_patterns")
 
 
-PAST = "snapshots.selectors.past_counts"  # by name: that room stands above
 MOST_SHOWN = 30  # images, and app names
 
 
@@ -176,8 +175,7 @@ def _excluded(app: TrackedApp, images: Iterable[str], fits: Callable[[str], bool
 
 
 def _past(fits: Callable[[str], bool], column: str, now: datetime) -> list[PastDay]:
-    counts: Callable[..., list[tuple[Any, ...]]] = import_string(PAST)
-    return [PastDay(*row) for row in counts(fits, column, now.date())]
+    return [PastDay(*row) for counts in past_counts for row in counts(fits, column, now.date())]
 
 
 @admin.register(TrackedApp)

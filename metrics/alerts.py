@@ -10,9 +10,11 @@ from metrics.models import Source
 from metrics.selectors import OLD, Latest, SourceView
 from ops.alerts.records import Trouble
 from ops.alerts.services import installed_at
+from ops.registry import alert_rule
 
 
-def troubles(now: datetime) -> Iterator[Trouble]:
+@alert_rule
+def of_sources(now: datetime) -> Iterator[Trouble]:
     """Each source whose values are over 2 hours old, or that was asked and never read since the installation."""
     for view in Latest.load(now).sources.values():
         if view.tried_at is not None and view.is_old(now) and (view.read_at or now - installed_at(now) > OLD):

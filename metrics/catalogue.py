@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from metrics.models import Source, TrackedApp
+from ops.registry import Hook
 
 Number = int | float
 Values = Mapping[str, Number | None]
@@ -14,6 +16,9 @@ Values = Mapping[str, Number | None]
 CORES, GB, PERCENT, COUNT, USD = "cores", "GB", "%", "", "USD"
 COUNTED = (TrackedApp.Category.GAMING, TrackedApp.Category.CRYPTO)
 """The categories whose tracked apps are metrics of their own; those of the others are fixed columns."""
+
+past_counts: Hook[Callable[[Callable[[str], bool], str, date], Sequence[tuple[date, int | None, int | None]]]] = Hook()
+"""Returns days with the containers of the images that fit, and with what was counted under a column then."""
 
 
 @dataclass(frozen=True, slots=True)

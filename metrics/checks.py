@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
+from fluxtracker.api.reports import INTERNAL
 from fluxtracker.upstream.clients import Probe, probes
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
@@ -134,13 +135,21 @@ def harmless(words: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ChecksReport:
-    findings: tuple[Finding, ...]
-    failure: UpstreamError | None
+class CheckReport:
+    name: str
+    kind: str
+    status: str
+    latency_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesReport:
+    checks: tuple[CheckReport, ...]
+    failure: UpstreamError | None = field(metadata=INTERNAL)
     """Not one upstream answered."""
 
 
-def check_services(*, http: Http, now: datetime, run: Run) -> ChecksReport:
+def check_services(*, http: Http, now: datetime, run: Run) -> ServicesReport:
     """Check and write down, also that not one upstream answered."""
     upstreams = check_upstreams(probes(http))
     findings = (*upstreams, *check_instances(now))
@@ -151,4 +160,5 @@ def check_services(*, http: Http, now: datetime, run: Run) -> ChecksReport:
     if all(found.status == Status.FAILED for found in upstreams):
         details = "; ".join(f"{found.name}: {found.detail}" for found in upstreams)
         failure = Unavailable("services", "every upstream", details[:400])
-    return ChecksReport(findings, failure)
+    found = (CheckReport(found.name, found.kind, found.status, found.latency_ms) for found in findings)
+    return ServicesReport(tuple(found), failure)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
 
+from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, described
 from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http.client import Http
@@ -72,12 +73,12 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class CollectReport:
+class MetricsReport:
     """By source: whether it was read now (ok), keeps its last good values (stale) or has none (failed)."""
 
-    sources: dict[str, Outcome]
-    errors: dict[str, str]
-    doubted: frozenset[str]
+    sources: dict[str, Outcome] = field(metadata=described("ok, stale or failed, by source."))
+    errors: dict[str, str] = field(metadata=UNDESCRIBED)
+    doubted: frozenset[str] = field(metadata=INTERNAL)
     """The stale ones that answered, but so differently that the next answer has to confirm it."""
 
     @property
@@ -98,7 +99,7 @@ class Answers:
 
 def collect_metrics(
     *, daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime, run: Run
-) -> CollectReport:
+) -> MetricsReport:
     """Ask every source and keep what is good: last values, image counts, one reading."""
     answers = _ask(daemon, stats, registry, http, now)
     with transaction.atomic():
@@ -110,7 +111,7 @@ def collect_metrics(
         _settle_price(sources, answers.price)
         sources.save()
         add_reading(sources.read, now)
-    return CollectReport(dict(sources.outcomes), dict(sources.errors), frozenset(sources.doubted))
+    return MetricsReport(dict(sources.outcomes), dict(sources.errors), frozenset(sources.doubted))
 
 
 def _ask(daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime) -> Answers:

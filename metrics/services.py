@@ -1,4 +1,4 @@
-"""The one door to each verb of this room: commands, tasks, admin and API all come through here."""
+"""What commands, tasks, admin and API do: each makes its clients from the settings and runs as a job."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ from typing import Any
 import structlog
 from django.utils import timezone
 
+from fluxtracker.api.reports import as_report
 from fluxtracker.upstream.clients import app_registry, daemon, stats
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable
 from metrics import checks, collect
-from ops import runs
+from metrics.checks import ServicesReport
+from metrics.collect import MetricsReport
+from ops.registry import job
+from ops.runs import Run
 
 log = structlog.get_logger(__name__)
 
 Report = dict[str, Any]
 
 
-def collect_metrics(*, trigger: str, wait: float = 0) -> Report:
+@job(
+    "collect-metrics",
+    report=MetricsReport,
+    help="Read what the network is now: nodes, capacity, running apps and the price.",
+)
+def collect_metrics(run: Run) -> Report:
     """Read nodes, capacity, containers, specifications and price. Unavailable when not one source answered."""
     started, http = time.monotonic(), Http.from_settings()
-    with runs.run("collect_metrics", trigger=trigger, wait=wait) as run:
-        done = collect.collect_metrics(
-            daemon=daemon(http), stats=stats(http), registry=app_registry(http), http=http, now=timezone.now(), run=run
-        )
-        seconds = round(time.monotonic() - started, 3)
-        run.report = {"sources": done.sources, "errors": done.errors, "requests": http.requests, "seconds": seconds}
-        log.info("metrics_collected", **done.sources, requests=http.requests, seconds=seconds)
-        if done.nothing_read:
-            raise Unavailable("every source", "of the metrics", "; ".join(done.errors.values())[:400])
-    runs.changed()
+    done = collect.collect_metrics(
+        daemon=daemon(http), stats=stats(http), registry=app_registry(http), http=http, now=timezone.now(), run=run
+    )
+    effort = {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+    run.report = as_report(done) | effort
+    log.info("metrics_collected", **done.sources, **effort)
+    if done.nothing_read:
+        raise Unavailable("every source", "of the metrics", "; ".join(done.errors.values())[:400])
+    run.changed = True
     return run.report
 
 
-def check_services(*, trigger: str, wait: float = 0) -> Report:
+@job(
+    "test-services",
+    report=ServicesReport,
+    help="Check that each upstream answers, and that tracked games and crypto nodes still run.",
+)
+def check_services(run: Run) -> Report:
     """Check every upstream, game and crypto node. Unavailable when not one upstream answered."""
     started, http = time.monotonic(), Http.from_settings()
-    with runs.run("check_services", trigger=trigger, wait=wait) as run:
-        done = checks.check_services(http=http, now=timezone.now(), run=run)
-        run.report = {
-            "checks": [
-                {
-                    "name": found.name,
-                    "kind": str(found.kind),
-                    "status": str(found.status),
-                    "latencyMs": found.latency_ms,
-                }
-                for found in done.findings
-            ],
-            "requests": http.requests,
-            "seconds": round(time.monotonic() - started, 3),
-        }
-        if done.failure:
-            raise done.failure
+    done = checks.check_services(http=http, now=timezone.now(), run=run)
+    run.report = as_report(done) | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+    if done.failure:
+        raise done.failure
     return run.report

@@ -13,15 +13,11 @@ from metrics.selectors import Latest, SourceView
 from ops import leases
 from ops.health import is_scheduled, iso
 from ops.models import ServiceState, TaskState
+from ops.registry import health_check
 from ops.runs import ALERT_AFTER
 from ops.schedule import is_overdue
 
 Report = dict[str, Any]
-
-
-def sources_report(now: datetime) -> dict[str, Report]:
-    """By source: its status, when its values were read, their age in seconds and the last error. Two queries."""
-    return {name: _report(view, now) for name, view in Latest.load(now).sources.items()}
 
 
 def problems(sources: Mapping[str, Report], now: datetime) -> Iterator[str]:
@@ -35,6 +31,12 @@ def problems(sources: Mapping[str, Report], now: datetime) -> Iterator[str]:
             yield f"{name}: last read {formatting.ago(read_at, now)}: {reason}."
         elif source["status"] == "failed":
             yield f"{name}: never read: {source['error'] or 'no reason was noted'}."
+
+
+@health_check("sources", problems=problems)
+def sources_report(now: datetime | None) -> dict[str, Report]:
+    """By source: its status, when its values were read, their age in seconds and the last error. Two queries."""
+    return {name: _report(view, now) for name, view in Latest.load(now).sources.items()} if now else {}
 
 
 def _report(view: SourceView, now: datetime) -> Report:

@@ -22,11 +22,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from fluxtracker.admin import user_of
-from ops import audit, overview
+from ops import audit, overview, registry
 from ops.access import login as access_login
-from ops.jobs import registry, services
-from ops.jobs.registry import VERBS, Verb, form_of
+from ops.jobs import services
 from ops.models import Job
+from ops.registry import JOBS, JobType
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +43,24 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Works:
-    """A verb as a form."""
+    """A job as a form."""
 
-    verb: Verb
+    job: JobType
     inputs: list[Input]
     errors: bool = False
 
     @classmethod
-    def of(cls, verb: Verb) -> Self:
-        return cls(verb, [_input(name, field) for name, field in form_of(verb)().fields.items()])
+    def of(cls, job: JobType) -> Self:
+        return cls(job, [_input(name, field) for name, field in job.params.items()])
 
     @property
     def title(self) -> str:
-        return title(self.verb.name)
+        return title(self.job.name)
 
     @property
     def is_harmless(self) -> bool:
         """Started at one press. What destroys shows its page first."""
-        return not (self.verb.destructive or self.verb.confirm)
+        return not self.job.destructive
 
     def refused(self, given: Mapping[str, Any], errors: Mapping[str, Any]) -> Self:
         """The form again, with what was given and what is wrong with it."""
@@ -81,8 +81,8 @@ class Asked:
 
 
 def works() -> list[Works]:
-    """All of it, in the order of the table."""
-    return [Works.of(verb) for verb in VERBS]
+    """All of it, in the order of the registry."""
+    return [Works.of(job) for job in JOBS.values()]
 
 
 def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Asked:
@@ -90,7 +90,7 @@ def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Aske
     params = {row.name: given[row.name] for row in works.inputs if given.get(row.name)}
     try:
         job = services.request_job(
-            works.verb.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
+            works.job.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
         )
     except services.AlreadyRunning as error:
         return Asked(False, f"Not started: {error}.", error.job)
@@ -100,7 +100,7 @@ def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Aske
 
 
 def title(name: str) -> str:
-    """A verb's name for people: `revenue-sync` is `Revenue sync`."""
+    """A job's name for people: `revenue-sync` is `Revenue sync`."""
     words = name.replace("-", " ").replace("usd", "USD")
     return words[0].upper() + words[1:]
 
@@ -157,7 +157,7 @@ class Site(AdminSite):
         """Parameters of a piece of work and the button that starts it; what destroys is asked for twice."""
         try:
             works = Works.of(registry.find(name))
-        except registry.UnknownVerb as error:
+        except registry.UnknownJob as error:
             raise Http404(str(error)) from error
         if request.method == "POST" and (works.is_harmless or "sure" in request.POST):
             try:

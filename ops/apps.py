@@ -14,8 +14,9 @@ class OpsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from ops import heartbeat  # noqa: F401  connects the worker's sign of life
+        from ops import heartbeat, registry  # noqa: F401  connects the worker's sign of life
 
+        registry.discover()
         post_migrate.connect(install_schedule, sender=self)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,6 @@ from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils.module_loading import import_string
 from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError, ResponseError
@@ -30,6 +29,7 @@ from fluxtracker.periods import is_fresh
 from ops import checks, schedule
 from ops.alerts import records
 from ops.models import ServiceState, TaskState, WorkerSeen
+from ops.registry import HEALTH
 from ops.runs import ALERT_AFTER
 
 Report = dict[str, Any]
@@ -97,10 +97,6 @@ REFUSALS = {  # how a broker that answers says that it takes no writes
     "NOREPLICAS": "its replicas are away",
     "NOPERM": "its user may not write",
 }
-SYNC_PART = "revenue.status.sync_report"  # by name: this room stands below those
-SNAPSHOT_PART = "snapshots.status.snapshot_report"
-SOURCES_PART = "metrics.status.sources_report"
-SOURCES_PROBLEMS = "metrics.status.problems"
 OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the report
 
 
@@ -119,8 +115,10 @@ def report(now: datetime) -> Report:
 def _whole(database: Report, now: datetime) -> Report:
     answer = _frame(database, now) | _parts(now)
     answer["problems"] = [
-        *sentences(answer), *import_string(SOURCES_PROBLEMS)(answer["sources"], now), *checks.problems(now)
-    ]  # fmt: skip
+        *sentences(answer),
+        *(problem for name, part in HEALTH.items() if part.problems for problem in part.problems(answer[name], now)),
+        *checks.problems(now),
+    ]
     return answer | {"status": "degraded" if answer["problems"] else "ok"}
 
 
@@ -135,14 +133,14 @@ def _frame(database: Report, now: datetime) -> Report:
 
 def _parts(now: datetime) -> Report:
     states = {state.name: state for state in TaskState.objects.all()}
-    sync = _part(SYNC_PART, now)
+    sync = HEALTH["sync"].report(now)
     return {
         "broker": broker_report(),
         "worker": worker_report(now),
         "schedule": schedule_report(now),
-        "snapshot": _part(SNAPSHOT_PART, now),
+        "snapshot": HEALTH["snapshot"].report(now),
         "sync": sync,
-        "sources": _part(SOURCES_PART, now),
+        "sources": HEALTH["sources"].report(now),
         "checks": checks_report(),
         "services": {name: _service(state) for name, state in sorted(states.items()) if name not in OWN_PARTS},
         "backup": _backup_report(states.get("backup")),
@@ -157,21 +155,15 @@ def _nothing_known() -> Report:
         "broker": broker_report(),
         "worker": {"status": "unknown", "lastSeen": None},
         "schedule": {"status": "unknown", "overdue": [], "reason": None},
-        "snapshot": _part(SNAPSHOT_PART, None),
-        "sync": _part(SYNC_PART, None),
-        "sources": {},
+        "snapshot": HEALTH["snapshot"].report(None),
+        "sync": HEALTH["sync"].report(None),
+        "sources": HEALTH["sources"].report(None),
         "checks": None,
         "services": {},
         "backup": None,
         "quarantine": None,
         "alerts": None,
     }
-
-
-def _part(name: str, now: datetime | None) -> Any:
-    """What a room above says of itself. `now` None: without a database."""
-    part: Callable[[datetime | None], Any] = import_string(name)
-    return part(now)
 
 
 def checks_report() -> Report:

@@ -11,17 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from django.urls import reverse
-from django.utils.module_loading import import_string
 
 from fluxtracker import formatting
 from ops import health, schedule
 from ops.models import Alert, Job, ServiceState, TaskState, WorkerSeen
+from ops.registry import missing_days
 from ops.schedule import Beat
 
 Report = dict[str, Any]
 Mood = Literal["", "good", "bad"]
 
-MISSING_DAYS = "snapshots.status.missing_days"  # by name: this room stands below
 NEVER = "never"
 UNKNOWN = "not known"
 WORKER_FORGOTTEN = timedelta(days=1)
@@ -86,7 +85,7 @@ def _state(sync: Report) -> Fact:
 
 
 def _snapshots(snapshot: Report, now: datetime) -> list[Fact]:
-    missing = len(import_string(MISSING_DAYS)(now))
+    missing = sum(len(days(now)) for days in missing_days)
     taken, healthy = snapshot["todaySnapshotExists"], snapshot["healthy"]
     return [
         Fact("today's", "taken" if taken else "not taken yet", "good" if taken else "bad" if healthy is False else ""),

@@ -3,8 +3,6 @@
 Numbers that only grow, kept in the database: they hold over all processes, restarts and the pruning of runs.
 
 How tasks run a verb on their schedule.
-
-What is brought up to date after a change, in rooms above the one that made it.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, DataError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
 from fluxtracker.database import database_words
 from fluxtracker.formatting import printable, storable
@@ -73,13 +70,19 @@ class NotDone(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """A run in progress. `report` is what it answers; `progress` is told how far it is."""
+    """A run in progress. `report` is what it answers; `progress` is told how far it is.
+
+    `changed`: other rows depend on what was changed. `after` is called once the lease is free, and adds to the report.
+    """
 
     name: str
     lease: leases.Held
     report: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] = field(default_factory=lambda: WATCH.get().progress)
     check: Callable[[], None] = field(default_factory=lambda: WATCH.get().check)
+    trigger: str = ""
+    changed: bool = False
+    after: Callable[[], dict[str, Any]] | None = None
 
     def guard(self) -> None:
         """Inside a transaction: raise LeaseLost or Cancelled unless this run may still write."""
@@ -102,7 +105,7 @@ def run(
     """
     with leases.hold(lease or name, wait=wait) as held:
         row = _started(name, trigger)
-        current = Run(name, held)
+        current = Run(name, held, trigger=trigger)
         if progress:
             current.progress = progress
         try:
@@ -228,15 +231,3 @@ def run_quietly(door: Callable[..., object]) -> None:
     except Exception:
         ask_for_check()
         raise
-
-
-KEEPERS = ("snapshots.comparison.cache.keep_warm",)  # by name: they stand above
-
-
-def changed() -> None:
-    """A sync, a collection or a snapshot is through. What a keeper cannot do now, readers do for themselves."""
-    for name in KEEPERS:
-        try:
-            import_string(name)()
-        except DatabaseError as error:
-            log.warning("not_kept_warm", keeper=name, error=one_line(error))

@@ -46,4 +46,4 @@ def send_alerts() -> None:
 
 @shared_task
 def backup() -> None:
-    run_quietly(backup_services.back_up)
+    run_quietly(backup_services.backup)

@@ -1,16 +1,11 @@
-"""Under /api/: how the system is, and the jobs of the staff."""
+"""Outside of /api/: signing in to the admin, and Prometheus."""
 
 from django.urls import path
 
-from ops.api import views
-from ops.jobs.registry import NAMES
+from ops.access.login import sign_in
+from ops.api.views import MetricsView
 
 urlpatterns = [
-    path("health", views.HealthView.as_view(), name="health"),
-    path("health/live", views.LiveView.as_view(), name="health-live"),
-    path("health/ready", views.ReadyView.as_view(), name="health-ready"),
-    path("admin/jobs", views.JobsView.as_view(), name="jobs"),
-    path("admin/jobs/<int:number>", views.JobView.as_view(), name="job"),
-    path("admin/jobs/<int:number>/cancel", views.CancelView.as_view(), name="job-cancel"),
-    *(path(f"admin/{name}", views.verb_view(name), name=f"ask-{name}") for name in NAMES),
+    path("admin/login/", sign_in),
+    path("metrics", MetricsView.as_view(), name="prometheus"),
 ]

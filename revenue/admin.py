@@ -19,9 +19,8 @@ from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, link, lis
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Quote
-from ops import admin_site, audit
+from ops import admin_site, audit, registry
 from ops.admin_site import Works
-from ops.jobs import registry
 from ops.leases import LeaseHeld, LeaseLost
 from revenue import pricing, services
 from revenue.admin_payments import shortened

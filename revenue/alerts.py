@@ -10,6 +10,7 @@ from ops.alerts.records import Trouble
 from ops.alerts.services import installed_at
 from ops.health import payments_missing
 from ops.models import TaskState
+from ops.registry import alert_rule
 from revenue import pricing
 from revenue.models import LedgerState, Quarantined
 from revenue.status import COMPLETED_LATE, lag_reason, unproved_reason
@@ -18,14 +19,7 @@ FIRST_LATE = timedelta(days=1)
 QUARANTINE_LATE = timedelta(days=1)
 
 
-def troubles(now: datetime) -> Iterator[Trouble]:
-    yield from of_sync(now)
-    yield from of_proof()
-    yield from of_quarantine(now)
-    yield from of_audit()
-    yield from of_prices()
-
-
+@alert_rule
 def of_sync(now: datetime) -> Iterator[Trouble]:
     """Yield an alert when the ledger is over 30 minutes behind. A first sync has a day."""
     ledger = LedgerState.objects.filter(id=1).first() or LedgerState(id=1)
@@ -35,14 +29,16 @@ def of_sync(now: datetime) -> Iterator[Trouble]:
         yield Trouble("sync-lag", payments_missing(reason))
 
 
-def of_proof() -> Iterator[Trouble]:
+@alert_rule
+def of_proof(_: datetime) -> Iterator[Trouble]:
     """Yield an alert while a source contradicts settled blocks and no second one could be asked: until a proof."""
     height = LedgerState.objects.filter(id=1).values_list("unproved_height", flat=True).first()
     if height is not None:
         yield Trouble("unproved", payments_missing(unproved_reason(height)))
 
 
-def of_audit() -> Iterator[Trouble]:
+@alert_rule
+def of_audit(_: datetime) -> Iterator[Trouble]:
     """The last audit found rows that are not as the chain has them. The next one without any closes it."""
     report = TaskState.objects.filter(name="audit_revenue").values_list("last_report", flat=True).first() or {}
     rows = sum(report.get(key, 0) for key in ("missing", "extra", "different")) - report.get("fixed", 0)
@@ -54,7 +50,8 @@ def of_audit() -> Iterator[Trouble]:
         )
 
 
-def of_prices() -> Iterator[Trouble]:
+@alert_rule
+def of_prices(_: datetime) -> Iterator[Trouble]:
     """Days whose payments wait for dollars because the price that came is not trusted."""
     days = list(pricing.doubted())
     if days:
@@ -66,6 +63,7 @@ def of_prices() -> Iterator[Trouble]:
         )
 
 
+@alert_rule
 def of_quarantine(now: datetime) -> Iterator[Trouble]:
     """Transactions that could not be read for a day."""
     old = Quarantined.objects.filter(first_seen_at__lte=now - QUARANTINE_LATE)

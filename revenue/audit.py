@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 from django.conf import settings
 
+from fluxtracker.api.reports import UNDESCRIBED
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.records import ChainSource, Listing
 from ops.runs import Run
@@ -30,7 +31,7 @@ class AuditReport:
     missing: int = 0
     extra: int = 0
     different: int = 0
-    fixed: int = 0
+    fixed: int = field(default=0, metadata=UNDESCRIBED)
 
     @property
     def open(self) -> int:

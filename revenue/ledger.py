@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 
@@ -18,8 +18,10 @@ from django.db import transaction
 from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from fluxtracker.api.reports import UNDESCRIBED
 from ops import checks as ops_checks
 from ops.models import TaskRun
+from ops.registry import around_restore
 from ops.runs import Run
 from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined, RemovedPayment
 
@@ -92,8 +94,8 @@ RUNS_KEPT = timedelta(days=30)
 class PruneReport:
     transactions: int
     checks: int
-    runs: int
-    closed_through: date | None
+    runs: int = field(metadata=UNDESCRIBED)
+    closed_through: date | None = field(metadata=UNDESCRIBED)
 
 
 def prune(*, now: datetime, run: Run) -> PruneReport:
@@ -152,6 +154,7 @@ def clear(*, run: Run) -> int:
     return deleted
 
 
+@around_restore
 @contextmanager
 def outgrowing() -> Iterator[None]:
     """Inside the transaction: where answers of a later version were given out, go on above it."""

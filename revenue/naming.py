@@ -10,6 +10,7 @@ from typing import TypeVar
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
+from fluxtracker.api.reports import described
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.records import AppMessage
 from revenue import ledger
@@ -111,8 +112,7 @@ class NamesReport:
 
     processed: int
     updated: int
-    no_hash: int
-    """Payments that carry no message hash, as many as the batch had room for: there is nothing to look for."""
+    no_hash: int = field(metadata=described("Payments without a message hash that the batch had room for."))
     not_found: int
     remaining: int
     """Payments of the ledger with a hash and no name yet, whether due or pausing."""

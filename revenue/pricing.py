@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
 from fluxtracker import money
+from fluxtracker.api.reports import described
 from fluxtracker.periods import midnight
 from fluxtracker.upstream import prices
 from fluxtracker.upstream.http.client import Http
@@ -139,14 +140,14 @@ Priced = tuple[Row, Decimal]  # a payment with its new price
 
 @dataclass(frozen=True, slots=True)
 class UsdReport:
-    """How many payments got a USD value, and how many still wait for one.
-
-    `closed`: days that were asked for and are left as they are, for their totals are frozen.
-    """
+    """How many payments got a USD value, and how many still wait for one."""
 
     updated: int
-    remaining: int
-    closed: int = 0
+    remaining: int = field(metadata=described("Payments without a price; with `force` those that keep the old one."))
+    closed_days: int | None = field(
+        default=None,
+        metadata=described("With `force`: days whose totals are frozen.", required=False, allow_null=False),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 import structlog
 from django.utils import timezone
+from rest_framework import serializers
 
+from fluxtracker.api.fields import Confirmation, DaysForm, PastDay, TrueOrFalse, Whole
+from fluxtracker.api.reports import as_report, described
 from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Days
 from ops import leases, runs
 from ops.audit import actor_of
-from ops.runs import changed
+from ops.registry import changed, job
+from ops.runs import Run
 from revenue import audit, ledger, naming, pricing
 from revenue.models import Payment
 from revenue.sync import engine
@@ -24,126 +28,157 @@ from revenue.sync import engine
 log = structlog.get_logger(__name__)
 
 Report = dict[str, Any]
-Progress = Callable[[str], None]
 
 RECENT = timedelta(days=30)
 RECENT_ROWS = 100  # names and prices looked for after each sync, beyond what the sync added
 
 
-def sync_revenue(*, trigger: str, wait: float = 0, full: bool = False, progress: Progress | None = None) -> Report:
+@job(
+    "revenue-sync",
+    report=engine.SyncReport,
+    help="Read new payments from the chain; full: from the first height, deletes nothing.",
+    params={"full": TrueOrFalse(default=False, help_text="From the first height; deletes nothing.")},
+    also={"requests": serializers.IntegerField(), "seconds": serializers.FloatField()},
+)
+def sync_revenue(run: Run, *, full: bool = False) -> Report:
     """Sync the ledger, then look for the names and the USD of what came."""
     started, http = time.monotonic(), Http.from_settings()
-    with runs.run("sync_revenue", trigger=trigger, wait=wait, progress=progress) as run:
-        run.report = _unknown("fetched", "added", "removed", "lastSyncBlock", "requests", "seconds")
-        done = engine.sync_revenue(sources=chain_sources(http), now=timezone.now(), run=run, full=full)
-        run.report = {
-            "fetched": done.fetched,
-            "added": done.added,
-            "removed": done.removed,
-            "changed": done.changed,
-            "lastSyncBlock": done.last_sync_block,
-            "failedSources": done.failed_sources,
-        }
-        seconds = time.monotonic() - started
-        log.info("revenue_synced", **_counts(run.report), requests=http.requests, seconds=round(seconds, 3))
-        run.report["ledgerSeconds"] = round(seconds, 3)
-    report = run.report | _names_and_usd(http, trigger, done.added, progress)
-    changed()
-    return report | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+    done = engine.sync_revenue(sources=chain_sources(http), now=timezone.now(), run=run, full=full)
+    seconds = time.monotonic() - started
+    report = as_report(done)
+    counts = {key: value for key, value in report.items() if key != "failedSources"}
+    log.info("revenue_synced", **counts, requests=http.requests, seconds=round(seconds, 3))
+
+    def names_and_usd() -> Report:
+        found = _names_and_usd(http, run, done.added)
+        return found | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+
+    run.changed, run.after = True, names_and_usd
+    return report | {"ledgerSeconds": round(seconds, 3)}
 
 
-def _unknown(*keys: str) -> Report:
-    """Return what a run reports that ends before it knows."""
-    return dict.fromkeys(keys)
-
-
-def _counts(report: Report) -> Report:
-    return {key: value for key, value in report.items() if key != "failedSources"}
-
-
-def _names_and_usd(http: Http, trigger: str, added: int, progress: Progress | None) -> Report:
+def _names_and_usd(http: Http, run: Run, added: int) -> Report:
     """Name and price payments. A failure has its own record and does not undo the sync."""
     within = None if added else RECENT
     report: Report = {"named": None, "priced": None}
     try:
-        with runs.run("backfill_app_names", trigger=trigger, progress=progress) as run:
+        with runs.run("backfill_app_names", trigger=run.trigger, progress=run.progress) as naming_run:
             names = naming.resolve_names(
                 registry=app_registry(http), now=timezone.now(), limit=RECENT_ROWS, within=within, fill_dump=True
             )
             report["named"] = names.updated
-            run.report = {"updated": names.updated, "remaining": names.remaining}
+            naming_run.report = {"updated": names.updated, "remaining": names.remaining}
     except (UpstreamError, leases.LeaseHeld) as error:
         log.info("names_later", reason=str(error))
     try:
-        with runs.run("backfill_usd", trigger=trigger, progress=progress) as run:
+        with runs.run("backfill_usd", trigger=run.trigger, progress=run.progress) as pricing_run:
             priced = pricing.price_payments(http=http, now=timezone.now(), limit=added + RECENT_ROWS, within=within)
             report["priced"] = priced.updated
-            run.report = {"updated": priced.updated, "remaining": priced.remaining}
+            pricing_run.report = as_report(priced)
     except (UpstreamError, leases.LeaseHeld) as error:
         log.info("usd_later", reason=str(error))
     return report
 
 
-def backfill_app_names(
-    *, trigger: str, wait: float = 0, batch_size: int = 500, everything: bool = False, progress: Progress | None = None
-) -> Report:
+@dataclass(frozen=True, slots=True)
+class ResetReport:
+    last_sync_block: int | None = None
+
+
+@job(
+    "reset-revenue-sync",
+    report=ResetReport,
+    help="Restart the sync from the first block; keeps all data.",
+    lease="sync_revenue",
+    destructive=True,
+)
+def reset_revenue_sync(run: Run) -> ResetReport:
+    ledger.reset_sync(run=run)
+    run.changed = True
+    return ResetReport()
+
+
+@dataclass(frozen=True, slots=True)
+class ClearReport:
+    deleted: int = field(metadata=described("Payments."))
+
+
+@job(
+    "clear-revenue-data",
+    report=ClearReport,
+    help="Delete payments, daily totals, cursors and quarantine.",
+    lease="sync_revenue",
+    params={"confirm": Confirmation("clear", "this deletes the ledger", help_text='Type "clear" to confirm.')},
+    destructive=True,
+)
+def clear_revenue_data(run: Run) -> ClearReport:
+    """Delete the ledger's data. The caller has asked for confirmation."""
+    done = ClearReport(ledger.clear(run=run))
+    run.changed = True
+    return done
+
+
+@job(
+    "backfill-app-names",
+    report=naming.NamesReport,
+    help="Look for app names of payments that have none yet.",
+    params={
+        "batchSize": Whole(default=500, cut_to=2000, help_text="Payments a batch."),
+        "all": TrueOrFalse(default=False, help_text="Every batch, whatever the pauses."),
+    },
+    keywords={"batchSize": "batch_size", "all": "everything"},
+)
+def backfill_app_names(run: Run, *, batch_size: int = 500, everything: bool = False) -> naming.NamesReport:
     """Look for app names of up to `batch_size` payments; `everything` goes on to the last, whatever the pauses."""
-    http = Http.from_settings()
-    with runs.run("backfill_app_names", trigger=trigger, wait=wait, progress=progress) as run:
-        run.report = _unknown("processed", "updated", "noHash", "notFound", "remaining")
-        done = naming.resolve_names(
-            registry=app_registry(http), now=timezone.now(), limit=batch_size, everything=everything
-        )
-        run.report = {
-            "processed": done.processed,
-            "updated": done.updated,
-            "noHash": done.no_hash,
-            "notFound": done.not_found,
-            "remaining": done.remaining,
-        }
-    if done.updated:
-        changed()
-    return run.report
+    registry = app_registry(Http.from_settings())
+    done = naming.resolve_names(registry=registry, now=timezone.now(), limit=batch_size, everything=everything)
+    run.changed = bool(done.updated)
+    return done
 
 
-def backfill_app_types(*, trigger: str, wait: float = 0) -> Report:
-    http = Http.from_settings()
-    with runs.run("backfill_app_types", trigger=trigger, wait=wait) as run:
-        run.report = _unknown("updated", "unknown")
-        done = naming.retype_apps(registry=app_registry(http), now=timezone.now())
-        run.report = {"updated": done.updated, "unknown": done.unknown}
-    if done.updated:
-        changed()
-    return run.report
+@job(
+    "backfill-app-types",
+    report=naming.TypesReport,
+    help="Find out which named payments are git and which docker deployments.",
+)
+def backfill_app_types(run: Run) -> naming.TypesReport:
+    done = naming.retype_apps(registry=app_registry(Http.from_settings()), now=timezone.now())
+    run.changed = bool(done.updated)
+    return done
 
 
+@job(
+    "backfill-usd",
+    report=pricing.UsdReport,
+    help="Price every payment that has no USD value yet; force: price all payments of these days again.",
+    form=DaysForm,
+    params={
+        "from": PastDay(help_text="First UTC day; without it from the first payment on."),
+        "to": PastDay(help_text="Last UTC day; without it up to today."),
+        "force": TrueOrFalse(default=False, help_text="Price again what has a price; closed days stay as they are."),
+    },
+    keywords={"from": "first", "to": "last"},
+)
 def backfill_usd(
-    *,
-    trigger: str,
-    wait: float = 0,
-    first: date | str | None = None,
-    last: date | str | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> Report:
+    run: Run, *, first: date | str | None = None, last: date | str | None = None, force: bool = False
+) -> pricing.UsdReport:
     """Price every payment of these days that has no USD value yet, as far as a trusted price is to be had.
 
     `force` prices all of them again, and puts each day that changes into the audit log. Days may be ISO dates.
     """
-    http, first, last = Http.from_settings(), _day(first), _day(last)
-    with runs.run("backfill_usd", trigger=trigger, wait=wait, progress=progress) as run:
-        run.report = _unknown("updated", "remaining")
-        if force:
-            actor = pricing.Actor(actor_of(trigger))
-            done = pricing.price_again(http=http, now=timezone.now(), first=first, last=last, run=run, actor=actor)
-        else:
-            done = pricing.price_payments(http=http, now=timezone.now(), first=first, last=last)
-        run.report = {"updated": done.updated, "remaining": done.remaining}
-        if force:
-            run.report["closedDays"] = done.closed
-    if done.updated:
-        changed()
-    return run.report
+    http, now, first, last = Http.from_settings(), timezone.now(), _day(first), _day(last)
+    if force:
+        actor = pricing.Actor(actor_of(run.trigger))
+        done = pricing.price_again(http=http, now=now, first=first, last=last, run=run, actor=actor)
+    else:
+        done = pricing.price_payments(http=http, now=now, first=first, last=last)
+    run.changed = bool(done.updated)
+    return done
+
+
+def _day(value: date | str | None) -> date | None:
+    """Jobs keep their parameters as text."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait: float = 0) -> Report:
@@ -155,11 +190,6 @@ def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait
     return run.report
 
 
-def _day(value: date | str | None) -> date | None:
-    """Jobs keep their parameters as text."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
 def refresh_price(*, trigger: str, wait: float = 0) -> Report:
     """Ask for the live price."""
     http = Http.from_settings()
@@ -169,54 +199,27 @@ def refresh_price(*, trigger: str, wait: float = 0) -> Report:
     return run.report
 
 
-def audit_revenue(
-    *, trigger: str, wait: float = 0, blocks: int = 4320, fix: bool = False, progress: Progress | None = None
-) -> Report:
+@job(
+    "audit-transactions",
+    report=audit.AuditReport,
+    help="Check the ledger's last blocks against the chain; fix: mend what differs.",
+    writes_ledger="fix",
+    params={
+        "blocks": Whole(default=4320, cut_to=100_000_000, help_text="How many blocks; cut to the chain."),
+        "fix": TrueOrFalse(default=False, help_text="Mend what differs."),
+    },
+)
+def audit_revenue(run: Run, *, blocks: int = 4320, fix: bool = False) -> audit.AuditReport:
     """Check the ledger's last blocks against the chain. A fix writes, so it keeps syncs out meanwhile."""
-    http = Http.from_settings()
-    lease = "sync_revenue" if fix else "audit_revenue"
-    with runs.run("audit_revenue", lease=lease, trigger=trigger, wait=wait, progress=progress) as run:
-        run.report = _unknown("checked", "missing", "extra", "different")
-        done = audit.audit_revenue(sources=chain_sources(http), now=timezone.now(), run=run, blocks=blocks, fix=fix)
-        run.report = {
-            "checked": done.checked,
-            "missing": done.missing,
-            "extra": done.extra,
-            "different": done.different,
-            "fixed": done.fixed,
-        }
-    if done.fixed:
-        changed()
-    return run.report
+    sources = chain_sources(Http.from_settings())
+    done = audit.audit_revenue(sources=sources, now=timezone.now(), run=run, blocks=blocks, fix=fix)
+    run.changed = bool(done.fixed)
+    return done
 
 
-def prune(*, trigger: str, wait: float = 0, progress: Progress | None = None) -> Report:
-    """Apply the retention policy. `checks` are the service checks deleted."""
-    with runs.run("prune", trigger=trigger, wait=wait, progress=progress) as run:
-        done = ledger.prune(now=timezone.now(), run=run)
-        run.report = {
-            "transactions": done.transactions,
-            "checks": done.checks,
-            "runs": done.runs,
-            "closedThrough": done.closed_through and done.closed_through.isoformat(),
-        }
-    if done.closed_through:
-        changed()
-    return run.report
-
-
-def reset_revenue_sync(*, trigger: str, wait: float = 0) -> Report:
-    """Let the next sync read everything again."""
-    with runs.run("reset_revenue_sync", lease="sync_revenue", trigger=trigger, wait=wait) as run:
-        ledger.reset_sync(run=run)
-        run.report = {"lastSyncBlock": None}
-    changed()
-    return run.report
-
-
-def clear_revenue_data(*, trigger: str, wait: float = 0) -> Report:
-    """Delete the ledger's data. The caller has asked for confirmation."""
-    with runs.run("clear_revenue_data", lease="sync_revenue", trigger=trigger, wait=wait) as run:
-        run.report = {"deleted": ledger.clear(run=run)}
-    changed()
-    return run.report
+@job("prune", report=ledger.PruneReport, help="Apply the retention policy.")
+def prune(run: Run) -> ledger.PruneReport:
+    """`checks` are the service checks deleted."""
+    done = ledger.prune(now=timezone.now(), run=run)
+    run.changed = bool(done.closed_through)
+    return done

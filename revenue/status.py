@@ -11,6 +11,7 @@ from fluxtracker.periods import is_ahead, is_fresh
 from ops import leases
 from ops.health import is_scheduled, iso
 from ops.models import TaskState
+from ops.registry import health_check
 from ops.runs import ALERT_AFTER
 from revenue.models import TIP_STANDS, Cursor, LedgerState, Quarantined
 from revenue.selectors import OpenDays
@@ -36,6 +37,7 @@ KEYS = (
 )
 
 
+@health_check("sync")
 def sync_report(now: datetime | None) -> dict[str, Any]:
     """Return the `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
     if now is None:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ops.alerts.records import Trouble
+from ops.registry import alert_rule
 from snapshots.status import missing_sentence
 
 
-def troubles(now: datetime) -> Iterator[Trouble]:
+@alert_rule
+def of_snapshot(now: datetime) -> Iterator[Trouble]:
     """No snapshot at 02:00 UTC."""
     if missing := missing_sentence(now):
         yield Trouble("snapshot", missing)

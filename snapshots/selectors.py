@@ -12,6 +12,7 @@ from django.db import connection
 from django.db.models import Count, Max, Min, QuerySet, Sum
 
 from fluxtracker.periods import is_fresh, midnight
+from metrics import catalogue
 from metrics.catalogue import tracked_apps, with_ratios
 from metrics.models import ImageCount, Source, TrackedApp
 from metrics.selectors import OLD
@@ -291,6 +292,7 @@ LOOKED_BACK = (*range(14), 30, 60, 90, 180, 365)  # days
 AT_A_TIME = 5_000  # images in a query
 
 
+@catalogue.past_counts
 def past_counts(fits: Callable[[str], bool], column: str, today: date) -> list[tuple[date, int | None, int | None]]:
     """Return days, newest first, with the containers of the images that fit and what was counted under `column` then.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,8 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from fluxtracker.api.fields import TrueOrFalse, Whole
+from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, as_report, described
 from fluxtracker.periods import midnight
 from fluxtracker.upstream.clients import stats
 from fluxtracker.upstream.http.client import Http
@@ -20,14 +22,15 @@ from fluxtracker.upstream.stats import NodePoint, Stats
 from metrics.catalogue import TOTALS, Number
 from metrics.models import Reading, Source
 from metrics.sources import compared, confirmed
-from ops import runs
-from ops.runs import Run
+from ops.registry import job, on_change
+from ops.runs import NotDone, Run
 from revenue.models import DailyPrice, DailyTotal
 from revenue.selectors import Ledger
 from snapshots import take
+from snapshots.comparison.cache import keep_warm
 from snapshots.models import Snapshot
 from snapshots.selectors import DAY, days_between
-from snapshots.take import COLUMNS, TOTALS_NEEDED, TakeReport, opening, tracked
+from snapshots.take import COLUMNS, TOTALS_NEEDED, SnapshotReport, opening, tracked
 
 log = structlog.get_logger(__name__)
 
@@ -39,13 +42,13 @@ class BackfillReport:
     """`created` counts rows that are new or were made anew, `updated` those that got what was not known before."""
 
     created: int
-    updated: int
+    updated: int = field(metadata=UNDESCRIBED)
     skipped: int
-    unknown: int
+    unknown: int = field(metadata=UNDESCRIBED)
     """Days that neither the ledger nor the history of node counts knows."""
-    first: date
-    last: date
-    failure: UpstreamError | None
+    first: date = field(metadata=described(key="from"))
+    last: date = field(metadata=described(key="to"))
+    failure: UpstreamError | None = field(metadata=INTERNAL)
     """Why there are no node counts in what was made."""
 
 
@@ -141,7 +144,7 @@ def _compared(point: NodePoint) -> dict[str, Number]:
     return compared(values, point.total)
 
 
-def retake_snapshot(*, day: date, now: datetime, run: Run) -> TakeReport:
+def retake_snapshot(*, day: date, now: datetime, run: Run) -> SnapshotReport:
     """Put the day's first confirmed reading in place of what its snapshot took of the network.
 
     The price stays, and so do the counts by image, which no reading keeps.
@@ -150,17 +153,17 @@ def retake_snapshot(*, day: date, now: datetime, run: Run) -> TakeReport:
         run.guard()
         row = Snapshot.objects.select_for_update().filter(day=day, source=Snapshot.Source.TAKEN).first()
         if row is None:
-            return TakeReport(day, False, "there is no taken snapshot of that day", refused=True)
+            return SnapshotReport(day, False, "there is no taken snapshot of that day", refused=True)
         reading = _first_confirmed(day)
         if reading is None:
-            return TakeReport(day, False, "no confirmed reading of that day is kept", refused=True)
+            return SnapshotReport(day, False, "no confirmed reading of that day is kept", refused=True)
         for column in COLUMNS:
             if column.source != Source.Name.PRICE and column.key in reading.values:
                 setattr(row, column.key, reading.values[column.key])
         row.counts |= tracked(reading.values)
         row.made_at, row.read_at = now, reading.at
         row.save()
-    return TakeReport(day, True, None)
+    return SnapshotReport(day, True, None)
 
 
 def _first_confirmed(day: date) -> Reading | None:
@@ -174,52 +177,59 @@ def _first_confirmed(day: date) -> Reading | None:
 Report = dict[str, Any]
 
 LEASE = "take_snapshot"  # whatever writes rows of days
+on_change(keep_warm)
 
 
-def take_snapshot(*, trigger: str, wait: float = 0, force: bool = False, day: date | None = None) -> Report:
+@job(
+    "snapshot",
+    report=SnapshotReport,
+    help="Take today's snapshot; force: take it again.",
+    params={"force": TrueOrFalse(default=False, help_text="Take today's again.")},
+)
+def take_snapshot(run: Run, *, force: bool = False, day: date | None = None) -> Report:
     """Take today's snapshot; `force` takes it again, `day` a past day's, of its readings."""
-    return _take("take_snapshot", trigger, wait, force=force, day=day)
+    if day is None:
+        return _settled(run, take.take_snapshot(now=timezone.now(), run=run, force=force))
+    return _settled(run, retake_snapshot(day=day, now=timezone.now(), run=run))
 
 
-def check_snapshot(*, trigger: str, wait: float = 0) -> Report:
-    """Return what the schedule runs: take today's snapshot if it is time and there is none."""
-    return _take("check_snapshot", trigger, wait, patient=True)
+@job(
+    "check-snapshot",
+    report=SnapshotReport,
+    help="Take today's snapshot if it is time and there is none.",
+    lease=LEASE,
+)
+def check_snapshot(run: Run) -> Report:
+    """What the schedule runs."""
+    return _settled(run, take.take_snapshot(now=timezone.now(), run=run, patient=True))
 
 
-def _take(
-    name: str, trigger: str, wait: float, *, force: bool = False, patient: bool = False, day: date | None = None
-) -> Report:
-    with runs.run(name, lease=LEASE, trigger=trigger, wait=wait) as run:
-        if day is None:
-            done = take.take_snapshot(now=timezone.now(), run=run, force=force, patient=patient)
-        else:
-            done = retake_snapshot(day=day, now=timezone.now(), run=run)
-        run.report = {"date": done.day.isoformat(), "created": done.created, "reason": done.reason}
-        if done.refused:
-            raise runs.NotDone(done.reason or "refused", run.report)
-    if done.created:
-        runs.changed()
-    return run.report
+def _settled(run: Run, done: SnapshotReport) -> Report:
+    run.changed, report = done.created, as_report(done)
+    if done.refused:
+        raise NotDone(done.reason or "refused", report)
+    return report
 
 
-def backfill_snapshots(*, trigger: str, wait: float = 0, days: int = 365, force: bool = False) -> Report:
+@job(
+    "backfill",
+    report=BackfillReport,
+    help="Fill missing days; force: also rebuild backfilled days.",
+    answer="What came of a backfill.",
+    lease=LEASE,
+    params={
+        "days": Whole(default=365, maximum=3650, help_text="How many days back."),
+        "force": TrueOrFalse(default=False, help_text="Backfilled days anew, never taken ones."),
+    },
+)
+def backfill_snapshots(run: Run, *, days: int = 365, force: bool = False) -> BackfillReport:
     """Make missing days from the ledger and the history of node counts.
 
     Without that history the ledger's days are made all the same, and then it counts as failed.
     """
-    http = Http.from_settings()
-    with runs.run("backfill_snapshots", lease=LEASE, trigger=trigger, wait=wait) as run:
-        done = backfill_days(stats=stats(http), now=timezone.now(), run=run, days=days, force=force)
-        run.report = {
-            "created": done.created,
-            "updated": done.updated,
-            "skipped": done.skipped,
-            "unknown": done.unknown,
-            "from": done.first.isoformat(),
-            "to": done.last.isoformat(),
-        }
-        if done.created or done.updated:
-            runs.changed()
-        if done.failure:
-            raise done.failure
-    return run.report
+    client = stats(Http.from_settings())
+    done = backfill_days(stats=client, now=timezone.now(), run=run, days=days, force=force)
+    run.changed, run.report = bool(done.created or done.updated), as_report(done)
+    if done.failure:
+        raise done.failure
+    return done

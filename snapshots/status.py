@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.periods import is_fresh, midnight
 from metrics.selectors import OLD
-from ops import leases
+from ops import leases, registry
 from ops.alerts.services import installed_at
 from ops.health import is_scheduled, iso
 from ops.models import TaskState
@@ -29,6 +29,7 @@ LOOKED_BACK = 30  # days
 KEYS = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess", "reason")
 
 
+@registry.health_check("snapshot")
 def snapshot_report(now: datetime | None) -> dict[str, Any]:
     """Return the `snapshot` part of `/api/health`. Without a database (`now` None) nobody can know. Few queries."""
     if now is None:
@@ -72,6 +73,7 @@ def status(now: datetime) -> dict[str, Any]:
     }
 
 
+@registry.missing_days
 def missing_days(now: datetime) -> list[dict[str, Any]]:
     """Return days without a row among the last 30, since the first snapshot; newest first. Three queries at most."""
     last = now.date()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from fluxtracker.api.reports import INTERNAL, described
 from fluxtracker.images import merged_counts
 from fluxtracker.periods import is_ahead, is_fresh, midnight
 from metrics.catalogue import COUNTED, FIXED, RATIOS, TOTALS
@@ -32,17 +33,17 @@ EXISTS = "the day's snapshot exists"
 
 
 @dataclass(frozen=True, slots=True)
-class TakeReport:
+class SnapshotReport:
     """`reason`: why nothing was made, or what a snapshot that was made is without; None when nothing is amiss."""
 
-    day: date
+    day: date = field(metadata=described(key="date"))
     created: bool
     reason: str | None
-    refused: bool = False
+    refused: bool = field(default=False, metadata=INTERNAL)
     """What was read is not good enough: a failure, tried again at the next check."""
 
 
-def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool = False) -> TakeReport:
+def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool = False) -> SnapshotReport:
     """Make today's snapshot of what was read since 00:05 UTC, unless there is one. `force` replaces it.
 
     One that was imported from the old tracker is no reason to have none of our own.
@@ -52,7 +53,7 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
     """
     day = now.date()
     if now < opening(day):
-        return TakeReport(day, False, "it is not 00:05 UTC yet")
+        return SnapshotReport(day, False, "it is not 00:05 UTC yet")
     try:
         with transaction.atomic():
             run.guard()
@@ -60,7 +61,7 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
     except IntegrityError:
         if force or not Snapshot.objects.filter(day=day).exists():
             raise
-        return TakeReport(day, False, EXISTS)  # somebody was faster
+        return SnapshotReport(day, False, EXISTS)  # somebody was faster
 
 
 def opening(day: date) -> datetime:
@@ -68,28 +69,28 @@ def opening(day: date) -> datetime:
     return midnight(day) + NOT_BEFORE
 
 
-def _take(day: date, now: datetime, force: bool, patient: bool) -> TakeReport:
+def _take(day: date, now: datetime, force: bool, patient: bool) -> SnapshotReport:
     # Held until the commit, so that no collection replaces the counts of images under the values read with them.
     list(Source.objects.select_for_update().order_by("name"))
     source = Snapshot.objects.filter(day=day).values_list("source", flat=True).first()
     exists = source is not None
     if exists and source != Snapshot.Source.IMPORT and not force:
-        return TakeReport(day, False, EXISTS)
+        return SnapshotReport(day, False, EXISTS)
     latest = Latest.load(now)
     left_out = [view for name in PARTS if not _counts(view := latest.sources[name], day, now)]
     if any(_is_due(view, day, now, patient) for view in left_out):
-        return TakeReport(day, False, "waiting for the first collection after 00:05 UTC")
+        return SnapshotReport(day, False, "waiting for the first collection after 00:05 UTC")
     counted = {name.value for name in PARTS} - {view.name for view in left_out}
     if doubted := [view for view in left_out if is_fresh(view.doubted_since, now, PATIENCE)]:
-        return TakeReport(day, False, f"waiting for what is in doubt: {_why(doubted, day, now)}")
+        return SnapshotReport(day, False, f"waiting for what is in doubt: {_why(doubted, day, now)}")
     values = _values(latest, counted)
     known = sum(values.get(total) is not None for total in TOTALS)
     if known < TOTALS_NEEDED:
         return _refuse(day, now, f"{known} of 5 totals are known, {TOTALS_NEEDED} are needed", left_out, exists)
     if patient and (out := [view for view in left_out if is_fresh(view.read_at, now, PATIENCE)]):
-        return TakeReport(day, False, f"waiting for what failed only now: {_why(out, day, now)}")
+        return SnapshotReport(day, False, f"waiting for what failed only now: {_why(out, day, now)}")
     _store(day, now, latest, values, counted, replace=exists)
-    return TakeReport(day, True, f"without {_why(left_out, day, now)}" if left_out else None)
+    return SnapshotReport(day, True, f"without {_why(left_out, day, now)}" if left_out else None)
 
 
 def _counts(view: SourceView, day: date, now: datetime) -> bool:
@@ -110,7 +111,7 @@ def _values(latest: Latest, counted: Collection[str]) -> dict[str, Any]:
     return dict.fromkeys((column.key for column in COLUMNS), None) | values
 
 
-def _refuse(day: date, now: datetime, found: str, left_out: list[SourceView], exists: bool) -> TakeReport:
+def _refuse(day: date, now: datetime, found: str, left_out: list[SourceView], exists: bool) -> SnapshotReport:
     """Note why the day has no snapshot; a retake that is refused leaves the one there is."""
     reason = f"{found}; without {_why(left_out, day, now)}" if left_out else found
     reason = reason[:500]
@@ -120,7 +121,7 @@ def _refuse(day: date, now: datetime, found: str, left_out: list[SourceView], ex
             defaults={"reason": reason, "last_at": now, "attempts": F("attempts") + 1},
             create_defaults={"reason": reason, "last_at": now},
         )
-    return TakeReport(day, False, reason, refused=True)
+    return SnapshotReport(day, False, reason, refused=True)
 
 
 def _why(left_out: list[SourceView], day: date, now: datetime) -> str:

@@ -77,7 +77,7 @@ def nothing_kept(monkeypatch):
 def comparisons_made_by_readers(request, monkeypatch):
     """Making the comparisons ahead takes a third of a command's time, and few tests read one."""
     if not request.node.get_closest_marker("warm"):
-        monkeypatch.setattr("ops.runs.KEEPERS", ())
+        monkeypatch.setattr("ops.registry.on_change.functions", [])
 
 
 def commits(request):

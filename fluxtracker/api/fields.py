@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -100,6 +101,33 @@ class Day(serializers.DateField):
         raise serializers.ValidationError("expected a day as YYYY-MM-DD")
 
 
+class PastDay(Day):
+    """A UTC day up to today; not required."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, error_messages={"null": "expected a day as YYYY-MM-DD"}, **kwargs)
+
+    def to_internal_value(self, value: Any) -> date:
+        found = super().to_internal_value(value)
+        if found > timezone.now().date():
+            raise serializers.ValidationError("must not be in the future")
+        return found
+
+
+class Confirmation(serializers.CharField):
+    """The word without which nothing happens."""
+
+    def __init__(self, word: str, why: str, **kwargs: Any) -> None:
+        self.word, self.expected = word, f'expected "{word}": {why}'
+        kinds = ("required", "null", "blank", "invalid")
+        super().__init__(trim_whitespace=False, error_messages=dict.fromkeys(kinds, self.expected), **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if super().to_internal_value(data) != self.word:
+            raise serializers.ValidationError(self.expected)
+        return self.word
+
+
 class Flux(serializers.DecimalField):
     """An amount of FLUX with at most 8 decimals, read as integer satoshi."""
 
@@ -142,6 +170,21 @@ def require_order(values: Mapping[str, Any], first: str, last: str) -> None:
     """400 when the range ends before it begins."""
     if values.get(first) and values.get(last) and values[first] > values[last]:
         raise serializers.ValidationError({first: [f"must not be after `{last}`"]})
+
+
+class DaysForm(serializers.Serializer[Any]):
+    """Takes a range of days. A misspelt key is refused: without it the range would be wider."""
+
+    NOT_OURS = ("wait", "csrfmiddlewaretoken")
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        unknown = [key for key in self.initial_data if key not in self.fields and key not in self.NOT_OURS]
+        if unknown:
+            raise serializers.ValidationError(
+                {key: [f"unknown; there are {', '.join(self.fields)}"] for key in unknown}
+            )
+        require_order(values, "from", "to")
+        return values
 
 
 class ErrorAnswer(serializers.Serializer[Any]):

@@ -5,7 +5,7 @@ The one door to each verb of the alerts: tasks, command and admin come through h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,6 @@ from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker import formatting
@@ -24,16 +23,10 @@ from ops.alerts import records, sending
 from ops.alerts.records import CHECK, SEND, Trouble, ask
 from ops.alerts.sending import Message
 from ops.models import ServiceState, TaskState
+from ops.registry import alert_rule
 from ops.runs import ALERT_AFTER, run_quietly
 from ops.schedule import is_overdue
 
-Rule = Callable[[datetime], Iterator[Trouble]]
-
-ROOM_RULES = (  # by name: they stand above
-    "revenue.alerts.troubles",
-    "metrics.alerts.troubles",
-    "snapshots.alerts.troubles",
-)
 BACKUP = "backup"  # the name of its runs and of its row in the schedule
 BACKUP_LATE = timedelta(hours=26)
 CATCHES_UP = timedelta(minutes=15)  # without a look at the alerts: this machine was off
@@ -42,12 +35,9 @@ GB = 1 << 30
 
 
 def troubles(now: datetime) -> Iterator[Trouble]:
-    """All that holds at this moment. A rule that breaks breaks the whole: half the troubles would close alerts."""
-    for rule in (of_tasks, of_services, of_schedule, of_backup, of_disk):
+    """All that holds at this moment."""
+    for rule in alert_rule:
         yield from rule(now)
-    for name in ROOM_RULES:
-        room_rule: Rule = import_string(name)
-        yield from room_rule(now)
 
 
 def installed_at(now: datetime) -> datetime:
@@ -56,18 +46,21 @@ def installed_at(now: datetime) -> datetime:
     return first or now
 
 
+@alert_rule
 def of_tasks(now: datetime) -> Iterator[Trouble]:
     """Three failures in a row of any task (docs/contract.md#schedule)."""
     for state in TaskState.objects.filter(consecutive_failures__gte=ALERT_AFTER).order_by("name"):
         yield records.of_task(state.name, state.consecutive_failures, state.last_error)
 
 
+@alert_rule
 def of_services(now: datetime) -> Iterator[Trouble]:
     """A service that failed three checks in a row."""
     for state in ServiceState.objects.filter(consecutive_failures__gte=ALERT_AFTER):
         yield Trouble(f"service:{state.kind}:{state.name}", checks.sentence(state, now))
 
 
+@alert_rule
 def of_schedule(now: datetime) -> Iterator[Trouble]:
     """Work that did not run for twice its interval. After a pause of everything it has one round to catch up."""
     looked = TaskState.objects.filter(name="check_alerts").values_list("last_success_at", flat=True).first()
@@ -77,6 +70,7 @@ def of_schedule(now: datetime) -> Iterator[Trouble]:
         yield Trouble("schedule", sentence)
 
 
+@alert_rule
 def of_backup(now: datetime) -> Iterator[Trouble]:
     """No good backup for 26 h, where the schedule makes them."""
     if not PeriodicTask.objects.filter(name=BACKUP, enabled=True).exists():
@@ -95,6 +89,7 @@ def _last_backup(last: datetime | None, now: datetime) -> str:
     return f"The last good backup was made {formatting.ago(last, now)}."
 
 
+@alert_rule
 def of_disk(now: datetime) -> Iterator[Trouble]:
     """The data dir's disk is nearly full."""
     disk = health.disk()

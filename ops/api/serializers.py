@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from fluxtracker.api.fields import ErrorAnswer, PageAnswer
+from fluxtracker.api.fields import ErrorAnswer, PageAnswer, Seconds
 from ops.health import iso
 from ops.models import Job
 
@@ -174,122 +174,10 @@ class FailedAnswer(ErrorAnswer):
     status = serializers.ChoiceField(Job.State.choices, required=False)
 
 
-class SyncResult(Asked):
-    fetched = serializers.IntegerField()
-    added = serializers.IntegerField()
-    removed = serializers.IntegerField()
-    lastSyncBlock = serializers.IntegerField(allow_null=True)
-    requests = serializers.IntegerField()
-    seconds = serializers.FloatField()
+class WaitQuery(serializers.Serializer[Any]):
+    """How long the answer may wait for the result."""
 
-
-class ResetResult(Asked):
-    lastSyncBlock = serializers.IntegerField(allow_null=True)
-
-
-class ClearResult(Asked):
-    deleted = serializers.IntegerField(help_text="Payments.")
-
-
-class NamesResult(Asked):
-    processed = serializers.IntegerField()
-    updated = serializers.IntegerField()
-    noHash = serializers.IntegerField(help_text="Payments without a message hash that the batch had room for.")
-    notFound = serializers.IntegerField()
-    remaining = serializers.IntegerField()
-
-
-class TypesResult(Asked):
-    updated = serializers.IntegerField()
-    unknown = serializers.IntegerField()
-
-
-class UsdResult(Asked):
-    updated = serializers.IntegerField()
-    remaining = serializers.IntegerField(
-        help_text="Payments without a price; with `force` those that keep the old one."
-    )
-    closedDays = serializers.IntegerField(required=False, help_text="With `force`: days whose totals are frozen.")
-
-
-class AuditResult(Asked):
-    checked = serializers.IntegerField()
-    missing = serializers.IntegerField()
-    extra = serializers.IntegerField()
-    different = serializers.IntegerField()
-
-
-class PruneResult(Asked):
-    transactions = serializers.IntegerField()
-    checks = serializers.IntegerField()
-
-
-class SnapshotResult(Asked):
-    date = serializers.DateField()
-    created = serializers.BooleanField()
-    reason = serializers.CharField(allow_null=True)
-
-
-BackfillResult = type(
-    "BackfillResult",
-    (Asked,),
-    {
-        "__doc__": "What came of a backfill.",
-        "created": serializers.IntegerField(),
-        "skipped": serializers.IntegerField(),
-        "from": serializers.DateField(),  # a word of Python, hence by this way
-        "to": serializers.DateField(),
-    },
-)
-
-
-class MetricsResult(Asked):
-    sources = serializers.DictField(child=serializers.CharField(), help_text="ok, stale or failed, by source.")
-
-
-class CheckResult(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    kind = serializers.CharField()
-    status = serializers.CharField()
-    latencyMs = serializers.IntegerField(allow_null=True)
-
-
-class ServicesResult(Asked):
-    checks = CheckResult(many=True)
-
-
-class CarouselResult(Asked):
-    network = serializers.IntegerField()
-    deployed = serializers.IntegerField()
-    expiring = serializers.IntegerField()
-    endsUnknown = serializers.IntegerField(
-        required=False, allow_null=True, help_text="Apps whose end is not known; null: not read."
-    )
-
-
-class BackupResult(Asked):
-    file = serializers.CharField()
-    rows = serializers.IntegerField()
-    sha256 = serializers.CharField()
-
-
-RESULTS: dict[str, type[serializers.Serializer[Any]]] = {
-    "revenue-sync": SyncResult,
-    "reset-revenue-sync": ResetResult,
-    "clear-revenue-data": ClearResult,
-    "backfill-app-names": NamesResult,
-    "backfill-app-types": TypesResult,
-    "backfill-usd": UsdResult,
-    "audit-transactions": AuditResult,
-    "prune": PruneResult,
-    "snapshot": SnapshotResult,
-    "check-snapshot": SnapshotResult,
-    "backfill": BackfillResult,
-    "collect-metrics": MetricsResult,
-    "test-services": ServicesResult,
-    "refresh-carousel": CarouselResult,
-    "backup": BackupResult,
-}
+    wait = Seconds(default=25.0, longest=60, help_text="Seconds, 0 to 60; then the answer is a 202.")
 
 
 class JobAnswer(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""Jobs under /api/admin/: one POST for each verb, the list, one job, and calling it off.
+"""Jobs under /api/admin/: one POST for each job, the list, one job, and calling it off.
 
 `/api/health` and its two short forms for machines. Monitors may ask as often as they like.
 
@@ -37,8 +37,8 @@ from ops import audit, health, prometheus
 from ops.access.authentication import IsStaff, StaffSession, TokenAuthentication
 from ops.api import serializers
 from ops.jobs import services
-from ops.jobs.registry import BY_NAME, NAMES, Verb, WaitQuery, form_of
 from ops.models import Job
+from ops.registry import JOBS, JobType
 
 
 class HealthView(PublicView):
@@ -134,7 +134,7 @@ def staff_of(request: Request) -> User:
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the API's description tells of tokens."""
 
-    target_class = "ops.access.authentication.TokenAuthentication"
+    target_class = TokenAuthentication
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """A session, with the header X-CSRFToken for writes."""
 
-    target_class = "ops.access.authentication.StaffSession"
+    target_class = StaffSession
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
@@ -178,17 +178,17 @@ AWAY = OpenApiResponse(
 )
 
 
-class VerbView(StaffView):
+class AskView(StaffView):
     """Asks for a job and waits for its result, as long as `wait` says."""
 
-    verb: ClassVar[Verb]
+    job_type: ClassVar[JobType]
 
     def post(self, request: Request) -> Response:
         body = request.data
         seconds = wait_of(request)
         try:
             job = services.request_job(
-                self.verb.name, body, user=staff_of(request), address=audit.address_of(request._request), via="api"
+                self.job_type.name, body, user=staff_of(request), address=audit.address_of(request._request), via="api"
             )
         except services.AlreadyRunning as error:
             return serializers.running(str(error), error.job)
@@ -201,34 +201,33 @@ def wait_of(request: Request) -> float:
     """From the query, else from the body."""
     body = request.data if isinstance(request.data, dict) else {}
     told = next((given for given in (request.query_params, body) if "wait" in given), {})
-    form = WaitQuery(data={key: told[key] for key in told if key == "wait"})
+    form = serializers.WaitQuery(data={key: told[key] for key in told if key == "wait"})
     form.is_valid(raise_exception=True)
     return float(form.validated_data["wait"])
 
 
-def verb_view(name: str) -> Any:
-    """The view of one verb, described with its own parameters and result."""
-    verb = BY_NAME[name]
-    word = name.replace("-", "_")
+def ask_view(job: JobType) -> Any:
+    """Return the view that asks for this job, described with its own parameters and result."""
+    word = job.name.replace("-", "_")
     described = extend_schema(
         operation_id=f"ask_{word}",
         tags=["jobs"],
-        summary=verb.words,
-        parameters=[WaitQuery],
-        request=form_of(verb) if form_of(verb)._declared_fields else None,
+        summary=job.help,
+        parameters=[serializers.WaitQuery],
+        request=job.serializer if job.params else None,
         responses={
-            200: OpenApiResponse(serializers.RESULTS[name], "It is done; the keys are the command's."),
+            200: OpenApiResponse(job.result(serializers.Asked), "It is done; the keys are the command's."),
             202: OpenApiResponse(serializers.UnderWayAnswer, "It is under way, or waits for a worker."),
             409: CONFLICT, **UNACCEPTABLE, **REFUSED, **ERRORS, 503: AWAY,
         },
     )  # fmt: skip
-    attributes = {"verb": verb, "__doc__": verb.words}
-    view: type[VerbView] = type(f"{word.title().replace('_', '')}View", (VerbView,), attributes)
+    attributes = {"job_type": job, "__doc__": job.help}
+    view: type[AskView] = type(f"{word.title().replace('_', '')}View", (AskView,), attributes)
     return extend_schema_view(post=described)(view).as_view()
 
 
 class JobsQuery(PageQuery):
-    name = OneOf(NAMES, required=False, help_text="Only jobs of this name.")
+    name = OneOf(list(JOBS), required=False, help_text="Only jobs of this name.")
     status = OneOf(list(Job.State.values), required=False, help_text="Only jobs that stand so.")
 
 

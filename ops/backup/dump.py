@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +20,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils.crypto import salted_hmac
 
+from fluxtracker.api.reports import UNDESCRIBED
 from fluxtracker.database import one_moment
 from fluxtracker.env import make_private
 from ops import leases
@@ -83,8 +84,7 @@ class BackupReport:
     rows: int
     sha256: str
     """Of the file."""
-    size: int
-    """Bytes."""
+    size: int = field(metadata={**UNDESCRIBED, "key": "bytes"})
 
 
 def folder() -> Path:

@@ -19,7 +19,6 @@ from django.contrib.sessions.models import Session
 from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.utils.module_loading import import_string
 from django_celery_beat.models import PeriodicTasks
 
 from ops import leases, schedule
@@ -30,6 +29,7 @@ from ops.backup.file import Header, NotRestorable, Reader, Row, TableHead
 from ops.backup.tables import Column, Kind, Names, Table
 from ops.data_migrations import mend_restored
 from ops.models import ApiToken, Job
+from ops.registry import around_restore
 
 NAMED = (Kind.CONTENT_TYPE, Kind.PERMISSION)
 MANY = 10_000  # rows, from which on SQLite makes a table's indexes afterwards
@@ -206,7 +206,6 @@ def others_kept_out(wait: float) -> Iterator[Keeper]:
 
 log = structlog.get_logger(__name__)
 
-AROUND = "revenue.ledger.outgrowing"  # by name: it stands above
 Progress = Callable[[str], None]
 
 
@@ -224,7 +223,9 @@ def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = l
     """Replace the rows of every table by those of the file. NotRestorable before anything is touched."""
     sha256 = _judge(path, progress)
     keeper.begin()
-    with transaction.atomic(), keeper.inside(), rewriting(), import_string(AROUND)():
+    with transaction.atomic(), keeper.inside(), rewriting(), ExitStack() as contexts:
+        for context in around_restore:
+            contexts.enter_context(context())
         revoked = _revoked()
         header, left_out = _replace(path, sha256, progress)
         mend_restored(header.migrations)

@@ -14,11 +14,13 @@ from typing import Any
 import structlog
 from django.utils import timezone
 
-from ops import runs
+from fluxtracker.api.reports import as_report
 from ops.backup import dump, restore
 from ops.backup.dump import NotBackedUp, origin
 from ops.backup.file import NotRestorable, header_of
 from ops.models import TaskRun, TaskState
+from ops.registry import changed, job
+from ops.runs import NotDone, Run
 
 log = structlog.get_logger(__name__)
 
@@ -78,26 +80,20 @@ Report = dict[str, Any]
 Progress = Callable[[str], None]
 
 
-def back_up(*, trigger: str, wait: float = 0, path: Path | None = None, progress: Progress | None = None) -> Report:
+@job("backup", report=dump.BackupReport, help="Write a backup of every table and verify it.")
+def backup(run: Run, *, path: Path | None = None) -> Report:
     """Back everything up. In the default folder (no `path`) old backups give way.
 
     The record keeps the file's name only: /api/health shows it to everybody.
     """
     now = timezone.now()
-    with runs.run("backup", trigger=trigger, wait=wait, progress=progress) as run:
-        try:
-            done = dump.back_up(path=path, now=now, progress=run.progress)
-        except NotBackedUp as error:
-            raise runs.NotDone(str(error), {"file": path and str(path), "rows": None, "sha256": None}) from error
-        removed = [] if path else rotate(done.file.parent, now)
-        run.report = {
-            "file": done.file.name,
-            "rows": done.rows,
-            "sha256": done.sha256,
-            "bytes": done.size,
-            "removed": [gone.name for gone in removed],
-        }
-    return run.report | {"file": str(done.file)}
+    try:
+        done = dump.back_up(path=path, now=now, progress=run.progress)
+    except NotBackedUp as error:
+        raise NotDone(str(error), {"file": path and str(path), "rows": None, "sha256": None}) from error
+    removed = [] if path else rotate(done.file.parent, now)
+    run.after = lambda: {"file": str(done.file)}
+    return as_report(done) | {"file": done.file.name, "removed": [gone.name for gone in removed]}
 
 
 def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progress | None = None) -> Report:
@@ -107,13 +103,13 @@ def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progr
         try:
             done = restore.restore(path=path, now=started, keeper=keeper, progress=progress or (lambda _: None))
         except OSError as error:
-            raise runs.NotDone(f"cannot read {path}: {error.strerror or error}", _nothing(path)) from error
+            raise NotDone(f"cannot read {path}: {error.strerror or error}", _nothing(path)) from error
         except NotRestorable as error:
-            raise runs.NotDone(str(error), _nothing(path)) from error
+            raise NotDone(str(error), _nothing(path)) from error
         report = {"file": path.name, "rows": done.rows, "sha256": done.sha256}
         report |= {"madeAt": done.made_at, "leftOut": done.left_out}
         _record(trigger, started, report)
-    runs.changed()
+    changed()
     return report | {"file": str(path)}
 
 

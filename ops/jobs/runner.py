@@ -24,8 +24,8 @@ from django.utils import timezone
 from fluxtracker.periods import AHEAD, is_fresh
 from fluxtracker.upstream.http.client import WATCH, Cancelled, Watch
 from fluxtracker.upstream.http.errors import UpstreamError
-from ops import leases
-from ops.jobs import registry, services
+from ops import leases, registry
+from ops.jobs import services
 from ops.leases import LeaseLost, database_time
 from ops.models import Job
 from ops.runs import NotDone, one_line, public_words, report_of
@@ -150,8 +150,8 @@ def is_abandoned(job: Job, now: datetime) -> bool:
 def attempt(job: Job) -> End:
     """Go through the door and answer how it ended."""
     try:
-        verb = registry.find(job.name)
-        return End(State.DONE, result=verb.call(job.params, trigger=job.via, wait=LEASE_WAIT_S))
+        result = registry.find(job.name).call(job.params, trigger=job.via, wait=LEASE_WAIT_S)
+        return End(State.DONE, result=result)
     except Cancelled as error:
         return End(State.CANCELLED, error=one_line(error))
     except Exception as error:

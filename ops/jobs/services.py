@@ -19,11 +19,10 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 from rest_framework.exceptions import ValidationError
 
-from ops import audit, leases
+from ops import audit, leases, registry
 from ops.health import broker_words
-from ops.jobs import registry
-from ops.jobs.registry import Verb, checked
 from ops.models import Job
+from ops.registry import JobType
 
 log = structlog.get_logger(__name__)
 
@@ -82,29 +81,29 @@ class NotSent(NoBroker):
 def request_job(name: str, params: object, *, user: User, address: str | None, via: str) -> Job:
     """Ask for a job: checked, written down, and given to the broker. Not inside a transaction.
 
-    `params` as a request's body has them. UnknownVerb; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
+    `params` as a request's body has them. UnknownJob; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
     """
-    verb = registry.find(name)
-    values = _checked(verb, params, user, address)
+    job_type = registry.find(name)
+    values = _checked(job_type, params, user, address)
     try:
-        _refuse_a_second(verb, values)
-        job = _create(verb, values, user, via)
+        _refuse_a_second(job_type, values)
+        job = _create(job_type, values, user, via)
     except AlreadyRunning as error:
-        _audit(verb, user, address, audit.REFUSED, {"reason": str(error)})
+        _audit(job_type, user, address, audit.REFUSED, {"reason": str(error)})
         raise
-    _audit(verb, user, address, audit.ASKED, {"job": job.pk, **values})
+    _audit(job_type, user, address, audit.ASKED, {"job": job.pk, **values})
     _send(job)
     return job
 
 
-def _checked(verb: Verb, params: object, user: User, address: str | None) -> dict[str, Any]:
+def _checked(job_type: JobType, params: object, user: User, address: str | None) -> dict[str, Any]:
     """What destroys and was not confirmed is a refusal that the audit log knows."""
     try:
-        return checked(verb, params)
+        return job_type.checked(params)
     except ValidationError:
-        if verb.confirm:
+        if "confirm" in job_type.params:
             audit.record_if_possible(
-                actor=user.get_username(), address=address, action=f"job {verb.name}", outcome=audit.REFUSED,
+                actor=user.get_username(), address=address, action=f"job {job_type.name}", outcome=audit.REFUSED,
                 detail={"reason": "not confirmed"},
             )  # fmt: skip
         raise
@@ -143,27 +142,27 @@ def active(name: str) -> Job | None:
     return Job.objects.filter(name=name, state__in=Job.ACTIVE).first()
 
 
-def _refuse_a_second(verb: Verb, values: Mapping[str, Any]) -> None:
+def _refuse_a_second(job_type: JobType, values: Mapping[str, Any]) -> None:
     """One of a name, and one of a lease: a job that was just started may not hold its lease yet."""
-    name = verb.lease_for(values)
+    name = job_type.lease_for(values)
     for job in Job.objects.filter(state__in=Job.ACTIVE):
-        other = registry.BY_NAME.get(job.name)
-        if job.name == verb.name or (other and other.lease_for(job.params) == name):
+        other = registry.JOBS.get(job.name)
+        if job.name == job_type.name or (other and other.lease_for(job.params) == name):
             raise AlreadyRunning(f"{job.name} is already {job.state} (job {job.pk})", job)
     if (holder := leases.holder_of(name)) is not None:
         raise AlreadyRunning(str(leases.LeaseHeld(name, holder)), None)
 
 
-def _create(verb: Verb, values: dict[str, Any], user: User, via: str) -> Job:
+def _create(job_type: JobType, values: dict[str, Any], user: User, via: str) -> Job:
     now = timezone.now()
     try:
         with transaction.atomic():
             return Job.objects.create(
-                name=verb.name, params=values, user=user, actor=user.get_username(), via=via,
+                name=job_type.name, params=values, user=user, actor=user.get_username(), via=via,
                 request_id=audit.request_id(), created_at=now, sent_at=now,
             )  # fmt: skip
     except IntegrityError:  # another request was faster
-        raise AlreadyRunning(f"{verb.name} is already queued", active(verb.name)) from None
+        raise AlreadyRunning(f"{job_type.name} is already queued", active(job_type.name)) from None
 
 
 def _send(job: Job) -> None:
@@ -177,8 +176,10 @@ def _send(job: Job) -> None:
             raise NotSent(_fresh(job)) from error
 
 
-def _audit(verb: Verb, user: User, address: str | None, outcome: str, detail: dict[str, Any]) -> None:
-    audit.record(actor=user.get_username(), address=address, action=f"job {verb.name}", outcome=outcome, detail=detail)
+def _audit(job_type: JobType, user: User, address: str | None, outcome: str, detail: dict[str, Any]) -> None:
+    audit.record(
+        actor=user.get_username(), address=address, action=f"job {job_type.name}", outcome=outcome, detail=detail
+    )
 
 
 def _fresh(job: Job) -> Job:

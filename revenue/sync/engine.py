@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DataError
 from django.utils import timezone
 
+from fluxtracker.api.reports import UNDESCRIBED
 from fluxtracker.periods import is_ahead
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import ChainSource, Tip, TxidIndex
@@ -44,9 +45,9 @@ class SyncReport:
     fetched: int = 0
     added: int = 0
     removed: int = 0
-    changed: int = 0
+    changed: int = field(default=0, metadata=UNDESCRIBED)
     last_sync_block: int | None = None
-    failed_sources: list[str] = field(default_factory=list)
+    failed_sources: list[str] = field(default_factory=list, metadata=UNDESCRIBED)
     """What was wrong with the sources that were asked before the one that had good answers."""
 
     def count(self, applied: Applied) -> None:

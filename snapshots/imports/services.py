@@ -17,7 +17,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from ops import leases, runs
+from ops import leases, registry, runs
 from revenue import importing
 from revenue.importing import Guard, OldPayment, Taken
 from snapshots.imports import rows as imports_rows
@@ -198,7 +198,7 @@ def import_original(
             "leftOut": {kind: dict(reasons) for kind, reasons in done.left_out.items() if reasons},
             "changed": {kind: dict(reasons) for kind, reasons in done.changed.items() if reasons},
         }
-    runs.changed()
+    registry.changed()
     return run.report
 
 

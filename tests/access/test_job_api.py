@@ -9,7 +9,8 @@ from django.test import Client
 from django.utils import timezone
 
 from fluxtracker.upstream import prices
-from ops.jobs import registry, runner, services
+from ops import registry
+from ops.jobs import runner, services
 from ops.jobs.services import NoBroker
 from ops.models import AuditEntry, Job
 from revenue.models import DailyPrice
@@ -26,16 +27,16 @@ def worker(monkeypatch):
     """A worker so fast that the job is over before the answer; what it is to do is given by `does`."""
 
     def does(what):
-        def call(verb, params, *, trigger, wait):
+        def call(job, params, *, trigger, wait):
             return what(params)
 
-        monkeypatch.setattr(registry.Verb, "call", call)
+        monkeypatch.setattr(registry.JobType, "call", call)
         monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
 
     return does
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", registry.JOBS)
 def test_each_verb_runs_and_answers_the_report_of_its_command(post, worker, name):
     worker(lambda params: {"added": 3, "lastSyncBlock": None})
     response = post(name, BODIES.get(name), wait=5)
@@ -46,7 +47,7 @@ def test_each_verb_runs_and_answers_the_report_of_its_command(post, worker, name
     assert response["Cache-Control"] == "private, no-store"
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", registry.JOBS)
 def test_nobody_else_may(client, user, name):
     assert client.post(f"/api/admin/{name}").status_code == 401
     client.force_login(user)
@@ -117,7 +118,7 @@ def test_a_wrong_body_is_400_and_says_what_is_allowed(post, sent, name, body, wo
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize("name", registry.NAMES)
+@pytest.mark.parametrize("name", registry.JOBS)
 @pytest.mark.parametrize(
     "body", ["[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900], ids=["half", "keys", "whole"]
 )
@@ -171,8 +172,8 @@ def test_a_wait_that_is_allowed(post, sent, wait):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("name=nope", f"name: expected one of {', '.join(registry.NAMES)}"),
-        ("name=", f"name: expected one of {', '.join(registry.NAMES)}"),
+        ("name=nope", f"name: expected one of {', '.join(registry.JOBS)}"),
+        ("name=", f"name: expected one of {', '.join(registry.JOBS)}"),
         ("status=DONE", "status: expected one of queued, running, done, failed, cancelled"),
     ],
 )

@@ -1,6 +1,7 @@
-"""Imports point only down the list of rooms, and production code does not know the simulated network."""
+"""Imports point only down the list of rooms, never go by a string, and leave the simulated network to demos."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,17 @@ FOR_DEMOS = {
 }
 HIGHER_BY_DESIGN = {  # the base of commands turns the errors of runs and leases into exit codes
     ("fluxtracker/commands.py", "ops"),
+}
+
+NAMED_BY_DJANGO = {  # and by gunicorn and Celery: settings, URLs, and what they load by name
+    "fluxtracker/settings.py",
+    "fluxtracker/urls.py",
+    "fluxtracker/celery.py",
+    "fluxtracker/database.py",
+    "fluxtracker/supervisor/demo.py",
+    "fluxtracker/web/server.py",
+    "fluxtracker/wsgi.py",
+    "ops/apps.py",
 }
 
 
@@ -32,6 +44,10 @@ def files(room: str) -> list[Path]:
     return sorted((ROOT / room).rglob("*.py"))
 
 
+def relative(room: str) -> list[Path]:
+    return [path.relative_to(ROOT) for path in files(room) if "migrations" not in path.parts]
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_point_only_down(room):
     higher = set(ROOMS[ROOMS.index(room) + 1 :])
@@ -42,6 +58,37 @@ def test_imports_point_only_down(room):
         if name.partition(".")[0] in higher
     }
     assert wrong - HIGHER_BY_DESIGN == set()
+
+
+def dotted(path: Path) -> set[str]:
+    """The strings in a file that name a module of ours, or something in one. Tasks are called by name."""
+    strings = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    found = {text for text in strings if isinstance(text, str) and re.fullmatch(rf"({'|'.join(ROOMS)})(\.\w+)+", text)}
+    return {
+        text for text in found - {"fluxtracker.settings"} if ".tasks." not in text and is_module(*text.split(".")[:2])
+    }
+
+
+def is_module(room: str, name: str) -> bool:
+    return (ROOT / room / name).is_dir() or (ROOT / room / f"{name}.py").is_file()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_code_is_registered_and_not_named_in_strings(room):
+    named = {
+        (path, name) for path in map(str, relative(room)) if path not in NAMED_BY_DJANGO for name in dotted(ROOT / path)
+    }
+    assert named == set()
+
+
+def test_a_name_in_a_string_is_found(tmp_path):
+    (tmp_path / "made.py").write_text('RULES = ("revenue.alerts.troubles", "revenue.view_payment", "ops.tasks.backup")')
+    assert dotted(tmp_path / "made.py") == {"revenue.alerts.troubles"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nothing_is_imported_by_a_string(room):
+    assert [path for path in relative(room) if "import_string" in (ROOT / path).read_text()] == []
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -1,5 +1,6 @@
 """A job on a worker: claimed once, run through its door, its end written down, taken over from the dead."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -10,9 +11,8 @@ from structlog.testing import capture_logs
 
 from fluxtracker.upstream.http.client import WATCH, Http
 from fluxtracker.upstream.http.errors import Unavailable
-from ops import leases, runs
-from ops.jobs import registry, runner
-from ops.jobs.registry import Verb
+from ops import leases, registry, runs
+from ops.jobs import runner
 from ops.jobs.runner import resend_jobs
 from ops.models import Job, TaskRun, TaskState
 from ops.tasks import run_job
@@ -24,21 +24,27 @@ ELSEWHERE = "another-host:1:1.00:alive"
 
 
 def work(**params):
-    """What the door of the job `work` does; each test puts its own here."""
+    """What the job `work` does; each test puts its own here."""
 
 
-def door(*, trigger, wait, **params):
-    with runs.run("work", trigger=trigger, wait=0) as run:
-        run.report = {"done": params, "trigger": trigger}
-        work(run=run)
+def run_work(run, *, size):
+    run.report = {"done": {"size": size}, "trigger": run.trigger}
+    work(run=run)
     return run.report
 
 
+run_work.__name__ = "work"  # that of its runs and of its lease
+
+
+@dataclass(frozen=True)
+class WorkReport:
+    """A report without keys."""
+
+
 @pytest.fixture(autouse=True)
-def verb(monkeypatch):
-    made = Verb("work", f"{__name__}.door", "work", "Works.", {"size": "size"})
-    monkeypatch.setitem(registry.BY_NAME, "work", made)
-    return made
+def made(monkeypatch):
+    job = registry.JobType(name="work", work=run_work, report=WorkReport, help="Works.")
+    monkeypatch.setitem(registry.JOBS, "work", job)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_a_command_tells_it_without_the_statement(in_process, monkeypatch):
     def fail(**options):
         raise ProgrammingError('relation "x" does not exist\nLINE 1: SELECT secret FROM "x"\n               ^')
 
-    monkeypatch.setattr("revenue.services.prune", fail)
+    monkeypatch.setattr("revenue.ledger.prune", fail)
     outcome = in_process("prune")
     assert outcome.code == 1
     assert 'database: relation "x" does not exist (has `manage.py migrate` been run?)' in outcome.err

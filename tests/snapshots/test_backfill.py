@@ -187,7 +187,7 @@ def test_ten_years_are_one_transaction_of_bulk_inserts(fill, stats, django_asser
 @pytest.mark.warm
 def test_comparisons_are_told_when_something_was_made(fill, monkeypatch):
     told = []
-    monkeypatch.setattr("snapshots.comparison.cache.keep_warm", lambda: told.append(Snapshot.objects.count()))
+    monkeypatch.setattr("ops.registry.on_change.functions", [lambda: told.append(Snapshot.objects.count())])
     earned(2)
     fill()
     fill()

@@ -286,7 +286,7 @@ def test_the_task_takes_it_and_a_refusal_is_recorded_quietly(clock):
 @pytest.mark.warm
 def test_comparisons_are_told_when_one_was_made_and_only_then(taken, monkeypatch):
     told = []
-    monkeypatch.setattr("snapshots.comparison.cache.keep_warm", lambda: told.append(Snapshot.objects.count()))
+    monkeypatch.setattr("ops.registry.on_change.functions", [lambda: told.append(Snapshot.objects.count())])
     collected(at("00:07"))
     taken()
     taken()

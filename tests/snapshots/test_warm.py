@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from fluxtracker import __version__
 from metrics.models import TrackedApp
-from ops.runs import changed
+from ops.registry import changed
 from revenue.models import LedgerState, Payment
 from snapshots.comparison import cache
 from snapshots.comparison.cache import keep_warm

@@ -28,8 +28,7 @@ from fluxtracker.simnet.server import SimServer
 from fluxtracker.simnet.world import World
 from fluxtracker.supervisor import processes
 from fluxtracker.supervisor.demo import free_port
-from ops import leases
-from ops.jobs import registry
+from ops import leases, registry
 from tests.marks import share
 from tests.system.home import REDIS, Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
@@ -53,7 +52,7 @@ COMMANDS = (
     "collect_metrics", "check_services", "refresh_carousel", "check_snapshot", "backfill_snapshots --days 60", "prune",
     "backup",
 )  # fmt: skip
-JOBS = sorted({*registry.NAMES} - {"clear-revenue-data"})
+JOBS = sorted({*registry.JOBS} - {"clear-revenue-data"})
 PAGES = (
     "", "export/payments.csv", "api/health", "api/stats", "api/metrics/current", "api/analytics/comparison?period=W",
     "api/analytics/apps", "api/revenue/transactions?limit=1000", "api/revenue/daily?days=300", "api/revenue/monthly",

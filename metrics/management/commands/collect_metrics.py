@@ -1,11 +1,7 @@
-from typing import Any
-
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from metrics import services
+from fluxtracker.commands import JobCommand
+from metrics.services import collect_metrics
 
 
-class Command(VerbCommand):
+class Command(JobCommand):
     help = "Read what the network is now: nodes, capacity, running apps and the price."
-
-    def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return services.collect_metrics(trigger="command", wait=LEASE_WAIT_S)
+    job = collect_metrics

@@ -1,11 +1,7 @@
-from typing import Any
-
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from revenue import services
+from fluxtracker.commands import JobCommand
+from revenue.services import backfill_app_types
 
 
-class Command(VerbCommand):
+class Command(JobCommand):
     help = "Find out which named payments are git and which docker deployments."
-
-    def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return services.backfill_app_types(trigger="command", wait=LEASE_WAIT_S)
+    job = backfill_app_types

@@ -2,12 +2,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, day
-from revenue import services
+from fluxtracker.commands import JobCommand, day
+from revenue.services import backfill_usd
 
 
-class Command(VerbCommand):
+class Command(JobCommand):
     help = "Price every payment that has no USD value yet; with --force those of the days that have one, too."
+    job = backfill_usd
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -21,10 +22,7 @@ class Command(VerbCommand):
         first, last = options["first"], options["last"]
         if first and last and first > last:
             raise self.usage_error("--from must not be after --to")
-        return services.backfill_usd(
-            trigger="command", wait=LEASE_WAIT_S, first=first, last=last, force=options["force"],
-            progress=self.progress,
-        )  # fmt: skip
+        return super().work(options)
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
         if not options["force"]:

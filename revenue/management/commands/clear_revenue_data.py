@@ -2,12 +2,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from revenue import services
+from fluxtracker.commands import JobCommand
+from revenue.services import clear_revenue_data
 
 
-class Command(VerbCommand):
+class Command(JobCommand):
     help = "Delete payments, daily totals, cursors and quarantine."
+    job = clear_revenue_data
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -16,7 +17,7 @@ class Command(VerbCommand):
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         if not options["yes"]:
             raise self.usage_error("this deletes the ledger; say --yes if that is what you want")
-        return services.clear_revenue_data(trigger="command", wait=LEASE_WAIT_S)
+        return super().work(options)
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
         return {"deleted": report["deleted"]}

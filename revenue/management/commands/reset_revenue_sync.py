@@ -1,14 +1,12 @@
 from typing import Any
 
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from revenue import services
+from fluxtracker.commands import JobCommand
+from revenue.services import reset_revenue_sync
 
 
-class Command(VerbCommand):
+class Command(JobCommand):
     help = "Restart the sync from the first block; keeps all data."
-
-    def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return services.reset_revenue_sync(trigger="command", wait=LEASE_WAIT_S)
+    job = reset_revenue_sync
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
         return {}

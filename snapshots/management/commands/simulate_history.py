@@ -5,7 +5,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
-from ops import runs
+from ops import registry, runs
 from snapshots import simulate
 from snapshots.services import LEASE
 
@@ -26,5 +26,5 @@ class Command(VerbCommand):
             done = simulate.simulate_history(now=timezone.now(), run=run, days=options["days"], seed=options["seed"])
             run.report = {"created": done.created, "skipped": done.skipped, "readings": done.readings}
             run.report |= {"from": done.first.isoformat(), "to": done.last.isoformat()}
-        runs.changed()
+        registry.changed()
         return run.report

@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from fluxtracker.api.fields import DAY
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
-from snapshots import services
+from fluxtracker.commands import JobCommand
+from snapshots.services import take_snapshot
 
 
 def past_day(text: str) -> date:
@@ -20,8 +20,9 @@ def past_day(text: str) -> date:
     raise ArgumentTypeError("expected a UTC day before today as YYYY-MM-DD")
 
 
-class Command(VerbCommand):
+class Command(JobCommand):
     help = "Take today's snapshot of the network, once it is 00:05 UTC and unless there is one."
+    job = take_snapshot
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -30,6 +31,3 @@ class Command(VerbCommand):
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
         return {"day": report["date"]} if options["day"] else None
-
-    def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        return services.take_snapshot(trigger="command", wait=LEASE_WAIT_S, force=options["force"], day=options["day"])
