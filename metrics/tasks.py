@@ -1,18 +1,6 @@
-"""The Celery tasks of this room: thin, safe to run twice, safe to kill."""
-
-from __future__ import annotations
-
-from celery import shared_task
+"""The Celery tasks of the metrics: thin, safe to run twice, safe to kill."""
 
 from metrics import services
-from ops.runs import run_quietly
 
-
-@shared_task
-def collect_metrics() -> None:
-    run_quietly(services.collect_metrics)
-
-
-@shared_task
-def check_services() -> None:
-    run_quietly(services.check_services)
+collect_metrics = services.collect_metrics.task()
+check_services = services.check_services.task()

@@ -45,7 +45,6 @@ class Card:
     permission: str
     url: str
     facts: list[Fact]
-    verbs: tuple[str, ...] = ()
 
 
 def cards(report: Report, now: datetime) -> Iterator[Card]:

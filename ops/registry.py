@@ -14,13 +14,14 @@ from inspect import signature
 from typing import Any, ClassVar, Generic, TypeVar
 
 import structlog
+from celery import shared_task
 from django.db import DatabaseError
 from django.utils.module_loading import autodiscover_modules
 from rest_framework import serializers
 
 from fluxtracker.api.reports import as_report, name_of, result_of
 from ops.alerts.records import Trouble
-from ops.runs import one_line, run
+from ops.runs import one_line, run, run_quietly
 
 log = structlog.get_logger(__name__)
 
@@ -180,6 +181,14 @@ class JobType:
         finally:
             if current and current.changed:
                 changed()
+
+    def task(self) -> Any:
+        """Return the Celery task of its name, which the schedule sends."""
+
+        def quietly() -> None:
+            run_quietly(self)
+
+        return shared_task(name=f"{_app(self)}.tasks.{self.run_name}")(quietly)
 
 
 JOBS: dict[str, JobType] = {}

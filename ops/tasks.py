@@ -44,6 +44,4 @@ def send_alerts() -> None:
     run_quietly(services.send_alerts)
 
 
-@shared_task
-def backup() -> None:
-    run_quietly(backup_services.backup)
+backup = backup_services.backup.task()

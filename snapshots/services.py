@@ -194,10 +194,7 @@ def take_snapshot(run: Run, *, force: bool = False, day: date | None = None) -> 
 
 
 @job(
-    "check-snapshot",
-    report=SnapshotReport,
-    help="Take today's snapshot if it is time and there is none.",
-    lease=LEASE,
+    "check-snapshot", report=SnapshotReport, help="Take today's snapshot if it is time and there is none.", lease=LEASE
 )
 def check_snapshot(run: Run) -> Report:
     """What the schedule runs."""
