@@ -161,7 +161,10 @@ def run_all(found: list[Stage], folder: Path, extra: list[str]) -> Counter[str]:
                 total += done.result()
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            interrupt(started)
+            try:
+                interrupt(started)
+            finally:  # a second Ctrl-C ends everything at once
+                end_leftovers(folder)
             raise
     return total
 

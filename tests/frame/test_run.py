@@ -203,8 +203,7 @@ def test_ctrl_c_ends_what_runs_and_begins_nothing_more(tmp_path, monkeypatch):
         run.run_all(stages, folder, ALONE)
     assert (tmp_path / "cleared up").exists()
     assert [path.name for path in folder.iterdir()] == ["0"]
-    assert len(run.end_leftovers(folder)) == 1
-    assert run.end_leftovers(folder) == []
+    assert list(run.of_run(folder)) == []
 
 
 def test_only_what_a_run_has_started_is_ended_after_it(tmp_path):

@@ -19,7 +19,7 @@ from django.db.models import Model, QuerySet
 from fluxtracker.simnet.world import World
 
 OURS = ("ops", "revenue", "metrics", "carousel", "snapshots")
-FRESH_S = 60.0  # what is older is made anew: pages and health say how old a ledger is
+FRESH_S = 150.0  # what is older is made anew: pages and health say how old a ledger is
 
 Rows = dict[type[Model], list[Model]]
 
