@@ -6,9 +6,13 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import factory
+from django.apps import apps
 from django.conf import settings
+from django.core.management.color import no_style
+from django.db import connection, models
 from factory.django import DjangoModelFactory
 
 from fluxtracker import money
@@ -103,3 +107,55 @@ def settle(
                 "tip_hash": digest("block", tip),
             },
         )
+
+
+class Remembered:
+    """Rows that one function makes: by the function the first time, copied into the tables after that.
+
+    For a test that undoes what it wrote, on a database that is as it was before the first time.
+    """
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self.make = make
+        self.rows: dict[type[models.Model], list[models.Model]] | None = None
+        self.emptied: list[type[models.Model]] = []
+        self.result: Any = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Fill the database; return what the function returned the first time."""
+        if self.rows is not None:
+            self._copy(self.rows)
+            return self.result
+        before = _every_row()
+        self.result = self.make(*arguments)
+        after = _every_row()
+        changed = [model for model, rows in after.items() if _values(rows) != _values(before[model])]
+        self.emptied = [model for model in changed if before[model]]
+        self.rows = {model: after[model] for model in changed}
+        return self.result
+
+    def _copy(self, rows: dict[type[models.Model], list[models.Model]]) -> None:
+        with connection.cursor() as cursor:
+            for model in self.emptied:
+                cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
+            for model, made in rows.items():
+                _store(model, made)
+            for statement in connection.ops.sequence_reset_sql(no_style(), list(rows)):
+                cursor.execute(statement)
+
+
+def _store(model: type[models.Model], rows: list[models.Model]) -> None:
+    """As they are: `bulk_create` sets the times of a change anew."""
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    size = connection.ops.bulk_batch_size(fields, rows)
+    for start in range(0, len(rows), size):
+        model._base_manager.all()._insert(rows[start : start + size], fields, raw=True, using=connection.alias)  # type: ignore[attr-defined]
+
+
+def _every_row() -> dict[type[models.Model], list[models.Model]]:
+    found = [model for model in apps.get_models(include_auto_created=True) if model._meta.managed]
+    return {model: list(model._base_manager.all()) for model in found if not model._meta.proxy}
+
+
+def _values(rows: list[models.Model]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in vars(row).items() if key != "_state"} for row in rows]

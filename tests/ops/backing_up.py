@@ -23,13 +23,14 @@ from ops.backup import tables
 from ops.models import ApiToken, AuditEntry, Job
 from revenue.models import DailyPrice, Payment
 from snapshots.models import Snapshot
-from tests.factories import NOON, imported, pay, settle
+from tests.factories import NOON, Remembered, imported, pay, settle
 from tests.system.home import Outcome
 
 OF_THE_RUN = {"ops_alert", "ops_tally", "ops_taskrun", "ops_taskstate", "snapshots_warmcomparison"}
 """What a backup and a restore write themselves."""
 
 
+@Remembered
 def fill() -> None:
     """Rows of every kind, with the values that are easily lost on the way."""
     for number in range(30):
@@ -62,6 +63,21 @@ def people() -> None:
     kind = ContentType.objects.get_for_model(Payment)
     LogEntry.objects.create(user=ann, content_type=kind, object_id="1", object_repr="it", action_flag=CHANGE)
     ApiToken.objects.create(user=ann, prefix="abc", digest="d" * 64, created_at=NOON)
+
+
+@Remembered
+def fill_and_back_up(path: Path) -> bytes:
+    """Make a backup of these rows; its bytes."""
+    fill.make()
+    done = manage("backup", path, "--json")
+    assert done.code == 0, done.err
+    return path.read_bytes()
+
+
+def backed_up(path: Path) -> Path:
+    """A backup of a database with something in every table that matters."""
+    path.write_bytes(fill_and_back_up(path))
+    return path
 
 
 def contents(*, without: set[str] = OF_THE_RUN) -> dict[str, list[str]]:

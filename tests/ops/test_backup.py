@@ -24,7 +24,7 @@ from ops.tasks import backup as task
 from revenue.models import App, LedgerState, Payment
 from snapshots.models import Snapshot
 from tests.factories import NOON, pay
-from tests.ops.backing_up import contents, fill, leftovers, lines, manage
+from tests.ops.backing_up import backed_up, contents, fill, leftovers, lines, manage
 from tests.revenue.ledger_checks import assert_sums_hold
 from tests.settings_names import ROOT
 
@@ -33,12 +33,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A backup of a database with something in every table that matters."""
-    fill()
-    path = tmp_path / "all.jsonl.gz"
-    done = manage("backup", path, "--json")
-    assert done.code == 0, done.err
-    return path
+    return backed_up(tmp_path / "all.jsonl.gz")
 
 
 def restore(path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ops.models import Lease, TaskState
 from tests.factories import PaymentFactory
 from tests.marks import examples
-from tests.ops.backing_up import contents, fill, leftovers, manage, rewritten
+from tests.ops.backing_up import backed_up, contents, fill, leftovers, manage, rewritten
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
@@ -26,9 +26,7 @@ HEADER = 10  # bytes of gzip's own header, whose time and system mean nothing
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    fill()
-    assert manage("backup", tmp_path / "all.gz").code == 0
-    return tmp_path / "all.gz"
+    return backed_up(tmp_path / "all.gz")
 
 
 def assert_refused(path: Path, words: str) -> None:

@@ -29,6 +29,7 @@ from ops.schedule import SCHEDULE, UNRECORDED, install
 from revenue.models import LedgerState
 from tests.dashboard.reading import panel
 from tests.dashboard.rows import NOW, network, snapshot, synced
+from tests.factories import Remembered
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "in_order")]
@@ -51,13 +52,14 @@ def in_order(clock: Any, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
     monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
+    everything_done(NOW)
+
+
+@Remembered
+def everything_done(now: datetime) -> None:
     PeriodicTask.objects.all().delete()
     install()
     PeriodicTasks.objects.update(last_update=NOW - 30 * 24 * HOUR)
-    do_everything(NOW)
-
-
-def do_everything(now: datetime) -> None:
     synced(now)
     network(at=now)
     snapshot(now.date())

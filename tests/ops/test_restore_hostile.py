@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.marks import examples
-from tests.ops.backing_up import contents, fill, lines, manage, rewritten
+from tests.ops.backing_up import backed_up, contents, lines, manage, rewritten
 from tests.ops.test_backup_bad import assert_refused
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -25,9 +25,7 @@ MB = 1 << 20
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    fill()
-    assert manage("backup", tmp_path / "all.gz").code == 0
-    return tmp_path / "all.gz"
+    return backed_up(tmp_path / "all.gz")
 
 
 def head(**values: Any) -> Change:

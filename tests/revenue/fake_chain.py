@@ -67,9 +67,15 @@ class FakeChain:
         for n in range(new):
             self.mine(*keep[n::new])
 
+    def copy(self) -> FakeChain:
+        """Return a chain of the same blocks that goes its own way from here; a block never changes."""
+        other = copy.copy(self)
+        other.blocks, other.requests = [*self.blocks], []
+        return other
+
     def branch(self, depth: int, keep: list[ChainTx], extra: int = 1) -> FakeChain:
         """Return another chain that leaves this one so many blocks ago, with hashes and payments of its own."""
-        other = copy.deepcopy(self)
+        other = self.copy()
         other.fork += 1000
         other.made += 1000
         other.reorg(depth, keep, extra)

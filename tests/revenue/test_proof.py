@@ -20,6 +20,7 @@ from revenue import ledger
 from revenue.audit import audit_revenue
 from revenue.models import Cursor, DailyTotal, LedgerState, Payment, Quarantined, RemovedPayment
 from revenue.sync.completeness import OVERLAP, Unproved
+from tests.factories import Remembered
 from tests.marks import examples, some_in_full
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import Daemon, FakeChain, Source
@@ -60,16 +61,29 @@ class Three:
                 chain.mine(chain.pay(A, 5))
 
 
+def three_of(chain):
+    return Three(chain, Source("a", chain), Source("b", chain), Daemon("daemon", chain))
+
+
+def long_chain(page=1000):
+    chain = FakeChain(page=page)
+    for n in range(200):
+        chain.mine(chain.pay(A, 100 + n), *([chain.pay(B, 7)] if n % 3 == 0 else []))
+    return chain
+
+
+@Remembered
+def ledger_of_three():
+    chain = long_chain()
+    three_of(chain).sync()
+    price()
+    return chain
+
+
 @pytest.fixture
 def three(two_addresses):
     """A ledger with prices that knows a chain of 200 blocks as three sources tell it."""
-    chain = FakeChain()
-    for n in range(200):
-        chain.mine(chain.pay(A, 100 + n), *([chain.pay(B, 7)] if n % 3 == 0 else []))
-    found = Three(chain, Source("a", chain), Source("b", chain), Daemon("daemon", chain))
-    found.sync()
-    price()
-    return found
+    return three_of(ledger_of_three().copy())
 
 
 def price():
@@ -100,15 +114,20 @@ SHAPES = {
     "it is a little shorter": (slice(0, None, 2), -15),
     "it is much shorter": (slice(0, None, 2), -60),
 }
-every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-every_shape_in_full = pytest.mark.parametrize("shape", some_in_full(SHAPES, "payments vanish", "it is much shorter"))
+QUICK = ("payments vanish", "it is much shorter")
+every_shape_in_full = pytest.mark.parametrize("shape", some_in_full(SHAPES, *QUICK))
+DENIED = {
+    f"{away} away, {depth} deep, {name}": (away, depth, shape)
+    for away in ("nobody", "b", "daemon")
+    for depth in (SHALLOW + 1, 120)
+    for name, shape in SHAPES.items()
+}
+IN_QUICK = [case for case in DENIED if case.startswith("nobody away, 120") or case.endswith(QUICK)]
 
 
-@every_shape
-@pytest.mark.parametrize("depth", [SHALLOW + 1, 120])
-@pytest.mark.parametrize("away", ["nobody", "b", "daemon"])
-def test_a_branch_that_a_second_source_denies_changes_nothing(three, depth, shape, away):
-    keep, extra = shape
+@pytest.mark.parametrize("case", some_in_full(DENIED, *IN_QUICK))
+def test_a_branch_that_a_second_source_denies_changes_nothing(three, case):
+    away, depth, (keep, extra) = case
     before = rows(), priced()
     three.leave(three.a, depth=depth, keep=keep, extra=max(extra, 20 - depth))
     for source in three.all:
@@ -339,7 +358,7 @@ def test_a_branch_on_which_payments_only_come_is_refused_too(two_addresses, witn
         chain.mine(chain.pay(A, 100 + n), chain.pay(B, 7))
     for _ in range(80):
         chain.mine()
-    three = Three(chain, Source("a", chain), Source("b", chain), Daemon("daemon", chain))
+    three = three_of(chain)
     three.sync()
     branch = three.leave(three.a, depth=60)
     other = B if quiet == A else A
@@ -365,7 +384,7 @@ def test_nothing_new_is_read_from_a_branch_either(two_addresses, witness, depth)
     chain = FakeChain()
     for n in range(180):
         chain.mine(*([chain.pay(A, 100 + n)] if n < 100 else []))
-    three = Three(chain, Source("a", chain), Source("b", chain), Daemon("daemon", chain))
+    three = three_of(chain)
     three.sync()
     before = rows()
     branch = three.leave(three.a, depth=depth)
@@ -636,10 +655,8 @@ step = st.one_of(
 @given(st.lists(step, min_size=2, max_size=14), st.sampled_from([9, 1000]))
 def test_one_source_alone_never_makes_the_ledger_wrong(two_addresses, steps, page):
     clear()
-    chain = FakeChain(page=page)
-    for n in range(200):
-        chain.mine(chain.pay(A, 100 + n), *([chain.pay(B, 7)] if n % 3 == 0 else []))
-    three = Three(chain, Source("a", chain), Source("b", chain), Daemon("daemon", chain))
+    chain = long_chain(page)
+    three = three_of(chain)
     three.sync()
     for what, *how in [*steps, ("sync", False)]:
         if what == "mine":

@@ -1,10 +1,11 @@
 """A Blockbook with the paging rules of the real one, answering through `responses`."""
 
-import copy
 import hashlib
 import json
 import re
 from urllib.parse import parse_qs, urlsplit
+
+import orjson
 
 from tests.upstream.payloads import payload
 
@@ -27,13 +28,13 @@ class FakeBlockbook:
         self.most = most
         self.rows = []
         self.queries = []
-        self.mischief = lambda answer, query: answer
+        self.mischief = None
         self._template = payload("blockbook/tx_app_payment")
 
     def pay(self, height, count=1):
         for _ in range(count):
-            row = copy.deepcopy(self._template)
-            row |= {"txid": txid_of(len(self.rows)), "blockHeight": height, "blockHash": hash_of(height)}
+            txid = txid_of(len(self.rows))
+            row = self._template | {"txid": txid, "blockHeight": height, "blockHash": hash_of(height)}
             self.rows.append(row)
         return [row["txid"] for row in self.rows[-count:]]
 
@@ -48,7 +49,9 @@ class FakeBlockbook:
         query = {key: values[0] for key, values in parse_qs(urlsplit(request.url).query).items()}
         self.queries.append(query)
         answer = self._answer(query)
-        spoiled = self.mischief(answer, query)
+        if self.mischief is None:
+            return 200, {}, orjson.dumps(answer)
+        spoiled = self.mischief(orjson.loads(orjson.dumps(answer)), query)
         if isinstance(spoiled, Exception):
             raise spoiled
         return spoiled if isinstance(spoiled, tuple) else (200, {}, json.dumps(spoiled))
@@ -66,7 +69,7 @@ class FakeBlockbook:
         shown = rows[(page - 1) * size : page * size]
         answer |= {"page": page, "itemsOnPage": size, "totalPages": -1 if len(shown) == size else last}
         if shown and query["details"] == "txs":
-            answer["transactions"] = copy.deepcopy(shown)
+            answer["transactions"] = shown
         if shown and query["details"] == "txids":
             answer["txids"] = [row["txid"] for row in shown]
         return answer

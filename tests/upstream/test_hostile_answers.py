@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from fluxtracker.upstream.stats import Stats
 
 ANY = re.compile(".*")
 MB = 1 << 20
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 BASE = "https://one.example"
 HASH = "ab" * 32
 OBJECTS = b'{"status":"success","data":[' + b",".join([b"{}"] * (2 * MB)) + b"]}"
@@ -39,8 +41,8 @@ ASKED = {
     "history": lambda http: Stats(http, BASE).node_history(),
     "specifications": lambda http: AppRegistry(http, BASE).specifications_now(),
     "a message": lambda http: AppRegistry(http, BASE).message(HASH),
-    "a price": coingecko_now,
-    "candles": binance_now,
+    "a price": lambda http: coingecko_now(http, NOW),
+    "candles": lambda http: binance_now(http, NOW),
 }
 
 
