@@ -56,7 +56,7 @@ def test_figures_keep_what_matters():
 
 
 def test_the_tag_has_nothing_inline_and_is_hidden_from_those_who_hear():
-    html = Template('{% load spark %}{% spark values "Nodes" %}').render(Context({"values": [1, None, 2]}))
+    html = Template('{% load fmt %}{% spark values "Nodes" %}').render(Context({"values": [1, None, 2]}))
     assert 'aria-hidden="true"' in html
     assert "style=" not in html
     assert '<span class="unseen">Nodes: from 1 to 2; 1 day not known.</span>' in html
