@@ -18,8 +18,9 @@ def examples(most: int) -> int:
 
 
 def only_in_full(*values: Any) -> list[Any]:
-    """Further values of a parameter whose likes `make test` has tried already."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+    """Further values of a parameter (a tuple: of several) whose likes `make test` has tried already."""
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*value, marks=pytest.mark.slow) for value in several]
 
 
 def some_in_full(values: dict[str, Any], *quick: str) -> list[Any]:
