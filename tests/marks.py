@@ -25,8 +25,9 @@ def share(tries: int) -> range:
 
 
 def only_in_full(*values: Any) -> list[Any]:
-    """Further values of a parameter whose likes `make test` has tried already."""
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+    """Further values of a parameter (a tuple: of several) whose likes `make test` has tried already."""
+    several = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*value, marks=pytest.mark.slow) for value in several]
 
 
 def only_in_full_of(*values: tuple[Any, ...]) -> list[Any]:

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from ops.registry import JOBS
+from tests.remembered import again
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static_files")]
 
@@ -109,15 +112,30 @@ TABLES, DASHBOARD = tables(), dashboard()  # after the URLs, with which the admi
 REFUSED = (401, 403)
 
 
-@pytest.fixture
-def people(user, staff, superuser):
-    def signed_in(who):
-        client = Client(raise_request_exception=True)
-        if who:
-            client.force_login(who)
-        return client
+SESSIONS: list[str] = []
 
-    return [signed_in(who) for who in (None, user, staff, superuser)]
+
+def enrolled():
+    """A user, one of the staff and a superuser, all signed in."""
+    made = (
+        User.objects.create_user("bob"),
+        User.objects.create_user("alice", is_staff=True),
+        User.objects.create_superuser("root"),
+    )
+    for who in made:
+        client = Client()
+        client.force_login(who)
+        SESSIONS.append(client.cookies[settings.SESSION_COOKIE_NAME].value)
+
+
+@pytest.fixture
+def people():
+    """A client of a stranger, and of each who is enrolled."""
+    again(enrolled)
+    clients = [Client() for _ in range(4)]
+    for client, session in zip(clients[1:], SESSIONS, strict=True):
+        client.cookies[settings.SESSION_COOKIE_NAME] = session
+    return clients
 
 
 def test_somebody_has_said_of_every_url_who_may():
@@ -201,16 +219,18 @@ def any_staff(url, anonymous, user, staff, superuser):
     assert is_kept_out(anonymous, url)
     assert is_kept_out(user, url)
     for client in (staff, superuser):
-        assert client.get(url).status_code in (200, 302, 403, 404, 405)
-        assert not is_to_sign_in(client.get(url))
+        response = client.get(url)
+        assert response.status_code in (200, 302, 403, 404, 405)
+        assert not is_to_sign_in(response)
 
 
 def table(url, anonymous, user, staff, superuser):
     """Being staff is not enough: each table has its permissions."""
     assert is_kept_out(anonymous, url)
     assert is_kept_out(user, url)
-    assert staff.get(url).status_code in (401, 302, 403)
-    assert not is_to_sign_in(staff.get(url))
+    response = staff.get(url)
+    assert response.status_code in (401, 302, 403)
+    assert not is_to_sign_in(response)
     assert superuser.get(url).status_code in (200, 302, 400, 403, 404)
 
 

@@ -14,6 +14,7 @@ from structlog.contextvars import get_contextvars
 
 from fluxtracker.api.throttling import Quota
 from tests.settings_names import ROOT
+from tests.waiting import AMPLE
 
 OUTSIDE = {"REMOTE_ADDR": "203.0.113.9"}
 
@@ -163,33 +164,43 @@ def test_every_answer_has_the_headers_that_protect_it(client, path):
     assert "Strict-Transport-Security" not in answer
 
 
-def behind_tls(tmp_path, *words):
-    environment = {
-        **os.environ, "HTTPS": "1", "FLUXTRACKER_DATA_DIR": str(tmp_path), "DATABASE_URL": "", "REDIS_URL": "",
-        "ALLOWED_HOSTS": "example.org", "SECRET_KEY": "a-long-and-random-key-for-this-test-0123456789-abcdefgh",
-    }  # fmt: skip
-    return subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def test_behind_tls_the_deployment_check_is_clean(tmp_path):
-    done = behind_tls(tmp_path, "manage.py", "check", "--deploy", "--fail-level", "INFO")
-    assert (done.returncode, "no issues (0 silenced)" in done.stdout) == (0, True), done.stderr
-
-
 ASK = """
-import json, django
+import json, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "fluxtracker.settings"
+import django
 django.setup()
+from django.core.management import call_command
 from django.test import Client
+call_command("check", "--deploy", "--fail-level", "INFO")
 ask = lambda **o: dict(Client().get("/api/health/live", headers={"host": "example.org"}, **o).headers)
 print(json.dumps([ask(), ask(HTTP_X_FORWARDED_PROTO="https")]))
 """
 
 
-def test_behind_tls_browsers_are_told_to_stay_there(tmp_path):
-    code = 'import os; os.environ["DJANGO_SETTINGS_MODULE"] = "fluxtracker.settings"' + ASK
-    done = behind_tls(tmp_path, "-c", code)
-    plain, secure = json.loads(done.stdout.splitlines()[-1])
+@pytest.fixture(scope="module")
+def behind_tls(tmp_path_factory):
+    """A process that is told that browsers come by TLS: what its check and its answers say."""
+    environment = {
+        **os.environ, "HTTPS": "1", "FLUXTRACKER_DATA_DIR": str(tmp_path_factory.mktemp("tls")),
+        "DATABASE_URL": "", "REDIS_URL": "", "ALLOWED_HOSTS": "example.org",
+        "SECRET_KEY": "a-long-and-random-key-for-this-test-0123456789-abcdefgh",
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", ASK],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=AMPLE,
+        check=False,
+    )
+
+
+def test_behind_tls_the_deployment_check_is_clean(behind_tls):
+    assert (behind_tls.returncode, "no issues (0 silenced)" in behind_tls.stdout) == (0, True), behind_tls.stderr
+
+
+def test_behind_tls_browsers_are_told_to_stay_there(behind_tls):
+    plain, secure = json.loads(behind_tls.stdout.splitlines()[-1])
     assert plain["Location"] == "https://example.org/api/health/live"
     assert secure["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"

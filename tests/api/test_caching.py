@@ -11,6 +11,7 @@ from fluxtracker import __version__
 from revenue.models import App, Payment
 from tests.api.conftest import NOW
 from tests.factories import NOON, pay, settle
+from tests.remembered import again
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -20,14 +21,18 @@ STAMPED = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def ledger():
+def of_twenty_days():
     for n in range(20):
         pay(app=f"app{n % 3}", at=NOON - timedelta(days=n))
     settle()
 
 
-def again(client, path, etag):
+@pytest.fixture(autouse=True)
+def ledger():
+    again(of_twenty_days)
+
+
+def asked_again(client, path, etag):
     return client.get(f"/api/{path}", headers={"if-none-match": etag})
 
 
@@ -37,7 +42,7 @@ def test_the_same_answer_is_304_for_one_small_query(client, path):
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        response = again(client, path, etag)
+        response = asked_again(client, path, etag)
     assert (response.status_code, response.content, response["ETag"]) == (304, b"", etag)
     assert len(queries) == 1
     assert "revenue_ledgerstate" in queries[0]["sql"]
@@ -58,7 +63,7 @@ def test_the_same_answer_is_304_for_one_small_query(client, path):
 def test_any_change_of_the_ledger_is_a_new_answer(client, path, change):
     etag = client.get(f"/api/{path}")["ETag"]
     settle(change=change)
-    response = again(client, path, etag)
+    response = asked_again(client, path, etag)
     assert response.status_code == 200
     assert response["ETag"] != etag
 
@@ -67,7 +72,7 @@ def test_any_change_of_the_ledger_is_a_new_answer(client, path, change):
 def test_midnight_is_a_change_for_answers_about_days(client, clock, path):
     etag = client.get(f"/api/{path}")["ETag"]
     clock.move_to(NOW + timedelta(hours=3))
-    assert again(client, path, etag).status_code == 200
+    assert asked_again(client, path, etag).status_code == 200
 
 
 def test_other_queries_have_other_etags(client):
@@ -78,7 +83,7 @@ def test_other_queries_have_other_etags(client):
 def test_another_release_makes_every_answer_anew(client, monkeypatch):
     etag = client.get("/api/revenue/weekly")["ETag"]
     monkeypatch.setattr("fluxtracker.api.conditional.__version__", __version__ + ".1")
-    assert again(client, "revenue/weekly", etag).status_code == 200
+    assert asked_again(client, "revenue/weekly", etag).status_code == 200
 
 
 @pytest.mark.parametrize("path", STAMPED)
@@ -102,7 +107,7 @@ def test_nobody_keeps_what_is_only_true_now(client, path):
 
 @pytest.mark.parametrize("path", ["", "admin/revenue-status", "schema/", "docs/"])
 def test_every_other_read_has_an_etag_too(client, path):
-    assert again(client, path, client.get(f"/api/{path}")["ETag"]).status_code == 304
+    assert asked_again(client, path, client.get(f"/api/{path}")["ETag"]).status_code == 304
 
 
 def test_a_refused_query_is_not_kept(client):

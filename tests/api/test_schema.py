@@ -29,6 +29,7 @@ from tests.api.conftest import NOW
 from tests.bench.days import fill_days
 from tests.factories import NOON, imported, pay, settle
 from tests.marks import examples, law
+from tests.remembered import again
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
@@ -50,15 +51,14 @@ def described():
     return schemathesis.openapi.from_path(FILE)
 
 
-@pytest.fixture
-def ledger():
+def filled():
     for n in range(12):
         pay(str(n), app=f"app{n % 3}", at=NOON - timedelta(days=n))
     imported(app=None, price_usd=None, usd_micro=None, from_address=None)
     settle(completed_at=NOW)
+    network()
 
 
-@pytest.fixture
 def network():
     """Three weeks of days, one of them missing, and sources read just now."""
     fill_days(21)
@@ -99,10 +99,9 @@ def test_the_description_is_served(client):
 @law
 @pytest.mark.parametrize("rows", ["filled", "empty"])
 @pytest.mark.parametrize("path", sorted(PATHS))
-def test_answers_fit_their_description(path, rows, request, kept_connection):
+def test_answers_fit_their_description(path, rows, kept_connection):
     if rows == "filled":
-        request.getfixturevalue("ledger")
-        request.getfixturevalue("network")
+        again(filled)
     operation = described()[path]["GET"]
 
     @hypothesis_settings(

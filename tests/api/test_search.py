@@ -14,6 +14,7 @@ from revenue.models import Payment
 from revenue.payments import pagination
 from tests.factories import MAIN, NOON, SECOND, SENDER, THIRD, PaymentFactory, digest, imported, pay, settle
 from tests.marks import examples, law
+from tests.remembered import again
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
@@ -26,9 +27,7 @@ def found(get, term, **query):
     return {(row["txid"], row["vout"]) for row in answer["transactions"]}
 
 
-@pytest.fixture
-def five():
-    """Five payments that differ in everything one can search for."""
+def unlike():
     rows = [
         pay("25.93", app="minecraft1726", at=datetime(2026, 11, 20, 9, tzinfo=UTC), txid="abcd" + "0" * 60),
         pay("0.00000001", app="MineCraft-server", at=datetime(2026, 11, 19, 9, tzinfo=UTC), address=SECOND),
@@ -40,8 +39,15 @@ def five():
         pay("25.93000001", app="100%_sure", at=datetime(2026, 10, 1, tzinfo=UTC), from_address=None),
         pay("12.5", app="o'brien\\app", at=datetime(2025, 11, 20, 9, tzinfo=UTC), txid="2026" + "f" * 60),
     ]
+    assert [row.pk for row in rows] == sorted(row.pk for row in rows)
     settle()
-    return [(row.txid, row.vout) for row in rows]
+
+
+@pytest.fixture
+def five():
+    """Five payments that differ in everything one can search for."""
+    again(unlike)
+    return list(Payment.objects.order_by("pk").values_list("txid", "vout"))
 
 
 @pytest.mark.parametrize(
@@ -118,8 +124,7 @@ SENDERS = [SENDER, "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A", "t3SenderOfNothingElse
 TERMS = ["beef", "2026", "t3Nr", "t1Mz", "t1Xk", "e", "node", "1.5", "2", "2026-11", "2026-11-18", "00", "t3Se", "dead"]
 
 
-@pytest.fixture
-def many():
+def alike():
     rng = random.Random(7)
     for n in range(300):
         start = rng.choice(["beef", "dead", "2026", "00ab", ""])
@@ -133,6 +138,11 @@ def many():
             app_type=rng.choice(["git", "docker"]),
         )
     settle()
+
+
+@pytest.fixture
+def many():
+    again(alike)
     rows = list(Payment.objects.select_related("app"))
     return sorted(rows, key=lambda row: (row.paid_at, row.id), reverse=True)
 

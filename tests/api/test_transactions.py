@@ -7,6 +7,7 @@ import pytest
 from fluxtracker import money
 from revenue.models import Payment
 from tests.factories import MAIN, NOON, SECOND, SENDER, TIP, PaymentFactory, imported, pay, settle
+from tests.remembered import again
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
@@ -21,14 +22,18 @@ def days_back(days):
     return NOON - timedelta(days=days)
 
 
-@pytest.fixture
-def year():
-    """130 payments, uneven over 60 days and two addresses, some in the same second."""
+def of_two_months():
     for n in range(130):
         at = days_back(n * n % 60) + timedelta(seconds=n % 7)
         pay(f"{1 + n % 5}.5", at=at, address=SECOND if n % 4 == 0 else MAIN, app=f"app{n % 3}")
     settle()
-    rows = Payment.objects.all()
+
+
+@pytest.fixture
+def year():
+    """130 payments, uneven over 60 days and two addresses, some in the same second."""
+    again(of_two_months)
+    rows = Payment.objects.select_related("app")
     return sorted(rows, key=lambda row: (row.paid_at, row.id), reverse=True)
 
 

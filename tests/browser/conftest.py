@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from threading import Condition
 from unittest import mock
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from django.core.signals import request_finished, request_started
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    ViewportSize,
+    WebError,
+    expect,
+    sync_playwright,
+)
+from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from ops import health
 from tests import engines
+from tests.browser.worlds import Worlds
 from tests.dashboard import rows
+from tests.waiting import AMPLE
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,6 +52,9 @@ def live_server() -> Iterator[LiveServer]:
     server.stop()
 
 
+SWITCHES = ("--disable-gpu", "--process-per-site")  # all pages in one process: its start costs more than a page
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = engines.chromium()
@@ -46,7 +65,8 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(f"BROWSER TESTS SKIPPED: {message}")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # playwright's loop runs in this thread
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=path, args=list(SWITCHES))
+        expect.set_options(timeout=AMPLE * 1_000)  # a verdict is no question of speed
         yield browser
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
@@ -61,11 +81,19 @@ class Watch:
 
     def on(self, context: BrowserContext) -> None:
         context.on("console", self._console)
-        context.on("weberror", lambda error: self.troubles.append(str(error.error)))
+        context.on("weberror", self._error)
         context.on("request", self._request)
+
+    def off(self, context: BrowserContext) -> None:
+        context.remove_listener("console", self._console)
+        context.remove_listener("weberror", self._error)
+        context.remove_listener("request", self._request)
 
     def _request(self, request: Request) -> None:
         self.requests.append(request)
+
+    def _error(self, error: WebError) -> None:
+        self.troubles.append(str(error.error))
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -104,7 +132,30 @@ class Busy:
 
 
 @pytest.fixture
-def server_at_rest() -> Iterator[None]:
+def clock() -> Iterator[time_machine.Traveller]:
+    """The server's clock begins at the same time for every test, and goes on: what was made for one fits the next."""
+    with time_machine.travel(rows.NOW) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def transactional_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """As pytest-django's, but the tables are not emptied after each test: `worlds` puts their rows back."""
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture(scope="package")
+def worlds(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Worlds]:
+    with django_db_blocker.unblock():
+        worlds = Worlds()
+    yield worlds
+    with django_db_blocker.unblock():
+        worlds.leave()
+
+
+@pytest.fixture
+def server_at_rest(transactional_db: None, clock: time_machine.Traveller) -> Iterator[None]:
     """Waits after a test until every request that its pages have made is answered."""
     busy = Busy()
     request_started.connect(busy.started)
@@ -116,16 +167,89 @@ def server_at_rest() -> Iterator[None]:
 
 
 @pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that answers."""
+    monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
+
+
+@pytest.fixture
 def watch() -> Watch:
     return Watch()
 
 
+SCREEN: ViewportSize = {"width": 1440, "height": 900}
+
+
+@dataclass
+class Shared:
+    """A context that tests share, with its cache of static files. A page that stays open keeps its process."""
+
+    context: BrowserContext
+    stays: Page
+
+    @classmethod
+    def of(cls, chromium: Browser, url: str) -> Shared:
+        context = chromium.new_context(base_url=url, viewport=SCREEN)
+        context.set_default_timeout(AMPLE * 1_000)
+        page = context.new_page()
+        page.goto("/data/")
+        return cls(context, page)
+
+    def clear(self) -> None:
+        """Close what a test has opened, and forget what it has stored."""
+        for page in self.context.pages:
+            if page != self.stays:
+                page.close()
+        self.stays.evaluate("localStorage.clear()")
+        self.context.clear_cookies()
+        self.context.clear_permissions()
+
+
+def asks(name: str, period: str = "") -> Callable[[Response], bool]:
+    """Whether a response is that of a panel (for a period)."""
+
+    def of(response: Response) -> bool:
+        address = urlsplit(response.url)
+        wanted = [period] if period else [None]
+        return address.path == f"/panels/{name}/" and (not period or parse_qs(address.query).get("period") == wanted)
+
+    return of
+
+
+def widths_of(page: Page, *widths: int) -> list[tuple[int, int]]:
+    """Of these screens, narrow ones first, those that the page is not as wide as, with its own width."""
+    found = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 800})
+        own = page.evaluate("document.documentElement.scrollWidth")
+        if own != width:
+            found.append((width, own))
+    return found
+
+
+@pytest.fixture(scope="session")
+def contexts() -> dict[bool, Shared]:
+    """By whether the time of their pages stands still: a context has no way back from that."""
+    return {}
+
+
 @pytest.fixture
-def context(chromium: Browser, live_server: LiveServer, watch: Watch, server_at_rest: None) -> Iterator[BrowserContext]:
-    context = chromium.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 900})
-    watch.on(context)
-    yield context
-    context.close()
+def context(
+    request: pytest.FixtureRequest,
+    chromium: Browser,
+    live_server: LiveServer,
+    contexts: dict[bool, Shared],
+    watch: Watch,
+    server_at_rest: None,
+) -> Iterator[BrowserContext]:
+    still = "still" in request.fixturenames
+    if still not in contexts:
+        contexts[still] = Shared.of(chromium, live_server.url)
+    shared = contexts[still]
+    watch.on(shared.context)
+    yield shared.context
+    shared.clear()
+    watch.off(shared.context)
     assert watch.troubles == []
     assert watch.hosts <= {urlsplit(live_server.url).netloc}
 
@@ -136,11 +260,21 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
-def ledger(chromium: Browser, live_server: LiveServer, server_at_rest: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def still(page: Page) -> None:
+    """The time of the page stands still but for what the test says."""
+    now = timezone.now()
+    page.clock.install(time=now)
+    page.clock.pause_at(now + timedelta(seconds=1))
+
+
+def in_order() -> None:
     """A ledger in order, with 30 payments of today and before, and the network as it is now."""
-    monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
-    monkeypatch.setattr(rows, "NOW", timezone.now())
     rows.synced(rows.NOW)
     rows.tracked()
     rows.network(rows.NOW)
     rows.many(30)
+
+
+@pytest.fixture
+def ledger(server_at_rest: None, broker: None, worlds: Worlds) -> None:
+    worlds.put(in_order)

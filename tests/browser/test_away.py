@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, asks
 from tests.dashboard import rows
 from tests.waiting import AMPLE
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
-POLL_MS = 5_000
+POLL_MS, TYPING_MS = 5_000, 100
 LOST = "#lost"
 
 
@@ -50,11 +49,10 @@ def test_a_server_that_hangs_is_told(page: Page, watch: Watch) -> None:
     watch.troubles.clear()
 
 
+@pytest.mark.usefixtures("still")
 def test_what_says_that_the_server_is_away_is_seen_and_heard(page: Page, away) -> None:
     page.goto("/")
-    page.wait_for_load_state("networkidle")
     expect(page.locator(LOST)).to_have_attribute("role", "status")
-    page.clock.install(time=timezone.now())  # no poll by itself
     away("strip")
     page.evaluate("scrollTo(0, 1500)")
     page.evaluate("panels.refresh(panels.named('strip'))")
@@ -62,10 +60,10 @@ def test_what_says_that_the_server_is_away_is_seen_and_heard(page: Page, away) -
     expect(page.locator(LOST)).to_be_in_viewport()
 
 
+@pytest.mark.usefixtures("still")
 def test_a_click_that_failed_says_so_in_its_panel_and_is_done_later(page: Page, away) -> None:
     rows.many(30)
     page.goto("/")
-    page.wait_for_load_state("networkidle")
     away("payments", "chart")
     page.locator("#payments-next").click()
     said = page.locator("#panel-payments .unmet")
@@ -74,20 +72,26 @@ def test_a_click_that_failed_says_so_in_its_panel_and_is_done_later(page: Page, 
     page.locator("#panel-chart").get_by_role("link", name="90 days").click()
     expect(page.locator("#panel-chart .unmet")).to_be_in_viewport()
     expect(page).to_have_url(re.compile(r"\?page=2&days=90$"))
-    page.wait_for_timeout(POLL_MS + 1_000)  # the strip has answered since
+    with (
+        page.expect_response(asks("strip")),
+        page.expect_response(asks("payments")),
+        page.expect_response(asks("chart")),
+    ):
+        page.clock.run_for(POLL_MS)
+    expect(page.locator("#panel-payments:not([aria-busy])")).to_be_visible()
     expect(said).to_be_visible()
     expect(page.locator(LOST)).to_be_hidden()
     away()
-    expect(page.locator("#payments-count")).to_contain_text("26–50 of 60", timeout=POLL_MS + 2_000)
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("#payments-count")).to_contain_text("26–50 of 60")
     expect(page.locator("#panel-chart [aria-current]", has_text="90d")).to_be_visible()
     expect(page.locator(".unmet")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("still")
 def test_it_is_tried_again_at_once_by_its_button(page: Page, away) -> None:
     rows.many(30)
     page.goto("/")
-    page.wait_for_load_state("networkidle")
-    page.clock.install(time=timezone.now())  # no poll by itself
     away("payments")
     page.locator("#payments-next").click()
     again = page.locator("#panel-payments .unmet").get_by_role("button", name="Try again")
@@ -100,20 +104,23 @@ def test_it_is_tried_again_at_once_by_its_button(page: Page, away) -> None:
     assert page.evaluate("document.querySelector('#panel-payments').contains(document.activeElement)")
 
 
+@pytest.mark.usefixtures("still")
 def test_back_while_a_panel_fails_is_made_good_with_its_form(page: Page, away) -> None:
     page.goto("/")
-    page.wait_for_load_state("networkidle")
     page.locator("#payments-search").fill("nothing-like-it")
+    page.clock.run_for(TYPING_MS)
     expect(page.locator("#payments-results .empty")).to_be_visible()
     away("payments")
     page.go_back()
     expect(page.locator("#panel-payments .unmet")).to_be_visible()
     away()
-    expect(page.locator("#payments-count")).to_contain_text("of 30 payments", timeout=POLL_MS + 2_000)
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("#payments-count")).to_contain_text("of 30 payments")
     expect(page.locator("#payments-search")).to_have_value("")
     expect(page.locator(".unmet")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("still")
 def test_figures_of_a_period_that_did_not_come_are_not_kept_as_those_of_another(page: Page, away) -> None:
     away("tiles")
     page.goto("/")
@@ -123,7 +130,8 @@ def test_figures_of_a_period_that_did_not_come_are_not_kept_as_those_of_another(
     page.get_by_role("radio", name="Month", exact=True).click()
     expect(page.locator("#panel-tiles .unmet")).to_have_count(1)
     away()
-    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue this month", timeout=POLL_MS + 2_000)
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue this month")
     expect(page.locator(".unmet")).to_have_count(0)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +15,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from metrics.models import ImageCount
 from snapshots.models import Snapshot
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, in_order
+from tests.browser.worlds import Worlds
+from tests.dashboard import rows
 from tests.marks import only_in_full
 from tests.snapshots.series_rows import read_now
 
@@ -28,10 +29,10 @@ LEGEND = "#panel-chart .chart-legend li"
 DRAWN = f"{LIVE} canvas"
 
 
-@pytest.fixture
-def history(ledger: None) -> None:
+def a_hundred_days() -> None:
     """A hundred days of nodes with a gap of two days, the older ones made up; an image; payments of today."""
-    now = timezone.now()
+    in_order()
+    now = rows.NOW
     today = now.date()
     Snapshot.objects.bulk_create(
         Snapshot(
@@ -53,11 +54,9 @@ def history(ledger: None) -> None:
     read_now("apps", {"total_apps": 12_000, "gaming_palworld": 7}, at=now)
 
 
-@pytest.fixture(autouse=True)
-def calm(page: Page) -> Iterator[None]:
-    """What the page still asks for is answered before the tables are emptied under it."""
-    yield
-    page.wait_for_load_state("networkidle")
+@pytest.fixture
+def history(server_at_rest: None, broker: None, worlds: Worlds) -> None:
+    worlds.put(a_hundred_days)
 
 
 def see(page: Page, address: str = "/") -> None:
@@ -323,7 +322,7 @@ def test_a_single_day_stands_between_its_neighbours(page: Page) -> None:
     page.add_init_script(WRITTEN)
     see(page, f"/?metrics=node_total&start={day}&end={day}")
     around = {f"{day + DAY * by:%-d %b}" for by in (-1, 0, 1)}
-    page.wait_for_function("window.written.length")
+    page.wait_for_function("() => window.written.length")
     written = [text for text, *_ in page.evaluate("window.written") if text]
     assert f"{day:%-d %b}" in written
     assert set(written) <= around

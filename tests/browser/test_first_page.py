@@ -1,20 +1,19 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, Response, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from metrics.models import Source
 from revenue.models import Quarantined
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, asks, widths_of
 from tests.dashboard import rows
 from tests.dashboard.rows import ADDRESS, FLUX, pay
-from tests.marks import only_in_full
 from tests.waiting import AMPLE
 
 pytestmark = pytest.mark.usefixtures("ledger")
@@ -22,22 +21,6 @@ pytestmark = pytest.mark.usefixtures("ledger")
 POLL_MS, FULL_MS = 5_000, 300_000
 TITLE = re.compile(r"^(▲ \+[\d,.]+ % · |▼ −[\d,.]+ % · )?[\d,]+\.\d\d FLUX this week · Fluxtracker$")
 STRIP, TILES = "#panel-strip", "#panel-tiles"
-
-
-def hurry(page: Page) -> None:
-    """Timers of the page run when a test says so."""
-    page.clock.install(time=timezone.now())
-
-
-def asks(name: str, period: str = ""):
-    """Whether a response is that of a panel (for a period)."""
-
-    def of(response: Response) -> bool:
-        address = urlsplit(response.url)
-        wanted = [period] if period else [None]
-        return address.path == f"/panels/{name}/" and (not period or parse_qs(address.query).get("period") == wanted)
-
-    return of
 
 
 def choose(page: Page, label: str) -> None:
@@ -66,8 +49,8 @@ def test_revenue_follows_new_payments_within_ten_seconds(page: Page) -> None:
     expect(page).to_have_title(re.compile(r"1,2\d\d\.00 FLUX this week"))
 
 
+@pytest.mark.usefixtures("still")
 def test_a_poll_without_news_leaves_the_page_alone(page: Page) -> None:
-    hurry(page)
     page.goto("/")
     page.locator(".strip").evaluate("strip => strip.dataset.mine = 'kept'")
     with page.expect_response(asks("strip")) as poll:
@@ -92,9 +75,9 @@ def test_what_has_the_focus_keeps_it_when_news_come(page: Page) -> None:
     expect(page.locator("#about-nodes")).to_have_attribute("open", "")
 
 
+@pytest.mark.usefixtures("still")
 def test_a_hidden_tab_does_not_ask_and_asks_at_once_when_it_is_seen_again(page: Page, watch: Watch) -> None:
     page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => window.away === true})")
-    hurry(page)
     with page.expect_response(asks("tiles", "Y")):  # the last one that is fetched ahead
         page.goto("/")
         page.evaluate("window.away = true")
@@ -107,8 +90,8 @@ def test_a_hidden_tab_does_not_ask_and_asks_at_once_when_it_is_seen_again(page: 
         page.evaluate(seen)
 
 
+@pytest.mark.usefixtures("still")
 def test_everything_is_asked_for_every_five_minutes_and_the_time_left_is_told(page: Page) -> None:
-    hurry(page)
     page.goto("/")
     left = page.locator("#refresh")
     expect(left).to_contain_text("5:00")
@@ -121,6 +104,7 @@ def test_everything_is_asked_for_every_five_minutes_and_the_time_left_is_told(pa
         page.expect_response(asks("sources")),
     ):
         page.clock.run_for(1_500)
+    page.clock.run_for(1_000)
     expect(left).to_contain_text(re.compile("[45]:"))
 
 
@@ -131,8 +115,8 @@ def test_it_is_refreshed_on_demand(page: Page) -> None:
     expect(page.locator("[data-tile=nodes]")).to_contain_text("9,999")
 
 
+@pytest.mark.usefixtures("still")
 def test_a_server_that_is_away_is_told_and_the_page_recovers(page: Page, watch: Watch) -> None:
-    hurry(page)
     page.goto("/")
     lost = page.locator("#lost")
     expect(lost).to_be_hidden()
@@ -146,11 +130,11 @@ def test_a_server_that_is_away_is_told_and_the_page_recovers(page: Page, watch: 
     watch.troubles.clear()  # the browser itself notes failed requests
 
 
+@pytest.mark.usefixtures("still")
 def test_a_503_leaves_the_last_figures_and_says_so(page: Page, watch: Watch) -> None:
     def unavailable(route: Route) -> None:
         route.fulfill(status=503, body="<p>away</p>")
 
-    hurry(page)
     page.goto("/")
     page.route("**/*", unavailable)
     page.clock.run_for(POLL_MS)
@@ -273,8 +257,8 @@ def test_choosing_the_active_period_again_refreshes(page: Page) -> None:
         choose(page, "Week")
 
 
+@pytest.mark.usefixtures("still")
 def test_a_period_chosen_while_the_server_is_away_comes_with_it(page: Page, watch: Watch) -> None:
-    hurry(page)
     page.route("**/panels/**", lambda route: route.abort())
     page.goto("/")
     choose(page, "Month")
@@ -286,8 +270,8 @@ def test_a_period_chosen_while_the_server_is_away_comes_with_it(page: Page, watc
     watch.troubles.clear()
 
 
+@pytest.mark.usefixtures("still")
 def test_tiles_that_were_fetched_long_ago_are_asked_for_when_they_are_shown(page: Page) -> None:
-    hurry(page)
     with page.expect_response(asks("tiles", "Y")):
         page.goto("/")
         page.clock.run_for(3_000)
@@ -304,14 +288,14 @@ def test_a_tiles_link_keeps_what_the_address_says(page: Page) -> None:
     assert link.get_attribute("href") == "?period=M&metrics=node_cumulus#panel-chart"
 
 
-def test_ages_tick(page: Page) -> None:
-    hurry(page)
-    ready(page)
+@pytest.mark.usefixtures("still")
+def test_ages_tick(page: Page, clock: time_machine.Traveller) -> None:
+    clock.move_to(rows.NOW)
+    page.goto("/")
     page.route("**/panels/**", lambda route: None)  # an answer tells the server's clock, which is not put forward
     age = page.locator(".strip time").first
     expect(age).to_have_text(re.compile(r"^\d+ s ago$"))
-    page.clock.set_system_time(timezone.now() + timedelta(seconds=185))
-    page.clock.run_for(1_000)
+    page.clock.fast_forward(185_000)
     expect(age).to_have_text("3 min ago")
 
 
@@ -340,14 +324,13 @@ def test_the_theme_is_the_systems_until_it_is_chosen(page: Page, system: str) ->
     assert page.evaluate(background) == chosen
 
 
-@pytest.mark.parametrize("width", [320, 1440, *only_in_full(390, 740, 768, 1100)])
-def test_nothing_is_wider_than_the_screen(page: Page, width: int) -> None:
+def test_nothing_is_wider_than_the_screen(page: Page) -> None:
     row = {"address": ADDRESS, "reason": "sender", "first_seen_at": rows.NOW, "next_attempt_at": rows.NOW}
     Quarantined.objects.create(txid="ee" * 32, **row)
     pay(123_456_789_012_345, app="a-name-without-end" * 6, at=timezone.now(), priced=False, from_address=None)
-    page.set_viewport_size({"width": width, "height": 800})
+    page.set_viewport_size({"width": 320, "height": 800})
     page.goto("/")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert widths_of(page, 320, 390, 740, 768, 1100, 1440) == []
 
 
 def test_it_works_without_javascript(chromium: Browser, live_server: LiveServer) -> None:

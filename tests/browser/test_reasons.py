@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from metrics.models import Source
 from revenue.models import LivePrice
+from tests.browser.conftest import in_order
+from tests.browser.worlds import Worlds
 from tests.dashboard import rows
 from tests.dashboard.rows import pay
 
-pytestmark = pytest.mark.usefixtures("ledger")
+pytestmark = pytest.mark.usefixtures("dashes")
 
 WIDTHS = (320, 390, 768, 1440)
 CUT = """() => {
@@ -34,25 +35,28 @@ CUT = """() => {
 }"""
 
 
-@pytest.fixture
-def dashes(ledger: None) -> None:
+def unknown() -> None:
     """Many unknown figures: no snapshot to compare with, no price, sources that were never read."""
+    in_order()
     LivePrice.objects.all().delete()
     Source.objects.filter(name="cloud").update(values={}, read_at=None)
-    pay(at=timezone.now(), priced=False, from_address=None)
+    pay(at=rows.NOW, priced=False, from_address=None)
     rows.snapshot(rows.NOW.date() - timedelta(days=3))
 
 
-@pytest.mark.usefixtures("dashes")
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_reason_is_cut_off_or_makes_the_page_wider(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 800})
+@pytest.fixture
+def dashes(server_at_rest: None, broker: None, worlds: Worlds) -> None:
+    worlds.put(unknown)
+
+
+def test_no_reason_is_cut_off_or_makes_the_page_wider(page: Page) -> None:
     page.goto("/")
     assert page.locator("#panel-tiles .unknown").count() > 20
-    assert page.evaluate(CUT) == []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert (width, page.evaluate(CUT)) == (width, [])
 
 
-@pytest.mark.usefixtures("dashes")
 def test_it_is_whole_under_the_mouse_too(page: Page) -> None:
     page.set_viewport_size({"width": 320, "height": 800})
     page.goto("/")
@@ -62,17 +66,15 @@ def test_it_is_whole_under_the_mouse_too(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-@pytest.mark.usefixtures("dashes")
-@pytest.mark.parametrize("width", [320, 1440])
-def test_without_javascript_it_is_not_cut_off_either(chromium: Browser, live_server: LiveServer, width: int) -> None:
-    context = chromium.new_context(
-        base_url=live_server.url, java_script_enabled=False, viewport={"width": width, "height": 800}
-    )
+def test_without_javascript_it_is_not_cut_off_either(chromium: Browser, live_server: LiveServer) -> None:
+    context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()
     page.goto("/")
-    for dash in page.locator(".unknown:visible").all():
-        dash.focus()
-        box = dash.locator(".why").bounding_box()
-        assert box
-        assert (box["width"] > 100, box["x"] >= 0, box["x"] + box["width"] <= width) == (True, True, True), box
+    for width in (320, 1440):
+        page.set_viewport_size({"width": width, "height": 800})
+        for dash in page.locator(".unknown:visible").all():
+            dash.focus()
+            box = dash.locator(".why").bounding_box()
+            assert box
+            assert (box["width"] > 100, box["x"] >= 0, box["x"] + box["width"] <= width) == (True, True, True), box
     context.close()

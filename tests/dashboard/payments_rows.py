@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from revenue.models import Message, Payment
 from tests.dashboard.rows import ADDRESS, FLUX, NOW, SENDER, made, store, synced
 from tests.factories import SECOND, AppFactory
+from tests.remembered import again
 
 TEAM = "t1gjUUxBpBeVC1sWwAFrtSsVCbSaFdZx8UY"
 CARD = "t1XktDZ9Z1QiefMYE5nMFohe8VG2c2BD5A5"
@@ -22,6 +25,17 @@ WAITING = "cd" * 32
 
 def ledger(count: int = 120) -> list[Payment]:
     """So many payments of the 40 days before NOW, unevenly spread, some in the same second. Newest first."""
+    again(making(count))
+    return list(Payment.objects.select_related("app").order_by("-paid_at", "-pk"))
+
+
+@cache
+def making(count: int) -> Callable[[], None]:
+    """What makes so many: the same function each time it is asked for."""
+    return partial(make, count)
+
+
+def make(count: int) -> None:
     apps = [AppFactory(name=name) for name in APPS]
     Message.objects.get_or_create(hash=WAITING, defaults={"attempts": 3, "next_attempt_at": NOW + timedelta(hours=2)})
     rows = []
@@ -44,7 +58,6 @@ def ledger(count: int = 120) -> list[Payment]:
         )
     store(rows)
     synced()
-    return sorted(rows, key=lambda row: (row.paid_at, row.pk), reverse=True)
 
 
 def questions() -> st.SearchStrategy[dict[str, Any]]:
