@@ -118,7 +118,6 @@ class Remembered:
     def __init__(self, make: Callable[..., Any]) -> None:
         self.make = make
         self.rows: dict[type[models.Model], list[models.Model]] | None = None
-        self.emptied: list[type[models.Model]] = []
         self.result: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
@@ -129,14 +128,12 @@ class Remembered:
         before = _every_row()
         self.result = self.make(*arguments)
         after = _every_row()
-        changed = [model for model, rows in after.items() if _values(rows) != _values(before[model])]
-        self.emptied = [model for model in changed if before[model]]
-        self.rows = {model: after[model] for model in changed}
+        self.rows = {model: rows for model, rows in after.items() if _values(rows) != _values(before[model])}
         return self.result
 
     def _copy(self, rows: dict[type[models.Model], list[models.Model]]) -> None:
         with connection.cursor() as cursor:
-            for model in self.emptied:
+            for model in rows:
                 cursor.execute(f"DELETE FROM {connection.ops.quote_name(model._meta.db_table)}")
             for model, made in rows.items():
                 _store(model, made)

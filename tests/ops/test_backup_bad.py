@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops.models import Lease, TaskState
+from revenue.models import Payment
 from tests.factories import PaymentFactory
 from tests.marks import examples
 from tests.ops.backing_up import backed_up, contents, fill, leftovers, manage, rewritten
@@ -204,7 +205,7 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("size", [30_000, 60_000])
 def test_a_full_disk_leaves_the_last_backup_and_nothing_half_written(made, size):
-    PaymentFactory.create_batch(1_000)
+    Payment.objects.bulk_create(PaymentFactory.build_batch(1_000))
     first = made.read_bytes()
     with files_of_at_most(size):
         assert_not_backed_up(made, "cannot write the backup: ")

@@ -30,7 +30,7 @@ from revenue.models import LedgerState
 from tests.dashboard.reading import panel
 from tests.dashboard.rows import NOW, network, snapshot, synced
 from tests.factories import Remembered
-from tests.waiting import eventually
+from tests.waiting import AMPLE, eventually
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "in_order")]
 
@@ -209,7 +209,9 @@ def test_a_worker_asks_for_the_check_where_beat_does_not(monkeypatch: pytest.Mon
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """A broker of our own, which Celery is led to."""
+    """A broker of our own, which Celery is led to; on a busy machine it may take its time for an answer."""
+    monkeypatch.setattr(health, "PING_TIMEOUT_S", AMPLE)
+    monkeypatch.setattr(jobs_services, "TIMEOUT_S", AMPLE)
     process = subprocess.Popen(broker.program(tmp_path).argv, stdout=subprocess.DEVNULL)
     assert eventually(lambda: broker.answers(tmp_path))
     monkeypatch.setattr(celery_app.conf, "broker_url", f"redis+socket://{socket_path(tmp_path)}")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -72,10 +73,14 @@ class Server:
         self.connected.append(address[0])
         return socket.create_connection(("127.0.0.1", self.port), timeout)
 
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        self.authority.configure_trust(context)
+        return context
+
     def webhook(self, url: str = f"https://{HOST}{PATH}", **options: Any) -> Webhook:
-        tls = ssl.create_default_context()
-        self.authority.configure_trust(tls)
-        known = {"resolve": self.resolve, "connect": self.connect, "sleep": self.slept.append, "tls": tls}
+        known = {"resolve": self.resolve, "connect": self.connect, "sleep": self.slept.append, "tls": self.tls}
         return Webhook(url, **(known | options))
 
 

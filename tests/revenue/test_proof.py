@@ -65,16 +65,11 @@ def three_of(chain):
     return Three(chain, Source("a", chain), Source("b", chain), Daemon("daemon", chain))
 
 
-def long_chain(page=1000):
-    chain = FakeChain(page=page)
-    for n in range(200):
-        chain.mine(chain.pay(A, 100 + n), *([chain.pay(B, 7)] if n % 3 == 0 else []))
-    return chain
-
-
 @Remembered
 def ledger_of_three():
-    chain = long_chain()
+    chain = FakeChain()
+    for n in range(200):
+        chain.mine(chain.pay(A, 100 + n), *([chain.pay(B, 7)] if n % 3 == 0 else []))
     three_of(chain).sync()
     price()
     return chain
@@ -654,10 +649,9 @@ step = st.one_of(
 @hypothesis_settings(max_examples=examples(25), deadline=None, suppress_health_check=WITH_FIXTURES)
 @given(st.lists(step, min_size=2, max_size=14), st.sampled_from([9, 1000]))
 def test_one_source_alone_never_makes_the_ledger_wrong(two_addresses, steps, page):
-    clear()
-    chain = long_chain(page)
+    chain = ledger_of_three().copy()
+    chain.page = page
     three = three_of(chain)
-    three.sync()
     for what, *how in [*steps, ("sync", False)]:
         if what == "mine":
             three.grow(how[0])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fluxtracker.upstream.chain.blockbook import Blockbook
 from fluxtracker.upstream.chain.daemon import Daemon
-from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.fluxos import ITEM_BYTES, AppRegistry
 from fluxtracker.upstream.http.errors import BadAnswer, UpstreamError
 from fluxtracker.upstream.parsing import mend_text
 from fluxtracker.upstream.price_feeds import binance_now, coingecko_now
@@ -59,8 +59,18 @@ def test_a_well_compressed_answer_is_refused_before_it_fills_the_memory(
         ASKED[asked](http)
 
 
-@pytest.mark.parametrize("data", [b"9" * 100_000, b'[{"a":' + b"9" * 100_000 + b"}]", b"[[" + b"[]," * (3 * MB)])
-def test_a_stream_of_one_endless_item_or_number_is_refused(web, http, data):
+@pytest.mark.parametrize(
+    ("limit", "data"),
+    [
+        (ITEM_BYTES, b"9" * 100_000),
+        (ITEM_BYTES, b'[{"a":' + b"9" * 100_000 + b"}]"),
+        (MB // 4, b"[[" + b"[]," * (MB // 8)),
+        pytest.param(ITEM_BYTES, b"[[" + b"[]," * (3 * MB), marks=pytest.mark.slow),
+    ],
+    ids=["a number", "a number in an item", "an item", "an item as large as there may be"],
+)
+def test_a_stream_of_one_endless_item_or_number_is_refused(web, http, monkeypatch, limit, data):
+    monkeypatch.setattr("fluxtracker.upstream.fluxos.ITEM_BYTES", limit)
     web.get(url=ANY, body=b'{"status":"success","data":' + data + b"}")
     with pytest.raises(BadAnswer):
         AppRegistry(http, BASE).dump([HASH])
