@@ -24,7 +24,7 @@ NODES, CONTAINERS = 8_000, 14_000
 @contextmanager
 def network(folder: Path) -> Iterator[dict[str, str]]:
     options = ("--port", "0", "--payments", "2000", "--nodes", str(NODES), "--containers", str(CONTAINERS), "--gzip")
-    command = [sys.executable, "manage.py", "simulate_network", *options, "--block-seconds", "3600"]
+    command = [sys.executable, "-m", "tests.simnet.serve", *options, "--block-seconds", "3600"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(folder, ""), stdout=subprocess.PIPE, text=True)
     try:
         yield settings_said(process)

@@ -27,7 +27,7 @@ PAYMENTS = 20_000
 def network(folder: Path) -> Iterator[dict[str, str]]:
     """A network with a past, in a process of its own; the settings that point to it."""
     options = ("--port", "0", "--payments", str(PAYMENTS), "--block-seconds", "3600", "--payments-per-block", "0")
-    command = [sys.executable, "manage.py", "simulate_network", *options]
+    command = [sys.executable, "-m", "tests.simnet.serve", *options]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(folder, ""), stdout=subprocess.PIPE, text=True)
     try:
         yield settings_said(process)

@@ -13,9 +13,9 @@ from carousel.models import Feed
 from carousel.tasks import refresh_carousel
 from fluxtracker.simnet import records
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES, App, Component
-from fluxtracker.simnet.control import Kind
 from ops.models import TaskRun, TaskState
 from tests.marks import some_in_full
+from tests.simnet.control import Kind
 from tests.system.test_bad_answers import HANGS, WRONG
 
 pytestmark = pytest.mark.django_db

@@ -13,13 +13,13 @@ from django.apps import apps
 from django.utils import timezone
 
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES
-from fluxtracker.simnet.control import Kind
 from metrics import checks as metrics_checks
 from metrics.checks import Answer, harmless, judge_upstreams
 from metrics.tasks import check_services
 from ops.models import ServiceCheck, ServiceState, TaskRun, TaskState
 from tests.api.conftest import get
 from tests.marks import some_in_full
+from tests.simnet.control import Kind
 from tests.system.conftest import build, in_process, sim
 from tests.system.test_bad_answers import HANGS, WRONG
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.waiting import AMPLE
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from tests.simnet.asking import build
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 
 
 @pytest.fixture

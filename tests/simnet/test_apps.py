@@ -5,9 +5,9 @@ import requests
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES
 from fluxtracker.simnet.records import MAIN, Known
 from fluxtracker.simnet.registry import expiry
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from tests.simnet.asking import build, get
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.waiting import AMPLE
 
 MESSAGES = "/apps/permanentmessages"

@@ -22,7 +22,7 @@ def start(folder: Path, *options: str) -> Command:
     """Start the command where no database is, and read the settings that it prints."""
     nowhere = {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none", "FLUXTRACKER_DATA_DIR": str(folder)}
     process = subprocess.Popen(
-        [sys.executable, "manage.py", "simulate_network", "--port", "0", "--payments", "60", *options],
+        [sys.executable, "-m", "tests.simnet.serve", "--port", "0", "--payments", "60", *options],
         cwd=settings.BASE_DIR,
         env=os.environ | nowhere,
         stdout=subprocess.PIPE,

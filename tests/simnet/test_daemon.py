@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fluxtracker.simnet.records import MAIN
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from tests.simnet.asking import get
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 
 
 @pytest.fixture

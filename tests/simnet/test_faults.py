@@ -6,9 +6,9 @@ import pytest
 import requests
 
 from fluxtracker.simnet.records import MAIN
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from tests.simnet.asking import build, get
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.waiting import AMPLE
 
 TIP = "/daemon/getblockcount"

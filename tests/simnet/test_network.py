@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import requests
 
-from fluxtracker.simnet import fluxos_stats, network, truth
+from fluxtracker.simnet import fluxos_stats, network
 from fluxtracker.simnet.catalogue import COUNTS, RARE, SPELLINGS
 from fluxtracker.simnet.registry import expiry
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
+from tests.simnet import truth
 from tests.simnet.asking import NOW, build, get
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.waiting import AMPLE
 
 CAPACITY = "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd"

@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import requests
 
-from fluxtracker.simnet.control import Kind
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from tests.simnet.asking import NOW, get
+from tests.simnet.control import Kind
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.waiting import AMPLE
 
 CHART = "/coingecko/coins/zelcash/market_chart"

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from fluxtracker.simnet import records as a
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from tests.simnet.asking import get
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import requests
 
-from fluxtracker.simnet.control import Kind
-from fluxtracker.simnet.fault_effects import bad
-from fluxtracker.simnet.server import SimServer
 from tests.simnet.asking import build, get
+from tests.simnet.control import Kind
+from tests.simnet.fault_effects import bad
+from tests.simnet.server import SimServer
 from tests.waiting import AMPLE
 
 ASKED = "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd,apps.resources,apps.runningapps.Names"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import requests
 
-from fluxtracker.simnet.server import SimServer
 from tests.simnet.asking import get
+from tests.simnet.server import SimServer
 from tests.waiting import AMPLE
 
 

@@ -7,12 +7,12 @@ import pytest
 import time_machine
 
 from fluxtracker.simnet import records as a
-from fluxtracker.simnet import truth
 from fluxtracker.simnet.chain import blockbook_tx
 from fluxtracker.simnet.history import KINDS, Plan
 from fluxtracker.simnet.records import Output
-from fluxtracker.simnet.world import World
+from tests.simnet import truth
 from tests.simnet.asking import NOW, build
+from tests.simnet.world import World
 
 FLUX = 100_000_000
 

@@ -15,12 +15,12 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from metrics.models import ImageCount, Reading, Source
 from revenue.models import DailyPrice
 from snapshots.models import ImageDay, Snapshot
 from snapshots.simulate import Past, is_this_machine
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.waiting import AMPLE
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)

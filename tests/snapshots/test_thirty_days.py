@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from fluxtracker.simnet.control import Kind
-from fluxtracker.simnet.server import SimServer
 from snapshots.models import ImageDay, Refusal, Snapshot
+from tests.simnet.control import Kind
+from tests.simnet.server import SimServer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine, pytest.mark.slow]
 

@@ -14,10 +14,10 @@ import pytest
 from django.conf import settings as configured
 from django.core.management import CommandError, call_command
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.limits import Body, Shared
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import Home, Outcome, Template
 
 Build = Callable[..., SimServer]

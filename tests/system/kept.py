@@ -16,7 +16,7 @@ from django.core.management.color import no_style
 from django.db import connection
 from django.db.models import Model, QuerySet
 
-from fluxtracker.simnet.world import World
+from tests.simnet.world import World
 
 OURS = ("ops", "revenue", "metrics", "carousel", "snapshots")
 FRESH_S = 150.0  # what is older is made anew: pages and health say how old a ledger is

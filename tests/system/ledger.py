@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from fluxtracker.simnet.world import World
+from tests.simnet.world import World
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from tests.factories import MAIN
 from tests.marks import share
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.snapshots import original
 from tests.system.home import DATABASE, Home
 from tests.system.ledger import assert_sums_hold, assert_true

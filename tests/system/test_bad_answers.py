@@ -11,10 +11,10 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from fluxtracker.simnet.control import OF_ROWS, Kind
-from fluxtracker.simnet.server import SimServer
 from ops.models import TaskState
 from tests.marks import only_in_full, some_in_full
+from tests.simnet.control import OF_ROWS, Kind
+from tests.simnet.server import SimServer
 from tests.system.conftest import Build, Warned
 from tests.system.home import Outcome
 from tests.system.kept import begin

@@ -11,11 +11,11 @@ import psutil
 import pytest
 import redis
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from fluxtracker.supervisor.demo import free_port
 from fluxtracker.supervisor.processes import BEAT, PYTHON, WORKER, Program
 from ops.schedule import SCHEDULE
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import REDIS, Home, on_server
 from tests.system.ledger import assert_sums_hold, assert_true, rows, truth
 from tests.waiting import AMPLE, eventually

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from ops import leases
 from tests.factories import pay
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import Home, Outcome
 from tests.system.ledger import assert_true, rows
 

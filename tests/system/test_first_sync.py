@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import POSTGRES, Home
 from tests.system.ledger import assert_named, assert_true, truth
 

@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
-from fluxtracker.simnet.control import Kind
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from ops import registry
 from tests.marks import share
+from tests.simnet.control import Kind
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import Home, Template
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.system.test_jobs import Answer, serve, start_worker, state

@@ -14,11 +14,11 @@ import psutil
 import pytest
 import redis
 
-from fluxtracker.simnet.control import Kind
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from fluxtracker.supervisor.demo import free_port
 from fluxtracker.supervisor.processes import WEB, WORKER, Program
+from tests.simnet.control import Kind
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import Home
 from tests.system.ledger import assert_true
 from tests.waiting import AMPLE, eventually

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from fluxtracker.supervisor.processes import WORKER, Program
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import POSTGRES, Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.waiting import eventually

@@ -24,12 +24,12 @@ from typing import Any
 import psutil
 import pytest
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from fluxtracker.supervisor import processes
 from fluxtracker.supervisor.demo import free_port
 from ops import leases, registry
 from tests.marks import share
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.home import REDIS, Home
 from tests.system.ledger import assert_named, assert_sums_hold, assert_true, rows, truth
 from tests.system.test_celery import UP

@@ -9,12 +9,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from fluxtracker.simnet.control import Kind
 from fluxtracker.upstream.price_feeds import DAY
 from ops.models import AuditEntry
 from revenue import ledger
 from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
 from tests.revenue.ledger_checks import assert_sums_hold
+from tests.simnet.control import Kind
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 

@@ -8,12 +8,12 @@ import socket
 import psutil
 import pytest
 
-from fluxtracker.simnet.server import SimServer
-from fluxtracker.simnet.world import World
 from fluxtracker.supervisor.processes import mark
 from ops import leases
 from ops.leases import make_holder
 from ops.models import Lease
+from tests.simnet.server import SimServer
+from tests.simnet.world import World
 from tests.system.ledger import assert_named, assert_true
 
 COMMANDS = {

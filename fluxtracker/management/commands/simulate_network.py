@@ -61,6 +61,7 @@ def remembered(path: Path, started: datetime) -> datetime:
 class Command(BaseCommand):
     help = "Serve simulated upstreams on 127.0.0.1: a Flux network of one's own, the same for one seed."
     requires_system_checks = []
+    world_class, server_class = World, SimServer
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
@@ -99,7 +100,7 @@ class Command(BaseCommand):
                 self.stderr.write(f"\r{what}: {done} of {payments} payments", ending="")
 
         started = datetime.now(UTC).replace(microsecond=0)
-        world = World(
+        world = self.world_class(
             seed=options["seed"],
             payments=payments,
             days=options["days"],
@@ -120,7 +121,9 @@ class Command(BaseCommand):
 
     def _server(self, world: World, options: dict[str, Any]) -> SimServer:
         try:
-            return SimServer(world, options["port"], gzip=options["gzip"], spent_index=bool(options["spent_index"]))
+            return self.server_class(
+                world, options["port"], gzip=options["gzip"], spent_index=bool(options["spent_index"])
+            )
         except OSError as error:
             raise CommandError(f"cannot listen on 127.0.0.1:{options['port']}: {error.strerror}") from None
 

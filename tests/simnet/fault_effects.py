@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from fluxtracker.simnet.control import OF_PRICES, OF_ROWS, Fault, Kind
 from fluxtracker.simnet.records import Answer, failure, json
+from tests.simnet.control import OF_PRICES, OF_ROWS, Fault, Kind
 
 TIMES = 1000
 AGE_S = 200 * 86_400

@@ -77,7 +77,7 @@ def stream(plan: Plan, tracked: Mapping[str, int] = a.TRACKED) -> Iterator[Truth
 
 
 if TYPE_CHECKING:
-    from fluxtracker.simnet.world import World
+    from tests.simnet.world import World
 
 OVERHEAD_GB = 12  # for each component beyond what it asks for (docs/upstream.md#statistics)
 MB = 1024  # in a GB
@@ -203,7 +203,7 @@ def deployed(world: World, hours: float) -> list[str]:
 
 
 if TYPE_CHECKING:
-    from fluxtracker.simnet.world import World
+    from tests.simnet.world import World
 
 
 class TellsTruth:
@@ -256,6 +256,3 @@ class TellsTruth:
     def day_price(self, day: date) -> float:
         """The close of a UTC day: CoinGecko's point at the next midnight."""
         return history.close_on(self.seed, day)
-
-    def live_price(self) -> float:
-        return history.live(self.seed, self._world.now())

@@ -40,7 +40,7 @@ import orjson
 from fluxtracker.simnet.records import Answer, json, whole
 
 if TYPE_CHECKING:
-    from fluxtracker.simnet.server import SimServer
+    from tests.simnet.server import SimServer
 
 SHOWN = 100  # requests that are listed
 
