@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metrics.alerts import troubles
+from metrics.alerts import of_sources
 from metrics.models import Source
 from ops.models import TaskState
 from tests.metrics.network import large, node
@@ -305,7 +305,7 @@ def test_a_doubted_reading_is_no_failure_of_the_collection(network, collect, lat
     assert TaskState.objects.get(name="collect_metrics").consecutive_failures == 0
     later(minutes=10)
     collect()
-    assert not list(troubles(later(minutes=1)))
+    assert not list(of_sources(later(minutes=1)))
 
 
 def test_a_doubt_that_the_release_before_left_behind_confirms_nothing(network, collect, later):
