@@ -88,7 +88,7 @@ def test_whoever_is_told_to_wait_is_told_how_long(client):
     ("status", "words"),
     [
         (401, "expected the header `Authorization: Token <token>`"),
-        (403, "staff may"),
+        (403, "staff only"),
         ("404-bare", "there is nothing at /api/raise/404-bare; /api/docs/ lists what there is"),
         (429, "come back in 30 s"),
     ],

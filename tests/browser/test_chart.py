@@ -150,7 +150,7 @@ def test_two_quick_clicks_both_hold(page: Page) -> None:
     see(page, "/?metrics=node_total,payments&start=nonsense")
     page.evaluate("""() => {
         const links = [...document.querySelectorAll("#panel-chart a")];
-        const link = (name) => links.find((a) => a.textContent.startsWith(name));
+        const link = (name) => links.find((a) => a.textContent.replace(/\s+/g, " ").trim().startsWith(name));
         for (const name of ["90d", "Week", "Cumulus", "Nodes, take out"]) link(name).click();
     }""")
     expect(page).to_have_url(re.compile(r"\?metrics=payments,node_cumulus&days=90&bucket=week$"))
