@@ -148,7 +148,7 @@ def test_ranges_and_buckets_change_the_address_without_a_reload(page: Page) -> N
 
 def test_two_quick_clicks_both_hold(page: Page) -> None:
     see(page, "/?metrics=node_total,payments&start=nonsense")
-    page.evaluate("""() => {
+    page.evaluate(r"""() => {
         const links = [...document.querySelectorAll("#panel-chart a")];
         const link = (name) => links.find((a) => a.textContent.replace(/\s+/g, " ").trim().startsWith(name));
         for (const name of ["90d", "Week", "Cumulus", "Nodes, take out"]) link(name).click();

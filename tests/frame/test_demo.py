@@ -4,10 +4,10 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django_celery_beat.models import PeriodicTask
 
-from fluxtracker.simnet.world import World
 from fluxtracker.supervisor import demo
 from fluxtracker.supervisor.demo import BEGINNING, LONGEST_DEMO
 from fluxtracker.supervisor.processes import Program
+from tests.simnet.world import World
 
 
 def test_the_demo_keeps_its_data_apart_and_asks_nobody_outside(tmp_path):
