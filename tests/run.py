@@ -243,7 +243,8 @@ def main() -> int:
             production=not missing,
             only=options.only,
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first may be ignored, as in a background job
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         say(f"{len(found)} parts, {AT_ONCE} at a time; each is shown when it has ended")

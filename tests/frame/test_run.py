@@ -198,9 +198,13 @@ def test_ctrl_c_ends_what_runs_and_begins_nothing_more(tmp_path, monkeypatch):
         assert eventually((tmp_path / "begun").exists)
         os.kill(os.getpid(), signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored, as in a background job
     Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        run.run_all(stages, folder, ALONE)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run.run_all(stages, folder, ALONE)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (tmp_path / "cleared up").exists()
     assert [path.name for path in folder.iterdir()] == ["0"]
     assert list(run.of_run(folder)) == []
