@@ -134,8 +134,9 @@ class _Try:
         thread.start()
         thread.join(self._webhook.timeout)
         if not self._outcome:
+            late = self._late_answer()  # first: an answer that is cut off below looks like a whole one
             self._give_up()
-            raise self._late_answer()
+            raise late
         failed = self._outcome[0]
         if failed is not None:
             raise failed
