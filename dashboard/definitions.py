@@ -83,7 +83,7 @@ APPS = Definition(
     "on an Orbit image. Docker: all others. Watchtower is counted apart and is not in the total.",
     "stats.runonflux.io; the image of a container comes from the app's specification (FluxOS).",
     EVERY_10,
-    "About a quarter of the containers belong to encrypted apps without a public image: they are in the total, and "
+    "About a fifth of the containers belong to encrypted apps without a public image: they are in the total, and "
     "count as Docker. Nodes that stats could not reach are not in it.",
     (Source.Name.APPS, Source.Name.SPECS),
 )

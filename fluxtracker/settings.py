@@ -167,7 +167,7 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "gz", "br", "png", "jpg", "jpeg", 
 if DEBUG:
     STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
-# Broker and cache: Redis where REDIS_URL says so, else the embedded server under the data dir.
+# Broker: Redis where REDIS_URL says so, else the embedded server under the data dir.
 REDIS_URL = env.redis_url("REDIS_URL", f"redis+socket://{socket_path(DATA_DIR)}")
 EMBEDDED_BROKER = not env.text("REDIS_URL")
 CELERY_BROKER_URL = env.redis_url("CELERY_BROKER_URL", REDIS_URL)

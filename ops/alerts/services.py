@@ -1,4 +1,4 @@
-"""What is an alert (issue 6). Each rule looks at what the database remembers and yields what holds now.
+"""Raise and close alerts: each rule looks at what the database remembers and yields what is wrong now.
 
 The one door to each verb of the alerts: tasks, command and admin come through here.
 """
