@@ -164,6 +164,8 @@ class Sources:
             return None
         earlier = row.doubted if row.implausible_since else None
         confirmed = earlier is not None and change(earlier, now) is None
+        if collapsed and earlier is not None and not collapse(before, earlier):
+            row.implausible_since = None  # its hour begins with itself, not with another doubt
         row.implausible_since, row.doubted = row.implausible_since or self.now, now
         if confirmed and (not collapsed or self.now - row.implausible_since >= DOUBTED_FOR):
             return None

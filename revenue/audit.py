@@ -87,6 +87,7 @@ def _hold_against(
     if not (difference.added or difference.vanished or difference.changed):
         return
     heights = difference.heights()
+    proof.refuse_mixture(difference)
     proof.require(min(max(heights), high), since=min(heights))
     report.missing += len(difference.added)
     report.extra += len(difference.vanished)

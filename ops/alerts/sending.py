@@ -128,14 +128,26 @@ def send(recipients: Sequence[str], subject: str, text: str, delivery_id: str) -
         EmailMessage(line, text, to=list(recipients), headers=headers, connection=connection).send()
     except NoAnswer:
         raise MailFailed("the mail server was given it and did not answer", maybe=True) from None
+    except PartlyRefused as error:
+        raise MailFailed(str(error), maybe=True) from None
     except (smtplib.SMTPException, OSError) as error:
         raise MailFailed(f"the mail server did not take it ({_reason(error)})") from None
 
 
+class PartlyRefused(smtplib.SMTPException):
+    """The server took the mail for some recipients and refused it for others."""
+
+
 class _Smtp(smtplib.SMTP):
-    """Tells a connection that ended after the text from one that ended before."""
+    """Tells a connection that ended after the text from one that ended before, and recipients that were refused."""
 
     _is_text_sent = False
+
+    def sendmail(self, from_addr: str, to_addrs: Any, *args: Any, **kwargs: Any) -> Any:
+        refused = super().sendmail(from_addr, to_addrs, *args, **kwargs)
+        if refused:
+            raise PartlyRefused(f"the mail server refused {len(refused)} of {len(to_addrs)} recipients")
+        return refused
 
     def send(self, s: ReadableBuffer | str) -> None:
         super().send(s)

@@ -98,12 +98,13 @@ class Proof:
 
         An `anchored` chain is the one that the ledger was read from: what it adds or corrects is no other branch.
         """
+        if min(difference.heights(), default=self.settled + 1) <= self.settled:
+            self.refuse_mixture(difference)
         heights = difference.moved_heights() if anchored else difference.heights()
         if heights and min(heights) <= self.settled:
-            self._refuse_mixture(difference)
             self.require(self.decisive, min(heights))
 
-    def _refuse_mixture(self, difference: Difference) -> None:
+    def refuse_mixture(self, difference: Difference) -> None:
         """Raise BadAnswer where a balancer lists by one node and tells hashes by another."""
         outputs = [*difference.added, *(out for _, out in difference.changed)]
         told = [(out.height, out.block_hash) for out in outputs if out.block_hash and out.height <= self.decisive]

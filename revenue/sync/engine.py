@@ -102,7 +102,7 @@ def _passes(
         _refuse_standing(tip, state, source, sources, now)
         if not full and _is_current(tip, proof):
             quarantine.retry(_reader(source), proof, now, run, report.count)
-            _finish(source, tip, state, (), run, proof)
+            _finish(source, tip, state, [state.settled_at] if state.settled_at else (), run, proof)
             return
         before = (report.added, report.removed, report.changed)
         pending = _pass(source, sources, proof, now, run, full and attempt == 0, report)

@@ -270,6 +270,7 @@ class Reader:
         """Return what the listing says up to block `high`; what lies above has not enough confirmations yet."""
         settled = [tx for tx in listing.transactions if 0 < tx.height <= high]
         self.pending += [tx.block_time for tx in listing.transactions if tx.height > high]
+        self.pending += [row.time for row in listing.unreadable if row.time and (row.height or 0) > high]
         self.fetched += len(settled) + len(listing.unreadable)
         self._at_hand = listing.transactions
         outputs: list[Output] = []

@@ -56,6 +56,21 @@ def test_less_than_half_is_refused_for_an_hour_and_then_believed(network, collec
         assert (row.size, row.error, row.implausible_since) == (4, "", None), name
 
 
+def test_a_collapse_has_its_own_hour_after_another_doubt(network, collect, later, source):
+    large(network, 200)
+    collect()
+    large(network, 250)
+    later(minutes=10)
+    collect()
+    large(network, 90)
+    for minutes in (55, 5, 54):
+        later(minutes=minutes)
+        assert outcomes(collect()) == {"stale"}
+        assert source("nodes").size == 200
+    later(minutes=1)
+    assert outcomes(collect()) == {"ok"}
+
+
 @pytest.mark.parametrize(("name", "shrink"), [("nodes", shrink_nodes), ("specs", shrink_specs)])
 def test_one_that_shrinks_casts_no_doubt_on_others(network, collect, later, name, shrink):
     collect()

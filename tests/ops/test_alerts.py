@@ -615,11 +615,15 @@ class SilentMailServer:
     def _talk(self, stream: Any) -> None:
         print("220 here", file=stream, flush=True)
         for line in stream:
+            if "later@" in line:
+                print("450 later", file=stream, flush=True)
+                continue
             if line.upper().startswith("DATA"):
-                if self._until == "text":
+                if self._until in ("text", "never"):
                     print("354 go on", file=stream, flush=True)
                     self.texts.append("".join(iter(stream.readline, ".\r\n")))
-                return
+                if self._until != "never":
+                    return
             print("250 ok", file=stream, flush=True)
 
 
@@ -640,6 +644,19 @@ def test_a_mail_server_that_ends_after_the_text_gets_it_once_more(
     assert words in TaskRun.objects.filter(name="send_alerts").earliest("id").error
     delivery = AlertDelivery.objects.get()
     assert (delivery.sent_at is not None, delivery.pending) == (bool(copies), not copies)
+
+
+def test_a_recipient_that_is_refused_gets_another_try(settings: Any) -> None:
+    server = SilentMailServer("never")
+    settings.ALERT_EMAILS = ["one@example.org", "later@example.org"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    fail(3)
+    for _ in range(4):
+        tasks.send_alerts()
+    server.close()
+    assert len(server.texts) == 2
+    assert "1 of 2 recipients" in TaskRun.objects.filter(name="send_alerts").earliest("id").error
 
 
 def test_channels_that_keep_failing_are_an_alert_themselves(hook: Server) -> None:

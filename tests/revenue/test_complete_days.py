@@ -406,3 +406,30 @@ def test_what_was_complete_once_never_changes(two_addresses, apart, paid, synced
 
 def _days(first, last):
     return [first.date() + DAY * n for n in range((last - first).days + 2)]
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_late_payment_that_is_not_settled_holds_its_day_open_at_each_sync(evening, clock, readable):
+    evening.mine(evening.pay(A, 8), at=MIDNIGHT + 10 * SECOND)
+    evening.mine(at=MIDNIGHT + 11 * SECOND)
+    late = evening.mine(evening.pay(A, 9), at=MIDNIGHT - 5 * SECOND).txs[0]
+    for number in range(6):
+        evening.mine(at=MIDNIGHT + (20 + number) * SECOND)
+    if not readable:
+        evening.listing = without(evening.listing, late)
+    for _ in range(2):
+        sync(evening)
+        assert not is_complete()
+
+
+def without(listing, late):
+    """Lists the transaction as one that cannot be read."""
+
+    def spoiled(address, low, high):
+        found = listing(address, low, high)
+        rows = tuple(tx for tx in found.transactions if tx.txid != late.txid)
+        if len(rows) == len(found.transactions):
+            return found
+        return replace(found, transactions=rows, unreadable=(Unreadable(late.txid, late.height, "?", late.block_time),))
+
+    return spoiled

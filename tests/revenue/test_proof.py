@@ -589,6 +589,26 @@ def test_an_audit_by_a_branch_finds_and_changes_nothing(three, fix, shape):
     assert_true(three.true)
 
 
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize("door", ["audit", "full sync"])
+def test_lists_of_one_node_and_hashes_of_another_change_nothing(three, door, added):
+    branch = three.true.copy()
+    branch.fork, branch.made = branch.fork + 1000, branch.made + 1000
+    groups = [block.txs for block in branch.blocks[-120:]]
+    del branch.blocks[-120:]
+    for number in range(0, 120, 2):  # what is deep changes places, so that nothing vanishes
+        first, second = groups[number : number + 2]
+        if number < 80:
+            first, second = (*second, *([branch.pay(A, 11)] if added else [])), first
+        branch.mine(*first)
+        branch.mine(*second)
+    three.a.chain = branch
+    three.a.tip, three.a.block_hash = three.b.tip, three.b.block_hash
+    before = rows()
+    audit(three, fix=True) if door == "audit" else three.sync(full=True)
+    assert rows() == before
+
+
 @pytest.mark.parametrize("witness", ["none", "b", "daemon"])
 def test_a_fix_mends_settled_rows_where_two_sources_agree(three, witness):
     Payment.objects.filter(height=1100).delete()
