@@ -627,18 +627,24 @@ class SilentMailServer:
             print("250 ok", file=stream, flush=True)
 
 
-@pytest.mark.parametrize(("until", "copies", "words"), [("text", 2, "it may have been delivered"), ("DATA", 0, "")])
-def test_a_mail_server_that_ends_after_the_text_gets_it_once_more(
-    settings: Any, until: str, copies: int, words: str
-) -> None:
+def four_rounds(until: str, settings: Any, *recipients: str) -> SilentMailServer:
+    """Tries to tell an alert to the recipients four times."""
     server = SilentMailServer(until)
-    settings.ALERT_EMAILS = ["one@example.org"]
+    settings.ALERT_EMAILS = list(recipients)
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
     fail(3)
     for _ in range(4):
         tasks.send_alerts()
     server.close()
+    return server
+
+
+@pytest.mark.parametrize(("until", "copies", "words"), [("text", 2, "it may have been delivered"), ("DATA", 0, "")])
+def test_a_mail_server_that_ends_after_the_text_gets_it_once_more(
+    settings: Any, until: str, copies: int, words: str
+) -> None:
+    server = four_rounds(until, settings, "one@example.org")
     assert len(server.texts) == copies
     assert len({line for text in server.texts for line in text.splitlines() if "Message-ID" in line}) == bool(copies)
     assert words in TaskRun.objects.filter(name="send_alerts").earliest("id").error
@@ -647,14 +653,7 @@ def test_a_mail_server_that_ends_after_the_text_gets_it_once_more(
 
 
 def test_a_recipient_that_is_refused_gets_another_try(settings: Any) -> None:
-    server = SilentMailServer("never")
-    settings.ALERT_EMAILS = ["one@example.org", "later@example.org"]
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-    fail(3)
-    for _ in range(4):
-        tasks.send_alerts()
-    server.close()
+    server = four_rounds("never", settings, "one@example.org", "later@example.org")
     assert len(server.texts) == 2
     assert "1 of 2 recipients" in TaskRun.objects.filter(name="send_alerts").earliest("id").error
 
