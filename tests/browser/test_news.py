@@ -56,7 +56,7 @@ def test_what_has_the_focus_keeps_it_and_its_place(page: Page) -> None:
     see(page)
     for number, selector in enumerate(PLACES, 2):
         one = page.locator(selector).first
-        one.scroll_into_view_if_needed()
+        one.evaluate("element => element.scrollIntoView({block: 'center'})")
         one.focus()
         before = place(page, selector)
         news(page, number)
