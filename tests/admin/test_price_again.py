@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from fluxtracker.upstream import prices
+from ops import leases
 from ops.models import AuditEntry, Lease
 from revenue.models import DailyPrice, LedgerState, Payment
 from tests.dashboard.rows import NOW, pay, synced
@@ -96,7 +97,8 @@ def test_while_another_is_pricing_nothing_changes(
     monkeypatch.setattr("revenue.admin.LEASE_WAIT_S", 0)
     page = choose(olivia).content.decode()
     Lease.objects.update_or_create(
-        name="backfill_usd", defaults={"holder": "elsewhere:1:1.00:x", "expires_at": NOW + timedelta(minutes=1)}
+        name="backfill_usd",
+        defaults={"holder": "elsewhere:1:1.00:x", "expires_at": leases.database_now() + timedelta(minutes=1)},
     )
     assert "No price was changed: " in choose(olivia, prices=shown_prices(page)).content.decode()
     assert DailyPrice.objects.get().price_usd == Decimal("74.4")
