@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from fluxtracker.upstream.chain.transactions import blockbook_tx, parsed_block
+from fluxtracker.upstream.chain.transactions import block_at, blockbook_tx
 from fluxtracker.upstream.http.client import MAX_BYTES, SMALL, Http, Rejected
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http.limits import TimedOut, TooLarge
@@ -249,13 +249,7 @@ class Blockbook:
         """Return the block at a height. NotFound past the tip."""
         path = f"/block/{height}"
         answer = self._object(path)
-        try:
-            found = parsed_block(answer)
-        except WRONG_SHAPE as error:
-            raise self._bad(path, f"its block is not usable ({error})") from None
-        if found.height != height:
-            raise self._bad(path, f"it answers block {found.height}")
-        return found
+        return block_at(answer, height, lambda detail: self._bad(path, detail))
 
     def total(self, address: str) -> int:
         """Return transactions of the address over its whole history."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from fluxtracker.upstream.chain.transactions import daemon_tx, parsed_block
+from fluxtracker.upstream.chain.transactions import block_at, daemon_tx
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http.client import MAX_BYTES, MEDIUM, SMALL, Http
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
@@ -47,13 +47,7 @@ class Daemon:
         """Return the block at a height, without its transactions. NotFound past the tip."""
         path = f"/getblock/{height}/1"
         answer = self._data(path, MEDIUM)
-        try:
-            found = parsed_block(answer)
-        except WRONG_SHAPE as error:
-            raise self._bad(path, f"its block is not usable ({error})") from None
-        if found.height != height:
-            raise self._bad(path, f"it answers block {found.height}")
-        return found
+        return block_at(answer, height, lambda detail: self._bad(path, detail))
 
     def block_hash(self, height: int) -> str:
         """Return the hash of the block at a height. NotFound past the tip."""

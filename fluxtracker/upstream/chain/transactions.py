@@ -5,12 +5,12 @@ FluxOS keeps one text per transaction; only the last output with a script counts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-from fluxtracker.upstream.parsing import MAX_SAT, block_hash, instant, is_address, is_hash, satoshi, whole
+from fluxtracker.upstream.parsing import MAX_SAT, WRONG_SHAPE, block_hash, instant, is_address, is_hash, satoshi, whole
 from fluxtracker.upstream.records import Block, ChainTx, TxInput, TxOutput
 
 OP_RETURN, PUSHDATA1, PUSHDATA2, PUSHDATA4 = 0x6A, 0x4C, 0x4D, 0x4E
@@ -177,6 +177,12 @@ def _daemon_op_return(outputs: Sequence[Any]) -> bytes | None:
     return None
 
 
-def parsed_block(row: Any) -> Block:
-    """Return a block without its transactions. KeyError, TypeError or ValueError when it cannot be understood."""
-    return Block(whole(row["height"], "height"), instant(row["time"], "time"), block_hash(row.get("hash")))
+def block_at(row: Any, height: int, bad: Callable[[str], Exception]) -> Block:
+    """Return the block at the height, without its transactions. Raise `bad` of what is wrong with the answer."""
+    try:
+        found = Block(whole(row["height"], "height"), instant(row["time"], "time"), block_hash(row.get("hash")))
+    except WRONG_SHAPE as error:
+        raise bad(f"its block is not usable ({error})") from None
+    if found.height != height:
+        raise bad(f"it answers block {found.height}")
+    return found
