@@ -5,6 +5,7 @@ Errors name the setting and the expected form, never the value: it may be a secr
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -33,6 +34,8 @@ def make_private_file(path: Path) -> None:
         except OSError:
             return
 
+
+LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -283,6 +286,15 @@ def sqlite(path: Path) -> dict[str, Any]:
             f"PRAGMA journal_size_limit={JOURNAL_LIMIT};",
         },
     }
+
+
+def socket_path(data_dir: Path) -> Path:
+    """Return the broker's socket under the data dir, or in a private folder in /tmp where that path is too long."""
+    path = data_dir / "broker" / "broker.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path("/tmp") / f"fluxtracker-{os.getuid()}-{name}" / "broker.sock"  # noqa: S108  made with mode 0700
 
 
 def redis_url(name: str, default: str) -> str:

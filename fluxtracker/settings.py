@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from fluxtracker import env, logging
-from fluxtracker.supervisor.broker import socket_path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_dotenv(BASE_DIR / ".env")
@@ -168,7 +167,7 @@ if DEBUG:
     STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
 # Broker: Redis where REDIS_URL says so, else the embedded server under the data dir.
-REDIS_URL = env.redis_url("REDIS_URL", f"redis+socket://{socket_path(DATA_DIR)}")
+REDIS_URL = env.redis_url("REDIS_URL", f"redis+socket://{env.socket_path(DATA_DIR)}")
 EMBEDDED_BROKER = not env.text("REDIS_URL")
 CELERY_BROKER_URL = env.redis_url("CELERY_BROKER_URL", REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import socket
 from pathlib import Path
 
-from fluxtracker.env import make_private
+from fluxtracker.env import make_private, socket_path
 from fluxtracker.supervisor.processes import Program
-
-LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
-
-
-def socket_path(data_dir: Path) -> Path:
-    """Return the broker's socket under the data dir, or in a private folder in /tmp where that path is too long."""
-    path = data_dir / "broker" / "broker.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-        return path
-    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return Path("/tmp") / f"fluxtracker-{os.getuid()}-{name}" / "broker.sock"  # noqa: S108  made with mode 0700
-
 
 # Advice about a kernel setting that matters to servers with many gigabytes.
 ADVICE = "Memory overcommit must be enabled"

@@ -9,8 +9,8 @@ import pytest
 import redis
 from kombu import Connection
 
+from fluxtracker.env import LONGEST_SOCKET_PATH, socket_path
 from fluxtracker.supervisor import broker
-from fluxtracker.supervisor.broker import LONGEST_SOCKET_PATH, socket_path
 from tests.waiting import AMPLE, eventually
 
 

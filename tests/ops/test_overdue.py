@@ -18,8 +18,8 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTas
 from prometheus_client.parser import text_string_to_metric_families
 
 from fluxtracker.celery import app as celery_app
+from fluxtracker.env import socket_path
 from fluxtracker.supervisor import broker
-from fluxtracker.supervisor.broker import socket_path
 from metrics.models import Source
 from ops import health, heartbeat, leases, schedule, tasks
 from ops.alerts import records, services
