@@ -46,7 +46,8 @@ FOLDERS = {  # of an app, where it has more than the one with its name
 AT_ONCE = 4  # on two cores: half of them wait for other processes
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project anew
 QUICK = {"TEST_EXAMPLES": "20"}
-MORE = "slow or law or hypothesis"  # what the full run does more of; the plugin of hypothesis sets its mark
+LAWS = "law or hypothesis"  # the plugin of hypothesis sets its mark
+MORE = f"slow or {LAWS}"  # what the full run does more of
 LOG = "log"
 RUN = "TESTS_RUN"  # in the environment of every process that a run starts, however far down
 PATIENCE = 60.0  # seconds for pytest to clear up after Ctrl-C
@@ -74,7 +75,7 @@ def stages(*, full: bool, browser: bool, production: bool, after_test: bool = Fa
     """
     marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
     speed = speed | ({engines.BOTH: "1"} if production else {})
-    lite, production_marks = marks, marks if full else f"engine and {marks}"
+    lite, production_marks = marks, marks if full else f"engine and {marks} and not ({LAWS})"
     if after_test:
         lite, production_marks = f"{marks} and ({MORE})", f"{marks} and ({MORE} or not engine)"
     found = []

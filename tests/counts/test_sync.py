@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.warm]
+pytestmark = [pytest.mark.django_db, pytest.mark.warm]
 
 ADDRESSES = 3
 WARM = 14  # statements that bring all five comparisons up to date: a completed sync changes how old they are
@@ -24,6 +24,7 @@ def paths(sim):
     return [request.path.removeprefix("/blockbook/api/v2") for request in sim.requests]
 
 
+@pytest.mark.engine
 def test_a_sync_with_nothing_new_is_one_request_and_writes_no_row(synced, in_process, django_assert_max_num_queries):
     with django_assert_max_num_queries(60 + WARM):
         report = in_process("sync_revenue", "--json").report
@@ -38,6 +39,7 @@ def test_new_blocks_without_payments_are_two_requests_and_one_an_address(synced,
         assert in_process("sync_revenue", "--json").report["requests"] <= 2 + ADDRESSES, paths(synced)
 
 
+@pytest.mark.engine
 def test_new_payments_cost_their_names_besides(synced, in_process):
     world = synced.world
     world.mine(9, [world.payment(app="one"), world.payment(app="two")])

@@ -26,7 +26,7 @@ def test_the_quick_run_leaves_the_slow_ones_out():
 
 
 @pytest.mark.parametrize(
-    ("full", "marks"), [(False, "engine and not bench and not slow"), (True, "not bench")], ids=["quick", "full"]
+    ("full", "marks"), [(False, "engine and not bench and not slow and not (law or hypothesis)"), (True, "not bench")], ids=["quick", "full"]
 )
 def test_production_runs_what_depends_on_it_or_everything(full, marks):
     found = {

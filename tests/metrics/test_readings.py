@@ -16,7 +16,7 @@ from metrics.models import Reading
 from metrics.selectors import MOST_POINTS, USUAL_POINTS, Step, usual_step
 from tests.metrics.conftest import NOW
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -29,6 +29,7 @@ def kept():
     return sorted(Reading.objects.values_list("at", flat=True))
 
 
+@pytest.mark.engine
 def test_a_collection_keeps_what_it_read(network, collect):
     collect()
     reading = Reading.objects.get()
@@ -53,6 +54,7 @@ def test_nothing_read_is_no_reading(db):
     assert not kept()
 
 
+@pytest.mark.engine
 def test_every_reading_is_kept_for_a_week(db):
     for number in range(6 * 24 * 7):
         read(NOW - 10 * MINUTE * (number + 1))
@@ -75,6 +77,7 @@ def test_after_90_days_none_is(db):
     assert kept() == [NOW - HOURLY, NOW]
 
 
+@pytest.mark.engine
 def test_thinning_looks_only_at_what_became_due(db):
     """What was due at the reading before is not read again, however much there is."""
     looked_at_before = [NOW - 20 * DAY, NOW - 20 * DAY + MINUTE]
@@ -110,6 +113,7 @@ class ThinningLaws(TestCase):
         assert kept() == expected
 
 
+@pytest.mark.engine
 def test_a_metric_over_the_last_day(clock, get):
     read(NOW - 25 * HOUR, node_total=5)
     read(NOW - 23 * HOUR, node_total=6)
@@ -129,6 +133,7 @@ def test_a_metric_over_the_last_day(clock, get):
     assert get("history/readings", metric="total_ram_gb")["unit"] == "GB"
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(("step", "values"), [("10m", [1, 3, 4, 5]), ("hour", [3, 4, 5]), ("day", [3, 5])])
 def test_the_last_reading_of_each_step_comes(clock, get, step, values):
     for number, at in enumerate(
@@ -145,6 +150,7 @@ def test_a_step_without_the_metric_falls_back_to_the_reading_before(clock, get):
     assert get("history/readings", metric="node_total", step="hour")["data"][0]["value"] == 1
 
 
+@pytest.mark.engine
 def test_both_days_of_a_range_are_included(clock, get):
     for at in ("2026-11-17T23:59:59", "2026-11-18T00:00:00", "2026-11-18T23:59:59", "2026-11-19T00:00:00"):
         read(datetime.fromisoformat(at).replace(tzinfo=UTC))

@@ -28,7 +28,7 @@ from tests.ops.backing_up import backed_up, contents, fill, leftovers, lines, ma
 from tests.revenue.ledger_checks import assert_sums_hold
 from tests.settings_names import ROOT
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -51,6 +51,7 @@ def ruin() -> None:
     pay(app="another")
 
 
+@pytest.mark.engine
 def test_everything_comes_back(made):
     before = contents()
     ruin()
@@ -104,6 +105,7 @@ def test_the_schedule_backs_up_every_day(settings, tmp_path):
     assert len(list((tmp_path / "backups").iterdir())) == 1
 
 
+@pytest.mark.engine
 def test_rows_keep_the_numbers_they_had_and_new_ones_come_after(made):
     last = Payment.objects.order_by("-id").first()
     restore(made)
@@ -112,6 +114,7 @@ def test_rows_keep_the_numbers_they_had_and_new_ones_come_after(made):
     assert Payment.objects.get(pk=last.pk).txid == last.txid
 
 
+@pytest.mark.engine
 def test_permissions_follow_their_names_where_the_numbers_differ(made):
     with connection.cursor() as cursor:
         for table in ("auth_group_permissions", "auth_user_user_permissions", "django_admin_log"):
@@ -154,6 +157,7 @@ def test_everybody_signs_in_again(made):
     assert "django_session" not in {line.get("table") for line in lines(made) if isinstance(line, dict)}
 
 
+@pytest.mark.engine
 def test_the_audit_log_is_replaced_and_is_still_append_only(made):
     AuditEntry.objects.create(at=NOON, action="later", outcome="done")
     restore(made)
@@ -175,6 +179,7 @@ def test_a_restore_is_on_record(made):
     assert TaskState.objects.get(name="restore").last_report["file"] == made.name
 
 
+@pytest.mark.engine
 def test_answers_of_before_do_not_pass_for_answers_of_after(made):
     version = LedgerState.load().version
     restore(made)
@@ -184,6 +189,7 @@ def test_answers_of_before_do_not_pass_for_answers_of_after(made):
     assert LedgerState.load().version == version + 51
 
 
+@pytest.mark.engine
 def test_a_restore_waits_for_whoever_writes_and_names_them(made, monkeypatch):
     monkeypatch.setattr("ops.management.commands.restore.LEASE_WAIT_S", 0.0)
     before = contents()
@@ -201,6 +207,7 @@ def test_a_restore_asks_for_a_yes(made):
     assert contents() == before
 
 
+@pytest.mark.engine
 def test_a_restore_whose_lease_goes_changes_nothing(made, monkeypatch):
     before = contents()
     App.objects.update(payments=99)
@@ -219,6 +226,7 @@ def steal(keeper) -> None:
     assert leases.try_take("sync_revenue", "elsewhere:1:1.00:abcd") is None
 
 
+@pytest.mark.engine
 def test_every_lease_of_a_writer_is_held():
     """Whoever adds a verb learns here that a restore has to keep it out."""
     words = "\n".join(path.read_text() for room in ROOT.iterdir() if (room / "apps.py").exists()
@@ -229,6 +237,7 @@ def test_every_lease_of_a_writer_is_held():
     assert found <= set(WRITERS)
 
 
+@pytest.mark.engine
 def test_every_column_of_every_table_is_known():
     tables = backup_tables.tables()
     assert len(tables) > 30

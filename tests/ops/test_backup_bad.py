@@ -20,7 +20,7 @@ from tests.factories import PaymentFactory
 from tests.marks import examples
 from tests.ops.backing_up import backed_up, contents, fill, leftovers, manage, rewritten
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 HEADER = 10  # bytes of gzip's own header, whose time and system mean nothing
 
@@ -94,6 +94,7 @@ def test_a_file_that_does_not_fit_is_refused_before_anything_is_touched(made, wh
     assert_refused(rewritten(made, change), words)
 
 
+@pytest.mark.engine
 def test_a_reference_that_leads_nowhere_undoes_the_whole_restore(made):
     assert_refused(rewritten(made, dangling), "revenue_app" if connection.vendor == "sqlite" else "foreign key")
 
@@ -137,6 +138,7 @@ def test_one_bit_that_turned_is_found_wherever(made, share, bit):
     assert_refused(turned, "")
 
 
+@pytest.mark.engine
 def test_an_older_file_that_lacks_a_column_with_a_default_is_taken(made):
     def without_error(lines: list[Any]) -> None:
         table = next(table for table in lines[0]["tables"] if table["name"] == "snapshots_snapshot")
@@ -221,6 +223,7 @@ def test_what_cannot_be_read_back_is_thrown_away(made, monkeypatch):
     assert made.read_bytes() == first
 
 
+@pytest.mark.engine
 def test_a_damaged_database_is_told_and_not_backed_up(made, monkeypatch):
     first = made.read_bytes()
     monkeypatch.setattr("ops.backup.dump.trouble", lambda: "row 5 missing from index payment_day")

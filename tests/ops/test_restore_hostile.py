@@ -18,7 +18,7 @@ from tests.marks import examples
 from tests.ops.backing_up import backed_up, contents, lines, manage, rewritten
 from tests.ops.test_backup_bad import assert_refused
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 Change = Callable[[list[Any]], None]
 MB = 1 << 20
 

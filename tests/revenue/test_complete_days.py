@@ -21,7 +21,7 @@ from tests.marks import examples
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 FIRST = date(2026, 11, 20)
@@ -152,6 +152,7 @@ def test_the_time_of_a_payment_costs_no_request(evening, clock):
     assert "block" not in evening.requests
 
 
+@pytest.mark.engine
 def test_the_first_sync_after_an_upgrade_finds_out_though_nothing_is_new(evening, clock):
     mine(evening, 9)
     clock.move_to(MIDNIGHT + 20 * MINUTE)
@@ -228,6 +229,7 @@ def test_a_payment_whose_block_says_yesterday_holds_yesterday_open(evening, cloc
 # What else has to be read
 
 
+@pytest.mark.engine
 def test_the_slowest_address_decides(evening, clock, monkeypatch):
     clock.move_to(MIDNIGHT - MINUTE)
     sync(evening)
@@ -272,6 +274,7 @@ def test_an_address_that_begins_later_has_nothing_to_be_read_before(evening, clo
     assert is_complete()
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("verb", [ledger.reset_sync, ledger.clear])
 def test_a_reset_and_a_wipe_forget_it(evening, clock, verb):
     mine(evening, 9)
@@ -322,6 +325,7 @@ def test_a_record_that_cannot_be_read_keeps_its_day_incomplete(evening, clock, m
     assert Payment.objects.filter(day=FIRST).count() == 40
 
 
+@pytest.mark.engine
 def test_a_reorganisation_below_the_settled_block_is_asked_about_again(evening, clock, monkeypatch):
     mine(evening, 9)
     clock.move_to(MIDNIGHT + 20 * MINUTE)
@@ -354,6 +358,7 @@ def test_a_reorganisation_above_the_settled_block_changes_nothing(evening, clock
 # Closing
 
 
+@pytest.mark.engine
 def test_only_complete_days_are_closed(evening, clock, settings):
     settings.RETENTION_DAYS = 1
     clock.move_to(MIDNIGHT + 30 * DAY)  # ours ran ahead, or the source is late

@@ -26,7 +26,7 @@ from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import Daemon, FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 SHALLOW = CONFIRMATIONS + OVERLAP  # blocks; a deeper fork is proved or not followed
 C = "t3ThirdAddressxxxxxxxxxxxxxxxxxxxxx"
@@ -200,6 +200,7 @@ def test_a_fork_that_needs_no_witness_asks_none(three):
     assert three.b.requests == []
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("by", ["b", "daemon", "both"])
 @every_shape_in_full
 def test_a_true_deep_reorganisation_is_followed_when_two_sources_tell_it(three, by, shape):
@@ -279,6 +280,7 @@ def test_two_sources_on_the_same_branch_are_a_proof(three):
     assert_true(three.true)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("extra", [1, 300])
 def test_a_first_sync_from_a_branch_is_put_right_by_two_others(three, extra):
     clear()
@@ -463,6 +465,7 @@ def test_a_sync_killed_on_the_way_to_a_proved_branch_goes_on_by_the_same_rule(th
 # Prices
 
 
+@pytest.mark.engine
 def test_payments_that_come_back_in_another_block_keep_their_prices(three):
     before, lost = priced(), three.true.last(20)
     three.true.reorg(20, [])
@@ -492,6 +495,7 @@ def test_they_keep_them_also_when_they_go_and_come_in_different_windows_of_one_s
     assert {txid: priced().get(txid) for txid in before} == before
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("how", ["another day", "another amount"])
 def test_a_price_without_its_ground_is_not_kept(three, how):
     lost = three.true.last(10)[0]
@@ -511,6 +515,7 @@ def test_a_price_without_its_ground_is_not_kept(three, how):
     assert_sums_hold()
 
 
+@pytest.mark.engine
 def test_what_was_kept_goes_with_its_day_and_with_everything(three, settings):
     three.true.reorg(20, [])
     three.sync()
@@ -547,6 +552,7 @@ def test_a_branch_takes_nothing_out_of_the_quarantine(three):
 # Provisional rows
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("proof", ["none", "b"])
 def test_imported_rows_go_with_their_window_but_not_by_an_unproved_branch(three, proof):
     branch = three.leave(three.a, *([three.b] if proof == "b" else []), depth=120, keep=slice(0, None, 2))
@@ -609,6 +615,7 @@ def test_lists_of_one_node_and_hashes_of_another_change_nothing(three, door, add
     assert rows() == before
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("witness", ["none", "b", "daemon"])
 def test_a_fix_mends_settled_rows_where_two_sources_agree(three, witness):
     Payment.objects.filter(height=1100).delete()

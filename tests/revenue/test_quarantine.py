@@ -12,7 +12,7 @@ from tests.revenue.conftest import CONFIRMATIONS, A, sync
 from tests.revenue.fake_chain import Source
 from tests.revenue.ledger_checks import assert_sums_hold
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 DAYS = 3
 
@@ -100,6 +100,7 @@ def test_without_a_block_it_takes_a_day_of_the_same_answer(chain, waiting, monke
     assert Quarantined.objects.count() == left
 
 
+@pytest.mark.engine
 def test_it_is_counted_as_soon_as_its_sender_is_known(chain, waiting):
     time_passes(chain)
     spent = waiting.inputs[0]

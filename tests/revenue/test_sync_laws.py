@@ -16,7 +16,7 @@ from tests.marks import examples
 from tests.revenue.fake_chain import START, FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 A = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 B = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
@@ -102,6 +102,7 @@ def test_new_blocks_without_payments_are_two_requests_and_one_an_address():
     assert chain.requests == ["tip", "block_hash", "listing", "listing"]
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("depth", [10, 60])
 def test_a_reorganisation_is_followed_in_one_sync(depth):
     chain = FakeChain()
@@ -116,6 +117,7 @@ def test_a_reorganisation_is_followed_in_one_sync(depth):
     assert_true(chain)
 
 
+@pytest.mark.engine
 def test_a_payment_counts_from_its_eighth_confirmation():
     chain = FakeChain()
     chain.mine(chain.pay(A, 5))

@@ -16,7 +16,7 @@ from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 
 class Index:
@@ -60,6 +60,7 @@ def assert_true(chain):
     assert_sums_hold()
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("total", ["real", "zero"])
 @pytest.mark.parametrize("news", [0, 9, 400])
 def test_an_empty_success_changes_nothing_and_heals(chain, total, news):
@@ -230,6 +231,7 @@ def test_a_sender_that_is_not_told_is_learned_from_the_previous_output(chain):
     assert (waiting.txid, waiting.reason) == (lost.txid, "sender")
 
 
+@pytest.mark.engine
 def test_a_quarantined_transaction_that_a_reorganisation_removed_is_forgotten(chain):
     lost = chain.pay(A, 66, sender=None)
     chain.mine(lost)
@@ -243,6 +245,7 @@ def test_a_quarantined_transaction_that_a_reorganisation_removed_is_forgotten(ch
     assert_true(chain)
 
 
+@pytest.mark.engine
 def test_a_chain_that_moves_while_it_is_read_is_read_again(chain):
     honest, moved = chain.listing, []
 
@@ -281,6 +284,7 @@ def cut_after(chain, windows):
     return lows, lambda: setattr(chain, "listing", honest)
 
 
+@pytest.mark.engine
 def test_a_first_read_that_was_cut_short_goes_on_where_it_was(chain):
     chain.page = 10
     _, heal = cut_after(chain, 4)
@@ -335,6 +339,7 @@ def test_a_first_read_cut_again_and_again_arrives(chain, cuts):
     assert_true(chain)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("total", [None, 3_000_000_000], ids=["an error with a NUL", "a count that no column holds"])
 def test_what_cannot_be_stored_is_the_sources_fault_and_the_next_one_is_asked(chain, total):
     bad = FakeChain()
@@ -353,6 +358,7 @@ def test_what_cannot_be_stored_is_the_sources_fault_and_the_next_one_is_asked(ch
     assert (state.consecutive_failures, state.last_success_at is not None) == (0, True)
 
 
+@pytest.mark.engine
 @pytest.mark.postgresql
 def test_sums_that_cannot_be_stored_are_the_sources_fault_too(chain):
     bad = FakeChain()

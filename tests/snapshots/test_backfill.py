@@ -21,7 +21,7 @@ from snapshots.take import opening
 from tests.factories import pay, settle
 from tests.snapshots.network import DAY, at, backfilled, snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 URL = "https://stats.runonflux.io/fluxhistorystats"
 SAMPLE = Path(__file__).parent.parent / "payloads" / "stats" / "fluxhistorystats.json"
@@ -65,6 +65,7 @@ def earned(*days):
     settle(completed_at=at("00:08"))
 
 
+@pytest.mark.engine
 def test_it_makes_the_days_that_the_ledger_knows(fill):
     earned(5)
     report = fill("--days", "10")
@@ -115,6 +116,7 @@ def test_days_after_the_last_completed_sync_are_unknown(fill):
     assert (fill("--days", "6")["created"], Snapshot.objects.filter(day=days_ago(3)).exists()) == (4, False)
 
 
+@pytest.mark.engine
 def test_again_it_changes_nothing(fill):
     earned(5)
     fill()
@@ -136,6 +138,7 @@ def test_a_backfilled_day_gets_what_was_not_known_before(fill):
     assert set(Snapshot.objects.values_list("made_at", flat=True)) == {at("00:10")}
 
 
+@pytest.mark.engine
 def test_by_force_backfilled_days_are_made_anew_with_fresh_values(fill, stats):
     earned(2)
     fill("--days", "2")
@@ -178,6 +181,7 @@ def test_days_out_of_range_are_wrong_usage(in_process, days):
     assert Snapshot.objects.count() == 0
 
 
+@pytest.mark.engine
 def test_ten_years_are_one_transaction_of_bulk_inserts(fill, stats, django_assert_max_num_queries):
     earned(3650)
     with django_assert_max_num_queries(130):  # SQLite takes 39 rows a statement

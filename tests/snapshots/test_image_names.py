@@ -20,7 +20,7 @@ from tests.snapshots import original
 from tests.snapshots.network import DAY, at, collected, snapshot
 
 __all__ = ["olivia", "plain_static_files"]
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 D1, D2 = DAY - timedelta(days=1), DAY - timedelta(days=2)
 MERGES = {"snapshots": "_merge_image_names", "metrics": "_merge_image_names", "carousel": "_mend_lists"}
@@ -114,6 +114,7 @@ def test_migrate_merges_the_history_once_and_for_all():
     assert list(ImageDay.objects.values()) == rows
 
 
+@pytest.mark.engine
 def test_a_backup_from_before_does_not_bring_the_pieces_back(tmp_path: Path):
     def as_before(lines):
         migrations = lines[0]["migrations"]
@@ -136,6 +137,7 @@ def test_a_backup_of_this_version_is_restored_as_it_is(tmp_path: Path):
     assert contents() == before
 
 
+@pytest.mark.engine
 def test_counts_that_add_up_to_too_much_are_cut_to_what_a_column_holds(tmp_path: Path):
     for image in ("nginx", "library/nginx"):
         ImageDay.objects.create(day=D1, image=image, count=2**31 - 1)
@@ -192,6 +194,7 @@ def counted():
     ImageCount.objects.create(image="nginx", count=5)
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("image", SPELLINGS)
 def test_the_history_of_an_image_is_found_in_every_spelling(get, counted, image):
     answer = get("history/images", image=image)
@@ -236,6 +239,7 @@ def test_the_chart_adds_an_image_in_every_spelling(client, counted, text):
     assert "node_total,image:nginx" in body.replace("%3A", ":").replace("%2C", ",")
 
 
+@pytest.mark.engine
 def test_distinct_images_are_counted_by_name(get, counted):
     assert get("stats")["distinctRepos"] == 1
 

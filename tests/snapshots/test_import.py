@@ -24,7 +24,7 @@ from tests.snapshots import original
 from tests.snapshots.network import at, collected
 from tests.system.ledger import assert_true
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 TODAY = date(2026, 11, 20)
 D1, D2, D3 = (TODAY - timedelta(days=back) for back in (1, 2, 3))
@@ -65,6 +65,7 @@ def counted(report):
     return {key: report[key] for key in NOTHING}
 
 
+@pytest.mark.engine
 def test_one_of_each_kind_is_taken_and_counted(load):
     report = load(**some_of_everything())
     assert counted(report) == {"snapshots": 2, "transactions": 5, "prices": 2, "imageSnapshots": 2}
@@ -72,6 +73,7 @@ def test_one_of_each_kind_is_taken_and_counted(load):
     assert_sums_hold()
 
 
+@pytest.mark.engine
 def test_repeating_it_changes_nothing(load):
     rows = some_of_everything()
     first = load(**rows)
@@ -141,6 +143,7 @@ def test_times_are_seconds_or_milliseconds(load, factor):
     assert Snapshot.objects.get().read_at == Payment.objects.get().paid_at == datetime.fromtimestamp(moment, UTC)
 
 
+@pytest.mark.engine
 def test_days_that_were_taken_stay_and_those_that_were_made_up_give_way(load):
     now = NOON
     Snapshot.objects.create(day=D1, source="taken", made_at=now, node_total=1, counts={"crypto_kaspa": 1})
@@ -286,6 +289,7 @@ def test_our_own_snapshot_of_today_takes_the_place_of_theirs(in_process, load):
     assert ImageDay.objects.get(day=TODAY, image="nginx").count == 300
 
 
+@pytest.mark.engine
 def test_the_first_sync_replaces_what_the_chain_knows_and_removes_what_it_does_not(build, load, in_process, clock):
     sim = build(payments=80)
     clock.move_to(datetime.now(UTC).replace(year=2027))
@@ -308,6 +312,7 @@ def test_the_first_sync_replaces_what_the_chain_knows_and_removes_what_it_does_n
     assert_true(sim.world)
 
 
+@pytest.mark.engine
 @given(st.integers(1, imports_rows.MOST_SAT // 10))
 def test_floats_are_the_satoshi_they_were_made_of(sat):
     if sat < 2**53:

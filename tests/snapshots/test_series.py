@@ -15,7 +15,7 @@ from revenue.models import DailyPrice, LedgerState, LivePrice
 from tests.factories import pay, settle
 from tests.snapshots.series_rows import DAY, NOW, TODAY, image, nodes, read_now, snapshot
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,7 @@ def at(day: date, hour: int = 12) -> datetime:
 # Revenue and payments
 
 
+@pytest.mark.engine
 def test_revenue_is_the_ledgers_day_by_day_and_a_day_without_payments_is_0(points):
     pay("10", at=at(TODAY - 2 * DAY))
     pay("5.5", at=at(TODAY))
@@ -92,6 +93,7 @@ def test_days_no_sync_has_seen_are_unknown(points):
     assert points("payments", days=4) == [1, None, None, None]
 
 
+@pytest.mark.engine
 def test_dollars_without_any_price_are_unknown_and_with_some_partial(chart):
     pay("10", at=at(TODAY - 2 * DAY), price_usd=None)
     pay("10", at=at(TODAY - DAY), price_usd=None)
@@ -102,6 +104,7 @@ def test_dollars_without_any_price_are_unknown_and_with_some_partial(chart):
     assert series["partial"] == ["2026-11-19", "2026-11-20"]
 
 
+@pytest.mark.engine
 def test_weeks_add_up_and_cut_ones_are_said(chart):
     for day in (date(2026, 11, 4), date(2026, 11, 9), date(2026, 11, 15), date(2026, 11, 16)):
         pay("1", at=at(day))
@@ -121,6 +124,7 @@ def test_a_week_with_a_day_nobody_knows_is_partial(chart):
     assert series["partial"] == ["2026-11-09"]
 
 
+@pytest.mark.engine
 def test_cumulative_sums_are_exact_and_say_from_where_on_something_lacks(chart):
     for back in (4, 3, 1):
         pay("0.1", at=at(TODAY - back * DAY), price_usd=None if back == 3 else Decimal("0.075"))
@@ -246,6 +250,7 @@ def test_an_image_is_0_only_where_a_taken_snapshot_read_the_containers(points):
     assert points(f"image:{name}", days=6) == [None, None, 0, 7, 8, None]
 
 
+@pytest.mark.engine
 def test_an_images_containers_of_now(points):
     ImageCount.objects.create(image="kaspanet/rusty-kaspad", count=31)
     image(TODAY - DAY, "gone/gone", 3)
@@ -272,6 +277,7 @@ def test_a_start_alone_goes_until_today(chart):
     assert chart("payments", start="2026-11-01")["end"] == "2026-11-20"
 
 
+@pytest.mark.engine
 def test_all_goes_back_to_the_first_day_anything_is_known_of(chart):
     assert chart("payments", days="all")["count"] == 1
     nodes(TODAY - 50 * DAY, [1])
@@ -310,6 +316,7 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(refused, query, words):
     assert words in refused(**query)
 
 
+@pytest.mark.engine
 def test_a_range_before_everything_is_empty_and_not_zero(points):
     pay(at=at(TODAY))
     settle(None)
@@ -329,6 +336,7 @@ def test_the_ends_of_the_calendar_are_no_accident(client, day, bucket):
 # What it costs
 
 
+@pytest.mark.engine
 def test_the_number_of_queries_depends_on_nothing(client, django_assert_max_num_queries):
     nodes(TODAY - 40 * DAY, list(range(41)))
     ImageCount.objects.create(image="kaspanet/rusty-kaspad", count=31)
@@ -380,6 +388,7 @@ def test_metrics_are_listed_by_category_with_their_units(client):
     assert order == sorted(order, key=[category["key"] for category in answer["categories"]].index)
 
 
+@pytest.mark.engine
 def test_every_metric_that_is_listed_can_be_drawn(client, chart):
     keys = [metric["key"] for metric in metrics_of(client)["metrics"]]
     for first in range(0, len(keys), 8):
@@ -387,6 +396,7 @@ def test_every_metric_that_is_listed_can_be_drawn(client, chart):
         assert [series["key"] for series in chart(",".join(asked), days=2)["series"]] == asked
 
 
+@pytest.mark.engine
 def test_search_finds_words_anywhere_and_images_by_their_containers(client):
     image(TODAY, "itzg/minecraft-server", 3)
     image(TODAY - DAY, "old/minecraft", 3)

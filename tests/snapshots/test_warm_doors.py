@@ -11,7 +11,7 @@ from snapshots.comparison import cache
 from snapshots.models import Snapshot, WarmComparison
 from tests.snapshots.comparing import SPANS, ask
 
-pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.warm]
+pytestmark = [pytest.mark.django_db, pytest.mark.warm]
 
 
 @pytest.fixture
