@@ -72,7 +72,9 @@ def test_without_javascript_it_is_not_cut_off_either(chromium: Browser, live_ser
     page.goto("/")
     for width in (320, 1440):
         page.set_viewport_size({"width": width, "height": 800})
-        for dash in page.locator(".unknown:visible").all():
+        dashes = page.locator(".unknown:visible").all()
+        assert dashes
+        for dash in dashes:
             dash.focus()
             box = dash.locator(".why").bounding_box()
             assert box

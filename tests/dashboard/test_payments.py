@@ -447,6 +447,7 @@ def test_nothing_is_inline_and_every_id_is_there_once(client: Client) -> None:
         shown = panel(client, **query)
         assert not re.search(r"<style|\sstyle=|\son\w+=|hx-on|<script", shown)
         ids = re.findall(r'\sid="([^"]+)"', shown)
+        assert ids
         assert len(ids) == len(set(ids))
         for described in re.findall(r'aria-describedby="([^"]+)"', shown):
             assert set(described.split()) <= set(ids)

@@ -26,7 +26,9 @@ def test_the_quick_run_leaves_the_slow_ones_out():
 
 
 @pytest.mark.parametrize(
-    ("full", "marks"), [(False, "engine and not bench and not slow and not (law or hypothesis)"), (True, "not bench")], ids=["quick", "full"]
+    ("full", "marks"),
+    [(False, "engine and not bench and not slow and not (law or hypothesis)"), (True, "not bench")],
+    ids=["quick", "full"],
 )
 def test_production_runs_what_depends_on_it_or_everything(full, marks):
     found = {
@@ -62,7 +64,9 @@ def chosen(expression: str, marks: dict[str, bool]) -> bool:
 
 
 def test_who_hides_a_law_in_a_test_says_so():
-    for path in (ROOT / "tests").rglob("test_*.py"):
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    assert any("\n@law\n" in path.read_text() for path in files)
+    for path in files:
         hidden = re.findall(r"^[ \t]+.*max_examples=examples\(", path.read_text(), re.MULTILINE)
         assert len(hidden) <= len(re.findall(r"^@law$", path.read_text(), re.MULTILINE)), path
 

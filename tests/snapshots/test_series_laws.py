@@ -62,6 +62,7 @@ def test_the_last_cumulative_point_is_the_sum_of_all_and_none_falls(values, boun
 def test_what_no_sync_has_seen_is_never_a_zero(values, bounds, bucket, behind):
     paid, completed_at = days_ago(values), NOW - DAY * behind
     spans = split(*stretch(bounds), bucket)
+    assert spans
     line = drawn(ledger_of(paid, completed_at), bounds, bucket, FLUX)
     for number, (span, point) in enumerate(zip(spans, line.points, strict=True)):
         if span.first > completed_at.date() and not any(day in paid for day in span.days()):
