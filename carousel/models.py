@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from django.db import models
+
+from fluxtracker.periods import is_fresh
+from ops.status import OK, Status
+
+LATE = timedelta(hours=2)  # two refreshes missed
 
 
 class Feed(models.Model):
@@ -25,3 +32,10 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return self.get_name_display()
+
+    def status(self, now: datetime) -> Status:
+        """Return whether the list is as of the last two hours. One that was never read is not late."""
+        if self.error:
+            return Status("list_failed", since=self.tried_at)
+        is_late = self.read_at is not None and not is_fresh(self.read_at, now, LATE)
+        return Status("list_late", since=self.read_at) if is_late else OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -24,13 +23,6 @@ class Definition:
 
 
 EVERY_10 = "Every 10 minutes. A value stays, with its age, when its source fails."
-SENTENCES: Mapping[str, str] = {
-    Source.Name.NODES: "Node counts",
-    Source.Name.CLOUD: "Capacity and use",
-    Source.Name.APPS: "Running containers",
-    Source.Name.SPECS: "App specifications",
-    Source.Name.PRICE: "The FLUX price",
-}
 
 
 def definitions() -> dict[str, Definition]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -27,9 +27,11 @@ from dashboard.panels.strip import SOURCES, STRIP
 from dashboard.panels.tiles import TILES
 from fluxtracker.api.conditional import make_etag
 from fluxtracker.api.exceptions import no_database
+from fluxtracker.database import NotMigrated
 from metrics.catalogue import COUNT, FIXED, RATIOS, Metric, tracked_apps, tracked_metric
 from metrics.models import Source, TrackedApp
 from ops import health
+from ops.status import words
 
 UNITS: Mapping[str, str] = {COUNT: "count"}
 GROUPS: Mapping[str, str] = {"wordpress": "apps"}  # groups of the catalogue that have no tile of their own
@@ -119,10 +121,6 @@ def panel(request: HttpRequest, name: str) -> HttpResponseBase:
 BEFORE, AFTER, FOOT = ("strip", "feeds"), ("tiles", "chart", "payments"), ("sources",)
 
 
-class NoDatabase(Exception):
-    """The database cannot be reached, or is not migrated; the text is the health report's."""
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A panel in its place."""
@@ -159,10 +157,10 @@ class Page:
 
 
 def read(request: HttpRequest, now: datetime) -> Page:
-    """NoDatabase when there is nothing to read from. A part that fails says so in its place."""
-    database = health.database_report()
-    if database["status"] != "ok":
-        raise NoDatabase(database["error"])
+    """Raise DatabaseError when there is nothing to read from. A part that fails says so in its place."""
+    database = health.database_status()
+    if not database.is_ok:
+        raise (NotMigrated if database.code == "database_unmigrated" else OperationalError)(words(database, now))
     return Page(_parts(BEFORE, request, now), _parts(AFTER, request, now), _parts(FOOT, request, now))
 
 
@@ -180,7 +178,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     now = timezone.now()
     try:
         content = read(request, now)
-    except (NoDatabase, DatabaseError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
         return no_database(request, error)
     etag = make_etag([part.shown.etag for part in content.parts], int(now.timestamp()) // AGE_STEP_S)
     response: HttpResponseBase | None = get_conditional_response(request, etag=etag)

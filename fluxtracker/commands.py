@@ -13,10 +13,11 @@ from datetime import date
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, ProgrammingError
+from django.db import DatabaseError
 from django.utils import timezone
 
 from fluxtracker.api.fields import DAY
+from fluxtracker.database import is_unmigrated
 from fluxtracker.formatting import printable
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops import audit
@@ -94,8 +95,7 @@ class VerbCommand(BaseCommand):
         except (UpstreamError, LeaseHeld, LeaseLost, NotDone) as error:
             raise self._failed(one_line(error), error, options) from error
         except DatabaseError as error:
-            unmigrated = isinstance(error, ProgrammingError) or "no such" in str(error)
-            hint = " (has `manage.py migrate` been run?)" if unmigrated else ""
+            hint = " (has `manage.py migrate` been run?)" if is_unmigrated(error) else ""
             raise self._failed(f"database: {one_line(error)}{hint}", error, options) from error
         except CommandError as error:
             raise error if error.returncode == 2 else self._failed(str(error), error, options) from error

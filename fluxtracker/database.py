@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.signals import request_started
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, ProgrammingError, connection, connections, transaction
 
 WAIT_S = 3.5  # of one request
 EXPORT_S = 15.0  # of the question which rows an export has
@@ -159,6 +159,16 @@ def _trouble(path: Path) -> str:
 
 def _name_alone(quoted: re.Match[str]) -> str:
     return quoted[0] if NAME.fullmatch(quoted[1]) else '"..."'
+
+
+class NotMigrated(ProgrammingError):
+    """Migrations are missing."""
+
+
+def is_unmigrated(error: BaseException) -> bool:
+    """Return whether a table or column is missing. SQLite has no code of its own for that: all others have one."""
+    is_missing = getattr(error.__cause__, "sqlite_errorname", "") == "SQLITE_ERROR"
+    return isinstance(error, ProgrammingError) or is_missing
 
 
 @contextmanager

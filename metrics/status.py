@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from fluxtracker import formatting
 from fluxtracker.periods import is_fresh
 from metrics.models import Source
 from metrics.selectors import Latest, SourceView
@@ -14,29 +13,52 @@ from ops import leases
 from ops.health import is_scheduled, iso
 from ops.models import ServiceState, TaskState
 from ops.registry import health_check
-from ops.runs import ALERT_AFTER
 from ops.schedule import is_overdue
+from ops.status import NO_REASON, OK, Part, Status, words
 
 Report = dict[str, Any]
 
 
-def problems(sources: Mapping[str, Report], now: datetime) -> Iterator[str]:
-    """What such a report says is wrong, in sentences. A source that was never asked is no trouble yet."""
-    for key, source in sources.items():
-        name = Source.Name(key).label
-        name = name[0].upper() + name[1:]
-        if source["status"] == "stale" and source["asOf"]:
-            read_at = now - timedelta(seconds=source["ageSeconds"])
-            reason = source["error"] or "no collection has succeeded since"
-            yield f"{name}: last read {formatting.ago(read_at, now)}: {reason}."
-        elif source["status"] == "failed":
-            yield f"{name}: never read: {source['error'] or 'no reason was noted'}."
+NAMES: Mapping[str, str] = {  # for readers of the page
+    Source.Name.NODES: "Node counts",
+    Source.Name.CLOUD: "Capacity and use",
+    Source.Name.APPS: "Running containers",
+    Source.Name.SPECS: "App specifications",
+    Source.Name.PRICE: "The FLUX price",
+}
 
 
-@health_check("sources", problems=problems)
-def sources_report(now: datetime | None) -> dict[str, Report]:
-    """By source: its status, when its values were read, their age in seconds and the last error. Two queries."""
-    return {name: _report(view, now) for name, view in Latest.load(now).sources.items()} if now else {}
+def source_status(view: SourceView) -> Status:
+    """Return how a source is. `source_never`: nothing has asked it yet."""
+    if view.status == "ok":
+        return OK
+    label = Source.Name(view.name).label
+    facts = {
+        "name": NAMES[view.name],
+        "label": label[0].upper() + label[1:],
+        "error": view.error or NO_REASON,
+        "tried_at": view.tried_at,
+    }
+    return Status(_code(view), since=view.read_at, facts=facts, key=f"source:{view.name}")
+
+
+def _code(view: SourceView) -> str:
+    if view.read_at is None:
+        return "source_unread" if view.tried_at else "source_never"
+    if not view.error:
+        return "source_late"
+    return "source_doubted" if view.doubted_since else "source_failed"
+
+
+@health_check("sources")
+def sources_part(now: datetime | None) -> Part:
+    """Report each source: its status, when its values were read, their age in seconds and the last error. Two queries.
+
+    A source that was never asked is no problem yet.
+    """
+    views = Latest.load(now).sources if now else {}
+    problems = [source_status(view) for view in views.values() if view.status != "never"]
+    return Part({name: _report(view, now) for name, view in views.items() if now}, problems)
 
 
 def _report(view: SourceView, now: datetime) -> Report:
@@ -53,33 +75,33 @@ NOTE = (
 
 
 def status(now: datetime) -> dict[str, Any]:
-    """Contract section 4. Healthy: checked lately, and no service has failed three times in a row."""
-    task = TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
-    states = list(ServiceState.objects.all())
-    reason = _why_unhealthy(task, states, now)
+    """Return the answer of `/api/admin/test-status`."""
+    task, states = TaskState.of(TASK), list(ServiceState.objects.all())
+    problem = checks_status(task, states, now)
     return {
         "isSchedulerRunning": is_scheduled(BEAT_TASK, now),
         "isTestInProgress": leases.holder_of(TASK) is not None,
         "lastRun": iso(task.last_started_at),
         "lastCompleted": iso(task.last_success_at),
         "consecutiveFailures": task.consecutive_failures,
-        "isHealthy": reason is None,
-        "reason": reason,
+        "isHealthy": problem.is_ok,
+        "reason": words(problem, now) or None,
         "note": NOTE,
         "checks": [_check(state) for state in states],
     }
 
 
-def _why_unhealthy(task: TaskState, states: list[ServiceState], now: datetime) -> str | None:
+def checks_status(task: TaskState, states: list[ServiceState], now: datetime) -> Status:
+    """Return OK where services were checked lately and none has failed three times in a row."""
     if task.alerting:
-        return f"the checks failed {task.consecutive_failures} times in a row ({task.last_error})"
+        return task.failing
     if not states:
-        return "no service has been checked yet"
+        return Status("checks_never")
     checked_at = max(state.checked_at for state in states)
     if is_overdue(BEAT_TASK, now) or not is_fresh(checked_at, now, LATE):
-        return f"no service has been checked since {formatting.moment(checked_at)}"
-    failing = [state.name for state in states if state.consecutive_failures >= ALERT_AFTER]
-    return f"{', '.join(failing)} failed three times in a row or more" if failing else None
+        return Status("checks_late", since=checked_at)
+    failing = tuple(state.name for state in states if state.keeps_failing)
+    return Status("checks_failing", facts={"names": failing}) if failing else OK
 
 
 def _check(state: ServiceState) -> dict[str, Any]:

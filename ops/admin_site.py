@@ -26,7 +26,7 @@ from ops import audit, overview, registry
 from ops.access import login as access_login
 from ops.jobs import services
 from ops.models import Job
-from ops.registry import JOBS, JobType
+from ops.registry import JobType
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Asked:
 
 def works() -> list[Works]:
     """All of it, in the order of the registry."""
-    return [Works.of(job) for job in JOBS.values()]
+    return [Works.of(job) for job in registry.jobs().values()]
 
 
 def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Asked:

@@ -1,9 +1,10 @@
-"""Gives the admin our site. In a file of its own: Django looks for the room's own configuration in apps.py."""
+"""Configure the app, and give the admin our site."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from celery.signals import celeryd_init
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.db.models.signals import post_migrate
@@ -14,20 +15,25 @@ class OpsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from ops import heartbeat, registry  # noqa: F401  connects the worker's sign of life
-
-        registry.discover()
+        celeryd_init.connect(prepare_worker)
         post_migrate.connect(install_schedule, sender=self)
 
 
+def prepare_worker(**_: Any) -> None:
+    """Import, before the pool is forked, what each of its processes would import for itself."""
+    from ops import heartbeat, registry  # noqa: F401  connects the worker's sign of life
+
+    registry.discover()
+
+
 def install_schedule(**_: Any) -> None:
-    """The schedule's rows belong to a migrated database, like Django's own permissions."""
+    """Add the schedule's rows to a migrated database, as Django adds its permissions."""
     from ops.schedule import install
 
     install()
 
 
 class AdminConfig(SimpleAdminConfig):
-    """Its pages are imported with the URLs, not by every worker."""
+    """Import the admin's pages with the URLs, and not in every worker."""
 
     default_site = "ops.admin_site.Site"

@@ -1,16 +1,15 @@
-"""What checks of services found: kept for 90 days, counted in a row, told where it keeps being wrong."""
+"""Keep what checks of services found: for 90 days, and how often in a row it was wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from fluxtracker import formatting
-from ops.models import ServiceCheck, ServiceState
-from ops.runs import ALERT_AFTER
+from ops import status
+from ops.models import ALERT_AFTER, ServiceCheck, ServiceState
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +18,16 @@ Kind, Status = ServiceState.Kind, ServiceState.Status
 KEPT = timedelta(days=90)
 FAILING = (Status.FAILED, Status.MISSING)  # count in a row
 PASSING = (Status.OK, Status.DEGRADED)  # end the count; what is unknown does neither
+TITLES: Mapping[str, str] = {  # of the checked upstreams; each other one is a Blockbook, named by its host
+    "daemon": "The Flux daemon",
+    "fluxos": "FluxOS",
+    "stats": "The statistics of Flux",
+    "coingecko": "CoinGecko",
+    "binance": "Binance",
+    "explorer": "The Flux explorer",
+    "cryptocompare": "CryptoCompare",
+}
+BLOCKBOOK = "A source of the chain"
 WRITTEN = ["status", "latency_ms", "detail", "consecutive_failures", "checked_at", "last_ok_at"]
 
 
@@ -46,28 +55,28 @@ def record(findings: Sequence[Finding], now: datetime) -> None:
     ServiceState.objects.bulk_create(
         states, update_conflicts=True, unique_fields=["kind", "name"], update_fields=WRITTEN
     )
-    ServiceCheck.objects.bulk_create(_check(found, now) for found in findings)
+    ServiceCheck.objects.bulk_create(ServiceCheck(**asdict(found), at=now) for found in findings)
     for state in states:
-        _tell(state, before.get((state.kind, state.name)))
+        _log(state, before.get((state.kind, state.name)))
 
 
 def prune(now: datetime) -> int:
-    """Delete the checks of more than 90 days ago. Answers how many there were."""
+    """Delete the checks of more than 90 days ago. Return how many there were."""
     deleted, _ = ServiceCheck.objects.filter(at__lt=now - KEPT).delete()
     return deleted
 
 
-def problems(now: datetime) -> Iterator[str]:
-    """Sentences on the services that failed three times in a row or more."""
-    for state in ServiceState.objects.filter(consecutive_failures__gte=ALERT_AFTER):
-        yield sentence(state, now)
-
-
-def sentence(state: ServiceState, now: datetime) -> str:
-    return (
-        f"{state.name} failed {state.consecutive_failures} checks in a row, "
-        f"the last one {formatting.ago(state.checked_at, now)}: {state.detail}."
-    )
+def failing(state: ServiceState) -> status.Status:
+    """Return the status of a service that keeps failing."""
+    facts = {
+        "name": state.name,
+        "title": TITLES.get(state.name, BLOCKBOOK),
+        "failures": state.consecutive_failures,
+        "checked_at": state.checked_at,
+        "detail": state.detail,
+    }
+    code = "upstream_failing" if state.kind == Kind.API else "app_failing"
+    return status.Status(code, since=state.last_ok_at, facts=facts, key=f"service:{state.kind}:{state.name}")
 
 
 def _state(found: Finding, before: ServiceState | None, now: datetime) -> ServiceState:
@@ -77,31 +86,11 @@ def _state(found: Finding, before: ServiceState | None, now: datetime) -> Servic
     elif found.status in PASSING:
         failures = 0
     last_ok = now if found.status == Status.OK else before.last_ok_at if before else None
-    return ServiceState(
-        kind=found.kind,
-        name=found.name,
-        status=found.status,
-        latency_ms=found.latency_ms,
-        detail=found.detail,
-        consecutive_failures=failures,
-        checked_at=now,
-        last_ok_at=last_ok,
-    )
+    return ServiceState(**asdict(found), consecutive_failures=failures, checked_at=now, last_ok_at=last_ok)
 
 
-def _check(found: Finding, now: datetime) -> ServiceCheck:
-    return ServiceCheck(
-        kind=found.kind,
-        name=found.name,
-        at=now,
-        status=found.status,
-        latency_ms=found.latency_ms,
-        detail=found.detail,
-    )
-
-
-def _tell(state: ServiceState, before: ServiceState | None) -> None:
-    """Once when it has failed three times in a row, once when it is over."""
+def _log(state: ServiceState, before: ServiceState | None) -> None:
+    """Log it once when it has failed three times in a row, and once when it is over."""
     earlier = before.consecutive_failures if before else 0
     if state.consecutive_failures == ALERT_AFTER > earlier:
         log.error("service_keeps_failing", kind=state.kind, service=state.name, detail=state.detail)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
+
+from ops.status import Status, task_failing
+
+ALERT_AFTER = 3  # failures in a row (docs/contract.md#schedule)
 
 
 class Lease(models.Model):
@@ -35,8 +39,16 @@ class TaskState(models.Model):
 
     @property
     def alerting(self) -> bool:
-        """Three failures in a row are an alert (docs/contract.md#schedule)."""
-        return self.consecutive_failures >= 3
+        return self.consecutive_failures >= ALERT_AFTER
+
+    @property
+    def failing(self) -> Status:
+        return task_failing(self.name, self.consecutive_failures, self.last_error)
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Return the state of a task, also of one that never ran."""
+        return cls.objects.filter(name=name).first() or cls(name=name)
 
 
 class TaskRun(models.Model):
@@ -100,6 +112,10 @@ class ServiceState(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def keeps_failing(self) -> bool:
+        return self.consecutive_failures >= ALERT_AFTER
 
 
 class ServiceCheck(models.Model):
@@ -277,6 +293,15 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return self.message
+
+    @property
+    def kind(self) -> str:
+        """Return the first part of its key: `task` of `task:backup`."""
+        return self.key.partition(":")[0]
+
+    @property
+    def status(self) -> Status:
+        return Status("alert", since=self.raised_at, facts={"message": self.message}, key=self.key)
 
 
 class AlertDelivery(models.Model):

@@ -1,7 +1,4 @@
-"""The cards of the admin's first page: how each part of the system stands, in a few facts.
-
-Everything that an operator looks at first, read at one moment: the first page of the admin.
-"""
+"""Read the first page of the admin: what is wrong, a card for each part of the system, the last jobs."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from ops import health, schedule
 from ops.models import Alert, Job, ServiceState, TaskState, WorkerSeen
 from ops.registry import missing_days
 from ops.schedule import Beat
+from ops.status import Status, words
 
 Report = dict[str, Any]
 Mood = Literal["", "good", "bad"]
@@ -48,7 +46,7 @@ class Card:
 
 
 def cards(report: Report, now: datetime) -> Iterator[Card]:
-    """From the health report, which must have reached the database, and a few small tables."""
+    """Make them from the health report, which must have reached the database, and a few small tables."""
     yield Card("sync", "Payments", "revenue.view_payment", listing("revenue", "payment"), _sync(report["sync"], now))
     yield Card(
         "snapshots", "Snapshots", "snapshots.view_snapshot", reverse("admin:snapshots_snapshot_calendar"),
@@ -60,8 +58,8 @@ def cards(report: Report, now: datetime) -> Iterator[Card]:
     yield Card("storage", "Storage", "", "", _storage(report, now))
 
 
-def listing(room: str, model: str) -> str:
-    return reverse(f"admin:{room}_{model}_changelist")
+def listing(app: str, model: str) -> str:
+    return reverse(f"admin:{app}_{model}_changelist")
 
 
 def _sync(sync: Report, now: datetime) -> list[Fact]:
@@ -96,14 +94,14 @@ def _snapshots(snapshot: Report, now: datetime) -> list[Fact]:
 
 def _sources(report: Report, now: datetime) -> list[Fact]:
     return [
-        Fact(name, f"{told['status']}, {_ago(told['asOf'], now)}" if told["asOf"] else told["status"],
-             "good" if told["status"] == "ok" else "bad" if told["status"] in ("stale", "failed") else "")
-        for name, told in report["sources"].items()
+        Fact(name, f"{source['status']}, {_ago(source['asOf'], now)}" if source["asOf"] else source["status"],
+             "good" if source["status"] == "ok" else "bad" if source["status"] in ("stale", "failed") else "")
+        for name, source in report["sources"].items()
     ]  # fmt: skip
 
 
 def _services(now: datetime) -> list[Fact]:
-    """How many stand how, and those that are failing by name."""
+    """Count those in order, and name those that fail."""
     states = list(ServiceState.objects.all())
     well = [state for state in states if state.status == ServiceState.Status.OK]
     ailing = [state for state in states if state.status in (ServiceState.Status.FAILED, ServiceState.Status.MISSING)]
@@ -117,11 +115,9 @@ def _services(now: datetime) -> list[Fact]:
 
 def _workers(report: Report, now: datetime) -> list[Fact]:
     broker, worker = report["broker"], report["worker"]["status"] == "ok"
-    takes_tasks = broker["status"] == "ok"
-    words = "answers" if takes_tasks else broker["error"].removeprefix("the broker ")
     seen = WorkerSeen.objects.filter(seen_at__gt=now - WORKER_FORGOTTEN).order_by("-seen_at")[:10]
     return [
-        Fact("broker", words, "good" if takes_tasks else "bad"),
+        Fact("broker", broker.get("error", "answers"), "bad" if "error" in broker else "good"),
         Fact("workers", "at work" if worker else "none seen for over a minute", "good" if worker else "bad"),
         *(Fact(row["name"], "overdue", "bad") for row in report["schedule"]["overdue"]),
         *(Fact(row.hostname, f"seen {formatting.ago(row.seen_at, now)}") for row in seen),
@@ -141,7 +137,7 @@ def _storage(report: Report, now: datetime) -> list[Fact]:
 
 
 def _is_backup_bad(report: Report) -> bool:
-    """As the problems have it: it keeps failing, or none was made for too long."""
+    """Return whether it keeps failing, or none was made for too long."""
     keeps_failing = report["backup"] is not None and report["backup"]["status"] == "failed"
     return keeps_failing or any(alert["key"] == "backup" for alert in report["alerts"])
 
@@ -151,12 +147,12 @@ def _number(value: int | None) -> str:
 
 
 def _ago(iso: str | None, now: datetime) -> str:
-    """The age of an instant as the health report writes it."""
+    """Return the age of an instant as the health report writes it."""
     return NEVER if iso is None else formatting.ago(datetime.fromisoformat(iso), now)
 
 
 def _size(count: int) -> str:
-    """Bytes as people read them."""
+    """Return a number of bytes for people."""
     return f"{count / 1e6:,.1f} MB" if count < 1e9 else formatting.size(count / 1e9)
 
 
@@ -166,20 +162,24 @@ MOST_ALERTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`problems` are those of `/api/health`; the other parts are rows."""
+    """`statuses` are the problems of `/api/health`; the other parts are rows."""
 
     now: datetime
-    problems: list[str]
+    statuses: tuple[Status, ...]
     cards: list[Card]
     alerts: list[Alert]
     beats: list[Beat]
     jobs: list[Job]
 
     @property
+    def problems(self) -> list[str]:
+        return [words(status, self.now) for status in self.statuses]
+
+    @property
     def other_problems(self) -> list[str]:
-        """Those that are not among the open alerts."""
-        told = {alert.message for alert in self.alerts}
-        return [problem for problem in self.problems if problem not in told]
+        """Return those that are not among the open alerts."""
+        keys = {alert.key for alert in self.alerts}
+        return [words(status, self.now) for status in self.statuses if not status.key or status.key not in keys]
 
     @property
     def running(self) -> list[Job]:
@@ -187,13 +187,13 @@ class Overview:
 
 
 def load(now: datetime) -> Overview:
-    """A fixed number of queries, whatever the tables hold."""
-    report = health.report(now)
+    """Read all of it, with a fixed number of queries."""
+    found = health.look(now)
     states = {state.name: state for state in TaskState.objects.all()}
     return Overview(
         now=now,
-        problems=report["problems"],
-        cards=list(cards(report, now)),
+        statuses=found.problems,
+        cards=list(cards(found.report, now)),
         alerts=list(Alert.objects.filter(closed_at=None)[:MOST_ALERTS]),
         beats=schedule.beats(states, now),
         jobs=list(Job.objects.order_by("-id")[:LAST_JOBS]),

@@ -1,57 +1,22 @@
-"""The state of the whole system for Prometheus, from the database and the broker: true over all processes.
+"""Write the state of the whole system for Prometheus, from the database and the broker: true over all processes.
 
-What nobody knows has no sample. Instants are seconds since 1970: an age is `time() - ...`.
-
-How many messages the broker holds.
+What is not known has no sample. Instants are seconds since 1970: an age is `time() - ...`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from celery import current_app
-from kombu.exceptions import KombuError
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
-from redis.exceptions import RedisError
 
 from fluxtracker import __version__
 from fluxtracker.web.middleware import REGISTRY
-from ops import health, runs
-from ops.health import PING_TIMEOUT_S
+from ops import broker, health, runs
 from ops.models import Tally, TaskState
-
-UNACKED = "unacked"  # kombu's hash of messages that a worker has taken and not done yet
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """Messages that wait, and those that a worker is at."""
-
-    waiting: int
-    in_work: int
-
-
-def queue_depth() -> Depth | None:
-    """None where the broker does not answer within a second."""
-    try:
-        with current_app.connection_for_read(
-            transport_options={
-                **current_app.conf.broker_transport_options,
-                "socket_timeout": PING_TIMEOUT_S,
-                "socket_connect_timeout": PING_TIMEOUT_S,
-                "max_retries": 0,
-            },
-        ) as broker:
-            client = broker.default_channel.client
-            return Depth(int(client.llen(current_app.conf.task_default_queue)), int(client.hlen(UNACKED)))
-    except (RedisError, KombuError, OSError):
-        return None
-
 
 Sample = tuple[tuple[str, ...], float | int | bool | datetime | None]
 LEVELS = ("ok", "degraded", "error")
@@ -81,7 +46,7 @@ class _State(Collector):
 
 
 def of_broker(is_up: bool) -> Iterator[Metric]:
-    depth = queue_depth()
+    depth = broker.depth()
     yield _gauge("broker_up", "Whether the broker answers and takes writes.", [((), is_up and depth is not None)])
     yield _gauge("queue_messages", "Tasks that wait in the broker.", [((), None if depth is None else depth.waiting)])
     yield _gauge("queue_in_work", "Tasks that a worker has taken.", [((), None if depth is None else depth.in_work)])

@@ -1,15 +1,16 @@
-"""What apps add to the frame: functions that it calls without importing the app.
+"""Register what apps add to the frame: jobs, health checks, alert rules and hooks, called without importing the app.
 
-`discover` imports the modules that register something, as Django's admin and checks do it.
+The modules that register are imported at the first use: a command, a page or a migration mostly needs none of them.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from inspect import signature
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -20,8 +21,8 @@ from django.utils.module_loading import autodiscover_modules
 from rest_framework import serializers
 
 from fluxtracker.api.reports import as_report, name_of, result_of
-from ops.alerts.records import Trouble
 from ops.runs import one_line, run, run_quietly
+from ops.status import Part, Status
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +31,11 @@ Params = Mapping[str, Any]
 Progress = Callable[[str], None]
 Field = serializers.Field[Any, Any, Any, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
-Check = Callable[[datetime | None], Any]
-Problems = Callable[[Any, datetime], Iterator[str]]
+Check = Callable[[datetime | None], Part]
 
 
 class Hook(Generic[Function]):
-    """A list of functions; as a decorator it adds one."""
+    """Hold a list of functions; as a decorator it adds one."""
 
     def __init__(self) -> None:
         self.functions: list[Function] = []
@@ -45,12 +45,13 @@ class Hook(Generic[Function]):
         return function
 
     def __iter__(self) -> Iterator[Function]:
+        discover()
         return iter(self.functions)
 
 
 on_change: Hook[Callable[[], object]] = Hook()
 """Called after a sync, a collection or a snapshot."""
-alert_rule: Hook[Callable[[datetime], Iterator[Trouble]]] = Hook()
+alert_rule: Hook[Callable[[datetime], Iterator[Status]]] = Hook()
 """Yields what is wrong now. A rule that raises ends the check: half the problems would close alerts."""
 around_restore: Hook[Callable[[], AbstractContextManager[None]]] = Hook()
 """A context in the transaction that replaces all rows."""
@@ -58,27 +59,23 @@ missing_days: Hook[Callable[[datetime], list[Report]]] = Hook()
 """Returns the last days without a row, for the overview."""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """A part of `/api/health`."""
-
-    report: Check
-    """Called with None where the database cannot be reached."""
-    problems: Problems | None
-    """Yields what such a report says is wrong."""
+HEALTH: dict[str, Check] = {}
 
 
-HEALTH: dict[str, HealthCheck] = {}
+def health_check(name: str) -> Callable[[Check], Check]:
+    """Register what makes a part of `/api/health`. It gets None where the database cannot be reached."""
 
-
-def health_check(name: str, *, problems: Problems | None = None) -> Callable[[Check], Check]:
-    """Register a part of `/api/health`."""
-
-    def register(report: Check) -> Check:
-        HEALTH[name] = HealthCheck(report, problems)
-        return report
+    def register(check: Check) -> Check:
+        HEALTH[name] = check
+        return check
 
     return register
+
+
+def health_checks() -> dict[str, Check]:
+    """Return all health checks by name."""
+    discover()
+    return HEALTH
 
 
 def changed() -> None:
@@ -205,15 +202,31 @@ def job(name: str, *, report: type, **options: Any) -> Callable[[Callable[..., A
     return register
 
 
+def jobs() -> dict[str, JobType]:
+    """Return all jobs by name, in the order of the apps."""
+    discover()
+    return JOBS
+
+
 def find(name: str) -> JobType:
+    """Return the job of that name. Raise UnknownJob."""
     try:
-        return JOBS[name]
+        return jobs()[name]
     except KeyError:
         raise UnknownJob(f"there is no job {name}; there are: {', '.join(JOBS)}") from None
 
 
+_discovery = threading.RLock()
+
+
 def discover() -> None:
-    """Import what registers: services, alerts, status and tasks of each app."""
+    """Import once what registers: services, alerts, status and tasks of each app. Safe from any thread."""
+    with _discovery:
+        _import_all()
+
+
+@cache
+def _import_all() -> None:
     autodiscover_modules("services", "alerts", "status", "tasks")
     found = sorted(JOBS.values(), key=lambda job: (*APPS, _app(job)).index(_app(job)))
     JOBS.clear()

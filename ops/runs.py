@@ -27,7 +27,8 @@ from ops import leases
 from ops.alerts import records
 from ops.alerts.records import ask_for_check
 from ops.leases import LeaseHeld, LeaseLost
-from ops.models import Tally, TaskRun, TaskState
+from ops.models import ALERT_AFTER, Tally, TaskRun, TaskState
+from ops.status import task_failing
 
 RUNS, RUN_SECONDS, REQUESTS = "runs", "run_seconds", "requests"
 
@@ -56,7 +57,6 @@ def add(numbers: Mapping[Key, float]) -> None:
 
 log = structlog.get_logger(__name__)
 
-ALERT_AFTER = 3  # failures in a row (docs/contract.md#schedule)
 REFUSED = (DataError, IntegrityError, TypeError, ValueError)  # of words and reports that no column takes
 
 
@@ -188,7 +188,7 @@ def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
     state = TaskState.objects.select_for_update().get(name=row.name)
     if state.consecutive_failures >= ALERT_AFTER:
         log.warning("task_recovered", task=row.name, failures=state.consecutive_failures)
-        records.close_alert(records.task_key(row.name), now)
+        records.close_alert(state.failing.key, now)
     TaskState.objects.filter(name=row.name).update(
         last_success_at=now, consecutive_failures=0, last_error="", last_report=report
     )
@@ -213,7 +213,7 @@ def _failed(row: TaskRun, error: str) -> None:
     if failures == ALERT_AFTER:
         log.error("task_keeps_failing", task=row.name, error=error, failures=failures)
     if failures >= ALERT_AFTER:
-        records.raise_alert(records.of_task(row.name, failures, error), now)
+        records.raise_alert(task_failing(row.name, failures, error), now)
 
 
 def run_quietly(door: Callable[..., object]) -> None:

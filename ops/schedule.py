@@ -1,8 +1,6 @@
-"""Which rows of the schedule are overdue, whoever is to blame: the scheduler, the broker or the workers.
+"""Install the default schedule, and find out what runs when and which rows are overdue.
 
-The default schedule: one table. Rows are made once; what operators change in the admin stays.
-
-The schedule as it stands: what runs how often, how it went, when it runs next.
+Rows are made once; what operators change in the admin stays.
 """
 
 from __future__ import annotations
@@ -14,10 +12,11 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from fluxtracker import formatting
+from fluxtracker.formatting import moment, span
 from fluxtracker.periods import is_ahead
 from ops import leases
 from ops.models import TaskState
+from ops.status import OK, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ UNRECORDED = ("ops.tasks.resend_jobs",)  # leaves no run behind: nobody can tell
 
 
 def install() -> int:
-    """Make the rows that are missing. Answers how many were made.
+    """Make the rows that are missing. Return how many were made.
 
     `start_time` in the past lets beat run a task at once when it never ran; one that ran before is due by its
     last run (django-celery-beat, ModelEntry).
@@ -103,13 +102,13 @@ class Beat:
 
 
 def beats(states: Mapping[str, TaskState], now: datetime) -> list[Beat]:
-    """All rows by name, without those of Celery's own. One query."""
+    """Return all rows by name, without those of Celery's own. One query."""
     rows = PeriodicTask.objects.select_related(*SCHEDULES).exclude(task__startswith="celery.").order_by("name")
     return [_beat(row, states.get(row.task.rpartition(".")[2]), now) for row in rows]
 
 
 def _beat(row: PeriodicTask, state: TaskState | None, now: datetime) -> Beat:
-    """Beat notes its last run minutes later, the run itself at once."""
+    """Prefer the run's own start: Beat notes its last run minutes later."""
     times = [at for at in (row.last_run_at, state and state.last_started_at) if at and not is_ahead(at, now)]
     last = max(times, default=None)
     return Beat(row.pk, row.name, every(row), row.enabled, last, _next(row, last, now), state)
@@ -118,21 +117,18 @@ def _beat(row: PeriodicTask, state: TaskState | None, now: datetime) -> Beat:
 def every(row: PeriodicTask) -> str:
     """Return how often the row runs, in words."""
     if row.interval:
-        return f"every {formatting.span(row.interval.schedule.run_every)}"
+        return f"every {span(row.interval.schedule.run_every)}"
     return str(row.scheduler or "no schedule")
 
 
 def _next(row: PeriodicTask, last: datetime | None, now: datetime) -> datetime | None:
-    """When it is due; in the past where beat has not come to it yet."""
+    """Return when it is due; in the past where beat has not come to it yet."""
     if not row.enabled or row.scheduler is None or (row.expires and row.expires <= now):
         return None
     if last is None:
         return row.start_time or now
     due: datetime = now + row.schedule.remaining_estimate(last)
     return due
-
-
-MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +139,9 @@ class Overdue:
     task: str
     every: str
     since: datetime | None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.every}) has not run {'since ' + moment(self.since) if self.since else 'yet'}"
 
 
 def overdue(now: datetime) -> list[Overdue]:
@@ -156,14 +155,9 @@ def overdue(now: datetime) -> list[Overdue]:
     return [found for row in rows.order_by("name") if (found := _overdue(row, states, changed_at, now))]
 
 
-def sentence(found: Sequence[Overdue]) -> str:
-    """Return one sentence on all of them; empty: none is."""
-    named = [
-        f"{row.name} ({row.every}) has not run{f' since {formatting.moment(row.since)}' if row.since else ' yet'}"
-        for row in found
-    ]
-    more = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
-    return f"The schedule is overdue: {', '.join([*named[:MOST_NAMED], *more])}." if named else ""
+def status(found: Sequence[Overdue]) -> Status:
+    """Return one status of all of them."""
+    return Status("schedule_overdue", facts={"rows": tuple(found)}, key="schedule") if found else OK
 
 
 def is_overdue(task: str, now: datetime) -> bool:

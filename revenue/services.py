@@ -46,7 +46,7 @@ def sync_revenue(run: Run, *, full: bool = False) -> Report:
     done = engine.sync_revenue(sources=chain_sources(http), now=timezone.now(), run=run, full=full)
     seconds = time.monotonic() - started
     report = as_report(done)
-    counts = {key: value for key, value in report.items() if key != "failedSources"}
+    counts = {key: value for key, value in report.items() if key not in ("failedSources", "failedCodes")}
     log.info("revenue_synced", **counts, requests=http.requests, seconds=round(seconds, 3))
 
     def names_and_usd() -> Report:

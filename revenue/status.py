@@ -1,22 +1,26 @@
-"""How the ledger stands against the chain, from what the last sync wrote down."""
+"""Report how the ledger is against the chain, from what the last sync wrote down."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from fluxtracker.periods import is_ahead, is_fresh
 from ops import leases
 from ops.health import is_scheduled, iso
-from ops.models import TaskState
+from ops.models import ALERT_AFTER, TaskState
 from ops.registry import health_check
-from ops.runs import ALERT_AFTER
+from ops.status import OK, PUBLIC, Part, Status, words
 from revenue.models import TIP_STANDS, Cursor, LedgerState, Quarantined
 from revenue.selectors import OpenDays
 
 TASK, BEAT_TASK = "sync_revenue", "revenue.tasks.sync_revenue"
+LAG = "sync-lag"  # the key of its alert
 COMPLETED_LATE = timedelta(minutes=30)  # six syncs missed
 
 KEYS = (
@@ -38,16 +42,16 @@ KEYS = (
 
 
 @health_check("sync")
-def sync_report(now: datetime | None) -> dict[str, Any]:
+def sync_part(now: datetime | None) -> Part:
     """Return the `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
     if now is None:
-        return dict.fromkeys(KEYS) | {"healthy": False, "reason": "the database cannot be reached"}
-    ledger = LedgerState.known()
-    state = TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
+        reason = words(Status("database_unreachable"), timezone.now())
+        return Part(dict.fromkeys(KEYS) | {"healthy": False, "reason": reason})
+    ledger, state = LedgerState.known(), TaskState.of(TASK)
     block, tip = last_sync_block(), ledger.tip_height
-    reason = why_unhealthy(ledger, state, now)
-    return {
-        "healthy": reason is None,
+    status = sync_status(ledger, state, now)
+    report = {
+        "healthy": status.is_ok,
         "lastSyncBlock": block,
         "currentBlock": tip,
         "lagBlocks": None if block is None or tip is None else max(tip - block, 0),
@@ -60,41 +64,50 @@ def sync_report(now: datetime | None) -> dict[str, Any]:
         "failedSources": (state.last_report or {}).get("failedSources", []),
         "unprovedSince": ledger.unproved_height,
         "unprovedAt": iso(ledger.unproved_at),
-        "reason": reason,
+        "reason": words(status, now) or None,
     }
+    retrying = [Status("sync_retrying")] if 0 < state.consecutive_failures < ALERT_AFTER else []
+    return Part(report, [status, *retrying, *_failed_sources(state.last_report or {})])
 
 
-def why_unhealthy(ledger: LedgerState, state: TaskState, now: datetime) -> str | None:
-    """Return what is wrong with the sync, in words; None when nothing is."""
+def sync_status(ledger: LedgerState, state: TaskState, now: datetime) -> Status:
+    """Return what is wrong with the sync, the worst first."""
     if ledger.unproved_height is not None:
-        return unproved_reason(ledger.unproved_height)
-    if state.consecutive_failures >= ALERT_AFTER:
-        return f"it failed {state.consecutive_failures} times in a row ({state.last_error})"
-    return lag_reason(ledger, now, TIP_STANDS)
+        return unproved(ledger)
+    return state.failing if state.alerting else lag_status(ledger, now, TIP_STANDS)
 
 
-def unproved_reason(height: int) -> str:
-    return f"from block {height:,} on a source contradicts the ledger, and no second one confirms or denies it"
+def unproved(ledger: LedgerState) -> Status:
+    """Return that a source contradicts settled blocks and no second one could be asked."""
+    return Status("sync_unproved", since=ledger.unproved_at, facts={"height": ledger.unproved_height}, key="unproved")
 
 
-def lag_reason(ledger: LedgerState, now: datetime, patience: timedelta) -> str | None:
-    """Return why the ledger is behind the chain, in words; None when it is not. `patience`: with a tip that stands."""
-    if ledger.completed_at is None:
-        return "no sync has completed yet"
-    if is_ahead(ledger.completed_at, now):
-        return "the last sync lies in the future: the clock was set back"
-    if not is_fresh(ledger.completed_at, now, COMPLETED_LATE):
-        return f"no sync has completed for {minutes(now - ledger.completed_at)}"
-    stood = ledger.completed_at - ledger.tip_changed_at if ledger.tip_changed_at else timedelta()
-    if stood > patience:
-        return f"the source's tip has stood at block {ledger.tip_height} for {minutes(stood)}"
-    return None
+def lag_status(ledger: LedgerState, now: datetime, patience: timedelta) -> Status:
+    """Return why the ledger is behind the chain. `patience`: how long the tip may stay where it is."""
+    since = ledger.completed_at
+    if since is None:
+        return Status("sync_never", key=LAG)
+    if is_ahead(since, now):
+        return Status("sync_in_future", since=since, key=LAG)
+    if not is_fresh(since, now, COMPLETED_LATE):
+        return Status("sync_late", since=since, facts={"length": now - since}, key=LAG)
+    unmoved = since - ledger.tip_changed_at if ledger.tip_changed_at else timedelta()
+    if unmoved > patience:
+        facts = {"height": ledger.tip_height, "length": unmoved}
+        return Status("sync_tip_unmoved", since=ledger.tip_changed_at, facts=facts, key=LAG)
+    return OK
+
+
+def _failed_sources(report: Mapping[str, Any]) -> list[Status]:
+    """Return the sources that the last sync had to do without."""
+    pairs = zip_longest(report.get("failedSources", ()), report.get("failedCodes", ()))
+    codes = ((f"chain_{code}", error) for error, code in pairs)
+    return [Status(code if code in PUBLIC else "chain_failed", facts={"error": error}) for code, error in codes]
 
 
 def status(now: datetime) -> dict[str, Any]:
-    """`/api/admin/revenue-status`."""
-    report, state = sync_report(now), TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
-    syncing = is_syncing()
+    """Return the answer of `/api/admin/revenue-status`."""
+    report, state, syncing = sync_part(now).report, TaskState.of(TASK), is_syncing()
     return {
         "isSchedulerRunning": is_scheduled(BEAT_TASK, now),
         "isSyncInProgress": syncing,
@@ -122,19 +135,11 @@ def is_syncing() -> bool:
 
 
 def _lag(read_until: datetime | None, now: datetime) -> int | None:
-    """Nobody knows it before the first sync, nor where the last one lies in the future."""
-    return None if read_until is None or is_ahead(read_until, now) else seconds(now - read_until)
+    """Return seconds; None before the first sync, and where the last one lies in the future."""
+    is_known = read_until is not None and not is_ahead(read_until, now)
+    return max(int((now - read_until).total_seconds()), 0) if read_until and is_known else None
 
 
 def _last_day(until: datetime | None) -> str | None:
     """Return the last day that ends by then."""
     return None if until is None else (until.date() - timedelta(days=1)).isoformat()
-
-
-def seconds(span: timedelta) -> int:
-    return max(int(span.total_seconds()), 0)
-
-
-def minutes(span: timedelta) -> str:
-    whole = seconds(span) // 60
-    return f"{whole} minutes" if whole < 120 else f"{whole // 60} hours"

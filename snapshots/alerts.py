@@ -1,17 +1,16 @@
-"""What is an alert about the daily snapshots (ops.alerts.services)."""
+"""Decide what is an alert about the daily snapshots."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from ops.alerts.records import Trouble
 from ops.registry import alert_rule
-from snapshots.status import missing_sentence
+from ops.status import Status
+from snapshots.status import missing
 
 
 @alert_rule
-def of_snapshot(now: datetime) -> Iterator[Trouble]:
-    """No snapshot at 02:00 UTC."""
-    if missing := missing_sentence(now):
-        yield Trouble("snapshot", missing)
+def of_snapshot(now: datetime) -> Iterator[Status]:
+    """Yield that there is no snapshot at 02:00 UTC."""
+    yield missing(now)

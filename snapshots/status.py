@@ -1,4 +1,4 @@
-"""How the daily snapshot stands, from what the checks wrote down."""
+"""Report how the daily snapshot is, from what the checks wrote down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ops import leases, registry
 from ops.alerts.services import installed_at
 from ops.health import is_scheduled, iso
 from ops.models import TaskState
-from ops.runs import ALERT_AFTER
+from ops.status import OK, Part, Status, words
 from snapshots.api import serializers
 from snapshots.models import Snapshot
 from snapshots.selectors import DAY, gaps, last_due
@@ -30,25 +30,27 @@ KEYS = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "l
 
 
 @registry.health_check("snapshot")
-def snapshot_report(now: datetime | None) -> dict[str, Any]:
-    """Return the `snapshot` part of `/api/health`. Without a database (`now` None) nobody can know. Few queries."""
+def snapshot_part(now: datetime | None) -> Part:
+    """Return the `snapshot` part of `/api/health`. Without a database (`now` None) nothing is known. Few queries."""
     if now is None:
-        return dict.fromkeys(KEYS)
-    state, exists = _state(), Snapshot.objects.filter(day=now.date()).exists()
-    reason = None if state.last_started_at is None else _why_unhealthy(state, exists, now)
-    return {
-        "healthy": None if state.last_started_at is None else reason is None,
+        return Part(dict.fromkeys(KEYS))
+    state, exists = TaskState.of(TASK), Snapshot.objects.filter(day=now.date()).exists()
+    is_checked = state.last_started_at is not None  # before the first check nothing is late
+    status = snapshot_status(state, exists, now) if is_checked else OK
+    report = {
+        "healthy": status.is_ok if is_checked else None,
         "todaySnapshotExists": exists,
         "consecutiveFailures": state.consecutive_failures,
         "lastCheck": iso(state.last_started_at),
         "lastSuccess": iso(state.last_success_at),
-        "reason": reason,
+        "reason": words(status, now) or None,
     }
+    return Part(report, [status])
 
 
 def status(now: datetime) -> dict[str, Any]:
-    """`/api/admin/snapshot-status`."""
-    report, state, interval = snapshot_report(now), _state(), _interval_minutes()
+    """Return the answer of `/api/admin/snapshot-status`."""
+    report, state, interval = snapshot_part(now).report, TaskState.of(TASK), _interval_minutes()
     newest = Snapshot.objects.aggregate(day=Max("day"))["day"]
     return {
         "config": {
@@ -84,38 +86,33 @@ def missing_days(now: datetime) -> list[dict[str, Any]]:
     return [serializers.gap(found) for found in gaps(present, first, last, now)[::-1]]
 
 
-def missing_sentence(now: datetime) -> str:
-    """Return that a snapshot is missing, and why; empty: none is, or it is not late yet.
+def missing(now: datetime) -> Status:
+    """Return that a snapshot is missing, and why.
 
     Until 02:00 UTC yesterday's is looked for: midnight alone heals nothing. An installation made in the course of the
     day has two hours from then on.
     """
     day = now.date() if now - midnight(now.date()) >= SNAPSHOT_LATE else now.date() - DAY
-    if Snapshot.objects.filter(day=day).exists():
-        return ""
     since = max(midnight(day), installed_at(now))
-    if min(now, midnight(day + DAY)) - since < SNAPSHOT_LATE:
-        return ""
-    return _missing(day, now)
+    is_late = min(now, midnight(day + DAY)) - since >= SNAPSHOT_LATE
+    return _missing(day, now) if is_late and not Snapshot.objects.filter(day=day).exists() else OK
 
 
-def _missing(day: date, now: datetime) -> str:
+def _missing(day: date, now: datetime) -> Status:
     reasons = [gap.reason for gap in gaps((), day, day, now)]
-    return f"There is no snapshot of {day}: {reasons[0] if reasons else 'none was taken'}."
+    facts = {"day": day, "reason": reasons[0] if reasons else "none was taken"}
+    return Status("snapshot_missing", since=midnight(day), facts=facts, key="snapshot")
 
 
-def _why_unhealthy(state: TaskState, exists: bool, now: datetime) -> str | None:
-    if missing := missing_sentence(now):
-        return missing
+def snapshot_status(state: TaskState, exists: bool, now: datetime) -> Status:
+    """Return what is wrong with today's snapshot, or with the check that takes it."""
+    if not (problem := missing(now)).is_ok:
+        return problem
     if not exists and now - midnight(now.date()) > SNAPSHOT_LATE:
         return _missing(now.date(), now)
-    if state.consecutive_failures >= ALERT_AFTER or not is_fresh(state.last_started_at, now, CHECK_LATE):
-        return "The check that takes the daily snapshot is late or keeps failing."
-    return None
-
-
-def _state() -> TaskState:
-    return TaskState.objects.filter(name=TASK).first() or TaskState(name=TASK)
+    if state.alerting or not is_fresh(state.last_started_at, now, CHECK_LATE):
+        return Status("snapshot_check_late", since=state.last_started_at)
+    return OK
 
 
 def _interval_minutes() -> int | None:

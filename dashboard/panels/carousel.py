@@ -10,12 +10,9 @@ from typing import Any
 from django.http import QueryDict
 
 from carousel.models import Feed
-from dashboard import status
 from dashboard.panels.base import Panel
 from fluxtracker import formatting
-from fluxtracker.periods import is_fresh
-
-FRESH = timedelta(hours=2)  # two refreshes missed
+from ops.status import words
 
 LABELS: Mapping[str, str] = {
     Feed.Name.NETWORK: "Network",
@@ -68,21 +65,11 @@ def _shown(row: Feed, chosen: bool, now: datetime) -> Shown:
         label=LABELS[row.name],
         items=items,
         read_at=row.read_at,
-        note=_note(row, now),
+        note=words(row.status(now), now, public=True),
         empty="" if items else EMPTY[row.name] if row.read_at else NEVER,
         more=_more(row, len(items)),
         chosen=chosen,
     )
-
-
-def _note(row: Feed, now: datetime) -> str:
-    """Return what is wrong with the feed; empty when nothing is."""
-    if row.error:
-        at = formatting.moment(row.tried_at) if row.tried_at else "the last try"
-        return f"The source {status.once(row.error)} at {at}."
-    if row.read_at is not None and not is_fresh(row.read_at, now, FRESH):
-        return f"Not read since {formatting.moment(row.read_at)}."
-    return ""
 
 
 def _more(row: Feed, shown: int) -> str:

@@ -10,19 +10,19 @@ from typing import Any
 from django.http import QueryDict
 
 from dashboard import status
-from dashboard.definitions import SENTENCES
 from dashboard.panels.base import Panel
 from dashboard.panels.figures import Change, change, percent_words
-from dashboard.status import payments, trouble
 from fluxtracker import formatting
 from fluxtracker.api.conditional import make_etag
 from metrics.catalogue import Number
 from metrics.models import Source
 from metrics.selectors import Latest, metrics_stamp
+from metrics.status import NAMES, source_status
 from ops import health
+from ops.status import words
 from revenue.models import DailyPrice, LedgerState, LivePrice
 from revenue.selectors import ledger_stamp
-from revenue.status import sync_report
+from revenue.status import sync_part
 from snapshots.models import Snapshot
 
 
@@ -49,18 +49,18 @@ class Count:
 
 def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Few small queries; never asks an upstream."""
-    report = health.report(now)
+    found = health.look(now)
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
     latest = Latest.load(now)
     return {
-        "standing": status.read(report, completed_at, latest.sources.values(), now),
+        "standing": status.read(found, completed_at, now),
         "price": _price(now),
         "counts": (
-            _count("nodes", "node_total", Source.Name.NODES, latest),
-            _count("app containers", "total_apps", Source.Name.APPS, latest),
+            _count("nodes", "node_total", Source.Name.NODES, latest, now),
+            _count("app containers", "total_apps", Source.Name.APPS, latest, now),
         ),
         "snapshot": _snapshot(now.date()),
-        "quarantined": report["quarantine"],
+        "quarantined": found.report["quarantine"],
         "version": make_etag(ledger_stamp(), metrics_stamp())[3:15],
     }
 
@@ -87,8 +87,8 @@ def _words(yesterday: Decimal | None) -> str:
     return "" if yesterday is None else f"yesterday's price was {formatting.price(yesterday)}"
 
 
-def _count(label: str, metric: str, source: str, latest: Latest) -> Count:
-    said = trouble(latest.sources[source])
+def _count(label: str, metric: str, source: str, latest: Latest, now: datetime) -> Count:
+    said = words(source_status(latest.sources[source]), now, public=True)
     value = latest.values.get(metric)
     return Count(label, value, said or "This source does not tell it." if value is None else "", said)
 
@@ -120,13 +120,17 @@ def read_sources(query: QueryDict, now: datetime) -> dict[str, Any]:
 def lines(now: datetime) -> list[SourceLine]:
     """Few small queries."""
     latest = Latest.load(now)
-    views = [latest.sources[name] for name in SENTENCES]
-    return [_chain(now), *(SourceLine(SENTENCES[view.name], view.read_at, trouble(view)) for view in views)]
+    views = [latest.sources[name] for name in NAMES]
+    return [
+        _chain(now),
+        *(SourceLine(NAMES[view.name], view.read_at, words(source_status(view), now, public=True)) for view in views),
+    ]
 
 
 def _chain(now: datetime) -> SourceLine:
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
-    return SourceLine("Payments", completed_at, payments(sync_report(now)) if completed_at else "")
+    problem = sync_part(now).problems[0]
+    return SourceLine("Payments", completed_at, words(problem, now, public=True) if completed_at else "")
 
 
 SOURCES = Panel("sources", "Sources", "parts/sources.html", read_sources)

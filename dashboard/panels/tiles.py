@@ -14,7 +14,7 @@ from dashboard.definitions import Definition, definitions
 from dashboard.panels.base import Panel
 from dashboard.panels.earnings import earnings
 from dashboard.panels.figures import CORES, COUNT, SHARE, SIZE, Figure, Form, Leaf, Sparks, figure, network, revenue
-from dashboard.status import troubles
+from dashboard.status import problems_of
 from fluxtracker import formatting
 from metrics.catalogue import percent, tracked_apps
 from metrics.models import TrackedApp
@@ -50,6 +50,7 @@ class Tile:
 class Material:
     """What the tiles of the network are made of."""
 
+    now: datetime
     answer: Mapping[str, Any]
     latest: Latest
     sparks: Sparks
@@ -71,7 +72,7 @@ class Material:
             definition,
             lead,
             tuple(rows),
-            troubles=troubles(definition.sources, self.latest),
+            troubles=problems_of(definition.sources, self.latest, self.now),
             read_at=min((at for at in self._times(definition) if at), default=None),
             **more,
         )
@@ -91,7 +92,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     span = chosen(query)
     answer = serializers.with_ages(cache.find(span, now).answer, now)
     latest = Latest.load(now)
-    material = Material(answer, latest, network(latest, now), _why_no_change(answer), definitions())
+    material = Material(now, answer, latest, network(latest, now), _why_no_change(answer), definitions())
     earned = earnings(span, answer["revenue"], revenue(now))
     return {
         "span": span,

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import Resolver404, resolve
@@ -18,7 +18,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from fluxtracker.database import database_words
+from fluxtracker.database import database_words, is_unmigrated
 
 log = structlog.get_logger(__name__)
 
@@ -147,8 +147,7 @@ def no_database(request: HttpRequest, error: BaseException) -> HttpResponse:
     if is_api(request):
         response: HttpResponse = answer(503, NO_DATABASE)
     else:
-        unmigrated = isinstance(error, ProgrammingError) or "no such" in str(error) or "migrat" in str(error)
-        response = render(request, "503.html", {"unmigrated": unmigrated}, status=503)
+        response = render(request, "503.html", {"unmigrated": is_unmigrated(error)}, status=503)
         response.headers["Cache-Control"] = "no-store"
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     response._has_been_logged = True  # type: ignore[attr-defined]  # as `log_response` notes it

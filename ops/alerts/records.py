@@ -1,7 +1,4 @@
-"""Alerts as rows: raised once, kept up to date while they hold, closed when they heal.
-
-How work that goes on in a worker asks for another task, without needing it.
-"""
+"""Keep alerts as rows: raised once, kept up to date while they hold, closed when they heal."""
 
 from __future__ import annotations
 
@@ -11,10 +8,10 @@ from datetime import datetime
 
 import structlog
 from celery import current_app, current_task
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
+from ops import broker
 from ops.models import Alert
+from ops.status import Status, words
 
 log = structlog.get_logger(__name__)
 
@@ -22,38 +19,30 @@ LONGEST_KEY, LONGEST_MESSAGE = 100, 500  # the columns' lengths
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something that somebody should look at. `key` says what it is about, `message` is a sentence for people."""
-
-    key: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Settled:
-    """What a comparison of the troubles with the open alerts changed."""
+    """What a comparison of the problems with the open alerts changed."""
 
     raised: int
     closed: int
     open: int
 
 
-def settle(troubles: Iterable[Trouble], now: datetime) -> Settled:
-    """Bring the rows up to date with all the troubles there are: what is not among them has healed."""
-    found = {trouble.key[:LONGEST_KEY]: trouble for trouble in troubles}
-    raised = [trouble for trouble in found.values() if raise_alert(trouble, now)]
+def settle(problems: Iterable[Status], now: datetime) -> Settled:
+    """Bring the rows up to date with all the problems there are: what is not among them has healed."""
+    found = {problem.key[:LONGEST_KEY]: problem for problem in problems if not problem.is_ok}
+    raised = [problem for problem in found.values() if raise_alert(problem, now)]
     healed = Alert.objects.filter(closed_at=None).exclude(key__in=found).values_list("key", flat=True)
     closed = [key for key in list(healed) if close_alert(key, now)]
-    for trouble in raised:
-        log.error("alert_raised", key=trouble.key, message=trouble.message)
+    for problem in raised:
+        log.error("alert_raised", key=problem.key, code=problem.code, message=words(problem, now))
     for key in closed:
         log.warning("alert_closed", key=key)
     return Settled(len(raised), len(closed), len(found))
 
 
-def raise_alert(trouble: Trouble, now: datetime) -> bool:
-    """Raise it, or note that it still holds. Whether it is new; the database lets one be open for each key."""
-    key, message = trouble.key[:LONGEST_KEY], trouble.message[:LONGEST_MESSAGE]
+def raise_alert(problem: Status, now: datetime) -> bool:
+    """Raise it, or note that it still holds. Return whether it is new; the database lets one be open for each key."""
+    key, message = problem.key[:LONGEST_KEY], words(problem, now)[:LONGEST_MESSAGE]
     if Alert.objects.filter(key=key, closed_at=None).update(message=message, seen_at=now):
         return False
     _, created = Alert.objects.get_or_create(
@@ -63,7 +52,7 @@ def raise_alert(trouble: Trouble, now: datetime) -> bool:
 
 
 def close_alert(key: str, now: datetime) -> bool:
-    """Close it where it is open. Whether it was."""
+    """Close it where it is open. Return whether it was."""
     return bool(Alert.objects.filter(key=key[:LONGEST_KEY], closed_at=None).update(closed_at=now))
 
 
@@ -72,32 +61,23 @@ def is_open(key: str) -> bool:
 
 
 def open_alerts() -> list[Alert]:
-    """The newest first."""
+    """Return the newest first."""
     return list(Alert.objects.filter(closed_at=None).order_by("-raised_at", "-id"))
 
 
-def task_key(name: str) -> str:
-    return f"task:{name}"
-
-
-def of_task(name: str, failures: int, error: str) -> Trouble:
-    words = name.replace("_", " ").capitalize()
-    return Trouble(task_key(name), f"{words} failed {failures} times in a row: {error or 'no reason was noted'}")
-
-
 CHECK, SEND = "ops.tasks.check_alerts", "ops.tasks.send_alerts"
-THEIR_OWN = (CHECK, SEND)  # what fails while it tells of failures is looked at by the schedule
+THEIR_OWN = (CHECK, SEND)  # their failures wait for the next scheduled check
 EXPIRES_S = 240  # the schedule asks again by then
 
 
 def in_worker() -> bool:
-    """Whether a task of a worker is running here, and not a command, a request or a test that calls the function."""
+    """Return whether a worker's task runs here, and not a command, a request or a test that calls the function."""
     request = current_task.request if current_task else None
     return bool(request and not request.called_directly and not request.is_eager)
 
 
 def ask_for_check() -> None:
-    """After a failure: whether it is an alert is looked at now, and not only by the schedule."""
+    """Check the alerts now, after a failure, and not only when they are due."""
     if in_worker() and current_task.name not in THEIR_OWN:
         ask(CHECK)
 
@@ -111,7 +91,7 @@ def give(task: str) -> bool:
     """Give the task to the broker. Return whether it took it."""
     try:
         current_app.send_task(task, expires=EXPIRES_S, retry=False)
-    except (RedisError, KombuError, OSError) as error:
+    except broker.ERRORS as error:
         log.info("task_not_asked_for", task=task, error=type(error).__name__)
         return False
     return True

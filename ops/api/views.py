@@ -38,7 +38,7 @@ from ops.access.authentication import IsStaff, StaffSession, TokenAuthentication
 from ops.api import serializers
 from ops.jobs import services
 from ops.models import Job
-from ops.registry import JOBS, JobType
+from ops.registry import JobType, jobs
 
 
 class HealthView(PublicView):
@@ -75,9 +75,10 @@ class ReadyView(PublicView):
         responses={200: serializers.ReadyAnswer, 503: serializers.ReadyAnswer},
     )
     def get(self, request: Request) -> Response:
-        database = health.database_report()
-        ok = database["status"] == "ok"
-        return never(Response({"status": database["status"], "db": database}, status=200 if ok else 503))
+        database = health.database_report(health.database_status())
+        return never(
+            Response({"status": database["status"], "db": database}, status=503 if "error" in database else 200)
+        )
 
 
 def needs_nothing(request: HttpRequest) -> bool:
@@ -227,7 +228,7 @@ def ask_view(job: JobType) -> Any:
 
 
 class JobsQuery(PageQuery):
-    name = OneOf(list(JOBS), required=False, help_text="Only jobs of this name.")
+    name = OneOf(list(jobs()), required=False, help_text="Only jobs of this name.")
     status = OneOf(list(Job.State.values), required=False, help_text="Only jobs that stand so.")
 
 

@@ -1,7 +1,4 @@
-"""Asking for a job, waiting for it, and calling it off. API and admin come through here.
-
-A job goes to the broker: its number and nothing else.
-"""
+"""Request a job, wait for it, and cancel it: for API and admin."""
 
 from __future__ import annotations
 
@@ -15,14 +12,13 @@ from celery import current_app
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 from rest_framework.exceptions import ValidationError
 
-from ops import audit, leases, registry
-from ops.health import broker_words
+from ops import audit, broker, leases, registry
+from ops.broker import NoBroker
 from ops.models import Job
 from ops.registry import JobType
+from ops.status import words
 
 log = structlog.get_logger(__name__)
 
@@ -31,26 +27,16 @@ TIMEOUT_S = 3.0
 EXPIRES_S = 120  # then the message is dropped: a newer one is under way (ops.jobs.runner)
 
 
-class NoBroker(Exception):
-    """The broker does not answer, or takes no writes."""
-
-
 def send(job_id: int) -> None:
-    """NoBroker within some seconds when it cannot be reached; its address may hold a password and is not told."""
-    options = {
-        **current_app.conf.broker_transport_options,
-        "socket_timeout": TIMEOUT_S,
-        "socket_connect_timeout": TIMEOUT_S,
-        "max_retries": 0,
-    }
+    """Give the job's number to the broker. Raise NoBroker within some seconds when that does not take it."""
     try:
-        with current_app.connection_for_write(transport_options=options) as broker:
+        with broker.connect(TIMEOUT_S) as connection:
             current_app.send_task(
-                TASK, args=[job_id], connection=broker, retry=False, ignore_result=True, expires=EXPIRES_S
+                TASK, args=[job_id], connection=connection, retry=False, ignore_result=True, expires=EXPIRES_S
             )
-    except (RedisError, KombuError, OSError) as error:
-        log.warning("job_not_sent", job=job_id, error=type(error).__name__)
-        raise NoBroker(broker_words(error)) from error
+    except NoBroker as error:
+        log.warning("job_not_sent", job=job_id, code=error.status.code)
+        raise
 
 
 POLL_S = 0.15
@@ -59,7 +45,7 @@ _places = threading.BoundedSemaphore(MOST_WAITING)
 
 
 class AlreadyRunning(Exception):
-    """The work is asked for already, or somebody is at it. `job` None: the schedule or a command is."""
+    """The job is queued or running already. `job` None: the schedule or a command runs it."""
 
     def __init__(self, words: str, job: Job | None) -> None:
         super().__init__(words)
@@ -67,19 +53,19 @@ class AlreadyRunning(Exception):
 
 
 class AlreadyOver(Exception):
-    """There is nothing left to call off."""
+    """The job has ended and cannot be cancelled."""
 
 
-class NotSent(NoBroker):
-    """The broker does not answer; the job's row says so and it will not run."""
+class NotSent(Exception):
+    """The broker did not take the job; its row says so and it will not run."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__("the broker does not answer, so no worker would hear of the job; try again when it is back")
+        super().__init__("the broker does not answer, so no worker can run the job; try again when it is back")
         self.job = job
 
 
 def request_job(name: str, params: object, *, user: User, address: str | None, via: str) -> Job:
-    """Ask for a job: checked, written down, and given to the broker. Not inside a transaction.
+    """Request a job: check it, write it down, and give it to the broker. Not inside a transaction.
 
     `params` as a request's body has them. UnknownJob; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
     """
@@ -97,7 +83,7 @@ def request_job(name: str, params: object, *, user: User, address: str | None, v
 
 
 def _checked(job_type: JobType, params: object, user: User, address: str | None) -> dict[str, Any]:
-    """What destroys and was not confirmed is a refusal that the audit log knows."""
+    """Return the parameters. What destroys and was not confirmed goes into the audit log as a refusal."""
     try:
         return job_type.checked(params)
     except ValidationError:
@@ -110,7 +96,7 @@ def _checked(job_type: JobType, params: object, user: User, address: str | None)
 
 
 def wait_for(job: Job, seconds: float) -> Job:
-    """The job when it is over, or as it is after so many seconds; at once when two requests wait already."""
+    """Return the job when it is over, or as it is after so many seconds; at once when two requests wait already."""
     if seconds <= 0 or not _places.acquire(blocking=False):
         return _fresh(job)
     try:
@@ -123,9 +109,9 @@ def wait_for(job: Job, seconds: float) -> Job:
 
 
 def cancel(job: Job, *, user: User, address: str | None) -> Job:
-    """Call a job off: at once while it is queued, at its next step while it runs. AlreadyOver."""
-    row, words = Job.objects.filter(pk=job.pk), f"cancelled by {user.get_username()}"
-    off = {"state": Job.State.CANCELLED, "finished_at": timezone.now(), "error": words}
+    """Cancel a job: at once while it is queued, at its next step while it runs. Raise AlreadyOver."""
+    row, reason = Job.objects.filter(pk=job.pk), f"cancelled by {user.get_username()}"
+    off = {"state": Job.State.CANCELLED, "finished_at": timezone.now(), "error": reason}
     if not (
         row.filter(state=Job.State.QUEUED).update(**off)
         or row.filter(state=Job.State.RUNNING).update(cancel_asked=True)
@@ -143,10 +129,10 @@ def active(name: str) -> Job | None:
 
 
 def _refuse_a_second(job_type: JobType, values: Mapping[str, Any]) -> None:
-    """One of a name, and one of a lease: a job that was just started may not hold its lease yet."""
+    """Allow one of a name, and one of a lease: a job that was just started may not hold its lease yet."""
     name = job_type.lease_for(values)
     for job in Job.objects.filter(state__in=Job.ACTIVE):
-        other = registry.JOBS.get(job.name)
+        other = registry.jobs().get(job.name)
         if job.name == job_type.name or (other and other.lease_for(job.params) == name):
             raise AlreadyRunning(f"{job.name} is already {job.state} (job {job.pk})", job)
     if (holder := leases.holder_of(name)) is not None:
@@ -169,9 +155,10 @@ def _send(job: Job) -> None:
     try:
         send(job.pk)
     except NoBroker as error:
+        now = timezone.now()
         unsent = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED)
         if unsent.update(
-            state=Job.State.FAILED, failure=Job.Failure.BROKER, error=str(error), finished_at=timezone.now()
+            state=Job.State.FAILED, failure=Job.Failure.BROKER, error=words(error.status, now), finished_at=now
         ):
             raise NotSent(_fresh(job)) from error
 

@@ -30,7 +30,7 @@ class Unproved(UpstreamError):
 
     def __init__(self, source: str, since: int) -> None:
         detail = f"contradicts the ledger from block {since:,} on, and no second source confirms or denies it"
-        super().__init__(source, f"block-index/{since}", detail)
+        super().__init__(source, f"block-index/{since}", detail, code="astray")
         self.since = since
 
 
@@ -130,7 +130,8 @@ class Proof:
             self.proved = height
             return
         if others:
-            raise BadAnswer(source.host, f"block-index/{height}", f"is on another branch than {', '.join(others)}")
+            detail = f"is on another branch than {', '.join(others)}"
+            raise BadAnswer(source.host, f"block-index/{height}", detail, code="astray")
         raise Unproved(source.host, since or self._first_lacked())
 
     def _ask(self, height: int, ours: str) -> tuple[list[str], list[str]]:

@@ -49,6 +49,7 @@ class SyncReport:
     last_sync_block: int | None = None
     failed_sources: list[str] = field(default_factory=list, metadata=UNDESCRIBED)
     """What was wrong with the sources that were asked before the one that had good answers."""
+    failed_codes: list[str] = field(default_factory=list, metadata=UNDESCRIBED)
 
     def count(self, applied: Applied) -> None:
         self.added += applied.added
@@ -75,6 +76,7 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
         for failed in errors:
             log.warning("source_failed", source=failed.source, error=str(failed), used_instead=source.host)
             report.failed_sources.append(str(failed)[:300])
+            report.failed_codes.append(failed.code)
         report.last_sync_block = last_sync_block()
         return report
     unproved = [error.since for error in errors if isinstance(error, Unproved)]
@@ -169,6 +171,7 @@ def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource, proof: 
         "tip",
         f"the height went backwards from {state.tip_height} to {tip.height}"
         " (for another chain, run clear_revenue_data first)",
+        code="behind",
     )
 
 
@@ -187,7 +190,8 @@ def _refuse_standing(
         except UpstreamError:
             continue
         if height > tip.height + NEIGHBOUR_LAG:
-            raise Unavailable(source.host, "tip", f"stands at block {tip.height}, {other.host} is at {height}")
+            detail = f"stands at block {tip.height}, {other.host} is at {height}"
+            raise Unavailable(source.host, "tip", detail, code="behind")
 
 
 def _is_current(tip: Tip, proof: Proof) -> bool:

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from ops.registry import JOBS
+from ops.registry import jobs
 from tests.remembered import again
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static_files")]
@@ -27,7 +27,7 @@ PUBLIC = {
     "history-range", "history-images", "history-series", "history-metrics", "history-readings", "history-category",
     "stats", "revenue-status", "snapshot-status", "test-status", "^api/",
 }  # fmt: skip
-ASKS = {f"ask-{name}" for name in JOBS} | {"job-cancel"}  # POST, staff
+ASKS = {f"ask-{name}" for name in jobs()} | {"job-cancel"}  # POST, staff
 STAFF_READS = {"jobs", "job", "prometheus"}
 SIGN_IN = {"admin/login/", "admin:login"}
 ANY_STAFF = {  # pages of the admin that need no permission on a table

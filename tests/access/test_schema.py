@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 OPERATIONS = [("/api/admin/jobs", "GET"), ("/api/admin/jobs/{number}", "GET"),
               ("/api/admin/jobs/{number}/cancel", "POST"),
-              *((f"/api/admin/{name}", "POST") for name in registry.JOBS)]  # fmt: skip
+              *((f"/api/admin/{name}", "POST") for name in registry.jobs())]  # fmt: skip
 REPORT = {
     "fetched": 1, "added": 1, "removed": 0, "lastSyncBlock": None, "requests": 3, "seconds": 0.5, "deleted": 0,
     "processed": 1, "updated": 1, "noHash": 0, "notFound": 0, "remaining": 0, "unknown": 0, "checked": 1, "missing": 0,
@@ -103,7 +103,7 @@ def test_a_job_that_is_there_fits_as_well(description, secret):
 def test_the_description_tells_of_tokens_and_of_every_refusal(description):
     raw = description.raw_schema
     assert raw["components"]["securitySchemes"]["token"]["name"] == "Authorization"
-    for name in registry.JOBS:
+    for name in registry.jobs():
         operation = raw["paths"][f"/api/admin/{name}"]["post"]
         assert {"200", "202", "400", "401", "403", "409", "429", "503"} <= set(operation["responses"])
         assert {"token": []} in operation["security"]

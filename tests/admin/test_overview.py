@@ -12,10 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from ops import health, leases
+from ops import leases
 from ops.jobs import services
 from ops.models import Alert, AuditEntry, Job, ServiceState, TaskState, WorkerSeen
 from ops.schedule import install
+from ops.status import Status
 from revenue.models import Quarantined
 from tests.dashboard.rows import ADDRESS, NOW, network, pay, snapshot, synced
 
@@ -28,7 +29,7 @@ MINUTE = timedelta(minutes=1)
 def broker(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A broker that answers, and the jobs that it was given."""
     sent: list[int] = []
-    monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
+    monkeypatch.setattr("ops.broker.status", Status)
     monkeypatch.setattr(services, "send", sent.append)
     return sent
 
@@ -242,7 +243,7 @@ def test_work_of_the_schedule_is_not_disturbed(olivia: Client, broker: list[int]
 
 def test_without_a_broker_the_job_says_why_it_will_not_run(olivia: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(job: int) -> None:
-        raise services.NoBroker("the broker does not answer")
+        raise services.NoBroker()
 
     monkeypatch.setattr(services, "send", away)
     answer = olivia.post("/admin/work/prune/", follow=True)

@@ -13,8 +13,10 @@ from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.celery import app as celery_app
 from metrics.models import Source
+from ops import broker as broker_module
 from ops import health, leases
 from ops.models import Lease, ServiceState, TaskState, WorkerSeen
+from ops.status import OK, Status
 from revenue.models import Cursor, LedgerState, Quarantined
 from snapshots.models import Snapshot
 from tests.api.conftest import NOW
@@ -23,13 +25,13 @@ from tests.factories import MAIN, TIP, digest, settle
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 WORKING = {"status": "ok"}
-ask_broker = health.broker_report  # the fixture `broker` stands in its place
+ask_broker = broker_module.status  # the fixture `broker` stands in its place
 
 
 @pytest.fixture(autouse=True)
 def broker():
     """A broker that answers."""
-    with patch.object(health, "broker_report", return_value=WORKING) as report:
+    with patch.object(broker_module, "status", return_value=OK) as report:
         yield report
 
 
@@ -97,19 +99,19 @@ def test_no_worker_for_long_is_degraded(get, working, seconds):
 
 
 def test_no_broker_is_degraded(get, working, broker):
-    broker.return_value = {"status": "error", "error": "the broker does not answer"}
+    broker.return_value = Status("broker_silent")
     assert get("health")["status"] == "degraded"
 
 
 def test_a_broker_that_is_not_there_is_told_in_words_without_its_password(monkeypatch):
     monkeypatch.setattr(celery_app.conf, "broker_url", "redis://:hunter2@127.0.0.1:1/0")
-    assert ask_broker() == {"status": "error", "error": "the broker does not answer"}
+    assert ask_broker() == Status("broker_silent")
 
 
 def test_a_broker_that_says_nothing_is_given_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(celery_app.conf, "broker_url", f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-        assert ask_broker()["status"] == "error"
+        assert ask_broker().code == "broker_silent"
 
 
 def test_a_sync_that_keeps_failing_is_unhealthy(get, working):
@@ -132,7 +134,7 @@ def test_a_source_whose_tip_stands_is_said(get, working, minutes, healthy):
     sync = get("health")["sync"]
     assert sync["healthy"] is healthy
     if not healthy:
-        assert sync["reason"] == f"the source's tip has stood at block {TIP} for 16 minutes"
+        assert sync["reason"] == f"Payments may be missing: the source has been at block {TIP:,} for 16 min."
 
 
 def test_the_last_block_is_that_of_the_address_that_is_furthest_behind(get, working):

@@ -29,7 +29,7 @@ from playwright.sync_api import (
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
-from ops import health
+from ops.status import Status
 from tests import engines
 from tests.browser.worlds import Worlds
 from tests.dashboard import rows
@@ -169,7 +169,7 @@ def server_at_rest(transactional_db: None, clock: time_machine.Traveller) -> Ite
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that answers."""
-    monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
+    monkeypatch.setattr("ops.broker.status", Status)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def empty() -> None:
 LOOKS: dict[str, Callable[[], None]] = {"fresh": fresh, "stale": stale, "partial": partial, "empty": empty}
 SAYS = {
     "fresh": "Network now vs",
-    "stale": "the source has not answered since",
+    "stale": "could not be read since",
     "partial": "the nearest day that has one is",
     "empty": "No sync has completed yet.",
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 
-from ops import health
+from ops.status import Status
 from tests.dashboard import rows
 
 
@@ -19,4 +19,4 @@ def clock() -> Iterator[time_machine.Traveller]:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that answers."""
-    monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
+    monkeypatch.setattr("ops.broker.status", Status)

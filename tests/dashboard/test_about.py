@@ -30,7 +30,7 @@ def test_it_tells_how_the_sources_are_now(client: Client) -> None:
     Source.objects.filter(name="nodes").update(error="Daemon: HTTP 502")
     words = text(client, "/data/")
     assert "Payments : read 0 s ago" in words
-    assert "Node counts: the source has not answered since 18 Nov, 14:05 UTC" in words
+    assert "Node counts: could not be read since 18 Nov, 14:05 UTC" in words
     assert "The FLUX price : read 0 s ago" in words
 
 

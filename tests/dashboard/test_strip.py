@@ -9,6 +9,7 @@ from django.test import Client
 
 from metrics.models import Source
 from ops.models import ServiceState, TaskState, WorkerSeen
+from ops.status import Status
 from revenue.models import Cursor, DailyPrice, LedgerState, LivePrice, Quarantined
 from tests.dashboard.reading import html, panel, text
 from tests.dashboard.rows import ADDRESS, FLUX, NOW, feed, network, pay, snapshot, synced
@@ -75,28 +76,32 @@ def test_what_is_wrong_is_told_without_hosts_paths_and_codes(client: Client) -> 
     network(at=NOW - timedelta(hours=3))
     Source.objects.update(error=ALL_RAW, tried_at=NOW)
     Source.objects.filter(name="cloud").update(read_at=None)
-    Source.objects.filter(name="apps").update(error="implausible: 10 rows count, fewer than half of the last 6724")
+    Source.objects.filter(name="apps").update(implausible_since=NOW, error="implausible: 10 rows count, not 6724")
     feed("network", [], error=RAW)
     failed = {"consecutive_failures": 3, "last_error": RAW, "last_failure_at": NOW}
     for name in ("collect_metrics", "backup", "sync_revenue"):
-        TaskState.objects.create(name=name, last_report={"failedSources": [RAW, RAW, STOOD]}, **failed)
+        TaskState.objects.create(
+            name=name,
+            last_report={"failedSources": [RAW, RAW, STOOD], "failedCodes": ["unavailable", "unavailable", "behind"]},
+            **failed,
+        )
     for kind, name, detail in KINDS:
         state = {"status": "failed", "detail": detail, "checked_at": NOW, "consecutive_failures": 3}
         ServiceState.objects.create(kind=kind, name=name, **state)
     words = text(client)
     for told in (
         "Payments may be missing: reading them failed 3 times in a row.",
-        "A source of the chain failed, and another one was used instead: it did not answer.",
-        "A source of the chain failed, and another one was used instead: it was behind the chain.",
+        "A source of the chain did not answer, and another one was used instead.",
+        "A source of the chain was behind, and another one was used instead.",
         "Collect metrics failed 3 times in a row: the reason is in the admin.",
         "Backup failed 3 times in a row: the reason is in the admin.",
-        "Node counts: the source has not answered since 18 Nov, 11:05 UTC; what is shown is from then.",
-        "Capacity and use: not read yet; the source did not answer at 18 Nov, 14:05 UTC.",
-        "Running containers: the source has given no confirmed numbers since 18 Nov, 11:05 UTC;",
-        "A source of the chain failed 3 checks in a row, the last one 0 s ago: it did not answer.",
-        "CoinGecko failed 3 checks in a row, the last one 0 s ago: it gave an answer that could not be used.",
+        "Node counts: could not be read since 18 Nov, 11:05 UTC; showing the last values.",
+        "Capacity and use: not read yet; the last try failed at 18 Nov, 14:05 UTC.",
+        "Running containers: new numbers are not confirmed yet; showing those of 18 Nov, 11:05 UTC.",
+        "A source of the chain failed 3 checks in a row, the last one 0 s ago.",
+        "CoinGecko failed 3 checks in a row, the last one 0 s ago.",
         "Rust failed 3 checks in a row, the last one 0 s ago: none is left.",
-        "The source did not answer at 18 Nov, 14:05 UTC.",
+        "The source could not be read at 18 Nov, 14:05 UTC.",
     ):
         assert told in words, told
     for address in ("/", "/data/"):
@@ -130,7 +135,7 @@ def test_a_missing_worker_is_told(client: Client) -> None:
 
 def test_a_missing_broker_is_told_and_the_page_works(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     synced()
-    monkeypatch.setattr("ops.health.broker_report", lambda: {"status": "error", "error": "the broker does not answer"})
+    monkeypatch.setattr("ops.broker.status", lambda: Status("broker_silent"))
     pay(3 * FLUX)
     assert "The broker does not answer" in text(client)
     assert "3.00 FLUX" in text(client)
@@ -179,7 +184,7 @@ def test_an_old_count_is_shown_as_old(client: Client) -> None:
     body = html(client, "/panels/strip/")
     assert "6,724" in body
     assert "(old)" in body
-    assert "Node counts: the source has not answered since 18 Nov, 11:05 UTC; what is shown is from then." in body
+    assert "Node counts: could not be read since 18 Nov, 11:05 UTC; showing the last values." in body
 
 
 @pytest.mark.parametrize(

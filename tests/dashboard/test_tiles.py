@@ -238,7 +238,7 @@ def test_a_stale_source_is_said_in_the_tile_that_it_concerns(client: Client, wee
     words = told(client, "cloud")
     assert 'data-look="stale"' in tile(client, "cloud")
     assert "read 6 h ago" in words
-    assert "Capacity and use: the source has not answered since 18 Nov, 08:05 UTC; what is shown is from then." in words
+    assert "Capacity and use: could not be read since 18 Nov, 08:05 UTC; showing the last values." in words
     assert "26.8 %" in words
     assert "data-look" not in tile(client, "nodes")
 

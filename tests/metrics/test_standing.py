@@ -5,27 +5,32 @@ from __future__ import annotations
 import pytest
 
 from metrics.models import Source
-from metrics.status import problems, sources_report
+from metrics.status import sources_part
+from ops.status import words
 from tests.metrics.conftest import NOW
 
 pytestmark = pytest.mark.django_db
 
 
+def reports(moment):
+    return sources_part(moment).report
+
+
 def told(moment):
-    return list(problems(sources_report(moment), moment))
+    return [words(status, moment) for status in sources_part(moment).problems if not status.is_ok]
 
 
 def test_a_fresh_installation_has_no_trouble():
     assert told(NOW) == []
-    assert {one["status"] for one in sources_report(NOW).values()} == {"never"}
-    assert sources_report(NOW).keys() == set(Source.Name.values)
+    assert {one["status"] for one in reports(NOW).values()} == {"never"}
+    assert reports(NOW).keys() == set(Source.Name.values)
 
 
 def test_good_sources_tell_their_age(network, collect, later):
     collect()
     moment = later(minutes=10)
     assert told(moment) == []
-    assert sources_report(moment)["nodes"] == {
+    assert reports(moment)["nodes"] == {
         "status": "ok",
         "asOf": "2026-11-20T12:00:00Z",
         "ageSeconds": 600,
@@ -55,4 +60,4 @@ def test_without_collections_every_source_is_stale(network, collect, later):
 
 def test_a_clock_set_back_gives_no_negative_age(network, collect):
     collect()
-    assert sources_report(NOW.replace(year=2025))["nodes"]["ageSeconds"] == 0
+    assert reports(NOW.replace(year=2025))["nodes"]["ageSeconds"] == 0

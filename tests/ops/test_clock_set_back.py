@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from fluxtracker.celery import app
 from metrics.models import Source
 from ops import health
-from ops.alerts.services import troubles
+from ops.alerts.services import problems
 from ops.models import TaskState, WorkerSeen
 from ops.schedule import SCHEDULE, beats
 from ops.scheduler import Scheduler
@@ -72,12 +72,12 @@ def test_nothing_of_the_future_is_fresh():
     assert report["sources"]["nodes"]["status"] == "stale"
     assert report["snapshot"]["healthy"] is False
     assert report["status"] == "degraded"
-    assert {"sync-lag", "source:nodes"} <= {trouble.key for trouble in troubles(NOW)}
+    assert {"sync-lag", "source:nodes"} <= {problem.key for problem in problems(NOW)}
 
 
 def test_two_minutes_are_what_clocks_may_differ_by():
     WorkerSeen.objects.create(hostname="w", seen_at=NOW + timedelta(minutes=2))
-    assert health.worker_report(NOW)["status"] == "ok"
+    assert health.worker_part(NOW).report["status"] == "ok"
 
 
 def test_beat_forgets_runs_of_the_future_at_its_start(sent):

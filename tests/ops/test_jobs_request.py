@@ -116,14 +116,18 @@ def test_a_dead_holder_keeps_nobody_out(ask):
 
 def test_without_a_broker_the_row_says_that_it_will_not_run(ask, monkeypatch):
     def fail(number):
-        raise NoBroker("the broker does not answer")
+        raise NoBroker()
 
     monkeypatch.setattr("ops.jobs.services.send", fail)
     with pytest.raises(services.NotSent) as refusal:
         ask()
     job = Job.objects.get()
     assert refusal.value.job == job
-    assert (job.state, job.failure, job.error) == ("failed", "broker", "the broker does not answer")
+    assert (job.state, job.failure, job.error) == (
+        "failed",
+        "broker",
+        "The broker does not answer: no task is started.",
+    )
     monkeypatch.setattr("ops.jobs.services.send", lambda number: None)
     assert ask().state == "queued"
 
@@ -152,7 +156,7 @@ def test_a_name_that_is_none_tells_which_there_are(ask):
         ask("format-disk")
 
 
-@pytest.mark.parametrize("job", registry.JOBS.values(), ids=registry.JOBS)
+@pytest.mark.parametrize("job", registry.jobs().values(), ids=registry.jobs())
 def test_every_job_takes_what_its_form_lets_through(job):
     words = {job.keywords.get(key, key) for key in job.params}
     assert words - {"confirm"} <= job.takes

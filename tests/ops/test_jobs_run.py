@@ -44,7 +44,7 @@ class WorkReport:
 @pytest.fixture(autouse=True)
 def made(monkeypatch):
     job = registry.JobType(name="work", work=run_work, report=WorkReport, help="Works.")
-    monkeypatch.setitem(registry.JOBS, "work", job)
+    monkeypatch.setitem(registry.jobs(), "work", job)
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def test_without_a_broker_resending_waits_for_the_next_minute(monkeypatch):
     from ops.jobs.services import NoBroker
 
     def fail(number):
-        raise NoBroker("away")
+        raise NoBroker()
 
     monkeypatch.setattr("ops.jobs.services.send", fail)
     job()

@@ -12,12 +12,15 @@ from django.db import OperationalError, connection
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from fluxtracker.celery import app as celery_app
 from fluxtracker.upstream.http.client import SENT, Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.web import middleware
-from ops import health, prometheus, runs
+from ops import broker as broker_program
+from ops import runs
+from ops.broker import Depth
 from ops.models import Alert, Tally, TaskRun
-from ops.prometheus import Depth
+from ops.status import Status
 from revenue.models import LedgerState
 from tests.ops.conftest import NOW
 
@@ -30,8 +33,8 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker with five messages, two of them in work."""
-    monkeypatch.setattr(health, "broker_report", lambda: {"status": "ok"})
-    monkeypatch.setattr(prometheus, "queue_depth", lambda: Depth(3, 2))
+    monkeypatch.setattr("ops.broker.status", Status)
+    monkeypatch.setattr("ops.broker.depth", lambda: Depth(3, 2))
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +136,7 @@ def test_the_state_of_the_system_is_told() -> None:
 
 
 def test_what_nobody_knows_has_no_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prometheus, "queue_depth", lambda: None)
+    monkeypatch.setattr("ops.broker.depth", lambda: None)
     samples = scrape()
     assert value(samples, "broker_up") == 0
     for name in ("queue_messages", "queue_in_work", "sync_lag_seconds", "sync_lag_blocks", "sync_height"):
@@ -238,5 +241,5 @@ def test_scrapes_are_logged_as_the_metrics_are(settings: Any) -> None:
 
 def test_a_broker_that_is_away_has_no_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(prometheus.current_app.conf, "broker_url", "redis://:hunter2@127.0.0.1:1/0")
-    assert prometheus.queue_depth() is None
+    monkeypatch.setattr(celery_app.conf, "broker_url", "redis://:hunter2@127.0.0.1:1/0")
+    assert broker_program.depth() is None

@@ -16,7 +16,7 @@ from ops import runs
 from revenue import ledger
 from revenue.models import Cursor, DailyTotal, LedgerState, Payment
 from revenue.selectors import Ledger
-from revenue.status import sync_report
+from revenue.status import sync_part
 from tests.marks import examples
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain
@@ -66,7 +66,7 @@ def test_a_day_is_complete_with_the_confirmations_of_the_first_block_of_the_next
     sync(evening)
     assert is_complete() is (after >= CONFIRMATIONS)
     assert Payment.objects.filter(day=FIRST).count() == min(40, 33 + after)
-    assert sync_report(timezone.now())["completeThrough"] == ("2026-11-20" if after >= 8 else "2026-11-19")
+    assert sync_part(timezone.now()).report["completeThrough"] == ("2026-11-20" if after >= 8 else "2026-11-19")
 
 
 def test_the_block_of_midnight_itself_is_enough(evening, clock):
@@ -99,7 +99,7 @@ def test_days_that_a_source_stood_through_before_it_was_first_read_are_not_known
     sync(evening)
     known = Ledger.load()
     assert [known.knows(FIRST + DAY * n) for n in range(3)] == [True, False, False]
-    assert sync_report(timezone.now())["lagSeconds"] > 2 * 86_400
+    assert sync_part(timezone.now()).report["lagSeconds"] > 2 * 86_400
 
 
 def test_a_day_without_payments_is_complete_by_the_same_rule(clock, two_addresses):
@@ -206,7 +206,7 @@ def test_without_the_time_of_a_block_the_sync_is_fine_and_a_payment_will_do(even
     sync(evening)
     assert not is_complete()
     assert LedgerState.load().completed_at == timezone.now()
-    assert sync_report(timezone.now())["lagSeconds"] == 0
+    assert sync_part(timezone.now()).report["lagSeconds"] == 0
     mine(evening, 9, evening.pay(B, 3))
     clock.shift(20 * MINUTE)
     sync(evening)
@@ -282,7 +282,7 @@ def test_a_reset_and_a_wipe_forget_it(evening, clock, verb):
     sync(evening)
     run(verb)
     assert not is_complete()
-    assert sync_report(timezone.now())["completeThrough"] is None
+    assert sync_part(timezone.now()).report["completeThrough"] is None
     sync(evening)
     assert is_complete()
 

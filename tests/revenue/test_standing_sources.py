@@ -13,7 +13,7 @@ from ops.models import TaskState
 from revenue import ledger
 from revenue.models import LedgerState, Payment
 from revenue.selectors import Ledger, Totals, daily
-from revenue.status import sync_report
+from revenue.status import sync_part
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain
 from tests.revenue.ledger_checks import assert_sums_hold, rows
@@ -89,7 +89,7 @@ def test_days_after_the_tip_stood_still_are_not_known(chain):
     assert days[now.date() - 3 * DAY].complete is False
     assert days[now.date() - 4 * DAY].complete is True
     assert Ledger.load().is_stale(now)
-    assert sync_report(now)["lagSeconds"] >= 3 * 24 * 3600
+    assert sync_part(now).report["lagSeconds"] >= 3 * 24 * 3600
 
 
 def test_days_are_closed_no_later_than_the_source_could_tell(chain, settings):

@@ -13,7 +13,7 @@ from ops.leases import hold
 from ops.models import TaskState, WorkerSeen
 from revenue.models import DailyPrice, Payment
 from snapshots.models import Refusal
-from snapshots.status import snapshot_report
+from snapshots.status import snapshot_part
 from tests.factories import TIP, pay, settle
 from tests.snapshots.network import DAY, at, collected, images, snapshot
 
@@ -83,7 +83,7 @@ def test_stats_have_an_etag_and_are_asked_for_anew(client):
 
 
 def test_before_any_check_nobody_knows():
-    assert snapshot_report(at("12:00")) == {
+    assert snapshot_part(at("12:00")).report == {
         "healthy": None, "todaySnapshotExists": False, "consecutiveFailures": 0, "lastCheck": None, "lastSuccess": None,
         "reason": None,
     }  # fmt: skip
@@ -91,7 +91,7 @@ def test_before_any_check_nobody_knows():
 
 def test_without_a_database_nothing_is_known(django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert set(snapshot_report(None).values()) == {None}
+        assert set(snapshot_part(None).report.values()) == {None}
 
 
 def checked(when, *, failures=0, error=""):
@@ -107,7 +107,7 @@ def checked(when, *, failures=0, error=""):
 def test_after_a_check_that_took_it_all_is_well(in_process):
     collected(at("00:07"))
     in_process("check_snapshot")
-    assert snapshot_report(at("00:10")) == {
+    assert snapshot_part(at("00:10")).report == {
         "healthy": True, "todaySnapshotExists": True, "consecutiveFailures": 0,
         "lastCheck": "2026-11-20T00:10:00Z", "lastSuccess": "2026-11-20T00:10:00Z", "reason": None,
     }  # fmt: skip
@@ -117,14 +117,14 @@ def test_after_a_check_that_took_it_all_is_well(in_process):
 def test_three_failures_in_a_row_are_not_healthy(failures, healthy):
     snapshot(DAY)
     checked(at("12:00"), failures=failures)
-    assert snapshot_report(at("12:01"))["healthy"] is healthy
+    assert snapshot_part(at("12:01")).report["healthy"] is healthy
 
 
 @pytest.mark.parametrize(("now", "healthy"), [("13:30:00", True), ("13:30:01", False)])
 def test_no_check_for_ninety_minutes_is_not_healthy(now, healthy):
     snapshot(DAY)
     checked(at("12:00"))
-    assert snapshot_report(at(now))["healthy"] is healthy
+    assert snapshot_part(at(now)).report["healthy"] is healthy
 
 
 @pytest.mark.parametrize(("now", "healthy"), [("02:00:00", True), ("02:00:01", False)])
@@ -132,7 +132,7 @@ def test_no_check_for_ninety_minutes_is_not_healthy(now, healthy):
 def test_from_two_in_the_morning_on_a_day_without_a_snapshot_is_not_healthy(now, healthy, exists):
     snapshot(DAY if exists else days_ago(1))
     checked(at("01:59"))
-    assert snapshot_report(at(now))["healthy"] is (healthy or exists)
+    assert snapshot_part(at(now)).report["healthy"] is (healthy or exists)
 
 
 # Status

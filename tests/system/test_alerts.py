@@ -17,7 +17,9 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.engine
 
 OPEN = "SELECT key FROM ops_alert WHERE closed_at IS NULL"
-TOLD = re.compile(r"Fluxtracker: Sync revenue failed ([3-9]|\d\d) times in a row")  # at three; a look may come later
+TOLD = re.compile(
+    r"Fluxtracker: Payments may be missing: the sync failed ([3-9]|\d\d) times in a row"
+)  # at three; a look may come later
 AWAY = "http://127.0.0.1:1"
 UPSTREAMS = ("FLUX_API_URL", "FLUX_STATS_URL", "BLOCKBOOK_URLS", "COINGECKO_URL", "BINANCE_URL", "FLUX_EXPLORER_URL")
 

@@ -207,7 +207,7 @@ CASES = {
 
 
 def test_every_job_has_a_case():
-    assert list(CASES) == list(registry.JOBS)
+    assert list(CASES) == list(registry.jobs())
 
 
 class Crew:

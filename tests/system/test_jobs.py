@@ -254,5 +254,5 @@ def test_without_a_broker_a_job_is_refused(home: Home, sim: SimServer, ask: Call
     answers: list[tuple[int, Any]] = []
     assert eventually(lambda: answers.append(post()) or answers[-1][0])
     assert answers[-1][0] == 503
-    assert answers[-1][1]["error"] == "the broker does not answer"
+    assert answers[-1][1]["error"] == "The broker does not answer: no task is started."
     assert state(home) == "failed"

@@ -52,7 +52,7 @@ COMMANDS = (
     "collect_metrics", "check_services", "refresh_carousel", "check_snapshot", "backfill_snapshots --days 60", "prune",
     "backup",
 )  # fmt: skip
-JOBS = sorted({*registry.JOBS} - {"clear-revenue-data"})
+JOBS = sorted({*registry.jobs()} - {"clear-revenue-data"})
 PAGES = (
     "", "export/payments.csv", "api/health", "api/stats", "api/metrics/current", "api/analytics/comparison?period=W",
     "api/analytics/apps", "api/revenue/transactions?limit=1000", "api/revenue/daily?days=300", "api/revenue/monthly",
