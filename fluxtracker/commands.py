@@ -1,4 +1,4 @@
-"""The base of the commands that run a verb: options in, verb, report out.
+"""Base classes of the commands: options in, a report out, as text or as JSON.
 
 Exit codes: 0 done, 1 failed with a one-line reason on stderr, 2 wrong usage (docs/contract.md#commands).
 """
@@ -15,14 +15,15 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
+from rest_framework import serializers
 
-from fluxtracker.api.fields import DAY
+from fluxtracker.api.fields import DAY, Confirmation, PastDay, Whole
 from fluxtracker.database import is_unmigrated
 from fluxtracker.formatting import printable
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
-from ops.registry import JobType
+from ops.registry import Field, JobType
 from ops.runs import NotDone, one_line, report_of
 
 LEASE_WAIT_S = 30.0
@@ -59,8 +60,8 @@ def day(value: str) -> date:
     return found
 
 
-class VerbCommand(BaseCommand):
-    """Runs `work(options)` and prints its report, as one JSON object with --json."""
+class ReportCommand(BaseCommand):
+    """Run `work(options)` and print its report, as one JSON object with --json."""
 
     requires_system_checks = ()
     _progress_shown = False
@@ -69,11 +70,11 @@ class VerbCommand(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Do it and answer the report."""
-        raise CommandError("this command does nothing")
+        """Do it and return the report."""
+        raise NotImplementedError
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what the audit log is told once it is done; None: it does not belong there."""
+        """Return what goes into the audit log once it is done; None: nothing does."""
         return None
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -128,12 +129,40 @@ class VerbCommand(BaseCommand):
         return CommandError(message, returncode=2)
 
 
-class JobCommand(VerbCommand):
-    """Runs a job with those of its options that the job's function takes."""
+class JobCommand(ReportCommand):
+    """Run a job. Its parameters are the options."""
 
     job: ClassVar[JobType]
+    cut: ClassVar[bool] = False
+    """Whether numbers above the maximum count as the maximum."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.help = self.job.help
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        for name, field in self.job.params.items():
+            if isinstance(field, Confirmation):
+                parser.add_argument("--yes", action="store_true", help="required: yes, do it")
+            else:
+                option = "--" + "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
+                parser.add_argument(option, dest=self.job.keywords.get(name, name), **self._argument(field))
+
+    def _argument(self, field: Field) -> dict[str, Any]:
+        """Return how argparse reads a parameter of the job."""
+        if isinstance(field, serializers.BooleanField):
+            return {"action": "store_true", "help": field.help_text}
+        if isinstance(field, PastDay):
+            return {"type": day, "metavar": "DAY", "help": field.help_text}
+        assert isinstance(field, Whole)  # noqa: S101  no job has other parameters
+        number = whole_number(1, field.maximum or field.cut_to or sys.maxsize, cut=self.cut)
+        return {"type": number, "default": field.default, "help": f"{field.help_text} Default: {field.default}."}
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
+        for field in self.job.params.values():
+            if isinstance(field, Confirmation) and not options["yes"]:
+                raise self.usage_error(f"{field.why}; say --yes if that is what you want")
         chosen = {name: options[name] for name in self.job.takes}
         return self.job(trigger="command", wait=LEASE_WAIT_S, progress=self.progress, **chosen)
 

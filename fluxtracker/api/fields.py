@@ -118,7 +118,7 @@ class Confirmation(serializers.CharField):
     """The word without which nothing happens."""
 
     def __init__(self, word: str, why: str, **kwargs: Any) -> None:
-        self.word, self.expected = word, f'expected "{word}": {why}'
+        self.word, self.why, self.expected = word, why, f'expected "{word}": {why}'
         kinds = ("required", "null", "blank", "invalid")
         super().__init__(trim_whitespace=False, error_messages=dict.fromkeys(kinds, self.expected), **kwargs)
 

@@ -3,5 +3,4 @@ from metrics.services import check_services
 
 
 class Command(JobCommand):
-    help = "Check that each upstream answers, and that tracked games and crypto nodes still run."
     job = check_services

@@ -7,7 +7,6 @@ from ops.backup.services import backup
 
 
 class Command(JobCommand):
-    help = "Write every table to one file, while everything runs, and verify it by reading it back."
     job = backup
 
     def add_arguments(self, parser: CommandParser) -> None:

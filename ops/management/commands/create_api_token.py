@@ -3,12 +3,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from fluxtracker.commands import VerbCommand, whole_number
+from fluxtracker.commands import ReportCommand, whole_number
 from ops.access import authentication
 from ops.health import iso
 
 
-class Command(VerbCommand):
+class Command(ReportCommand):
     help = "Make an API token for a user of the staff. It is printed once and kept only hashed."
 
     def add_arguments(self, parser: CommandParser) -> None:

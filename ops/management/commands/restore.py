@@ -3,11 +3,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
+from fluxtracker.commands import LEASE_WAIT_S, ReportCommand
 from ops.backup import services
 
 
-class Command(VerbCommand):
+class Command(ReportCommand):
     help = "Replace everything in the database by what a backup holds, all or nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:

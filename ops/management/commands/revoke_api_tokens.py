@@ -3,11 +3,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from fluxtracker.commands import VerbCommand
+from fluxtracker.commands import ReportCommand
 from ops.access import authentication
 
 
-class Command(VerbCommand):
+class Command(ReportCommand):
     help = "Revoke all API tokens of a user. A changed password leaves them valid."
 
     def add_arguments(self, parser: CommandParser) -> None:

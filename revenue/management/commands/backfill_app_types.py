@@ -3,5 +3,4 @@ from revenue.services import backfill_app_types
 
 
 class Command(JobCommand):
-    help = "Find out which named payments are git and which docker deployments."
     job = backfill_app_types

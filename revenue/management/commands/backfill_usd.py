@@ -1,22 +1,11 @@
 from typing import Any
 
-from django.core.management.base import CommandParser
-
-from fluxtracker.commands import JobCommand, day
+from fluxtracker.commands import JobCommand
 from revenue.services import backfill_usd
 
 
 class Command(JobCommand):
-    help = "Price every payment that has no USD value yet; with --force those of the days that have one, too."
     job = backfill_usd
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        super().add_arguments(parser)
-        parser.add_argument("--from", dest="first", type=day, metavar="DAY", help="first UTC day, as YYYY-MM-DD")
-        parser.add_argument("--to", dest="last", type=day, metavar="DAY", help="last UTC day, today at the latest")
-        parser.add_argument(
-            "--force", action="store_true", help="price again what has a price; closed days are left as they are"
-        )
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         first, last = options["first"], options["last"]

@@ -5,7 +5,6 @@ from revenue.services import prune
 
 
 class Command(JobCommand):
-    help = "Apply the retention policy (RETENTION_DAYS)."
     job = prune
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from revenue.services import reset_revenue_sync
 
 
 class Command(JobCommand):
-    help = "Restart the sync from the first block; keeps all data."
     job = reset_revenue_sync
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand
+from fluxtracker.commands import LEASE_WAIT_S, ReportCommand
 from snapshots.imports.services import EMPTY, import_original
 
 
-class Command(VerbCommand):
+class Command(ReportCommand):
     help = "Take over what the SQLite file of the replaced tracker (flux-performance.db) knows and this one does not."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,13 +4,13 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from fluxtracker.commands import LEASE_WAIT_S, VerbCommand, whole_number
+from fluxtracker.commands import LEASE_WAIT_S, ReportCommand, whole_number
 from ops import registry, runs
 from snapshots import simulate
 from snapshots.services import LEASE
 
 
-class Command(VerbCommand):
+class Command(ReportCommand):
     help = "Make up a year of history for the demo, marked as simulated. Works only on a simulated network."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -21,12 +21,10 @@ def past_day(text: str) -> date:
 
 
 class Command(JobCommand):
-    help = "Take today's snapshot of the network, once it is 00:05 UTC and unless there is one."
     job = take_snapshot
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--force", action="store_true", help="take it again and replace the one there is")
         parser.add_argument("--day", type=past_day, help="take that of a past day again, of the readings kept of it")
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
