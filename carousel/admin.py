@@ -5,13 +5,11 @@ from __future__ import annotations
 from django.contrib import admin
 
 from carousel.models import Feed
-from fluxtracker.admin import ReadOnlyAdmin
+from fluxtracker.admin import ReadOnlyAdmin, column
 
 
 @admin.register(Feed)
 class FeedAdmin(ReadOnlyAdmin):
     list_display = ("name", "length", "read_at", "tried_at", "error")
 
-    @admin.display(description="items")
-    def length(self, feed: Feed) -> int:
-        return len(feed.items)
+    length = column("items", lambda feed: len(feed.items))

@@ -1,10 +1,10 @@
-"""What the admin pages of all rooms share. Nothing is edited by hand that a sync or a task writes."""
+"""Share what the admin pages of all apps need. Nothing is edited by hand that a sync or a task writes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cached_property, wraps
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
@@ -111,19 +111,15 @@ class LargeTableAdmin(ReadOnlyAdmin):
         return LargeChangeList
 
 
-def told(description: str, **options: Any) -> Callable[[Callable[[Any, Any], object]], Callable[[Any, Any], object]]:
-    """As `admin.display`; None is unknown on a row's own page, too, where Django would write `None`."""
+def column(description: str, read: Callable[[Any], object], **options: Any) -> Callable[[Any, Any], object]:
+    """Return a column of a list or a field of a page, with what `read` finds in the row; None shows as unknown."""
 
-    def decorate(column: Callable[[Any, Any], object]) -> Callable[[Any, Any], object]:
-        @wraps(column)
-        def shown(page: Any, row: Any) -> object:
-            value = column(page, row)
-            return UNKNOWN if value is None else value
+    def shown(page: Any, row: Any) -> object:
+        value = read(row)
+        return UNKNOWN if value is None else value
 
-        show: Callable[[Any, Any], object] = admin.display(description=description, **options)(shown)
-        return show
-
-    return decorate
+    show: Callable[[Any, Any], object] = admin.display(description=description, **options)(shown)
+    return show
 
 
 def link(row: Model, words: object = None) -> SafeString:

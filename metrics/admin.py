@@ -14,11 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from fluxtracker import formatting
-from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, pretty, told
+from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, column, pretty
 from fluxtracker.images import image_name, image_part, image_reference
 from metrics.catalogue import past_counts
 from metrics.classify import AppIndex, Classifier
@@ -208,13 +207,8 @@ class TrackedAppAdmin(AnyModelAdmin):
         context = {**self.admin_site.each_context(request), "title": "What would be counted", **parts}
         return TemplateResponse(request, "admin/metrics/trackedapp/preview_page.html", context)
 
-    @admin.display(description="images")
-    def images(self, app: TrackedApp) -> str:
-        return ", ".join(app.image_patterns) or UNKNOWN
-
-    @admin.display(description="app names")
-    def names(self, app: TrackedApp) -> str:
-        return ", ".join(app.name_patterns) or UNKNOWN
+    images = column("images", lambda app: ", ".join(app.image_patterns) or UNKNOWN)
+    names = column("app names", lambda app: ", ".join(app.name_patterns) or UNKNOWN)
 
 
 @admin.register(Category)
@@ -232,9 +226,7 @@ class CategoryAdmin(AnyModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Category | None = None) -> bool:
         return False
 
-    @admin.display(description="keywords")
-    def keywords(self, category: Category) -> int:
-        return len(category.image_keywords)
+    keywords = column("keywords", lambda category: len(category.image_keywords))
 
 
 @admin.register(Source)
@@ -246,21 +238,10 @@ class SourceAdmin(ReadOnlyAdmin):
         "coverage_told",
     )  # fmt: skip
 
-    @admin.display(description="in order", boolean=True)
-    def well(self, source: Source) -> bool:
-        return not source.error and source.read_at is not None
-
-    @told("in doubt")
-    def doubted_told(self, source: Source) -> SafeString | None:
-        return pretty(source.doubted)
-
-    @told("values")
-    def values_told(self, source: Source) -> SafeString | None:
-        return pretty(source.values)
-
-    @told("coverage")
-    def coverage_told(self, source: Source) -> SafeString | None:
-        return pretty(source.coverage)
+    well = column("in order", lambda source: not source.error and source.read_at is not None, boolean=True)
+    doubted_told = column("in doubt", lambda source: pretty(source.doubted))
+    values_told = column("values", lambda source: pretty(source.values))
+    coverage_told = column("coverage", lambda source: pretty(source.coverage))
 
 
 @admin.register(Reading)
@@ -270,26 +251,16 @@ class ReadingAdmin(LargeTableAdmin):
     sortable_by = ("at",)
     fields = ("at", "values_told")
 
-    @told("nodes")
-    def nodes(self, reading: Reading) -> str | None:
-        return shown(reading, "node_total")
+    nodes = column("nodes", lambda reading: shown(reading, "node_total"))
+    containers = column("containers", lambda reading: shown(reading, "total_apps"))
+    cores = column("cores", lambda reading: shown(reading, "total_cpu_cores"))
 
-    @told("containers")
-    def containers(self, reading: Reading) -> str | None:
-        return shown(reading, "total_apps")
-
-    @told("cores")
-    def cores(self, reading: Reading) -> str | None:
-        return shown(reading, "total_cpu_cores")
-
-    @told("USD for 1 FLUX")
-    def price(self, reading: Reading) -> str | None:
+    @admin.display(description="USD for 1 FLUX")
+    def price(self, reading: Reading) -> str:
         value = reading.values.get("flux_price_usd")
-        return None if value is None else f"{value:g}"
+        return UNKNOWN if value is None else f"{value:g}"
 
-    @admin.display(description="values")
-    def values_told(self, reading: Reading) -> SafeString | None:
-        return pretty(reading.values)
+    values_told = column("values", lambda reading: pretty(reading.values))
 
 
 @admin.register(ImageCount)
@@ -310,9 +281,7 @@ class MemoryAdmin(ReadOnlyAdmin):
     ordering = ("name",)
     fields = ("name", "updated_at", "size")
 
-    @admin.display(description="bytes, compressed")
-    def size(self, memory: Memory) -> str:
-        return formatting.whole(len(memory.data))
+    size = column("bytes, compressed", lambda memory: formatting.whole(len(memory.data)))
 
 
 def shown(reading: Reading, key: str) -> str | None:

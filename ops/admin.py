@@ -1,11 +1,4 @@
-"""What runs and what ran, in the Django admin. The schedule itself is django-celery-beat's, editable there.
-
-Alerts in the Django admin: what is wrong now, what was, and a test of the ways to tell it.
-
-The audit log in the Django admin: who did, or was refused, what.
-
-Jobs in the Django admin: who asked for what, how far it is, what came of it; and calling one off.
-"""
+"""Show runs, leases, alerts, jobs and the audit log in the admin. The schedule is django-celery-beat's own page."""
 
 from __future__ import annotations
 
@@ -24,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from fluxtracker import formatting
-from fluxtracker.admin import LargeTableAdmin, ReadOnlyAdmin, list_link, pretty, told, user_of
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, list_link, pretty, user_of
 from fluxtracker.periods import AHEAD
 from ops import audit, leases
 from ops.access import admin as access_admin
@@ -75,21 +68,19 @@ class AlertAdmin(LargeTableAdmin):
         return [path("test/", test, name="ops_alert_test"), *super().get_urls()]
 
     def test(self, request: HttpRequest) -> HttpResponse:
-        """Tell a test on every channel at once; for all staff, as starting jobs is."""
+        """Send a test on every channel at once; for all staff, as starting jobs is."""
         try:
             report = services.send_test(trigger="admin")
         except NotDone as error:
-            words, level = f"The test was not told everywhere: {error}.", messages.ERROR
+            words, level = f"The test was not sent everywhere: {error}.", messages.ERROR
         else:
-            told = [name for name, result in report.items() if result == "sent"]
-            words, level = f"A test was sent by {' and '.join(told)}.", messages.SUCCESS
+            sent = [name for name, result in report.items() if result == "sent"]
+            words, level = f"A test was sent by {' and '.join(sent)}.", messages.SUCCESS
         self.message_user(request, words, level)
         page = "admin:ops_alert_changelist" if self.has_view_permission(request) else "admin:index"
         return HttpResponseRedirect(reverse(page))
 
-    @admin.display(description="state")
-    def state(self, alert: Alert) -> str:
-        return "open" if alert.closed_at is None else "closed"
+    state = column("state", lambda alert: "open" if alert.closed_at is None else "closed")
 
     @admin.display(description="told")
     def told(self, alert: Alert) -> SafeString:
@@ -97,9 +88,7 @@ class AlertAdmin(LargeTableAdmin):
         rows = ((row.channel, row.event or "told", _outcome(row)) for row in alert.deliveries.order_by("channel"))
         return format_html_join(mark_safe("<br>"), "{}: {}, {}", rows) or mark_safe("nobody yet")
 
-    @admin.display(description="lasted")
-    def lasted(self, alert: Alert) -> str:
-        return formatting.span((alert.closed_at or timezone.now()) - alert.raised_at)
+    lasted = column("lasted", lambda alert: formatting.span((alert.closed_at or timezone.now()) - alert.raised_at))
 
 
 def _outcome(row: AlertDelivery) -> str:
@@ -108,25 +97,18 @@ def _outcome(row: AlertDelivery) -> str:
     return f"{outcome} ({row.error}{', is tried again' if row.pending else ''})" if row.error else outcome
 
 
-@admin.register(AlertDelivery)
-class AlertDeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("alert", "channel", "event", "sent_at", "recovery_sent_at", "pending", "error")
-    list_select_related = ("alert",)
-    ordering = ("-id",)
-    sortable_by = ()
+class WordFilter(admin.SimpleListFilter):
+    """Filter by a column whose few words are known: no scan of a large table for them."""
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
-class OutcomeFilter(admin.SimpleListFilter):
-    """The words are known: no scan of the whole log for them."""
-
-    title = "outcome"
-    parameter_name = "outcome"
+class OutcomeFilter(WordFilter):
+    title = parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(word, word) for word in (audit.ASKED, audit.DONE, audit.REFUSED)]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(outcome=self.value()) if self.value() else queryset
 
 
 @admin.register(AuditEntry)
@@ -140,19 +122,8 @@ class AuditEntryAdmin(LargeTableAdmin):
     search_help_text = "A user name, an address or the id of a request, whole; part of an action."
     fields = ("at", "who", "address", "action", "outcome", "told", "request_id")
 
-    @admin.display(description="who")
-    def who(self, entry: AuditEntry) -> str:
-        return entry.actor or "anonymous"
-
-    @admin.display(description="detail")
-    def told(self, entry: AuditEntry) -> str:
-        return json.dumps(entry.detail, sort_keys=True) if entry.detail else ""
-
-
-@admin.register(SignInAttempt)
-class SignInAttemptAdmin(ReadOnlyAdmin):
-    list_display = ("at", "client", "mark", "browser")
-    ordering = ("-id",)
+    who = column("who", lambda entry: entry.actor or "anonymous")
+    told = column("detail", lambda entry: json.dumps(entry.detail, sort_keys=True) if entry.detail else "")
 
 
 @admin.register(Job)
@@ -180,7 +151,7 @@ class JobAdmin(LargeTableAdmin):
         return [*own, *super().get_urls()]
 
     def standing(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """How far it is, asked for again and again; when it is over, or the reader may not see it, the page reloads."""
+        """Show how far it is, for a page that polls. It reloads when the job is over or the reader may not see it."""
         if not (self.admin_site.has_permission(request) and self.has_view_permission(request)):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         job = get_object_or_404(Job, pk=pk)
@@ -201,20 +172,15 @@ class JobAdmin(LargeTableAdmin):
         page = "admin:ops_job_change" if self.has_view_permission(request) else "admin:index"
         return HttpResponseRedirect(reverse(page, args=[pk] if page != "admin:index" else None))
 
-    @told("took")
-    def took(self, job: Job) -> str | None:
-        """Until now while it runs; None before it was started."""
+    @admin.display(description="took")
+    def took(self, job: Job) -> str:
+        """Return how long it took, or takes until now."""
         if job.started_at is None:
-            return None
+            return UNKNOWN
         return formatting.span((job.finished_at or timezone.now()) - job.started_at)
 
-    @told("result")
-    def answer(self, job: Job) -> SafeString | None:
-        return pretty(job.result)
-
-    @admin.display(description="parameters")
-    def asked_with(self, job: Job) -> Any:
-        return pretty(job.params)
+    answer = column("result", lambda job: pretty(job.result))
+    asked_with = column("parameters", lambda job: pretty(job.params))
 
 
 __all__ = ["access_admin"]  # Django imports this file only: users and tokens come with it
@@ -225,26 +191,15 @@ class TaskStateAdmin(ReadOnlyAdmin):
     list_display = ("name", "well", "consecutive_failures", "last_success_at", "last_failure_at", "last_error", "runs")
     ordering = ("name",)
 
-    @admin.display(description="in order", boolean=True)
-    def well(self, state: TaskState) -> bool:
-        return not state.alerting
-
-    @admin.display(description="runs")
-    def runs(self, state: TaskState) -> SafeString:
-        return list_link(TaskRun, "runs", name=state.name)
+    well = column("in order", lambda state: not state.alerting, boolean=True)
+    runs = column("runs", lambda state: list_link(TaskRun, "runs", name=state.name))
 
 
-class NameFilter(admin.SimpleListFilter):
-    """By piece of work; the names are those of the few task states, not a scan over all runs."""
-
-    title = "work"
-    parameter_name = "name"
+class NameFilter(WordFilter):
+    title, parameter_name = "task", "name"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(name, name) for name in TaskState.objects.order_by("name").values_list("name", flat=True)]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(name=self.value()) if self.value() else queryset
 
 
 @admin.register(TaskRun)
@@ -254,10 +209,10 @@ class TaskRunAdmin(LargeTableAdmin):
     ordering = ("-id",)
     sortable_by = ()
 
-    @told("took")
-    def took(self, run: TaskRun) -> str | None:
+    @admin.display(description="took")
+    def took(self, run: TaskRun) -> str:
         if run.finished_at is None:
-            return None
+            return UNKNOWN
         return f"{(run.finished_at - run.started_at).total_seconds():.1f} s"
 
 
@@ -277,9 +232,7 @@ class WorkerSeenAdmin(ReadOnlyAdmin):
     list_display = ("hostname", "seen_at", "age")
     ordering = ("-seen_at",)
 
-    @admin.display(description="age")
-    def age(self, worker: WorkerSeen) -> str:
-        return formatting.ago(worker.seen_at, timezone.now())
+    age = column("age", lambda worker: formatting.ago(worker.seen_at, timezone.now()))
 
 
 @admin.register(ServiceState)
@@ -289,22 +242,21 @@ class ServiceStateAdmin(ReadOnlyAdmin):
     search_fields = ("name",)
     ordering = ("kind", "name")
 
-    @admin.display(description="checks")
-    def past(self, state: ServiceState) -> SafeString:
-        return list_link(ServiceCheck, "checks", kind=state.kind, name=state.name)
+    past = column("checks", lambda state: list_link(ServiceCheck, "checks", kind=state.kind, name=state.name))
 
 
-@admin.register(ServiceCheck)
-class ServiceCheckAdmin(LargeTableAdmin):
-    list_display = ("at", "kind", "name", "status", "latency_ms", "detail")
-    list_filter = ("kind", "status")
-    ordering = ("-at", "-id")
-    sortable_by = ()
-
-
-@admin.register(Tally)
-class TallyAdmin(ReadOnlyAdmin):
-    list_display = ("name", "label", "outcome", "value")
-    list_display_links = ("name", "label")
-    list_filter = ("name",)
-    ordering = ("name", "label", "outcome")
+admin.site.register(
+    AlertDelivery, ReadOnlyAdmin, list_select_related=("alert",), ordering=("-id",), sortable_by=(),
+    list_display=("alert", "channel", "event", "sent_at", "recovery_sent_at", "pending", "error"),
+)  # fmt: skip
+admin.site.register(
+    ServiceCheck, LargeTableAdmin, list_filter=("kind", "status"), ordering=("-at", "-id"), sortable_by=(),
+    list_display=("at", "kind", "name", "status", "latency_ms", "detail"),
+)  # fmt: skip
+admin.site.register(
+    SignInAttempt, ReadOnlyAdmin, list_display=("at", "client", "mark", "browser"), ordering=("-id",)
+)  # fmt: skip
+admin.site.register(
+    Tally, ReadOnlyAdmin, list_filter=("name",), ordering=("name", "label", "outcome"),
+    list_display=("name", "label", "outcome", "value"), list_display_links=("name", "label"),
+)  # fmt: skip

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import formatting
-from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, link, list_link, told, user_of
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, link, list_link, user_of
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Quote
@@ -52,17 +52,12 @@ class AppAdmin(LargeTableAdmin):
     search_fields = ("name",)
     fields = ("name", "revenue", "paid", "average", "first_paid_at", "last_paid_at")
 
-    @admin.display(description="FLUX", ordering="revenue_sat")
-    def revenue(self, app: App) -> str:
-        return formatting.flux(app.revenue_sat, 8)
+    revenue = column("FLUX", lambda app: formatting.flux(app.revenue_sat, 8), ordering="revenue_sat")
+    paid = column("payments", lambda app: list_link(Payment, formatting.whole(app.payments), app__id__exact=app.pk))
 
-    @admin.display(description="payments")
-    def paid(self, app: App) -> SafeString:
-        return list_link(Payment, formatting.whole(app.payments), app__id__exact=app.pk)
-
-    @told("FLUX a payment")
-    def average(self, app: App) -> str | None:
-        return formatting.flux(app.revenue_sat // app.payments, 8) if app.payments else None
+    @admin.display(description="FLUX per payment")
+    def average(self, app: App) -> str:
+        return formatting.flux(app.revenue_sat // app.payments, 8) if app.payments else UNKNOWN
 
 
 @admin.register(Message)
@@ -76,9 +71,7 @@ class MessageAdmin(LargeTableAdmin):
     search_help_text = "The whole hash of a message."
     fields = ("hash", "app_name", "app_type", "attempts", "next_attempt_at")
 
-    @told("app")
-    def app_name(self, message: Message) -> SafeString | None:
-        return link(message.app) if message.app else None
+    app_name = column("app", lambda message: link(message.app) if message.app else None)
 
 
 @admin.register(DailyTotal)
@@ -90,35 +83,30 @@ class DailyTotalAdmin(ReadOnlyAdmin):
     search_fields = ("address__exact",)
     fields = ("day", "address", "revenue", "paid", "dollars", "unpriced")
 
-    @admin.display(description="FLUX", ordering="revenue_sat")
-    def revenue(self, total: DailyTotal) -> str:
-        return formatting.flux(total.revenue_sat, 8)
+    revenue = column("FLUX", lambda total: formatting.flux(total.revenue_sat, 8), ordering="revenue_sat")
 
     @admin.display(description="payments", ordering="payments")
     def paid(self, total: DailyTotal) -> SafeString:
         where = {"day": total.day.isoformat(), "address": total.address}
         return list_link(Payment, formatting.whole(total.payments), **where)
 
-    @told("USD")
-    def dollars(self, total: DailyTotal) -> str | None:
-        return formatting.usd(total.usd_micro) if total.priced or not total.payments else None
+    @admin.display(description="USD")
+    def dollars(self, total: DailyTotal) -> str:
+        return formatting.usd(total.usd_micro) if total.priced or not total.payments else UNKNOWN
 
-    @admin.display(description="without a price")
-    def unpriced(self, total: DailyTotal) -> str:
-        return formatting.whole(total.payments - total.priced)
+    unpriced = column("without a price", lambda total: formatting.whole(total.payments - total.priced))
 
 
-@admin.register(Cursor)
-class CursorAdmin(ReadOnlyAdmin):
-    list_display = ("address", "first_height", "height", "tip_height", "listed_total", "updated_at")
-    ordering = ("address",)
-
-
-@admin.register(LedgerState)
-class LedgerStateAdmin(ReadOnlyAdmin):
-    list_display = (
+admin.site.register(
+    Cursor, ReadOnlyAdmin, ordering=("address",),
+    list_display=("address", "first_height", "height", "tip_height", "listed_total", "updated_at"),
+)  # fmt: skip
+admin.site.register(
+    LedgerState, ReadOnlyAdmin,
+    list_display=(
         "tip_height", "tip_source", "tip_changed_at", "completed_at", "settled_at", "closed_through", "unproved_height",
-    )  # fmt: skip
+    ),
+)  # fmt: skip
 
 
 @admin.register(RemovedPayment)
@@ -127,13 +115,8 @@ class RemovedPaymentAdmin(LargeTableAdmin):
     ordering = ("-day", "txid", "vout")
     fields = ("txid", "vout", "day", "flux", "usd")
 
-    @admin.display(description="FLUX")
-    def flux(self, row: RemovedPayment) -> str:
-        return formatting.flux(row.amount_sat, 8)
-
-    @admin.display(description="USD")
-    def usd(self, row: RemovedPayment) -> str:
-        return formatting.usd(row.usd_micro)
+    flux = column("FLUX", lambda row: formatting.flux(row.amount_sat, 8))
+    usd = column("USD", lambda row: formatting.usd(row.usd_micro))
 
 
 @admin.register(Quarantined)
@@ -158,13 +141,8 @@ class QuarantinedAdmin(LargeTableAdmin):
         words = f"{formatting.plural(chosen, 'transaction')} will be tried again at the next sync. {asked.words}"
         self.message_user(request, words, messages.SUCCESS if asked.started else messages.WARNING)
 
-    @admin.display(description="transaction", ordering="txid")
-    def txid_short(self, row: Quarantined) -> SafeString:
-        return shortened(row.txid)
-
-    @admin.display(description="to", ordering="address")
-    def to(self, row: Quarantined) -> SafeString:
-        return shortened(row.address)
+    txid_short = column("transaction", lambda row: shortened(row.txid), ordering="txid")
+    to = column("to", lambda row: shortened(row.address), ordering="address")
 
     @admin.display(description="what could not be read", ordering="reason")
     def why(self, row: Quarantined) -> str:
@@ -183,9 +161,9 @@ class DailyPriceAdmin(ReadOnlyAdmin):
     actions = ("price_again",)
     fields = ("day", "price", "source", "doubt", "attempts", "next_attempt_at")
 
-    @told("USD for 1 FLUX", ordering="price_usd")
-    def price(self, row: DailyPrice) -> str | None:
-        return formatting.price(row.price_usd) if row.price_usd is not None else None
+    @admin.display(description="USD for 1 FLUX", ordering="price_usd")
+    def price(self, row: DailyPrice) -> str:
+        return formatting.price(row.price_usd) if row.price_usd is not None else UNKNOWN
 
     def has_price_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("revenue.change_dailyprice")
@@ -252,6 +230,4 @@ class LivePriceAdmin(ReadOnlyAdmin):
     list_display = ("price", "source", "read_at")
     fields = ("price", "source", "read_at")
 
-    @admin.display(description="USD for 1 FLUX")
-    def price(self, row: LivePrice) -> str:
-        return formatting.price(row.price_usd)
+    price = column("USD for 1 FLUX", lambda row: formatting.price(row.price_usd))

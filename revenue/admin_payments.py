@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import formatting
-from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, link, list_link, told
+from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, column, link, list_link
 from fluxtracker.periods import midnight
 from revenue.models import DailyTotal, LedgerState, Message, Payment
 from revenue.payments.filters import Wanted, select
@@ -126,50 +126,31 @@ class PaymentAdmin(LargeTableAdmin):
         found = page_rows(selection, selection.count(), 0, MOST_FOUND)
         return queryset.filter(pk__in=[row[0] for row in found]), False
 
-    @admin.display(description="time, UTC", ordering="paid_at")
-    def time(self, payment: Payment) -> str:
-        return clock(payment.paid_at)
+    time = column("time, UTC", lambda payment: clock(payment.paid_at), ordering="paid_at")
+    amount = column("FLUX", lambda payment: formatting.flux(payment.amount_sat, 8), ordering="amount_sat")
+    dollars = column("USD", lambda payment: UNKNOWN if payment.usd_micro is None else formatting.usd(payment.usd_micro))
 
-    @admin.display(description="FLUX", ordering="amount_sat")
-    def amount(self, payment: Payment) -> str:
-        return formatting.flux(payment.amount_sat, 8)
+    @admin.display(description="USD for 1 FLUX")
+    def price(self, payment: Payment) -> str:
+        return UNKNOWN if payment.price_usd is None else formatting.price(payment.price_usd)
 
-    @admin.display(description="USD")
-    def dollars(self, payment: Payment) -> str:
-        return UNKNOWN if payment.usd_micro is None else formatting.usd(payment.usd_micro)
-
-    @told("USD for 1 FLUX")
-    def price(self, payment: Payment) -> str | None:
-        return None if payment.price_usd is None else formatting.price(payment.price_usd)
-
-    @told("app")
-    def app_name(self, payment: Payment) -> SafeString | None:
-        return link(payment.app) if payment.app else None
-
-    @told("from")
-    def sender(self, payment: Payment) -> SafeString | None:
-        return (
-            list_link(Payment, shortened(payment.from_address), q=payment.from_address)
-            if payment.from_address
-            else None
-        )
-
-    @admin.display(description="to")
-    def received_by(self, payment: Payment) -> SafeString:
-        return list_link(DailyTotal, payment.address, address=payment.address)
-
-    @admin.display(description="transaction")
-    def txid_short(self, payment: Payment) -> SafeString:
-        return shortened(payment.txid)
+    app_name = column("app", lambda payment: link(payment.app) if payment.app else None)
+    sender = column("from", lambda payment: _payments_from(payment.from_address))
+    received_by = column("to", lambda payment: list_link(DailyTotal, payment.address, address=payment.address))
+    txid_short = column("transaction", lambda payment: shortened(payment.txid))
 
     @admin.display(description="transaction")
     def transaction(self, payment: Payment) -> SafeString:
         return format_html('<a href="{}">{}</a>', transaction_url(payment.txid), payment.txid)
 
-    @told("message")
-    def message(self, payment: Payment) -> SafeString | None:
+    @admin.display(description="message")
+    def message(self, payment: Payment) -> str:
         row = Message.objects.filter(hash=payment.message_hash).first()
-        return link(row) if row else None
+        return link(row) if row else UNKNOWN
+
+
+def _payments_from(address: str) -> SafeString | None:
+    return list_link(Payment, shortened(address), q=address) if address else None
 
 
 def clock(instant: datetime) -> str:

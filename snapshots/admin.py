@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import MINYEAR, date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -17,67 +17,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import formatting
-from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, list_link, told, user_of
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, list_link, user_of
 from fluxtracker.images import image_name
 from revenue.models import DailyTotal
 from revenue.selectors import Ledger
 from snapshots import calendar
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.status import missing_days
-
-if TYPE_CHECKING:
-    pass
-
-
-def urls(page: SnapshotAdmin) -> list[URLPattern]:
-    """For staff who may see snapshots."""
-
-    def calendar_view(request: HttpRequest) -> HttpResponse:
-        return _calendar(page, request)
-
-    def day_view(request: HttpRequest, day: str) -> HttpResponse:
-        return _day(page, request, day)
-
-    wrap = page.admin_site.admin_view
-    return [
-        path("calendar/", wrap(calendar_view), name="snapshots_snapshot_calendar"),
-        path("day/<slug:day>/", wrap(day_view), name="snapshots_snapshot_day"),
-    ]
-
-
-def _calendar(page: SnapshotAdmin, request: HttpRequest) -> HttpResponse:
-    _require_view(page, request)
-    now = timezone.now()
-    year = calendar.load_year(_year(request.GET.get("year"), now.year), now)
-    context = _context(page, request, f"Snapshots of {year.year}") | {"year": year, "today": now.date()}
-    return TemplateResponse(request, "admin/snapshots/calendar.html", context)
-
-
-def _day(page: SnapshotAdmin, request: HttpRequest, text: str) -> HttpResponse:
-    _require_view(page, request)
-    now = timezone.now()
-    day = _parsed(text)
-    if day is None or day > now.date():
-        raise Http404(f"{text} is no day of the past")
-    story = calendar.load_day(day, now)
-    user = user_of(request)
-    context = _context(page, request, f"{day:%A}, {day.day} {day:%B %Y}") | {
-        "story": story,
-        "revenue": UNKNOWN if story.revenue_sat is None else formatting.flux(story.revenue_sat),
-        "price": UNKNOWN if not (story.price and story.price.price_usd) else formatting.price(story.price.price_usd),
-        "images": list_link(ImageDay, formatting.plural(story.images, "image"), day=day.isoformat()),
-        "may_see_runs": user.has_perm("ops.view_taskrun"),
-    }
-    return TemplateResponse(request, "admin/snapshots/day.html", context)
-
-
-def _require_view(page: SnapshotAdmin, request: HttpRequest) -> None:
-    if not page.has_view_permission(request):
-        raise PermissionDenied
-
-
-def _context(page: SnapshotAdmin, request: HttpRequest, title: str) -> dict[str, Any]:
-    return {**page.admin_site.each_context(request), "opts": page.opts, "title": title}
 
 
 def _year(text: str | None, current: int) -> int:
@@ -119,7 +65,39 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return SnapshotList
 
     def get_urls(self) -> list[URLPattern]:
-        return [*urls(self), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        own = [
+            path("calendar/", wrap(self.calendar_view), name="snapshots_snapshot_calendar"),
+            path("day/<slug:day>/", wrap(self.day_view), name="snapshots_snapshot_day"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def calendar_view(self, request: HttpRequest) -> HttpResponse:
+        now = timezone.now()
+        year = calendar.load_year(_year(request.GET.get("year"), now.year), now)
+        return self._page(request, "calendar", f"Snapshots of {year.year}", {"year": year, "today": now.date()})
+
+    def day_view(self, request: HttpRequest, day: str) -> HttpResponse:
+        now, found = timezone.now(), _parsed(day)
+        if found is None or found > now.date():
+            raise Http404(f"{day} is no day of the past")
+        story = calendar.load_day(found, now)
+        price = story.price and story.price.price_usd
+        context = {
+            "story": story,
+            "revenue": UNKNOWN if story.revenue_sat is None else formatting.flux(story.revenue_sat),
+            "price": formatting.price(price) if price else UNKNOWN,
+            "images": list_link(ImageDay, formatting.plural(story.images, "image"), day=found.isoformat()),
+            "may_see_runs": user_of(request).has_perm("ops.view_taskrun"),
+        }
+        return self._page(request, "day", f"{found:%A}, {found.day} {found:%B %Y}", context)
+
+    def _page(self, request: HttpRequest, name: str, title: str, found: dict[str, Any]) -> HttpResponse:
+        """Render a page for staff who may see snapshots."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, **found}
+        return TemplateResponse(request, f"admin/snapshots/{name}.html", context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
         """With the ledger's total of each day."""
@@ -139,36 +117,19 @@ class SnapshotAdmin(ReadOnlyAdmin):
         """In one word; the filter beside the list has it in full."""
         return row.source
 
-    @told("FLUX")
-    def revenue(self, row: Snapshot) -> str | None:
+    @admin.display(description="FLUX")
+    def revenue(self, row: Snapshot) -> str:
         sat: int | None = getattr(row, "earned_sat", None)
         if sat is None and (getattr(row, "ledger", None) or Ledger.load()).knows(row.day):
             sat = 0
-        return None if sat is None else formatting.flux(sat)
+        return UNKNOWN if sat is None else formatting.flux(sat)
 
-    @told("nodes", ordering="node_total")
-    def nodes(self, row: Snapshot) -> str | None:
-        return _whole(row.node_total)
-
-    @told("containers", ordering="total_apps")
-    def apps(self, row: Snapshot) -> str | None:
-        return _whole(row.total_apps)
-
-    @told("cores")
-    def cores(self, row: Snapshot) -> str | None:
-        return _whole(row.total_cpu_cores)
-
-    @told("RAM, GB")
-    def ram(self, row: Snapshot) -> str | None:
-        return _whole(row.total_ram_gb)
-
-    @told("storage, GB")
-    def storage(self, row: Snapshot) -> str | None:
-        return _whole(row.total_storage_gb)
-
-    @admin.display(description="images")
-    def images(self, row: Snapshot) -> SafeString:
-        return list_link(ImageDay, "images", day=row.day.isoformat())
+    nodes = column("nodes", lambda row: _whole(row.node_total), ordering="node_total")
+    apps = column("containers", lambda row: _whole(row.total_apps), ordering="total_apps")
+    cores = column("cores", lambda row: _whole(row.total_cpu_cores))
+    ram = column("RAM, GB", lambda row: _whole(row.total_ram_gb))
+    storage = column("storage, GB", lambda row: _whole(row.total_storage_gb))
+    images = column("images", lambda row: list_link(ImageDay, "images", day=row.day.isoformat()))
 
     @admin.display(description="what made it")
     def story(self, row: Snapshot) -> SafeString:
@@ -190,10 +151,9 @@ class ImageDayAdmin(LargeTableAdmin):
         return super().get_search_results(request, queryset, image_name(search_term) or search_term)
 
 
-@admin.register(Refusal)
-class RefusalAdmin(ReadOnlyAdmin):
-    list_display = ("day", "reason", "attempts", "last_at")
-    ordering = ("-day",)
+admin.site.register(
+    Refusal, ReadOnlyAdmin, list_display=("day", "reason", "attempts", "last_at"), ordering=("-day",)
+)  # fmt: skip
 
 
 def gaps_in_words(missing: list[dict[str, Any]]) -> str:

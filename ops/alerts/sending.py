@@ -1,13 +1,7 @@
-"""Telling people about alerts: each channel by itself, each message once, whoever sends.
+"""Send alerts: by mail to ALERT_EMAILS and to ALERT_WEBHOOK_URL, each message once per channel.
 
 A try is claimed by a conditional UPDATE before it is made. A channel that refused a message is tried again in every
 round; one that may have taken it is tried once more, with the same delivery id. So is one whose sender died.
-
-What is said about an alert: for people, and as a JSON body that Slack, Discord and programs understand.
-
-Mail to those who want to know (ALERT_EMAILS), over the server of EMAIL_URL.
-
-The ways on which somebody is told. Each takes a message or raises NotTold with the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +12,8 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from html import escape
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from django.conf import settings
@@ -29,7 +24,8 @@ from django.db.models import Q
 
 from fluxtracker import formatting
 from fluxtracker.periods import is_ahead, is_fresh
-from ops.alerts.webhook import Webhook, WebhookFailed
+from ops.alerts.webhook import NotDelivered, Webhook
+from ops.health import iso
 from ops.models import Alert, AlertDelivery
 
 DISCORD_LONGEST = 2000  # characters
@@ -37,9 +33,9 @@ DISCORD_LONGEST = 2000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`event`: raised, repeated, closed or test. `text` is one sentence for people.
+    """What is sent about an alert. `event`: raised, repeated, closed or test. `text` is one sentence for people.
 
-    `delivery_id` is that of every try to deliver it: a receiver that got it twice can tell by it.
+    `delivery_id` is the same in every try: a receiver that got it twice can tell by it.
     """
 
     event: str
@@ -51,12 +47,12 @@ class Message:
 
     @classmethod
     def of(cls, delivery: AlertDelivery) -> Self:
-        """Return what its channel is to be told."""
+        """Return the message that its channel needs."""
         alert, text = delivery.alert, delivery.alert.message
         if delivery.event == AlertDelivery.Event.REPEATED:
-            text = f"Still so, since {formatting.moment(alert.raised_at)}: {text}"
+            text = f"Unresolved since {formatting.moment(alert.raised_at)}: {text}"
         elif alert.closed_at is not None:
-            text = f"Over after {formatting.span(alert.closed_at - alert.raised_at)}: {text}"
+            text = f"Resolved after {formatting.span(alert.closed_at - alert.raised_at)}: {text}"
         return cls(delivery.event, alert.key, text, delivery.delivery_id, alert.raised_at, alert.closed_at)
 
     @classmethod
@@ -72,10 +68,10 @@ class Message:
     def body(self) -> dict[str, Any]:
         """`text` is Slack's, `content` and `allowed_mentions` Discord's; the others are for programs.
 
-        An error's text comes from elsewhere: it may not call anybody's name in a chat.
+        An error's text comes from elsewhere: it may not mention people in a chat.
         """
         return {
-            "text": _slack(self.headline),
+            "text": escape(self.headline, quote=False),
             "content": self.headline[:DISCORD_LONGEST],
             "allowed_mentions": {"parse": []},
             "source": "fluxtracker",
@@ -83,17 +79,9 @@ class Message:
             "event": self.event,
             "key": self.key,
             "message": self.text,
-            "raisedAt": _iso(self.raised_at),
-            "closedAt": _iso(self.closed_at),
+            "raisedAt": iso(self.raised_at),
+            "closedAt": iso(self.closed_at),
         }
-
-
-def _slack(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 if TYPE_CHECKING:
@@ -102,36 +90,8 @@ if TYPE_CHECKING:
 SUBJECT = 150  # characters
 
 
-class MailFailed(Exception):
-    """The mail server did not confirm it. The words say why, and nothing of its users.
-
-    `maybe`: whether it may have taken it all the same.
-    """
-
-    def __init__(self, reason: str, *, maybe: bool = False) -> None:
-        super().__init__(f"{reason}; it may have been delivered" if maybe else reason)
-        self.maybe = maybe
-
-
 class NoAnswer(smtplib.SMTPException):
     """The server was given the whole text and said nothing about it."""
-
-
-def send(recipients: Sequence[str], subject: str, text: str, delivery_id: str) -> None:
-    """Send one mail to all of them. Every try of one delivery has the same Message-ID. Raise MailFailed."""
-    line = " ".join(subject.split())[:SUBJECT]
-    headers = {"Message-ID": f"<{delivery_id}@fluxtracker>"}
-    connection = get_connection(fail_silently=False)
-    if type(connection) is EmailBackend:
-        connection = _Backend(fail_silently=False)
-    try:
-        EmailMessage(line, text, to=list(recipients), headers=headers, connection=connection).send()
-    except NoAnswer:
-        raise MailFailed("the mail server was given it and did not answer", maybe=True) from None
-    except PartlyRefused as error:
-        raise MailFailed(str(error), maybe=True) from None
-    except (smtplib.SMTPException, OSError) as error:
-        raise MailFailed(f"the mail server did not take it ({_reason(error)})") from None
 
 
 class PartlyRefused(smtplib.SMTPException):
@@ -139,7 +99,7 @@ class PartlyRefused(smtplib.SMTPException):
 
 
 class _Smtp(smtplib.SMTP):
-    """Tells a connection that ended after the text from one that ended before, and recipients that were refused."""
+    """Distinguish a connection that ended after the text from one that ended before, and refused recipients."""
 
     _is_text_sent = False
 
@@ -173,25 +133,10 @@ class _Backend(EmailBackend):
 
 
 def _reason(error: Exception) -> str:
-    """Without what the server says in its own words: it may quote users and recipients, and /api/health shows it."""
+    """Return why, without the server's own words: they may quote recipients, and /api/health shows it."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{type(error).__name__} {error.smtp_code}"
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
-
-
-class NotTold(Exception):
-    """The message was not confirmed. `maybe`: whether it may have got through all the same."""
-
-    def __init__(self, reason: str, *, maybe: bool = False) -> None:
-        super().__init__(reason)
-        self.maybe = maybe
-
-
-class Channel(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    def tell(self, message: Message) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +144,25 @@ class Mail:
     recipients: tuple[str, ...]
     name: str = "email"
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
+        """Send one mail to all of them. Every try of one delivery has the same Message-ID. Raise NotDelivered."""
+        mail = EmailMessage(
+            " ".join(message.headline.split())[:SUBJECT],
+            f"{message.text}\n\n/api/health and the admin say more.\n",
+            to=list(self.recipients),
+            headers={"Message-ID": f"<{message.delivery_id}@fluxtracker>"},
+            connection=get_connection(fail_silently=False),
+        )
+        if type(mail.connection) is EmailBackend:
+            mail.connection = _Backend(fail_silently=False)
         try:
-            text = f"{message.text}\n\n/api/health and the admin say more.\n"
-            send(self.recipients, message.headline, text, message.delivery_id)
-        except MailFailed as failed:
-            raise NotTold(str(failed), maybe=failed.maybe) from None
+            mail.send()
+        except NoAnswer:
+            raise NotDelivered("the mail server was given it and did not answer", maybe=True) from None
+        except PartlyRefused as error:
+            raise NotDelivered(str(error), maybe=True) from None
+        except (smtplib.SMTPException, OSError) as error:
+            raise NotDelivered(f"the mail server did not take it ({_reason(error)})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,15 +170,15 @@ class Hook:
     webhook: Webhook
     name: str = "webhook"
 
-    def tell(self, message: Message) -> None:
-        try:
-            self.webhook.post(message.body, message.delivery_id)
-        except WebhookFailed as failed:
-            raise NotTold(str(failed), maybe=failed.maybe) from None
+    def deliver(self, message: Message) -> None:
+        self.webhook.post(message.body, message.delivery_id)
+
+
+Channel = Mail | Hook
 
 
 def configured() -> list[Channel]:
-    """Those that the settings name; none: alerts are shown, and nobody is told."""
+    """Return the channels of the settings. Without one alerts are only shown."""
     channels: list[Channel] = []
     if settings.ALERT_EMAILS:
         channels.append(Mail(tuple(settings.ALERT_EMAILS)))
@@ -235,7 +193,7 @@ Event = AlertDelivery.Event
 
 ROUND_S = 60.0  # the rest waits for the next round
 REPEAT = timedelta(days=1)
-RECOVERY_TOLD = timedelta(days=1)  # of an alert that closed longer ago nobody wants to hear any more
+RECOVERY_TOLD = timedelta(days=1)  # the end of an alert that closed longer ago is not sent
 CLAIM_LASTS = timedelta(minutes=5)  # longer than the task may take
 MOST_UNCONFIRMED = 2  # tries of one message that may have got through
 STATE = ("sent_at", "recovery_sent_at", "delivery_id", "pending", "unconfirmed", "claimed_at")
@@ -252,14 +210,14 @@ class SendReport:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message that a channel has to be told."""
+    """A message that a channel needs."""
 
     delivery: AlertDelivery
     event: str
 
 
 def due(channels: Collection[str], now: datetime) -> list[Due]:
-    """Return what each channel has to be told: new alerts, a day's repetition, the end of what it heard.
+    """Return what each channel needs: new alerts, a daily reminder, the end of what it was sent.
 
     What others left behind is taken over first.
     """
@@ -278,7 +236,7 @@ def due(channels: Collection[str], now: datetime) -> list[Due]:
 
 
 def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
-    """Tell what is due. A channel that refused is not used again in this round."""
+    """Send what is due. A channel that refused is not used again in this round."""
     by_name = {channel.name: channel for channel in channels}
     sent, failed, refused = 0, dict[str, str](), set[str]()
     until = time.monotonic() + ROUND_S
@@ -290,8 +248,8 @@ def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
         if row is None:
             continue
         try:
-            tell(by_name[name], Message.of(row))
-        except NotTold as error:
+            deliver(by_name[name], Message.of(row))
+        except NotDelivered as error:
             failed[name] = str(error)
             if error.maybe:
                 _may_be_told(row, str(error), now)
@@ -305,7 +263,7 @@ def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
 
 
 def claim(message: Due, now: datetime) -> AlertDelivery | None:
-    """Return the row of a try that is ours to make: of all who try with the same row, one wins."""
+    """Claim a try and return its row; None: another sender was faster."""
     row, alert = message.delivery, message.delivery.alert
     same = {name: getattr(row, name) for name in STATE}
     if row._state.adding:
@@ -319,18 +277,18 @@ def claim(message: Due, now: datetime) -> AlertDelivery | None:
     return AlertDelivery.objects.select_related("alert").get(pk=row.pk)
 
 
-def tell(channel: Channel, message: Message) -> None:
-    """Give the message to the channel and log what came of it. Raise NotTold."""
+def deliver(channel: Channel, message: Message) -> None:
+    """Give the message to the channel and log the outcome. Raise NotDelivered."""
     try:
-        channel.tell(message)
-    except NotTold as error:
-        log.warning("alert_not_told", channel=channel.name, key=message.key, reason=str(error), maybe=error.maybe)
+        channel.deliver(message)
+    except NotDelivered as error:
+        log.warning("alert_not_delivered", channel=channel.name, key=message.key, reason=str(error), maybe=error.maybe)
         raise
-    log.info("alert_told", channel=channel.name, key=message.key, about=message.event)
+    log.info("alert_delivered", channel=channel.name, key=message.key, about=message.event)
 
 
 def _event(row: AlertDelivery, now: datetime) -> str:
-    """Return what the channel has to be told of the alert now; empty: nothing."""
+    """Return which message the channel needs now; empty: none."""
     if row.claimed_at is not None:
         return ""
     if row.alert.closed_at is not None:
@@ -345,9 +303,9 @@ def _event(row: AlertDelivery, now: datetime) -> str:
 
 
 def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
-    """Take over the tries of senders that died, and what workers of the previous release told.
+    """Take over the tries of senders that died, and what workers of the previous release sent.
 
-    Those tell every channel, and write to the alert alone.
+    Those send to every channel, and write to the alert alone.
     """
     rows = list(alert.deliveries.all())
     for row in rows:
@@ -367,7 +325,7 @@ def _may_be_told(row: AlertDelivery, reason: str, now: datetime) -> None:
 
 
 def _is_told(row: AlertDelivery, now: datetime, **values: Any) -> None:
-    """Write down that the channel heard it now. The alert says when anybody last did."""
+    """Write down that the channel took it now, and so in the alert."""
     told = {"recovery_sent_at" if row.event == Event.CLOSED else "sent_at": now}
     with transaction.atomic():
         if _write(row, claimed_at=None, **values, **told):

@@ -139,8 +139,8 @@ def send_test(*, trigger: str, wait: float = 0) -> Report:
     failed, message = dict[str, str](), Message.test()
     for channel in channels:
         try:
-            sending.tell(channel, message)
-        except sending.NotTold as error:
+            sending.deliver(channel, message)
+        except sending.NotDelivered as error:
             failed[channel.name] = str(error)
     if failed:
         raise runs.NotDone(_words(failed), report | failed)

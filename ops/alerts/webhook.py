@@ -1,10 +1,8 @@
-"""Posts a JSON body to an https address of somebody else, and to nobody else.
+"""Post a JSON body to an https address on the public internet, and nowhere else.
 
 Every address of the host's name has to be public, and the connection goes to an address that was checked: what
-the name means a moment later (DNS rebinding) does not matter. Redirects are looked at the same way. Errors and
+the name means a moment later (DNS rebinding) does not matter. Redirects are checked the same way. Errors and
 logs name the host only: the path of a webhook is its secret. Proxies of the environment are not used.
-
-Which addresses are somebody else's machine on the public internet: nothing of ours, nothing beside us.
 """
 
 from __future__ import annotations
@@ -51,7 +49,7 @@ def _is_public_v4(address: IPv4Address) -> bool:
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that this one stands for."""
+    """Return the IPv4 address that this one contains."""
     if address in TRANSLATED:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour
@@ -71,10 +69,10 @@ Resolve = Callable[[str, int], list[str]]
 Connect = Callable[[tuple[str, int], float], socket.socket]
 
 
-class WebhookFailed(Exception):
-    """Delivery was not confirmed, in words that name no more than the host.
+class NotDelivered(Exception):
+    """Delivery of a message was not confirmed, in words that name no more than the host.
 
-    `again`: whether another try may help. `maybe`: whether it may have been delivered; then nobody tries again here.
+    `again`: whether another try may help at once. `maybe`: whether it may have been delivered.
     """
 
     def __init__(self, reason: str, *, again: bool = False, maybe: bool = False) -> None:
@@ -84,14 +82,14 @@ class WebhookFailed(Exception):
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """Every address of the name."""
+    """Return every address of the name."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Somebody else's address, and how it is reached."""
+    """A public address, and how it is reached."""
 
     url: str
     timeout: float = TIMEOUT_S
@@ -103,13 +101,13 @@ class Webhook:
     def post(self, body: Mapping[str, Any], delivery_id: str) -> None:
         """Deliver it in at most three tries of 5 s each, none after one that may have delivered it.
 
-        Raise WebhookFailed with the reason.
+        Raise NotDelivered.
         """
         data, pause = json.dumps(body).encode(), PAUSE_S
         for number in range(1, TRIES + 1):
             try:
                 return _Try(self, data, delivery_id).run()
-            except WebhookFailed as failed:
+            except NotDelivered as failed:
                 log.info("webhook_try_failed", host=urlsplit(self.url).hostname, number=number, reason=str(failed))
                 if number == TRIES or not failed.again:
                     raise
@@ -119,15 +117,15 @@ class Webhook:
 
 
 class _Try:
-    """One try, in a thread of its own: neither a slow name server nor an answer that drips holds it up longer."""
+    """Try once, in a thread: neither a slow name server nor an answer that drips holds it up longer."""
 
     def __init__(self, webhook: Webhook, data: bytes, delivery_id: str) -> None:
         self._webhook, self._data, self._delivery_id = webhook, data, delivery_id
         self._socket: socket.socket | None = None
-        self._outcome: list[WebhookFailed | None] = []
+        self._outcome: list[NotDelivered | None] = []
         self._late = False
         self._is_sent = False
-        """Whether somebody has the body and has not said what became of it."""
+        """Whether the body was sent and not answered yet."""
 
     def run(self) -> None:
         thread = threading.Thread(target=self._work, name="webhook", daemon=True)
@@ -141,9 +139,8 @@ class _Try:
         if failed is not None:
             raise failed
 
-    def _late_answer(self) -> WebhookFailed:
-        """Whoever notices first: who waits for the thread, or the connection in it."""
-        return WebhookFailed(f"no answer within {self._webhook.timeout:g} s", again=True, maybe=self._is_sent)
+    def _late_answer(self) -> NotDelivered:
+        return NotDelivered(f"no answer within {self._webhook.timeout:g} s", again=True, maybe=self._is_sent)
 
     def _give_up(self) -> None:
         self._late = True
@@ -155,19 +152,19 @@ class _Try:
         try:
             self._deliver(self._webhook.url)
             self._outcome.append(None)
-        except WebhookFailed as failed:
+        except NotDelivered as failed:
             self._outcome.append(failed)
         except ssl.SSLCertVerificationError:
-            self._outcome.append(WebhookFailed("its certificate is not valid for it"))
+            self._outcome.append(NotDelivered("its certificate is not valid for it"))
         except TimeoutError:
             self._outcome.append(self._late_answer())
         except (OSError, http.client.HTTPException) as error:
             words = f"the connection failed ({type(error).__name__})"
-            self._outcome.append(WebhookFailed(words, again=True, maybe=self._is_sent))
+            self._outcome.append(NotDelivered(words, again=True, maybe=self._is_sent))
         except Exception as error:
-            # Anything else is ours to mend; told without its text, which may hold the address.
+            # Anything else is a bug; its text may hold the address.
             words = f"it could not be sent ({type(error).__name__})"
-            self._outcome.append(WebhookFailed(words, maybe=self._is_sent))
+            self._outcome.append(NotDelivered(words, maybe=self._is_sent))
 
     def _deliver(self, url: str) -> None:
         for _ in range(MAX_REDIRECTS + 1):
@@ -175,10 +172,10 @@ class _Try:
             if status not in REDIRECTS:
                 return _judge(status)
             url = urljoin(url, location)
-        raise WebhookFailed(f"more than {MAX_REDIRECTS} redirects")
+        raise NotDelivered(f"more than {MAX_REDIRECTS} redirects")
 
     def _ask(self, url: str) -> tuple[int, str]:
-        """The status of the answer, and where it redirects to."""
+        """Return the status of the answer, and where it redirects to."""
         parts, port = _checked(url)
         host = parts.hostname or ""
         addresses = self._public_addresses(host, port)
@@ -200,7 +197,7 @@ class _Try:
             return response.status, response.getheader("Location") or ""
 
     def _connected(self, addresses: list[str], port: int) -> socket.socket:
-        """A connection to the first address that takes one."""
+        """Return a connection to the first address that takes one."""
         wait = self._webhook.timeout / len(addresses)
         for address in addresses[:-1]:
             with suppress(OSError):
@@ -208,19 +205,19 @@ class _Try:
         return self._webhook.connect((addresses[-1], port), wait)
 
     def _public_addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of the name, all of which have to be public."""
+        """Return the addresses of the name, all of which have to be public."""
         try:
             found = self._webhook.resolve(host, port)
         except (OSError, UnicodeError):
-            raise WebhookFailed(f"the name {host} is not known", again=True) from None
+            raise NotDelivered(f"the name {host} is not known", again=True) from None
         private = [address for address in found if not is_public(address)]
         if private or not found:
-            raise WebhookFailed(f"{host} is not on the public internet ({', '.join(private) or 'no address'})")
+            raise NotDelivered(f"{host} is not on the public internet ({', '.join(private) or 'no address'})")
         return found
 
 
 def trusting() -> ssl.SSLContext:
-    """Trusts what the system trusts, and the authorities that the other clients of ours trust."""
+    """Trust what the system trusts, and the authorities that our other clients trust."""
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context
@@ -231,9 +228,9 @@ def _checked(url: str) -> tuple[SplitResult, int]:
         parts = urlsplit(url)
         port = parts.port or 443
     except ValueError:
-        raise WebhookFailed("it leads to what is no address") from None
+        raise NotDelivered("it leads to what is no address") from None
     if parts.scheme != "https" or not parts.hostname:
-        raise WebhookFailed("it leads to an address that is not https")
+        raise NotDelivered("it leads to an address that is not https")
     return parts, port
 
 
@@ -248,4 +245,4 @@ def _headers(delivery_id: str) -> dict[str, str]:
 
 def _judge(status: int) -> None:
     if not 200 <= status < 300:
-        raise WebhookFailed(f"HTTP {status}", again=status >= 500 or status in TRY_AGAIN, maybe=status in GATEWAY_LATE)
+        raise NotDelivered(f"HTTP {status}", again=status >= 500 or status in TRY_AGAIN, maybe=status in GATEWAY_LATE)

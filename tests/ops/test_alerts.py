@@ -314,8 +314,8 @@ def test_it_is_told_once_then_daily_then_when_it_is_over(
     assert [body["event"] for _, _, body in hook.asked] == ["raised", "repeated", "closed"]
     assert [message.subject for message in mails] == [
         "Fluxtracker: Some work failed 3 times in a row: the reason",
-        "Fluxtracker: Still so, since 20 Nov, 14:00 UTC: Some work failed 3 times in a row: the reason",
-        "Fluxtracker: Over after 1 day: Some work failed 3 times in a row: the reason",
+        "Fluxtracker: Unresolved since 20 Nov, 14:00 UTC: Some work failed 3 times in a row: the reason",
+        "Fluxtracker: Resolved after 1 day: Some work failed 3 times in a row: the reason",
     ]
     assert mails[0].to == ["one@example.org", "two@example.org"]
 
@@ -511,7 +511,7 @@ def test_what_the_previous_release_told_is_not_told_again(
     succeed()
     tasks.send_alerts()
     assert (len(mails), events(hook)) == (1, ["repeated", "closed"])
-    assert "Over after" in mails[0].subject
+    assert "Resolved after" in mails[0].subject
 
 
 def test_an_end_that_the_previous_release_told_is_not_told_again(mails: list[Any], hook: Server) -> None:
@@ -694,7 +694,7 @@ def test_a_mail_server_that_is_away_is_told_in_words(settings: Any) -> None:
 
 
 def test_a_text_of_several_lines_makes_no_second_header(mails: list[Any]) -> None:
-    sending.Mail(("one@example.org",)).tell(Message("test", "x", "one\nBcc: two@example.org", "id"))
+    sending.Mail(("one@example.org",)).deliver(Message("test", "x", "one\nBcc: two@example.org", "id"))
     assert mails[0].subject == "Fluxtracker: one Bcc: two@example.org"
 
 
@@ -732,7 +732,7 @@ def run_command(*words: str) -> tuple[int, dict[str, Any] | None, str]:
 
 
 def test_the_test_says_that_nobody_is_told() -> None:
-    words = "nobody is told: ALERT_WEBHOOK_URL and ALERT_EMAILS are not set"
+    words = "no alert channel is configured: set ALERT_WEBHOOK_URL or ALERT_EMAILS"
     assert run_command() == (1, {"email": None, "webhook": None, "error": words}, words)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ops.alerts import webhook as webhooks
-from ops.alerts.webhook import WebhookFailed, is_public
+from ops.alerts.webhook import NotDelivered, is_public
 from tests.ops.webhook_server import HOST, PATH, PUBLIC, Server, answer, drip, hang, hang_up, serving
 
 BODY, ID = {"text": "hello"}, "b7e0c1"
@@ -91,14 +91,14 @@ def test_a_name_that_means_something_private_is_refused_without_connecting(
     server: Server, addresses: list[str]
 ) -> None:
     server.names[HOST] = addresses
-    with pytest.raises(WebhookFailed, match=r"hooks.example is not on the public internet \("):
+    with pytest.raises(NotDelivered, match=r"hooks.example is not on the public internet \("):
         server.webhook().post(BODY, ID)
     assert server.connected == server.slept == []
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1/x", "https://[::1]/x", "https://localhost/x", "https://0/x"])
 def test_the_real_name_service_is_believed_no_more(server: Server, url: str) -> None:
-    with pytest.raises(WebhookFailed, match="is not on the public internet"):
+    with pytest.raises(NotDelivered, match="is not on the public internet"):
         server.webhook(url, resolve=webhooks.resolve).post(BODY, ID)
     assert server.connected == []
 
@@ -111,7 +111,7 @@ def test_a_name_that_changes_its_meaning_is_connected_to_where_it_was_checked(se
 
 
 def test_an_unknown_name_is_told(server: Server) -> None:
-    with pytest.raises(WebhookFailed, match=r"the name nowhere\.example is not known"):
+    with pytest.raises(NotDelivered, match=r"the name nowhere\.example is not known"):
         server.webhook("https://nowhere.example/x").post(BODY, ID)
 
 
@@ -128,7 +128,7 @@ def test_an_unknown_name_is_told(server: Server) -> None:
 def test_a_redirect_to_a_forbidden_place_is_refused_in_words(server: Server, location: str, reason: str) -> None:
     server.names |= {"127.0.0.1": ["127.0.0.1"], "inside.example": ["10.0.0.7"]}
     server.answers[PATH] = answer(302, Location=location)
-    with pytest.raises(WebhookFailed, match=reason) as failed:
+    with pytest.raises(NotDelivered, match=reason) as failed:
         server.webhook().post(BODY, ID)
     assert "s3cret" not in str(failed.value)
     assert len(server.asked) == 1
@@ -144,7 +144,7 @@ def test_a_redirect_to_another_public_host_is_followed_with_the_body(server: Ser
 
 def test_redirects_without_end_are_given_up(server: Server) -> None:
     server.answers[PATH] = answer(308, Location=PATH)
-    with pytest.raises(WebhookFailed, match="more than 3 redirects"):
+    with pytest.raises(NotDelivered, match="more than 3 redirects"):
         server.webhook().post(BODY, ID)
     assert len(server.asked) == 4
 
@@ -152,7 +152,7 @@ def test_redirects_without_end_are_given_up(server: Server) -> None:
 @pytest.mark.parametrize(("status", "tries"), [(500, 3), (429, 3), (404, 1), (410, 1), (400, 1)])
 def test_what_may_pass_is_tried_three_times_and_what_will_not_once(server: Server, status: int, tries: int) -> None:
     server.answers[PATH] = answer(status)
-    with pytest.raises(WebhookFailed, match=f"HTTP {status}"):
+    with pytest.raises(NotDelivered, match=f"HTTP {status}"):
         server.webhook().post(BODY, ID)
     assert len(server.asked) == tries
     assert server.slept == [1.0, 2.0][: tries - 1]
@@ -169,7 +169,7 @@ def test_one_that_hangs_or_drips_is_left_after_its_time_and_has_one_copy(
     server: Server, behaviour: webhooks.Any
 ) -> None:
     server.answers[PATH] = behaviour
-    with pytest.raises(WebhookFailed, match=r"^no answer within 1 s; it may have been delivered$") as failed:
+    with pytest.raises(NotDelivered, match=r"^no answer within 1 s; it may have been delivered$") as failed:
         server.webhook(timeout=1).post(BODY, ID)
     assert failed.value.maybe
     assert len(server.asked) == 1
@@ -180,7 +180,7 @@ def test_what_took_the_body_and_says_nothing_of_it_is_not_tried_again_here(
     server: Server, behaviour: webhooks.Any
 ) -> None:
     server.answers[PATH] = behaviour
-    with pytest.raises(WebhookFailed, match="it may have been delivered") as failed:
+    with pytest.raises(NotDelivered, match="it may have been delivered") as failed:
         server.webhook().post(BODY, ID)
     assert failed.value.maybe
     assert len(server.asked) == 1
@@ -195,7 +195,7 @@ def test_a_redirect_to_a_host_that_takes_no_connection_has_not_delivered_it(serv
             raise ConnectionRefusedError
         return server.connect(address, timeout)
 
-    with pytest.raises(WebhookFailed, match=r"^the connection failed \(ConnectionRefusedError\)$") as failed:
+    with pytest.raises(NotDelivered, match=r"^the connection failed \(ConnectionRefusedError\)$") as failed:
         server.webhook(connect=connect).post(BODY, ID)
     assert not failed.value.maybe
     assert len(server.asked) == 3
@@ -203,7 +203,7 @@ def test_a_redirect_to_a_host_that_takes_no_connection_has_not_delivered_it(serv
 
 def test_every_try_names_the_same_delivery(server: Server) -> None:
     server.answers[PATH] = answer(503)
-    with pytest.raises(WebhookFailed):
+    with pytest.raises(NotDelivered):
         server.webhook().post(BODY, ID)
     assert server.delivery_ids == [ID] * 3
 
@@ -213,19 +213,19 @@ def test_a_name_service_that_hangs_is_left_after_its_time(server: Server) -> Non
         time.sleep(1)
         return [PUBLIC]
 
-    with pytest.raises(WebhookFailed, match="no answer within"):
+    with pytest.raises(NotDelivered, match="no answer within"):
         server.webhook(timeout=0.05, resolve=slow).post(BODY, ID)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(server: Server) -> None:
-    with pytest.raises(WebhookFailed, match="certificate is not valid"):
+    with pytest.raises(NotDelivered, match="certificate is not valid"):
         server.webhook(tls=webhooks.trusting()).post(BODY, ID)
     assert server.asked == []
 
 
 def test_a_certificate_of_another_name_is_refused(server: Server) -> None:
     server.names["third.example"] = [PUBLIC]
-    with pytest.raises(WebhookFailed, match="certificate is not valid"):
+    with pytest.raises(NotDelivered, match="certificate is not valid"):
         server.webhook("https://third.example/x").post(BODY, ID)
 
 
@@ -245,13 +245,13 @@ def test_a_connection_that_times_out_is_no_answer(server: Server) -> None:
     def connect(address: tuple[str, int], timeout: float) -> webhooks.socket.socket:
         raise TimeoutError
 
-    with pytest.raises(WebhookFailed, match="no answer within"):
+    with pytest.raises(NotDelivered, match="no answer within"):
         server.webhook(connect=connect).post(BODY, ID)
 
 
 def test_the_logs_name_the_host_and_never_the_path(server: Server) -> None:
     server.answers[PATH] = answer(500)
-    with capture_logs() as logs, pytest.raises(WebhookFailed):
+    with capture_logs() as logs, pytest.raises(NotDelivered):
         server.webhook(f"https://{HOST}{PATH}?key=s3cret").post(BODY, ID)
     assert [entry["host"] for entry in logs] == [HOST, HOST, HOST]
     assert "s3cret" not in repr(logs)
