@@ -1,7 +1,4 @@
-"""A backup: every table as it is at one moment, in one file, verified by reading it back.
-
-Whether the database itself finds that it is whole.
-"""
+"""Write a backup: every table as it is at one moment, in one file, verified by reading it back."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from fluxtracker.env import make_private
 from ops import leases
 from ops.backup import tables
 from ops.backup.file import BATCH, Header, NotRestorable, Reader, TableHead, Writer, header_of
-from ops.backup.tables import Names, Table
+from ops.backup.tables import Names, Table, query
 
 BROKEN_INDEXES = """
     SELECT indexrelid::regclass::text FROM pg_index
@@ -36,46 +33,39 @@ UNCHECKED = "SELECT conname FROM pg_constraint WHERE NOT convalidated ORDER BY 1
 CHECKSUMS = "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()"
 
 
-def trouble() -> str | None:
-    """What the engine's own check finds wrong; None: nothing."""
+def damage() -> str | None:
+    """Return what the engine's own check finds wrong; None: nothing."""
     return _sqlite() if connection.vendor == "sqlite" else _postgresql()
 
 
 def _sqlite() -> str | None:
-    """Every page, then every reference."""
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA quick_check(1)")
-        found = cursor.fetchone()[0]
-        if found != "ok":
-            return " ".join(str(found).split())[:300]
-        cursor.execute("PRAGMA foreign_key_check")
-        dangling = cursor.fetchone()
-    return (
-        f"row {dangling[1]} of {dangling[0]} points to a row of {dangling[2]} that is not there" if dangling else None
-    )
+    """Check every page, then every reference."""
+    ((found,),) = query("PRAGMA quick_check(1)")
+    if found != "ok":
+        return " ".join(str(found).split())[:300]
+    for table, row, parent, *_ in query("PRAGMA foreign_key_check")[:1]:
+        return f"row {row} of {table} points to a row of {parent} that is not there"
+    return None
 
 
 def _postgresql() -> str | None:
-    """What the server knows to be broken. Each page's checksum, where the cluster has them, is tested as it is read."""
-    with connection.cursor() as cursor:
-        for question, words in ((BROKEN_INDEXES, "the index {} is not valid"), (UNCHECKED, "{} was never checked")):
-            cursor.execute(question)
-            if found := cursor.fetchone():
-                return words.format(found[0])
-        cursor.execute(CHECKSUMS)
-        failures = cursor.fetchone()[0]
+    """Ask what the server knows to be broken. Page checksums, where the cluster has them, are tested on reading."""
+    for question, words in ((BROKEN_INDEXES, "the index {} is not valid"), (UNCHECKED, "{} was never checked")):
+        if found := query(question):
+            return words.format(found[0][0])
+    ((failures,),) = query(CHECKSUMS)
     return f"{failures} pages had wrong checksums" if failures else None
 
 
 log = structlog.get_logger(__name__)
 
 PART = ".part"
-LEFT_ALONE = 24 * 3600  # seconds after which a part is nobody's, wherever its process was
+LEFT_ALONE = 24 * 3600  # seconds after which a part is abandoned, wherever its process was
 Progress = Callable[[str], None]
 
 
 class NotBackedUp(Exception):
-    """Why there is no backup, in one line. What was there before is untouched."""
+    """There is no backup, for this reason. What was there before is untouched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +78,7 @@ class BackupReport:
 
 
 def folder() -> Path:
-    """Where backups go by themselves."""
+    """Return where scheduled backups go."""
     return Path(settings.DATA_DIR) / "backups"
 
 
@@ -98,7 +88,7 @@ def back_up(*, path: Path | None, now: datetime, progress: Progress = lambda _: 
         target = path.absolute() if path else _new_file(now)
         _refuse_to_overwrite(target)
         with one_moment():
-            if found := trouble():
+            if found := damage():
                 raise NotBackedUp(f"the database is damaged: {found}")
             with _whole(target) as file:
                 header = _header(now)
@@ -114,7 +104,7 @@ def back_up(*, path: Path | None, now: datetime, progress: Progress = lambda _: 
 
 
 def _name(path: Path) -> str:
-    """Enough for who asked; the whole path is nothing for /api/health, which shows the last error to everybody."""
+    """Return the end of the path: /api/health shows the last error to everyone."""
     return f"{path.absolute().parent.name}/{path.name}"
 
 
@@ -124,7 +114,7 @@ def _new_file(now: datetime) -> Path:
 
 
 def _refuse_to_overwrite(target: Path) -> None:
-    """Only a backup gives way to a backup: a slip of the finger must not cost another file."""
+    """Replace nothing but backups: a typing error must not cost another file."""
     if not target.parent.is_dir():
         raise NotBackedUp(f"there is no folder {target.parent.name} for it")
     if target.is_dir():
@@ -135,7 +125,7 @@ def _refuse_to_overwrite(target: Path) -> None:
 
 @contextmanager
 def _whole(target: Path) -> Iterator[IO[bytes]]:
-    """A file that appears at `target` when the block is through, and not at all when it is not."""
+    """Open a file that appears at `target` when the block succeeds, and not at all when it fails."""
     clear_parts(target.parent)
     part = target.with_name(f".{target.name}+{leases.make_holder().replace(':', '+')}{PART}")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -149,7 +139,7 @@ def _whole(target: Path) -> Iterator[IO[bytes]]:
 
 
 def clear_parts(where: Path) -> None:
-    """Remove what backups left here: those whose process is no more, and what nobody has written to for a day."""
+    """Remove what backups left here: those whose process has ended, and those not written to for a day."""
     for part in where.glob(f".*{PART}"):
         holder = ":".join(part.name.removesuffix(PART).split("+")[-4:])
         with suppress(OSError):
@@ -184,14 +174,13 @@ def _header(now: datetime) -> Header:
 
 
 def origin(made_at: str) -> str:
-    """What tells this installation's backups from others': nobody else has its key."""
+    """Return the mark of this installation's backups: no other one has its key."""
     return salted_hmac("fluxtracker.backup", made_at, algorithm="sha256").hexdigest()[:32]
 
 
 def _head(table: Table) -> TableHead:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table.name)}")  # noqa: S608  our own names
-        return TableHead(table.name, tuple(column.name for column in table.columns), cursor.fetchone()[0])
+    ((rows,),) = query(f"SELECT COUNT(*) FROM {connection.ops.quote_name(table.name)}")  # noqa: S608  our own names
+    return TableHead(table.name, tuple(column.name for column in table.columns), rows)
 
 
 def _write(file: IO[bytes], header: Header, progress: Progress) -> None:
@@ -207,7 +196,7 @@ def _write(file: IO[bytes], header: Header, progress: Progress) -> None:
 
 
 def _rows(table: Table, names: Names) -> Iterator[list[Any]]:
-    """The table's rows as the file holds them, by key; in memory only some at a time."""
+    """Yield the table's rows as the file holds them, by key, a batch at a time."""
     quote, changes = connection.ops.quote_name, tables.writing(table, names)
     columns = ", ".join(quote(column.name) for column in table.columns)
     with connection.chunked_cursor() as cursor:
@@ -223,7 +212,7 @@ def _changed(row: tuple[Any, ...], changes: tables.Changes) -> list[Any]:
 
 
 def _read_back(part: Path, header: Header) -> str:
-    """Read the file as a restore would. Answers its SHA-256."""
+    """Read the file as a restore would. Return its SHA-256."""
     try:
         with part.open("rb") as raw:
             reader = Reader(raw)
@@ -236,7 +225,7 @@ def _read_back(part: Path, header: Header) -> str:
 
 
 def read_through(reader: Reader) -> None:
-    """Read every row and see that this database could take it."""
+    """Read every row and check that this database could take it."""
     known, names = tables.tables(), Names.load()
     for head in reader.header.tables:
         kinds = {column.name: column for column in known[head.name].columns}

@@ -1,8 +1,7 @@
-"""The database as a backup has it: the whole file is read and judged first, then all rows change at once.
+"""Restore a backup: the whole file is read and checked first, then all rows change in one transaction.
 
-Rows into tables as fast as each engine takes them: COPY on PostgreSQL, one prepared statement on SQLite.
-
-Nobody else may write while a restore replaces everything: it takes the leases of all writers.
+Rows go in as fast as each engine takes them: COPY on PostgreSQL, one prepared statement on SQLite. A restore holds
+the leases of all writers, so that none writes meanwhile.
 """
 
 from __future__ import annotations
@@ -26,12 +25,11 @@ from ops.audit import rewriting
 from ops.backup import tables as backup_tables
 from ops.backup.dump import read_through
 from ops.backup.file import Header, NotRestorable, Reader, Row, TableHead
-from ops.backup.tables import Column, Kind, Names, Table
+from ops.backup.tables import Column, Names, Table, query
 from ops.data_migrations import mend_restored
 from ops.models import ApiToken, Job
-from ops.registry import around_restore
+from ops.registry import around_restore, jobs
 
-NAMED = (Kind.CONTENT_TYPE, Kind.PERMISSION)
 MANY = 10_000  # rows, from which on SQLite makes a table's indexes afterwards
 LOCK_S = 30  # for those who are writing to be through
 
@@ -39,13 +37,12 @@ LOCK_S = 30  # for those who are writing to be through
 def clear(tables: list[Table]) -> None:
     """Delete all rows. On PostgreSQL nobody else writes to the tables from here to the commit, and all can read."""
     quoted = [connection.ops.quote_name(table.name) for table in tables]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
-            cursor.execute(f"LOCK TABLE {', '.join(sorted(quoted))} IN SHARE ROW EXCLUSIVE MODE")
-            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-        for name in quoted:
-            cursor.execute(f"DELETE FROM {name}")  # noqa: S608  our own names
+    if connection.vendor == "postgresql":
+        query(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
+        query(f"LOCK TABLE {', '.join(sorted(quoted))} IN SHARE ROW EXCLUSIVE MODE")
+        query("SET CONSTRAINTS ALL DEFERRED")
+    for name in quoted:
+        query(f"DELETE FROM {name}")  # noqa: S608  our own names
 
 
 class Loader:
@@ -56,7 +53,7 @@ class Loader:
         by_name = {column.name: column for column in table.columns}
         columns: tuple[Column, ...] = tuple(by_name[name] for name in head.columns)
         self._takes = backup_tables.reading(columns, names)
-        self._named = [place for place, column in enumerate(columns) if column.kind in NAMED]
+        self._named = [place for place, column in enumerate(columns) if column.named]
         self._nullable = {field.column for field in table.model._meta.concrete_fields if field.null}
         self._added = _defaults(table, head)
         self._quoted = ", ".join(map(connection.ops.quote_name, (*head.columns, *self._added)))
@@ -82,7 +79,7 @@ class Loader:
             yield [row for row in rows if self._is_known(row)] if self._named else rows
 
     def _is_known(self, row: Row) -> bool:
-        """A name that is still one has no row here: where nothing may stand instead it does, else the row stays out."""
+        """Return whether all names have a row here. Where a column may be empty it becomes so, else the row is out."""
         for place in self._named:
             if isinstance(row[place], str):
                 self.left_out += 1
@@ -111,22 +108,17 @@ class Loader:
 
 @contextmanager
 def _indexes_afterwards(table: str) -> Iterator[None]:
-    """SQLite sorts an index in one go far faster than it grows it row by row. In the transaction, as everything."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql <> ''", [table]
-        )
-        indexes = cursor.fetchall()
-        for name, _ in indexes:
-            cursor.execute(f"DROP INDEX {connection.ops.quote_name(name)}")
+    """Drop the indexes and make them afterwards: SQLite sorts in one go far faster than it inserts row by row."""
+    indexes = query("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql <> ''", [table])
+    for name, _ in indexes:
+        query(f"DROP INDEX {connection.ops.quote_name(name)}")
     yield
-    with connection.cursor() as cursor:
-        for _, statement in indexes:
-            cursor.execute(statement)
+    for _, statement in indexes:
+        query(statement)
 
 
 def _defaults(table: Table, head: TableHead) -> dict[str, Any]:
-    """Columns that a file of an older version does not have, with what they begin with."""
+    """Return the columns that a file of an older version does not have, with their defaults."""
     lacking = [field for field in table.model._meta.concrete_fields if field.column not in head.columns]
     return {
         str(field.column): field.get_db_prep_save(field.get_default(), connection)
@@ -135,37 +127,32 @@ def _defaults(table: Table, head: TableHead) -> dict[str, Any]:
 
 
 def check_references() -> None:
-    """Every reference of the rows leads to a row, now and not at the commit."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            return
-        cursor.execute("PRAGMA foreign_key_check")
-        if dangling := cursor.fetchone():
-            raise NotRestorable(f"a row of {dangling[0]} points to a row of {dangling[2]} that the file does not have")
+    """Check now, and not at the commit, that every reference of the rows leads to a row."""
+    if connection.vendor == "postgresql":
+        query("SET CONSTRAINTS ALL IMMEDIATE")
+        return
+    for table, _, parent, *_ in query("PRAGMA foreign_key_check")[:1]:
+        raise NotRestorable(f"a row of {table} points to a row of {parent} that the file does not have")
 
 
 def reset_sequences(tables: list[Table]) -> None:
     """Let new rows begin after the ones that were loaded."""
-    statements = connection.ops.sequence_reset_sql(no_style(), [table.model for table in tables])
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
+    for statement in connection.ops.sequence_reset_sql(no_style(), [table.model for table in tables]):
+        query(statement)
 
 
 def analyze() -> None:
-    """PostgreSQL plans by what it counted; a table that was filled in one go is not counted yet."""
+    """Count the rows for PostgreSQL's planner, which has not seen them yet."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")
+        query("ANALYZE")
 
 
-WRITERS = (
-    "audit_revenue", "backfill_app_names", "backfill_app_types", "backfill_usd", "backup", "check_alerts",
-    "check_services", "collect_metrics", "prune", "refresh_carousel", "refresh_price", "send_alerts",
-    "sync_revenue", "take_snapshot",
-)  # fmt: skip
-"""The leases of all that writes on its own: a restore holds every one of them."""
+NO_JOBS = {"check_alerts", "refresh_price", "send_alerts"}  # tasks that write and are no jobs
+
+
+def writers() -> list[str]:
+    """Return the leases of everything that writes on its own: a restore holds every one of them."""
+    return sorted(NO_JOBS | {job.lease_for({}) for job in jobs().values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +163,20 @@ class Keeper:
     held: tuple[leases.Held, ...]
 
     def begin(self) -> None:
-        """Right before the transaction. On SQLite heartbeats could not write during it: it takes the leases itself."""
+        """Prepare the transaction. On SQLite heartbeats cannot write during it: it takes the leases itself."""
         if connection.vendor == "sqlite":
             self.stack.close()
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Inside the transaction. Whoever was at work and lost its lease can commit nothing after it."""
+        """Guard the transaction: a holder that lost its lease can commit nothing after it."""
         if connection.vendor == "sqlite":
             holder = leases.make_holder()
-            for name in WRITERS:
+            for name in writers():
                 if (other := leases.try_take(name, holder)) is not None:
                     raise leases.LeaseHeld(name, other)
             yield
-            for name in WRITERS:
+            for name in writers():
                 leases.release(name, holder)
         else:
             yield
@@ -201,7 +188,7 @@ class Keeper:
 def others_kept_out(wait: float) -> Iterator[Keeper]:
     """Hold every writer's lease. LeaseHeld when one is not free within `wait` seconds."""
     with ExitStack() as stack:
-        yield Keeper(stack, tuple(stack.enter_context(leases.hold(name, wait=wait)) for name in WRITERS))
+        yield Keeper(stack, tuple(stack.enter_context(leases.hold(name, wait=wait)) for name in writers()))
 
 
 log = structlog.get_logger(__name__)
@@ -237,7 +224,7 @@ def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = l
 
 
 def _judge(path: Path, progress: Progress) -> str:
-    """Read the file through and see that it fits. Answers its SHA-256."""
+    """Read the file through and check that it fits. Return its SHA-256."""
     progress("reading the file")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise NotRestorable(f"{path} is no file; nothing was changed")  # a pipe would be waited for
@@ -252,7 +239,7 @@ def _judge(path: Path, progress: Progress) -> str:
 
 
 def _fit(header: Header) -> None:
-    """Whether this version can hold what the file holds."""
+    """Raise unless this version can hold what the file holds."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise NotRestorable("has to wait: migrations are missing, run `manage.py migrate`")
@@ -300,7 +287,7 @@ def _replace(path: Path, sha256: str, progress: Progress) -> tuple[Header, int]:
 
 @contextmanager
 def _unchanged(path: Path) -> Iterator[None]:
-    """What was judged well a moment ago is wrong now."""
+    """Raise NotRestorable for what was right when the file was checked and is wrong now."""
     try:
         yield
     except (NotRestorable, ValueError, TypeError, LookupError) as error:
@@ -316,13 +303,13 @@ def _told(reader: Reader, head: TableHead, progress: Progress) -> Any:
 
 
 def _revoked() -> dict[str, datetime]:
-    """When each token that is no longer valid was revoked."""
+    """Return when each revoked token was revoked, by its digest."""
     tokens = ApiToken.objects.exclude(revoked_at=None).values_list("digest", "revoked_at")
     return {digest: at for digest, at in tokens if at is not None}
 
 
 def _settle(now: datetime, revoked: dict[str, datetime]) -> None:
-    """What must not come back with the rows: work that was under way then, tokens that were revoked since."""
+    """Keep out what must not come back with the rows: jobs that ran then, tokens that were revoked since."""
     Job.objects.filter(state__in=Job.ACTIVE).update(
         state=Job.State.FAILED, finished_at=now, error="the database was restored from a backup"
     )

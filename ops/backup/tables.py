@@ -1,9 +1,8 @@
-"""Which tables a backup holds, and how their values are written so that either engine can read them.
+"""List the tables of a backup, write their values so that either engine can read them, and check what is read.
 
-Left out: what describes the running machine or is made anew by `migrate` (EXCLUDED). Rows that point to a content
-type or a permission carry its name: the numbers differ from database to database.
-
-What a cell of a backup may hold, by the field that it goes to. ValueError or TypeError for anything else.
+Left out: what describes the running machine or what `migrate` makes (EXCLUDED). Rows that point to a content
+type or a permission carry its name: the numbers differ from database to database. A value that its field cannot
+hold raises ValueError or TypeError.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from enum import Enum, auto
 from typing import Any
 
 from django.apps import apps
@@ -59,12 +57,6 @@ def decimal(field: models.Field[Any, Any]) -> Check:
     return check
 
 
-def cell_name(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > LONGEST_NAME:
-        raise ValueError("no name")
-    return value
-
-
 def _boolean(value: Any) -> Any:
     if value not in (0, 1) or not isinstance(value, int):
         raise ValueError("neither true nor false")
@@ -96,7 +88,7 @@ def _text_of(field: models.Field[Any, Any]) -> Check:
 
 
 def _json_of(field: models.Field[Any, Any]) -> Check:
-    """Text, as both engines store it; of a column that begins as an object or a list, one of these."""
+    """Check text, as both engines store it; of a column that begins as an object or a list, one of these."""
     kind: Any = field.default if field.default in (dict, list) else object
 
     def check(value: Any) -> str:
@@ -127,41 +119,25 @@ EXCLUDED = frozenset(
 )
 
 
-class Kind(Enum):
-    """How a column's values are written: text, whole numbers and true/false as they are, the rest as text."""
-
-    PLAIN = auto()
-    NUMBER = auto()
-    DECIMAL = auto()
-    INSTANT = auto()
-    DAY = auto()
-    BYTES = auto()
-    CONTENT_TYPE = auto()
-    PERMISSION = auto()
-
-
 PLAIN = (
     "AutoField", "BigAutoField", "IntegerField", "BigIntegerField", "SmallIntegerField", "PositiveIntegerField",
     "PositiveSmallIntegerField", "PositiveBigIntegerField", "BooleanField", "CharField", "TextField", "JSONField",
 )  # fmt: skip
-KINDS = dict.fromkeys(PLAIN, Kind.PLAIN) | {
-    "FloatField": Kind.NUMBER,
-    "DecimalField": Kind.DECIMAL,
-    "DateTimeField": Kind.INSTANT,
-    "DateField": Kind.DAY,
-    "BinaryField": Kind.BYTES,
-}
+"""Text, whole numbers and true or false are written as they are, all others as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
-    kind: Kind
     field: models.Field[Any, Any]
-    """What a PLAIN one may hold: of a reference, the field that it points to."""
+    """What it may hold: of a reference, the field that it points to."""
     null: bool
-    places: int = 0
-    """Decimals, of a DECIMAL."""
+    named: str = ""
+    """Which of `Names` its values are written by; empty: they are values."""
+
+    @property
+    def kind(self) -> str:
+        return self.named or self.field.get_internal_type()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +169,17 @@ def _table(model: type[models.Model]) -> Table:
 
 
 def _column(found: models.Field[Any, Any]) -> Column:
-    related = found.related_model if isinstance(found, models.ForeignKey) else None
-    name = str(found.column)
-    if related is ContentType:
-        return Column(name, Kind.CONTENT_TYPE, found, found.null)
-    if related is Permission:
-        return Column(name, Kind.PERMISSION, found, found.null)
-    target = found.target_field if isinstance(found, models.ForeignKey) else found
-    places = getattr(found, "decimal_places", 0) or 0
-    return Column(name, KINDS[target.get_internal_type()], target, found.null, places)
+    if not isinstance(found, models.ForeignKey):
+        return Column(str(found.column), found, found.null)
+    named = {ContentType: "content_types", Permission: "permissions"}.get(found.related_model, "")
+    return Column(str(found.column), found.target_field, found.null, named)
+
+
+def query(statement: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    """Execute a statement and return its rows, if it has any."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        return cursor.fetchall() if cursor.description else []
 
 
 Change = Callable[[Any], Any]
@@ -226,21 +204,27 @@ class Names:
         rows = Permission.objects.values_list("id", "content_type_id", "codename")
         return cls(types, {pk: f"{types[kind]}:{codename}" for pk, kind, codename in rows})
 
+    def number(self, name: Any) -> int | str:
+        """Return the number of a name in this database; the name itself where it has none."""
+        if not isinstance(name, str) or len(name) > LONGEST_NAME:
+            raise ValueError("no name")
+        return self.by_name.get(name, name)
+
 
 def writing(table: Table, names: Names) -> Changes:
-    """What has to be done to which columns of a row of this database before it is written to a file."""
-    makers: dict[Kind, Callable[[Column], Change]] = {
-        Kind.NUMBER: lambda _: _finite,
-        Kind.DECIMAL: lambda column: f"{{:.{column.places}f}}".format,
-        Kind.BYTES: lambda _: lambda value: base64.b64encode(value).decode(),
-        Kind.CONTENT_TYPE: lambda _: names.content_types.__getitem__,
-        Kind.PERMISSION: lambda _: names.permissions.__getitem__,
+    """Return what to do to which columns of a row before it is written to a file."""
+    makers: dict[str, Callable[[Column], Change]] = {
+        "FloatField": lambda _: _finite,
+        "DecimalField": lambda column: f"{{:.{getattr(column.field, 'decimal_places', 0)}f}}".format,
+        "BinaryField": lambda _: lambda value: base64.b64encode(value).decode(),
+        "content_types": lambda _: names.content_types.__getitem__,
+        "permissions": lambda _: names.permissions.__getitem__,
     }
     return [(i, makers[column.kind](column)) for i, column in enumerate(table.columns) if column.kind in makers]
 
 
 def _finite(value: float) -> float | str:
-    """JSON knows no infinity; as text it is told."""
+    """Return infinity as text: JSON has none."""
     return value if math.isfinite(value) else str(value)
 
 
@@ -248,17 +232,16 @@ Takes = list[tuple[int, Change, bool]]
 
 
 def reading(columns: tuple[Column, ...], names: Names) -> Takes:
-    """What has to be done to a row of a file before this database takes it, and where it may hold nothing."""
+    """Return what to do to a row of a file before this database takes it, and where it may hold nothing."""
     instant = _instant_for_sqlite if connection.vendor == "sqlite" else _instant
-    makers: dict[Kind, Callable[[Column], Change]] = {
-        Kind.PLAIN: lambda column: plain(column.field),
-        Kind.NUMBER: lambda _: _number,
-        Kind.DECIMAL: lambda column: decimal(column.field),
-        Kind.INSTANT: lambda _: instant,
-        Kind.DAY: lambda _: _day,
-        Kind.BYTES: lambda _: _bytes,
-        Kind.CONTENT_TYPE: lambda _: lambda name: names.by_name.get(name, cell_name(name)),
-        Kind.PERMISSION: lambda _: lambda name: names.by_name.get(name, cell_name(name)),
+    makers: dict[str, Callable[[Column], Change]] = {
+        **dict.fromkeys(PLAIN, lambda column: plain(column.field)),
+        "FloatField": lambda _: _number,
+        "DecimalField": lambda column: decimal(column.field),
+        "DateTimeField": lambda _: instant,
+        "DateField": lambda _: _day,
+        "BinaryField": lambda _: _bytes,
+        **dict.fromkeys(("content_types", "permissions"), lambda _: names.number),
     }
     return [(i, makers[column.kind](column), column.null) for i, column in enumerate(columns)]
 
@@ -285,7 +268,7 @@ def _instant(text: str) -> str:
 
 
 def _instant_for_sqlite(text: str) -> str:
-    """As Django stores it there: UTC, without saying so."""
+    """Return it as Django stores it there: UTC, without the offset."""
     if not _instant(text).endswith("Z"):
         raise ValueError("an instant that is not UTC")
     return text[:-1].replace("T", " ")

@@ -17,7 +17,7 @@ from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from ops import health, leases
 from ops.backup import tables as backup_tables
-from ops.backup.restore import WRITERS
+from ops.backup.restore import writers
 from ops.models import ApiToken, AuditEntry, Job, Lease, TaskRun, TaskState
 from ops.schedule import SCHEDULE
 from ops.tasks import backup as task
@@ -234,7 +234,7 @@ def test_every_lease_of_a_writer_is_held():
     runs = re.findall(r"runs\.run\(\s*\"(\w+)\"(, lease=)?", words) + re.findall(r"leases\.hold\(\s*\"(\w+)\"()", words)
     named = set(re.findall(r"lease=\"(\w+)\"|LEASE = \"(\w+)\"|lease = \"(\w+)\"", words))
     found = {name for name, other in runs if not other} | {name for names in named for name in names if name}
-    assert found <= set(WRITERS)
+    assert found <= set(writers())
 
 
 @pytest.mark.engine
