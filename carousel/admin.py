@@ -1,4 +1,4 @@
-"""The three lists in the Django admin."""
+"""Show the three lists in the admin."""
 
 from __future__ import annotations
 

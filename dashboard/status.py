@@ -43,7 +43,7 @@ class Standing:
 
     @property
     def behind_minutes(self) -> int:
-        """About how long the chain takes for the blocks we are behind."""
+        """Return about how long the chain takes for the blocks we are behind."""
         return round((self.behind or 0) * BLOCK_TIME / timedelta(minutes=1))
 
     @property
@@ -68,7 +68,7 @@ def read(health: Health, completed_at: datetime | None, now: datetime) -> Standi
 
 
 def _level(sync: Mapping[str, Any], completed_at: datetime | None) -> Level:
-    """Red when the figures are no more current, amber when something else needs a look."""
+    """Return red when the figures are out of date, amber for any other problem."""
     stuck = not sync["healthy"] and (completed_at is not None or sync["consecutiveFailures"] >= ALERT_AFTER)
     return "bad" if stuck else "warn"
 

@@ -73,7 +73,7 @@ class CappedPaginator(AnyPaginator):
         return Page(self._rows.filter(pk__in=keys), number, self)
 
     def _candidates(self) -> QuerySet[Any]:
-        """Few rows are gathered by the filter's index and then sorted: along the order they may lie far apart."""
+        """Gather few rows by the filter's index before they are sorted: along the order they may lie far apart."""
         rows = self._rows
         if self.capped or not rows.query.where:
             return rows
@@ -136,7 +136,7 @@ def list_link(model: type[Model], words: object, **where: object) -> SafeString:
 
 
 def pretty(data: object) -> SafeString | None:
-    """JSON for people; None when there is none."""
+    """Return JSON for people; None when there is none."""
     return None if data is None else format_html("<pre>{}</pre>", json.dumps(data, indent=1, sort_keys=True))
 
 

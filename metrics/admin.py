@@ -68,7 +68,7 @@ class TrackedAppForm(AppModelForm):
         return key
 
     def clean(self) -> dict[str, Any]:
-        """An app that nothing can match would be counted as 0 for ever."""
+        """Refuse an active app that nothing can match: it would always count 0."""
         given: dict[str, Any] = super().clean() or {}
         if not self.errors and given["active"] and not any(given[name] for name in PATTERNS):
             raise forms.ValidationError("an active app needs at least one pattern, of images or of app names")
@@ -168,7 +168,7 @@ def _names(rules: Classifier, ours: tuple[str, str], now: datetime) -> list[str]
 
 
 def _excluded(app: TrackedApp, images: Iterable[str], fits: Callable[[str], bool]) -> list[str]:
-    """Images that the patterns fit and that a rule of the categories leaves out all the same."""
+    """Return images that fit the patterns and that a rule of the categories leaves out."""
     alone = Classifier([app], [])
     return [image for image in images if alone.by_image(image).tracked and not fits(image)]
 

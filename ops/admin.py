@@ -84,9 +84,9 @@ class AlertAdmin(LargeTableAdmin):
 
     @admin.display(description="told")
     def told(self, alert: Alert) -> SafeString:
-        """One line a channel: the last message, and what became of it."""
+        """Return a line per channel: the last message, and its outcome."""
         rows = ((row.channel, row.event or "told", _outcome(row)) for row in alert.deliveries.order_by("channel"))
-        return format_html_join(mark_safe("<br>"), "{}: {}, {}", rows) or mark_safe("nobody yet")
+        return format_html_join(mark_safe("<br>"), "{}: {}, {}", rows) or mark_safe("not sent yet")
 
     lasted = column("lasted", lambda alert: formatting.span((alert.closed_at or timezone.now()) - alert.raised_at))
 
@@ -94,7 +94,7 @@ class AlertAdmin(LargeTableAdmin):
 def _outcome(row: AlertDelivery) -> str:
     at = row.recovery_sent_at if row.event == AlertDelivery.Event.CLOSED else row.sent_at
     outcome = "not yet" if at is None else formatting.moment(at)
-    return f"{outcome} ({row.error}{', is tried again' if row.pending else ''})" if row.error else outcome
+    return f"{outcome} ({row.error}{', retrying' if row.pending else ''})" if row.error else outcome
 
 
 class WordFilter(admin.SimpleListFilter):
@@ -159,7 +159,7 @@ class JobAdmin(LargeTableAdmin):
         return TemplateResponse(request, "admin/ops/job/standing.html", {"original": job}, headers=headers)
 
     def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """For all staff, as in the API."""
+        """Cancel a job; for all staff, as in the API."""
         job = get_object_or_404(Job, pk=pk)
         try:
             job = jobs_services.cancel(job, user=user_of(request), address=audit.address_of(request))

@@ -1,7 +1,4 @@
-"""The site of the admin: an overview as its first page, and a page for each piece of work that can be asked for.
-
-The work that operators start from the admin: the same jobs, parameters and rules as the API's.
-"""
+"""The admin's site: an overview as its first page, and a page for each job, with the API's parameters and rules."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ from ops.registry import JobType
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One parameter as a form shows it. `kind` is that of an HTML input."""
+    """A parameter as a form shows it. `kind` is the type of an HTML input."""
 
     name: str
     label: str
@@ -59,11 +56,11 @@ class Works:
 
     @property
     def is_harmless(self) -> bool:
-        """Started at one press. What destroys shows its page first."""
+        """Return whether one click starts it. What destroys data asks first."""
         return not self.job.destructive
 
     def refused(self, given: Mapping[str, Any], errors: Mapping[str, Any]) -> Self:
-        """The form again, with what was given and what is wrong with it."""
+        """Return the form with what was given and what is wrong with it."""
         inputs = [
             replace(row, value=given.get(row.name, ""), errors=[str(words) for words in errors.get(row.name, ())])
             for row in self.inputs
@@ -73,7 +70,7 @@ class Works:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of asking. `job`: the new one, or the one that is in the way."""
+    """The outcome of a request for a job. `job`: the new one, or the one that is in the way."""
 
     started: bool
     words: str
@@ -81,12 +78,12 @@ class Asked:
 
 
 def works() -> list[Works]:
-    """All of it, in the order of the registry."""
+    """Return all jobs as forms, in the order of the registry."""
     return [Works.of(job) for job in registry.jobs().values()]
 
 
 def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Asked:
-    """Ask for the job as the API does. ValidationError (of DRF) for wrong parameters."""
+    """Request the job as the API does. Raise DRF's ValidationError for wrong parameters."""
     params = {row.name: given[row.name] for row in works.inputs if given.get(row.name)}
     try:
         job = services.request_job(
@@ -96,11 +93,11 @@ def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Aske
         return Asked(False, f"Not started: {error}.", error.job)
     except services.NotSent as error:
         return Asked(False, f"Not started: {error}.", error.job)
-    return Asked(True, f"{works.title}: asked for, and queued as job {job.pk}.", job)
+    return Asked(True, f"{works.title}: queued as job {job.pk}.", job)
 
 
 def title(name: str) -> str:
-    """A job's name for people: `revenue-sync` is `Revenue sync`."""
+    """Return a job's name for people: `revenue-sync` is `Revenue sync`."""
     words = name.replace("-", " ").replace("usd", "USD")
     return words[0].upper() + words[1:]
 
@@ -114,7 +111,7 @@ def _input(name: str, field: serializers.Field[Any, Any, Any, Any]) -> Input:
 
 
 class Site(AdminSite):
-    """Every page is for staff; what they see of it is what Django's permissions give them."""
+    """Pages for staff, as far as their permissions reach."""
 
     site_title = "Fluxtracker"
     site_header = "FLUX/TRACKER"
@@ -148,13 +145,13 @@ class Site(AdminSite):
         return view(request)
 
     def overview(self, request: HttpRequest) -> HttpResponse:
-        """The part of the first page that is asked for again and again. Who is signed out loads the page anew."""
+        """Render the part of the first page that is polled. A signed-out reader reloads the page."""
         if not self.has_permission(request):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         return TemplateResponse(request, "admin/overview_parts.html", _overview(request))
 
     def work(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Parameters of a piece of work and the button that starts it; what destroys is asked for twice."""
+        """Show a job's parameters and start it; what destroys data asks twice."""
         try:
             works = Works.of(registry.find(name))
         except registry.UnknownJob as error:
@@ -176,7 +173,7 @@ class Site(AdminSite):
 
 
 def _forget_relative_next(request: HttpRequest) -> None:
-    """Django sends whoever signs in to an address of ours, or to the overview. One below the sign-in leads nowhere."""
+    """Drop a relative address to go on to: below the sign-in page it leads nowhere."""
     for name in ("GET", "POST"):
         values = getattr(request, name).copy()
         if not values.get(REDIRECT_FIELD_NAME, "/").startswith("/"):
@@ -191,7 +188,7 @@ def _overview(request: HttpRequest) -> dict[str, Any]:
 
 
 def _page_of(job: Job | None, request: HttpRequest) -> str:
-    """The job's own page, for those who may see jobs."""
+    """Return the job's own page, for those who may see jobs."""
     if job is None or not user_of(request).has_perm("ops.view_job"):
         return reverse("admin:index")
     return reverse("admin:ops_job_change", args=[job.pk])

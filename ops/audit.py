@@ -1,12 +1,7 @@
-"""What every request leaves in the audit log: refusals, and what was done in the admin.
+"""Record who did, or was refused, what: an append-only log that the database itself protects by triggers.
 
-Who did, or was refused, what.
-
-The database refuses to change, replace or delete rows of the audit log, and to empty it, whoever asks.
-
-A later migration that alters the table has to call `protect` again: SQLite makes altered tables anew, without triggers.
-
-Refusals into the audit log, as many as strangers may cause: a flood must not fill the disk.
+A migration that alters the table has to call `protect` again: SQLite recreates altered tables without triggers.
+Of refusals only some per minute are recorded: a flood must not fill the disk.
 """
 
 from __future__ import annotations
@@ -49,7 +44,7 @@ def record(*, actor: str, address: str | None, action: str, outcome: str, detail
 
 
 def record_if_possible(**entry: Any) -> None:
-    """For refusals: without the database the answer stays the same."""
+    """Add an entry; without the database only log that it is missing."""
     try:
         record(**entry)
     except DatabaseError as error:
@@ -57,7 +52,7 @@ def record_if_possible(**entry: Any) -> None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Who asks, those on this machine included. Empty: over a Unix socket, which has no address."""
+    """Return the client's address, also on this machine. Empty: over a Unix socket, which has none."""
     return client_address(request) or str(request.META.get("REMOTE_ADDR", ""))
 
 
@@ -69,7 +64,7 @@ def actor_of(trigger: str) -> str:
 
 
 def request_id() -> str:
-    """The id of the request that is being answered, or of the one that asked for the job that runs; else empty."""
+    """Return the id of the current request, or of the one that requested the running job; else empty."""
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
@@ -114,7 +109,7 @@ TRIGGERS = {
 
 
 def protect(database: BaseDatabaseWrapper) -> None:
-    """Make the triggers, anew where they are there already."""
+    """Create the triggers, also where they exist."""
     unprotect(database)
     with database.cursor() as cursor:
         for statement in TRIGGERS[database.vendor]:
@@ -130,19 +125,19 @@ def unprotect(database: BaseDatabaseWrapper) -> None:
 
 @contextmanager
 def rewriting() -> Iterator[None]:
-    """For a restore alone: inside one transaction the log can be replaced. What fails is rolled back, triggers too."""
+    """Let a restore replace the log inside one transaction. A failure rolls back the triggers, too."""
     with transaction.atomic():
         unprotect(connection)
         yield
         protect(connection)
 
 
-MOST_OF_ONE = 60  # kept a minute of one client
-MOST = 300  # kept a minute of all clients: addresses are cheap
+MOST_OF_ONE = 60  # per minute and client
+MOST = 300  # per minute, of all clients: addresses are cheap
 
 
 class Flood:
-    """Counts the refusals of this process, and those that were not kept."""
+    """Count the refusals of this process, and those that were not recorded."""
 
     def __init__(self) -> None:
         self._of_one, self._of_all = Window(), Window()  # two: many clients share a count of the first
@@ -150,7 +145,7 @@ class Flood:
         self._minute, self._left_out = 0, 0
 
     def keeps(self, address: str, now: float) -> bool:
-        """Whether this one is still to be kept; counted either way."""
+        """Count it, and return whether to record it."""
         client = client_of(address)
         kept = not (self._of_one.count(client, MOST_OF_ONE, now).is_over or self._of_all.count("", MOST, now).is_over)
         if not kept:
@@ -159,7 +154,7 @@ class Flood:
         return kept
 
     def left_out(self, now: float) -> tuple[datetime, int] | None:
-        """Once the minute is over: when it began, and how many were not kept. Told once."""
+        """Return when a minute that is over began and how many it left out, once."""
         if not self._left_out or now // WINDOW_S <= self._minute:
             return None
         with self._lock:
@@ -171,7 +166,7 @@ flood = Flood()
 
 
 def record_refusal(*, address: str, action: str, **entry: Any) -> None:
-    """Write a refusal down, unless this minute has had too many. The answer stays the same either way."""
+    """Record a refusal, unless this minute has had too many."""
     now = time.time()
     tell_left_out(now)
     if flood.keeps(address, now):
@@ -181,7 +176,7 @@ def record_refusal(*, address: str, action: str, **entry: Any) -> None:
 
 
 def tell_left_out(now: float) -> None:
-    """One entry for all that a minute left out. Asked with every request: costs nothing where there is none."""
+    """Add one entry for all refusals that a minute left out. Called with every request: free where there are none."""
     if found := flood.left_out(now):
         minute, count = found
         record_if_possible(
@@ -196,7 +191,7 @@ SIGN_IN = "admin/login/"  # writes its own entries (ops.sign_in)
 
 
 class AuditTrail:
-    """The API's jobs and tokens write their own entries, with more to tell."""
+    """Record refusals and what staff did in the admin. Jobs and tokens add their own entries."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -214,13 +209,13 @@ class AuditTrail:
 
 
 def route_of(request: HttpRequest) -> str:
-    """The pattern that matched; empty: none did."""
+    """Return the URL pattern that matched; empty: none did."""
     match = request.resolver_match
     return match.route if match else ""
 
 
 def user_of(request: HttpRequest) -> str:
-    """The user's name; empty: anonymous, or the database cannot tell."""
+    """Return the user's name; empty: anonymous, or the database does not answer."""
     if told := getattr(request, "refused", ""):
         return str(told)
     try:
@@ -238,13 +233,13 @@ def _refused(request: HttpRequest, status: int) -> None:
 
 
 def _staff(request: HttpRequest) -> str:
-    """The name of who may come in; empty for strangers and for users who are not staff."""
+    """Return the name of a staff user; empty for all others."""
     name = user_of(request)
     return name if name and request.user.is_active and request.user.is_staff else ""
 
 
 def _done(request: HttpRequest, actor: str) -> None:
-    """Forms of the admin that were accepted end in a redirection."""
+    """Record a form of the admin that was accepted: those end in a redirect."""
     match = request.resolver_match
     kwargs = match.kwargs if match else {}
     detail = {key: str(value) for key, value in kwargs.items() if key in ("object_id", "name", "id", "number")}

@@ -1,12 +1,10 @@
-"""One at a time across all processes: a lease is a row that is won by a conditional UPDATE.
+"""Let one process at a time do a task: a lease is a row that is won by a conditional UPDATE.
 
-A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. All of its times come from the
-database's clock, so that hosts whose clocks differ agree. One that ends later than a lease can was written before
-that clock was set back, and is over. The holder's name carries
-host, pid and process start, so a dead holder on the same host is replaced at once (docs/contract.md#schedule).
-The start
-is there twice: as a time for people, and in the token as fluxtracker.supervisor.processes marks it,
-which is what is judged.
+A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. All times come from the database's
+clock, so that hosts whose clocks differ agree. A lease that ends later than possible was written before that clock
+was set back, and has expired. The holder's name has host, pid and process start, so a dead holder on the same host
+is replaced at once (docs/contract.md#schedule). The start is there twice: as a time for people, and in the token as
+`supervisor.processes` marks it, which decides.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ POLL_S = 0.5
 
 
 class LeaseHeld(Exception):
-    """Somebody else is at this work."""
+    """This task is already running."""
 
     def __init__(self, name: str, holder: str) -> None:
         super().__init__(f"{name} is already running ({describe(holder)})")
@@ -49,7 +47,7 @@ class LeaseHeld(Exception):
 
 
 class LeaseLost(Exception):
-    """The lease went to somebody else while we held it: what is not committed must not be."""
+    """The lease went to another process: what is not committed must not be."""
 
 
 def describe(holder: str) -> str:
@@ -58,16 +56,16 @@ def describe(holder: str) -> str:
 
 
 def make_holder() -> str:
-    """`host:pid:process start:token`, unique for every attempt to take a lease."""
+    """Return `host:pid:process start:token`, unique for every attempt to take a lease."""
     process = psutil.Process()
     token = f"{processes.mark(process.pid)}.{secrets.token_hex(4)}"
     return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}:{token}"
 
 
 def is_dead(holder: str) -> bool:
-    """Whether the holder was a process of this host that is no more. False when nobody can know.
+    """Return whether the holder was a process of this host that has ended. False when that cannot be known.
 
-    After a restart of the machine nobody can: another one may have our name.
+    After a restart of the machine it cannot: another host may have our name.
     """
     parts = holder.rsplit(":", 3)
     if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[1].isdecimal():
@@ -77,14 +75,14 @@ def is_dead(holder: str) -> bool:
 
 
 def database_time(later: timedelta = timedelta(0)) -> Combinable:
-    """The time of the database's clock, so much later. On SQLite that clock is this host's."""
+    """Return the time by the database's clock plus `later`, as an expression. On SQLite the clock is this host's."""
     if connection.vendor != "postgresql":
         return Value(timezone.now() + later, DateTimeField())
     return ExpressionWrapper(Func(function="CLOCK_TIMESTAMP") + Value(later, DurationField()), DateTimeField())
 
 
 def database_now() -> datetime:
-    """The same, read once."""
+    """Return the time by the database's clock."""
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -94,12 +92,12 @@ def database_now() -> datetime:
 
 
 def living() -> Q:
-    """Which leases are held: those that end between now and as late as a lease can."""
+    """Select the leases that are held: those that end between now and as late as possible."""
     return Q(expires_at__gt=database_time(), expires_at__lte=database_time(LIFETIME + CORRECTED)) & ~Q(holder="")
 
 
 def try_take(name: str, holder: str) -> str | None:
-    """Take the lease. None when it is ours now, else who holds it."""
+    """Take the lease. Return None when it is ours now, else who holds it."""
     mine = {"holder": holder, "taken_at": database_time(), "expires_at": database_time(LIFETIME)}
     row = Lease.objects.filter(name=name)
     if row.exclude(living()).update(**mine):
@@ -115,13 +113,13 @@ def try_take(name: str, holder: str) -> str | None:
 
 
 def holder_of(name: str) -> str | None:
-    """Who holds the lease and is not known to be dead; None: it is free."""
+    """Return who holds the lease and is not known to be dead; None: it is free."""
     holder = Lease.objects.filter(living(), name=name).values_list("holder", flat=True).first()
     return None if holder is None or is_dead(holder) else holder
 
 
 def renew(name: str, holder: str) -> bool:
-    """Prolong the lease; False when it is not ours any more."""
+    """Prolong the lease. Return False when it is no longer ours."""
     row = Lease.objects.filter(name=name, holder=holder, expires_at__gt=database_time())
     return bool(row.update(expires_at=database_time(LIFETIME)))
 
@@ -132,13 +130,13 @@ def release(name: str, holder: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lease in our hands."""
+    """A lease that this process holds."""
 
     name: str
     holder: str
 
     def guard(self) -> None:
-        """Inside a transaction: LeaseLost unless the lease is ours, and it stays so until the commit."""
+        """Inside a transaction: raise LeaseLost unless the lease is ours, and keep it until the commit."""
         row = Lease.objects.select_for_update().filter(
             name=self.name, holder=self.holder, expires_at__gt=database_time()
         )
@@ -148,7 +146,7 @@ class Held:
 
 @contextmanager
 def hold(name: str, *, wait: float = 0.0) -> Iterator[Held]:
-    """Hold the lease for the length of the block. LeaseHeld when it is not free within `wait` seconds."""
+    """Hold the lease during the block. Raise LeaseHeld when it is not free within `wait` seconds."""
     holder = make_holder()
     give_up = time.monotonic() + wait
     while (other := try_take(name, holder)) is not None:
@@ -166,21 +164,21 @@ def hold(name: str, *, wait: float = 0.0) -> Iterator[Held]:
 
 
 def _heartbeat(name: str, holder: str, stop: threading.Event) -> None:
-    """Renew until told to stop. A database that is gone for a moment is asked again at the next beat."""
+    """Renew until stopped. A database that is gone for a moment is asked again at the next beat."""
     while not stop.wait(HEARTBEAT_S):
         try:
             if not renew(name, holder):
                 log.warning("lease_lost", lease=name)
                 return
         except DatabaseError as error:
-            if not stop.is_set():  # else it has been given back meanwhile
+            if not stop.is_set():  # else it was released meanwhile
                 log.warning("lease_not_renewed", lease=name, error=type(error).__name__)
         finally:
             connection.close()
 
 
 def _release_if_possible(name: str, holder: str) -> None:
-    """A lease that cannot be given back (database gone) expires by itself."""
+    """Release the lease; without the database it expires."""
     try:
         release(name, holder)
     except DatabaseError as error:

@@ -1,4 +1,4 @@
-"""What runs, what ran, and who holds what: leases, task states and runs."""
+"""Leases, tasks and their runs, jobs, service checks, alerts, tokens and the audit log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALERT_AFTER = 3  # failures in a row (docs/contract.md#schedule)
 
 
 class Lease(models.Model):
-    """Who may do the named work now. Taken and renewed by conditional UPDATEs (ops.leases)."""
+    """Who may do the named task now. Taken and renewed by conditional UPDATEs (ops.leases)."""
 
     name = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=200, blank=True, help_text="host:pid:process start:token, empty when free")
@@ -24,7 +24,7 @@ class Lease(models.Model):
 
 
 class TaskState(models.Model):
-    """How a named piece of work stands, over all its runs."""
+    """The state of a task, over all its runs."""
 
     name = models.CharField(max_length=50, primary_key=True)
     last_started_at = models.DateTimeField(null=True, blank=True)
@@ -52,7 +52,7 @@ class TaskState(models.Model):
 
 
 class TaskRun(models.Model):
-    """One run of a piece of work."""
+    """One run of a task."""
 
     name = models.CharField(max_length=50)
     trigger = models.CharField(max_length=20, help_text="schedule, command, admin or api")
@@ -83,7 +83,7 @@ class WorkerSeen(models.Model):
 
 
 class ServiceState(models.Model):
-    """How a checked service stands: an upstream, or the running instances of a tracked app."""
+    """The state of a checked service: an upstream, or the running instances of a tracked app."""
 
     class Kind(models.TextChoices):
         API = "api", "upstream API"
@@ -136,7 +136,7 @@ class ServiceCheck(models.Model):
 
 
 class Job(models.Model):
-    """A piece of work that somebody asked for through the API or the admin. Runs on a worker, survives restarts."""
+    """A task requested through the API or the admin. Runs on a worker, survives restarts."""
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -193,7 +193,7 @@ class Job(models.Model):
 
 
 class ApiToken(models.Model):
-    """Lets a program act for a user. The token itself is shown once and kept nowhere."""
+    """Lets a program act for a user. The token itself is shown once and not stored."""
 
     user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=60, blank=True, help_text="What it is for.")
@@ -213,7 +213,7 @@ class ApiToken(models.Model):
 
 
 class SignInAttempt(models.Model):
-    """A password that was tried: it counts for a quarter of an hour, unless it was the right one (ops.sign_in)."""
+    """A password that was tried: it counts for 15 minutes, unless it was right (ops.access.login)."""
 
     at = models.DateTimeField(db_index=True)
     client = models.CharField(max_length=45, blank=True, help_text="IPv4 address, or /64 of an IPv6 one.")
@@ -236,7 +236,7 @@ class AppendOnly(Exception):
 
 
 class AppendOnlyQuerySet(models.QuerySet["AuditEntry"]):
-    """Reads and adds; triggers of the database refuse the rest to everybody else, too (migration 0004)."""
+    """Reads and adds. Triggers of the database refuse the rest, too (migration 0004)."""
 
     def update(self, **kwargs: Any) -> int:
         raise AppendOnly("the audit log cannot be changed")
@@ -275,7 +275,7 @@ class AuditEntry(models.Model):
 
 
 class Alert(models.Model):
-    """Something that somebody should look at: raised once, repeated daily at most, closed when it heals."""
+    """A problem for an operator: raised once, repeated daily at most, closed when it heals."""
 
     key = models.CharField(max_length=100, help_text="What it is about: one open alert a key.")
     message = models.CharField(max_length=500)
@@ -305,7 +305,7 @@ class Alert(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """What one channel was told of one alert, and the message that it is being told (ops.alerts.sending)."""
+    """What one channel was sent about one alert, and the message that is due (ops.alerts.sending)."""
 
     class Event(models.TextChoices):
         RAISED = "raised"

@@ -23,7 +23,7 @@ LEVELS = ("ok", "degraded", "error")
 
 
 def text(now: datetime) -> bytes:
-    """Everything, in the text format: the system's state, then this process's latencies."""
+    """Return all metrics in the text format: the system's state, then this process's latencies."""
     registry = CollectorRegistry()
     registry.register(_State(now))
     return generate_latest(registry) + generate_latest(REGISTRY)
@@ -60,7 +60,7 @@ def of_disk() -> Iterator[Metric]:
 
 
 def of_report(report: Mapping[str, Any]) -> Iterator[Metric]:
-    """What the health report knows."""
+    """Yield what the health report knows."""
     sync, snapshot, checks = report["sync"], report["snapshot"], report["checks"]
     yield _gauge("sync_lag_seconds", "Since a sync last completed.", [((), sync["lagSeconds"])])
     yield _gauge("sync_lag_blocks", "From the ledger to the chain's tip.", [((), sync["lagBlocks"])])
@@ -82,7 +82,7 @@ def of_report(report: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def of_tasks() -> Iterator[Metric]:
-    """Runs, their durations, and what upstreams were asked. Two queries."""
+    """Yield runs, their durations, and requests to upstreams. Two queries."""
     states, rows = list(TaskState.objects.order_by("name")), list(Tally.objects.order_by("name", "label", "outcome"))
     yield _gauge("task_failures_in_a_row", "Failed runs since the last good one.",
                  [((state.name,), state.consecutive_failures) for state in states], "task")  # fmt: skip
@@ -96,7 +96,7 @@ def of_tasks() -> Iterator[Metric]:
 
 
 def _durations(rows: Iterable[Tally]) -> Metric:
-    """How many runs there were, and how long all of them took."""
+    """Return how many runs there were, and how long all of them took."""
     family = SummaryMetricFamily("fluxtracker_task_duration_seconds", "Runs that ended.", labels=("task",))
     counts: dict[str, int] = {}
     for row in rows:

@@ -52,7 +52,7 @@ class Hook(Generic[Function]):
 on_change: Hook[Callable[[], object]] = Hook()
 """Called after a sync, a collection or a snapshot."""
 alert_rule: Hook[Callable[[datetime], Iterator[Status]]] = Hook()
-"""Yields what is wrong now. A rule that raises ends the check: half the problems would close alerts."""
+"""Yields what is wrong now. A rule that raises ends the check: with half of the problems it would close alerts."""
 around_restore: Hook[Callable[[], AbstractContextManager[None]]] = Hook()
 """A context in the transaction that replaces all rows."""
 missing_days: Hook[Callable[[datetime], list[Report]]] = Hook()
@@ -79,7 +79,7 @@ def health_checks() -> dict[str, Check]:
 
 
 def changed() -> None:
-    """Call what depends on the changed rows. What fails here is made by readers for themselves."""
+    """Call what depends on the changed rows. What fails here is computed by readers instead."""
     for function in on_change:
         try:
             function()
@@ -93,7 +93,7 @@ class UnknownJob(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class JobType:
-    """A function that commands, tasks, API and admin call: inside a run that holds its lease, and with its report.
+    """A function that commands, tasks, API and admin call: inside a run that holds its lease, with a report.
 
     The function gets the run and its parameters, and returns a report: a dataclass, or what `as_report` made of one.
     """
@@ -106,12 +106,12 @@ class JobType:
     report: type
     help: str
     lease: str = ""
-    """That of the function's name, unless given."""
+    """The function's name, unless given."""
     writes_ledger: str = ""
-    """The parameter with which it takes the sync's lease instead."""
+    """The parameter that makes it take the sync's lease instead."""
     params: Mapping[str, Field] = field(default_factory=dict)
     keywords: Mapping[str, str] = field(default_factory=dict)
-    """The function's word for a parameter, where it is another one."""
+    """The function's own names of parameters, where they differ."""
     form: type[serializers.Serializer[Any]] = serializers.Serializer
     """The base of the form."""
     also: Mapping[str, Field] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class JobType:
     answer: str = ""
     """Describes the result in the API."""
     destructive: bool = False
-    """Something is lost that the job alone does not bring back: pages ask once more."""
+    """It loses data that the job cannot bring back: pages ask for confirmation."""
 
     @property
     def run_name(self) -> str:
@@ -131,18 +131,18 @@ class JobType:
 
     @cached_property
     def serializer(self) -> type[serializers.Serializer[Any]]:
-        """Checks the parameters: the body of the POST and the form of the admin."""
+        """Return what checks the parameters: the body of the POST and the form of the admin."""
         return type(name_of(self.report, "Form"), (self.form,), dict(self.params))
 
     def result(self, base: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
-        """Describes the report, with the fields of `base` before it."""
+        """Return what describes the report, with the fields of `base` before it."""
         result = result_of(self.report, base)
         own: dict[str, Any] = {**self.also, **({"__doc__": self.answer} if self.answer else {})}
         return type(result.__name__, (result,), own) if own else result
 
     @cached_property
     def keys(self) -> list[str]:
-        """Those that every report has."""
+        """Return the keys that every report has."""
         fields = self.result(serializers.Serializer)._declared_fields
         return [key for key, field in fields.items() if field.required]
 

@@ -1,8 +1,6 @@
-"""The frame around every piece of work: lease, record, failure count, alert.
+"""Run a task: hold its lease, record the run and its outcome, count failures, raise an alert.
 
-Numbers that only grow, kept in the database: they hold over all processes, restarts and the pruning of runs.
-
-How tasks run a verb on their schedule.
+Counters are rows: they hold over all processes, restarts and the pruning of runs.
 """
 
 from __future__ import annotations
@@ -36,18 +34,18 @@ Key = tuple[str, str, str]
 
 
 def count_run(run: TaskRun, outcome: str, finished_at: datetime) -> None:
-    """That a run has ended, and how long it took."""
+    """Count a run that ended, and how long it took."""
     seconds = max((finished_at - run.started_at).total_seconds(), 0)
     add({(RUNS, run.name, outcome): 1, (RUN_SECONDS, run.name, ""): seconds})
 
 
 def count_requests(sent: Counts) -> None:
-    """What this process has asked of upstreams since its last run ended."""
+    """Count what this process has requested from upstreams since its last run ended."""
     add({(REQUESTS, host[:100], result): number for (host, result), number in sent.items()})
 
 
 def add(numbers: Mapping[Key, float]) -> None:
-    """Inside a transaction of the caller. In one order for all, so that no two wait for each other."""
+    """Add to counters, inside the caller's transaction; in sorted order, so that no two runs deadlock."""
     for (name, label, outcome), number in sorted(numbers.items()):
         row = Tally.objects.filter(name=name, label=label, outcome=outcome)
         if not row.update(value=F("value") + number):
@@ -61,7 +59,7 @@ REFUSED = (DataError, IntegrityError, TypeError, ValueError)  # of words and rep
 
 
 class NotDone(Exception):
-    """The work could not be done and counts as failed; no upstream is to blame. `report` says what there is to say."""
+    """The task could not be done and counts as failed, without an upstream's fault. `report` is its report."""
 
     def __init__(self, reason: str, report: dict[str, Any]) -> None:
         super().__init__(reason)
@@ -70,9 +68,9 @@ class NotDone(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """A run in progress. `report` is what it answers; `progress` is told how far it is.
+    """A run in progress. `progress` takes how far it is; `changed`: other rows depend on what was changed.
 
-    `changed`: other rows depend on what was changed. `after` is called once the lease is free, and adds to the report.
+    `after` is called once the lease is free, and adds to the report.
     """
 
     name: str
@@ -85,7 +83,7 @@ class Run:
     after: Callable[[], dict[str, Any]] | None = None
 
     def guard(self) -> None:
-        """Inside a transaction: raise LeaseLost or Cancelled unless this run may still write."""
+        """Raise LeaseLost or Cancelled unless this run may still write. Inside a transaction."""
         self.check()
         self.lease.guard()
 
@@ -101,7 +99,7 @@ def run(
 ) -> Iterator[Run]:
     """Hold the lease (`name` unless another is given), record the run and how it ended.
 
-    LeaseHeld when the lease is not free within `wait` seconds. What ends the run carries its report (`report_of`).
+    Raise LeaseHeld when the lease is not free within `wait` seconds. An exception carries the report (`report_of`).
     """
     with leases.hold(lease or name, wait=wait) as held:
         row = _started(name, trigger)
@@ -122,7 +120,7 @@ def run(
 
 
 def report_of(error: BaseException) -> dict[str, Any]:
-    """What the run that ended so had to tell, as far as it came."""
+    """Return the report of the run that ended so, as far as it came."""
     report = getattr(error, "report", None)
     return storable(report) if isinstance(report, dict) else {}
 
@@ -131,7 +129,7 @@ FOR_PEOPLE = (UpstreamError, NotDone, Cancelled, leases.LeaseHeld, leases.LeaseL
 
 
 def one_line(error: BaseException) -> str:
-    """An error in one line, for operators. What a database quotes of its statement is left out."""
+    """Return an error in one line, for operators, without what a database quotes of its statement."""
     if isinstance(error, DatabaseError):
         return database_words(error)
     words = " ".join(printable(str(error)).split())
@@ -139,17 +137,17 @@ def one_line(error: BaseException) -> str:
 
 
 def public_words(error: BaseException) -> str:
-    """An error for everybody: /api/health and alerts show it. Those that nobody foresaw may hold anything."""
+    """Return an error for the public: /api/health and alerts show it. Unexpected errors may hold anything."""
     kind = type(error).__name__
     if isinstance(error, FOR_PEOPLE):
         return one_line(error)
     if isinstance(error, SoftTimeLimitExceeded):
-        return "it took too long and was ended"
+        return "it took too long and was stopped"
     if isinstance(error, DatabaseError):
-        return f"the database failed on the way ({kind}); the log says more"
+        return f"the database failed ({kind}); see the log"
     if isinstance(error, Exception):
-        return f"an error that nobody foresaw ({kind}); the log says more"
-    return f"it was ended from outside ({kind})"
+        return f"unexpected error ({kind}); see the log"
+    return f"it was stopped from outside ({kind})"
 
 
 def _started(name: str, trigger: str) -> TaskRun:
@@ -159,9 +157,9 @@ def _started(name: str, trigger: str) -> TaskRun:
 
 
 def _record(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any, instead: Any) -> None:
-    """Write the outcome down, or `instead` where its words cannot be stored: that a run ended so has to count.
+    """Record the outcome, or `instead` where it cannot be stored: the run has to count.
 
-    Where the database itself is the trouble, say so and go on.
+    A failing database is logged.
     """
     sent = SENT.take()
     try:
@@ -195,7 +193,7 @@ def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
 
 
 def _cancelled(row: TaskRun, words: str) -> None:
-    """Counts neither as a success nor as a failure."""
+    """Record a run that counts neither as a success nor as a failure."""
     now = timezone.now()
     TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=words)
     count_run(row, "cancelled", now)
@@ -216,10 +214,10 @@ def _failed(row: TaskRun, error: str) -> None:
         records.raise_alert(task_failing(row.name, failures, error), now)
 
 
-def run_quietly(door: Callable[..., object]) -> None:
-    """Run a verb on its schedule. What went wrong is recorded and logged by the run already."""
+def run_quietly(task: Callable[..., object]) -> None:
+    """Run a task on its schedule. The run itself records and logs failures."""
     try:
-        door(trigger="schedule")
+        task(trigger="schedule")
     except LeaseHeld as error:
         log.info("task_skipped", reason=str(error))
     except (UpstreamError, LeaseLost, NotDone) as error:

@@ -1,6 +1,6 @@
-"""Beat's schedule, for clocks that are set back: times in the future are forgotten, or nothing would run until then.
+"""Beat's schedule that survives a clock set back: it forgets runs in the future, or nothing would run until then.
 
-Beat also looks whether the alerts are checked: a broker or workers that stand still cannot tell of themselves.
+Beat also watches that the alerts are checked: a broker or workers that do not run cannot report it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ScheduleEntry(ModelEntry):  # type: ignore[misc]  # the package has no typ
         return super().is_due()
 
     def _forget(self, now: datetime) -> None:
-        """The run and the start that it had behind it, in the row as well: a beat that starts anew reads that."""
+        """Forget the run and a start before it, in the row as well: a restarted beat reads that."""
         log.warning("beat_run_in_future", entry=self.name, last_run_at=self.last_run_at.isoformat())
         start = self.model.start_time
         if start is not None and start <= self.last_run_at:
@@ -46,12 +46,12 @@ class ScheduleEntry(ModelEntry):  # type: ignore[misc]  # the package has no typ
 
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]
-    """Reads its rows again and plans anew when the clock was set back: what it has planned is by the old one."""
+    """Reads its rows and plans again when the clock was set back."""
 
     Entry = ScheduleEntry
 
     _offset: float | None = None
-    """Of the clock against one that nobody sets, in seconds, at the last tick."""
+    """Of the clock against the monotonic one, in seconds, at the last tick."""
 
     _look_at: float | None = None
     """When it looks next, by the monotonic clock."""
@@ -66,7 +66,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         return super().tick(*args, **kwargs)
 
     def _look(self) -> None:
-        """Look in a thread of its own: the schedule does not wait for mail servers."""
+        """Look in a thread: the schedule does not wait for mail servers."""
         now = time.monotonic()
         if self._look_at is None:
             self._look_at = now + FIRST_LOOK_S
@@ -76,7 +76,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
 
 
 def look() -> None:
-    """Check the alerts here if nobody does."""
+    """Check the alerts here if no worker does."""
     try:
         services.check_if_overdue(timezone.now())
     except DatabaseError as error:

@@ -40,7 +40,7 @@ def check_alerts() -> None:
 
 @shared_task(soft_time_limit=100, time_limit=120)
 def send_alerts() -> None:
-    """On its own, so that a webhook that hangs holds up nothing else for long."""
+    """Send alerts in a task of its own: a webhook that hangs delays nothing else."""
     run_quietly(services.send_alerts)
 
 

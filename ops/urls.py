@@ -1,4 +1,4 @@
-"""Outside of /api/: signing in to the admin, and Prometheus."""
+"""URLs outside of /api/: signing in to the admin, and Prometheus."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The ledger in the Django admin: to look at, to search, to retry what is quarantined, and to price days again."""
+"""Show and search the ledger in the admin, retry what is quarantined, and price days again."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class RemovedPaymentAdmin(LargeTableAdmin):
 
 @admin.register(Quarantined)
 class QuarantinedAdmin(LargeTableAdmin):
-    """Uncounted transactions. Retrying is the one thing that an operator does by hand."""
+    """Uncounted transactions, which operators can retry."""
 
     list_display = ("txid_short", "to", "height", "why", "attempts", "first_seen_at", "next_attempt_at")
     list_filter = ("reason",)
@@ -135,7 +135,7 @@ class QuarantinedAdmin(LargeTableAdmin):
 
     @admin.action(description="Try again now", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Quarantined]) -> None:
-        """Their pause is over, and a sync is asked for; where one is under way, the next one takes them."""
+        """End their pause and request a sync; where one runs already, the next one takes them."""
         chosen = queryset.update(next_attempt_at=timezone.now())
         asked = admin_site.ask(Works.of(registry.find(SYNC)), {}, request=request)
         words = f"{formatting.plural(chosen, 'transaction')} will be tried again at the next sync. {asked.words}"

@@ -23,7 +23,7 @@ from revenue.selectors import transaction_url
 
 
 class DaysFilter(admin.ListFilter):
-    """From one UTC day to another, both included and either left out; what is no day is told and filters nothing."""
+    """From one UTC day to another, both included, either optional; a wrong day filters nothing and is shown."""
 
     title = "day"
     template = "admin/days_filter.html"
@@ -43,7 +43,7 @@ class DaysFilter(admin.ListFilter):
         return list(self.keys)
 
     def choices(self, changelist: ChangeList) -> Iterator[Mapping[str, object]]:
-        """The other parameters of the page, which the form has to keep."""
+        """Return the other parameters of the page, which the form has to keep."""
         kept = {key: values[-1] for key, values in changelist.filter_params.items() if key not in self.keys}
         kept |= {"q": changelist.query} if changelist.query else {}
         return iter([{"name": name, "value": value} for name, value in kept.items()])
@@ -118,7 +118,7 @@ class PaymentAdmin(LargeTableAdmin):
     )
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """As the API searches: by indexes, on either engine."""
+        """Search as the API does: by indexes, on either engine."""
         term = search_term.strip()
         if not term:
             return queryset, False

@@ -100,7 +100,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, f"admin/snapshots/{name}.html", context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
-        """With the ledger's total of each day."""
+        """Add the ledger's total of each day."""
         of_day = DailyTotal.objects.filter(day=OuterRef("day")).order_by().values("day")
         earned = Subquery(of_day.annotate(sat=Sum("revenue_sat")).values("sat"))
         rows: QuerySet[Snapshot] = super().get_queryset(request).annotate(earned_sat=earned)
@@ -114,7 +114,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     @admin.display(description="source", ordering="source")
     def made(self, row: Snapshot) -> str:
-        """In one word; the filter beside the list has it in full."""
+        """Return the source in one word; the filter beside the list has it in full."""
         return row.source
 
     @admin.display(description="FLUX")

@@ -1,7 +1,4 @@
-"""API tokens in the Django admin: made and shown once, revoked, never edited.
-
-Users and groups in the Django admin: nobody gives away, or gets hold of, rights that are not their own.
-"""
+"""Manage users, groups and API tokens in the admin. No user can give away, or get, rights beyond their own."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ class PasswordForm(RevokeTokens, AdminPasswordChangeForm):  # type: ignore[type-
 
 @admin.register(User)
 class Users(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Superusers give rights. Others see users with no more rights than their own, and give none."""
+    """Only superusers give rights. Others edit users with no more rights than their own."""
 
     change_password_form = PasswordForm
 
@@ -73,7 +70,7 @@ class Users(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
 
 @admin.register(Group)
 class Groups(GroupAdmin):
-    """What a group may do is what its users may do: a superuser's to say."""
+    """Only superusers edit groups: rights of a group are rights of its users."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return user_of(request).is_superuser
@@ -86,7 +83,7 @@ class Groups(GroupAdmin):
 
 
 def _has_more(other: Model | None, user: User) -> bool:
-    """Whether the other user may do what this one may not, be it after having been activated again."""
+    """Return whether the other user may do what this one may not, also once activated again."""
     if not isinstance(other, User) or user.is_superuser:
         return False
     rows = Permission.objects.filter(Q(user=other) | Q(group__user=other))
@@ -98,7 +95,7 @@ MOST_DAYS = 3650
 
 
 class TokenForm(forms.Form):
-    """Whose it is, what it is for, how long it holds."""
+    """Ask for the user, the purpose and the lifetime of a token."""
 
     user = forms.ChoiceField(help_text="The token may do what this user may.")
     name = forms.CharField(max_length=60, required=False, label="What it is for")
@@ -114,7 +111,7 @@ class TokenForm(forms.Form):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ReadOnlyAdmin):
-    """Who may add tokens makes them for themselves; a superuser for everybody on the staff."""
+    """Users create tokens for themselves, superusers for all staff."""
 
     list_display = ("shown", "user", "name", "stands", "created_at", "expires_at", "last_used_at")
     list_select_related = ("user",)
@@ -134,7 +131,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         return user_of(request).has_perm("ops.change_apitoken")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """Other people's tokens are a superuser's to see and to revoke."""
+        """Return the user's own tokens; all of them for superusers."""
         rows: QuerySet[ApiToken] = super().get_queryset(request)
         return rows if user_of(request).is_superuser else rows.filter(user=user_of(request))
 
@@ -142,7 +139,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """A form, and after it the token: in this answer and in no other."""
+        """Show a form, and then the token, once."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = TokenForm(request.POST or None, users=_users(request))
@@ -160,7 +157,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         self._revoke(request, [token])
         return HttpResponseRedirect(reverse("admin:ops_apitoken_changelist"))
 
-    @admin.action(description="Revoke: they open nothing any more", permissions=["revoke"])
+    @admin.action(description="Revoke selected tokens", permissions=["revoke"])
     def revoke_chosen(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         self._revoke(request, list(queryset.select_related("user")))
 
@@ -173,7 +170,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def _revoke(self, request: HttpRequest, chosen: list[ApiToken]) -> None:
         now, by, address = timezone.now(), user_of(request).get_username(), audit.address_of(request)
         done = sum(authentication.revoke(token=token, now=now, by=by, address=address) for token in chosen)
-        words = f"{formatting.plural(done, 'token')} revoked." if done else "Nothing to revoke: that was done before."
+        words = f"{formatting.plural(done, 'token')} revoked." if done else "Nothing to revoke: already revoked."
         self.message_user(request, words, messages.SUCCESS if done else messages.WARNING)
 
     @admin.display(description="token")
@@ -186,7 +183,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
 
 
 def standing(token: ApiToken, now: datetime) -> str:
-    """Whether a token still opens anything."""
+    """Return whether a token is valid, expired or revoked."""
     if token.revoked_at is not None:
         return "revoked"
     return "expired" if token.expires_at is not None and token.expires_at <= now else "valid"

@@ -1,7 +1,4 @@
-"""API tokens: made once and shown once, kept as a digest, found by it.
-
-Who may do what through the API: a token or a session of the staff.
-"""
+"""Authenticate staff in the API, by session or by token. Tokens are shown once and stored as digests."""
 
 from __future__ import annotations
 
@@ -32,11 +29,11 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class NoSuchUser(Exception):
-    """A token would open nothing for that user."""
+    """The user does not exist, or a token would give them nothing."""
 
 
 class BadToken(Exception):
-    """What was sent opens nothing; the text says why as far as the holder may know."""
+    """The token is not valid; the text says why as far as its holder may know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +47,12 @@ class Made:
 def create(
     *, username: str, now: datetime, days: int | None = None, name: str = "", by: str = "", address: str | None = None
 ) -> Made:
-    """Make a token for a user of the staff; `days` None: it does not expire. `by`: who asks, in the audit log."""
+    """Create a token for a staff user; `days` None: it does not expire. `by`: who asks, in the audit log."""
     user = User.objects.filter(username=username).first()
     if user is None:
         raise NoSuchUser(f"there is no user {username!r}; `manage.py createsuperuser` makes one")
     if not (user.is_staff and user.is_active):
-        raise NoSuchUser(f"{username!r} is not staff and active, so a token would open nothing; change that first")
+        raise NoSuchUser(f"{username!r} is not staff and active, so a token would be useless; change that first")
     secret = secrets.token_hex(BYTES)
     row = ApiToken.objects.create(
         user=user, name=name, prefix=secret[:SHOWN], digest=digest(secret), created_at=now,
@@ -66,7 +63,7 @@ def create(
 
 
 def revoke(*, token: ApiToken, now: datetime, by: str, address: str | None = None) -> bool:
-    """From now on it opens nothing. False when that was so already."""
+    """Make it invalid. Return False when it was already."""
     if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
         return False
     _audit("revoke token", token, by, address)
@@ -82,7 +79,7 @@ def revoke_all(*, username: str, now: datetime, by: str, address: str | None = N
 
 
 def owner(*, secret: str, now: datetime) -> ApiToken:
-    """The token's row with its user, and note that it was used. BadToken when it opens nothing."""
+    """Return the token's row with its user, and note that it was used. Raise BadToken for an invalid one."""
     row = ApiToken.objects.select_related("user").filter(digest=digest(secret[:LONGEST])).first()
     if row is None:
         raise BadToken("this token is not known")
@@ -97,12 +94,12 @@ def owner(*, secret: str, now: datetime) -> ApiToken:
 
 
 def digest(secret: str) -> str:
-    """A token is random and long, so one round of SHA-256 keeps it."""
+    """Return the SHA-256 of a token: it is random and long, so one round is enough."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _note_use(row: ApiToken, now: datetime) -> None:
-    """At most once a minute; a database that is busy must not cost the request."""
+    """Note it at most once per minute; a busy database must not fail the request."""
     if row.last_used_at is not None and now - row.last_used_at < USE_NOTED_EVERY:
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
@@ -141,7 +138,7 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class StaffSession(SessionAuthentication):
-    """A signed-in session; a request that lacks the CSRF token is refused, and the audit log tells whose it was."""
+    """A signed-in session. A request without its CSRF token is refused, and goes into the audit log with its user."""
 
     def enforce_csrf(self, request: Request) -> None:
         try:

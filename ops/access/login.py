@@ -1,7 +1,4 @@
-"""Signing in: every password that is tried counts before it is looked at, in the database, so over all processes.
-
-The page on which staff changes its own password.
-"""
+"""Sign in and change passwords: every try is counted in the database before it is checked, over all processes."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ MARK = 16  # digits
 
 
 class Closed(Exception):
-    """Too many attempts have failed. `wait`: seconds until the next one may be made."""
+    """Too many attempts have failed. `wait`: seconds until the next one is allowed."""
 
     def __init__(self, wait: int) -> None:
         super().__init__(f"too many attempts; the next one in {wait} s")
@@ -52,8 +49,8 @@ class Closed(Exception):
 class Visitor:
     """Who tries a password for which name, from where. `address` empty: over a Unix socket.
 
-    `browser` is set for one that has signed in with that name before. Its own failures alone close it: otherwise a
-    stranger could keep everybody out who uses that name or shares that address.
+    `browser` is set for one that has signed in with that name before. Only its own failures close it: otherwise a
+    stranger could lock out users of that name or address.
     """
 
     name: str
@@ -89,7 +86,7 @@ class Visitor:
             raise Closed(max(int((max(ends) - now).total_seconds()) + 1, 1))
 
     def refuse(self, action: str) -> None:
-        """Only names of users are written down: people type passwords into that field."""
+        """Record a refusal, with the name only if it is a user's: people type passwords into that field."""
         actor = self.name if "\0" not in self.name and User.objects.filter(username=self.name).exists() else ""
         audit.record_refusal(actor=actor, address=self.address, action=action, detail={"mark": mark_of(self.name)})
 
@@ -113,7 +110,7 @@ def name_of(request: HttpRequest) -> str:
 
 
 def sign_in(request: HttpRequest) -> HttpResponseBase:
-    """The admin's own form, for a visitor who has not failed too often."""
+    """Show the admin's own form to a visitor who has not failed too often."""
     if request.method != "POST":
         return admin.site.login(request)
     visitor = Visitor.of(request, name_of(request))
@@ -147,18 +144,18 @@ def _recent(now: datetime) -> tuple[datetime, datetime]:
 
 
 def _wait_for_others() -> None:
-    """Let no two attempts be counted at once. On SQLite the transaction itself sees to it (IMMEDIATE)."""
+    """Count one attempt at a time. On SQLite the transaction ensures that (IMMEDIATE)."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {SignInAttempt._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
 
 
 class RevokeTokens(forms.Form):
-    """Asks whether the API tokens go with the old password."""
+    """Ask whether to revoke the API tokens together with the old password."""
 
     revoke_tokens = forms.BooleanField(
         required=False, label="Revoke all API tokens of this user",
-        help_text="A new password ends the sessions of a user. Tokens go on working unless they are revoked.",
+        help_text="A new password ends all sessions. Tokens stay valid unless revoked.",
     )  # fmt: skip
 
     @staticmethod
@@ -171,7 +168,7 @@ class PasswordForm(RevokeTokens, AdminPasswordChangeForm):
 
 
 class PasswordView(PasswordChangeView):
-    """The old password is tried here as on the sign-in page: the same limit holds."""
+    """Check the old password under the same limit as a sign-in."""
 
     form_class = PasswordForm
 

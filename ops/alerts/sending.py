@@ -66,7 +66,7 @@ class Message:
 
     @property
     def body(self) -> dict[str, Any]:
-        """`text` is Slack's, `content` and `allowed_mentions` Discord's; the others are for programs.
+        """Return the JSON: `text` is Slack's, `content` and `allowed_mentions` Discord's; the others are for programs.
 
         An error's text comes from elsewhere: it may not mention people in a chat.
         """

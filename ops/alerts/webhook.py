@@ -29,7 +29,7 @@ TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64: the last 32 bits are an IPv4 
 
 
 def is_public(address: str) -> bool:
-    """Whether it is a public unicast address. What wraps an IPv4 address counts as that address."""
+    """Return whether it is a public unicast address. What wraps an IPv4 address counts as that address."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

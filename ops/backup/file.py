@@ -1,4 +1,4 @@
-"""The file of a backup: gzip; a line for the header, one for each table and row, and one that ends it.
+"""Write and read the file of a backup: gzip; a line for the header, one for each table and row, one that ends it.
 
 The last line has the SHA-256 of all the lines before it. The header says how many rows each table has, so that a
 file which was cut short, changed or put together wrongly is known as such before anything is done with it.
@@ -47,7 +47,7 @@ class Header:
     made_at: str
     engine: str
     origin: str
-    """What only the installation that made it can say of `made_at`."""
+    """A signature of `made_at` by the installation that made it."""
     migrations: Mapping[str, frozenset[str]]
     tables: tuple[TableHead, ...]
 
@@ -113,7 +113,7 @@ class Hashed(io.RawIOBase):
 
 
 class Reader:
-    """Reads a backup from an open file, from its first line to its last. NotRestorable whatever is wrong."""
+    """Reads a backup from an open file, from its first line to its last. Raises NotRestorable for any damage."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw = Hashed(raw)
@@ -123,7 +123,7 @@ class Reader:
         self.header = _header(self._first_line())
 
     def batches(self, table: TableHead) -> Iterator[list[Row]]:
-        """The rows of the table that comes next."""
+        """Yield the rows of the next table in batches."""
         if self._value() != {"table": table.name}:
             raise NotRestorable(f"is damaged: {table.name} does not begin where it should")
         left = table.rows
@@ -136,7 +136,7 @@ class Reader:
             yield batch
 
     def end(self) -> str:
-        """The last line, and that nothing comes after it. Answers the SHA-256 of the file."""
+        """Check the last line, and that nothing follows it. Return the SHA-256 of the file."""
         expected = {"end": True, "rows": self._rows, "sha256": self._digest.hexdigest()}
         if _loads(self._line()) != expected:
             raise NotRestorable("is damaged: its checksum or number of rows is another")
@@ -219,7 +219,7 @@ def _list(found: Any) -> list[Any]:
 
 
 def header_of(path: Path) -> Header | None:
-    """The header of a backup; None when the file is none."""
+    """Return the header of a backup; None when the file is none."""
     try:
         if not path.is_file():  # opening a pipe would wait for its other end
             return None

@@ -1,7 +1,4 @@
-"""The doors to backup and restore.
-
-Which backups are kept: each of today's, then the newest of 7 days, of 4 weeks and of 12 months.
-"""
+"""Back up, restore, and rotate backups: each of today's stays, then the newest of 7 days, 4 weeks and 12 months."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ KEPT: tuple[tuple[int, Period], ...] = (
 
 
 def rotate(folder: Path, now: datetime) -> list[Path]:
-    """Delete what is not kept any more, of what this installation made. Answers what was deleted."""
+    """Delete backups of this installation that are no longer kept. Return what was deleted."""
     made = {path: at for path in folder.iterdir() if (at := _made_at(path)) is not None}
     keep = kept(made.values(), now.date())
     gone = [path for path in sorted(made) if made[path] not in keep and _is_ours(path, made[path])]
@@ -47,7 +44,7 @@ def rotate(folder: Path, now: datetime) -> list[Path]:
 
 
 def kept(moments: Iterable[datetime], today: date) -> set[datetime]:
-    """Those of the moments whose backups stay."""
+    """Return the moments whose backups stay."""
     newest_first = sorted(moments, reverse=True)
     chosen = {moment for moment in newest_first if moment.date() >= today}
     for count, period in KEPT:
@@ -59,7 +56,7 @@ def kept(moments: Iterable[datetime], today: date) -> set[datetime]:
 
 
 def _made_at(path: Path) -> datetime | None:
-    """When a backup was made, by its name; None for any other file."""
+    """Return when a backup was made, by its name; None for any other file."""
     found = NAME.fullmatch(path.name)
     if not found or path.is_symlink() or not path.is_file():
         return None
@@ -70,7 +67,7 @@ def _made_at(path: Path) -> datetime | None:
 
 
 def _is_ours(path: Path, made_at: datetime) -> bool:
-    """Only what its header proves to be of this installation and this moment may go."""
+    """Return whether its header proves that this installation made it at this moment."""
     header = header_of(path)
     said = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
     return header is not None and header.made_at == said and header.origin == origin(said)
@@ -82,9 +79,9 @@ Progress = Callable[[str], None]
 
 @job("backup", report=dump.BackupReport, help="Write a backup of every table and verify it.")
 def backup(run: Run, *, path: Path | None = None) -> Report:
-    """Back everything up. In the default folder (no `path`) old backups give way.
+    """Back up everything. In the default folder (no `path`) old backups are deleted.
 
-    The record keeps the file's name only: /api/health shows it to everybody.
+    The record keeps the file's name only: /api/health shows it to everyone.
     """
     now = timezone.now()
     try:
@@ -97,7 +94,7 @@ def backup(run: Run, *, path: Path | None = None) -> Report:
 
 
 def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progress | None = None) -> Report:
-    """Restore a file. The caller has asked for confirmation. The record stands in the restored database."""
+    """Restore a file; the caller has asked for confirmation. The run is recorded in the restored database."""
     started = timezone.now()
     with restore.others_kept_out(wait) as keeper:
         try:
@@ -118,7 +115,7 @@ def _nothing(path: Path) -> Report:
 
 
 def _record(trigger: str, started: Any, report: Report) -> None:
-    """Not by `runs.run`: the row with which it begins is replaced, and its number is another's."""
+    """Record the run afterwards: `runs.run` would begin with a row that the restore replaces."""
     now = timezone.now()
     TaskRun.objects.create(name="restore", trigger=trigger, started_at=started, finished_at=now, ok=True, report=report)
     TaskState.objects.update_or_create(

@@ -154,7 +154,7 @@ class Table:
 
 
 def tables() -> dict[str, Table]:
-    """Every table that a backup holds, by name."""
+    """Return every table of a backup, by name."""
     found = (model for model in apps.get_models(include_auto_created=True) if _is_held(model))
     return {model._meta.db_table: _table(model) for model in found}
 

@@ -1,13 +1,12 @@
-"""Running a job on a worker: claimed by a conditional UPDATE, run through its door, its end written down.
+"""Run a job on a worker: claim it by a conditional UPDATE, watch over it, and record how it ended.
 
-Stands beside a running job: gives its signs of life and progress, and hears when it is called off.
-
-What the broker lost is sent again, what a dead worker left is queued again, what is old is forgotten.
+Jobs that the broker lost are sent again, jobs of dead workers are queued again, old ones are deleted.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextvars import Token
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +15,7 @@ from typing import Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError, connection
-from django.db import Error as DbDatabaseError
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -37,7 +35,7 @@ LONGEST_PROGRESS = 200
 
 
 class JobWatch:
-    """A thread with a connection of its own, so that words said inside a transaction are seen outside of it."""
+    """Report progress and hear of a cancellation, in a thread whose connection is outside the job's transactions."""
 
     def __init__(self, job: Job) -> None:
         self._row = Job.objects.filter(pk=job.pk, holder=job.holder, state=Job.State.RUNNING)
@@ -74,11 +72,11 @@ class JobWatch:
             WATCH.reset(self._token)
 
     def _beat(self) -> None:
-        """Until told to stop. A database that is gone for a moment is asked again at the next beat."""
+        """Look until stopped. A database that is gone for a moment is asked again at the next beat."""
         while not self._stop.wait(EVERY_S):
             try:
                 self._look()
-            except DbDatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 log.warning("job_not_seen", error=type(error).__name__)
                 connection.close()
         connection.close()
@@ -96,6 +94,14 @@ SILENT = timedelta(minutes=5)  # then a worker elsewhere counts as dead
 LEASE_WAIT_S = 30.0
 
 State, Failure = Job.State, Job.Failure
+FAILURES: Mapping[type[Exception], Job.Failure] = {
+    leases.LeaseHeld: Failure.RUNNING,
+    leases.LeaseLost: Failure.REFUSED,
+    NotDone: Failure.REFUSED,
+    UpstreamError: Failure.UPSTREAM,
+    SoftTimeLimitExceeded: Failure.WORKER,
+    DatabaseError: Failure.DATABASE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ class End:
 
 
 def run_job(job_id: int) -> None:
-    """Run the job unless it is over, called off, or at work elsewhere."""
+    """Run the job unless it has ended, was cancelled, or runs elsewhere."""
     job = claim(job_id, leases.database_now())
     if job is None:
         log.info("job_not_taken", job=job_id)
@@ -119,7 +125,7 @@ def run_job(job_id: int) -> None:
         with JobWatch(job) as watch:
             try:
                 end = attempt(job)
-            except BaseException:  # the worker is told to end: another goes on
+            except BaseException:  # the worker has to end: another one goes on
                 _rows(job).update(state=State.QUEUED, holder="", sent_at=None)
                 raise
         finish(job, end, watch.words)
@@ -127,7 +133,7 @@ def run_job(job_id: int) -> None:
 
 
 def claim(job_id: int, now: datetime) -> Job | None:
-    """Make the job ours when it is queued, or when the worker that had it is dead. None: it is not to be had."""
+    """Claim the job when it is queued or its worker is dead. Return None when it is neither."""
     row, holder = Job.objects.filter(pk=job_id), leases.make_holder()
     mine = {
         "state": State.RUNNING, "holder": holder, "started_at": now, "seen_at": now,
@@ -135,7 +141,7 @@ def claim(job_id: int, now: datetime) -> Job | None:
     }  # fmt: skip
     if not row.filter(state=State.QUEUED).update(**mine):
         job = row.filter(state=State.RUNNING).first()
-        if job is None or not is_abandoned(job, now) or job.cancel_asked or job.attempts >= MOST_ATTEMPTS:
+        if job is None or not is_abandoned(job, now) or not may_continue(job):
             return None
         if not row.filter(state=State.RUNNING, holder=job.holder, seen_at=job.seen_at).update(**mine):
             return None
@@ -143,12 +149,16 @@ def claim(job_id: int, now: datetime) -> Job | None:
 
 
 def is_abandoned(job: Job, now: datetime) -> bool:
-    """Whether the worker of a running job is dead, as far as anybody can know. `now` by the database's clock."""
+    """Return whether the worker of a running job counts as dead. `now` by the database's clock."""
     return leases.is_dead(job.holder) or not is_fresh(job.seen_at, now, SILENT)
 
 
+def may_continue(job: Job) -> bool:
+    return not job.cancel_asked and job.attempts < MOST_ATTEMPTS
+
+
 def attempt(job: Job) -> End:
-    """Go through the door and answer how it ended."""
+    """Run the job and return how it ended."""
     try:
         result = registry.find(job.name).call(job.params, trigger=job.via, wait=LEASE_WAIT_S)
         return End(State.DONE, result=result)
@@ -159,24 +169,17 @@ def attempt(job: Job) -> End:
 
 
 def _failure(error: Exception) -> Job.Failure:
-    """What kind it is. What is not told to everybody is in the log."""
-    if isinstance(error, leases.LeaseHeld):
-        return Failure.RUNNING
-    if isinstance(error, NotDone | leases.LeaseLost):
-        return Failure.REFUSED
-    if isinstance(error, UpstreamError):
-        return Failure.UPSTREAM
-    if isinstance(error, SoftTimeLimitExceeded):
-        return Failure.WORKER
-    if isinstance(error, DatabaseError):
+    """Return what kind of failure it is. Log those whose words are not for the public."""
+    failure = next((found for kind, found in FAILURES.items() if isinstance(error, kind)), Failure.ERROR)
+    if failure == Failure.DATABASE:
         log.warning("job_ended_by_database", kind=type(error).__name__, error=one_line(error))
-        return Failure.DATABASE
-    log.error("job_failed_unforeseen", exc_info=error)
-    return Failure.ERROR
+    elif failure == Failure.ERROR:
+        log.error("job_failed_unexpectedly", exc_info=error)
+    return failure
 
 
 def finish(job: Job, end: End, words: str) -> None:
-    """Write down how it ended, unless the job went to another worker meanwhile."""
+    """Record how it ended, unless the job went to another worker meanwhile."""
     _rows(job).update(
         state=end.state, result=end.result, failure=end.failure, error=end.error, progress=words,
         finished_at=timezone.now(), holder="",
@@ -190,47 +193,45 @@ def _rows(job: Job) -> QuerySet[Job]:
 UNHEARD = timedelta(seconds=60)
 KEPT = timedelta(days=90)
 
-JobState = Job.State
-
 
 @dataclass(frozen=True, slots=True)
 class ResendReport:
     sent: int
     requeued: int
     ended: int
-    """Given up after too many dead workers, or called off before a dead worker could see it."""
+    """Given up after too many dead workers, or cancelled while the worker was dead."""
     pruned: int
 
 
 def resend_jobs(*, now: datetime) -> ResendReport:
-    """Each step is a conditional UPDATE: two that run at once do each thing once."""
-    left = [job for job in Job.objects.filter(state=JobState.RUNNING) if is_abandoned(job, now)]
-    ended = sum(_end(job, now) for job in left if job.cancel_asked or job.attempts >= MOST_ATTEMPTS)
-    requeued = sum(_requeue(job) for job in left if not job.cancel_asked and job.attempts < MOST_ATTEMPTS)
+    """Resend, requeue, end and prune jobs. Each step is a conditional UPDATE: two runs at once do it once."""
+    left = [job for job in Job.objects.filter(state=State.RUNNING) if is_abandoned(job, now)]
+    ended = sum(_end(job, now) for job in left if not may_continue(job))
+    requeued = sum(_requeue(job) for job in left if may_continue(job))
     pruned, _ = Job.objects.exclude(state__in=Job.ACTIVE).filter(created_at__lt=now - KEPT).delete()
     return ResendReport(_send_waiting(now), requeued, ended, pruned)
 
 
 def _end(job: Job, now: datetime) -> int:
-    how = {"state": JobState.CANCELLED, "error": "cancelled"}
+    how = {"state": State.CANCELLED, "error": "cancelled"}
     if not job.cancel_asked:
         words = f"its worker died {job.attempts} times"
-        how = {"state": JobState.FAILED, "failure": Job.Failure.WORKER, "error": words}
+        how = {"state": State.FAILED, "failure": Job.Failure.WORKER, "error": words}
     log.warning("job_given_up", job=job.pk, name=job.name, reason=how["error"])
     return _resendable(job).update(**how, finished_at=now, holder="")
 
 
 def _requeue(job: Job) -> int:
     log.warning("job_left_by_dead_worker", job=job.pk, name=job.name, attempts=job.attempts)
-    return _resendable(job).update(state=JobState.QUEUED, holder="", sent_at=None)
+    return _resendable(job).update(state=State.QUEUED, holder="", sent_at=None)
 
 
 def _send_waiting(now: datetime) -> int:
-    """Those that nobody took for a minute. A broker that is away is asked again in a minute."""
+    """Send jobs that no worker took for a minute. Stop where the broker is away: the next run tries again."""
     unheard = Q(sent_at=None) | Q(sent_at__lte=now - UNHEARD) | Q(sent_at__gt=now + AHEAD)
     sent = 0
-    for job in Job.objects.filter(unheard, state=JobState.QUEUED).order_by("id"):
-        if not Job.objects.filter(pk=job.pk, state=JobState.QUEUED, sent_at=job.sent_at).update(sent_at=now):
+    for job in Job.objects.filter(unheard, state=State.QUEUED).order_by("id"):
+        if not Job.objects.filter(pk=job.pk, state=State.QUEUED, sent_at=job.sent_at).update(sent_at=now):
             continue
         try:
             services.send(job.pk)
@@ -241,4 +242,4 @@ def _send_waiting(now: datetime) -> int:
 
 
 def _resendable(job: Job) -> QuerySet[Job]:
-    return Job.objects.filter(pk=job.pk, state=JobState.RUNNING, holder=job.holder, seen_at=job.seen_at)
+    return Job.objects.filter(pk=job.pk, state=State.RUNNING, holder=job.holder, seen_at=job.seen_at)

@@ -1,4 +1,4 @@
-"""What the admin's own pages say of instants, jobs and tasks."""
+"""Format instants, jobs and tasks for the admin's pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ago(then: datetime, now: datetime) -> str:
 
 @register.filter
 def ahead(then: datetime, now: datetime) -> str:
-    """How far away an instant is; one that has passed is due."""
+    """Return how far away an instant is; one that has passed is due."""
     return "due" if then <= now else f"in {formatting.span(then - now)}"
 
 
@@ -33,7 +33,7 @@ def mood(job: Job) -> str:
 
 @register.filter
 def outcome(job: Job) -> str:
-    """The error, else how far it is, else the first facts of its result."""
+    """Return the error, else the progress, else the first facts of the result."""
     if job.error:
         return job.error
     if job.state in Job.ACTIVE:
@@ -45,7 +45,7 @@ def outcome(job: Job) -> str:
 
 @register.filter
 def state_words(state: TaskState | None) -> str:
-    """How a task's last run went; nothing is said of one that never ran."""
+    """Return how a task's last run went; empty for one that never ran."""
     if state is None or not (state.last_success_at or state.last_failure_at):
         return ""
     if state.consecutive_failures:

@@ -103,7 +103,7 @@ def test_who_may_only_look_makes_and_revokes_none(victor: Client) -> None:
     row = authentication.create(username="victor", now=NOW).row
     assert victor.get(ADD).status_code == 403
     assert victor.post(f"{TOKENS}{row.pk}/revoke/").status_code == 403
-    assert "opens nothing any more" not in victor.get(f"{TOKENS}{row.pk}/change/").content.decode()
+    assert "Revoke token" not in victor.get(f"{TOKENS}{row.pk}/change/").content.decode()
     assert ApiToken.objects.get().revoked_at is None
 
 
@@ -171,7 +171,7 @@ def test_a_test_alert_that_fails_says_why(olivia: Client, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(services, "send_test", fail)
     answer = olivia.post("/admin/ops/alert/test/", follow=True).content.decode()
-    assert "The test was not told everywhere: webhook: the host is a private address." in answer
+    assert "The test was not sent everywhere: webhook: the host is a private address." in answer
 
 
 def test_without_a_way_to_tell_a_test_says_what_to_set(olivia: Client) -> None:

@@ -133,7 +133,7 @@ def test_a_day_tells_which_run_made_it_and_what_is_not_known(olivia: Client) -> 
     )  # fmt: skip
     body = story(olivia, TODAY)
     assert "snapshot Taken written 2026-11-18 14:05:00 UTC rests on readings from not known" in body
-    assert "made by check_snapshot , asked for by schedule" in body
+    assert "made by check_snapshot , started by schedule" in body
     assert "not known of the day flux_price_usd, total_ram_gb, used_ram_gb" in body
     assert "revenue, FLUX 25.93 USD for 1 FLUX $0.07440 images counted 1 image" in body
     assert (
@@ -152,13 +152,13 @@ def test_a_missing_day_tells_why_and_what_was_tried(olivia: Client) -> None:
     assert "refused 47 times, the last at 2026-11-18 14:05:00 UTC" in body
     assert body.count("check_snapshot") == 1
     assert "revenue, FLUX — USD for 1 FLUX —" in body
-    assert "Make missing days" in body
+    assert "Backfill missing days" in body
 
 
 def test_an_imported_day_was_made_by_no_run(olivia: Client) -> None:
     snapshot(ago(1), "import")
     assert "from the tracker that was replaced" in story(olivia, ago(1))
-    assert "made by no run whose record is kept" in story(olivia, ago(1))
+    assert "made by no recorded run" in story(olivia, ago(1))
 
 
 @pytest.mark.parametrize("text", ["2026-11-19", "2026-02-30", "today", "20261118"])

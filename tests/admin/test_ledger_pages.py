@@ -193,7 +193,7 @@ def test_quarantined_transactions_are_tried_again_by_a_sync_that_starts_now(
     waiting.refresh_from_db()
     job = Job.objects.get()
     assert (job.name, job.via, sent) == ("revenue-sync", "admin", [job.pk])
-    assert "1 transaction will be tried again at the next sync. Revenue sync: asked for" in answer
+    assert "1 transaction will be tried again at the next sync. Revenue sync: queued" in answer
     assert waiting.next_attempt_at == NOW
     assert list(Quarantined.objects.due(NOW)) == [waiting]
 

@@ -96,7 +96,7 @@ def test_without_a_pattern_nothing_is_counted(olivia: Client, running: None) -> 
 
 def test_before_the_first_collection_nothing_is_known(olivia: Client) -> None:
     body = asked(olivia)
-    assert "Which images run is not known: nothing has been collected yet." in body
+    assert "Running images are not known yet: nothing has been collected." in body
     assert "containers of" not in body
 
 
@@ -110,7 +110,7 @@ def test_an_active_app_is_saved_with_a_pattern_only(olivia: Client, given: dict[
 
 
 def test_without_specifications_names_are_not_known(olivia: Client) -> None:
-    assert "Which app names fit is not known" in asked(olivia, name_patterns="doomj")
+    assert "App names are not known" in asked(olivia, name_patterns="doomj")
 
 
 def test_a_tag_is_told_to_be_unseen(olivia: Client, running: None) -> None:

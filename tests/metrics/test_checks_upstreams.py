@@ -244,7 +244,7 @@ def test_before_the_first_check_it_says_so(get):
     assert answer["checks"] == []
     assert (answer["isHealthy"], answer["lastRun"], answer["isTestInProgress"]) == (False, None, False)
     assert answer["isSchedulerRunning"] is False
-    assert answer["reason"] == "no service has been checked yet"
+    assert answer["reason"] == "No service has been checked yet."
 
 
 def test_it_tells_every_check_and_that_no_server_is_probed(sim, check, get):

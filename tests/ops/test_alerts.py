@@ -434,7 +434,7 @@ def test_the_admin_says_what_became_of_each_channel(
     fail(3)
     tasks.send_alerts()
     body = admin_client.get(f"/admin/ops/alert/{Alert.objects.get().pk}/change/").content.decode()
-    assert "email: raised, not yet (the mail server did not take it (SMTPRecipientsRefused), is tried again)" in body
+    assert "email: raised, not yet (the mail server did not take it (SMTPRecipientsRefused), retrying)" in body
     assert "webhook: raised, 20 Nov, 14:00 UTC" in body
 
 

@@ -117,9 +117,9 @@ def raising(error):
         (Unavailable("blockbook", "/x", "no answer"), "upstream", "blockbook /x: no answer"),
         (runs.NotDone("too early", {"date": "2026-11-24"}), "refused", "too early"),
         (leases.LeaseLost("the lease went"), "refused", "the lease went"),
-        (OperationalError("no such table: SELECT secret"), "database", "the log says more"),
+        (OperationalError("no such table: SELECT secret"), "database", "see the log"),
         (SoftTimeLimitExceeded(), "worker", "took too long"),
-        (ValueError("/root/secret"), "error", "an error that nobody foresaw (ValueError)"),
+        (ValueError("/root/secret"), "error", "unexpected error (ValueError)"),
     ],
 )
 def test_a_failure_is_told_by_kind_and_in_words(does, error, failure, words):
@@ -315,4 +315,4 @@ def test_an_error_that_nobody_foresaw_is_logged_with_its_trace(does):
     does(raising(ValueError("why")))
     with capture_logs() as logs:
         run(job())
-    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["job_failed_unforeseen"]
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["job_failed_unexpectedly"]

@@ -1,4 +1,4 @@
-"""PostgreSQL for the web process: also a server that stands still in the middle of an answer is given up."""
+"""Limit how long the web process waits for PostgreSQL, also in the middle of an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQLite for the web process: of several statements that would each wait for a lock only the first does."""
+"""Limit how long the web process waits for SQLite: of several statements only the first waits for a lock."""
 
 from __future__ import annotations
 

@@ -38,5 +38,5 @@ class Command(ReportCommand):
         }
 
     def told(self, report: dict[str, Any]) -> str:
-        """The token has the last line for itself, to be copied."""
+        """Return the report with the token on a line of its own, to be copied."""
         return f"{super().told({key: report[key] for key in report if key != 'token'})}\n{report['token']}"
