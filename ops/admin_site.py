@@ -89,9 +89,7 @@ def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Aske
         job = services.request_job(
             works.job.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
         )
-    except services.AlreadyRunning as error:
-        return Asked(False, f"Not started: {error}.", error.job)
-    except services.NotSent as error:
+    except (services.AlreadyRunning, services.NotSent) as error:
         return Asked(False, f"Not started: {error}.", error.job)
     return Asked(True, f"{works.title}: queued as job {job.pk}.", job)
 
@@ -126,7 +124,7 @@ class Site(AdminSite):
         return [*own, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        context = _overview(request) | {"works": works(), "title": "Overview"}
+        context = {"overview": overview.load(timezone.now()), "works": works(), "title": "Overview"}
         return super().index(request, context | (extra_context or {}))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -148,7 +146,7 @@ class Site(AdminSite):
         """Render the part of the first page that is polled. A signed-out reader reloads the page."""
         if not self.has_permission(request):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
-        return TemplateResponse(request, "admin/overview_parts.html", _overview(request))
+        return TemplateResponse(request, "admin/overview_parts.html", {"overview": overview.load(timezone.now())})
 
     def work(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show a job's parameters and start it; what destroys data asks twice."""
@@ -179,12 +177,6 @@ def _forget_relative_next(request: HttpRequest) -> None:
         if not values.get(REDIRECT_FIELD_NAME, "/").startswith("/"):
             del values[REDIRECT_FIELD_NAME]
             setattr(request, name, values)
-
-
-def _overview(request: HttpRequest) -> dict[str, Any]:
-    found = overview.load(timezone.now())
-    seen = [card for card in found.cards if not card.permission or user_of(request).has_perm(card.permission)]
-    return {"overview": found, "cards": seen}
 
 
 def _page_of(job: Job | None, request: HttpRequest) -> str:

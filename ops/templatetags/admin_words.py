@@ -5,19 +5,41 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.template import Library
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from fluxtracker import formatting
 from ops.models import Job, TaskState
 
 register = Library()
 
-MOODS = {Job.State.DONE: "good", Job.State.FAILED: "bad", Job.State.CANCELLED: "dim"}
+MOODS = {"done": "good", "failed": "bad", "cancelled": "dim", "ok": "good", "stale": "bad"}  # of jobs and sources
 MOST_FACTS = 4
 
 
+@register.simple_tag
+def fact(label: str, value: object, mood: str = "", url: str = "") -> SafeString:
+    """Return a line of a card. `mood`, good or bad, colours it; the words say the same."""
+    shown = format_html('<a href="{}">{}</a>', url, value) if url else value
+    return format_html('<div class="{}"><dt>{}</dt><dd>{}</dd></div>', mood, label, shown)
+
+
 @register.filter
-def ago(then: datetime, now: datetime) -> str:
-    return formatting.ago(then, now)
+def number(value: int | None) -> str:
+    return "not known" if value is None else formatting.whole(value)
+
+
+@register.filter
+def bytes_size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else formatting.size(count / 1e9)
+
+
+@register.filter
+def ago(then: datetime | str | None, now: datetime) -> str:
+    """Return the age of an instant, also as the health report writes it."""
+    if not then:
+        return "never"
+    return formatting.ago(datetime.fromisoformat(then) if isinstance(then, str) else then, now)
 
 
 @register.filter
@@ -27,8 +49,8 @@ def ahead(then: datetime, now: datetime) -> str:
 
 
 @register.filter
-def mood(job: Job) -> str:
-    return MOODS.get(Job.State(job.state), "")
+def mood(status: str) -> str:
+    return MOODS.get(status, "")
 
 
 @register.filter
