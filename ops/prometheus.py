@@ -16,9 +16,9 @@ from prometheus_client.registry import Collector
 from fluxtracker import __version__
 from fluxtracker.web.middleware import REGISTRY
 from ops import broker, health, runs
-from ops.models import Tally, TaskState
+from ops.models import ServiceState, Tally, TaskState
 
-Sample = tuple[tuple[str, ...], float | int | bool | datetime | None]
+Value = float | int | bool | datetime | str | None
 LEVELS = ("ok", "degraded", "error")
 
 
@@ -35,11 +35,12 @@ class _State(Collector):
 
     def collect(self) -> Iterator[Metric]:
         report = health.report(self._now)
-        yield _gauge("build", "The running version.", [((__version__,), 1)], "version")
-        yield _gauge("status", "1 for the state that /api/health tells.",
-                     [((level,), level == report["status"]) for level in LEVELS], "status")  # fmt: skip
+        levels = {level: level == report["status"] for level in LEVELS}
+        yield _gauge("build", "The running version.", {__version__: 1}, "version")
+        yield _gauge("status", "1 for the status of /api/health.", levels, "status")
         yield from of_broker(report["broker"]["status"] == "ok")
-        yield from of_disk()
+        disk = health.disk()
+        yield _gauge("data_dir_free_bytes", "Free on the disk of the data dir.", disk.free if disk else None)
         if report["db"]["status"] == "ok":
             yield from of_report(report)
             yield from of_tasks()
@@ -47,51 +48,41 @@ class _State(Collector):
 
 def of_broker(is_up: bool) -> Iterator[Metric]:
     depth = broker.depth()
-    yield _gauge("broker_up", "Whether the broker answers and takes writes.", [((), is_up and depth is not None)])
-    yield _gauge("queue_messages", "Tasks that wait in the broker.", [((), None if depth is None else depth.waiting)])
-    yield _gauge("queue_in_work", "Tasks that a worker has taken.", [((), None if depth is None else depth.in_work)])
-
-
-def of_disk() -> Iterator[Metric]:
-    disk = health.disk()
-    yield _gauge(
-        "data_dir_free_bytes", "Free on the disk of the data dir.", [((), None if disk is None else disk.free)]
-    )
+    yield _gauge("broker_up", "Whether the broker answers and takes writes.", is_up and depth is not None)
+    yield _gauge("queue_messages", "Tasks that wait in the broker.", depth.waiting if depth else None)
+    yield _gauge("queue_in_work", "Tasks that a worker has taken.", depth.in_work if depth else None)
 
 
 def of_report(report: Mapping[str, Any]) -> Iterator[Metric]:
     """Yield what the health report knows."""
     sync, snapshot, checks = report["sync"], report["snapshot"], report["checks"]
-    yield _gauge("sync_lag_seconds", "Since a sync last completed.", [((), sync["lagSeconds"])])
-    yield _gauge("sync_lag_blocks", "From the ledger to the chain's tip.", [((), sync["lagBlocks"])])
-    yield _gauge("sync_height", "The block up to which the ledger is complete.", [((), sync["lastSyncBlock"])])
-    yield _gauge("quarantined_transactions", "Transactions that wait to be read.", [((), sync["quarantine"])])
-    yield _gauge("snapshot_today", "Whether the day's snapshot exists.", [((), snapshot["todaySnapshotExists"])])
-    yield _gauge("source_read_timestamp_seconds", "When a source of the metrics was last read.",
-                 [((name,), _moment(source["asOf"])) for name, source in report["sources"].items()],
-                 "source")  # fmt: skip
-    yield _gauge("services", "Checked services, by how they stand.",
-                 [((status,), checks[status]) for status in ("ok", "degraded", "missing", "failed", "unknown")],
-                 "status")  # fmt: skip
-    yield _gauge("worker_seen_timestamp_seconds", "A worker's last sign of life.",
-                 [((), _moment(report["worker"]["lastSeen"]))])  # fmt: skip
-    yield _gauge("schedule_overdue", "1 for each row of the schedule that missed two of its times.",
-                 [((row["name"],), 1) for row in report["schedule"]["overdue"]], "name")  # fmt: skip
-    yield _gauge("alerts_open", "Alerts that are open.", [((), len(report["alerts"]))])
-    yield _gauge("alert", "1 for each alert that is open.", [((row["key"],), 1) for row in report["alerts"]], "key")
+    read_at = {name: source["asOf"] for name, source in report["sources"].items()}
+    counts = {status: checks[status] for status in ServiceState.Status.values}
+    overdue = {row["name"]: 1 for row in report["schedule"]["overdue"]}
+    yield _gauge("sync_lag_seconds", "Since a sync last completed.", sync["lagSeconds"])
+    yield _gauge("sync_lag_blocks", "From the ledger to the chain's tip.", sync["lagBlocks"])
+    yield _gauge("sync_height", "The block up to which the ledger is complete.", sync["lastSyncBlock"])
+    yield _gauge("quarantined_transactions", "Transactions that wait to be read.", sync["quarantine"])
+    yield _gauge("snapshot_today", "Whether the day's snapshot exists.", snapshot["todaySnapshotExists"])
+    yield _gauge("source_read_timestamp_seconds", "When a source of the metrics was last read.", read_at, "source")
+    yield _gauge("services", "Checked services, by status.", counts, "status")
+    yield _gauge("worker_seen_timestamp_seconds", "A worker's last sign of life.", report["worker"]["lastSeen"])
+    yield _gauge("schedule_overdue", "1 for each row of the schedule that missed two of its times.", overdue, "name")
+    yield _gauge("alerts_open", "Alerts that are open.", len(report["alerts"]))
+    yield _gauge("alert", "1 for each alert that is open.", {row["key"]: 1 for row in report["alerts"]}, "key")
 
 
 def of_tasks() -> Iterator[Metric]:
     """Yield runs, their durations, and requests to upstreams. Two queries."""
     states, rows = list(TaskState.objects.order_by("name")), list(Tally.objects.order_by("name", "label", "outcome"))
-    yield _gauge("task_failures_in_a_row", "Failed runs since the last good one.",
-                 [((state.name,), state.consecutive_failures) for state in states], "task")  # fmt: skip
+    failures = {state.name: state.consecutive_failures for state in states}
+    yield _gauge("task_failures_in_a_row", "Failed runs since the last good one.", failures, "task")
     for outcome in ("success", "failure"):
-        yield _gauge(f"task_last_{outcome}_timestamp_seconds", f"The end of the last {outcome}.",
-                     [((state.name,), getattr(state, f"last_{outcome}_at")) for state in states], "task")  # fmt: skip
+        ends = {state.name: getattr(state, f"last_{outcome}_at") for state in states}
+        yield _gauge(f"task_last_{outcome}_timestamp_seconds", f"The end of the last {outcome}.", ends, "task")
     yield _counter("task_runs", "Runs that ended.", rows, runs.RUNS, ("task", "outcome"))
-    yield _counter("upstream_requests", "Requests to upstreams, written down at the end of each run.", rows,
-                   runs.REQUESTS, ("host", "result"))  # fmt: skip
+    words = "Requests to upstreams, written down at the end of each run."
+    yield _counter("upstream_requests", words, rows, runs.REQUESTS, ("host", "result"))
     yield _durations(rows)
 
 
@@ -116,13 +107,12 @@ def _counter(name: str, words: str, rows: Iterable[Tally], which: str, labels: t
     return family
 
 
-def _gauge(name: str, words: str, samples: Iterable[Sample], *labels: str) -> Metric:
-    family = GaugeMetricFamily(f"fluxtracker_{name}", words, labels=labels)
-    for values, number in samples:
+def _gauge(name: str, words: str, value: Value | Mapping[str, Value], label: str = "") -> Metric:
+    """Return a gauge; with a label it has one value for each of the label's."""
+    family = GaugeMetricFamily(f"fluxtracker_{name}", words, labels=(label,) if label else ())
+    for key, found in (value if isinstance(value, Mapping) else {"": value}).items():
+        number = datetime.fromisoformat(found) if isinstance(found, str) else found
         if number is not None:
-            family.add_metric(values, number.timestamp() if isinstance(number, datetime) else float(number))
+            seconds = number.timestamp() if isinstance(number, datetime) else float(number)
+            family.add_metric((key,) if label else (), seconds)
     return family
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
