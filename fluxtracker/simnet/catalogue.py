@@ -1,15 +1,10 @@
-"""The apps of the simulated network: names, versions, images, owners, always the same for one seed.
-
-Kinds of apps on the simulated network, and what each of their images counts as.
-
-The counts are written down here by hand: the truth must not come from the patterns of the production code.
-"""
+"""The apps of the simulated network: kinds, names, versions, images and owners, always the same for one seed."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -85,59 +80,12 @@ RARE = (
 )
 """What further apps may be besides: kinds of which every network has one."""
 
-GAMES = "gaming"
-NODES = "crypto"
-COUNTS = {  # image without its tag, in small letters: the key of what it counts as, or a category alone
-    "thijsvanloef/palworld-server-docker": "gaming_palworld",
-    "runonflux/palworld-server-flux": "gaming_palworld",
-    "sknnr/enshrouded-dedicated-server": "gaming_enshrouded",
-    "itzg/minecraft-server": "gaming_minecraft",
-    "itzg/minecraft-bedrock-server": "gaming_minecraft",
-    "lloesche/valheim-server": "gaming_valheim",
-    "mbround18/valheim": "gaming_valheim",
-    "wolveix/satisfactory-server": "gaming_satisfactory",
-    "factoriotools/factorio": "gaming_factorio",
-    "pfeiffermax/rust-game-server": "gaming_rust",
-    "littlestache/terraria": "gaming_terraria",
-    "thmhoag/arkserver": "gaming_ark",
-    "indifferentbroccoli/windrose-server-docker": "gaming_windrose",
-    "presearch/node": "crypto_presearch",
-    "kaspanet/rusty-kaspad": "crypto_kaspa",
-    "streamr/node": "crypto_streamr",
-    "dramirezrt/ravencoin-core-server": "crypto_ravencoin",
-    "runonflux/kadena-chainweb-node": "crypto_kadena",
-    "touilleio/alephium-standalone": "crypto_alephium",
-    "opentensor/subtensor": "crypto_bittensor",
-    "timpiltd/timpi-collector": "crypto_timpi_collector",
-    "timpiltd/timpi-geocore": "crypto_timpi_geocore",
-    "ghcr.io/girderworks/edge": NODES,
-    "ghcr.io/girderworks/feather": NODES,
-    "runonflux/wp-nginx": "wordpress",
-}
-TRACKED = sorted(
-    {key for key in COUNTS.values() if "_" in key} | {"gaming_dragonwilds", "gaming_fivem", "gaming_project_zomboid"}
-)
-SPELLINGS = {  # other ways to write an image, without a tag: the name that it is counted under
-    "docker.io/presearch/node": "presearch/node",
-    "index.docker.io/Presearch/Node": "presearch/node",
-    "registry-1.docker.io/kaspanet/rusty-kaspad": "kaspanet/rusty-kaspad",
-    "Docker.io/RunOnFlux/Orbit": "runonflux/orbit",
-    "docker.io/library/nginx": "nginx",
-    "library/nginx": "nginx",
-    "GHCR.io/girderworks/edge": "ghcr.io/girderworks/edge",
-}
-ORBIT = "runonflux/orbit"
-WATCHTOWER = "containrrr/watchtower"
-
-
 OTHER_PEOPLES = "hunter2-of-somebody-else"
 """Stands in the environment parameters of open specifications; nobody may store, log or show it."""
 
 
 WORDS = ("Amber", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Grove", "Heron", "Iris", "Jade", "Koala", "Lumen")
 VERSIONS, VERSION_WEIGHTS = (8, 7, 6, 3, 4, 5, 2, 1), (1573, 201, 65, 27, 11, 3, 2, 1)
-CROWD_FROM = 2_000_000  # numbers of apps that nobody's payment names
-HOUR = 3_600  # seconds
 FIRST_ID = 1_700_000_000_000  # unix ms; names of marketplace apps end in such a number
 
 
@@ -161,25 +109,11 @@ class App:
     components: tuple[Component, ...]
     instances: int
     expire: Any
-    """Blocks; seconds in version 9, where None leaves it out."""
+    """Blocks."""
     encrypted: bool = False
     template: Template | None = None
-    zel: bool = False
-    """Deployed in ZelCash's days: its containers still bear that name."""
-    ttl: Any = None
-    """Seconds, in version 9; None leaves it out."""
-
-    @property
-    def seconds(self) -> int | None:
-        """How long an app of version 9 runs; None where it says nothing that makes sense."""
-        said = [value for value in (self.expire, self.ttl) if value is not None]
-        agreed = said and all(type(value) is int and value == said[0] for value in said)
-        return said[0] if agreed and HOUR <= said[0] <= 3 * 365 * 24 * HOUR else None
-
-    @property
-    def is_git(self) -> bool:
-        """Whether the public specification names an Orbit image."""
-        return not self.encrypted and any("runonflux/orbit" in c.repotag.lower() for c in self.components)
+    prefix: str = "/flux"
+    """How the names of its containers begin."""
 
     def specification(self) -> dict[str, Any]:
         """The specification in the shape of its version (docs/upstream.md#apps)."""
@@ -211,13 +145,7 @@ class App:
             found |= {"nodes": [], "staticip": False}
         if self.version >= 8:
             found["enterprise"] = _ciphertext(self.name) if self.encrypted else ""
-        return self._timed(found) if self.version >= 9 else found
-
-    def _timed(self, found: dict[str, Any]) -> dict[str, Any]:
-        """Version 9 tells a duration under one name or the other, and things that nobody knows yet."""
-        terms = {"expire": self.expire, "ttl": self.ttl}
-        del found["expire"]
-        return found | {key: value for key, value in terms.items() if value is not None} | {"machineType": "standard"}
+        return found
 
     def _part(self, part: Component) -> dict[str, Any]:
         found: dict[str, Any] = {"name": part.name, "description": part.name, "repotag": part.repotag, "ports": [31588]}
@@ -233,10 +161,9 @@ class App:
         return {key: [f"PASSWORD={OTHER_PEOPLES}"], "commands": [], "containerData": f"/{part.name}"}
 
     def container_names(self) -> Iterator[tuple[str, Component]]:
-        """The docker name of each container that one instance runs (docs/upstream.md#statistics)."""
-        prefix = "/zel" if self.zel else "/flux"
+        """Yield the docker name of each container of one instance (docs/upstream.md#statistics), and its component."""
         for part in self.components:
-            yield f"{prefix}{self.name}" if self.version <= 3 else f"{prefix}{part.name}_{self.name}", part
+            yield f"{self.prefix}{self.name}" if self.version <= 3 else f"{self.prefix}{part.name}_{self.name}", part
 
 
 def _ciphertext(name: str) -> str:
@@ -272,15 +199,6 @@ def make_app(rng: random.Random, number: int, templates: tuple[Template, ...] = 
         encrypted=template.site or (version == 8 and rng.random() < 0.35),
         template=template,
     )
-
-
-def crowd_app(seed: int, number: int) -> App:
-    """An app of the crowd: rare kinds among the usual ones, running on more nodes."""
-    rng = random.Random(f"{seed}:crowd:{number}")
-    app = make_app(rng, CROWD_FROM + number, TEMPLATES + RARE)
-    hidden = app.encrypted and (app.template is None or app.template.site or rng.random() < 0.25)
-    expire = 88_000 if rng.random() < 0.1 else 264_000
-    return replace(app, instances=rng.choice((3, 3, 3, 5, 5, 10, 20)), expire=expire, encrypted=hidden)
 
 
 def _name(template: Template, rng: random.Random, number: int) -> str:

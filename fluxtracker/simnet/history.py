@@ -1,10 +1,7 @@
-"""The payments of the past: one after the other from a seed, every documented peculiarity among them.
+"""The payments of the past, made one after the other from a seed with every documented peculiarity, and the prices.
 
-Ids are hashes of the seed and a number; they are not the hashes of the transaction's bytes.
-
-Payments of one's own, for tests and demonstrations.
-
-A price for every day and instant: a slow wave between about 0.07 and 0.20 US dollars, with noise.
+Ids are hashes of the seed and a number, not of the transaction's bytes. The price is a slow wave between about 0.07
+and 0.20 US dollars, with noise.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from itertools import accumulate
 from math import cos, pi
 
 from fluxtracker.simnet import records as a
@@ -55,7 +53,7 @@ def customer(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much past there is: `payments` transactions spread over the blocks `low` to `high`."""
+    """The size of the past: `payments` transactions spread over the blocks `low` to `high`."""
 
     seed: int
     payments: int
@@ -68,7 +66,7 @@ class Plan:
 
 
 def transactions(plan: Plan, catalogue: Catalogue) -> Iterator[Tx]:
-    """The whole past, oldest first."""
+    """Yield the transactions of the past, oldest first."""
     maker = Maker(plan.seed, catalogue, apps=max(12, plan.payments // 10), customers=plan.payments // 8 + 20)
     for number, height in enumerate(_heights(plan)):
         tx = maker.make(number, progress=(number + 1) / plan.payments)
@@ -77,7 +75,7 @@ def transactions(plan: Plan, catalogue: Catalogue) -> Iterator[Tx]:
 
 
 def _heights(plan: Plan) -> list[int]:
-    """Heights spread evenly over time, some shared by several payments, the last ones near the tip."""
+    """Return heights spread evenly over time; some payments share one, the last ones are near the tip."""
     rng = random.Random(f"{plan.seed}:heights")
     start, span = time_of(plan.low), time_of(plan.high) - time_of(plan.low)
     found = [height_at(start + span * rng.random()) for _ in range(plan.payments)]
@@ -96,23 +94,19 @@ class Maker:
         self.rng = random.Random(f"{self.seed}:payments")
         self.catalogue = catalogue
         self.apps, self.customers = apps, customers
-        self.kinds = list(KINDS)
-        total, self.cumulative = 0, []
-        for weight in KINDS.values():
-            total += weight
-            self.cumulative.append(total)
+        self.kinds, self.cumulative = list(KINDS), list(accumulate(KINDS.values()))
 
-    def make(self, number: int, progress: float = 1.0, kind: str | None = None) -> Tx:
-        kind = kind or self.rng.choices(self.kinds, cum_weights=self.cumulative)[0]
-        make = getattr(self, f"_{kind}")
-        tx: Tx = make(number, progress)
+    def make(self, number: int, progress: float = 1.0) -> Tx:
+        """Make the next transaction; `progress` says how much of the past is over, from 0 to 1."""
+        [kind] = self.rng.choices(self.kinds, cum_weights=self.cumulative)
+        tx: Tx = getattr(self, f"_{kind}")(number, progress)
         tx.txid = digest(self.seed, "tx", number)
         return tx
 
-    # What the makers below are put together from.
+    # The parts of the methods below.
 
     def _sat(self) -> int:
-        """A usual amount: about 11 FLUX in the middle, sometimes hundreds."""
+        """Return a usual amount: about 11 FLUX in the middle, sometimes hundreds."""
         return max(1_000_000, int(self.rng.lognormvariate(2.4, 0.9) * FLUX))
 
     def _address(self) -> str:
@@ -126,7 +120,7 @@ class Maker:
         return a.TEAM if draw < 0.58 else customer(self.rng.randrange(self.customers))
 
     def _pick_app(self, progress: float) -> App:
-        """Newer apps pay later: at the start of the history only the first of them exist."""
+        """Choose an app. Newer apps pay later: at the start of the history only the first ones exist."""
         return self.catalogue[int(self.apps * progress * self.rng.random() ** 0.6)]
 
     def _spend(self, number: int, sender: str | None, sat: int, *, told: bool = True) -> tuple[Input, ...]:
@@ -136,7 +130,7 @@ class Maker:
     def _paid(
         self, number: int, outputs: list[Output], *, sender: str, data: bytes | None = None, told: bool = True
     ) -> Tx:
-        """A payment as wallets make it: outputs, change, OP_RETURN; the fee is mostly 0."""
+        """Make a payment as wallets do: outputs, change, OP_RETURN; the fee is mostly 0."""
         spent = sum(o.sat for o in outputs)
         fee = self.rng.choice((0, 0, 0, 0, 30, 130))
         change = self.rng.randrange(1, 400 * FLUX)
@@ -153,7 +147,7 @@ class Maker:
         tx.known = Known.NEVER if draw < 0.015 else Known.LATER if draw < 0.03 else Known.YES
         return tx
 
-    # One method a kind.
+    # One method per kind.
 
     def _app(self, number: int, progress: float) -> Tx:
         return self._app_payment(number, progress, [Output(self._address(), self._sat())], self._sender())
@@ -164,7 +158,7 @@ class Maker:
         return self._app_payment(number, progress, outputs, self._sender())
 
     def _several_senders(self, number: int, progress: float) -> Tx:
-        """The first sender decides: a tracked address behind a customer makes it no change."""
+        """Pay from several inputs: the first sender decides, so a tracked address after it changes nothing."""
         tx = self._app_payment(number, progress, [Output(a.MAIN, self._sat())], self._sender())
         second = Input(self.rng.choice((a.MAIN, a.TEAM)), digest(self.seed, "second", number), 1, 5 * FLUX)
         tx.inputs = (*tx.inputs, second)
@@ -191,7 +185,7 @@ class Maker:
         return self._app_payment(number, progress, outputs, a.DEVELOPMENT)
 
     def _almost_free(self, number: int, progress: float) -> Tx:
-        """Looks like the free fee and is revenue: a satoshi off, in two halves, or from somebody else."""
+        """Pay almost the free fee, which is revenue: a satoshi off, in two halves, or from another sender."""
         choices: list[tuple[str, list[int]]] = [
             (a.DEVELOPMENT, [a.FREE_FEE_SAT - 1]),
             (a.DEVELOPMENT, [a.FREE_FEE_SAT + 1]),
@@ -205,7 +199,7 @@ class Maker:
         return self._app_payment(number, progress, [Output(a.MAIN, self._sat())], a.DEVELOPMENT)
 
     def _change(self, number: int, progress: float) -> Tx:
-        """A tracked address spends: what comes back to it is no revenue."""
+        """Spend from a tracked address: what comes back to it is not revenue."""
         owner, target = self._address(), self.rng.choice((customer(0), a.TEAM, a.MIDDLE))
         return self._paid(number, [Output(target, self._sat())], sender=owner)
 
@@ -217,17 +211,17 @@ class Maker:
         return Tx("", (Input(None, "", 0, 0, coinbase=True),), outputs)
 
     def _untold_sender(self, number: int, progress: float) -> Tx:
-        """The source does not name the sender; the transaction that is spent does."""
+        """Pay from a sender that the sources do not name; the spent transaction names it."""
         choices = [(self._sender(), self._sat()), (a.DEVELOPMENT, a.FREE_FEE_SAT), (a.MAIN, self._sat())]
         sender, sat = choices[number % 3]
         return self._paid(number, [Output(a.MAIN, sat)], sender=sender, told=False)
 
     def _shielded(self, number: int, progress: float) -> Tx:
-        """Paid from the shielded pool: there is no input at all to name a sender."""
+        """Pay from the shielded pool: there is no input to name a sender."""
         return Tx("", (), (Output(self._address(), self._sat()),))
 
     def _odd_script(self, number: int, progress: float) -> Tx:
-        """One output belongs to no address; Blockbook then says `addresses: null`."""
+        """Pay with one output that has no address; Blockbook then says `addresses: null`."""
         outputs = [Output(None, 1000), Output(a.MAIN, self._sat())]
         return self._paid(number, outputs, sender=self._sender())
 
@@ -239,14 +233,14 @@ LIVE_STEP = 600  # seconds between two changes of the live price
 
 
 def price_on(seed: int, day: date) -> float:
-    """The price at 00:00 UTC of a day."""
+    """Return the price at 00:00 UTC of a day."""
     number = (day - EPOCH).days
     wave = 0.133 + 0.058 * cos(2 * pi * (number - HIGH) / 730) + 0.005 * cos(2 * pi * number / 47)
     return round(wave * (1 + 0.03 * _noise(seed, number)), 12)
 
 
 def live(seed: int, seconds: float) -> float:
-    """The price at an instant: on the way to the next midnight, changing every ten minutes."""
+    """Return the price at an instant, between those of two midnights; it changes every ten minutes."""
     now = datetime.fromtimestamp(seconds, UTC)
     share = (now.hour * 3600 + now.minute * 60) / 86_400
     today, tomorrow = price_on(seed, now.date()), price_on(seed, now.date() + timedelta(days=1))
@@ -255,10 +249,10 @@ def live(seed: int, seconds: float) -> float:
 
 
 def close_on(seed: int, day: date) -> float:
-    """The last price of a day, which is the next day's first."""
+    """Return the last price of a day, which is the first of the next day."""
     return price_on(seed, day + timedelta(days=1))
 
 
 def _noise(seed: int, name: object) -> float:
-    """From -1 to 1."""
+    """Return a number from -1 to 1."""
     return int(digest(seed, "price", name)[:8], 16) / 0x7FFFFFFF - 1

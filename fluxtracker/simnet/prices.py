@@ -12,6 +12,10 @@ from fluxtracker.simnet.world import World
 
 FREE_DAYS = 365  # what CoinGecko gives without a key
 DAY_MS = 86_400_000
+TOO_OLD = (
+    "Your request exceeds the allowed time range. Public API users are limited to querying historical "
+    "data within the past 365 days."
+)
 
 
 def midnight_ms(day: date) -> int:
@@ -22,38 +26,20 @@ def midnight_ms(day: date) -> int:
 
 
 def coingecko(world: World, path: str, query: Mapping[str, str]) -> Answer:
-    if path == "ping":
-        return json({"gecko_says": "(V3) To the Moon!"})
     if path == "simple/price":
         return _simple_price(world, query)
     if path == "coins/zelcash/market_chart":
         return _market_chart(world, query)
-    if path == "coins/zelcash/market_chart/range":
-        return _market_range(world, query)
     return json({"error": "coin not found"}, 404)
 
 
 def _simple_price(world: World, query: Mapping[str, str]) -> Answer:
     if "zelcash" not in query.get("ids", "").split(","):
         return json({})
-    found: dict[str, float] = {}
-    for currency in query.get("vs_currencies", "").split(","):
-        rate = {"usd": 1.0, "eur": 0.888, "btc": 1.18e-5}.get(currency)
-        if rate:
-            found[currency] = world.live_price() * rate
-            if query.get("include_24hr_change") == "true":
-                found[f"{currency}_24h_change"] = 2.2673792697235755
+    found = {"usd": world.live_price()}
     if query.get("include_last_updated_at") == "true":
         found["last_updated_at"] = int(world.now())
     return json({"zelcash": found})
-
-
-def _too_old() -> Answer:
-    message = (
-        "Your request exceeds the allowed time range. Public API users are limited to querying historical "
-        "data within the past 365 days."
-    )
-    return json({"error": {"status": {"error_code": 10012, "error_message": message}}}, 401)
 
 
 def _market_chart(world: World, query: Mapping[str, str]) -> Answer:
@@ -63,26 +49,14 @@ def _market_chart(world: World, query: Mapping[str, str]) -> Answer:
     """
     days = whole(query, "days", 0)
     if query.get("days") == "max" or days > FREE_DAYS:
-        return _too_old()
+        return json({"error": {"status": {"error_code": 10012, "error_message": TOO_OLD}}}, 401)
     if days < 1:
         return json({"error": "Invalid days parameter"}, 422)
     now = world.now()
     step = 86_400 if days > 90 or query.get("interval") == "daily" else 3600 if days > 1 else 300
     last = int(now) - int(now) % step
     times = range(last - (days * 86_400 // step - 1) * step, last + 1, step)
-    return _points(world, [*times, now])
-
-
-def _market_range(world: World, query: Mapping[str, str]) -> Answer:
-    low, high = whole(query, "from", 0), whole(query, "to", 0)
-    if low < world.now() - FREE_DAYS * 86_400:
-        return _too_old()
-    step = 86_400 if high - low > 90 * 86_400 else 3600
-    return _points(world, list(range(-(-low // step) * step, min(high, int(world.now())) + 1, step)))
-
-
-def _points(world: World, times: list[float] | list[int]) -> Answer:
-    points = [[int(seconds * 1000), _price_at(world, seconds)] for seconds in times]
+    points = [[int(seconds * 1000), _price_at(world, seconds)] for seconds in (*times, now)]
     caps = [[ms, price * 392_000_000] for ms, price in points]
     return json({"prices": points, "market_caps": caps, "total_volumes": [[ms, 2.7e6] for ms, _ in points]})
 
@@ -98,8 +72,6 @@ def _price_at(world: World, seconds: float) -> float:
 
 def binance(world: World, path: str, query: Mapping[str, str]) -> Answer:
     """Daily candles as strings, oldest first; the last one is today's and still open."""
-    if path == "ping":
-        return json({})
     if path != "klines":
         return json({"code": -1, "msg": "Unknown path"}, 404)
     if query.get("symbol") != "FLUXUSDT":

@@ -1,10 +1,7 @@
-"""Flux addresses: the real ones of the fact sheet, and made-up ones with valid checksums.
+"""The parts of the simulated network: transactions, addresses, heights and times, answers.
 
-What the simulated chain is made of.
-
-Height to time and back: 120 seconds a block before the fork, 30 from it on (docs/upstream.md#chain).
-
-What an answer is, and the errors in the words of each kind of upstream.
+The tracked addresses are real; the others are made up and have valid checksums. A block takes 120 seconds before the
+fork and 30 after it (docs/upstream.md#chain).
 """
 
 from __future__ import annotations
@@ -23,16 +20,16 @@ from fluxtracker.simnet.catalogue import App
 
 
 class Known(StrEnum):
-    """What the app registry knows of the message behind a payment."""
+    """Whether the app registry knows the message behind a payment."""
 
     YES = "yes"
-    LATER = "later"  # after some blocks, or when `World.reveal` says so
+    LATER = "later"  # after some blocks
     NEVER = "never"
     SPECIFICATION = "specification"  # only globalappsspecifications has it
 
 
 class Input(NamedTuple):
-    """What a transaction spends. `told` says whether Blockbook and a daemon name the address."""
+    """An output that a transaction spends. `told`: Blockbook and a daemon name its address."""
 
     address: str | None
     txid: str
@@ -40,7 +37,7 @@ class Input(NamedTuple):
     sat: int
     told: bool = True
     found: bool = True
-    """Whether the sources know the transaction that is spent."""
+    """Whether the sources know the spent transaction."""
     coinbase: bool = False
 
 
@@ -55,7 +52,7 @@ class Output(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Tx:
-    """One transaction; `height` is -1 while no block holds it."""
+    """One transaction; `height` is -1 in the mempool."""
 
     txid: str
     inputs: tuple[Input, ...]
@@ -68,31 +65,19 @@ class Tx:
     """Height of the tip from which the registry knows a message that is `Known.LATER`."""
     version: int = 4
     rendered: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
-    """Blockbook's JSON before and behind the confirmations, by the address that was asked for."""
+    """Blockbook's JSON before and after the confirmations, by the address of the list."""
 
     def addresses(self) -> set[str]:
-        """Every address the index files this transaction under."""
+        """Return the addresses whose lists hold this transaction."""
         found = {o.address for o in self.outputs if o.address}
         return found | {i.address for i in self.inputs if i.address and i.told}
 
 
 class Message(NamedTuple):
-    """An app message: what it says of which app, and the payment that carries its hash."""
+    """An app message: the app, and the payment that carries the hash of the message."""
 
     app: App
     tx: Tx
-
-
-class TruthRow(NamedTuple):
-    """One output that is revenue, by the meanings of the contract."""
-
-    txid: str
-    vout: int
-    address: str
-    amount_sat: int
-    height: int
-    from_address: str | None
-    message_hash: str
 
 
 FORK_HEIGHT = 2_020_000
@@ -101,13 +86,13 @@ OLD_SECONDS, NEW_SECONDS = 120, 30
 
 
 def time_of(height: int) -> int:
-    """Unix seconds of a block of the history."""
+    """Return the Unix seconds of a block of the history."""
     past = height - FORK_HEIGHT
     return FORK_TIME + past * (NEW_SECONDS if past >= 0 else OLD_SECONDS)
 
 
 def height_at(seconds: float) -> int:
-    """The last block at or before an instant."""
+    """Return the last block at or before an instant."""
     past = int(seconds) - FORK_TIME
     return FORK_HEIGHT + past // (NEW_SECONDS if past >= 0 else OLD_SECONDS)
 
@@ -138,12 +123,12 @@ FREE_FEE_SAT = 2_000_000
 
 
 def made_up(name: str) -> str:
-    """A t1 address that belongs to nobody, always the same for one name."""
+    """Return a t1 address without an owner, always the same for one name."""
     return _encode(T1 + sha256(name.encode()).digest()[:20])
 
 
 def _encode(payload: bytes) -> str:
-    number = int.from_bytes(payload + _checksum(payload), "big")
+    number = int.from_bytes(payload + _checksum(payload))
     digits = []
     while number:
         number, digit = divmod(number, 58)
@@ -157,13 +142,13 @@ def _checksum(payload: bytes) -> bytes:
 
 @lru_cache(maxsize=100_000)
 def decode(address: str) -> bytes:
-    """Prefix and hash behind an address. ValueError when it is none."""
+    """Return the prefix and hash of an address; raise ValueError for anything else."""
     if len(address) != 35 or not set(address) <= set(ALPHABET):
         raise ValueError("not a Flux address")
     number = 0
     for character in address:
         number = number * 58 + ALPHABET.index(character)
-    raw = number.to_bytes(26, "big")
+    raw = number.to_bytes(26)
     if raw[:2] not in (T1, T3) or _checksum(raw[:22]) != raw[22:]:
         raise ValueError("not a Flux address")
     return raw[:22]
@@ -178,7 +163,7 @@ def is_valid(address: str) -> bool:
 
 
 def script(address: str) -> str:
-    """The output script that pays an address, in hex."""
+    """Return the output script that pays an address, in hex."""
     raw = decode(address)
     if raw[:2] == T3:
         return f"a914{raw[2:].hex()}87"
@@ -186,7 +171,7 @@ def script(address: str) -> str:
 
 
 def push(data: bytes) -> str:
-    """The OP_RETURN script that carries data, in hex, with the shortest push that fits."""
+    """Return the OP_RETURN script that carries data, in hex, with the shortest push that fits."""
     size = len(data)
     if size < 0x4C:
         head = bytes([0x6A, size])
@@ -214,18 +199,18 @@ def json(data: Any, status: int = 200) -> Answer:
 
 
 def success(data: Any) -> Answer:
-    """FluxOS's envelope."""
+    """Answer in the envelope of FluxOS."""
     return json({"status": "success", "data": data})
 
 
 def failure(message: str, code: int | None = None) -> Answer:
-    """A FluxOS error: HTTP 200 all the same."""
+    """Answer as FluxOS does for an error: with HTTP 200."""
     data: dict[str, Any] = {} if code is None else {"code": code}
     return json({"status": "error", "data": data | {"name": "Error", "message": message}})
 
 
 def whole(query: Mapping[str, str], name: str, default: int) -> int:
-    """A number of the query; what is none counts as not given."""
+    """Return a number of the query, or the default when it is missing or no number."""
     try:
         return int(query.get(name, default))
     except ValueError:

@@ -16,6 +16,7 @@ from fluxtracker.simnet.catalogue import OTHER_PEOPLES, App, Component
 from ops.models import TaskRun, TaskState
 from tests.marks import some_in_full
 from tests.simnet.control import Kind
+from tests.simnet.peculiar import TimedApp
 from tests.system.test_bad_answers import HANGS, WRONG
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +28,9 @@ DAY = 2880  # blocks
 
 def app(name, *, version=8, expire=88_000, ttl=None, image="nginx:latest", encrypted=False, instances=3):
     part = Component("web", image, 0.5, 500, 5)
-    return App(name, version, OWNER, (part,), instances=instances, expire=expire, ttl=ttl, encrypted=encrypted)
+    made = TimedApp if version >= 9 else App
+    terms = {"expire": expire, "ttl": ttl} if version >= 9 else {"expire": expire}
+    return made(name, version, OWNER, (part,), instances=instances, encrypted=encrypted, **terms)
 
 
 @pytest.fixture

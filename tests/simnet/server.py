@@ -1,13 +1,15 @@
-"""A server of a simulated network that answers wrongly when a test asks for it, and remembers what it was asked.
+"""A server of a simulated network that answers wrongly when a test asks for it, and remembers all requests.
 
-Other processes steer it through the door under `/_sim/`, which `tests.simnet.control` describes.
+Other processes control it under `/_sim/` (`tests.simnet.control`).
 """
 
 from __future__ import annotations
 
+import gzip
 import threading
+import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +20,7 @@ from tests.simnet.control import Fault, Faults, Kind
 from tests.simnet.world import World
 
 REMEMBERED = 100_000  # requests
+GZIP_FROM = 1400  # bytes
 SOURCES = frozenset({"blockbook", "blockbook2", "daemon"})
 
 
@@ -46,21 +49,49 @@ class Handler(server.Handler):
         assert isinstance(sim, SimServer)
         self._send(control.answer(sim, "POST", urlsplit(self.path).path, {}, body))
 
+    def _send(self, answer: Answer) -> None:
+        sim, body = self.server.sim, answer.body
+        assert isinstance(sim, SimServer)
+        is_small = isinstance(body, bytes) and len(body) < GZIP_FROM
+        if sim.gzip and not is_small and "gzip" in self.headers.get("Accept-Encoding", ""):
+            answer.body = gzip.compress(body, compresslevel=1) if isinstance(body, bytes) else zipped(body)
+            answer.headers["Content-Encoding"] = "gzip"
+        super()._send(answer)
+
+
+def zipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(1, wbits=31)
+    for chunk in chunks:
+        yield packer.compress(chunk)
+    yield packer.flush()
+
 
 class SimServer(server.SimServer):
-    """`faults` spoil its answers, `lags` hold its Blockbook instances back, `sides` are branches of its sources."""
+    """`faults` spoil its answers, `lags` hold its Blockbook instances back, `sides` are branches of its sources.
+
+    `spent_index=False`: the daemons name no senders. `gzip=True` compresses for clients that accept it.
+    """
 
     world: World
     handler = Handler
 
-    def __init__(self, world: World, port: int = 0, **options: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        port: int = 0,
+        *,
+        gzip: bool = False,
+        spent_index: bool = True,
+        daemon_lags: tuple[int, ...] = server.SimServer.daemon_lags,
+    ) -> None:
+        self.gzip, self.spent_index, self.daemon_lags = gzip, spent_index, daemon_lags
         self.sides: dict[str, World] = {}
         """The worlds of those sources that follow a branch of their own."""
         self.faults = Faults(world.seed)
         self.requests: deque[Request] = deque(maxlen=REMEMBERED)
         self.memory: dict[str, bytes] = {}
         self._lock = threading.Lock()
-        super().__init__(world, port, **options)
+        super().__init__(world, port)
 
     def stop(self) -> None:
         self.faults.clear()
@@ -69,6 +100,15 @@ class SimServer(server.SimServer):
     def count(self, prefix: str = "") -> int:
         """Requests so far whose path begins with `prefix`."""
         return sum(request.path.startswith(prefix) for request in list(self.requests))
+
+    def env(self) -> dict[str, str]:
+        """Environment variables that point another process here."""
+        return server.settings_for(self.url)
+
+    def settings(self) -> dict[str, Any]:
+        """The same as Django settings, for `override_settings`."""
+        env = self.env()
+        return env | {"BLOCKBOOK_URLS": env["BLOCKBOOK_URLS"].split(","), "UPSTREAM_RATE": 0.0}
 
     # Branches
 
@@ -83,8 +123,8 @@ class SimServer(server.SimServer):
 
     # Answers
 
-    def world_of(self, room: str) -> World:
-        return self.sides.get(room, self.world)
+    def world_of(self, source: str) -> World:
+        return self.sides.get(source, self.world)
 
     def disturbed(self, path: str, query: Mapping[str, str], authorization: str) -> tuple[Answer, Fault | None]:
         """The right answer, or the wrong one that a fault puts in its place."""

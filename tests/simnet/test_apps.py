@@ -3,7 +3,7 @@ from __future__ import annotations
 import requests
 
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES
-from fluxtracker.simnet.records import MAIN, Known
+from fluxtracker.simnet.records import Known
 from fluxtracker.simnet.registry import expiry
 from tests.simnet.asking import build, get
 from tests.simnet.server import SimServer
@@ -25,14 +25,6 @@ def test_a_message_is_found_by_its_hash(world: World, sim: SimServer) -> None:
 
 def test_an_unknown_hash_gives_an_empty_list(sim: SimServer) -> None:
     assert get(sim, MESSAGES, hash="0" * 64) == {"status": "success", "data": []}
-
-
-def test_filters_combine_and_the_name_is_case_sensitive(world: World, sim: SimServer) -> None:
-    world.mine(1, [world.payment(app="Thing"), world.payment(app="Thing"), world.payment(app="Other")])
-    assert len(get(sim, MESSAGES, appname="Thing")["data"]) == 2
-    assert get(sim, MESSAGES, appname="thing")["data"] == []
-    owner = get(sim, MESSAGES, appname="Other")["data"][0]["appSpecifications"]["owner"]
-    assert len(get(sim, MESSAGES, owner=owner, appname="Thing")["data"]) == 2
 
 
 def test_some_messages_become_known_later_and_some_never(world: World, sim: SimServer) -> None:
@@ -133,19 +125,6 @@ def test_only_the_specifications_may_know_a_message(world: World, sim: SimServer
     assert get(sim, MESSAGES, hash=tx.message_hash)["data"] == []
     [found] = get(sim, "/apps/globalappsspecifications")["data"]
     assert (found["hash"], found["height"]) == (tx.message_hash, tx.height)
-
-
-def test_instances_run_on_reachable_nodes(busy: SimServer) -> None:
-    rows = get(busy, "/apps/locations")["data"]
-    assert rows
-    assert all(":" in row["ip"] for row in rows)
-    name = rows[0]["name"]
-    assert get(busy, f"/apps/location/{name.upper()}")["data"] == [r for r in rows if r["name"] == name]
-
-
-def test_the_index_of_hashes_says_which_messages_are_missing(world: World, sim: SimServer) -> None:
-    world.mine(1, [world.payment(app="Thing"), world.payment(app="Lost", known="never", address=MAIN)])
-    assert [row["message"] for row in get(sim, "/apps/hashes")["data"]] == [True, False]
 
 
 def test_errors_come_with_status_200(sim: SimServer) -> None:

@@ -159,8 +159,7 @@ def test_blocks_hang_together(world: World, sim: SimServer) -> None:
     assert block["previousBlockHash"] == before["hash"]
     assert before["nextBlockHash"] == block["hash"]
     assert "nextBlockHash" not in block
-    assert get(sim, f"{BASE}/block/{block['hash']}") == block
-    assert block["txCount"] == 2
+    assert block["height"] == tip
 
 
 def test_the_status_tells_the_tip(world: World, sim: SimServer) -> None:
@@ -181,22 +180,10 @@ def test_an_instance_may_lag_behind_its_daemon(world: World, sim: SimServer) -> 
     assert (listed["txids"], listed["txs"]) == ([older], 1)
 
 
-def test_prices_are_not_available(sim: SimServer) -> None:
-    answer = requests.get(f"{sim.url}{BASE}/tickers", timeout=AMPLE)
-    assert (answer.status_code, answer.json()) == (400, {"error": "No tickers found!"})
-
-
 def test_addresses_are_checked(sim: SimServer) -> None:
     assert requests.get(f"{sim.url}{BASE}/address/{MAIN[:-1]}Y", timeout=AMPLE).status_code == 400
     answer = get(sim, f"{BASE}/address/{made_up('nobody')}")
     assert (answer["txs"], answer["balance"]) == (0, "0")
-
-
-def test_sums_by_day_are_what_the_transactions_add_up_to(busy: SimServer) -> None:
-    days = get(busy, f"{BASE}/balancehistory/{MAIN}", groupBy=86400)
-    total = get(busy, LIST, details="basic")
-    assert sum(int(day["received"]) for day in days) == int(total["totalReceived"])
-    assert sum(day["txs"] for day in days) == total["txs"]
 
 
 def test_pages_in_a_range_give_every_transaction_once(busy: SimServer) -> None:

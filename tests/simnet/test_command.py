@@ -62,7 +62,9 @@ def test_it_serves_without_a_database(running: Command) -> None:
 def test_it_serves_as_many_containers_and_as_old_a_shape_as_it_is_told(tmp_path: Path) -> None:
     process, env = start(tmp_path, "--nodes", "90", "--containers", "700", "--old-fluxinfo", "1")
     try:
-        rows = requests.get(f"{env['FLUX_STATS_URL']}/fluxinfo/apps.runningapps", timeout=AMPLE).json()["data"]
+        rows = requests.get(f"{env['FLUX_STATS_URL']}/fluxinfo?projection=apps.runningapps", timeout=AMPLE).json()[
+            "data"
+        ]
     finally:
         assert end(process) == 0
     running = [container for row in rows for container in row["apps"]["runningapps"]]

@@ -14,11 +14,13 @@ import pytest
 import requests
 
 from fluxtracker.simnet import fluxos_stats, network
-from fluxtracker.simnet.catalogue import COUNTS, RARE, SPELLINGS
+from fluxtracker.simnet.catalogue import RARE
 from fluxtracker.simnet.registry import expiry
 from tests.simnet import truth
 from tests.simnet.asking import NOW, build, get
+from tests.simnet.peculiar import SPELLINGS
 from tests.simnet.server import SimServer
+from tests.simnet.truth import COUNTS
 from tests.simnet.world import World
 from tests.waiting import AMPLE
 
@@ -47,14 +49,15 @@ def test_a_network_like_the_real_one_can_be_had(large: SimServer) -> None:
 
 def test_every_app_that_is_placed_has_a_specification_and_the_order_of_magnitude_is_right(large: SimServer) -> None:
     specs = {spec["name"] for spec in get(large, "/apps/globalappsspecifications")["data"]}
-    placed = Counter(row["name"] for row in get(large, "/apps/locations")["data"])
-    assert placed.keys() - specs == {"Leftover"}
+    nodes = large.world.network.nodes()
+    placed = {container.app.name for node in nodes for container in node.containers if container.app}
+    assert placed - specs == {"Leftover"}
     assert 1_000 < len(placed) < 3_000
 
 
 def test_a_projection_makes_only_what_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     made: Counter[str] = Counter()
-    for name in ("_benchmark", "_apps", "_flux", "_geolocation"):
+    for name in ("_benchmark", "_apps"):
         real = getattr(fluxos_stats.Rows, name)
 
         def counting(rows: Any, node: Any, name: str = name, real: Any = real) -> Any:
@@ -72,17 +75,17 @@ def test_a_projection_makes_only_what_it_is_asked_for(monkeypatch: pytest.Monkey
         assert made == {"_benchmark": 60}
 
 
-def test_an_app_that_stays_is_not_placed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_app_that_stays_is_not_placed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     world = build(payments=300, nodes=50)
     world.network.nodes()
     placed: list[str] = []
-    real = network.Placement._place
+    real = network.Network._place
 
     def watched(self: Any, app: Any, **options: Any) -> Any:
         placed.append(app.name)
         return real(self, app, **options)
 
-    monkeypatch.setattr(network.Placement, "_place", watched)
+    monkeypatch.setattr(network.Network, "_place", watched)
     world.mine(1, [world.payment(app="Thing")])
     world.network.nodes()
     assert set(placed) == {"Thing", "Leftover"}

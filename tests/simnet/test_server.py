@@ -35,8 +35,8 @@ def test_its_settings_point_to_it(sim: SimServer) -> None:
     for name, path in (
         ("FLUX_API_URL", "/daemon/getblockcount"),
         ("FLUX_STATS_URL", "/fluxhistorystats"),
-        ("COINGECKO_URL", "/ping"),
-        ("BINANCE_URL", "/ping"),
+        ("COINGECKO_URL", "/simple/price"),
+        ("BINANCE_URL", "/klines?symbol=FLUXUSDT&interval=1d"),
         ("FLUX_EXPLORER_URL", "/currency"),
     ):
         assert requests.get(env[name] + path, timeout=AMPLE).status_code == 200

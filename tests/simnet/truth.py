@@ -1,12 +1,7 @@
-"""What a collection of metrics should find, worked out from what the nodes are and what was put on them.
+"""What is true of a simulated network: what the ledger, the names, the metrics and the prices should be.
 
-Nothing here is shared with the production code: what an image counts as is written in `templates.COUNTS`.
-
-Which outputs are revenue, worked out from the chain and the contract's words alone.
-
-Nothing here is shared with the production code: it is what that code is held against.
-
-What is true of a world: what the ledger, the names, the metrics and the prices should be.
+Nothing here is shared with the production code, which is held against it: what an image counts as is written here by
+hand, and what is revenue is worked out from the chain and the contract alone.
 """
 
 from __future__ import annotations
@@ -17,18 +12,63 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from fluxtracker.simnet import history
 from fluxtracker.simnet import records as a
-from fluxtracker.simnet.catalogue import COUNTS, ORBIT, SPELLINGS, TRACKED, Catalogue
+from fluxtracker.simnet.catalogue import App, Catalogue
 from fluxtracker.simnet.chain import Chain
 from fluxtracker.simnet.history import Plan, transactions
-from fluxtracker.simnet.network import TOWER, Container, FluxNode
-from fluxtracker.simnet.records import TruthRow, Tx
-from fluxtracker.simnet.registry import Registry
+from fluxtracker.simnet.network import Container, FluxNode
+from fluxtracker.simnet.records import Tx
+from tests.simnet.peculiar import SPELLINGS, TOWER, Registry
 
 HASH = re.compile(rb"[0-9a-fA-F]{64}")
+GAMES = "gaming"
+NODES = "crypto"
+COUNTS = {  # image without its tag, in small letters: the key of what it counts as, or a category alone
+    "thijsvanloef/palworld-server-docker": "gaming_palworld",
+    "runonflux/palworld-server-flux": "gaming_palworld",
+    "sknnr/enshrouded-dedicated-server": "gaming_enshrouded",
+    "itzg/minecraft-server": "gaming_minecraft",
+    "itzg/minecraft-bedrock-server": "gaming_minecraft",
+    "lloesche/valheim-server": "gaming_valheim",
+    "mbround18/valheim": "gaming_valheim",
+    "wolveix/satisfactory-server": "gaming_satisfactory",
+    "factoriotools/factorio": "gaming_factorio",
+    "pfeiffermax/rust-game-server": "gaming_rust",
+    "littlestache/terraria": "gaming_terraria",
+    "thmhoag/arkserver": "gaming_ark",
+    "indifferentbroccoli/windrose-server-docker": "gaming_windrose",
+    "presearch/node": "crypto_presearch",
+    "kaspanet/rusty-kaspad": "crypto_kaspa",
+    "streamr/node": "crypto_streamr",
+    "dramirezrt/ravencoin-core-server": "crypto_ravencoin",
+    "runonflux/kadena-chainweb-node": "crypto_kadena",
+    "touilleio/alephium-standalone": "crypto_alephium",
+    "opentensor/subtensor": "crypto_bittensor",
+    "timpiltd/timpi-collector": "crypto_timpi_collector",
+    "timpiltd/timpi-geocore": "crypto_timpi_geocore",
+    "ghcr.io/girderworks/edge": NODES,
+    "ghcr.io/girderworks/feather": NODES,
+    "runonflux/wp-nginx": "wordpress",
+}
+TRACKED = sorted(
+    {key for key in COUNTS.values() if "_" in key} | {"gaming_dragonwilds", "gaming_fivem", "gaming_project_zomboid"}
+)
+ORBIT = "runonflux/orbit"
+
+
+class TruthRow(NamedTuple):
+    """One output that is revenue, by the meanings of the contract."""
+
+    txid: str
+    vout: int
+    address: str
+    amount_sat: int
+    height: int
+    from_address: str | None
+    message_hash: str
 
 
 def sender(tx: Tx) -> str | None:
@@ -140,6 +180,17 @@ def _cloud(measured: Iterable[FluxNode], reachable: Iterable[FluxNode]) -> dict[
     }
 
 
+def public_image(container: Container) -> str | None:
+    """The image that the app's specification names."""
+    app = container.app
+    return container.part.repotag if app and container.listed and not app.encrypted else None
+
+
+def is_git(app: App) -> bool:
+    """Whether the public specification names an Orbit image."""
+    return not app.encrypted and any(ORBIT in part.repotag.lower() for part in app.components)
+
+
 class Counted:
     """Running containers, each by what it is known to be."""
 
@@ -148,7 +199,7 @@ class Counted:
         self.keys: Counter[str] = Counter()
         self.how = Counter(resolved=0, hidden=0, unresolved=0)
         for node, container in seen:
-            image = container.told_image or world.network.told_image(node.machine.number, container)
+            image = public_image(container) or world.network.told_image(node.machine.number, container)
             if image:
                 spelled = image.removesuffix(f":{_tag(image)}")
                 self._by_image(SPELLINGS.get(spelled) or spelled.lower())
@@ -236,7 +287,7 @@ class TellsTruth:
 
     def expected_names(self) -> dict[str, tuple[str, bool]]:
         """App name and whether it is a git deploy, by the hash of each message that is known now."""
-        return {tx.message_hash: (app.name, app.is_git) for app, tx in self.registry.known()}
+        return {tx.message_hash: (app.name, is_git(app)) for app, tx in self.registry.known()}
 
     def expected_metrics(self, without: Collection[int] = ()) -> ExpectedMetrics:
         """What a collection should find now, when the rows of some nodes (by number) are no good."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
 
 from fluxtracker.simnet import world
 from fluxtracker.simnet.catalogue import App, Component
 from fluxtracker.simnet.history import FLUX, customer, digest
-from fluxtracker.simnet.records import MAIN, Input, Known, Output, Tx
+from fluxtracker.simnet.records import MAIN, TRACKED, Input, Known, Output, Tx
+from tests.simnet.chain import Chain
+from tests.simnet.peculiar import Network, Registry
 from tests.simnet.truth import TellsTruth
 
 OTHERS = 1_000_000  # what the numbers of forks and payments of another branch differ by
@@ -87,9 +93,49 @@ class MakesPayments:
 
 
 class World(MakesPayments, TellsTruth, world.World):
-    """The network that `make demo` simulates, with payments, reorganisations and branches that a test asks for."""
+    """The network that `make demo` simulates, with payments, reorganisations and branches that a test asks for.
 
+    `now` is the time at its start (the real time when it is None). A `frozen` world stands still: only `mine` and
+    `advance` change it. `containers`: apps are added until about so many containers run. `images`: most nodes are older
+    than FluxOS 8.18. `benchmarking` is the share of nodes whose benchmark is running.
+    """
+
+    chain_type, registry_type = Chain, Registry
+    chain: Chain
+    registry: Registry
+    network: Network
     _made = _sides = 0
+
+    def __init__(
+        self,
+        *,
+        now: datetime | None = None,
+        frozen: bool = False,
+        tracked: Mapping[str, int] = TRACKED,
+        containers: int = 0,
+        images: bool = False,
+        benchmarking: float = 0.01,
+        **options: Any,
+    ) -> None:
+        self.frozen, self.tracked = frozen, dict(tracked)
+        self._skew = now.timestamp() - time.time() if now else 0.0
+        self._frozen_at = now.timestamp() if now else time.time()
+        self._containers, self.benchmarking = containers, benchmarking
+        self.network_type = partial(Network, images=images)
+        super().__init__(**options)
+        if containers and not options.get("payments", 1):
+            self.add_further_apps()
+
+    def add_further_apps(self) -> None:
+        super().add_further_apps()
+        self.registry.add_peculiar(self.seed, self._containers)
+
+    def clock(self) -> float:
+        return self._frozen_at if self.frozen else time.time() + self._skew
+
+    def catch_up(self) -> None:
+        if not self.frozen:
+            super().catch_up()
 
     def advance(self, seconds: float) -> int:
         """Move the clock on, also that of a frozen world, and let the blocks come that are due. The new tip."""
@@ -98,10 +144,9 @@ class World(MakesPayments, TellsTruth, world.World):
         with self.lock:
             if self.frozen:
                 self._frozen_at = self.now() + seconds
-                self._mine_until(self._frozen_at)
             else:
                 self._skew += seconds
-                self.catch_up()
+            super().catch_up()
             return self.chain.tip
 
     def set_nodes(self, nodes: int) -> None:

@@ -1,22 +1,23 @@
-"""`manage.py simulate_network`: serve a simulated Flux network on this machine until somebody stops it."""
+"""Serve a simulated Flux network on this machine until it is stopped: `manage.py simulate_network`."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from fluxtracker.simnet.server import SimServer
+from fluxtracker.simnet.server import SimServer, settings_for
 from fluxtracker.simnet.world import World
 
 
-def whole(low: int, high: int) -> Any:
-    """Return an argparse type: a whole number between two others."""
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return an argparse type: a whole number in the range."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or not low <= int(text) <= high:
@@ -26,28 +27,23 @@ def whole(low: int, high: int) -> Any:
     return read
 
 
-def positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if not 0.05 <= value <= 3600:
-        raise ArgumentTypeError("expected seconds from 0.05 to 3600")
-    return value
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return an argparse type: a number in the range."""
 
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise ArgumentTypeError(f"expected a number from {low:g} to {high:g}")
+        return value
 
-def share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1000:
-        raise ArgumentTypeError("expected a number from 0 to 1000")
-    return value
+    return read
 
 
 def remembered(path: Path, started: datetime) -> datetime:
-    """Return the instant that an earlier start left in a file, else this start's, left there for the next."""
+    """Return the start that the file holds; write `started` there when it holds none."""
     try:
         if path.exists():
             return datetime.fromisoformat(path.read_text().strip()).astimezone(UTC)
@@ -59,7 +55,7 @@ def remembered(path: Path, started: datetime) -> datetime:
 
 
 class Command(BaseCommand):
-    help = "Serve simulated upstreams on 127.0.0.1: a Flux network of one's own, the same for one seed."
+    help = "Serve simulated upstreams on 127.0.0.1: a Flux network that is the same for the same seed."
     requires_system_checks = []
     world_class, server_class = World, SimServer
 
@@ -69,61 +65,50 @@ class Command(BaseCommand):
         add("--payments", type=whole(0, 1_000_000), default=2000, help="in the past (default: 2000)")
         add("--days", type=whole(1, 3000), default=400, help="length of the past (default: 400)")
         add("--nodes", type=whole(0, 20_000), default=200, help="default: 200")
-        add("--containers", type=whole(0, 200_000), default=0, help="about so many (default: what the apps have)")
-        add("--old-fluxinfo", type=whole(0, 1), default=0, help="1: most nodes are older than FluxOS 8.18")
         add("--seed", type=whole(0, 2**31), default=1, help="another seed, another network (default: 1)")
-        add("--block-seconds", type=positive, default=30.0, help="time between new blocks (default: 30)")
-        add("--payments-per-block", type=share, default=0.2, help="in new blocks (default: 0.2)")
+        add("--block-seconds", type=number(0.05, 3600), default=30.0, help="time between new blocks (default: 30)")
+        add("--payments-per-block", type=number(0, 1000), default=0.2, help="in new blocks (default: 0.2)")
         add("--old-messages", type=whole(0, 200_000), default=2000, help="of other apps (default: 2000)")
-        add("--spent-index", type=whole(0, 1), default=1, help="0: the daemon names no senders")
-        add("--remember", metavar="FILE", type=Path, help="keep the start in FILE; a restart goes on from it")
-        add("--gzip", action="store_true", help="compress for clients that accept it")
+        add("--remember", metavar="FILE", type=Path, help="keep the start in FILE; a restart continues from it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         ended = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: ended.set())
-        server = self._server(self._world(options), options)
-        with server:
+        with self._server(self._world(options), options) as server:
             if options["verbosity"]:
                 self._announce(server)
             ended.wait()
         if options["verbosity"]:
             self.stdout.write("The simulated network has stopped.")
 
+    def world_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        names = ("seed", "payments", "days", "nodes", "block_seconds", "old_messages", "payments_per_block")
+        started = datetime.now(UTC).replace(microsecond=0)
+        since = remembered(options["remember"], started) if options["remember"] else started
+        return {name: options[name] for name in names} | {"since": since}
+
+    def server_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
     def _world(self, options: dict[str, Any]) -> World:
         """Build the network, with progress on a terminal."""
-        payments = options["payments"]
+        payments, terminal = options["payments"], self.stderr.isatty()
 
-        def show(done: int, what: str = "Building the past") -> None:
-            if self.stderr.isatty():
-                self.stderr.write(f"\r{what}: {done} of {payments} payments", ending="")
+        def show(done: int) -> None:
+            if terminal:
+                self.stderr.write(f"\rBuilding the past: {done} of {payments} payments", ending="")
 
-        started = datetime.now(UTC).replace(microsecond=0)
-        world = self.world_class(
-            seed=options["seed"],
-            payments=payments,
-            days=options["days"],
-            nodes=options["nodes"],
-            block_seconds=options["block_seconds"],
-            old_messages=options["old_messages"],
-            containers=options["containers"],
-            images=bool(options["old_fluxinfo"]),
-            payments_per_block=options["payments_per_block"],
-            progress=show,
-            since=remembered(options["remember"], started) if options["remember"] else started,
-        )
+        world = self.world_class(**self.world_options(options), progress=show)
         show(payments)
         world.warm()
-        if self.stderr.isatty():
+        if terminal:
             self.stderr.write("")
         return world
 
     def _server(self, world: World, options: dict[str, Any]) -> SimServer:
         try:
-            return self.server_class(
-                world, options["port"], gzip=options["gzip"], spent_index=bool(options["spent_index"])
-            )
+            return self.server_class(world, options["port"], **self.server_options(options))
         except OSError as error:
             raise CommandError(f"cannot listen on 127.0.0.1:{options['port']}: {error.strerror}") from None
 
@@ -135,6 +120,6 @@ class Command(BaseCommand):
             f"a block every {world.chain.block_seconds:g} s. Ctrl-C stops it."
         )
         self.stdout.write("Point the project at it with:")
-        for name, value in server.env().items():
+        for name, value in settings_for(server.url).items():
             self.stdout.write(f"{name}={value}")
         self.stdout.flush()
