@@ -1,11 +1,13 @@
 #!/usr/bin/env python
 """Django's command line for this project."""
 
+import gc
 import os
 import sys
 
 
 def main() -> None:
+    gc.set_threshold(50_000)  # most of what a command allocates stays: looking through it takes a fifth of its start
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
