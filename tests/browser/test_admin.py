@@ -132,6 +132,7 @@ def test_every_page_keeps_the_policy_and_is_for_everybody(signed_in: Page, watch
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_nothing_is_cut_off_on_small_screens(signed_in: Page) -> None:
     a_life()
     for address in (

@@ -39,6 +39,7 @@ def away(page: Page, watch: Watch):
     watch.troubles.clear()
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_told(page: Page, watch: Watch) -> None:
     page.goto("/")
     page.wait_for_load_state("networkidle")

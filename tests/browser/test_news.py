@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -10,6 +12,7 @@ from metrics.models import Source
 from tests.browser.test_chart import LIVE, history, see
 from tests.dashboard import rows
 from tests.dashboard.rows import FLUX, pay
+from tests.marks import only_in_full
 
 __all__ = ["history"]
 
@@ -51,10 +54,11 @@ def place(page: Page, selector: str) -> float:
     return float(page.locator(selector).evaluate("element => element.getBoundingClientRect().top"))
 
 
-def test_what_has_the_focus_keeps_it_and_its_place(page: Page) -> None:
+@pytest.mark.parametrize("places", [PLACES[::4], *only_in_full((PLACES,))], ids=["some", "all"])
+def test_what_has_the_focus_keeps_it_and_its_place(page: Page, places: Sequence[str]) -> None:
     rows.feed("network", [ITEM] * 40, timezone.now())
     see(page)
-    for number, selector in enumerate(PLACES, 2):
+    for number, selector in enumerate(places, 2):
         one = page.locator(selector).first
         one.evaluate("element => element.scrollIntoView({block: 'center'})")
         one.focus()
