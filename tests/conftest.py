@@ -1,7 +1,8 @@
 import os
 
 import pytest
-from django.db import connection
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection
 from django.test import SimpleTestCase
 from hypothesis import settings
 
@@ -110,6 +111,17 @@ def audit_log_forgotten(request):
 def staff(django_user_model):
     """Alice is of the staff, and no superuser."""
     return django_user_model.objects.create_user("alice", password="of-the-staff-1", is_staff=True)
+
+
+@pytest.fixture
+def kept_connection():
+    """As Django's own test client does: the test's transaction outlives a request."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import pytest
 import schemathesis
 import yaml
 from django.core.management import call_command
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -50,17 +48,6 @@ def description():
     written = StringIO()
     call_command("spectacular", "--validate", "--fail-on-warn", stdout=written)
     return schemathesis.openapi.from_dict(yaml.safe_load(written.getvalue()))
-
-
-@pytest.fixture
-def kept_connection():
-    """As Django's own test client does: the test's transaction outlives a request."""
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in signals:
-        signal.connect(close_old_connections)
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ import schemathesis
 import yaml
 from django.conf import settings
 from django.core.management import call_command
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis.checks import not_a_server_error
@@ -68,17 +66,6 @@ def network():
     Feed.objects.create(name="network", items=[item], read_at=NOW, tried_at=NOW, coverage={"rows": 9, "leftOut": 0})
     check = {"kind": "api", "name": "api.test", "status": "ok", "latency_ms": 41}
     ServiceState.objects.create(**check, checked_at=NOW, last_ok_at=NOW)
-
-
-@pytest.fixture
-def kept_connection():
-    """As Django's own test client does: the test's transaction outlives a request."""
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in signals:
-        signal.connect(close_old_connections)
 
 
 def test_the_committed_file_is_what_the_code_says():

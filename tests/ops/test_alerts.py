@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import smtplib
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -31,6 +29,7 @@ from ops.status import Status
 from revenue.models import LedgerState, Quarantined
 from snapshots.models import Snapshot
 from tests.factories import MAIN
+from tests.mailbox import Mailbox, Silence
 from tests.ops.conftest import NOW
 from tests.ops.webhook_server import HOST, PATH, Server, answer, hang, serving
 
@@ -588,46 +587,9 @@ def test_a_try_whose_sender_died_is_made_once_more(
     assert mails == []
 
 
-class SilentMailServer:
-    """Takes what it is given, and says nothing more once it has the text, or once it has DATA."""
-
-    def __init__(self, until: str) -> None:
-        self.texts: list[str] = []
-        self._until = until
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rw", newline="\r\n") as stream:
-                self._talk(stream)
-
-    def _talk(self, stream: Any) -> None:
-        print("220 here", file=stream, flush=True)
-        for line in stream:
-            if "later@" in line:
-                print("450 later", file=stream, flush=True)
-                continue
-            if line.upper().startswith("DATA"):
-                if self._until in ("text", "never"):
-                    print("354 go on", file=stream, flush=True)
-                    self.texts.append("".join(iter(stream.readline, ".\r\n")))
-                if self._until != "never":
-                    return
-            print("250 ok", file=stream, flush=True)
-
-
-def four_rounds(until: str, settings: Any, *recipients: str) -> SilentMailServer:
-    """Tries to tell an alert to the recipients four times."""
-    server = SilentMailServer(until)
+def four_rounds(until: Silence, settings: Any, *recipients: str) -> Mailbox:
+    """Try four times to send an alert to the recipients."""
+    server = Mailbox(until)
     settings.ALERT_EMAILS = list(recipients)
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
@@ -638,9 +600,9 @@ def four_rounds(until: str, settings: Any, *recipients: str) -> SilentMailServer
     return server
 
 
-@pytest.mark.parametrize(("until", "copies", "words"), [("text", 2, "it may have been delivered"), ("DATA", 0, "")])
+@pytest.mark.parametrize(("until", "copies", "words"), [("text", 2, "it may have been delivered"), ("data", 0, "")])
 def test_a_mail_server_that_ends_after_the_text_gets_it_once_more(
-    settings: Any, until: str, copies: int, words: str
+    settings: Any, until: Silence, copies: int, words: str
 ) -> None:
     server = four_rounds(until, settings, "one@example.org")
     assert len(server.texts) == copies

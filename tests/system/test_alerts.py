@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 from collections.abc import Iterator
-from typing import TextIO
 
 import pytest
 
 from fluxtracker.supervisor.processes import BEAT, WORKER, Program
+from tests.mailbox import Mailbox
 from tests.system.home import Home
 from tests.waiting import eventually
 
@@ -22,41 +20,6 @@ TOLD = re.compile(
 )  # at three; a look may come later
 AWAY = "http://127.0.0.1:1"
 UPSTREAMS = ("FLUX_API_URL", "FLUX_STATS_URL", "BLOCKBOOK_URLS", "COINGECKO_URL", "BINANCE_URL", "FLUX_EXPLORER_URL")
-
-
-class Mailbox:
-    """An SMTP server that keeps the subjects of what it is given."""
-
-    def __init__(self) -> None:
-        self.subjects: list[str] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            with connection, connection.makefile("rw", newline="\r\n") as stream:
-                self._talk(stream)
-
-    def _talk(self, stream: TextIO) -> None:
-        def say(words: str) -> None:
-            stream.write(f"{words}\n")
-            stream.flush()
-
-        say("220 here")
-        for line in stream:
-            if line.upper().startswith("DATA"):
-                say("354 go on")
-                lines = list(iter(lambda: stream.readline().rstrip("\r\n"), "."))
-                self.subjects += [found.removeprefix("Subject: ") for found in lines if found.startswith("Subject: ")]
-            say("221 bye" if line.upper().startswith("QUIT") else "250 ok")
 
 
 @pytest.fixture
