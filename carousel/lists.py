@@ -11,11 +11,11 @@ from typing import Any
 
 from carousel.block_times import Timeline, learn, made_since
 from fluxtracker.images import image_name
+from fluxtracker.timestamps import iso
 from fluxtracker.upstream.fluxos import ORBIT
 from fluxtracker.upstream.records import NEW_SECONDS, AppSpecification, AppSpecifications, Block, Unit, end_height
 from fluxtracker.upstream.stats import Benchmarks
 from metrics.models import ImageCount, Source, TrackedApp, image_matcher
-from ops.health import iso
 
 Item = dict[str, Any]
 

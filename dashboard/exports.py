@@ -35,8 +35,8 @@ from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.throttling import Places
 from fluxtracker.api.views import PublicView
 from fluxtracker.database import database_words, one_moment
+from fluxtracker.timestamps import iso
 from fluxtracker.web.middleware import give_back_after
-from ops.health import iso
 from revenue.api import serializers as api_serializers
 from revenue.models import App, LedgerState, Payment
 from revenue.payments import filters, pagination

@@ -17,9 +17,10 @@ from django.db import DatabaseError
 from django.utils import timezone
 from rest_framework import serializers
 
-from fluxtracker.api.fields import DAY, Confirmation, PastDay, Whole
+from fluxtracker.api.fields import Confirmation, PastDay, Whole
 from fluxtracker.database import is_unmigrated
 from fluxtracker.formatting import printable
+from fluxtracker.timestamps import parse_day
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops import audit
 from ops.leases import LeaseHeld, LeaseLost
@@ -49,10 +50,7 @@ def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[
 
 def day(value: str) -> date:
     """Return an argparse type: a UTC day up to today, else wrong usage."""
-    try:
-        found = date.fromisoformat(value) if DAY.fullmatch(value) else None
-    except ValueError:
-        found = None
+    found = parse_day(value)
     if found is None:
         raise argparse.ArgumentTypeError("expected a day as YYYY-MM-DD")
     if found > timezone.now().date():

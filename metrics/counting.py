@@ -14,6 +14,7 @@ from math import fsum
 from typing import Any
 
 from fluxtracker.images import image_name
+from fluxtracker.timestamps import iso
 from fluxtracker.upstream.records import NodeCounts
 from fluxtracker.upstream.stats import Capacities, Containers
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
@@ -21,7 +22,6 @@ from metrics.catalogue import COUNTED, Number, percent
 from metrics.classify import AppIndex, Classifier, Kind
 from metrics.models import Category, TrackedApp
 from metrics.sources import KEEPS, Readout, Refused
-from ops.health import iso
 
 Remembered = dict[str, list[float]]
 """By collateral: unix seconds of its capacity, then cores, GB of memory and of storage, the same three in use, and

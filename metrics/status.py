@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fluxtracker.periods import is_fresh
+from fluxtracker.timestamps import iso
 from metrics.models import Source
 from metrics.selectors import Latest, SourceView
 from ops import leases
-from ops.health import is_scheduled, iso
+from ops.health import is_scheduled
 from ops.models import ServiceState, TaskState
 from ops.registry import health_check
 from ops.schedule import is_overdue

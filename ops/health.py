@@ -19,6 +19,7 @@ from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.database import database_words
 from fluxtracker.periods import is_fresh
+from fluxtracker.timestamps import iso, unix_ms
 from ops import broker, checks, schedule
 from ops.alerts import records
 from ops.models import ServiceState, TaskState, WorkerSeen
@@ -67,7 +68,7 @@ def _health(database: Status, parts: Mapping[str, Part], now: datetime) -> Healt
     problems = [problem for problem in found if not problem.is_ok]
     report = {
         "status": "error" if not database.is_ok else "degraded" if problems else "ok",
-        "timestamp": int(now.timestamp() * 1000),
+        "timestamp": unix_ms(now),
         "uptime": round(time.monotonic() - STARTED),
         "db": database_report(database),
         **{name: part.report for name, part in parts.items()},
@@ -227,11 +228,6 @@ def _alerts() -> Part:
         for alert in alerts
     ]
     return Part(report, [alert.status for alert in alerts if alert.kind not in REPORTED_BY_PARTS])
-
-
-def iso(moment: datetime | None) -> str | None:
-    """Return an instant as the API writes it."""
-    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 FULL_SHARE, FULL_BYTES = 0.10, 2 << 30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, column, link, list_link
 from fluxtracker.periods import midnight
+from fluxtracker.timestamps import parse_day
 from revenue.models import DailyTotal, LedgerState, Message, Payment
 from revenue.payments.filters import Wanted, select
 from revenue.payments.pagination import page_rows
@@ -34,7 +35,7 @@ class DaysFilter(admin.ListFilter):
         given = {key: params.pop(key)[-1] for key in self.keys if key in params}
         self.used_parameters.update(given)
         self.first, self.last = (given.get(key, "") for key in self.keys)
-        self.wrong = [text for text in (self.first, self.last) if text and as_day(text) is None]
+        self.wrong = [text for text in (self.first, self.last) if text and parse_day(text) is None]
 
     def has_output(self) -> bool:
         return True
@@ -49,7 +50,7 @@ class DaysFilter(admin.ListFilter):
         return iter([{"name": name, "value": value} for name, value in kept.items()])
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        first, last = as_day(self.first), as_day(self.last)
+        first, last = parse_day(self.first), parse_day(self.last)
         if first:
             queryset = queryset.filter(paid_at__gte=midnight(first))
         return queryset.filter(paid_at__lt=midnight(last + timedelta(days=1))) if last else queryset
@@ -68,14 +69,6 @@ class WaitingFilter(admin.SimpleListFilter):
         if self.value() == "name":
             return queryset.unnamed()
         return queryset.unpriced() if self.value() == "price" else queryset
-
-
-def as_day(text: str) -> date | None:
-    """Return a day as YYYY-MM-DD; None for anything else."""
-    try:
-        return date.fromisoformat(text) if len(text) == len("2026-01-01") else None
-    except ValueError:
-        return None
 
 
 MOST_FOUND = 1_000  # payments that a search lists

@@ -11,8 +11,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from fluxtracker.periods import is_ahead, is_fresh
+from fluxtracker.timestamps import iso
 from ops import leases
-from ops.health import is_scheduled, iso
+from ops.health import is_scheduled
 from ops.models import ALERT_AFTER, TaskState
 from ops.registry import health_check
 from ops.status import OK, PUBLIC, Part, Status, words

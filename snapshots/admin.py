@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import MINYEAR, date
+from datetime import MINYEAR
 from typing import Any
 
 from django.contrib import admin, messages
@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, list_link, user_of
 from fluxtracker.images import image_name
+from fluxtracker.timestamps import parse_day
 from revenue.models import DailyTotal
 from revenue.selectors import Ledger
 from snapshots import calendar
@@ -31,13 +32,6 @@ def _year(text: str | None, current: int) -> int:
     if text and text.isascii() and text.isdecimal() and MINYEAR < int(text[:5]) <= current:
         return int(text[:5])
     return current
-
-
-def _parsed(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if len(text) == 10 else None
-    except ValueError:
-        return None
 
 
 MOST_TOLD = 5  # missing days with their reasons; the API tells all
@@ -78,7 +72,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return self._page(request, "calendar", f"Snapshots of {year.year}", {"year": year, "today": now.date()})
 
     def day_view(self, request: HttpRequest, day: str) -> HttpResponse:
-        now, found = timezone.now(), _parsed(day)
+        now, found = timezone.now(), parse_day(day)
         if found is None or found > now.date():
             raise Http404(f"{day} is no day of the past")
         story = calendar.load_day(found, now)

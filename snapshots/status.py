@@ -9,10 +9,11 @@ from django.db.models import Max, Min
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.periods import is_fresh, midnight
+from fluxtracker.timestamps import iso
 from metrics.selectors import OLD
 from ops import leases, registry
 from ops.alerts.services import installed_at
-from ops.health import is_scheduled, iso
+from ops.health import is_scheduled
 from ops.models import TaskState
 from ops.status import OK, Part, Status, words
 from snapshots.api import serializers

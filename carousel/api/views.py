@@ -18,8 +18,8 @@ from carousel.models import Feed
 from fluxtracker.api.conditional import conditional
 from fluxtracker.api.views import ERRORS, PublicView
 from fluxtracker.periods import is_fresh
+from fluxtracker.timestamps import iso, unix_ms
 from metrics.selectors import OLD
-from ops.health import iso
 
 FRESH = timedelta(hours=1)
 MAX_AGE_S = 60  # the lists change once an hour
@@ -65,7 +65,7 @@ def _answer(feed: Feed, now: datetime) -> dict[str, Any]:
         "error": feed.error or None,
         "total": None if age is None else (feed.coverage or {}).get("endWithin7Days", len(feed.items)),
         "coverage": feed.coverage,
-        "timestamp": int(now.timestamp() * 1000),
+        "timestamp": unix_ms(now),
     }
 
 

@@ -13,8 +13,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from fluxtracker.money import SAT
+from fluxtracker.timestamps import parse_day
 
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 NUMBER = re.compile(r"([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[-+]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 LONGEST_NUMBER = 100  # digits
 MOST_PAGES = 10**15
@@ -92,13 +92,10 @@ class Day(serializers.DateField):
     """A UTC day."""
 
     def to_internal_value(self, value: Any) -> date:
-        text = str(value).strip()
-        try:
-            if DAY.fullmatch(text):
-                return date.fromisoformat(text)
-        except ValueError:
-            pass
-        raise serializers.ValidationError("expected a day as YYYY-MM-DD")
+        found = parse_day(str(value).strip())
+        if found is None:
+            raise serializers.ValidationError("expected a day as YYYY-MM-DD")
+        return found
 
 
 class PastDay(Day):

@@ -9,10 +9,10 @@ from typing import Any
 from rest_framework import serializers
 
 from fluxtracker import money
+from fluxtracker.timestamps import iso, unix_ms
 from metrics.catalogue import Metric
 from metrics.models import Source, TrackedApp
 from metrics.selectors import Latest, Point, SourceView, Step
-from ops.health import iso
 from ops.models import ServiceState
 from revenue.api.serializers import UNKNOWN, flux
 from revenue.selectors import Sums
@@ -123,7 +123,7 @@ def current(latest: Latest, today: Sums, tracked: Iterable[TrackedApp]) -> dict[
     times = [latest.sources[name].read_at for name in NETWORK]
     newest = max((time for time in times if time), default=None)
     return {
-        "lastUpdate": None if newest is None else int(newest.timestamp() * 1000),
+        "lastUpdate": None if newest is None else unix_ms(newest),
         "asOf": iso(latest.read_at),
         "revenue": {
             "current": flux(today.revenue_sat),

@@ -15,10 +15,11 @@ from rest_framework.response import Response
 
 from fluxtracker.api import fields
 from fluxtracker.api.conditional import conditional
-from fluxtracker.api.fields import DAY, OneOf, Words
+from fluxtracker.api.fields import OneOf, Words
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.database import one_moment
 from fluxtracker.periods import midnight
+from fluxtracker.timestamps import parse_day
 from metrics.api import serializers as api_serializers
 from metrics.api.serializers import TestStatus
 from metrics.catalogue import Metric, metrics, tracked_apps
@@ -50,9 +51,9 @@ class Moment(serializers.Field[date | datetime, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> date | datetime:
         text = str(data).strip()
+        if (day := parse_day(text)) is not None:
+            return day
         try:
-            if DAY.fullmatch(text):
-                return date.fromisoformat(text)
             # A `+` that was not escaped arrives as a blank.
             found = datetime.fromisoformat(re.sub(r" (?=[0-9]{2}:?[0-9]{2}\Z)", "+", text))
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -24,8 +24,8 @@ from django.db.models import Q
 
 from fluxtracker import formatting
 from fluxtracker.periods import is_ahead, is_fresh
+from fluxtracker.timestamps import iso
 from ops.alerts.webhook import NotDelivered, Webhook
-from ops.health import iso
 from ops.models import Alert, AlertDelivery
 
 DISCORD_LONGEST = 2000  # characters

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from fluxtracker.api.fields import ErrorAnswer, PageAnswer, Seconds
-from ops.health import iso
+from fluxtracker.timestamps import iso
 from ops.models import Job
 
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from fluxtracker import money
 from fluxtracker.api.fields import PageAnswer
 from fluxtracker.periods import Period
-from ops.health import iso
+from fluxtracker.timestamps import iso
 from revenue.models import App, AppType, Payment
 from revenue.selectors import Comparison, DayReport, Ledger, Sums, ToDate
 

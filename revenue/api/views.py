@@ -18,6 +18,7 @@ from fluxtracker.api.fields import page_of
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.database import one_moment
 from fluxtracker.periods import Length
+from fluxtracker.timestamps import unix_ms
 from revenue import selectors
 from revenue.api import serializers
 from revenue.models import LedgerState
@@ -146,5 +147,5 @@ def _period_answer(length: Length, now: datetime, totals: selectors.Totals, like
     return serializers.comparison(selectors.compare(totals, length, now), totals.ledger, now) | {
         "period": length.value,
         "toDate": serializers.to_date(like),
-        "timestamp": int(now.timestamp() * 1000),
+        "timestamp": unix_ms(now),
     }

@@ -22,6 +22,7 @@ from rest_framework import serializers
 
 from fluxtracker.api.fields import Day, Flux, OneOf, PageQuery, Whole, Words, require_order, satoshi
 from fluxtracker.periods import Length, Period, midnight
+from fluxtracker.timestamps import parse_day
 from revenue.models import App, AppType, Payment
 from revenue.querysets import PaymentQuerySet
 from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER, OpenDays
@@ -29,8 +30,6 @@ from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER, OpenDays
 MOST_APPS = 10_000  # ids in one statement
 TXID = re.compile(r"[0-9a-f]{4,64}")  # by its beginning, from 4 characters on (docs/contract.md#api)
 ADDRESS = re.compile(r"[0-9A-Za-z]{4,64}", re.ASCII)
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-MONTH = re.compile(r"[0-9]{4}-[0-9]{2}", re.ASCII)
 
 # The same columns behind an expression that no index serves: see `Meaning.unindexed`.
 UNINDEXED: dict[str, Combinable] = {
@@ -116,14 +115,13 @@ def _dates(term: str, days: OpenDays) -> Iterator[Meaning]:
 
 
 def _period(term: str) -> Period | None:
+    day, first = parse_day(term), parse_day(f"{term}-01")
     try:
-        if DAY.fullmatch(term):
-            return Period.containing(Length.DAILY, midnight(date.fromisoformat(term)))
-        if MONTH.fullmatch(term):
-            return Period.containing(Length.MONTHLY, midnight(date.fromisoformat(f"{term}-01")))
-    except (ValueError, OverflowError):
-        pass
-    return None
+        if day:
+            return Period.containing(Length.DAILY, midnight(day))
+        return Period.containing(Length.MONTHLY, midnight(first)) if first else None
+    except OverflowError:
+        return None
 
 
 def begins(column: str, beginning: str) -> Q:

@@ -10,9 +10,9 @@ from rest_framework import serializers
 
 from fluxtracker import money
 from fluxtracker.api.fields import ErrorAnswer
+from fluxtracker.timestamps import iso
 from metrics.catalogue import COUNTED, FIXED, TOTALS
 from metrics.models import TrackedApp
-from ops.health import iso
 from revenue.api.serializers import flux
 from snapshots.models import Snapshot
 from snapshots.selectors import DayRow, Gap

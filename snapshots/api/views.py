@@ -19,9 +19,9 @@ from fluxtracker.api.conditional import LIVE_S, SETTLED_S, conditional, unless_k
 from fluxtracker.api.fields import ErrorAnswer
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.database import one_moment
+from fluxtracker.timestamps import iso
 from metrics.catalogue import tracked_apps
 from metrics.selectors import metrics_stamp
-from ops.health import iso
 from revenue.selectors import Ledger, ledger_stamp
 from snapshots import selectors, status
 from snapshots.api import serializers as api_serializers

@@ -8,8 +8,8 @@ from typing import Any
 from rest_framework import serializers
 
 from fluxtracker.periods import is_fresh
+from fluxtracker.timestamps import iso, parse_instant
 from metrics.selectors import OLD
-from ops.health import iso
 from revenue.api import serializers as api_serializers
 from revenue.api.serializers import Amount, Count, PeriodSums, ToDateAnswer, UsdAmount
 from revenue.selectors import STALE
@@ -87,12 +87,8 @@ def with_ages(answer: Answer, now: datetime) -> Answer:
 
 def ages(answer: Answer, now: datetime) -> tuple[bool, bool]:
     """Return whether the readings, and whether the ledger, are too old by now."""
-    read_at, completed_at = map(_instant, (answer["asOf"], answer["revenue"]["asOf"]))
+    read_at, completed_at = map(parse_instant, (answer["asOf"], answer["revenue"]["asOf"]))
     return not is_fresh(read_at, now, OLD), not is_fresh(completed_at, now, STALE)
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 TRENDS = ["up", "down", "neutral"]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from fluxtracker import money
 from fluxtracker.images import image_name
+from fluxtracker.timestamps import parse_day
 from revenue.importing import OldPayment
 from revenue.models import AppType
 from snapshots.models import ImageDay
@@ -74,13 +75,8 @@ def read_price(value: Any) -> Decimal | None:
 
 def read_day(value: Any, today: date) -> date | None:
     """Return a UTC day from the chain's first to today."""
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
-        return None
-    try:
-        found = date.fromisoformat(value)
-    except ValueError:
-        return None
-    return found if FIRST_DAY <= found <= today else None
+    found = parse_day(value) if isinstance(value, str) else None
+    return found if found and FIRST_DAY <= found <= today else None
 
 
 def read_instant(value: Any, today: date) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import Any
 from rest_framework import serializers
 
 from fluxtracker.periods import Bucket, Span
-from ops.health import iso
+from fluxtracker.timestamps import iso
 from snapshots.series.choices import Category, Choice, Kind
 from snapshots.series.selectors import LEDGER, TAKEN, UNKNOWN, Chart, Line, Series
 

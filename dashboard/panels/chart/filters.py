@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from fluxtracker import formatting
-from fluxtracker.api.fields import DAY
 from fluxtracker.periods import Bucket
+from fluxtracker.timestamps import parse_day
 from snapshots.series import choices as series_choices
 from snapshots.series import selectors
 from snapshots.series.choices import Choice, Kind
@@ -161,7 +161,7 @@ def _range(query: QueryDict, today: date, said: dict[str, str]) -> tuple[Days | 
 
 def _ends(query: QueryDict, today: date, said: dict[str, str]) -> tuple[date, date] | None:
     """Return both days; None when they are no range, which is said."""
-    first, last = (_day(query.get(key, "")) for key in ("start", "end"))
+    first, last = (parse_day(query.get(key, "")) for key in ("start", "end"))
     last = today if not query.get("end") else last
     wrong = _why_no_range(first, last)
     if wrong or first is None or last is None:
@@ -180,13 +180,6 @@ def _why_no_range(first: date | None, last: date | None) -> str:
     if first < EARLIEST or (last - first).days >= MOST_DAYS:
         return f"At most {formatting.whole(MOST_DAYS)} days are drawn, from {EARLIEST.year} on."
     return ""
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if DAY.fullmatch(text) else None
-    except ValueError:
-        return None
 
 
 def _quoted(text: str) -> str:

@@ -4,8 +4,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from fluxtracker.commands import ReportCommand, whole_number
+from fluxtracker.timestamps import iso
 from ops.access import authentication
-from ops.health import iso
 
 
 class Command(ReportCommand):

@@ -5,19 +5,17 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from fluxtracker.api.fields import DAY
 from fluxtracker.commands import JobCommand
+from fluxtracker.timestamps import parse_day
 from snapshots.services import take_snapshot
 
 
 def past_day(text: str) -> date:
     """Return a UTC day before today; else wrong usage."""
-    try:
-        if DAY.fullmatch(text) and (day := date.fromisoformat(text)) < timezone.now().date():
-            return day
-    except ValueError:
-        pass
-    raise ArgumentTypeError("expected a UTC day before today as YYYY-MM-DD")
+    day = parse_day(text)
+    if day is None or day >= timezone.now().date():
+        raise ArgumentTypeError("expected a UTC day before today as YYYY-MM-DD")
+    return day
 
 
 class Command(JobCommand):
