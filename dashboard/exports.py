@@ -11,14 +11,16 @@ import errno
 import io
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
+from decimal import Decimal
 from itertools import islice
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import orjson
 import structlog
 from django.db import DatabaseError, InterfaceError
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -29,23 +31,22 @@ from rest_framework.request import Request
 
 from dashboard.panels.payments.apps import share_percent, whole_revenue
 from fluxtracker import database
-from fluxtracker.api import fields
-from fluxtracker.api.conditional import conditional
+from fluxtracker.api.conditional import unless_known
+from fluxtracker.api.fields import Query
 from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.throttling import Places
 from fluxtracker.api.views import PublicView
 from fluxtracker.database import database_words, one_moment
 from fluxtracker.timestamps import iso
 from fluxtracker.web.middleware import give_back_after
-from revenue.api import serializers as api_serializers
-from revenue.models import App, LedgerState, Payment
+from revenue.api.serializers import Transaction
+from revenue.models import App, Payment
 from revenue.payments import filters, pagination
-from revenue.payments.filters import AppsQuery, TransactionsQuery, wanted
+from revenue.payments.filters import AppsQuery, TransactionsQuery
 from revenue.selectors import apps, ledger_stamp
 from snapshots.series import selectors
-from snapshots.series.selectors import UNKNOWN, Chart, Line
-from snapshots.series.views import SeriesQuery
-from snapshots.series.views import wanted as views_wanted
+from snapshots.series.selectors import UNKNOWN, Chart
+from snapshots.series.views import SeriesQuery, requested
 
 log = structlog.get_logger(__name__)
 
@@ -128,22 +129,6 @@ class Download:
     __del__ = close
 
 
-def stream(
-    request: HttpRequest, chunks: Generator[bytes, None, None], *, name: str, kind: str, last_line: LastLine
-) -> StreamingHttpResponse:
-    """Return the answer that a download is; HEAD reads nothing and takes no place."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    if request.method == "HEAD":
-        return StreamingHttpResponse((), content_type=kind, headers=headers)
-    download = Download(chunks, last_line)
-    give_back_after(request, download.close)
-    return StreamingHttpResponse(download, content_type=kind, headers=headers)
-
-
-def csv_last_line(words: str) -> bytes:
-    return csv_lines([[words]])
-
-
 def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
     """Lines of a CSV file (RFC 4180, UTF-8). None is an empty cell."""
     text = io.StringIO()
@@ -154,14 +139,6 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
 def cell(value: object) -> object:
     """Return the value, so that no spreadsheet reads strangers' text as a formula: an apostrophe makes it text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-
-
-def exact(units: int | None, places: int) -> str | None:
-    """Return a whole number of the smallest units, written out with `places` decimals."""
-    if units is None:
-        return None
-    whole, part = divmod(abs(units), 10**places)
-    return f"{'-' if units < 0 else ''}{whole}.{part:0{places}d}"
 
 
 PAYMENT_COLUMNS = (
@@ -178,64 +155,90 @@ Values = dict[str, Any]
 Chunks = Generator[bytes, None, None]
 
 
+def exact(units: int, places: int) -> str:
+    """Return a whole number of the smallest units, written out with `places` decimals."""
+    return f"{Decimal(units).scaleb(-places):.{places}f}"
+
+
+class Exact(serializers.CharField):
+    def __init__(self, places: int, **kwargs: Any) -> None:
+        self.places = places
+        super().__init__(**kwargs)
+
+    def write(self, value: int) -> str:
+        return exact(value, self.places)
+
+
+class PaymentCells(Transaction):
+    """A payment with exact amounts."""
+
+    time = serializers.DateTimeField(source="paid_at")
+    amount = Exact(8, source="amount_sat")  # type: ignore[assignment]
+    amount_usd = Exact(6, source="usd_micro")  # type: ignore[assignment]
+    price_usd = serializers.CharField()  # type: ignore[assignment]
+
+
 class Export(PublicView):
     """A list as a file: the same query keys as its page and its endpoint, without pages."""
 
     subject: ClassVar[str]
-    suffix: ClassVar[str]
-    content_type: ClassVar[str]
-    query: ClassVar[type[serializers.Serializer[Any]]]
-    chunks: Callable[..., Chunks]
+    suffix: ClassVar[str] = "csv"
+    content_type: ClassVar[str] = "text/csv; charset=utf-8; header=present"
+    query: ClassVar[type[Query]]
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
         """Return the renderer of errors: the address decides the format of the file."""
         return JSONRenderer(), JSONRenderer.media_type
 
+    def etag(self) -> object:
+        return ledger_stamp()
+
     @extend_schema(exclude=True)  # a part of the page: the API has the same rows in pages
-    @conditional(lambda request: ledger_stamp())
     def get(self, request: Request) -> HttpResponseBase:
-        values = read(self.query, request)
-        name = f"fluxtracker-{self.subject}-{_range(values, timezone.now())}.{self.suffix}"
-        kind = self.content_type
-        return stream(request._request, self.chunks(values), name=name, kind=kind, last_line=self.last_line)
+        return unless_known(request, self.etag(), lambda: self.file(request))
+
+    def file(self, request: Request) -> HttpResponseBase:
+        """Return the file; 400 for a wrong filter. A field that was left empty is none; pages are not asked for."""
+        given = {key: value for key, value in request.query_params.items() if value and key not in ("page", "limit")}
+        values = self.query.read(given)
+        return self.stream(request, self.chunks(values), *_range(values, timezone.now().date()))
+
+    def chunks(self, values: Values) -> Chunks:
+        """Yield the parts of the file."""
+        raise NotImplementedError
+
+    def stream(self, request: Request, chunks: Chunks, first: date, last: date) -> StreamingHttpResponse:
+        """Return the answer that a download is; HEAD reads nothing and takes no place."""
+        name = f"fluxtracker-{self.subject}-{first}-to-{last}.{self.suffix}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        if request.method == "HEAD":
+            return StreamingHttpResponse((), content_type=self.content_type, headers=headers)
+        download = Download(chunks, self.last_line)
+        give_back_after(request._request, download.close)
+        return StreamingHttpResponse(download, content_type=self.content_type, headers=headers)
 
     def last_line(self, words: str) -> bytes:
         """Return the line that ends a file which is not whole."""
-        return csv_last_line(words)
+        return csv_lines([[words]])
 
 
-def read(query: type[serializers.Serializer[Any]], request: Request) -> Values:
-    """Return the filters, checked; 400 for a wrong one.
-
-    A field that was left empty is none; pages are not asked for.
-    """
-    given = {key: value for key, value in request.query_params.items() if value and key not in ("page", "limit")}
-    form = query(data=given)
-    form.is_valid(raise_exception=True)
-    return dict(form.validated_data)
-
-
-def _range(values: Values, now: datetime) -> str:
+def _range(values: Values, today: date) -> tuple[date, date]:
     """Return the days that the file is about."""
-    first: date | None = values.get("from")
-    last: date = min(values.get("to") or now.date(), now.date())
-    if first is None:
-        oldest = Payment.objects.order_by("paid_at", "id").values_list("day", flat=True)
-        first = oldest.first() or last
-    return f"{first}-to-{last}"
+    last = min(values.get("to") or today, today)
+    first = values.get("from") or Payment.objects.order_by("paid_at", "id").values_list("day", flat=True).first()
+    return first or last, last
 
 
 class PaymentsCsv(Export):
     """Payments for a spreadsheet: amounts exact, strangers' words harmless."""
 
-    name = "Payments as CSV"
-    subject, suffix, content_type = "payments", "csv", "text/csv; charset=utf-8; header=present"
-    query = TransactionsQuery
+    name, subject, query = "Payments as CSV", "payments", TransactionsQuery
 
     def chunks(self, values: Values) -> Chunks:
-        tip, head = _tip(), csv_lines([PAYMENT_COLUMNS])
-        for rows in pagination.every_row(filters.select(wanted(values))):
-            yield head + csv_lines([payment_cells(row, tip) for row in rows])
+        tip, head, cells = pagination.tip_height(), csv_lines([PAYMENT_COLUMNS]), itemgetter(*PAYMENT_COLUMNS)
+        for rows in pagination.every_row(filters.select(values)):
+            found = pagination.with_confirmations(rows, tip)
+            yield head + csv_lines(cells(PaymentCells.write(row)) for row in found)
             head = b""
         yield head
 
@@ -243,14 +246,14 @@ class PaymentsCsv(Export):
 class PaymentsNdjson(Export):
     """Payments as `/api/revenue/transactions` writes them, one JSON object a line."""
 
-    name = "Payments as NDJSON"
-    subject, suffix, content_type = "payments", "ndjson", "application/x-ndjson"
-    query = TransactionsQuery
+    name, subject, query = "Payments as NDJSON", "payments", TransactionsQuery
+    suffix, content_type = "ndjson", "application/x-ndjson"
 
     def chunks(self, values: Values) -> Chunks:
-        tip = _tip()
-        for rows in pagination.every_row(filters.select(wanted(values))):
-            yield b"".join(orjson.dumps(api_serializers.transaction(row, tip)) + b"\n" for row in rows)
+        tip = pagination.tip_height()
+        for rows in pagination.every_row(filters.select(values)):
+            found = pagination.with_confirmations(rows, tip)
+            yield b"".join(orjson.dumps(Transaction.write(row)) + b"\n" for row in found)
 
     def last_line(self, words: str) -> bytes:
         return orjson.dumps({"error": words}) + b"\n"
@@ -259,9 +262,7 @@ class PaymentsNdjson(Export):
 class AppsCsv(Export):
     """What each app paid."""
 
-    name = "Apps as CSV"
-    subject, suffix, content_type = "apps", "csv", "text/csv; charset=utf-8; header=present"
-    query = AppsQuery
+    name, subject, query = "Apps as CSV", "apps", AppsQuery
 
     def chunks(self, values: Values) -> Chunks:
         whole, head = whole_revenue(), csv_lines([APP_COLUMNS])
@@ -274,17 +275,6 @@ class AppsCsv(Export):
         yield head
 
 
-def payment_cells(row: pagination.Row, tip: int | None) -> list[object]:
-    """In the order of PAYMENT_COLUMNS; what is not known is None."""
-    (_, txid, vout, address, sender, amount_sat, usd_micro, height, paid_at, day,
-     app, app_type, source, kind, message_hash, price, block_hash) = row  # fmt: skip
-    return [
-        iso(paid_at), day.isoformat(), txid, vout, app, app_type, kind, exact(amount_sat, 8), amount_sat,
-        exact(usd_micro, 6), None if price is None else f"{price:.10f}", sender, address, height, block_hash,
-        None if tip is None else max(tip - height + 1, 0), int(paid_at.timestamp()), message_hash, source,
-    ]  # fmt: skip
-
-
 def app_cells(app: App, whole: int) -> list[object]:
     """In the order of APP_COLUMNS. Dollars are of the priced payments."""
     return [
@@ -294,36 +284,27 @@ def app_cells(app: App, whole: int) -> list[object]:
     ]  # fmt: skip
 
 
-def _tip() -> int | None:
-    return LedgerState.objects.values_list("tip_height", flat=True).first()
-
-
 CHART_BATCH = 500
 PARTIAL = "partial"
 
 
-class ChartCsv(PublicView):
+class ChartCsv(Export):
     """The same query keys as `/api/history/series`. Unknown values are empty cells."""
 
-    name = "Chart as CSV"
+    name, subject, query = "Chart as CSV", "chart", SeriesQuery
 
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """Return the renderer of errors: the address decides the format of the file."""
-        return JSONRenderer(), JSONRenderer.media_type
+    def etag(self) -> object:
+        return selectors.stamp(timezone.now())
 
-    @extend_schema(exclude=True)
-    @conditional(lambda request: selectors.stamp(timezone.now()))
-    def get(self, request: Request) -> HttpResponseBase:
+    def file(self, request: Request) -> HttpResponseBase:
         now = timezone.now()
         with one_moment():
-            asked = views_wanted(fields.read(SeriesQuery, request), now.date())
-            chart = selectors.read(wanted=asked, now=now)
-        name = f"fluxtracker-chart-{asked.first}-to-{asked.last}.csv"
-        kind = "text/csv; charset=utf-8; header=present"
-        return stream(request._request, _chunks(chart), name=name, kind=kind, last_line=csv_last_line)
+            wanted = requested(SeriesQuery.read(request.query_params), now.date())
+            chart = selectors.read(wanted=wanted, now=now)
+        return self.stream(request, _chunks(chart), wanted.first, wanted.last)
 
 
-def _chunks(chart: Chart) -> Generator[bytes, None, None]:
+def _chunks(chart: Chart) -> Chunks:
     yield csv_lines([_header(chart)])
     rows = _rows(chart)
     while batch := list(islice(rows, CHART_BATCH)):
@@ -344,17 +325,10 @@ def _rows(chart: Chart) -> Iterator[list[object]]:
     for index, span in enumerate(chart.spans):
         row: list[object] = [span.first.isoformat(), span.last.isoformat()]
         for drawn, lacking in zip(chart.series, partial, strict=True):
-            row += [_number(drawn.line, index), _note(drawn.line, index, index in lacking)]
+            source = drawn.line.sources[index]
+            note = f"{source}, {PARTIAL}" if index in lacking and source != UNKNOWN else source
+            row += [drawn.line.points[index], note]
         if chart.before:
             row += [chart.before[index].first.isoformat()]
-            row += [drawn.ghost and _number(drawn.ghost, index) for drawn in chart.series]
+            row += [drawn.ghost and drawn.ghost.points[index] for drawn in chart.series]
         yield row
-
-
-def _number(line: Line, index: int) -> object:
-    return line.points[index]
-
-
-def _note(line: Line, index: int, lacking: bool) -> str:
-    source = line.sources[index]
-    return f"{source}, {PARTIAL}" if lacking and source != UNKNOWN else source

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+
+Number = int | float
 
 SAT = 100_000_000  # satoshi in one FLUX
 MICRO = 1_000_000  # micro-dollars in one US dollar
@@ -42,15 +45,36 @@ def usd_micro(amount_sat: int, price_usd: Decimal) -> int:
     return int((Decimal(amount_sat) * price_usd * MICRO / SAT).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
-def percent_change(current: int, previous: int | None) -> float | None:
-    """Change in percent with 2 decimals; None when there is nothing to compare with."""
-    if not previous:
-        return None
-    return float(round(Decimal(current - previous) * 100 / Decimal(previous), 2)) or 0.0  # never -0.0
+FINEST = 6  # decimals of a change: what lies below is noise of binary fractions
 
 
-def trend(current: int | None, previous: int | None) -> str | None:
-    """up, down or neutral; None when one side is unknown."""
-    if current is None or previous is None:
-        return None
-    return "neutral" if current == previous else "up" if current > previous else "down"
+@dataclass(frozen=True)
+class Pair:
+    """A number now and before. None: not known."""
+
+    current: Number | None
+    previous: Number | None
+
+    @property
+    def change(self) -> Number | None:
+        if self.current is None or self.previous is None:
+            return None
+        change = round(Decimal(str(self.current)) - Decimal(str(self.previous)), FINEST)
+        whole = isinstance(self.current, int) and isinstance(self.previous, int)
+        return int(change) if whole else float(change) or 0.0  # never -0.0
+
+    @property
+    def percentage(self) -> float | None:
+        """Return the change in percent of what was before, with 2 decimals; None when that is 0 or not known."""
+        if self.change is None or not self.previous:
+            return None
+        return float(round(Decimal(str(self.change)) * 100 / Decimal(str(self.previous)), 2)) or 0.0
+
+    @property
+    def trend(self) -> str | None:
+        return None if self.change is None else "neutral" if not self.change else "up" if self.change > 0 else "down"
+
+    @property
+    def points(self) -> float | None:
+        """For percentages: how many points lie between them."""
+        return None if self.change is None else round(float(self.change), 2) or 0.0

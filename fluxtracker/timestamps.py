@@ -13,6 +13,11 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def unix_s(moment: datetime) -> int:
+    """Return whole seconds since 1970."""
+    return int(moment.timestamp())
+
+
 def unix_ms(moment: datetime) -> int:
     """Return milliseconds since 1970."""
     return int(moment.timestamp() * 1000)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import TypeVar
 
 from metrics.models import Source, TrackedApp
 from ops.registry import Hook
 
 Number = int | float
 Values = Mapping[str, Number | None]
+Value = TypeVar("Value")
 
 CORES, GB, PERCENT, COUNT, USD = "cores", "GB", "%", "", "USD"
 COUNTED = (TrackedApp.Category.GAMING, TrackedApp.Category.CRYPTO)
@@ -67,6 +69,36 @@ RATIOS = {  # metric: part, whole
 }
 TOTALS = ("node_total", "total_apps", "total_cpu_cores", "total_ram_gb", "total_storage_gb")
 """The five totals of which a snapshot needs four (docs/contract.md#snapshots-and-instances)."""
+
+
+GROUPS: Mapping[str, Mapping[str, str]] = {  # group: key in answers: metric
+    "nodes": {
+        "total": "node_total",
+        "cumulus": "node_cumulus",
+        "nimbus": "node_nimbus",
+        "stratus": "node_stratus",
+    },
+    "cpu": {"total": "total_cpu_cores", "used": "used_cpu_cores", "utilization": "cpu_utilization_percent"},
+    "ram": {"total": "total_ram_gb", "used": "used_ram_gb", "utilization": "ram_utilization_percent"},
+    "storage": {"total": "total_storage_gb", "used": "used_storage_gb", "utilization": "storage_utilization_percent"},
+    "apps": {
+        "total": "total_apps",
+        "watchtower": "watchtower_count",
+        "gitapps": "gitapps_count",
+        "dockerapps": "dockerapps_count",
+        "gitapps_percent": "gitapps_percent",
+        "dockerapps_percent": "dockerapps_percent",
+    },
+    "gaming": {"total": "gaming_apps_total"},
+    "crypto": {"total": "crypto_nodes_total"},
+    "wordpress": {"count": "wordpress_count"},
+}
+
+
+def grouped(value: Callable[[str], Value], name: str, tracked: Iterable[TrackedApp] = ()) -> dict[str, Value]:
+    """Return a group's values by their keys in answers, those of tracked apps included."""
+    columns = {app.key: app.column for app in tracked if app.category == name}
+    return {key: value(metric) for key, metric in ({**GROUPS[name], **columns}).items()}
 
 
 def metrics() -> list[Metric]:

@@ -18,7 +18,7 @@ from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, column,
 from fluxtracker.periods import midnight
 from fluxtracker.timestamps import parse_day
 from revenue.models import DailyTotal, LedgerState, Message, Payment
-from revenue.payments.filters import Wanted, select
+from revenue.payments.filters import select
 from revenue.payments.pagination import page_rows
 from revenue.selectors import transaction_url
 
@@ -115,9 +115,9 @@ class PaymentAdmin(LargeTableAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        selection = select(Wanted(search=term))
+        selection = select({"search": term})
         found = page_rows(selection, selection.count(), 0, MOST_FOUND)
-        return queryset.filter(pk__in=[row[0] for row in found]), False
+        return queryset.filter(pk__in=[row["id"] for row in found]), False
 
     time = column("time, UTC", lambda payment: clock(payment.paid_at), ordering="paid_at")
     amount = column("FLUX", lambda payment: formatting.flux(payment.amount_sat, 8), ordering="amount_sat")

@@ -48,6 +48,11 @@ class App(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def average_sat(self) -> int:
+        """Return satoshi per payment, rounded half up."""
+        return (self.revenue_sat + self.payments // 2) // self.payments
+
 
 class Message(models.Model):
     """What is known of the app message behind an OP_RETURN hash. Never the specification itself."""

@@ -7,7 +7,7 @@ counts as a whole.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.expressions import Combinable
 
+from fluxtracker.money import Pair
 from fluxtracker.periods import Length, Period, is_fresh, midnight
 from revenue.models import App, DailyTotal, LedgerState, Payment, Quarantined
 
@@ -43,14 +44,44 @@ class DayReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """A calendar period so far against the whole one before it."""
+class Part:
+    """What a period adds up to. `complete`: each of its days is over, with every payment in."""
 
-    current: Period
-    previous: Period
-    now: Sums
-    before: Sums
-    is_before_complete: bool
+    period: Period
+    sums: Sums
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class Dollars(Pair):
+    """Millionths, and how many payments have no price."""
+
+    missing: int
+    missing_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A period so far against one before it."""
+
+    current: Part
+    previous: Part
+    whole_days: bool = False
+    """Whether the last day of the previous period is whole although the cut lies in it: its rows are pruned."""
+
+    @property
+    def flux(self) -> Pair:
+        """Return satoshi."""
+        return Pair(self.current.sums.revenue_sat, self.previous.sums.revenue_sat)
+
+    @property
+    def usd(self) -> Dollars:
+        now, before = self.current.sums, self.previous.sums
+        return Dollars(now.usd_micro, before.usd_micro, now.usd_missing, before.usd_missing)
+
+    @property
+    def payments(self) -> Pair:
+        return Pair(self.current.sums.payments, self.previous.sums.payments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +146,45 @@ class Totals:
         return Sums(sum(row["revenue_sat"] for row in rows), payments, usd, payments - priced)
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodReport:
+    """A calendar period so far: against the whole one before, and against that one cut at the same elapsed time."""
+
+    length: Length
+    whole: Comparison
+    to_date: Comparison
+    ledger: Ledger
+    now: datetime
+    days: Sequence[DayReport] = ()
+    """Oldest first."""
+
+    @property
+    def is_stale(self) -> bool:
+        return self.ledger.is_stale(self.now)
+
+    @property
+    def count(self) -> int:
+        return len(self.days)
+
+
+def period_report(length: Length, now: datetime, days: int = 0) -> PeriodReport:
+    """Return the report of the period that `now` lies in, and the last `days` days, today included."""
+    today = now.date()
+    totals = Totals.load(min(today - timedelta(days=days - 1), periods(length, now)[1].first_day), today)
+    (report,) = period_reports([length], totals, now)
+    return replace(report, days=daily(totals, today, days, now))
+
+
+def period_reports(lengths: Iterable[Length], totals: Totals, now: datetime) -> list[PeriodReport]:
+    """`totals` reach back to the earliest previous period. At most one query."""
+    cuts = {length: cut(length, now, totals.ledger) for length in lengths}
+    parted = parts(cuts.values())
+    return [
+        PeriodReport(length, compare(totals, length, now), to_date(one, totals, parted), totals.ledger, now)
+        for length, one in cuts.items()
+    ]
+
+
 def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayReport]:
     """Return the last `days` days, today included, oldest first."""
     every = (today - timedelta(days=back) for back in range(days - 1, -1, -1))
@@ -124,8 +194,10 @@ def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayRepo
 def compare(totals: Totals, length: Length, now: datetime) -> Comparison:
     """Return the calendar period that `now` lies in, so far, against the whole one before."""
     current, previous = periods(length, now)
-    is_before_complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
-    return Comparison(current, previous, totals.of(current.days()), totals.of(previous.days()), is_before_complete)
+    complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
+    return Comparison(
+        Part(current, totals.of(current.days())), Part(previous, totals.of(previous.days()), complete=complete)
+    )
 
 
 def periods(length: Length, now: datetime) -> tuple[Period, Period]:
@@ -153,22 +225,6 @@ class Cut:
         return None if end == midnight(last) + DAY else last
 
 
-@dataclass(frozen=True, slots=True)
-class ToDate:
-    """What both sides of a cut add up to."""
-
-    cut: Cut
-    now: Sums
-    before: Sums
-
-
-def load(lengths: Iterable[Length], totals: Totals, now: datetime) -> dict[Length, ToDate]:
-    """Return each calendar like for like. `totals` reach back to the earliest previous period. At most one query."""
-    cuts = {length: cut(length, now, totals.ledger) for length in lengths}
-    parted = parts(cuts.values())
-    return {length: to_date(one, totals, parted) for length, one in cuts.items()}
-
-
 def cut(length: Length, now: datetime, ledger: Ledger) -> Cut:
     """Return where the periods of `now` end, to the second: payments have the whole seconds of their blocks."""
     now = now.replace(microsecond=0)
@@ -191,10 +247,11 @@ def parts(cuts: Iterable[Cut]) -> dict[date, DaySums]:
     return {row["day"]: row for row in Payment.objects.until(instants).sums_by_day()}
 
 
-def to_date(cut: Cut, totals: Totals, parts: Mapping[date, DaySums]) -> ToDate:
+def to_date(cut: Cut, totals: Totals, parts: Mapping[date, DaySums]) -> Comparison:
     """Sums of both sides. `totals` reach from the previous period's first day to today, `parts` hold the parted day."""
     now = totals.of(Period.of_days(cut.current.first_day, cut.current.end.date()).days())
-    return ToDate(cut, now, _with_part(totals, cut, parts).of(cut.previous.days()))
+    before = _with_part(totals, cut, parts).of(cut.previous.days())
+    return Comparison(Part(cut.current, now), Part(cut.previous, before), cut.whole_days)
 
 
 def _with_part(totals: Totals, cut: Cut, parts: Mapping[date, DaySums]) -> Totals:

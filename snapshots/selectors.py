@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -18,9 +19,8 @@ from metrics.models import ImageCount, Source, TrackedApp
 from metrics.selectors import OLD
 from ops.health import database_bytes
 from revenue import pricing
-from revenue.api.serializers import flux
 from revenue.models import DailyPrice, DailyTotal
-from revenue.selectors import DayReport, OpenDays, Totals
+from revenue.selectors import OpenDays, Totals
 from revenue.status import last_sync_block
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.take import COLUMNS
@@ -36,35 +36,43 @@ class ImageHistory:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An image now and then. `previous` is None when images were not counted on that day."""
+    """An image, or a tracked app with its key, now and then. `previous` is None when that day did not count it."""
 
-    image: str
-    count: int
-    previous: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RankedApp:
-    """A tracked app now and then, with the containers whose image is not public. None: not known."""
-
-    key: str
+    rank: int
     name: str
     count: int
     previous: int | None
+    key: str = ""
+
+    @property
+    def difference(self) -> int | None:
+        return None if self.previous is None else self.count - self.previous
 
 
 @dataclass(frozen=True, slots=True)
 class Top:
     """The images of a category with the most containers now, and its tracked apps."""
 
+    category: str
+    days: int
     read_at: datetime | None
     compared: date | None
     total: int
     images: list[Ranked]
-    apps: list[RankedApp]
+    apps: list[Ranked]
+    now: datetime
 
-    def is_old(self, now: datetime) -> bool:
-        return is_old(self.read_at, now)
+    @property
+    def is_old(self) -> bool:
+        return is_old(self.read_at, self.now)
+
+    @property
+    def message(self) -> str | None:
+        return None if self.compared else f"there are no counts of images from exactly {self.days} days ago"
+
+    @property
+    def count(self) -> int:
+        return len(self.images)
 
 
 def image_history(image: str, first: date | None, last: date | None) -> ImageHistory:
@@ -87,20 +95,21 @@ def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
     compared = day if then.exists() else None
     before = dict(then.filter(image__in=[image for image, _ in shown]).values_list("image", "count"))
     others = 0 if compared and _has_every_image(day) else None
-    ranked = [Ranked(image, count, before.get(image, others)) for image, count in shown]
-    return Top(containers_read_at(), compared, found.count(), ranked, _apps(category, limit, day))
+    ranked = [Ranked(rank, image, count, before.get(image, others)) for rank, (image, count) in enumerate(shown, 1)]
+    apps = _apps(category, limit, day)
+    return Top(category, days, containers_read_at(), compared, found.count(), ranked, apps, now)
 
 
-def _apps(category: str, limit: int, day: date) -> list[RankedApp]:
+def _apps(category: str, limit: int, day: date) -> list[Ranked]:
     """Return the tracked apps of the category, most containers first; those that were never counted are left out."""
     now = Source.objects.filter(name=Source.Name.APPS).values_list("values", flat=True).first() or {}
     then = Snapshot.objects.filter(day=day).values_list("counts", flat=True).first() or {}
-    found = [
-        RankedApp(app.key, app.name, now[app.column], then.get(app.column))
-        for app in tracked_apps()
-        if app.category == category and app.column in now
+    counted = [app for app in tracked_apps() if app.category == category and app.column in now]
+    counted.sort(key=lambda app: (-now[app.column], app.name))
+    return [
+        Ranked(rank, app.name, now[app.column], then.get(app.column), app.key)
+        for rank, app in enumerate(counted[:limit], 1)
     ]
-    return sorted(found, key=lambda app: (-app.count, app.name))[:limit]
 
 
 def _has_every_image(day: date) -> bool:
@@ -172,8 +181,11 @@ def gaps(present: Collection[date], first: date, last: date, now: datetime) -> l
 FIELDS = ("id", "day", "source", "made_at", "read_at", *(column.key for column in COLUMNS), "counts")
 
 
+CATEGORY_TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total", "wordpress": "wordpress_count"}
+
+
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Days:
     """Which days: None leaves an end open. `limit`: at most so many of the newest."""
 
     first: date | None = None
@@ -182,39 +194,60 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class DayRow:
-    """A day's columns by name with the percentages, and what the ledger says of the day."""
-
-    values: Mapping[str, Any]
-    revenue: DayReport
-
-
-@dataclass(frozen=True, slots=True)
 class History:
-    """Newest day first, the days without a row as well."""
+    """Newest day first, the days without a row as well. Rows have what the ledger says of the day, too."""
 
-    rows: list[DayRow] = field(default_factory=list)
-    missing: list[Gap] = field(default_factory=list)
-    tracked: list[TrackedApp] = field(default_factory=list)
+    days: Days
+    rows: list[dict[str, Any]]
+    missing: list[Gap]
+
+    @property
+    def count(self) -> int:
+        return len(self.rows)
 
 
-def load(wanted: Wanted, now: datetime) -> History:
+def by_key(category: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a day's total of the category and each tracked app by its short key."""
+    counts = row["counts"]
+    tracked = {key: counts[column] for key, column in _columns_of(category, tuple(counts))}
+    return {"total": row[CATEGORY_TOTALS[category]], **tracked}
+
+
+@lru_cache
+def _columns_of(category: str, columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the category's columns with their short keys: `gaming_palworld` is `palworld` of `gaming`."""
+    start = f"{category}_"
+    return [(column.removeprefix(start), column) for column in columns if column.startswith(start)]
+
+
+def load(days: Days, now: datetime) -> History:
     """Six queries at most, however many days."""
-    rows = with_closes(read_columns(wanted, FIELDS))
+    rows = with_closes(read_columns(days, FIELDS))
     present = [row["day"] for row in rows]
     totals = Totals.load(present[-1], present[0]) if present else None
-    shown = [DayRow(with_ratios(row), _revenue(totals, row["day"], now)) for row in rows if totals]
-    return History(shown, missing(wanted, present, now), tracked_apps())
+    shown = [_with_revenue(with_ratios(row), totals, now) for row in rows if totals]
+    return History(days, shown, missing(days, present, now))
 
 
-def read_columns(wanted: Wanted, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the rows' columns, newest day first."""
+def _with_revenue(row: dict[str, Any], totals: Totals, now: datetime) -> dict[str, Any]:
+    sums = totals.of([row["day"]])
+    row["revenue_sat"], row["usd_micro"], row["usd_missing"] = sums.revenue_sat, sums.usd_micro, sums.usd_missing
+    row["payments"], row["complete"] = sums.payments, totals.ledger.has_all_of(row["day"], now)
+    return row
+
+
+def read_columns(days: Days, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the rows' columns, newest day first; an active tracked app that a day did not count is None in it."""
+    uncounted = {app.column: None for app in tracked_apps()}
     rows = Snapshot.objects.order_by("-day")
-    if wanted.first is not None:
-        rows = rows.filter(day__gte=wanted.first)
-    if wanted.last is not None:
-        rows = rows.filter(day__lte=wanted.last)
-    return [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)[: wanted.limit]]
+    if days.first is not None:
+        rows = rows.filter(day__gte=days.first)
+    if days.last is not None:
+        rows = rows.filter(day__lte=days.last)
+    found = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)[: days.limit]]
+    for row in found:
+        row["counts"] = uncounted | row["counts"]
+    return found
 
 
 def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -223,12 +256,12 @@ def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | ({"flux_price_usd": closes[row["day"]].price} if row["day"] in closes else {}) for row in rows]
 
 
-def missing(wanted: Wanted, present: list[date], now: datetime) -> list[Gap]:
+def missing(days: Days, present: list[date], now: datetime) -> list[Gap]:
     """Return days without a row, newest first: of the range asked for, or from the oldest row shown on."""
-    last = wanted.last or now.date()
-    is_cut = wanted.limit is not None and len(present) == wanted.limit
+    last = days.last or now.date()
+    is_cut = days.limit is not None and len(present) == days.limit
     oldest = present[-1] if present else last
-    first = oldest if is_cut or wanted.first is None else wanted.first
+    first = oldest if is_cut or days.first is None else days.first
     return gaps(present, first, last, now)[::-1]
 
 
@@ -238,10 +271,6 @@ def nearest(day: date) -> date | None:
     after = Snapshot.objects.filter(day__gte=day).aggregate(day=Min("day"))["day"]
     there = [found for found in (before, after) if found is not None]
     return min(there, key=lambda found: abs(found - day)) if there else None
-
-
-def _revenue(totals: Totals, day: date, now: datetime) -> DayReport:
-    return DayReport(day, totals.of([day]), totals.ledger.has_all_of(day, now))
 
 
 # Each step seeks the next image in the unique index: the table grows for ever, the number of images hardly.
@@ -266,19 +295,19 @@ def stats(now: datetime) -> dict[str, Any]:
         "repoSnapshots": ImageDay.objects.count(),
         "distinctRepos": _number(DISTINCT_IMAGES.format(table=ImageDay._meta.db_table)),
         "dbSizeKB": database_bytes() // 1024,
-        "lastSnapshotDate": newest and newest.isoformat(),
+        "lastSnapshotDate": newest,
         "revenue": _revenue_stats(now.date(), first),
-        "firstTransactionDate": first and first.isoformat(),
+        "firstTransactionDate": first,
         "lastSyncBlock": last_sync_block(),
     }
 
 
-def _revenue_stats(today: date, first: date | None) -> dict[str, float | None]:
+def _revenue_stats(today: date, first: date | None) -> dict[str, int | None]:
     begin = min(first or today, today - timedelta(days=29))
     totals = Totals.load(begin, today)
     spans = {"today": today, "last7Days": today - timedelta(days=6), "last30Days": today - timedelta(days=29)}
     spans["total"] = begin
-    return {name: flux(totals.of(days_between(start, today)).revenue_sat) for name, start in spans.items()}
+    return {name: totals.of(days_between(start, today)).revenue_sat for name, start in spans.items()}
 
 
 def _number(statement: str) -> int:

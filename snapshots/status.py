@@ -84,7 +84,7 @@ def missing_days(now: datetime) -> list[dict[str, Any]]:
     oldest = Snapshot.objects.aggregate(day=Min("day"))["day"]
     present = list(Snapshot.objects.filter(day__gte=since).values_list("day", flat=True))
     first = last if oldest is None else max(since, oldest)
-    return [serializers.gap(found) for found in gaps(present, first, last, now)[::-1]]
+    return [serializers.MissingDay.write(found) for found in gaps(present, first, last, now)[::-1]]
 
 
 def missing(now: datetime) -> Status:

@@ -2,71 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from django.http import HttpResponseBase
-from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from carousel.models import Feed
-from fluxtracker.api.conditional import conditional
-from fluxtracker.api.views import ERRORS, PublicView
+from fluxtracker.api.fields import Answer, OrNull, UnixTimeMs
+from fluxtracker.api.views import ReadView
 from fluxtracker.periods import is_fresh
-from fluxtracker.timestamps import iso, unix_ms
 from metrics.selectors import OLD
 
 FRESH = timedelta(hours=1)
 MAX_AGE_S = 60  # the lists change once an hour
-
-
-def _stamp(request: Request) -> tuple[object, ...]:
-    """The age is told, so the answer is a new one each minute. One small query."""
-    rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
-    return *rows, int(timezone.now().timestamp() // 60)
-
-
-class ListView(PublicView):
-    """One list as it was last read."""
-
-    feed = Feed.Name.NETWORK
-
-    def get_view_name(self) -> str:
-        return f"Carousel: {self.feed.label}"
-
-    @conditional(_stamp, max_age=MAX_AGE_S)
-    def get(self, request: Request) -> Response:
-        feed = Feed.objects.filter(name=self.feed).first() or Feed(name=self.feed)
-        return Response(_answer(feed, timezone.now()))
-
-
-def list_view(feed: Feed.Name, answer: type[Serializer[Any]], operation: str) -> Callable[..., HttpResponseBase]:
-    """The view of one list, described under its own name."""
-    described = extend_schema_view(
-        get=extend_schema(operation_id=operation, tags=["carousel"], responses={200: answer, **ERRORS})
-    )
-    view: type[ListView] = described(type(f"{feed.capitalize()}View", (ListView,), {"feed": feed}))
-    return view.as_view()
-
-
-def _answer(feed: Feed, now: datetime) -> dict[str, Any]:
-    age = now - feed.read_at if feed.read_at else None
-    return {
-        "stats": feed.items,
-        "cached": age is not None,
-        "cacheAge": None if age is None else max(int(age.total_seconds()), 0),
-        "fresh": is_fresh(feed.read_at, now, FRESH) and not _rests_on_old(feed.items, now),
-        "asOf": iso(feed.read_at),
-        "error": feed.error or None,
-        "total": None if age is None else (feed.coverage or {}).get("endWithin7Days", len(feed.items)),
-        "coverage": feed.coverage,
-        "timestamp": unix_ms(now),
-    }
 
 
 def _rests_on_old(items: list[dict[str, Any]], now: datetime) -> bool:
@@ -118,22 +66,23 @@ class ExpiringStat(AppStat):
     )
 
 
-class ListAnswer(serializers.Serializer[Any]):
+class ListAnswer(Answer):
     """How fresh a list is."""
 
     cached = serializers.BooleanField(help_text="Whether the list was ever read.")
-    cacheAge = serializers.IntegerField(allow_null=True, help_text="s")
+    cacheAge = serializers.IntegerField(source="age", allow_null=True, help_text="s")
     fresh = serializers.BooleanField(help_text="Read within the hour, of numbers of the last two hours.")
-    asOf = serializers.DateTimeField(allow_null=True, help_text="When the list was read.")
-    error = serializers.CharField(allow_null=True, help_text="Why the last try failed; the list before is kept.")
+    asOf = serializers.DateTimeField(source="feed.read_at", allow_null=True, help_text="When the list was read.")
+    error = OrNull(source="feed.error", allow_null=True, help_text="Why the last try failed; the list before is kept.")
     total = serializers.IntegerField(
         allow_null=True, help_text="Items there are; expiring: apps that end within 7 days. null: never read."
     )
     coverage = serializers.DictField(
+        source="feed.coverage",
         allow_null=True,
         help_text="How many rows the list rests on; expiring: `endsUnknown` apps whose end is not known.",
     )
-    timestamp = serializers.IntegerField(help_text="ms")
+    timestamp = UnixTimeMs(source="now", help_text="ms")
 
 
 class NetworkAnswer(ListAnswer):
@@ -146,3 +95,43 @@ class DeployedAnswer(ListAnswer):
 
 class ExpiringAnswer(ListAnswer):
     stats = ExpiringStat(many=True)
+
+
+class ListView(ReadView):
+    """One list as it was last read."""
+
+    feed: ClassVar[Feed.Name]
+    tag, max_age = "carousel", MAX_AGE_S
+
+    def get_view_name(self) -> str:
+        return f"Carousel: {self.feed.label}"
+
+    def etag(self, now: datetime) -> object:
+        """The age is told, so the answer is a new one each minute. One small query."""
+        rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
+        return *rows, int(now.timestamp() // 60)
+
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        feed = Feed.objects.filter(name=self.feed).first() or Feed(name=self.feed)
+        age = now - feed.read_at if feed.read_at else None
+        return {
+            "feed": feed,
+            "stats": feed.items,
+            "cached": age is not None,
+            "age": None if age is None else max(int(age.total_seconds()), 0),
+            "fresh": is_fresh(feed.read_at, now, FRESH) and not _rests_on_old(feed.items, now),
+            "total": None if age is None else (feed.coverage or {}).get("endWithin7Days", len(feed.items)),
+            "now": now,
+        }
+
+
+class NetworkView(ListView):
+    feed, operation, answer = Feed.Name.NETWORK, "carousel_stats", NetworkAnswer
+
+
+class DeployedView(ListView):
+    feed, operation, answer = Feed.Name.DEPLOYED, "carousel_deployed", DeployedAnswer
+
+
+class ExpiringView(ListView):
+    feed, operation, answer = Feed.Name.EXPIRING, "carousel_expiring", ExpiringAnswer

@@ -16,11 +16,11 @@ from dashboard.panels.earnings import earnings
 from dashboard.panels.figures import CORES, COUNT, SHARE, SIZE, Figure, Form, Leaf, Sparks, figure, network, revenue
 from dashboard.status import problems_of
 from fluxtracker import formatting
-from metrics.catalogue import percent, tracked_apps
+from metrics.catalogue import GROUPS, percent, tracked_apps
 from metrics.models import TrackedApp
 from metrics.selectors import Latest, metrics_stamp
 from snapshots.comparison import cache, serializers
-from snapshots.comparison.selectors import GROUPS, Span
+from snapshots.comparison.selectors import Span
 
 LISTED = 5  # tracked apps of a tile; the others are folded
 PERIODS = {Span.DAY: "Day", Span.WEEK: "Week", Span.MONTH: "Month", Span.QUARTER: "Quarter", Span.YEAR: "Year"}

@@ -3,106 +3,97 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from functools import cache
+from operator import attrgetter, itemgetter
+from typing import Any, ClassVar, NoReturn
 
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.request import Request
 
-from fluxtracker.money import SAT
-from fluxtracker.timestamps import parse_day
+from fluxtracker import money
+from fluxtracker.timestamps import iso, parse_day, unix_ms, unix_s
 
 NUMBER = re.compile(r"([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[-+]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
-LONGEST_NUMBER = 100  # digits
+WHOLE = re.compile(r"[0-9]{1,100}", re.ASCII)
+AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{0,20})?|\.[0-9]{1,20}", re.ASCII)
 MOST_PAGES = 10**15
 
 
-def read(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    """Return the query's values, checked; a 400 names every wrong one. Unknown keys are ignored."""
-    form = serializer(data={key: request.query_params[key] for key in request.query_params})
-    form.is_valid(raise_exception=True)
-    return dict(form.validated_data)
+class Expecting:
+    """Answers every wrong value with one sentence."""
+
+    expected: str
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        raise serializers.ValidationError(self.expected)
 
 
-class Whole(serializers.IntegerField):
+class Whole(Expecting, serializers.IntegerField):
     """A whole number from 1. Above `cut_to` it is cut, above `maximum` it is refused."""
 
     def __init__(self, *, cut_to: int | None = None, maximum: int | None = None, **kwargs: Any) -> None:
         self.cut_to, self.maximum = cut_to, maximum
+        end = f" to {maximum}" if maximum else ""
+        cut = f" (above {cut_to} counts as {cut_to})" if cut_to else ""
+        self.expected = f"expected a whole number from 1{end}{cut}"
         super().__init__(min_value=1, max_value=maximum, **kwargs)
-        self.error_messages["null"] = self._expected
 
     def to_internal_value(self, data: Any) -> int:
         text = str(data).strip()
-        if not re.fullmatch(rf"[0-9]{{1,{LONGEST_NUMBER}}}", text, re.ASCII) or int(text) < 1:
-            self._refuse()
-        number = int(text)
-        if self.maximum is not None and number > self.maximum:
-            self._refuse()
+        number = int(text) if WHOLE.fullmatch(text) else 0
+        if number < 1 or (self.maximum is not None and number > self.maximum):
+            self.fail("invalid")
         return number if self.cut_to is None else min(number, self.cut_to)
 
-    def _refuse(self) -> None:
-        raise serializers.ValidationError(self._expected)
 
-    @property
-    def _expected(self) -> str:
-        end = f" to {self.maximum}" if self.maximum else ""
-        cut = f" (above {self.cut_to} counts as {self.cut_to})" if self.cut_to else ""
-        return f"expected a whole number from 1{end}{cut}"
-
-
-class Seconds(serializers.FloatField):
+class Seconds(Expecting, serializers.FloatField):
     """Seconds from 0 to `longest`, as a JSON number or in digits."""
 
     def __init__(self, *, longest: int, **kwargs: Any) -> None:
         self.longest, self.expected = longest, f"expected seconds from 0 to {longest}"
-        kinds = ("required", "null", "invalid", "min_value", "max_value")
-        super().__init__(min_value=0, max_value=longest, error_messages=dict.fromkeys(kinds, self.expected), **kwargs)
+        super().__init__(min_value=0, max_value=longest, **kwargs)
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, str) and NUMBER.fullmatch(data.strip()):
             data = float(data)
         is_number = isinstance(data, int | float) and not isinstance(data, bool)
         if not is_number or not 0 <= data <= self.longest:  # NaN is neither above nor below
-            raise serializers.ValidationError(self.expected)
+            self.fail("invalid")
         return float(data)
 
 
-class TrueOrFalse(serializers.BooleanField):
+class TrueOrFalse(Expecting, serializers.BooleanField):
     """A switch in a body."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        kinds = ("required", "null", "invalid")
-        super().__init__(error_messages=dict.fromkeys(kinds, "expected true or false"), **kwargs)
+    expected = "expected true or false"
 
 
-class OneOf(serializers.ChoiceField):
+class OneOf(Expecting, serializers.ChoiceField):
     """One of some words; the error lists them."""
 
     def __init__(self, words: Sequence[str], **kwargs: Any) -> None:
-        kinds = ("null", "blank", "invalid_choice")
-        expected = f"expected one of {', '.join(words)}"
-        super().__init__(list(words), error_messages=dict.fromkeys(kinds, expected), **kwargs)
+        self.expected = f"expected one of {', '.join(words)}"
+        super().__init__(list(words), **kwargs)
 
 
-class Day(serializers.DateField):
+class Day(Expecting, serializers.DateField):
     """A UTC day."""
 
+    expected = "expected a day as YYYY-MM-DD"
+
     def to_internal_value(self, value: Any) -> date:
-        found = parse_day(str(value).strip())
-        if found is None:
-            raise serializers.ValidationError("expected a day as YYYY-MM-DD")
-        return found
+        return parse_day(str(value).strip()) or self.fail("invalid")
 
 
 class PastDay(Day):
     """A UTC day up to today; not required."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, error_messages={"null": "expected a day as YYYY-MM-DD"}, **kwargs)
+        super().__init__(required=False, **kwargs)
 
     def to_internal_value(self, value: Any) -> date:
         found = super().to_internal_value(value)
@@ -111,31 +102,28 @@ class PastDay(Day):
         return found
 
 
-class Confirmation(serializers.CharField):
+class Confirmation(Expecting, serializers.CharField):
     """The word without which nothing happens."""
 
     def __init__(self, word: str, why: str, **kwargs: Any) -> None:
         self.word, self.why, self.expected = word, why, f'expected "{word}": {why}'
-        kinds = ("required", "null", "blank", "invalid")
-        super().__init__(trim_whitespace=False, error_messages=dict.fromkeys(kinds, self.expected), **kwargs)
+        super().__init__(trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        if super().to_internal_value(data) != self.word:
-            raise serializers.ValidationError(self.expected)
-        return self.word
+        return self.word if super().to_internal_value(data) == self.word else self.fail("invalid")
 
 
-class Flux(serializers.DecimalField):
+class Flux(Expecting, serializers.DecimalField):
     """An amount of FLUX with at most 8 decimals, read as integer satoshi."""
+
+    expected = "expected an amount of FLUX such as 25.93, with at most 8 decimals"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_digits=17, decimal_places=8, min_value=Decimal(0), coerce_to_string=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> int:  # type: ignore[override]
         sat = satoshi(str(data).strip())
-        if sat is None:
-            raise serializers.ValidationError("expected an amount of FLUX such as 25.93, with at most 8 decimals")
-        return sat
+        return self.fail("invalid") if sat is None else sat
 
 
 class Words(serializers.CharField):
@@ -145,28 +133,51 @@ class Words(serializers.CharField):
         super().__init__(required=False, allow_blank=True, max_length=kwargs.pop("max_length", 128), **kwargs)
 
 
-class PageQuery(serializers.Serializer[Any]):
-    """Which page of a list."""
-
-    page = Whole(default=1, maximum=MOST_PAGES, help_text="Counted from 1; a page past the end is empty.")
-    limit = Whole(default=50, cut_to=1000, help_text="Rows a page; more than 1000 counts as 1000.")
-
-
 def satoshi(text: str) -> int | None:
     """Satoshi of an amount written in FLUX; None when it is none, or finer than a satoshi."""
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,20})?|\.[0-9]{1,20}", text, re.ASCII):
-        return None
-    try:
-        sat = Decimal(text) * SAT
-    except InvalidOperation:
-        return None
-    return int(sat) if sat == sat.to_integral_value() else None
+    sat = Decimal(text) * money.SAT if AMOUNT.fullmatch(text) else None
+    return None if sat is None or sat != sat.to_integral_value() else int(sat)
+
+
+class Query(serializers.Serializer[Any]):
+    """The filters of a list, for the API, the page and exports. Unknown keys are ignored."""
+
+    ends: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Pairs of fields of which the first must not be above the second."""
+
+    @classmethod
+    def read(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the checked values; a 400 names every wrong one."""
+        form = cls(data={key: params[key] for key in params})
+        form.is_valid(raise_exception=True)
+        return dict(form.validated_data)
+
+    @classmethod
+    def read_valid(cls, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the values that are right, and what is wrong with each other key."""
+        left, wrong = {key: params[key] for key in params}, dict[str, str]()
+        while not (form := cls(data=left)).is_valid():
+            wrong |= {key: " ".join(map(str, words)) for key, words in form.errors.items()}
+            left = {key: value for key, value in left.items() if key not in form.errors}
+        return dict(form.validated_data), wrong
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        for first, last in self.ends:
+            require_order(attrs, first, last)
+        return attrs
 
 
 def require_order(values: Mapping[str, Any], first: str, last: str) -> None:
     """400 when the range ends before it begins."""
     if values.get(first) and values.get(last) and values[first] > values[last]:
         raise serializers.ValidationError({first: [f"must not be after `{last}`"]})
+
+
+class PageQuery(Query):
+    """Which page of a list."""
+
+    page = Whole(default=1, maximum=MOST_PAGES, help_text="Counted from 1; a page past the end is empty.")
+    limit = Whole(default=50, cut_to=1000, help_text="Rows a page; more than 1000 counts as 1000.")
 
 
 class DaysForm(serializers.Serializer[Any]):
@@ -184,7 +195,106 @@ class DaysForm(serializers.Serializer[Any]):
         return values
 
 
-class ErrorAnswer(serializers.Serializer[Any]):
+Write = Callable[[Any], Any]
+
+
+# Describes an answer and writes it: each field reads its `source` from an object or a dict. It does without what DRF
+# does for each value of each row: what has no `write` of its own is JSON already. (A docstring would be inherited by
+# the description of every answer.)
+class Answer(serializers.Serializer[Any]):
+    @classmethod
+    def write(cls, source: Any) -> dict[str, Any]:
+        return _compiled(cls)(source)
+
+
+@cache
+def _compiled(answer: type[Answer]) -> Callable[[Any], dict[str, Any]]:
+    """Return a function that writes an object or a dict, with all that follows from the declaration made once."""
+    fields = answer().fields
+    from_dict, from_object = (_reader([str(field.source) for field in fields.values()], what) for what in (True, False))
+    names, written = list(fields), [(name, write) for name, field in fields.items() if (write := _writer(field))]
+
+    def write_all(source: Any) -> dict[str, Any]:
+        answer = dict(zip(names, from_dict(source) if isinstance(source, dict) else from_object(source), strict=True))
+        for name, write in written:
+            if (value := answer[name]) is not None:
+                answer[name] = write(value)
+        return answer
+
+    return write_all
+
+
+def _reader(sources: list[str], from_dict: bool) -> Write:
+    """Return what reads the values, all at once where no source is a path into a dict or the whole."""
+    if len(sources) > 1 and not any(source == "*" or (from_dict and "." in source) for source in sources):
+        return itemgetter(*sources) if from_dict else attrgetter(*sources)
+    readers = [_read_one(source, from_dict) for source in sources]
+    return lambda whole: [read(whole) for read in readers]
+
+
+def _read_one(source: str, from_dict: bool) -> Write:
+    if source == "*":
+        return lambda whole: whole
+    key, _, path = source.partition(".")
+    if not from_dict:
+        return attrgetter(source)
+    return (lambda row: attrgetter(path)(row[key])) if path else itemgetter(key)
+
+
+def _writer(field: Any) -> Write | None:
+    one = _writer(field.child) if hasattr(field, "child") else None
+    match field:
+        case serializers.DictField() if one:
+            return lambda values: {key: None if value is None else one(value) for key, value in values.items()}
+        case serializers.ListSerializer() | serializers.ListField() if one:
+            return lambda values: [one(value) for value in values]
+        case serializers.DateTimeField():
+            return iso
+        case serializers.DateField():
+            return date.isoformat
+        case _:
+            return getattr(field, "write", None)
+
+
+class Satoshi(serializers.FloatField):
+    """FLUX, from satoshi."""
+
+    write = staticmethod(money.flux)
+
+
+class MicroDollars(serializers.FloatField):
+    """US dollars, from millionths."""
+
+    write = staticmethod(money.usd)
+
+
+class Price(serializers.FloatField):
+    """US dollars, from a decimal."""
+
+    write = float
+
+
+class UnixTime(serializers.IntegerField):
+    """Seconds since 1970, from an instant."""
+
+    write = staticmethod(unix_s)
+
+
+class UnixTimeMs(serializers.IntegerField):
+    """Milliseconds since 1970, from an instant."""
+
+    write = staticmethod(unix_ms)
+
+
+class OrNull(serializers.CharField):
+    """Text; empty is null."""
+
+    @staticmethod
+    def write(value: str) -> str | None:
+        return value or None
+
+
+class ErrorAnswer(Answer):
     """What every error says."""
 
     error = serializers.CharField(help_text="What is wrong and what is allowed.")
@@ -193,15 +303,24 @@ class ErrorAnswer(serializers.Serializer[Any]):
     )
 
 
-class PageAnswer(serializers.Serializer[Any]):
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list. `total` counts every matching row, whatever the page."""
+
+    rows: Any
+    total: int
+    page: int
+    limit: int
+
+    @property
+    def pages(self) -> int:
+        return -(-self.total // self.limit)
+
+
+class PageAnswer(Answer):
     """What every page says besides its rows."""
 
     total = serializers.IntegerField(min_value=0, help_text="Every matching row, whatever the page.")
     page = serializers.IntegerField(min_value=1)
     limit = serializers.IntegerField(min_value=1)
-    totalPages = serializers.IntegerField(min_value=0)
-
-
-def page_of(key: str, rows: list[dict[str, Any]], *, total: int, page: int, limit: int) -> dict[str, Any]:
-    """Return the answer for one page. `total` counts every matching row, whatever the page."""
-    return {key: rows, "total": total, "page": page, "limit": limit, "totalPages": -(-total // limit)}
+    totalPages = serializers.IntegerField(min_value=0, source="pages")

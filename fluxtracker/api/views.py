@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.http import HttpResponseBase
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -12,8 +19,9 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from fluxtracker.api.conditional import conditional
-from fluxtracker.api.fields import ErrorAnswer
+from fluxtracker.api.conditional import LIVE_S, conditional, unless_known
+from fluxtracker.api.fields import Answer, ErrorAnswer, Query
+from fluxtracker.database import one_moment
 
 ENDPOINTS = {  # path under /api/: name of its URL
     "health": "health",
@@ -60,6 +68,67 @@ class PublicView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+
+
+class ReadSchema(AutoSchema):
+    """Describes a `ReadView` by what it declares."""
+
+    view: ReadView  # type: ignore[override]
+
+    def get_operation_id(self) -> str:
+        return self.view.operation
+
+    def get_tags(self) -> list[str]:
+        return [self.view.tag]
+
+    def get_override_parameters(self) -> list[Any]:
+        return [*([self.view.query] if self.view.query else []), *self.view.parameters]
+
+    def get_response_serializers(self) -> Any:
+        bad_query = {400: BAD_QUERY} if self.view.query else {}
+        return {200: self.view.answer, **self.view.errors, **bad_query, **ERRORS}
+
+
+class ReadView(PublicView):
+    """A public read, declared once for its work and its description: the query, the answer, when it changes."""
+
+    operation: ClassVar[str]
+    tag: ClassVar[str]
+    query: ClassVar[type[Query] | None] = None
+    parameters: ClassVar[Sequence[OpenApiParameter]] = ()
+    answer: ClassVar[type[Answer]]
+    errors: ClassVar[Mapping[int, OpenApiResponse]] = {}
+    max_age: ClassVar[int] = LIVE_S
+    schema = ReadSchema()
+
+    def etag(self, now: datetime) -> object:
+        """Return what the answer changes with; None: it is never kept."""
+        return None
+
+    def read(self, values: dict[str, Any], now: datetime) -> Any:
+        """Return what the answer is written from, given the checked query."""
+        raise NotImplementedError
+
+    def get(self, request: Request, **path: str) -> HttpResponseBase:
+        etag = self.etag(timezone.now())
+        if etag is None:
+            return Response(self._written(request), headers={"Cache-Control": "no-cache"})
+        return unless_known(request, etag, lambda: Response(self._written(request)), max_age=self.max_age)
+
+    def _written(self, request: Request) -> dict[str, Any]:
+        with one_moment():
+            values = self.query.read(request.query_params) if self.query else {}
+            return self.answer.write(self.read(values, timezone.now()))
+
+
+class StatusView(ReadView):
+    """How a part is doing. Its report is JSON already."""
+
+    tag = "admin"
+
+    def _written(self, request: Request) -> Any:
+        with one_moment():
+            return self.read({}, timezone.now())
 
 
 class IndexView(PublicView):

@@ -8,45 +8,28 @@ from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
-from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
+from rest_framework.serializers import Field, ValidationError
 
-from fluxtracker.api import fields
-from fluxtracker.api.conditional import conditional
-from fluxtracker.api.fields import OneOf, Words
-from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
-from fluxtracker.database import one_moment
+from fluxtracker.api.fields import OneOf, Query, Words
+from fluxtracker.api.views import ReadView, StatusView
 from fluxtracker.periods import midnight
 from fluxtracker.timestamps import parse_day
-from metrics.api import serializers as api_serializers
-from metrics.api.serializers import TestStatus
-from metrics.catalogue import Metric, metrics, tracked_apps
+from metrics.api import serializers
+from metrics.catalogue import GROUPS, Metric, grouped, metrics, tracked_apps
+from metrics.models import Source
 from metrics.selectors import MOST_POINTS, Latest, Step, metrics_stamp, timeline, usual_step
 from metrics.status import status
 from revenue.selectors import Totals, ledger_stamp
 
-
-class TestStatusView(PublicView):
-    """What the last check of each upstream, game and crypto node found."""
-
-    name = "Service checks"
-
-    @extend_schema(operation_id="test_status", tags=["admin"], responses={200: TestStatus, **ERRORS})
-    def get(self, request: Request) -> Response:
-        with one_moment():
-            answer = status(timezone.now())
-        return Response(answer, headers={"Cache-Control": "no-cache"})
-
-
+NETWORK = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)
 ONE_DAY = timedelta(days=1)
 LONGEST = timedelta(days=3660)
 EXPECTED = "expected a UTC day as YYYY-MM-DD or an instant such as 2026-11-20T12:00:00Z"
 
 
 @extend_schema_field(OpenApiTypes.STR)
-class Moment(serializers.Field[date | datetime, Any, Any, Any]):
+class Moment(Field[date | datetime, Any, Any, Any]):
     """A UTC day, or an instant; one without an offset is UTC."""
 
     def to_internal_value(self, data: Any) -> date | datetime:
@@ -58,13 +41,13 @@ class Moment(serializers.Field[date | datetime, Any, Any, Any]):
             found = datetime.fromisoformat(re.sub(r" (?=[0-9]{2}:?[0-9]{2}\Z)", "+", text))
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
         except (ValueError, OverflowError):
-            raise serializers.ValidationError(EXPECTED) from None
+            raise ValidationError(EXPECTED) from None
 
     def to_representation(self, value: Any) -> Any:
         return value
 
 
-class ReadingsQuery(serializers.Serializer[Any]):
+class ReadingsQuery(Query):
     metric = Words(help_text="Its key, such as `node_total` or `gaming_palworld`.")
     start = Moment(required=False, help_text="A UTC day or an instant, included. Default: 24 hours before the end.")
     end = Moment(required=False, help_text="A UTC day or an instant, included. Default: now.")
@@ -76,11 +59,11 @@ class ReadingsQuery(serializers.Serializer[Any]):
         try:
             start, end = _range(attrs.get("start"), attrs.get("end"), timezone.now())
         except OverflowError:
-            raise serializers.ValidationError({"start": [EXPECTED]}) from None
+            raise ValidationError({"start": [EXPECTED]}) from None
         if start > end:
-            raise serializers.ValidationError({"start": ["must not be after `end`"]})
+            raise ValidationError({"start": ["must not be after `end`"]})
         if end - start > LONGEST:
-            raise serializers.ValidationError({"start": [f"the range may be at most {LONGEST.days} days"]})
+            raise ValidationError({"start": [f"the range may be at most {LONGEST.days} days"]})
         step = Step(attrs["step"]) if "step" in attrs else usual_step(end - start)
         _require_few(step, end - start)
         return {"metric": metric, "start": start, "end": end, "step": step}
@@ -89,7 +72,7 @@ class ReadingsQuery(serializers.Serializer[Any]):
 def _metric(key: str) -> Metric:
     known = {metric.key: metric for metric in metrics()}
     if key not in known:
-        raise serializers.ValidationError({"metric": [f"expected one of {', '.join(known)}"]})
+        raise ValidationError({"metric": [f"expected one of {', '.join(known)}"]})
     return known[key]
 
 
@@ -111,7 +94,7 @@ def _end(moment: date | datetime) -> datetime:
 def _require_few(step: Step, span: timedelta) -> None:
     points = span // step.length
     if points > MOST_POINTS:
-        raise serializers.ValidationError(
+        raise ValidationError(
             {"step": [f"{step} gives {points:,} points in this range; at most {MOST_POINTS:,} are allowed"]}
         )
 
@@ -122,41 +105,49 @@ METRIC = OpenApiParameter(
 )
 
 
-def _by_minute(request: Request) -> object:
+class MinuteView(ReadView):
     """A source turns stale, and a default range moves on, by the clock alone."""
-    return metrics_stamp(), ledger_stamp(), timezone.now().replace(second=0, microsecond=0)
+
+    def etag(self, now: datetime) -> object:
+        return metrics_stamp(), ledger_stamp(), now.replace(second=0, microsecond=0)
 
 
-class CurrentView(PublicView):
+class CurrentView(MinuteView):
     """The network as it was last read, each part with its age, and today's revenue."""
 
-    name = "Current metrics"
+    name, operation, tag = "Current metrics", "metrics_current", "metrics"
+    answer = serializers.CurrentAnswer
 
-    @extend_schema(
-        operation_id="metrics_current", tags=["metrics"], responses={200: api_serializers.CurrentAnswer, **ERRORS}
-    )
-    @conditional(_by_minute)
-    def get(self, request: Request) -> Response:
-        now = timezone.now()
-        with one_moment():
-            latest, tracked = Latest.load(now), tracked_apps()
-            today = Totals.load(now.date(), now.date()).of([now.date()])
-        return Response(api_serializers.current(latest, today, tracked))
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        latest, tracked = Latest.load(now), tracked_apps()
+        groups: dict[str, Any] = {name: grouped(latest.values.get, name, tracked) for name in GROUPS}
+        times = [latest.sources[name].read_at for name in NETWORK]
+        return {
+            "newest": max((time for time in times if time), default=None),
+            "latest": latest,
+            "today": Totals.load(now.date(), now.date()).of([now.date()]),
+            "price": latest.values.get("flux_price_usd"),
+            "cloud": groups,
+            **groups,
+        }
 
 
-class ReadingsView(PublicView):
+class ReadingsView(MinuteView):
     """One metric over time: every 10 minutes for the last 7 days, by the hour for 90."""
 
-    name = "Readings"
+    name, operation, tag = "Readings", "history_readings", "history"
+    query, answer, parameters = ReadingsQuery, serializers.ReadingsAnswer, (METRIC,)
 
-    @extend_schema(
-        operation_id="history_readings",
-        tags=["history"],
-        parameters=[ReadingsQuery, METRIC],
-        responses={200: api_serializers.ReadingsAnswer, 400: BAD_QUERY, **ERRORS},
-    )
-    @conditional(_by_minute)
-    def get(self, request: Request) -> Response:
-        query = fields.read(ReadingsQuery, request)
-        metric, start, end, step = query["metric"], query["start"], query["end"], query["step"]
-        return Response(api_serializers.readings(metric, start, end, step, timeline(metric.key, start, end, step)))
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        points = list(timeline(values["metric"].key, values["start"], values["end"], values["step"]))
+        return values | {"points": points, "count": len(points)}
+
+
+class TestStatusView(StatusView):
+    """What the last check of each upstream, game and crypto node found."""
+
+    name, operation = "Service checks", "test_status"
+    answer = serializers.TestStatus
+
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        return status(now)

@@ -14,40 +14,39 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from fluxtracker.api.fields import ErrorAnswer, PageAnswer, Seconds
-from fluxtracker.timestamps import iso
+from fluxtracker.api.fields import Answer, ErrorAnswer, OrNull, PageAnswer, Query, Seconds
 from ops.models import Job
 
 
-class DatabaseHealth(serializers.Serializer[Any]):
+class DatabaseHealth(Answer):
     status = serializers.ChoiceField(["ok", "error"])
     engine = serializers.CharField()
     error = serializers.CharField(required=False)
 
 
-class BrokerHealth(serializers.Serializer[Any]):
+class BrokerHealth(Answer):
     status = serializers.ChoiceField(["ok", "error"])
     error = serializers.CharField(required=False)
 
 
-class WorkerHealth(serializers.Serializer[Any]):
+class WorkerHealth(Answer):
     status = serializers.ChoiceField(["ok", "missing", "unknown"])
     lastSeen = serializers.DateTimeField(allow_null=True)
 
 
-class OverdueWork(serializers.Serializer[Any]):
+class OverdueWork(Answer):
     name = serializers.CharField(help_text="The row of the schedule.")
     task = serializers.CharField()
     lastRun = serializers.DateTimeField(allow_null=True, help_text="null: never.")
 
 
-class ScheduleHealth(serializers.Serializer[Any]):
+class ScheduleHealth(Answer):
     status = serializers.ChoiceField(["ok", "overdue", "unknown"])
     overdue = OverdueWork(many=True, help_text="Rows that did not run for twice their interval.")
     reason = serializers.CharField(allow_null=True)
 
 
-class SnapshotHealth(serializers.Serializer[Any]):
+class SnapshotHealth(Answer):
     healthy = serializers.BooleanField(allow_null=True, help_text="null: not known yet.")
     todaySnapshotExists = serializers.BooleanField(allow_null=True)
     consecutiveFailures = serializers.IntegerField(allow_null=True)
@@ -56,7 +55,7 @@ class SnapshotHealth(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
 
 
-class SyncHealth(serializers.Serializer[Any]):
+class SyncHealth(Answer):
     healthy = serializers.BooleanField()
     lastSyncBlock = serializers.IntegerField(
         allow_null=True, help_text="Every tracked address is in the ledger up to this block."
@@ -86,7 +85,7 @@ class SyncHealth(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
 
 
-class ServiceHealth(serializers.Serializer[Any]):
+class ServiceHealth(Answer):
     status = serializers.ChoiceField(["ok", "failing", "failed", "never"], help_text="failed: 3 times in a row.")
     lastSuccess = serializers.DateTimeField(allow_null=True)
     lastFailure = serializers.DateTimeField(allow_null=True)
@@ -94,7 +93,7 @@ class ServiceHealth(serializers.Serializer[Any]):
     error = serializers.CharField(allow_null=True)
 
 
-class SourceHealth(serializers.Serializer[Any]):
+class SourceHealth(Answer):
     status = serializers.ChoiceField(
         ["ok", "stale", "failed", "never"], help_text="stale: the last good values stand; failed: there never were any."
     )
@@ -103,7 +102,7 @@ class SourceHealth(serializers.Serializer[Any]):
     error = serializers.CharField(allow_null=True, help_text="Of the last try.")
 
 
-class ChecksHealth(serializers.Serializer[Any]):
+class ChecksHealth(Answer):
     total = serializers.IntegerField(help_text="Services that are checked: upstreams, games, crypto nodes.")
     ok = serializers.IntegerField()
     degraded = serializers.IntegerField(help_text="Late, behind, or fewer than half of last week.")
@@ -117,7 +116,7 @@ class BackupHealth(ServiceHealth):
     file = serializers.CharField(allow_null=True)
 
 
-class AlertHealth(serializers.Serializer[Any]):
+class AlertHealth(Answer):
     key = serializers.CharField(help_text="What it is about: one open alert a key.")
     message = serializers.CharField()
     since = serializers.DateTimeField()
@@ -125,7 +124,7 @@ class AlertHealth(serializers.Serializer[Any]):
     lastTold = serializers.DateTimeField(allow_null=True, help_text="By mail or webhook.")
 
 
-class HealthAnswer(serializers.Serializer[Any]):
+class HealthAnswer(Answer):
     status = serializers.ChoiceField(
         ["ok", "degraded", "error"], help_text="error (503): the database is out of reach or not migrated."
     )
@@ -146,16 +145,16 @@ class HealthAnswer(serializers.Serializer[Any]):
     problems = serializers.ListField(child=serializers.CharField(), help_text="What is wrong, in sentences.")
 
 
-class LiveAnswer(serializers.Serializer[Any]):
+class LiveAnswer(Answer):
     status = serializers.ChoiceField(["ok"])
 
 
-class ReadyAnswer(serializers.Serializer[Any]):
+class ReadyAnswer(Answer):
     status = serializers.ChoiceField(["ok", "error"])
     db = DatabaseHealth()
 
 
-class Asked(serializers.Serializer[Any]):
+class Asked(Answer):
     """The beginning of every answer to a job that was asked for."""
 
     success = serializers.BooleanField()
@@ -174,37 +173,37 @@ class FailedAnswer(ErrorAnswer):
     status = serializers.ChoiceField(Job.State.choices, required=False)
 
 
-class WaitQuery(serializers.Serializer[Any]):
+class WaitQuery(Query):
     """How long the answer may wait for the result."""
 
     wait = Seconds(default=25.0, longest=60, help_text="Seconds, 0 to 60; then the answer is a 202.")
 
 
-class JobAnswer(serializers.Serializer[Any]):
+class JobAnswer(Answer):
     """A job: who asked for what, when, how far it is, what came of it."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
     params = serializers.DictField()
-    status = serializers.ChoiceField(Job.State.choices)
+    status = serializers.ChoiceField(Job.State.choices, source="state")
     actor = serializers.CharField(help_text="Who asked for it.")
     via = serializers.ChoiceField(["api", "admin"])
-    createdAt = serializers.DateTimeField()
-    startedAt = serializers.DateTimeField(allow_null=True)
-    seenAt = serializers.DateTimeField(allow_null=True, help_text="The worker's last sign of life.")
-    finishedAt = serializers.DateTimeField(allow_null=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+    startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
+    seenAt = serializers.DateTimeField(source="seen_at", allow_null=True, help_text="The worker's last sign of life.")
+    finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
     attempts = serializers.IntegerField(help_text="More than 1: workers died on the way.")
-    progress = serializers.CharField(allow_null=True)
-    cancelAsked = serializers.BooleanField()
+    progress = OrNull(allow_null=True)
+    cancelAsked = serializers.BooleanField(source="cancel_asked")
     result = serializers.DictField(allow_null=True, help_text="The report of the command of that name.")
     failure = serializers.ChoiceField(Job.Failure.choices, allow_null=True)
-    error = serializers.CharField(allow_null=True)
-    requestId = serializers.CharField(allow_null=True, help_text="X-Request-ID of the request that asked for it.")
+    error = OrNull(allow_null=True)
+    requestId = OrNull(source="request_id", allow_null=True, help_text="X-Request-ID of the request that asked for it.")
     url = serializers.URLField()
 
 
 class JobsPage(PageAnswer):
-    jobs = JobAnswer(many=True)
+    jobs = JobAnswer(many=True, source="rows")
 
 
 State, Failure = Job.State, Job.Failure
@@ -221,27 +220,9 @@ STATUS = {
 RETRY_AFTER_S = 60
 
 
-def job_report(job: Job, request: Request) -> dict[str, Any]:
-    return {
-        "id": job.pk,
-        "name": job.name,
-        "params": job.params,
-        "status": job.state,
-        "actor": job.actor,
-        "via": job.via,
-        "createdAt": iso(job.created_at),
-        "startedAt": iso(job.started_at),
-        "seenAt": iso(job.seen_at),
-        "finishedAt": iso(job.finished_at),
-        "attempts": job.attempts,
-        "progress": job.progress or None,
-        "cancelAsked": job.cancel_asked,
-        "result": job.result,
-        "failure": job.failure or None,
-        "error": job.error or None,
-        "requestId": job.request_id or None,
-        "url": url_of(job, request),
-    }
+def job_row(job: Job, request: Request) -> dict[str, Any]:
+    """Return what `JobAnswer` is written from."""
+    return {**vars(job), "failure": job.failure or None, "url": url_of(job, request)}
 
 
 def url_of(job: Job, request: Request) -> str:

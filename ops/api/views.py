@@ -29,7 +29,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from fluxtracker.api.conditional import never
-from fluxtracker.api.fields import ErrorAnswer, OneOf, PageQuery, page_of, read
+from fluxtracker.api.fields import ErrorAnswer, OneOf, Page, PageQuery
 from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.throttling import client_address
 from fluxtracker.api.views import ERRORS, PublicView
@@ -201,10 +201,8 @@ class AskView(StaffView):
 def wait_of(request: Request) -> float:
     """From the query, else from the body."""
     body = request.data if isinstance(request.data, dict) else {}
-    told = next((given for given in (request.query_params, body) if "wait" in given), {})
-    form = serializers.WaitQuery(data={key: told[key] for key in told if key == "wait"})
-    form.is_valid(raise_exception=True)
-    return float(form.validated_data["wait"])
+    given = request.query_params if "wait" in request.query_params else body
+    return float(serializers.WaitQuery.read(given)["wait"])
 
 
 def ask_view(job: JobType) -> Any:
@@ -227,6 +225,9 @@ def ask_view(job: JobType) -> Any:
     return extend_schema_view(post=described)(view).as_view()
 
 
+COLUMNS = {"name": "name", "status": "state"}
+
+
 class JobsQuery(PageQuery):
     name = OneOf(list(jobs()), required=False, help_text="Only jobs of this name.")
     status = OneOf(list(Job.State.values), required=False, help_text="Only jobs that stand so.")
@@ -244,15 +245,13 @@ class JobsView(StaffView):
         responses={200: serializers.JobsPage, 400: UNACCEPTABLE[400], **REFUSED, **ERRORS},
     )
     def get(self, request: Request) -> Response:
-        query = read(JobsQuery, request)
+        query = JobsQuery.read(request.query_params)
         page, limit = query["page"], query["limit"]
-        rows = Job.objects.all()
-        for key, column in (("name", "name"), ("status", "state")):
-            rows = rows.filter(**{column: query[key]}) if query.get(key) else rows
+        rows = Job.objects.filter(**{COLUMNS[key]: query[key] for key in COLUMNS if query.get(key)})
         total, start = rows.count(), (page - 1) * limit
         found = rows.order_by("-id")[start : start + limit] if start < total else []
-        shown = [serializers.job_report(job, request) for job in found]
-        return Response(page_of("jobs", shown, total=total, page=page, limit=limit))
+        shown = Page([serializers.job_row(job, request) for job in found], total, page, limit)
+        return Response(serializers.JobsPage.write(shown))
 
 
 NUMBER = OpenApiParameter("number", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH)
@@ -268,7 +267,7 @@ class JobView(StaffView):
         responses={200: serializers.JobAnswer, 404: NO_SUCH_JOB, **REFUSED, **ERRORS},
     )  # fmt: skip
     def get(self, request: Request, number: int) -> Response:
-        return Response(serializers.job_report(find(number), request))
+        return Response(serializers.JobAnswer.write(serializers.job_row(find(number), request)))
 
 
 class CancelView(StaffView):

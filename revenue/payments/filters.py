@@ -7,8 +7,8 @@ if any of them fits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -20,7 +20,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from rest_framework import serializers
 
-from fluxtracker.api.fields import Day, Flux, OneOf, PageQuery, Whole, Words, require_order, satoshi
+from fluxtracker.api.fields import Day, Flux, OneOf, PageQuery, Query, Whole, Words, satoshi
 from fluxtracker.periods import Length, Period, midnight
 from fluxtracker.timestamps import parse_day
 from revenue.models import App, AppType, Payment
@@ -162,57 +162,46 @@ ORDERS = {  # what `sort` may say: column, descending. The id decides between eq
 DEFAULT_ORDER = "-timestamp"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a reader asks for. Empty and None: everything."""
-
-    first: date | None = None
-    last: date | None = None
-    address: str = ""
-    sender: str = ""
-    app: str = ""
-    app_type: str = ""
-    min_sat: int | None = None
-    max_sat: int | None = None
-    search: str = ""
-    sort: str = DEFAULT_ORDER
-
-    @property
-    def order(self) -> tuple[str, bool]:
-        """Column, and whether descending."""
-        return ORDERS[self.sort]
+FREE = ("sender", "type", "min_amount", "max_amount")  # filters of which the daily totals know nothing
+LOOKUPS = {
+    "address": "address",
+    "sender": "from_address",
+    "min_amount": "amount_sat__gte",
+    "max_amount": "amount_sat__lte",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The payments that fit. Conditions come twice: indexed, and for a walk along another index."""
 
-    wanted: Wanted
+    values: Mapping[str, Any]
+    """The filters, as `TransactionsQuery` reads them; one that is missing or empty lets everything through."""
     days: OpenDays
-    """Of the days and the address asked for: rows outside of them do not fit."""
+    """Of the days and the address in the filters: rows outside of them do not fit."""
     meanings: tuple[Meaning, ...] | None
     """What the search may mean; None: no search. Empty: nothing fits."""
     app_id: int | None = None
     """To be looked at besides the meanings."""
 
     @property
+    def order(self) -> tuple[str, bool]:
+        """Return the column, and whether it descends."""
+        return ORDERS[self.values.get("sort", DEFAULT_ORDER)]
+
+    def has(self, *keys: str) -> bool:
+        """Return whether one of these filters is set."""
+        return any(self.values.get(key) not in (None, "") for key in keys)
+
+    @property
     def is_plain(self) -> bool:
         """Return whether the daily totals alone say which rows fit."""
-        wanted = self.wanted
-        return self.meanings is None and not (wanted.sender or wanted.app_type or self._has_amounts)
+        return self.meanings is None and not self.has(*FREE)
 
     @property
     def is_narrowed(self) -> bool:
         """Return whether something besides the meanings decides which rows fit."""
-        wanted = self.wanted
-        return bool(
-            wanted.first or wanted.last or wanted.address or wanted.sender or wanted.app_type
-            or self.app_id or self._has_amounts
-        )  # fmt: skip
-
-    @property
-    def _has_amounts(self) -> bool:
-        return self.wanted.min_sat is not None or self.wanted.max_sat is not None
+        return bool(self.app_id) or self.has("from", "to", "address", *FREE)
 
     def rows(self, *conditions: Q) -> PaymentQuerySet:
         """Return rows that fit all but the search, and the conditions; by whatever index serves."""
@@ -229,22 +218,16 @@ class Selection:
 
     @property
     def _within(self) -> Q:
-        return within(self.wanted.first, self.wanted.last)
+        return within(self.values.get("from"), self.values.get("to"))
 
     def _searched(self, form: Callable[[Meaning], Q]) -> Q:
         return reduce(or_, map(form, self.meanings)) if self.meanings else Q()
 
     def _filters(self, prefix: str) -> Q:
-        wanted = self.wanted
-        exact = {"address": wanted.address, "from_address": wanted.sender, "app_id": self.app_id}
-        condition = Q(**{f"{prefix}{column}": value for column, value in exact.items() if value})
-        if wanted.app_type:
-            condition &= Q(app_type=wanted.app_type)
-        if wanted.min_sat is not None:
-            condition &= Q(**{f"{prefix}amount_sat__gte": wanted.min_sat})
-        if wanted.max_sat is not None:
-            condition &= Q(**{f"{prefix}amount_sat__lte": wanted.max_sat})
-        return condition
+        found = {f"{prefix}{lookup}": self.values[key] for key, lookup in LOOKUPS.items() if self.has(key)}
+        if self.app_id:
+            found[f"{prefix}app_id"] = self.app_id
+        return Q(**found, app_type=self.values["type"]) if self.has("type") else Q(**found)
 
     def count(self) -> int:
         """Return how many rows fit."""
@@ -276,36 +259,37 @@ class Selection:
         return self.rows(meaning.indexed).count() if self.is_narrowed else meaning.rows
 
 
-def select(wanted: Wanted) -> Selection:
-    """Look up what the totals and the apps know of what is asked for."""
+def select(values: Mapping[str, Any]) -> Selection:
+    """Look up what the totals and the apps know of the filters, as `TransactionsQuery` reads them."""
     everything = OpenDays.load()
-    found = meanings(wanted.search, everything) if wanted.search else None
+    term, name = values.get("search"), values.get("app")
+    found = meanings(term, everything) if term else None
     if found is not None and len(found) == 1:
-        wanted, found = _as_filter(wanted, found)
-    app = App.objects.filter(name=wanted.app).first() if wanted.app else None
+        values, found = _as_filter(values, found)
+    app = App.objects.filter(name=name).first() if name else None
     app_id = None
-    if wanted.app and app is None:
+    if name and app is None:
         found = []
     elif app is not None and found is None:
         found = [app_meaning(app)]
     elif app is not None:
         app_id = app.pk
-    days = everything.between(wanted.first, wanted.last)
-    if wanted.address:
-        days = days.at([wanted.address])
-    return Selection(wanted, days, None if found is None else tuple(found), app_id)
+    days = everything.between(values.get("from"), values.get("to"))
+    if values.get("address"):
+        days = days.at([values["address"]])
+    return Selection(values, days, None if found is None else tuple(found), app_id)
 
 
-def _as_filter(wanted: Wanted, found: list[Meaning]) -> tuple[Wanted, list[Meaning] | None]:
+def _as_filter(values: Mapping[str, Any], found: list[Meaning]) -> tuple[Mapping[str, Any], list[Meaning] | None]:
     """A search that means nothing but a tracked address or some days is the filter of that name."""
     meaning = found[0]
     if meaning.period is not None:
-        first = max(wanted.first or date.min, meaning.period.first_day)
-        last = min(wanted.last or date.max, meaning.period.last_day)
-        return replace(wanted, first=first, last=last), None
-    if meaning.address and wanted.address in ("", meaning.address):
-        return replace(wanted, address=meaning.address), None
-    return wanted, found
+        first = max(values.get("from") or date.min, meaning.period.first_day)
+        last = min(values.get("to") or date.max, meaning.period.last_day)
+        return {**values, "from": first, "to": last}, None
+    if meaning.address and values.get("address") in (None, "", meaning.address):
+        return {**values, "address": meaning.address}, None
+    return values, found
 
 
 class TransactionsQuery(PageQuery):
@@ -320,6 +304,7 @@ class TransactionsQuery(PageQuery):
     sender = Words(help_text="Exact address that paid.")
     min_amount = Flux(required=False, help_text="FLUX, included.")
     max_amount = Flux(required=False, help_text="FLUX, included.")
+    ends = (("from", "to"), ("min_amount", "max_amount"))
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         return super().get_fields() | {
@@ -327,32 +312,11 @@ class TransactionsQuery(PageQuery):
             "to": Day(required=False, help_text="Last UTC day, included."),
         }
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        require_order(attrs, "from", "to")
-        require_order(attrs, "min_amount", "max_amount")
-        return attrs
-
-
-def wanted(values: dict[str, Any]) -> Wanted:
-    """Return what the checked query asks for."""
-    return Wanted(
-        first=values.get("from"),
-        last=values.get("to"),
-        address=values.get("address", ""),
-        sender=values.get("sender", ""),
-        app=values.get("app", ""),
-        app_type=values.get("type", ""),
-        min_sat=values.get("min_amount"),
-        max_sat=values.get("max_amount"),
-        search=values.get("search", ""),
-        sort=values["sort"],
-    )
-
 
 class AppsQuery(PageQuery):
     search = Words(help_text="Part of an app name.")
     sort = OneOf(list(APP_ORDERS), default=DEFAULT_APP_ORDER, help_text="A minus means descending.")
 
 
-class DailyQuery(serializers.Serializer[Any]):
+class DailyQuery(Query):
     days = Whole(default=30, maximum=3650, help_text="Days back from today, today included.")

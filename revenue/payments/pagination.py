@@ -15,7 +15,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from fluxtracker.database import one_long_moment
-from revenue.models import Payment
+from revenue.models import LedgerState, Payment
 from revenue.payments.filters import Selection, within
 from revenue.querysets import PaymentQuerySet
 
@@ -29,7 +29,7 @@ COLUMNS = (
     "app__name", "app_type", "source", "kind", "message_hash", "price_usd", "block_hash",
 )  # fmt: skip
 
-Row = tuple[Any, ...]
+Row = dict[str, Any]
 
 UNINDEXED_ORDER: dict[str, Combinable] = {
     "paid_at": Coalesce(F("paid_at"), F("paid_at"), output_field=DateTimeField()),
@@ -39,7 +39,7 @@ UNINDEXED_ORDER: dict[str, Combinable] = {
 
 
 def page_rows(selection: Selection, total: int, offset: int, limit: int) -> list[Row]:
-    """Return the rows from `offset` on, as tuples of COLUMNS; none past the end."""
+    """Return the rows from `offset` on, as dicts of COLUMNS; none past the end."""
     if offset >= total:
         return []
     return _fetch(_ids(selection, total, offset, min(limit, total - offset)))
@@ -61,19 +61,32 @@ def _every_id(selection: Selection) -> Iterable[int]:
     total = selection.count()
     if not selection.is_plain and total <= GATHER:
         return _gather(selection, 0, total)
-    column, descending = selection.wanted.order
+    column, descending = selection.order
     sign = "-" if descending else ""
     return selection.walk().order_by(f"{sign}{column}", f"{sign}id").values_list("id", flat=True).iterator()
 
 
 def _fetch(ids: Sequence[int]) -> list[Row]:
     """In that order, without those that are gone."""
-    rows = {row[0]: row for row in Payment.objects.filter(id__in=ids).values_list(*COLUMNS)}
+    found = Payment.objects.filter(id__in=ids).values_list(*COLUMNS)
+    rows = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in found}
     return [rows[key] for key in ids if key in rows]
 
 
+def tip_height() -> int | None:
+    """Return the chain's tip as last read. One query."""
+    return LedgerState.objects.values_list("tip_height", flat=True).first()
+
+
+def with_confirmations(rows: list[Row], tip: int | None) -> list[Row]:
+    """Add how deep each payment is; None while no tip is known."""
+    for row in rows:
+        row["confirmations"] = None if tip is None else max(tip - row["height"] + 1, 0)
+    return rows
+
+
 def _ids(selection: Selection, total: int, offset: int, limit: int) -> list[int]:
-    column, _ = selection.wanted.order
+    column, _ = selection.order
     if selection.is_plain and column == "paid_at":
         return _by_days(selection, offset, limit)
     if selection.is_plain:
@@ -88,18 +101,18 @@ def _ids(selection: Selection, total: int, offset: int, limit: int) -> list[int]
 
 def _by_days(selection: Selection, offset: int, limit: int) -> list[int]:
     """From the daily totals to the days, then by key inside of them."""
-    _, descending = selection.wanted.order
+    _, descending = selection.order
     place = selection.days.place(offset, limit, oldest_first=not descending)
     first, last = min(place.days), max(place.days)
     rows = selection.walk().filter(within(first, last))
-    if selection.wanted.address and (last - first).days >= SHORT_WALK:
-        rows = Payment.objects.filter(day__in=place.days, address=selection.wanted.address)
+    if selection.has("address") and (last - first).days >= SHORT_WALK:
+        rows = Payment.objects.filter(day__in=place.days, address=selection.values["address"])
     return _slice(rows, selection, place.rows, place.skip, limit)
 
 
 def _gather(selection: Selection, offset: int, limit: int) -> list[int]:
     """Fetch every match's key, each meaning by its own index, and sort here."""
-    column, descending = selection.wanted.order
+    column, descending = selection.order
     conditions = [Q()] if selection.meanings is None else [meaning.indexed for meaning in selection.meanings]
     keys: dict[int, Any] = {}
     for condition in conditions:
@@ -110,7 +123,7 @@ def _gather(selection: Selection, offset: int, limit: int) -> list[int]:
 
 def _walk(selection: Selection, total: int, offset: int, limit: int) -> list[int] | None:
     """Along the default order until the page is full. None when sorting the matches is less work."""
-    _, descending = selection.wanted.order
+    _, descending = selection.order
     ahead = min(offset + limit, total - offset)  # matches to meet, from the nearer end
     expected = ahead * selection.days.total // total
     if expected > total:
@@ -127,7 +140,7 @@ def _walk(selection: Selection, total: int, offset: int, limit: int) -> list[int
 
 def _sort(selection: Selection, total: int, offset: int, limit: int) -> list[int]:
     """Let the database gather the matches by their index and sort them."""
-    column, _ = selection.wanted.order
+    column, _ = selection.order
     rows = selection.matches().alias(key=UNINDEXED_ORDER[column])
     return _slice(rows, selection, total, offset, limit, key="key")
 
@@ -136,7 +149,7 @@ def _slice(
     rows: PaymentQuerySet, selection: Selection, total: int, offset: int, limit: int, key: str = ""
 ) -> list[int]:
     """Return the ids from `offset` on, reached from the nearer end of the `total` rows."""
-    column, descending = selection.wanted.order
+    column, descending = selection.order
     limit = min(limit, total - offset)
     from_end = offset > total - offset - limit
     start = total - offset - limit if from_end else offset

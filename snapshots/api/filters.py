@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
 from django.utils import timezone
 from rest_framework import serializers
 
-from fluxtracker.api.fields import Day, Whole, require_order
+from fluxtracker.api.fields import Day, OneOf, Query, Whole
 from fluxtracker.images import image_name
-from snapshots.selectors import Wanted
+from snapshots.comparison.selectors import Span
+from snapshots.selectors import Days
 
 MOST_DAYS = 3660
 MOST_ROWS = 3650
 ROWS = 30
 
 
-def require_span(values: dict[str, Any], first: str, last: str) -> None:
-    """400 when the range is reversed or longer than MOST_DAYS; an open end is today."""
-    require_order(values, first, last)
-    begin: date | None = values.get(first)
-    end: date = values.get(last) or timezone.now().date()
-    if begin is not None and (end - begin).days + 1 > MOST_DAYS:
-        raise serializers.ValidationError({first: [f"the range may have at most {MOST_DAYS} days"]})
+class RangeQuery(Query):
+    """A range of days; an end that is left open is today."""
+
+    ends = (("start", "end"),)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """400 when the range is reversed or longer than MOST_DAYS."""
+        ((first, last),) = self.ends
+        begin: date | None = super().validate(attrs).get(first)
+        end: date = attrs.get(last) or timezone.now().date()
+        if begin is not None and (end - begin).days + 1 > MOST_DAYS:
+            raise serializers.ValidationError({first: [f"the range may have at most {MOST_DAYS} days"]})
+        return attrs
 
 
 class NeededDay(Day):
     """A day that has to be given."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.error_messages["required"] = "is needed: a day as YYYY-MM-DD"
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key == "required":
+            raise serializers.ValidationError("is needed: a day as YYYY-MM-DD")
+        super().fail(key, **kwargs)
 
 
 def asked_day(text: str) -> date:
@@ -42,7 +50,7 @@ def asked_day(text: str) -> date:
         raise serializers.ValidationError({"date": error.detail}) from error
 
 
-class SnapshotsQuery(serializers.Serializer[Any]):
+class SnapshotsQuery(RangeQuery):
     limit = Whole(
         required=False,
         cut_to=MOST_ROWS,
@@ -51,36 +59,17 @@ class SnapshotsQuery(serializers.Serializer[Any]):
     )
     start_date = Day(required=False, help_text="First UTC day, included.")
     end_date = Day(required=False, help_text="Last UTC day, included.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        require_span(attrs, "start_date", "end_date")
-        return attrs
+    ends = (("start_date", "end_date"),)
 
 
-def newest(values: dict[str, Any]) -> Wanted:
-    """Return what the checked query asks for, newest first. A range is never cut without being asked to."""
-    first = values.get("start_date")
-    return Wanted(first, values.get("end_date"), values.get("limit") or (None if first else ROWS))
-
-
-class RangeQuery(serializers.Serializer[Any]):
+class ClosedRange(RangeQuery):
     start = NeededDay(help_text="First UTC day, included.")
     end = NeededDay(help_text="Last UTC day, included.")
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        require_span(attrs, "start", "end")
-        return attrs
 
-
-class OpenRange(serializers.Serializer[Any]):
-    """A range whose ends may be left open."""
-
+class OpenRange(RangeQuery):
     start = Day(required=False, help_text="First UTC day, included.")
     end = Day(required=False, help_text="Last UTC day, included.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        require_span(attrs, "start", "end")
-        return attrs
 
 
 class ImageName(serializers.CharField):
@@ -109,11 +98,29 @@ class CategoryQuery(OpenRange):
     )
 
 
-def category_days(values: dict[str, Any]) -> Wanted:
-    first = values.get("start")
-    return Wanted(first, values.get("end"), values.get("limit") or (None if first else ROWS))
+def newest(first: date | None, last: date | None, limit: int | None) -> Days:
+    """Return the days to show, newest first. A range is only cut when a limit is given."""
+    return Days(first, last, limit or (None if first else ROWS))
 
 
-class TopQuery(serializers.Serializer[Any]):
+class TopQuery(Query):
     limit = Whole(default=10, cut_to=100, help_text="How many images; more than 100 counts as 100.")
     days = Whole(default=7, maximum=MOST_ROWS, help_text="How many days back the comparison lies.")
+
+
+ALLOWED = "expected D, W, M, Q or Y (against a day, a week, a month, a quarter or a year ago)"
+
+
+class SpanField(OneOf):
+    """How far back; small letters are the same."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__([span.value for span in Span], **kwargs)
+        self.expected = ALLOWED
+
+    def to_internal_value(self, data: Any) -> Span:
+        return Span(super().to_internal_value(str(data).strip().upper()))
+
+
+class ComparisonQuery(Query):
+    period = SpanField(help_text="D, W, M, Q or Y: against a day, a week, a month, a quarter or a year ago.")

@@ -22,9 +22,9 @@ from fluxtracker.periods import is_fresh
 from metrics.catalogue import COUNTED
 from metrics.models import Source, TrackedApp
 from revenue.models import LedgerState
-from snapshots.comparison import selectors, serializers
+from snapshots.comparison import selectors
 from snapshots.comparison.selectors import Span
-from snapshots.comparison.serializers import Answer
+from snapshots.comparison.serializers import ComparisonAnswer, Report
 from snapshots.models import Snapshot, WarmComparison
 
 READ = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)
@@ -66,7 +66,7 @@ class Made:
     span: Span
     stamp: str
     made_at: datetime
-    answer: Answer
+    answer: Report
 
     def fits(self, stamp: str, now: datetime) -> bool:
         """Return whether it says what would be said now. One from the future is as wrong as one from the past."""
@@ -109,7 +109,7 @@ def _make(spans: Collection[Span], found: Facts, now: datetime) -> list[Made]:
     if not spans:
         return []
     material = selectors.load(spans, now)
-    answers = {span: serializers.answer(selectors.compare(span, material, now), now) for span in spans}
+    answers = {span: ComparisonAnswer.write(selectors.compare(span, material, now)) for span in spans}
     return [Made(span, stamp(span, found, now), now, answer) for span, answer in answers.items()]
 
 

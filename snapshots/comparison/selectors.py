@@ -6,77 +6,24 @@ to date. One set of queries serves all five comparisons.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from enum import StrEnum
 
 from django.db.models import Max, Min, Q
 
-from fluxtracker.periods import Length
-from metrics.catalogue import Number, Values, tracked_apps, with_ratios
+from fluxtracker.money import Pair
+from fluxtracker.periods import Length, is_fresh
+from metrics.catalogue import GROUPS, Values, grouped, tracked_apps, with_ratios
 from metrics.models import TrackedApp
-from metrics.selectors import Latest
+from metrics.selectors import OLD, Latest
 from revenue import selectors
 from snapshots.models import Snapshot
 
-FINEST = 6  # decimals of a change: what lies below is noise of binary fractions
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One metric now and then; None: not known."""
-
-    current: Number | None
-    previous: Number | None
-
-    @property
-    def change(self) -> Number | None:
-        if self.current is None or self.previous is None:
-            return None
-        change = round(Decimal(str(self.current)) - Decimal(str(self.previous)), FINEST)
-        whole = isinstance(self.current, int) and isinstance(self.previous, int)
-        return int(change) if whole else float(change) or 0.0  # never -0.0
-
-    @property
-    def percentage(self) -> float | None:
-        """Return the change in percent of what was before; None when that is 0."""
-        if self.change is None or not self.previous:
-            return None
-        return float(round(Decimal(str(self.change)) * 100 / Decimal(str(self.previous)), 2)) or 0.0
-
-    @property
-    def trend(self) -> str | None:
-        return None if self.change is None else "neutral" if not self.change else "up" if self.change > 0 else "down"
-
-    @property
-    def points(self) -> float | None:
-        """For percentages: how many points lie between them."""
-        return None if self.change is None else round(float(self.change), 2) or 0.0
-
-
-GROUPS: Mapping[str, Mapping[str, str]] = {  # group: key in the answer: metric
-    "nodes": {
-        "total": "node_total",
-        "cumulus": "node_cumulus",
-        "nimbus": "node_nimbus",
-        "stratus": "node_stratus",
-    },
-    "cpu": {"total": "total_cpu_cores", "used": "used_cpu_cores", "utilization": "cpu_utilization_percent"},
-    "ram": {"total": "total_ram_gb", "used": "used_ram_gb", "utilization": "ram_utilization_percent"},
-    "storage": {"total": "total_storage_gb", "used": "used_storage_gb", "utilization": "storage_utilization_percent"},
-    "apps": {
-        "total": "total_apps",
-        "watchtower": "watchtower_count",
-        "gitapps": "gitapps_count",
-        "dockerapps": "dockerapps_count",
-    },
-    "gaming": {"total": "gaming_apps_total"},
-    "crypto": {"total": "crypto_nodes_total"},
-    "wordpress": {"count": "wordpress_count"},
-}
 COLUMNS = [metric for group in GROUPS.values() for metric in group.values() if hasattr(Snapshot, metric)]
+CLOUD = ("cpu", "ram", "storage")
+SHOWN = ("nodes", "cloud", "apps", "gaming", "crypto", "wordpress")
 
 
 class Span(StrEnum):
@@ -123,6 +70,19 @@ class Before:
         counts = {key: value for key, value in self.snapshot.counts.items() if isinstance(value, int)}
         return with_ratios(counts | {name: getattr(self.snapshot, name) for name in COLUMNS})
 
+    @property
+    def message(self) -> str | None:
+        """Return that there is no snapshot; None when there is."""
+        if self.snapshot is not None:
+            return None
+        if self.nearest is None:
+            return f"There is no snapshot of {self.day}, and none of any other day yet."
+        return f"There is no snapshot of {self.day}; the nearest day that has one is {self.nearest}."
+
+    @property
+    def source(self) -> str | None:
+        return self.snapshot.source if self.snapshot else None
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -131,8 +91,10 @@ class Material:
     latest: Latest
     tracked: tuple[TrackedApp, ...]
     before: Mapping[Span, Before]
-    totals: selectors.Totals
-    to_date: Mapping[Length, selectors.ToDate]
+    reports: Mapping[Length, selectors.PeriodReport]
+
+
+Group = Mapping[str, Pair]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +102,36 @@ class Comparison:
     """One of the five."""
 
     span: Span
-    today: date
+    now: datetime
     before: Before
-    groups: Mapping[str, Mapping[str, Pair]]
     read_at: datetime | None
     """When the oldest of the readings was made; None when one never was."""
-    revenue: selectors.Comparison
-    to_date: selectors.ToDate
-    ledger: selectors.Ledger
+    revenue: selectors.PeriodReport
+    nodes: Group
+    cloud: Mapping[str, Group]
+    apps: Group
+    gaming: Group
+    crypto: Group
+    wordpress: Group
+
+    @property
+    def is_partial(self) -> bool:
+        return self.before.snapshot is None
+
+    @property
+    def is_old(self) -> bool:
+        return not is_fresh(self.read_at, self.now, OLD)
+
+    @property
+    def missing(self) -> list[str]:
+        """Return groups without any previous value: the snapshot is missing, or its source had failed that day."""
+        groups: dict[str, Collection[Group]] = {name: [getattr(self, name)] for name in SHOWN}
+        groups["cloud"] = self.cloud.values()
+        return [name for name, parts in groups.items() if not any(map(_has_past, parts))]
+
+
+def _has_past(group: Group) -> bool:
+    return any(pair.previous is not None for pair in group.values())
 
 
 def load(spans: Collection[Span], now: datetime) -> Material:
@@ -155,35 +139,31 @@ def load(spans: Collection[Span], now: datetime) -> Material:
 
     Call inside `one_moment()`, so that the parts agree with each other.
     """
-    totals = _totals(spans, now)
+    lengths = {span.length for span in spans}
+    first = min(selectors.periods(length, now)[1].first_day for length in lengths)
+    totals = selectors.Totals.load(first, now.date())
     return Material(
         latest=Latest.load(now),
         tracked=tuple(tracked_apps()),
         before=_before({span: now.date() - timedelta(days=span.days) for span in spans}),
-        totals=totals,
-        to_date=selectors.load({span.length for span in spans}, totals, now),
+        reports={report.length: report for report in selectors.period_reports(lengths, totals, now)},
     )
 
 
 def compare(span: Span, material: Material, now: datetime) -> Comparison:
     """Return one comparison from what was loaded for it. Asks nothing."""
-    before = material.before[span]
+    latest, before = material.latest, material.before[span]
+    values = before.values
+
+    def pair(metric: str) -> Pair:
+        return Pair(latest.values.get(metric), values.get(metric))
+
+    groups = {name: grouped(pair, name, material.tracked) for name in GROUPS}
+    cloud = {name: groups.pop(name) for name in CLOUD}
     return Comparison(
-        span=span,
-        today=now.date(),
-        before=before,
-        groups=_pairs(material.latest.values, before.values, material.tracked),
-        read_at=material.latest.read_at,
-        revenue=selectors.compare(material.totals, span.length, now),
-        to_date=material.to_date[span.length],
-        ledger=material.totals.ledger,
-    )
-
-
-def _totals(spans: Iterable[Span], now: datetime) -> selectors.Totals:
-    """Return the daily totals from the first day that any of the previous periods has."""
-    first = min(selectors.periods(span.length, now)[1].first_day for span in spans)
-    return selectors.Totals.load(first, now.date())
+        span, now, before, latest.read_at, material.reports[span.length], nodes=groups["nodes"], cloud=cloud,
+        apps=groups["apps"], gaming=groups["gaming"], crypto=groups["crypto"], wordpress=groups["wordpress"],
+    )  # fmt: skip
 
 
 def _before(days: Mapping[Span, date]) -> dict[Span, Before]:
@@ -207,13 +187,3 @@ def _nearer(day: date, before: date | None, after: date | None) -> date | None:
     if before is None or after is None:
         return before or after
     return before if day - before <= after - day else after
-
-
-def _pairs(now: Values, before: Values, tracked: Iterable[TrackedApp]) -> dict[str, dict[str, Pair]]:
-    keys = {name: dict(group) for name, group in GROUPS.items()}
-    for app in tracked:
-        keys[app.category][app.key] = app.column
-    return {
-        name: {key: Pair(now.get(metric), before.get(metric)) for key, metric in group.items()}
-        for name, group in keys.items()
-    }

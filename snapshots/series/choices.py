@@ -63,6 +63,10 @@ class Choice:
     source: str | None = None
 
     @property
+    def is_sum(self) -> bool:
+        return self.kind == Kind.SUM
+
+    @property
     def image(self) -> str | None:
         """Return the image whose containers are meant, if any."""
         return self.key.removeprefix(IMAGE) if self.key.startswith(IMAGE) else None

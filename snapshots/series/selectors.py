@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
+from itertools import groupby
 from operator import or_
 from typing import Any
 
@@ -147,6 +148,7 @@ MOST_DAYS = 3660
 DAY = timedelta(days=1)
 GROWN_LATE_S = 600
 LEDGER, LIVE, TAKEN, UNKNOWN = "ledger", "live", Snapshot.Source.TAKEN.value, ""
+PLAIN = (LEDGER, TAKEN, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +168,36 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Days whose values were not read on their day."""
+
+    source: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One value for each span. `partial`: numbers of the spans whose value does not hold all of it.
 
     That is: a day that is not over, not known or not wholly priced, or a week or month of which the range has a part.
     """
 
-    points: list[Number | None]
-    sources: list[str]
-    partial: list[int]
+    spans: Sequence[Span]
+    points: list[Number | None] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    partial: list[int] = field(default_factory=list)
+
+    @property
+    def partial_days(self) -> list[date]:
+        return [self.spans[number].first for number in self.partial]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Return where values come from that are neither taken on their day nor the ledger's: runs of spans."""
+        runs = [(source, list(run)) for source, run in groupby(range(len(self.spans)), key=self.sources.__getitem__)]
+        found = [(source, self.spans[run[0]], self.spans[run[-1]]) for source, run in runs if source not in PLAIN]
+        return [Mark(source, first.first, last.last) for source, first, last in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +220,26 @@ class Chart:
     series: list[Series]
     completed_at: datetime | None
     today: date
+
+    @property
+    def count(self) -> int:
+        return len(self.spans)
+
+    @property
+    def dates(self) -> list[date]:
+        return [span.first for span in self.spans]
+
+    @property
+    def ends(self) -> list[date]:
+        return [span.last for span in self.spans]
+
+    @property
+    def previous(self) -> dict[str, Any] | None:
+        """Return the days before: the first, the last, and the first of each point."""
+        if not self.before:
+            return None
+        dates = [span.first for span in self.before]
+        return {"first": dates[0], "last": self.before[-1].last, "dates": dates}
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +301,7 @@ class _Drawn:
     def line(self, choice: Choice) -> Line:
         if choice.kind == Kind.STATE:
             return _states(self.known, choice.key, self.spans)
-        return _sums(self.summed, choice.key, self.cumulative)
+        return _sums(Line(self.spans), self.summed, choice.key, self.cumulative)
 
 
 def _summed(totals: Totals, span: Span, now: datetime, began: date) -> Summed:
@@ -276,10 +319,10 @@ PARTS: dict[str, tuple[Callable[[Sums], int | None], Callable[[int], Number]]] =
 }
 
 
-def _sums(summed: Iterable[Summed], key: str, cumulative: bool) -> Line:
+def _sums(line: Line, summed: Iterable[Summed], key: str, cumulative: bool) -> Line:
     """Cumulative: the sum from the first day on, in integers; once a part is missing, all that follows lacks it."""
     part, write = PARTS[key]
-    line, total, lacking = Line([], [], []), 0, False
+    total, lacking = 0, False
     for number, span in enumerate(summed):
         value = part(span.sums)
         lacks = not span.complete or (key == "revenue_usd" and span.sums.usd_missing > 0)
@@ -293,10 +336,10 @@ def _sums(summed: Iterable[Summed], key: str, cumulative: bool) -> Line:
     return line
 
 
-def _states(known: DayValues, key: str, spans: Iterable[Span]) -> Line:
+def _states(known: DayValues, key: str, spans: Sequence[Span]) -> Line:
     """Return the last value that is known of each span, and where it comes from."""
     days, live = known.states[key], known.live.get(key)
-    line = Line([], [], [])
+    line = Line(spans)
     for span in spans:
         day = span.last
         while day > span.first and day not in days:

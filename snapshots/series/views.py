@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from django.utils import timezone
-from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
-from rest_framework.request import Request
-from rest_framework.response import Response
+from rest_framework.serializers import CharField, ValidationError
 
-from fluxtracker.api import fields
-from fluxtracker.api.conditional import conditional
-from fluxtracker.api.fields import Day, OneOf, Whole, Words, require_order
-from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
-from fluxtracker.database import one_moment
+from fluxtracker.api.fields import Day, OneOf, Query, Whole, Words
+from fluxtracker.api.views import ReadView
 from fluxtracker.periods import Bucket
 from metrics.selectors import metrics_stamp
 from snapshots.selectors import snapshot_stamp
-from snapshots.series import choices, selectors
-from snapshots.series import serializers as series_serializers
-from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Wanted
+from snapshots.series import choices, selectors, serializers
+from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Chart, Wanted
 
 DEFAULT_DAYS = 30
 ALL = "all"
@@ -30,7 +22,7 @@ EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 LONGEST_LIST = MOST_METRICS * (len(choices.IMAGE) + choices.LONGEST_IMAGE + 1)
 
 
-class Days(serializers.CharField):
+class Days(CharField):
     """So many days until today, or `all`."""
 
     def to_internal_value(self, data: Any) -> Any:
@@ -38,21 +30,21 @@ class Days(serializers.CharField):
         if text == ALL:
             return ALL
         if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or not 1 <= int(text) <= MOST_DAYS:
-            raise serializers.ValidationError(f"expected a whole number from 1 to {MOST_DAYS}, or {ALL}")
+            raise ValidationError(f"expected a whole number from 1 to {MOST_DAYS}, or {ALL}")
         return int(text)
 
 
-class Choices(serializers.CharField):
+class Choices(CharField):
     """Keys of metrics, with commas between them."""
 
     def to_internal_value(self, data: Any) -> Any:
         keys = list(dict.fromkeys(filter(None, (key.strip() for key in super().to_internal_value(data).split(",")))))
         if not 1 <= len(keys) <= MOST_METRICS:
-            raise serializers.ValidationError(f"expected 1 to {MOST_METRICS} metrics with commas between them")
+            raise ValidationError(f"expected 1 to {MOST_METRICS} metrics with commas between them")
         found, unknown = choices.resolve(keys)
         if unknown:
             names = ", ".join(key[:60] for key in unknown)
-            raise serializers.ValidationError(f"nothing is called {names}; /api/history/metrics lists what there is")
+            raise ValidationError(f"nothing is called {names}; /api/history/metrics lists what there is")
         return tuple(found)
 
 
@@ -63,7 +55,7 @@ class Flag(OneOf):
         super().__init__(["0", "1"], default="0", **kwargs)
 
 
-class SeriesQuery(serializers.Serializer[Any]):
+class SeriesQuery(Query):
     metrics = Choices(
         max_length=LONGEST_LIST,
         help_text=f"1 to {MOST_METRICS} keys of /api/history/metrics with commas between them, "
@@ -75,22 +67,22 @@ class SeriesQuery(serializers.Serializer[Any]):
     bucket = OneOf(list(Bucket), default=Bucket.DAY.value, help_text="What one point stands for.")
     previous = Flag(help_text="1: also as many days right before, as `ghost`.")
     cumulative = Flag(help_text="1: revenue and payments add up from the first day on.")
+    ends = (("start", "end"),)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "days" in attrs and ("start" in attrs or "end" in attrs):
-            raise serializers.ValidationError({"days": ["say either `days`, or `start` and `end`"]})
+            raise ValidationError({"days": ["say either `days`, or `start` and `end`"]})
         if "end" in attrs and "start" not in attrs:
-            raise serializers.ValidationError({"start": ["expected a day as YYYY-MM-DD beside `end`"]})
-        require_order(attrs, "start", "end")
-        return attrs
+            raise ValidationError({"start": ["expected a day as YYYY-MM-DD beside `end`"]})
+        return super().validate(attrs)
 
 
-class MetricsQuery(serializers.Serializer[Any]):
+class MetricsQuery(Query):
     search = Words(help_text="Words that all occur in the label, the key or the category.")
     limit = Whole(default=100, cut_to=1000, help_text="Images to list; `total` counts all that match.")
 
 
-def wanted(values: dict[str, Any], today: date) -> Wanted:
+def requested(values: dict[str, Any], today: date) -> Wanted:
     """What the checked query asks for. ValidationError when its range is too long."""
     first, last = _range(values, today)
     asked = Wanted(
@@ -103,7 +95,7 @@ def wanted(values: dict[str, Any], today: date) -> Wanted:
     )
     if not 1 <= asked.days <= MOST_DAYS or first < EARLIEST or last > LATEST:
         expected = f"expected a range of 1 to {MOST_DAYS} days between {EARLIEST} and {LATEST}"
-        raise serializers.ValidationError({"start": [expected]})
+        raise ValidationError({"start": [expected]})
     return asked
 
 
@@ -114,50 +106,36 @@ def _range(values: dict[str, Any], today: date) -> tuple[date, date]:
     return selectors.all_days(today) if days == ALL else selectors.last_days(days, today)
 
 
-class SeriesView(PublicView):
+class SeriesView(ReadView):
     """Metrics by day, week or month over a range, with gaps as null."""
 
-    name = "Series"
+    name, operation, tag = "Series", "history_series", "history"
+    query, answer = SeriesQuery, serializers.ChartAnswer
 
-    @extend_schema(
-        operation_id="history_series",
-        tags=["history"],
-        parameters=[SeriesQuery],
-        responses={200: series_serializers.ChartAnswer, 400: BAD_QUERY, **ERRORS},
-    )
-    @conditional(lambda request: selectors.stamp(timezone.now()))
-    def get(self, request: Request) -> Response:
-        now = timezone.now()
-        with one_moment():
-            asked = wanted(fields.read(SeriesQuery, request), now.date())
-            found = selectors.read(wanted=asked, now=now)
-        return Response(series_serializers.chart(found))
+    def etag(self, now: datetime) -> object:
+        return selectors.stamp(now)
+
+    def read(self, values: dict[str, Any], now: datetime) -> Chart:
+        return selectors.read(wanted=requested(values, now.date()), now=now)
 
 
-class MetricsView(PublicView):
+class MetricsView(ReadView):
     """What a series can be made of, images included."""
 
-    name = "Metrics of series"
+    name, operation, tag = "Metrics of series", "history_metrics", "history"
+    query, answer, max_age = MetricsQuery, serializers.MetricsAnswer, 60
 
-    @extend_schema(
-        operation_id="history_metrics",
-        tags=["history"],
-        parameters=[MetricsQuery],
-        responses={200: series_serializers.MetricsAnswer, 400: BAD_QUERY, **ERRORS},
-    )
-    @conditional(lambda request: (snapshot_stamp(), metrics_stamp()), max_age=60)
-    def get(self, request: Request) -> Response:
-        query = fields.read(MetricsQuery, request)
-        search = query.get("search", "")
-        with one_moment():
-            found = choices.matching(choices.fixed(), search)
-            images = choices.matching(map(choices.of_image, choices.images()), search)
-        shown = [*found, *images[: query["limit"]]]
-        return Response(
-            {
-                "count": len(shown),
-                "total": len(found) + len(images),
-                "categories": [{"key": key.value, "label": label} for key, label in choices.LABELS.items()],
-                "metrics": [series_serializers.choice(choice) for choice in shown],
-            }
-        )
+    def etag(self, now: datetime) -> object:
+        return snapshot_stamp(), metrics_stamp()
+
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        search = values.get("search", "")
+        found = choices.matching(choices.fixed(), search)
+        images = choices.matching(map(choices.of_image, choices.images()), search)
+        shown = [*found, *images[: values["limit"]]]
+        return {
+            "count": len(shown),
+            "total": len(found) + len(images),
+            "categories": [{"key": key, "label": label} for key, label in choices.LABELS.items()],
+            "metrics": shown,
+        }

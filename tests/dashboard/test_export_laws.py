@@ -112,7 +112,7 @@ def test_a_bounded_count_is_the_count_up_to_its_bound(most: int) -> None:
     @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(questions())
     def check(query: dict[str, Any]) -> None:
-        selection = filters.select(parse(QueryDict(urlencode(query))).wanted)
+        selection = filters.select(parse(QueryDict(urlencode(query))).values)
         assert selection.count_up_to(most) == min(selection.count(), most)
 
     check()

@@ -19,17 +19,18 @@ def test_flux_as_a_number_is_exact_to_the_satoshi(sat):
 
 @given(SAT, SAT)
 def test_a_change_has_the_sign_of_its_trend_and_is_never_a_negative_zero(current, previous):
-    change = money.percent_change(current, previous)
+    pair = money.Pair(current, previous)
+    change = pair.percentage
     if not previous:
         assert change is None
         return
     assert str(change) != "-0.0"
-    assert {"up": change >= 0, "down": change <= 0, "neutral": change == 0}[money.trend(current, previous)]
+    assert {"up": change >= 0, "down": change <= 0, "neutral": change == 0}[pair.trend]
 
 
 @pytest.mark.parametrize(("current", "previous", "percent"), [(10_500, 10_200, 2.94), (0, 5, -100.0), (5, None, None)])
 def test_percent_is_rounded_to_two_decimals(current, previous, percent):
-    assert money.percent_change(current, previous) == percent
+    assert money.Pair(current, previous).percentage == percent
 
 
 @given(st.integers(1, 10**15), st.decimals("0.0001", "10000", places=6))

@@ -8,8 +8,8 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fluxtracker.money import Pair
 from metrics.models import Source, TrackedApp
-from snapshots.comparison.selectors import Pair
 from tests.snapshots.comparing import APPS, CLOUD, NOW, SPANS, ask, leaves, read, snapshot
 
 pytestmark = [pytest.mark.django_db]

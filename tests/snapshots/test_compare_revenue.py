@@ -238,11 +238,11 @@ def test_sums_to_date_are_those_of_the_rows_in_the_ranges_that_are_named(data, n
     one = cut(length, now, totals.ledger)
     found = to_date(one, totals, parts([one]))
     rows = list(Payment.objects.all())
-    assert told(found.now) == brute(rows, one.current)
-    assert told(found.before) == brute(rows, one.previous)
+    assert told(found.current.sums) == brute(rows, one.current)
+    assert told(found.previous.sums) == brute(rows, one.previous)
     report = compare(totals, length, now)
-    assert told(report.before) == brute(rows, report.previous)
-    assert told(found.now) == told(report.now)
+    assert told(report.previous.sums) == brute(rows, report.previous.period)
+    assert told(found.current.sums) == told(report.current.sums)
 
 
 @given(now=moments, length=st.sampled_from(list(Length)), closed=st.none() | st.integers(0, 800))

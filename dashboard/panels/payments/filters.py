@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.http import QueryDict
 from django.utils.http import urlencode
-from rest_framework import serializers
 
 from dashboard.panels.payments.rows import WALLETS
 from fluxtracker import formatting
 from revenue.payments import filters
-from revenue.payments.filters import DEFAULT_ORDER, ORDERS, AppsQuery, TransactionsQuery, Wanted, wanted
-from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER
+from revenue.payments.filters import DEFAULT_ORDER, AppsQuery, TransactionsQuery
+from revenue.selectors import DEFAULT_APP_ORDER
 
 FILTERS = ("search", "app", "type", "address", "sender", "from", "to", "min_amount", "max_amount")
 OWN = ("tab", *FILTERS, "sort", "page", "limit")
 TABS = ("payments", "apps")
 LIMITS = (25, 50, 100, 200)
 PLACE = "#panel-payments"  # where a browser without JavaScript comes back to
-PAGE = re.compile(r"0*[1-9][0-9]{0,14}", re.ASCII)
+WRONG_PAGE = "Expected a whole number from 1; this is page 1."
 REVERSED = {
     "from": "The first day lies after the last one.",
     "min_amount": "The smallest amount is more than the largest one.",
@@ -36,25 +34,27 @@ class Asked:
 
     tab: str
     values: Mapping[str, Any]
-    """The filters as the ledger's serializers read them."""
+    """The filters, the sorting and the page as the API's query reads them."""
     typed: Mapping[str, str]
     """The same as the visitor wrote them, wrong ones too: what stands in the fields."""
     wrong: Mapping[str, str]
     """What is wrong, by field, in a sentence."""
-    sort: str
-    page: int
     limit: int
     others: tuple[tuple[str, str], ...]
     """The address's keys of the other panels."""
 
     @property
+    def sort(self) -> str:
+        return str(self.values["sort"])
+
+    @property
+    def page(self) -> int:
+        return int(self.values["page"])
+
+    @property
     def active(self) -> dict[str, str]:
         """Return the filters that hold, as the visitor wrote them."""
         return {key: self.typed[key] for key in FILTERS if key in self.values and key in self.typed}
-
-    @property
-    def wanted(self) -> Wanted:
-        return wanted(dict(self.values) | {"sort": self.sort})
 
     @property
     def is_live(self) -> bool:
@@ -84,20 +84,17 @@ class Asked:
 
 
 def parse(query: QueryDict) -> Asked:
-    given = {key: str(query[key]).strip() for key in OWN if key in query}
-    tab = given.get("tab", "")
-    tab = tab if tab in TABS else TABS[0]
-    typed = {key: given[key] for key in FILTERS if given.get(key)}
-    values, wrong = checked(TransactionsQuery if tab == "payments" else AppsQuery, typed)
-    page, wrong_page = _page(given.get("page", ""))
-    sort, limit = given.get("sort", ""), given.get("limit", "")
+    given = {key: text for key in OWN if (text := str(query.get(key, "")).strip())}
+    tab = given["tab"] if given.get("tab") in TABS else TABS[0]
+    form = TransactionsQuery if tab == "payments" else AppsQuery
+    values, wrong = form.read_valid({key: given[key] for key in (*FILTERS, "sort", "page") if key in given})
+    wrong.pop("sort", None)
+    limit = given.get("limit", "")
     return Asked(
         tab=tab,
-        values={key: value for key, value in values.items() if key in FILTERS},
-        typed=typed,
-        wrong=wrong | wrong_page,
-        sort=sort if sort in _orders(tab) else default_sort(tab),
-        page=page,
+        values=values | {"sort": values["sort"].replace("date", "timestamp")},  # the API's other name of the same
+        typed={key: given[key] for key in FILTERS if key in given},
+        wrong={key: _sentence(key, words) for key, words in wrong.items()},
         limit=int(limit) if limit in map(str, LIMITS) else LIMITS[0],
         others=tuple((key, str(value)) for key, value in query.items() if key not in OWN),
     )
@@ -107,48 +104,14 @@ def default_sort(tab: str) -> str:
     return DEFAULT_ORDER if tab == "payments" else DEFAULT_APP_ORDER
 
 
-def checked(
-    query: type[serializers.Serializer[Any]], typed: Mapping[str, str]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values of what is right, and a sentence for each key that is wrong."""
-    left, wrong = dict(typed), dict[str, str]()
-    while not (form := query(data=left)).is_valid():
-        for key, words in form.errors.items():
-            del left[key]
-            wrong[key] = f"{_sentence(key, ' '.join(map(str, words)))} {LEFT_OUT}"
-    return dict(form.validated_data), wrong
-
-
 def _sentence(key: str, words: str) -> str:
-    if words.startswith("must not be after"):
-        return REVERSED[key]
-    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
+    if key == "page":
+        return WRONG_PAGE
+    what = REVERSED[key] if words.startswith("must not be after") else f"{words[:1].upper()}{words[1:].rstrip('.')}."
+    return f"{what} {LEFT_OUT}"
 
 
-def _page(text: str) -> tuple[int, dict[str, str]]:
-    if not text:
-        return 1, {}
-    if PAGE.fullmatch(text):
-        return int(text), {}
-    return 1, {"page": "Expected a whole number from 1; this is page 1."}
-
-
-def _orders(tab: str) -> list[str]:
-    return list(ORDERS) if tab == "payments" else APP_ORDERS
-
-
-CLEARED: Mapping[str, Mapping[str, Any]] = {  # filter: what it is in `Wanted` when it does not hold
-    "search": {"search": ""},
-    "app": {"app": ""},
-    "type": {"app_type": ""},
-    "address": {"address": ""},
-    "sender": {"sender": ""},
-    "from": {"first": None},
-    "to": {"last": None},
-    "min_amount": {"min_sat": None},
-    "max_amount": {"max_sat": None},
-}
-TOGETHER = (("from", "to"), ("min_amount", "max_amount"))  # two ends of one thing
+TOGETHER = TransactionsQuery.ends  # two ends of one thing
 ENOUGH = 1_000  # what would be found is counted up to here: nobody waits for the exact number
 TYPE_WORDS = {"git": "git", "docker": "docker", "unknown": "other or not known"}
 
@@ -191,8 +154,8 @@ def loosened(asked: Asked, found: list[Chip]) -> list[Loosened]:
 
 
 def _count_without(asked: Asked, keys: tuple[str, ...]) -> int:
-    cleared = {name: value for key in keys for name, value in CLEARED[key].items()}
-    return filters.select(replace(asked.wanted, **cleared)).count_up_to(ENOUGH)
+    left = {key: value for key, value in asked.values.items() if key not in keys}
+    return filters.select(left).count_up_to(ENOUGH)
 
 
 def _words(active: Mapping[str, str], keys: tuple[str, ...]) -> str:
@@ -236,7 +199,6 @@ WAYS: Mapping[str, Mapping[str, tuple[str, str]]] = {  # tab: key: words for des
         "app": ("Z to A", "A to Z"),
     },
 }
-ALIASES = {"date": "timestamp"}  # the API's other name of the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,32 +214,22 @@ class Sort:
 
 def sorts(asked: Asked) -> dict[str, Sort]:
     """By column."""
-    sort = _plain(asked.sort)
-    now = sort.removeprefix("-"), sort.startswith("-")
-    return {key: _sort(asked, key, words, now) for key, words in WAYS[asked.tab].items()}
+    return {key: _sort(asked, key, words) for key, words in WAYS[asked.tab].items()}
 
 
 def ways(asked: Asked) -> list[tuple[str, str, bool]]:
     """Return every order in words: its `sort`, empty for the usual one, and whether it holds."""
-    found = []
-    for key, words in WAYS[asked.tab].items():
-        for sort, text in zip((f"-{key}", key), words, strict=True):
-            found.append(("" if sort == default_sort(asked.tab) else sort, text, sort == _plain(asked.sort)))
-    return found
+    orders = [
+        order for key, (falling, rising) in WAYS[asked.tab].items() for order in ((f"-{key}", falling), (key, rising))
+    ]
+    return [("" if sort == default_sort(asked.tab) else sort, text, sort == asked.sort) for sort, text in orders]
 
 
-def _plain(sort: str) -> str:
-    sign, name = ("-", sort[1:]) if sort.startswith("-") else ("", sort)
-    return f"{sign}{ALIASES.get(name, name)}"
-
-
-def _sort(asked: Asked, key: str, words: tuple[str, str], now: tuple[str, bool]) -> Sort:
-    sorted_by, descending = now
-    first_down = key != "app"
-    down = not descending if sorted_by == key else first_down
-    direction: Direction | None = None
-    if sorted_by == key:
-        direction = "descending" if descending else "ascending"
+def _sort(asked: Asked, key: str, words: tuple[str, str]) -> Sort:
+    descends = asked.sort.startswith("-")
+    is_sorted = asked.sort.removeprefix("-") == key
+    down = not descends if is_sorted else key != "app"
+    direction: Direction | None = ("descending" if descends else "ascending") if is_sorted else None
     return Sort(key, direction, asked.link({"sort": f"{'-' if down else ''}{key}"}), words[0] if down else words[1])
 
 

@@ -148,7 +148,7 @@ def _only_search(tab: str) -> dict[str, str]:
 
 
 def _payments(asked: Asked, standing: Standing, now: datetime) -> Context:
-    selection = filters.select(asked.wanted)
+    selection = filters.select(asked.values)
     place = pager(asked, selection.count())
     rows = listed(pagination.page_rows(selection, place.total, place.offset, asked.limit))
     app = asked.values.get("app", "")

@@ -100,12 +100,11 @@ class Row:
 
 
 def listed(found: Sequence[pagination.Row]) -> list[Row]:
-    """From columns to what is shown. At most one query."""
-    columns = [dict(zip(pagination.COLUMNS, row, strict=True)) for row in found]
-    hashes = {row["message_hash"] for row in columns if row["app__name"] is None and row["message_hash"]}
+    """Return the rows as the panel shows them. At most one query."""
+    hashes = {row["message_hash"] for row in found if row["app__name"] is None and row["message_hash"]}
     messages = Message.objects.filter(hash__in=hashes).values_list("hash", "attempts", "next_attempt_at")
     asking = {key: (attempts, again) for key, attempts, again in messages} if hashes else {}
-    return [_row(row, asking.get(row["message_hash"], (0, None))) for row in columns]
+    return [_row(row, asking.get(row["message_hash"], (0, None))) for row in found]
 
 
 def words(rows: Iterable[Row]) -> list[Word]:
