@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
+from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
@@ -22,37 +23,6 @@ from rest_framework.views import APIView
 from fluxtracker.api.conditional import LIVE_S, conditional, unless_known
 from fluxtracker.api.fields import Answer, ErrorAnswer, Query
 from fluxtracker.database import one_moment
-
-ENDPOINTS = {  # path under /api/: name of its URL
-    "health": "health",
-    "health/live": "health-live",
-    "health/ready": "health-ready",
-    "revenue/transactions": "transactions",
-    "revenue/daily": "revenue-daily",
-    "revenue/weekly": "revenue-weekly",
-    "revenue/monthly": "revenue-monthly",
-    "revenue/quarterly": "revenue-quarterly",
-    "revenue/yearly": "revenue-yearly",
-    "analytics/apps": "analytics-apps",
-    "analytics/comparison": "analytics-comparison",
-    "history/snapshots": "history-snapshots",
-    "history/snapshots/full": "history-snapshots-full",
-    "history/range": "history-range",
-    "history/images": "history-images",
-    "history/series": "history-series",
-    "history/metrics": "history-metrics",
-    "history/readings": "history-readings",
-    "metrics/current": "metrics-current",
-    "stats": "stats",
-    "admin/revenue-status": "revenue-status",
-    "admin/snapshot-status": "snapshot-status",
-    "admin/test-status": "test-status",
-    "carousel/stats": "carousel-stats",
-    "carousel/deployed": "carousel-deployed",
-    "carousel/expiring": "carousel-expiring",
-    "docs": "docs",
-    "schema": "schema",
-}
 
 INDEX_S = 300
 RELEASED_S = 3600  # for what only a release changes
@@ -139,7 +109,17 @@ class IndexView(PublicView):
     @extend_schema(exclude=True)
     @conditional(lambda request: request.get_host(), max_age=INDEX_S)
     def get(self, request: Request) -> Response:
-        return Response({label: reverse(name, request=request) for label, name in ENDPOINTS.items()})
+        return Response({label: reverse(name, request=request) for label, name in _endpoints()})
+
+
+def _endpoints() -> list[tuple[str, str]]:
+    """Return the path under /api/ and the name of each public read that needs no parameter."""
+    apps = [
+        each for each in get_resolver().url_patterns if isinstance(each, URLResolver) and str(each.pattern) == "api/"
+    ]
+    found = [(each, str(each.pattern)) for app in apps for each in app.url_patterns]
+    reads = [(path, each.name) for each, path in found if issubclass(each.callback.cls, PublicView) and "<" not in path]
+    return [*reads, ("docs", "docs"), ("schema", "schema")]
 
 
 @method_decorator(cache_control(public=True, max_age=RELEASED_S), name="get")
