@@ -13,14 +13,27 @@ from enum import StrEnum
 DAY = timedelta(days=1)
 
 
-class Length(StrEnum):
-    """How long a calendar period is. Weeks begin on Monday."""
+class Bucket(StrEnum):
+    """A unit of the calendar. Weeks begin on Monday."""
 
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    QUARTERLY = "quarterly"
-    YEARLY = "yearly"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+    @property
+    def letter(self) -> str:
+        return self.value[0].upper()
+
+    @property
+    def adverb(self) -> str:
+        return "daily" if self == Bucket.DAY else f"{self.value}ly"
+
+    @classmethod
+    def of_letter(cls, letter: str) -> Bucket:
+        """Raise KeyError where there is none."""
+        return {bucket.letter: bucket for bucket in cls}[letter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +42,14 @@ class Period:
 
     start: datetime
     end: datetime
-    length: Length | None = None
+    bucket: Bucket | None = None
     """Which calendar it belongs to; None for any other stretch of time."""
 
     @classmethod
-    def containing(cls, length: Length, moment: datetime) -> Period:
+    def containing(cls, bucket: Bucket, moment: datetime) -> Period:
         """Return the calendar period that `moment` lies in."""
-        first = _first_day(length, moment.astimezone(UTC).date())
-        return cls(midnight(first), midnight(_next_first_day(length, first)), length)
+        first = _first_day(bucket, moment.astimezone(UTC).date())
+        return cls(midnight(first), midnight(_next_first_day(bucket, first)), bucket)
 
     @classmethod
     def of_days(cls, first: date, last: date) -> Period:
@@ -45,18 +58,18 @@ class Period:
 
     def previous(self) -> Period:
         """Return the calendar period before this one; for any other stretch, the same time right before it."""
-        if self.length is None:
+        if self.bucket is None:
             return Period(self.start - (self.end - self.start), self.start)
-        return Period.containing(self.length, self.start - DAY)
+        return Period.containing(self.bucket, self.start - DAY)
 
     def to_date(self, now: datetime) -> Period:
         """This period as far as it has gone, never beyond its end."""
-        return Period(self.start, max(self.start, min(now, self.end)), self.length)
+        return Period(self.start, max(self.start, min(now, self.end)), self.bucket)
 
     def cut_like(self, other: Period, now: datetime) -> Period:
         """This period cut at the same elapsed time as `other` has at `now`, clamped to its own end."""
         elapsed = other.to_date(now).end - other.start
-        return Period(self.start, min(self.start + elapsed, self.end), self.length)
+        return Period(self.start, min(self.start + elapsed, self.end), self.bucket)
 
     @property
     def first_day(self) -> date:
@@ -80,41 +93,30 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _first_day(length: Length, day: date) -> date:
-    match length:
-        case Length.DAILY:
+def _first_day(bucket: Bucket, day: date) -> date:
+    match bucket:
+        case Bucket.DAY:
             return day
-        case Length.WEEKLY:
+        case Bucket.WEEK:
             return day - timedelta(days=day.weekday())
-        case Length.MONTHLY:
+        case Bucket.MONTH:
             return day.replace(day=1)
-        case Length.QUARTERLY:
+        case Bucket.QUARTER:
             return date(day.year, day.month - (day.month - 1) % 3, 1)
-        case Length.YEARLY:
+        case Bucket.YEAR:
             return date(day.year, 1, 1)
 
 
-def _next_first_day(length: Length, first: date) -> date:
+def _next_first_day(bucket: Bucket, first: date) -> date:
     """First day of the period after the one that begins on `first`."""
     longest = {
-        Length.DAILY: 1,
-        Length.WEEKLY: 7,
-        Length.MONTHLY: 31,
-        Length.QUARTERLY: 92,
-        Length.YEARLY: 366,
-    }[length]
-    return _first_day(length, first + timedelta(days=longest))
-
-
-class Bucket(StrEnum):
-    """What one point of a series stands for."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-
-
-LENGTHS = {Bucket.WEEK: Length.WEEKLY, Bucket.MONTH: Length.MONTHLY}
+        Bucket.DAY: 1,
+        Bucket.WEEK: 7,
+        Bucket.MONTH: 31,
+        Bucket.QUARTER: 92,
+        Bucket.YEAR: 366,
+    }[bucket]
+    return _first_day(bucket, first + timedelta(days=longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ def split(first: date, last: date, bucket: Bucket) -> list[Span]:
         return [Span(day, day) for day in Span(first, last).days()]
     spans, day = [], first
     while day <= last:
-        whole = Period.containing(LENGTHS[bucket], midnight(day))
+        whole = Period.containing(bucket, midnight(day))
         end = min(whole.last_day, last)
         spans.append(Span(day, end, cut=(day, end) != (whole.first_day, whole.last_day)))
         day = end + DAY

@@ -17,7 +17,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.expressions import Combinable
 
 from fluxtracker.money import Pair
-from fluxtracker.periods import Length, Period, is_fresh, midnight
+from fluxtracker.periods import Bucket, Period, is_fresh, midnight
 from revenue.models import App, DailyTotal, LedgerState, Payment, Quarantined
 
 DAY = timedelta(days=1)
@@ -150,7 +150,7 @@ class Totals:
 class PeriodReport:
     """A calendar period so far: against the whole one before, and against that one cut at the same elapsed time."""
 
-    length: Length
+    bucket: Bucket
     whole: Comparison
     to_date: Comparison
     ledger: Ledger
@@ -167,21 +167,21 @@ class PeriodReport:
         return len(self.days)
 
 
-def period_report(length: Length, now: datetime, days: int = 0) -> PeriodReport:
+def period_report(bucket: Bucket, now: datetime, days: int = 0) -> PeriodReport:
     """Return the report of the period that `now` lies in, and the last `days` days, today included."""
     today = now.date()
-    totals = Totals.load(min(today - timedelta(days=days - 1), periods(length, now)[1].first_day), today)
-    (report,) = period_reports([length], totals, now)
+    totals = Totals.load(min(today - timedelta(days=days - 1), periods(bucket, now)[1].first_day), today)
+    (report,) = period_reports([bucket], totals, now)
     return replace(report, days=daily(totals, today, days, now))
 
 
-def period_reports(lengths: Iterable[Length], totals: Totals, now: datetime) -> list[PeriodReport]:
+def period_reports(buckets: Iterable[Bucket], totals: Totals, now: datetime) -> list[PeriodReport]:
     """`totals` reach back to the earliest previous period. At most one query."""
-    cuts = {length: cut(length, now, totals.ledger) for length in lengths}
+    cuts = {bucket: cut(bucket, now, totals.ledger) for bucket in buckets}
     parted = parts(cuts.values())
     return [
-        PeriodReport(length, compare(totals, length, now), to_date(one, totals, parted), totals.ledger, now)
-        for length, one in cuts.items()
+        PeriodReport(bucket, compare(totals, bucket, now), to_date(one, totals, parted), totals.ledger, now)
+        for bucket, one in cuts.items()
     ]
 
 
@@ -191,19 +191,19 @@ def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayRepo
     return [DayReport(day, totals.of([day]), totals.ledger.has_all_of(day, now)) for day in every]
 
 
-def compare(totals: Totals, length: Length, now: datetime) -> Comparison:
+def compare(totals: Totals, bucket: Bucket, now: datetime) -> Comparison:
     """Return the calendar period that `now` lies in, so far, against the whole one before."""
-    current, previous = periods(length, now)
+    current, previous = periods(bucket, now)
     complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
     return Comparison(
         Part(current, totals.of(current.days())), Part(previous, totals.of(previous.days()), complete=complete)
     )
 
 
-def periods(length: Length, now: datetime) -> tuple[Period, Period]:
+def periods(bucket: Bucket, now: datetime) -> tuple[Period, Period]:
     """Return the current calendar period up to today's end, and the whole previous one."""
-    whole = Period.containing(length, now)
-    return Period(whole.start, midnight(now.date() + DAY), length), whole.previous()
+    whole = Period.containing(bucket, now)
+    return Period(whole.start, midnight(now.date() + DAY), bucket), whole.previous()
 
 
 DaySums = Mapping[str, int]
@@ -225,10 +225,10 @@ class Cut:
         return None if end == midnight(last) + DAY else last
 
 
-def cut(length: Length, now: datetime, ledger: Ledger) -> Cut:
+def cut(bucket: Bucket, now: datetime, ledger: Ledger) -> Cut:
     """Return where the periods of `now` end, to the second: payments have the whole seconds of their blocks."""
     now = now.replace(microsecond=0)
-    whole = Period.containing(length, now)
+    whole = Period.containing(bucket, now)
     current, previous = whole.to_date(now), whole.previous().cut_like(whole, now)
     found = Cut(current, previous, whole_days=False)
     if found.parted and previous.start < previous.end and ledger.is_closed(found.parted):

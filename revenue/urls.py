@@ -2,15 +2,18 @@
 
 from django.urls import path
 
-from fluxtracker.periods import Length
+from fluxtracker.periods import Bucket
 from revenue.api import views
 
-LONGER = (Length.WEEKLY, Length.MONTHLY, Length.QUARTERLY, Length.YEARLY)
+LONGER = (Bucket.WEEK, Bucket.MONTH, Bucket.QUARTER, Bucket.YEAR)
 
 urlpatterns = [
     path("revenue/transactions", views.TransactionsView.as_view(), name="transactions"),
     path("revenue/daily", views.DailyView.as_view(), name="revenue-daily"),
-    *(path(f"revenue/{length}", views.period_view(length), name=f"revenue-{length}") for length in LONGER),
+    *(
+        path(f"revenue/{bucket.adverb}", views.period_view(bucket), name=f"revenue-{bucket.adverb}")
+        for bucket in LONGER
+    ),
     path("analytics/apps", views.AppsView.as_view(), name="analytics-apps"),
     path("admin/revenue-status", views.RevenueStatusView.as_view(), name="revenue-status"),
 ]

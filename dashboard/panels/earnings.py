@@ -9,15 +9,15 @@ from typing import Any
 
 from dashboard.panels.figures import COUNT, Change, Figure, Form, Sparks, Words, change
 from fluxtracker import formatting
-from snapshots.comparison.selectors import Span
+from fluxtracker.periods import Bucket
 
 NEVER = "No sync has completed yet."
-NAMES: Mapping[Span, tuple[str, str]] = {  # this period, the one before
-    Span.DAY: ("today", "yesterday"),
-    Span.WEEK: ("this week", "last week"),
-    Span.MONTH: ("this month", "last month"),
-    Span.QUARTER: ("this quarter", "last quarter"),
-    Span.YEAR: ("this year", "last year"),
+NAMES: Mapping[Bucket, tuple[str, str]] = {  # this period, the one before
+    Bucket.DAY: ("today", "yesterday"),
+    Bucket.WEEK: ("this week", "last week"),
+    Bucket.MONTH: ("this month", "last month"),
+    Bucket.QUARTER: ("this quarter", "last quarter"),
+    Bucket.YEAR: ("this year", "last year"),
 }
 
 
@@ -74,12 +74,12 @@ SAID: Mapping[str, Words] = {  # in a sentence
 }
 
 
-def earnings(span: Span, answer: Mapping[str, Any], sparks: Sparks) -> Earnings:
+def earnings(bucket: Bucket, answer: Mapping[str, Any], sparks: Sparks) -> Earnings:
     """From the `revenue` part of a comparison."""
     like = answer["toDate"]
     as_of = _instant(answer["asOf"])
     why = _why_unknown(as_of)
-    this, last = NAMES[span]
+    this, last = NAMES[bucket]
     return Earnings(
         this=this,
         last=last,

@@ -16,20 +16,20 @@ from dashboard.panels.earnings import earnings
 from dashboard.panels.figures import CORES, COUNT, SHARE, SIZE, Figure, Form, Leaf, Sparks, figure, network, revenue
 from dashboard.status import problems_of
 from fluxtracker import formatting
+from fluxtracker.periods import Bucket
 from metrics.catalogue import GROUPS, percent, tracked_apps
 from metrics.models import TrackedApp
 from metrics.selectors import Latest, metrics_stamp
 from snapshots.comparison import cache, serializers
-from snapshots.comparison.selectors import Span
 
 LISTED = 5  # tracked apps of a tile; the others are folded
-PERIODS = {Span.DAY: "Day", Span.WEEK: "Week", Span.MONTH: "Month", Span.QUARTER: "Quarter", Span.YEAR: "Year"}
+PERIODS = {bucket: bucket.capitalize() for bucket in Bucket}
 AGO = {
-    Span.DAY: "yesterday",
-    Span.WEEK: "7 days ago",
-    Span.MONTH: "30 days ago",
-    Span.QUARTER: "90 days ago",
-    Span.YEAR: "365 days ago",
+    Bucket.DAY: "yesterday",
+    Bucket.WEEK: "7 days ago",
+    Bucket.MONTH: "30 days ago",
+    Bucket.QUARTER: "90 days ago",
+    Bucket.YEAR: "365 days ago",
 }
 
 
@@ -81,24 +81,24 @@ class Material:
         return (self.latest.sources[name].read_at for name in definition.sources)
 
 
-def chosen(query: QueryDict) -> Span:
+def chosen(query: QueryDict) -> Bucket:
     """Return the period of the address; a week when it says none, or none that there is."""
     asked = query.get("period", "").upper()
-    return Span(asked) if asked in PERIODS else Span.WEEK
+    return next((bucket for bucket in Bucket if bucket.letter == asked), Bucket.WEEK)
 
 
 def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Few queries however many figures there are; the comparison itself is mostly kept ready."""
-    span = chosen(query)
-    answer = serializers.with_ages(cache.find(span, now).answer, now)
+    bucket = chosen(query)
+    answer = serializers.with_ages(cache.find(bucket, now).answer, now)
     latest = Latest.load(now)
     material = Material(now, answer, latest, network(latest, now), _why_no_change(answer), definitions())
-    earned = earnings(span, answer["revenue"], revenue(now))
+    earned = earnings(bucket, answer["revenue"], revenue(now))
     return {
-        "span": span,
+        "bucket": bucket,
         "earned": earned,
         "earned_definition": material.definitions["revenue"],
-        "against": _against(span, answer),
+        "against": _against(bucket, answer),
         "partial": _notice(answer, revenue_is_whole=earned.as_of is not None and not earned.late),
         "tiles": _tiles(material),
         "page_title": earned.title,
@@ -208,10 +208,10 @@ def _tracked(category: str, label: str, material: Material, tracked: Iterable[Tr
     return material.tile(category, total, found[:LISTED], folded=tuple(found[LISTED:]))
 
 
-def _against(span: Span, answer: Mapping[str, Any]) -> str:
+def _against(bucket: Bucket, answer: Mapping[str, Any]) -> str:
     """Return what the changes of the network are against: `Wed 11 Nov, 7 days ago`."""
     day = date.fromisoformat(answer["comparisonDate"])
-    return f"{_day(day)}, {AGO[span]}"
+    return f"{_day(day)}, {AGO[bucket]}"
 
 
 def _partial(answer: Mapping[str, Any]) -> str:

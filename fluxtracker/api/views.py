@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
-from django.urls import URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
@@ -114,12 +114,11 @@ class IndexView(PublicView):
 
 def _endpoints() -> list[tuple[str, str]]:
     """Return the path under /api/ and the name of each public read that needs no parameter."""
-    apps = [
-        each for each in get_resolver().url_patterns if isinstance(each, URLResolver) and str(each.pattern) == "api/"
-    ]
-    found = [(each, str(each.pattern)) for app in apps for each in app.url_patterns]
-    reads = [(path, each.name) for each, path in found if issubclass(each.callback.cls, PublicView) and "<" not in path]
-    return [*reads, ("docs", "docs"), ("schema", "schema")]
+    apps = [app for app in get_resolver().url_patterns if isinstance(app, URLResolver) and str(app.pattern) == "api/"]
+    found = [each for app in apps for each in app.url_patterns if isinstance(each, URLPattern) and each.name]
+    reads = [each for each in found if issubclass(getattr(each.callback, "cls", object), PublicView)]
+    paths = [(str(each.pattern), str(each.name)) for each in reads]
+    return [*((path, name) for path, name in paths if "<" not in path), ("docs", "docs"), ("schema", "schema")]
 
 
 @method_decorator(cache_control(public=True, max_age=RELEASED_S), name="get")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from fluxtracker.api.fields import Answer, MicroDollars, OrNull, PageAnswer, Price, Satoshi, UnixTime, UnixTimeMs
-from fluxtracker.periods import Length
+from fluxtracker.periods import Bucket
 from revenue.models import AppType, Payment
 
 TRENDS = ["up", "down", "neutral"]
@@ -117,7 +117,7 @@ class ToDateAnswer(Answer):
 
 
 class PeriodAnswer(Answer):
-    period = serializers.ChoiceField(list(Length), source="length")
+    period = serializers.ChoiceField([bucket.adverb for bucket in Bucket], source="bucket.adverb")
     current = PeriodSums(source="whole.current", help_text="So far.")
     previous = PeriodSums(source="whole.previous", help_text="The whole period before.")
     toDate = ToDateAnswer(source="to_date", help_text="Like for like, as in the comparison.")

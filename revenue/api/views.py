@@ -10,7 +10,7 @@ from django.http import HttpResponseBase
 
 from fluxtracker.api.fields import Page
 from fluxtracker.api.views import ReadView, StatusView
-from fluxtracker.periods import Length
+from fluxtracker.periods import Bucket
 from revenue import selectors
 from revenue.api import serializers
 from revenue.payments import filters, pagination
@@ -57,31 +57,31 @@ class AppsView(ReadView):
 class PeriodView(ReadView):
     """A calendar period so far (UTC, weeks from Monday) against the whole one before it."""
 
-    length: ClassVar[Length]
+    bucket: ClassVar[Bucket]
     tag, answer = "revenue", serializers.PeriodAnswer
 
     def get_view_name(self) -> str:
-        return f"{self.length.capitalize()} revenue"
+        return f"{self.bucket.adverb.capitalize()} revenue"
 
     def etag(self, now: datetime) -> object:
         """Answers about days change at midnight, too, and `toDate` goes with the clock."""
         return ledger_stamp(), now.date(), int(now.timestamp()) // TO_DATE_S
 
     def read(self, values: dict[str, Any], now: datetime) -> selectors.PeriodReport:
-        return selectors.period_report(self.length, now, values.get("days", 0))
+        return selectors.period_report(self.bucket, now, values.get("days", 0))
 
 
-def period_view(length: Length) -> Callable[..., HttpResponseBase]:
+def period_view(bucket: Bucket) -> Callable[..., HttpResponseBase]:
     """Return the view of one calendar."""
-    names = {"length": length, "operation": f"revenue_{length}"}
-    view: type[PeriodView] = type(f"{length.capitalize()}View", (PeriodView,), names)
+    names = {"bucket": bucket, "operation": f"revenue_{bucket.adverb}"}
+    view: type[PeriodView] = type(f"{bucket.adverb.capitalize()}View", (PeriodView,), names)
     return view.as_view()
 
 
 class DailyView(PeriodView):
     """Today so far against yesterday, and every day of the last `days`, oldest first."""
 
-    length, operation = Length.DAILY, "revenue_daily"
+    bucket, operation = Bucket.DAY, "revenue_daily"
     query, answer = DailyQuery, serializers.DailyAnswer
 
 

@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce
 from rest_framework import serializers
 
 from fluxtracker.api.fields import Day, Flux, OneOf, PageQuery, Query, Whole, Words, satoshi
-from fluxtracker.periods import Length, Period, midnight
+from fluxtracker.periods import Bucket, Period, midnight
 from fluxtracker.timestamps import parse_day
 from revenue.models import App, AppType, Payment
 from revenue.querysets import PaymentQuerySet
@@ -118,8 +118,8 @@ def _period(term: str) -> Period | None:
     day, first = parse_day(term), parse_day(f"{term}-01")
     try:
         if day:
-            return Period.containing(Length.DAILY, midnight(day))
-        return Period.containing(Length.MONTHLY, midnight(first)) if first else None
+            return Period.containing(Bucket.DAY, midnight(day))
+        return Period.containing(Bucket.MONTH, midnight(first)) if first else None
     except OverflowError:
         return None
 

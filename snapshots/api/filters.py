@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from fluxtracker.api.fields import Day, OneOf, Query, Whole
 from fluxtracker.images import image_name
-from snapshots.comparison.selectors import Span
+from fluxtracker.periods import Bucket
 from snapshots.selectors import Days
 
 MOST_DAYS = 3660
@@ -111,16 +111,16 @@ class TopQuery(Query):
 ALLOWED = "expected D, W, M, Q or Y (against a day, a week, a month, a quarter or a year ago)"
 
 
-class SpanField(OneOf):
+class BucketField(OneOf):
     """How far back; small letters are the same."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__([span.value for span in Span], **kwargs)
+        super().__init__([bucket.letter for bucket in Bucket], **kwargs)
         self.expected = ALLOWED
 
-    def to_internal_value(self, data: Any) -> Span:
-        return Span(super().to_internal_value(str(data).strip().upper()))
+    def to_internal_value(self, data: Any) -> Bucket:
+        return Bucket.of_letter(super().to_internal_value(str(data).strip().upper()))
 
 
 class ComparisonQuery(Query):
-    period = SpanField(help_text="D, W, M, Q or Y: against a day, a week, a month, a quarter or a year ago.")
+    period = BucketField(help_text="D, W, M, Q or Y: against a day, a week, a month, a quarter or a year ago.")

@@ -199,8 +199,8 @@ class ComparisonView(ReadView):
     query, answer = filters.ComparisonQuery, ComparisonAnswer
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
-        span, now = self.query.read(request.query_params)["period"], timezone.now()
-        made = cache.find(span, now)
+        bucket, now = self.query.read(request.query_params)["period"], timezone.now()
+        made = cache.find(bucket, now)
         stamp = (made.stamp, made.made_at, comparison_serializers.ages(made.answer, now))
         response = unless_known(request, stamp, lambda: Response(comparison_serializers.with_ages(made.answer, now)))
         response["Age"] = str(max(int((now - made.made_at).total_seconds()), 0))

@@ -18,12 +18,11 @@ from django.utils import timezone
 
 from fluxtracker import __version__
 from fluxtracker.database import one_moment
-from fluxtracker.periods import is_fresh
+from fluxtracker.periods import Bucket, is_fresh
 from metrics.catalogue import COUNTED
 from metrics.models import Source, TrackedApp
 from revenue.models import LedgerState
 from snapshots.comparison import selectors
-from snapshots.comparison.selectors import Span
 from snapshots.comparison.serializers import ComparisonAnswer, Report
 from snapshots.models import Snapshot, WarmComparison
 
@@ -49,9 +48,9 @@ def facts() -> Facts:
     return tuple(sorted(rows, key=str))
 
 
-def stamp(span: Span, found: Facts, now: datetime) -> str:
+def stamp(bucket: Bucket, found: Facts, now: datetime) -> str:
     """Equal only for answers that are the same up to the age of their `toDate`."""
-    return hashlib.sha256(repr((__version__, span.value, now.date(), found)).encode()).hexdigest()
+    return hashlib.sha256(repr((__version__, bucket.letter, now.date(), found)).encode()).hexdigest()
 
 
 log = structlog.get_logger(__name__)
@@ -63,7 +62,7 @@ OLDEST = timedelta(minutes=5)
 class Made:
     """A comparison, and what it was made of and when."""
 
-    span: Span
+    bucket: Bucket
     stamp: str
     made_at: datetime
     answer: Report
@@ -73,8 +72,8 @@ class Made:
         return self.stamp == stamp and is_fresh(self.made_at, now, OLDEST)
 
 
-KEPT: dict[Span, Made] = {}
-"""What this process made for its readers: at most one for each span."""
+KEPT: dict[Bucket, Made] = {}
+"""What this process made for its readers: at most one for each bucket."""
 
 
 def keep_warm() -> None:
@@ -86,40 +85,45 @@ def keep_warm() -> None:
     now = timezone.now()
     with one_moment():
         found = facts()
-        warm = {row.period: _made(row) for row in WarmComparison.objects.filter(period__in=list(Span))}
-        due = [span for span in Span if span not in warm or not warm[span].fits(stamp(span, found, now), now)]
+        rows = {row.period: row for row in WarmComparison.objects.all()}
+        warm = {bucket: _made(rows[bucket.letter]) for bucket in Bucket if bucket.letter in rows}
+        fitting = {bucket for bucket, made in warm.items() if made.fits(stamp(bucket, found, now), now)}
+        due = [bucket for bucket in Bucket if bucket not in fitting]
         made = _make(due, found, now)
     _store(made)
     log.debug("comparisons_kept_warm", made=len(made))
 
 
-def find(span: Span, now: datetime) -> Made:
+def find(bucket: Bucket, now: datetime) -> Made:
     """Return the comparison, from two small queries when it is warm."""
-    wanted = stamp(span, facts(), now)
-    row = WarmComparison.objects.filter(period=span).first()
-    for made in (_made(row) if row else None, KEPT.get(span)):
+    wanted = stamp(bucket, facts(), now)
+    row = WarmComparison.objects.filter(period=bucket.letter).first()
+    for made in (_made(row) if row else None, KEPT.get(bucket)):
         if made is not None and made.fits(wanted, now):
             return made
     with one_moment():
-        KEPT[span] = made = _make([span], facts(), now)[0]
+        KEPT[bucket] = made = _make([bucket], facts(), now)[0]
     return made
 
 
-def _make(spans: Collection[Span], found: Facts, now: datetime) -> list[Made]:
-    if not spans:
+def _make(buckets: Collection[Bucket], found: Facts, now: datetime) -> list[Made]:
+    if not buckets:
         return []
-    material = selectors.load(spans, now)
-    answers = {span: ComparisonAnswer.write(selectors.compare(span, material, now)) for span in spans}
-    return [Made(span, stamp(span, found, now), now, answer) for span, answer in answers.items()]
+    material = selectors.load(buckets, now)
+    answers = {bucket: ComparisonAnswer.write(selectors.compare(bucket, material, now)) for bucket in buckets}
+    return [Made(bucket, stamp(bucket, found, now), now, answer) for bucket, answer in answers.items()]
 
 
 def _store(made: Collection[Made]) -> None:
     """Always in the same order: two that write at once wait for each other instead of for ever."""
-    rows = [WarmComparison(period=one.span, stamp=one.stamp, answer=one.answer, made_at=one.made_at) for one in made]
+    rows = [
+        WarmComparison(period=one.bucket.letter, stamp=one.stamp, answer=one.answer, made_at=one.made_at)
+        for one in made
+    ]
     WarmComparison.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["period"], update_fields=["stamp", "answer", "made_at"]
     )
 
 
 def _made(row: WarmComparison) -> Made:
-    return Made(Span(row.period), row.stamp, row.made_at, row.answer)
+    return Made(Bucket.of_letter(row.period), row.stamp, row.made_at, row.answer)

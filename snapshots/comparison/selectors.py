@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 
 from django.db.models import Max, Min, Q
 
 from fluxtracker.money import Pair
-from fluxtracker.periods import Length, is_fresh
+from fluxtracker.periods import Bucket, is_fresh
 from metrics.catalogue import GROUPS, Values, grouped, tracked_apps, with_ratios
 from metrics.models import TrackedApp
 from metrics.selectors import OLD, Latest
@@ -26,33 +25,8 @@ CLOUD = ("cpu", "ram", "storage")
 SHOWN = ("nodes", "cloud", "apps", "gaming", "crypto", "wordpress")
 
 
-class Span(StrEnum):
-    """How far back is compared."""
-
-    DAY = "D"
-    WEEK = "W"
-    MONTH = "M"
-    QUARTER = "Q"
-    YEAR = "Y"
-
-    @property
-    def days(self) -> int:
-        """Return how long ago the snapshot is that metrics are held against."""
-        return SPANS[self][0]
-
-    @property
-    def length(self) -> Length:
-        """Return the calendar that revenue goes by."""
-        return SPANS[self][1]
-
-
-SPANS = {
-    Span.DAY: (1, Length.DAILY),
-    Span.WEEK: (7, Length.WEEKLY),
-    Span.MONTH: (30, Length.MONTHLY),
-    Span.QUARTER: (90, Length.QUARTERLY),
-    Span.YEAR: (365, Length.YEARLY),
-}
+DAYS_BACK = {Bucket.DAY: 1, Bucket.WEEK: 7, Bucket.MONTH: 30, Bucket.QUARTER: 90, Bucket.YEAR: 365}
+"""How old the snapshot is that metrics are compared with; revenue goes by the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +64,8 @@ class Material:
 
     latest: Latest
     tracked: tuple[TrackedApp, ...]
-    before: Mapping[Span, Before]
-    reports: Mapping[Length, selectors.PeriodReport]
+    before: Mapping[Bucket, Before]
+    reports: Mapping[Bucket, selectors.PeriodReport]
 
 
 Group = Mapping[str, Pair]
@@ -101,7 +75,7 @@ Group = Mapping[str, Pair]
 class Comparison:
     """One of the five."""
 
-    span: Span
+    bucket: Bucket
     now: datetime
     before: Before
     read_at: datetime | None
@@ -113,6 +87,10 @@ class Comparison:
     gaming: Group
     crypto: Group
     wordpress: Group
+
+    @property
+    def days(self) -> int:
+        return DAYS_BACK[self.bucket]
 
     @property
     def is_partial(self) -> bool:
@@ -134,25 +112,24 @@ def _has_past(group: Group) -> bool:
     return any(pair.previous is not None for pair in group.values())
 
 
-def load(spans: Collection[Span], now: datetime) -> Material:
+def load(buckets: Collection[Bucket], now: datetime) -> Material:
     """Everything these comparisons need, in 7 queries, however many they are (one more when a snapshot is missing).
 
     Call inside `one_moment()`, so that the parts agree with each other.
     """
-    lengths = {span.length for span in spans}
-    first = min(selectors.periods(length, now)[1].first_day for length in lengths)
+    first = min(selectors.periods(bucket, now)[1].first_day for bucket in buckets)
     totals = selectors.Totals.load(first, now.date())
     return Material(
         latest=Latest.load(now),
         tracked=tuple(tracked_apps()),
-        before=_before({span: now.date() - timedelta(days=span.days) for span in spans}),
-        reports={report.length: report for report in selectors.period_reports(lengths, totals, now)},
+        before=_before({bucket: now.date() - timedelta(days=DAYS_BACK[bucket]) for bucket in buckets}),
+        reports={report.bucket: report for report in selectors.period_reports(buckets, totals, now)},
     )
 
 
-def compare(span: Span, material: Material, now: datetime) -> Comparison:
+def compare(bucket: Bucket, material: Material, now: datetime) -> Comparison:
     """Return one comparison from what was loaded for it. Asks nothing."""
-    latest, before = material.latest, material.before[span]
+    latest, before = material.latest, material.before[bucket]
     values = before.values
 
     def pair(metric: str) -> Pair:
@@ -161,15 +138,15 @@ def compare(span: Span, material: Material, now: datetime) -> Comparison:
     groups = {name: grouped(pair, name, material.tracked) for name in GROUPS}
     cloud = {name: groups.pop(name) for name in CLOUD}
     return Comparison(
-        span, now, before, latest.read_at, material.reports[span.length], nodes=groups["nodes"], cloud=cloud,
+        bucket, now, before, latest.read_at, material.reports[bucket], nodes=groups["nodes"], cloud=cloud,
         apps=groups["apps"], gaming=groups["gaming"], crypto=groups["crypto"], wordpress=groups["wordpress"],
     )  # fmt: skip
 
 
-def _before(days: Mapping[Span, date]) -> dict[Span, Before]:
+def _before(days: Mapping[Bucket, date]) -> dict[Bucket, Before]:
     found = {row.day: row for row in Snapshot.objects.filter(day__in=days.values())}
     nearest = _nearest({day for day in days.values() if day not in found})
-    return {span: Before(day, found.get(day), nearest.get(day)) for span, day in days.items()}
+    return {bucket: Before(day, found.get(day), nearest.get(day)) for bucket, day in days.items()}
 
 
 def _nearest(days: Collection[date]) -> dict[date, date | None]:

@@ -8,12 +8,12 @@ from typing import Any
 from rest_framework import serializers
 
 from fluxtracker.api.fields import Answer
-from fluxtracker.periods import is_fresh
+from fluxtracker.periods import Bucket, is_fresh
 from fluxtracker.timestamps import parse_instant
 from metrics.selectors import OLD
 from revenue.api.serializers import TRENDS, Amount, Count, PeriodSums, ToDateAnswer, UsdAmount
 from revenue.selectors import STALE
-from snapshots.comparison.selectors import SHOWN, Span
+from snapshots.comparison.selectors import SHOWN
 from snapshots.models import Snapshot
 
 Report = dict[str, Any]
@@ -87,8 +87,8 @@ class ComparedRevenue(Answer):
 
 
 class ComparisonAnswer(Answer):
-    period = serializers.ChoiceField([span.value for span in Span], source="span")
-    days = serializers.IntegerField(source="span.days")
+    period = serializers.ChoiceField([bucket.letter for bucket in Bucket], source="bucket.letter")
+    days = serializers.IntegerField()
     currentDate = serializers.DateField(source="now", help_text="Today, UTC.")
     comparisonDate = serializers.DateField(
         source="before.day", help_text="The day of the snapshot that metrics are compared with."

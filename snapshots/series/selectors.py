@@ -144,6 +144,7 @@ def _image_counts(choices: Sequence[Choice]) -> dict[str, int]:
 
 
 MOST_METRICS = 8
+DRAWN = (Bucket.DAY, Bucket.WEEK, Bucket.MONTH)
 MOST_DAYS = 3660
 DAY = timedelta(days=1)
 GROWN_LATE_S = 600

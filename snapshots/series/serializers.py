@@ -7,9 +7,8 @@ from typing import Any
 from rest_framework import serializers
 
 from fluxtracker.api.fields import Answer
-from fluxtracker.periods import Bucket
 from snapshots.series.choices import Category
-from snapshots.series.selectors import Series
+from snapshots.series.selectors import DRAWN, Series
 
 MARKED = ["backfilled", "import", "simulated", "live"]
 
@@ -69,7 +68,7 @@ class PreviousAnswer(Answer):
 class ChartAnswer(Answer):
     start = serializers.DateField(source="wanted.first")
     end = serializers.DateField(source="wanted.last", help_text="Included.")
-    bucket = serializers.ChoiceField(list(Bucket), source="wanted.bucket")
+    bucket = serializers.ChoiceField(list(DRAWN), source="wanted.bucket")
     cumulative = serializers.BooleanField(source="wanted.cumulative")
     count = serializers.IntegerField(help_text="Points of each series.")
     dates = serializers.ListField(child=serializers.DateField(), help_text="First UTC day of each point.")

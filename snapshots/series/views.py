@@ -14,7 +14,7 @@ from fluxtracker.periods import Bucket
 from metrics.selectors import metrics_stamp
 from snapshots.selectors import snapshot_stamp
 from snapshots.series import choices, selectors, serializers
-from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Chart, Wanted
+from snapshots.series.selectors import DRAWN, MOST_DAYS, MOST_METRICS, Chart, Wanted
 
 DEFAULT_DAYS = 30
 ALL = "all"
@@ -64,7 +64,7 @@ class SeriesQuery(Query):
     days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} when nothing is said.")
     start = Day(required=False, help_text="First UTC day, included; instead of `days`.")
     end = Day(required=False, help_text="Last UTC day, included; today when only `start` is said.")
-    bucket = OneOf(list(Bucket), default=Bucket.DAY.value, help_text="What one point stands for.")
+    bucket = OneOf(list(DRAWN), default=Bucket.DAY.value, help_text="What one point stands for.")
     previous = Flag(help_text="1: also as many days right before, as `ghost`.")
     cumulative = Flag(help_text="1: revenue and payments add up from the first day on.")
     ends = (("start", "end"),)

@@ -8,7 +8,7 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fluxtracker.periods import Length, Period
+from fluxtracker.periods import Bucket, Period
 from revenue.models import DailyTotal, LedgerState, Payment
 from revenue.selectors import Ledger, Sums, Totals, compare, cut, parts, periods, to_date
 from tests.factories import MAIN, SECOND, pay, settle
@@ -77,7 +77,7 @@ def pruned(client, now: datetime, period: str, *, through: date):
 def test_the_periods_and_the_cut(client, now, period, current, previous, cut):
     found = revenue(client, at(now), period)
     assert ranges(found) == [current, previous]
-    whole = Period.containing(Length(list(Length)[list(SPANS).index(period)]), at(now))
+    whole = Period.containing(list(Bucket)[list(SPANS).index(period)], at(now))
     starts = [f"{start:%Y-%m-%dT%H:%M:%SZ}" for start in (whole.start, whole.previous().start)]
     assert ranges(found["toDate"]) == [(starts[0], f"{now}Z"), (starts[1], f"{cut}Z")]
     assert found["toDate"]["wholeDays"] is False
@@ -215,11 +215,11 @@ def told(sums: Sums) -> tuple[int | None, int | None, int | None]:
 
 
 @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data(), now=moments, length=st.sampled_from(list(Length)))
-def test_sums_to_date_are_those_of_the_rows_in_the_ranges_that_are_named(data, now, length):
+@given(data=st.data(), now=moments, bucket=st.sampled_from(list(Bucket)))
+def test_sums_to_date_are_those_of_the_rows_in_the_ranges_that_are_named(data, now, bucket):
     Payment.objects.all().delete()
     DailyTotal.objects.all().delete()
-    whole = Period.containing(length, now)
+    whole = Period.containing(bucket, now)
     span = int((now - whole.previous().start).total_seconds())
     near = int((now - whole.start).total_seconds())  # seconds after the previous period's start: the cut
     seconds = st.one_of(st.integers(-100, span - 1), st.integers(near - 90_000, near + 90_000)).filter(
@@ -235,22 +235,22 @@ def test_sums_to_date_are_those_of_the_rows_in_the_ranges_that_are_named(data, n
         )
     settle(completed_at=now)
     totals = Totals.load(whole.previous().first_day, now.date())
-    one = cut(length, now, totals.ledger)
+    one = cut(bucket, now, totals.ledger)
     found = to_date(one, totals, parts([one]))
     rows = list(Payment.objects.all())
     assert told(found.current.sums) == brute(rows, one.current)
     assert told(found.previous.sums) == brute(rows, one.previous)
-    report = compare(totals, length, now)
+    report = compare(totals, bucket, now)
     assert told(report.previous.sums) == brute(rows, report.previous.period)
     assert told(found.current.sums) == told(report.current.sums)
 
 
-@given(now=moments, length=st.sampled_from(list(Length)), closed=st.none() | st.integers(0, 800))
-def test_current_and_previous_never_overlap_and_never_leave_their_periods(now, length, closed):
+@given(now=moments, bucket=st.sampled_from(list(Bucket)), closed=st.none() | st.integers(0, 800))
+def test_current_and_previous_never_overlap_and_never_leave_their_periods(now, bucket, closed):
     ledger = Ledger(now, None if closed is None else now.date() - timedelta(days=closed))
-    current, previous = periods(length, now)
-    one = cut(length, now, ledger)
-    assert previous.end == Period.containing(length, now).start == current.start
+    current, previous = periods(bucket, now)
+    one = cut(bucket, now, ledger)
+    assert previous.end == Period.containing(bucket, now).start == current.start
     assert previous.start == one.previous.start <= one.previous.end <= previous.end == one.current.start
     assert one.current.end == now < current.end
     elapsed = one.previous.end - one.previous.start

@@ -16,7 +16,7 @@ from fluxtracker.timestamps import parse_day
 from snapshots.series import choices as series_choices
 from snapshots.series import selectors
 from snapshots.series.choices import Choice, Kind
-from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Wanted
+from snapshots.series.selectors import DRAWN, MOST_DAYS, MOST_METRICS, Wanted
 from snapshots.series.views import ALL, DEFAULT_DAYS, EARLIEST
 
 KEYS = ("metrics", "days", "start", "end", "bucket", "previous", "cumulative", "rows")
@@ -98,7 +98,7 @@ def parse(query: QueryDict, listed: Sequence[Choice], today: date) -> View:
         days=days,
         first=first,
         last=last,
-        bucket=Bucket(bucket) if bucket in list(Bucket) else Bucket.DAY,
+        bucket=Bucket(bucket) if bucket in DRAWN else Bucket.DAY,
         previous=query.get("previous") == "1" and days != ALL,  # there is nothing before all days
         cumulative=query.get("cumulative") == "1",
         every_row=query.get("rows") == ALL,
