@@ -17,10 +17,10 @@ from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, CappedPaginator, LargeTableAdmin, column, link, list_link
 from fluxtracker.periods import midnight
 from fluxtracker.timestamps import parse_day
-from revenue.models import DailyTotal, LedgerState, Message, Payment
+from revenue.models import DailyTotal, Message, Payment
 from revenue.payments.filters import select
 from revenue.payments.pagination import page_rows
-from revenue.selectors import transaction_url
+from revenue.selectors import open_totals, transaction_url
 
 
 class DaysFilter(admin.ListFilter):
@@ -81,9 +81,7 @@ class PaymentPaginator(CappedPaginator):
     def count(self) -> int:
         if self._rows.query.where:
             return min(self._counted, self.cap)
-        closed = LedgerState.objects.values_list("closed_through", flat=True).first()
-        totals = DailyTotal.objects.filter(day__gt=closed) if closed else DailyTotal.objects.all()
-        return totals.summed()["payments"]
+        return open_totals().summed()["payments"]
 
     @property
     def capped(self) -> bool:

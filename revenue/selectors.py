@@ -19,6 +19,7 @@ from django.db.models.expressions import Combinable
 from fluxtracker.money import Pair
 from fluxtracker.periods import Bucket, Period, is_fresh, midnight
 from revenue.models import App, DailyTotal, LedgerState, Payment, Quarantined
+from revenue.querysets import DailyTotalQuerySet
 
 DAY = timedelta(days=1)
 STALE = timedelta(minutes=30)
@@ -302,6 +303,12 @@ def ledger_stamp() -> Stamp | None:
     return LedgerState.objects.values_list("version", "completed_at", "tip_height", "closed_through").first()
 
 
+def open_totals() -> DailyTotalQuerySet:
+    """Return the totals of the days whose rows are not pruned. One query, for where those begin."""
+    closed = LedgerState.objects.values_list("closed_through", flat=True).first()
+    return DailyTotal.objects.filter(day__gt=closed) if closed else DailyTotal.objects.all()
+
+
 class DayRows(NamedTuple):
     """The rows of one address on one day."""
 
@@ -328,10 +335,7 @@ class OpenDays:
 
     @classmethod
     def load(cls) -> OpenDays:
-        totals = DailyTotal.objects.filter(payments__gt=0).order_by("-day")
-        closed = LedgerState.objects.values_list("closed_through", flat=True).first()
-        if closed is not None:
-            totals = totals.filter(day__gt=closed)
+        totals = open_totals().filter(payments__gt=0).order_by("-day")
         return cls(tuple(map(DayRows._make, totals.values_list("day", "address", "payments"))))
 
     def where(self, test: Callable[[DayRows], bool]) -> OpenDays:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Min, QuerySet, Sum
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from fluxtracker.periods import is_fresh, midnight
 from metrics import catalogue
@@ -265,23 +265,29 @@ def missing(days: Days, present: list[date], now: datetime) -> list[Gap]:
     return gaps(present, first, last, now)[::-1]
 
 
-def nearest(day: date) -> date | None:
-    """Return the day closest to this one that has a row, the older of two; None when no day has. Two queries."""
-    before = Snapshot.objects.filter(day__lte=day).aggregate(day=Max("day"))["day"]
-    after = Snapshot.objects.filter(day__gte=day).aggregate(day=Min("day"))["day"]
-    there = [found for found in (before, after) if found is not None]
-    return min(there, key=lambda found: abs(found - day)) if there else None
+def nearest(days: Collection[date]) -> dict[date, date | None]:
+    """Return the day with a row that is nearest to each of these, the older of two. One query; none without days."""
+    if not days:
+        return {}
+    ends: dict[str, Max | Min] = {f"before_{day:%Y%m%d}": Max("day", filter=Q(day__lte=day)) for day in days}
+    ends |= {f"after_{day:%Y%m%d}": Min("day", filter=Q(day__gte=day)) for day in days}
+    found = Snapshot.objects.aggregate(**ends)
+    around = {day: (found[f"before_{day:%Y%m%d}"], found[f"after_{day:%Y%m%d}"]) for day in days}
+    return {
+        day: min(filter(None, pair), key=lambda found: abs(found - day), default=None) for day, pair in around.items()
+    }
 
 
-# Each step seeks the next image in the unique index: the table grows for ever, the number of images hardly.
-DISTINCT_IMAGES = """
-    WITH RECURSIVE seen(image) AS (
-        SELECT MIN(image) FROM {table}
-        UNION ALL
-        SELECT (SELECT MIN(image) FROM {table} WHERE image > seen.image) FROM seen WHERE seen.image IS NOT NULL
-    )
-    SELECT COUNT(image) FROM seen
-"""
+def images_of_days() -> list[str]:
+    """Return the distinct images of all days: one step in the index for each, however many days there are."""
+    table = connection.ops.quote_name(ImageDay._meta.db_table)
+    first, following = f"SELECT min(image) FROM {table}", f"SELECT min(image) FROM {table} WHERE image > names.image"  # noqa: S608  our own name
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE names(image) AS ({first} UNION ALL SELECT ({following}) FROM names "  # noqa: S608
+            "WHERE names.image IS NOT NULL) SELECT image FROM names WHERE image IS NOT NULL"
+        )
+        return [image for (image,) in cursor.fetchall()]
 
 
 def stats(now: datetime) -> dict[str, Any]:
@@ -293,7 +299,7 @@ def stats(now: datetime) -> dict[str, Any]:
         "transactions": OpenDays.load().total,
         "priceHistory": DailyPrice.objects.filter(price_usd__isnull=False).count(),
         "repoSnapshots": ImageDay.objects.count(),
-        "distinctRepos": _number(DISTINCT_IMAGES.format(table=ImageDay._meta.db_table)),
+        "distinctRepos": len(images_of_days()),
         "dbSizeKB": database_bytes() // 1024,
         "lastSnapshotDate": newest,
         "revenue": _revenue_stats(now.date(), first),
@@ -308,13 +314,6 @@ def _revenue_stats(today: date, first: date | None) -> dict[str, int | None]:
     spans = {"today": today, "last7Days": today - timedelta(days=6), "last30Days": today - timedelta(days=29)}
     spans["total"] = begin
     return {name: totals.of(days_between(start, today)).revenue_sat for name, start in spans.items()}
-
-
-def _number(statement: str) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        row = cursor.fetchone()
-    return int(row[0])
 
 
 LOOKED_BACK = (*range(14), 30, 60, 90, 180, 365)  # days

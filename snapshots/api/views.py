@@ -98,7 +98,7 @@ class SnapshotView(HistoryView):
         day = filters.asked_day(path["date"])
         if Snapshot.objects.filter(day=day).exists():
             return super().get(request, **path)
-        near = selectors.nearest(day)
+        near = selectors.nearest([day])[day]
         words = f"the nearest day that has one is {near}" if near else "no day has one yet"
         return Response({"error": f"there is no snapshot of {day}; {words}", "date": day, "nearest": near}, status=404)
 

@@ -10,8 +10,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Max, Min, Q
-
 from fluxtracker.money import Pair
 from fluxtracker.periods import Bucket, is_fresh
 from metrics.catalogue import GROUPS, Values, grouped, tracked_apps, with_ratios
@@ -19,6 +17,7 @@ from metrics.models import TrackedApp
 from metrics.selectors import OLD, Latest
 from revenue import selectors
 from snapshots.models import Snapshot
+from snapshots.selectors import nearest
 
 COLUMNS = [metric for group in GROUPS.values() for metric in group.values() if hasattr(Snapshot, metric)]
 CLOUD = ("cpu", "ram", "storage")
@@ -145,22 +144,5 @@ def compare(bucket: Bucket, material: Material, now: datetime) -> Comparison:
 
 def _before(days: Mapping[Bucket, date]) -> dict[Bucket, Before]:
     found = {row.day: row for row in Snapshot.objects.filter(day__in=days.values())}
-    nearest = _nearest({day for day in days.values() if day not in found})
-    return {bucket: Before(day, found.get(day), nearest.get(day)) for bucket, day in days.items()}
-
-
-def _nearest(days: Collection[date]) -> dict[date, date | None]:
-    """Return the day with a snapshot that is nearest to each of these, which have none; of two, the earlier."""
-    if not days:
-        return {}
-    ends: dict[str, Max | Min] = {f"before_{day:%Y%m%d}": Max("day", filter=Q(day__lt=day)) for day in days}
-    ends |= {f"after_{day:%Y%m%d}": Min("day", filter=Q(day__gt=day)) for day in days}
-    found = Snapshot.objects.aggregate(**ends)
-    around = {day: (found[f"before_{day:%Y%m%d}"], found[f"after_{day:%Y%m%d}"]) for day in days}
-    return {day: _nearer(day, *ends) for day, ends in around.items()}
-
-
-def _nearer(day: date, before: date | None, after: date | None) -> date | None:
-    if before is None or after is None:
-        return before or after
-    return before if day - before <= after - day else after
+    near = nearest({day for day in days.values() if day not in found})
+    return {bucket: Before(day, found.get(day), near.get(day)) for bucket, day in days.items()}

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.db import connection
-
 from fluxtracker.images import image_name, image_part
 from metrics import catalogue
 from metrics.catalogue import Metric
 from metrics.models import ImageCount, Source
 from snapshots.models import ImageDay
+from snapshots.selectors import images_of_days
 
 
 class Category(StrEnum):
@@ -107,7 +106,7 @@ def resolve(keys: Sequence[str], listed: Sequence[Choice] | None = None) -> tupl
 def images() -> list[str]:
     """Return every image that was ever counted, those with most containers now first."""
     now = dict(ImageCount.objects.values_list("image", "count"))
-    return sorted({*now, *_images_of_days()}, key=lambda image: (-now.get(image, 0), image))
+    return sorted({*now, *images_of_days()}, key=lambda image: (-now.get(image, 0), image))
 
 
 def matching(choices: Iterable[Choice], search: str) -> list[Choice]:
@@ -132,15 +131,3 @@ def _counted(names: list[str]) -> set[str]:
     now = set(ImageCount.objects.filter(image__in=names).values_list("image", flat=True))
     rest = [name for name in names if name not in now]
     return now | set(ImageDay.objects.filter(image__in=rest).values_list("image", flat=True).distinct())
-
-
-def _images_of_days() -> list[str]:
-    """Return the distinct images of all days: one step in the index for each, however many days there are."""
-    table = connection.ops.quote_name(ImageDay._meta.db_table)
-    first, following = f"SELECT min(image) FROM {table}", f"SELECT min(image) FROM {table} WHERE image > names.image"  # noqa: S608  our own name
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH RECURSIVE names(image) AS ({first} UNION ALL SELECT ({following}) FROM names "  # noqa: S608
-            "WHERE names.image IS NOT NULL) SELECT image FROM names WHERE image IS NOT NULL"
-        )
-        return [image for (image,) in cursor.fetchall()]

@@ -10,15 +10,13 @@ from django.db.models import Sum
 
 from dashboard.panels.payments.filters import Asked, Pager, pager
 from fluxtracker import formatting, money
-from revenue.models import App, DailyTotal, LedgerState, Payment
-from revenue.selectors import apps
+from revenue.models import App, Payment
+from revenue.selectors import apps, open_totals
 
 
 def whole_revenue() -> int:
     """Satoshi of all payments that the ledger holds; those of closed days are not there any more."""
-    closed = LedgerState.objects.values_list("closed_through", flat=True).first()
-    totals = DailyTotal.objects.filter(day__gt=closed) if closed else DailyTotal.objects.all()
-    return totals.summed()["revenue_sat"]
+    return open_totals().summed()["revenue_sat"]
 
 
 def share_percent(part: int, whole: int) -> Decimal | None:
