@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NoReturn
 
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from fluxtracker import money
 from fluxtracker.timestamps import iso, parse_day, unix_ms, unix_s
@@ -153,12 +154,13 @@ class Query(serializers.Serializer[Any]):
         return dict(form.validated_data)
 
     @classmethod
-    def read_valid(cls, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return the values that are right, and what is wrong with each other key."""
-        left, wrong = {key: params[key] for key in params}, dict[str, str]()
+    def read_valid(cls, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, ErrorDetail]]:
+        """Return the values that are right, and what is wrong with each other key. No field may be required."""
+        left, wrong = {key: params[key] for key in params}, dict[str, ErrorDetail]()
         while not (form := cls(data=left)).is_valid():
-            wrong |= {key: " ".join(map(str, words)) for key, words in form.errors.items()}
-            left = {key: value for key, value in left.items() if key not in form.errors}
+            wrong = {key: errors[0] for key, errors in form.errors.items()} | wrong
+            alone = {last for first, last in cls.ends if first in form.errors and first not in left}
+            left = {key: value for key, value in left.items() if key not in form.errors.keys() | alone}
         return dict(form.validated_data), wrong
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +172,7 @@ class Query(serializers.Serializer[Any]):
 def require_order(values: Mapping[str, Any], first: str, last: str) -> None:
     """400 when the range ends before it begins."""
     if values.get(first) and values.get(last) and values[first] > values[last]:
-        raise serializers.ValidationError({first: [f"must not be after `{last}`"]})
+        raise serializers.ValidationError({first: [ErrorDetail(f"must not be after `{last}`", code="order")]})
 
 
 class PageQuery(Query):

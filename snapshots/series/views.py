@@ -55,12 +55,9 @@ class Flag(OneOf):
         super().__init__(["0", "1"], default="0", **kwargs)
 
 
-class SeriesQuery(Query):
-    metrics = Choices(
-        max_length=LONGEST_LIST,
-        help_text=f"1 to {MOST_METRICS} keys of /api/history/metrics with commas between them, "
-        "such as revenue_flux,node_total,image:presearch/node.",
-    )
+class ViewQuery(Query):
+    """Which days a chart shows, and how."""
+
     days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} when nothing is said.")
     start = Day(required=False, help_text="First UTC day, included; instead of `days`.")
     end = Day(required=False, help_text="Last UTC day, included; today when only `start` is said.")
@@ -75,6 +72,14 @@ class SeriesQuery(Query):
         if "end" in attrs and "start" not in attrs:
             raise ValidationError({"start": ["expected a day as YYYY-MM-DD beside `end`"]})
         return super().validate(attrs)
+
+
+class SeriesQuery(ViewQuery):
+    metrics = Choices(
+        max_length=LONGEST_LIST,
+        help_text=f"1 to {MOST_METRICS} keys of /api/history/metrics with commas between them, "
+        "such as revenue_flux,node_total,image:presearch/node.",
+    )
 
 
 class MetricsQuery(Query):

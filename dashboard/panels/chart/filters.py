@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from django.http import QueryDict
+from rest_framework.exceptions import ErrorDetail
 
 from fluxtracker import formatting
 from fluxtracker.periods import Bucket
-from fluxtracker.timestamps import parse_day
 from snapshots.series import choices as series_choices
 from snapshots.series import selectors
 from snapshots.series.choices import Choice, Kind
-from snapshots.series.selectors import DRAWN, MOST_DAYS, MOST_METRICS, Wanted
-from snapshots.series.views import ALL, DEFAULT_DAYS, EARLIEST
+from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Wanted
+from snapshots.series.views import ALL, DEFAULT_DAYS, EARLIEST, ViewQuery
 
 KEYS = ("metrics", "days", "start", "end", "bucket", "previous", "cumulative", "rows")
 TYPED = ("add",)  # what a form asks for: part of the answer's `metrics`, so that no link repeats it
 PLACE = "#panel-chart"
 DEFAULT = "revenue_flux"
+BACKWARDS = "The first day lies after the last."
+NO_RANGE = "A range needs a first day such as 2026-01-31, and may have a last one."
 CLOSE = 3  # metrics that are offered when a word fits several
 
 Days = int | Literal["all"]
@@ -91,16 +93,19 @@ def parse(query: QueryDict, listed: Sequence[Choice], today: date) -> View:
     """At most four queries."""
     said: dict[str, str] = {}
     found = _metrics(query, listed, said)
-    days, first, last = _range(query, today, said)
-    bucket = query.get("bucket", "")
+    given = {key: query[key] for key in KEYS if query.get(key)}
+    if given.keys() & {"start", "end"}:
+        given.pop("days", None)
+    values, wrong = ViewQuery.read_valid(given)
+    days, first, last = _range(values, wrong, today, said)
     return View(
         choices=tuple(found),
         days=days,
         first=first,
         last=last,
-        bucket=Bucket(bucket) if bucket in DRAWN else Bucket.DAY,
-        previous=query.get("previous") == "1" and days != ALL,  # there is nothing before all days
-        cumulative=query.get("cumulative") == "1",
+        bucket=Bucket(values["bucket"]),
+        previous=values["previous"] == "1" and days != ALL,  # there is nothing before all days
+        cumulative=values["cumulative"] == "1",
         every_row=query.get("rows") == ALL,
         said=said,
     )
@@ -145,41 +150,26 @@ def _more(matches: Sequence[Choice]) -> str:
     return " and more" if len(matches) > CLOSE else ""
 
 
-def _range(query: QueryDict, today: date, said: dict[str, str]) -> tuple[Days | None, date, date]:
-    """Return the days as the address says them, and as they are."""
-    if query.get("start") or query.get("end"):
-        ends = _ends(query, today, said)
-        if ends:
-            return None, *ends
-    asked = query.get("days", "")
-    if asked == ALL:
-        return "all", *selectors.all_days(today)
-    days = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 5 else 0
-    days = days if 1 <= days <= MOST_DAYS else DEFAULT_DAYS
-    return days, *selectors.last_days(days, today)
-
-
-def _ends(query: QueryDict, today: date, said: dict[str, str]) -> tuple[date, date] | None:
-    """Return both days; None when they are no range, which is said."""
-    first, last = (parse_day(query.get(key, "")) for key in ("start", "end"))
-    last = today if not query.get("end") else last
-    wrong = _why_no_range(first, last)
-    if wrong or first is None or last is None:
-        said["range"] = f"{wrong} The last {formatting.plural(DEFAULT_DAYS, 'day')} are shown."
-        return None
-    if last > today:
-        said["range"] = "Days to come are not known; what is shown ends today."
-    return (min(first, today), min(last, today))
-
-
-def _why_no_range(first: date | None, last: date | None) -> str:
-    if first is None or last is None:
-        return "A range needs a first day such as 2026-01-31, and may have a last one."
-    if first > last:
-        return "The first day lies after the last."
-    if first < EARLIEST or (last - first).days >= MOST_DAYS:
-        return f"At most {formatting.whole(MOST_DAYS)} days are drawn, from {EARLIEST.year} on."
-    return ""
+def _range(
+    values: Mapping[str, Any], wrong: Mapping[str, ErrorDetail], today: date, said: dict[str, str]
+) -> tuple[Days | None, date, date]:
+    """Return the days as the address says them, and as they are. What is no range is said."""
+    first, last = values.get("start"), values.get("end", today)
+    why = ""
+    if wrong.keys() & {"start", "end"}:
+        why = BACKWARDS if "start" in wrong and wrong["start"].code == "order" else NO_RANGE
+    elif first and first > last:
+        why = BACKWARDS
+    elif first and (first < EARLIEST or (last - first).days >= MOST_DAYS):
+        why = f"At most {formatting.whole(MOST_DAYS)} days are drawn, from {EARLIEST.year} on."
+    elif first:
+        if last > today:
+            said["range"] = "Days to come are not known; what is shown ends today."
+        return None, min(first, today), min(last, today)
+    if why:
+        said["range"] = f"{why} The last {formatting.plural(DEFAULT_DAYS, 'day')} are shown."
+    days = values.get("days", DEFAULT_DAYS)
+    return (days, *(selectors.all_days(today) if days == ALL else selectors.last_days(days, today)))
 
 
 def _quoted(text: str) -> str:

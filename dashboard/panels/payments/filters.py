@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from django.http import QueryDict
 from django.utils.http import urlencode
+from rest_framework.exceptions import ErrorDetail
 
 from dashboard.panels.payments.rows import WALLETS
 from fluxtracker import formatting
@@ -94,7 +95,7 @@ def parse(query: QueryDict) -> Asked:
         tab=tab,
         values=values | {"sort": values["sort"].replace("date", "timestamp")},  # the API's other name of the same
         typed={key: given[key] for key in FILTERS if key in given},
-        wrong={key: _sentence(key, words) for key, words in wrong.items()},
+        wrong={key: _sentence(key, error) for key, error in wrong.items()},
         limit=int(limit) if limit in map(str, LIMITS) else LIMITS[0],
         others=tuple((key, str(value)) for key, value in query.items() if key not in OWN),
     )
@@ -104,10 +105,10 @@ def default_sort(tab: str) -> str:
     return DEFAULT_ORDER if tab == "payments" else DEFAULT_APP_ORDER
 
 
-def _sentence(key: str, words: str) -> str:
+def _sentence(key: str, error: ErrorDetail) -> str:
     if key == "page":
         return WRONG_PAGE
-    what = REVERSED[key] if words.startswith("must not be after") else f"{words[:1].upper()}{words[1:].rstrip('.')}."
+    what = REVERSED[key] if error.code == "order" else f"{error[:1].upper()}{error[1:].rstrip('.')}."
     return f"{what} {LEFT_OUT}"
 
 
