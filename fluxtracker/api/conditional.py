@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from fluxtracker import __version__
 
 LIVE_S = 5  # for answers that a new payment changes
 SETTLED_S = 300  # for days that are long over: a price, a name or an audit may still touch them
-
-Get = Callable[..., HttpResponseBase]
-
-
-def conditional(stamp: Callable[[Request], object], *, max_age: int = LIVE_S) -> Callable[[Get], Get]:
-    """For a view's `get`: 304 without doing its work while `stamp` and the address stay the same."""
-
-    def decorate(get: Get) -> Get:
-        @wraps(get)
-        def answer(self: APIView, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            return unless_known(request, stamp(request), lambda: get(self, request, *args, **kwargs), max_age=max_age)
-
-        return answer
-
-    return decorate
 
 
 def unless_known(

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import Resolver404, resolve
+from django.urls import is_valid_path, resolve
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
@@ -96,10 +96,8 @@ def unknown_path(request: HttpRequest) -> HttpResponse:
 
 
 def _is_known(path: str) -> bool:
-    try:
-        return resolve(path).func is not unknown_path
-    except Resolver404:
-        return False
+    """Return whether the path has a view of its own."""
+    return bool(is_valid_path(path)) and resolve(path).func is not unknown_path
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -120,15 +118,12 @@ def nothing_at(path: str) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_api(request):
-        return answer(400, "the request is not acceptable: check its host name and its form")
-    return defaults.bad_request(request, exception)
+    words = "the request is not acceptable: check its host name and its form"
+    return answer(400, words) if is_api(request) else defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_api(request):
-        return answer(403, FORBIDDEN)
-    return defaults.permission_denied(request, exception)
+    return answer(403, FORBIDDEN) if is_api(request) else defaults.permission_denied(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -11,6 +11,7 @@ from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, NoReturn
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -313,6 +314,13 @@ class Page:
     total: int
     page: int
     limit: int
+
+    @classmethod
+    def of(cls, rows: QuerySet[Any], values: Mapping[str, Any]) -> Page:
+        """Return the page that a `PageQuery` asks for. Two queries; one past the end."""
+        total, page, limit = rows.count(), values["page"], values["limit"]
+        start = (page - 1) * limit
+        return cls(rows[start : start + limit] if start < total else [], total, page, limit)
 
     @property
     def pages(self) -> int:

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from fluxtracker.api.conditional import LIVE_S, conditional, unless_known
+from fluxtracker.api.conditional import LIVE_S, unless_known
 from fluxtracker.api.fields import Answer, ErrorAnswer, Query
 from fluxtracker.database import one_moment
 
@@ -107,18 +107,19 @@ class IndexView(PublicView):
     name = "Fluxtracker API"
 
     @extend_schema(exclude=True)
-    @conditional(lambda request: request.get_host(), max_age=INDEX_S)
-    def get(self, request: Request) -> Response:
-        return Response({label: reverse(name, request=request) for label, name in _endpoints()})
+    def get(self, request: Request) -> HttpResponseBase:
+        host = request.get_host()
+        return unless_known(request, host, lambda: Response(_endpoints(request)), max_age=INDEX_S)
 
 
-def _endpoints() -> list[tuple[str, str]]:
-    """Return the path under /api/ and the name of each public read that needs no parameter."""
+def _endpoints(request: Request) -> dict[str, str]:
+    """Return the path under /api/ and the address of each public read that needs no parameter."""
     apps = [app for app in get_resolver().url_patterns if isinstance(app, URLResolver) and str(app.pattern) == "api/"]
     found = [each for app in apps for each in app.url_patterns if isinstance(each, URLPattern) and each.name]
     reads = [each for each in found if issubclass(getattr(each.callback, "cls", object), PublicView)]
     paths = [(str(each.pattern), str(each.name)) for each in reads]
-    return [*((path, name) for path, name in paths if "<" not in path), ("docs", "docs"), ("schema", "schema")]
+    plain = [*((path, name) for path, name in paths if "<" not in path), ("docs", "docs"), ("schema", "schema")]
+    return {path: reverse(name, request=request) for path, name in plain}
 
 
 @method_decorator(cache_control(public=True, max_age=RELEASED_S), name="get")

@@ -210,12 +210,10 @@ State, Failure = Job.State, Job.Failure
 
 # 409: asking again at once would end alike. 503: something that it needs is away for now.
 STATUS = {
-    Failure.RUNNING: status.HTTP_409_CONFLICT,
-    Failure.REFUSED: status.HTTP_409_CONFLICT,
-    Failure.UPSTREAM: status.HTTP_503_SERVICE_UNAVAILABLE,
-    Failure.DATABASE: status.HTTP_503_SERVICE_UNAVAILABLE,
-    Failure.BROKER: status.HTTP_503_SERVICE_UNAVAILABLE,
-    Failure.WORKER: status.HTTP_503_SERVICE_UNAVAILABLE,
+    **dict.fromkeys((Failure.RUNNING, Failure.REFUSED), status.HTTP_409_CONFLICT),
+    **dict.fromkeys(
+        (Failure.UPSTREAM, Failure.DATABASE, Failure.BROKER, Failure.WORKER), status.HTTP_503_SERVICE_UNAVAILABLE
+    ),
 }
 RETRY_AFTER_S = 60
 
@@ -234,9 +232,8 @@ def answer_for(job: Job, request: Request) -> Response:
     if job.state == State.DONE:
         return Response({"success": True, "job": job.pk} | (job.result or {}))
     if job.state in Job.ACTIVE:
-        where = url_of(job, request)
-        told = {"success": True, "job": job.pk, "status": job.state, "url": where}
-        return Response(told, status=status.HTTP_202_ACCEPTED, headers={"Location": where})
+        body = under_way(job, request)
+        return Response(body, status=status.HTTP_202_ACCEPTED, headers={"Location": body["url"]})
     return failed(job)
 
 
@@ -257,8 +254,12 @@ def failed(job: Job) -> Response:
     return Response(body, status=code, headers=later)
 
 
-def running(words: str, job: Job | None) -> Response:
-    body: dict[str, Any] = {"success": False, "alreadyRunning": True, "error": words}
+def under_way(job: Job, request: Request) -> dict[str, Any]:
+    return {"success": True, "job": job.pk, "status": job.state, "url": url_of(job, request)}
+
+
+def conflict(message: str, job: Job | None, *, is_running: bool) -> Response:
+    body: dict[str, Any] = {"success": False, "alreadyRunning": is_running, "error": message}
     if job:
         body |= {"job": job.pk, "status": job.state}
     return Response(body, status=status.HTTP_409_CONFLICT)

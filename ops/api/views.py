@@ -10,6 +10,7 @@ The base of endpoints for the staff.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -192,7 +193,7 @@ class AskView(StaffView):
                 self.job_type.name, body, user=staff_of(request), address=audit.address_of(request._request), via="api"
             )
         except services.AlreadyRunning as error:
-            return serializers.running(str(error), error.job)
+            return serializers.conflict(str(error), error.job, is_running=True)
         except services.NotSent as error:
             return serializers.failed(error.job)
         return serializers.answer_for(services.wait_for(job, seconds), request)
@@ -246,12 +247,10 @@ class JobsView(StaffView):
     )
     def get(self, request: Request) -> Response:
         query = JobsQuery.read(request.query_params)
-        page, limit = query["page"], query["limit"]
-        rows = Job.objects.filter(**{COLUMNS[key]: query[key] for key in COLUMNS if query.get(key)})
-        total, start = rows.count(), (page - 1) * limit
-        found = rows.order_by("-id")[start : start + limit] if start < total else []
-        shown = Page([serializers.job_row(job, request) for job in found], total, page, limit)
-        return Response(serializers.JobsPage.write(shown))
+        found = Job.objects.filter(**{COLUMNS[key]: query[key] for key in COLUMNS if query.get(key)})
+        page = Page.of(found.order_by("-id"), query)
+        rows = [serializers.job_row(job, request) for job in page.rows]
+        return Response(serializers.JobsPage.write(replace(page, rows=rows)))
 
 
 NUMBER = OpenApiParameter("number", {"type": "integer", "minimum": 1}, OpenApiParameter.PATH)
@@ -289,10 +288,9 @@ class CancelView(StaffView):
         try:
             job = services.cancel(job, user=staff_of(request), address=audit.address_of(request._request))
         except services.AlreadyOver as error:
-            told = {"success": False, "alreadyRunning": False, "error": str(error), "job": job.pk, "status": job.state}
-            return Response(told, status=status.HTTP_409_CONFLICT)
-        told = {"success": True, "job": job.pk, "status": job.state, "url": serializers.url_of(job, request)}
-        return Response(told, status=200 if job.state == Job.State.CANCELLED else status.HTTP_202_ACCEPTED)
+            return serializers.conflict(str(error), job, is_running=False)
+        body = serializers.under_way(job, request)
+        return Response(body, status=200 if job.state == Job.State.CANCELLED else status.HTTP_202_ACCEPTED)
 
 
 def find(number: int) -> Job:

@@ -48,10 +48,7 @@ class AppsView(ReadView):
         return ledger_stamp()
 
     def read(self, values: dict[str, Any], now: datetime) -> Page:
-        page, limit = values["page"], values["limit"]
-        apps = selectors.apps(values.get("search", ""), values["sort"])
-        total, start = apps.count(), (page - 1) * limit
-        return Page(apps[start : start + limit] if start < total else [], total, page, limit)
+        return Page.of(selectors.apps(values.get("search", ""), values["sort"]), values)
 
 
 class PeriodView(ReadView):
