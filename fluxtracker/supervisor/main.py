@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import select
 import signal
@@ -21,11 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from fluxtracker import env
 from fluxtracker.env import make_private
 from fluxtracker.supervisor import broker, demo, processes
-from fluxtracker.supervisor.processes import Child, Console, Program
-
-
-class AddressTaken(Exception):
-    """Web cannot listen there."""
+from fluxtracker.supervisor.processes import CannotStart, Child, Console, Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +39,24 @@ class Address:
         return f"http://{host}:{self.port}"
 
     def check_free(self) -> None:
-        """Raise AddressTaken, with what to do, when a program listens there or we may not."""
+        """Raise CannotStart when another program listens there, or when we may not."""
         try:
             family, kind, _, _, where = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind) as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind(where)
         except OSError as error:
-            raise AddressTaken(
+            raise CannotStart(
                 f"cannot listen on {self.host} port {self.port} ({error.strerror}): choose another PORT or HOST"
             ) from None
 
     def answers(self) -> bool:
-        """Return whether the first page is served."""
-        connection = http.client.HTTPConnection(self.visit, self.port, timeout=10)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status < 500
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        """Return whether the page is served."""
+        return processes.responds(self.visit, self.port, "/", most=499)
 
 
 def announce_when_it_answers(address: Address, say: Callable[[str], None], every: float = 0.3) -> None:
-    """Print the address once the page is there, without holding up anything else."""
+    """Print the address when the page is served, in a thread."""
 
     def look() -> None:
         while not address.answers():
@@ -79,16 +67,12 @@ def announce_when_it_answers(address: Address, say: Callable[[str], None], every
 
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-TURN = 0.25  # seconds that a signal or a crash may wait to be seen
+TURN = 0.25  # seconds until a signal or a crash is noticed
 HURRY_AFTER, KILL_AFTER, FOUNDATION_TIME = 4.0, 7.0, 1.5  # seconds of the ten that stopping may take
 
 
-class Failed(Exception):
-    """What was needed did not start."""
-
-
 class Supervisor:
-    """Runs programs, passes on what they say, starts the crashed again."""
+    """Runs programs, prints their output, restarts those that crash."""
 
     def __init__(self, data_dir: Path, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.children: list[Child] = []
@@ -106,7 +90,7 @@ class Supervisor:
         return child
 
     def run_once(self, program: Program, *, needed: bool = True) -> None:
-        """Run a program to its end beside the others; Failed when one that is needed does not end well."""
+        """Run a program to its end beside the others; raise CannotStart when a needed one fails."""
         child = self.start(program)
         self.wait_until(lambda: child.ended() is not None)
         code = child.ended()
@@ -114,33 +98,33 @@ class Supervisor:
             self.children.remove(child)
             self._bury(child)
         if code and needed and not self.stopping:
-            raise Failed(f"{program.name} failed")
+            raise CannotStart(f"{program.name} failed")
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = float("inf")) -> bool:
-        """Keep everything going until the condition holds, the time is over or we are asked to stop."""
+        """Keep everything running until the condition is true, the time is over or a signal asks to stop."""
         end = self._clock() + seconds
         while not (held := condition()) and not self.stopping and self._clock() < end:
             self.turn()
         return held
 
     def run(self) -> None:
-        """Until a signal asks for the end."""
+        """Keep everything running until a signal asks to stop."""
         while not self.stopping:
             self.turn()
             for child in self.children:
                 self._look_after(child)
 
     def turn(self, seconds: float = TURN) -> None:
-        """Wait a moment for output and pass it on."""
+        """Wait briefly for output and print it."""
         talking = [child.output for child in self.children if child.output is not None]
         select.select(talking, [], [], seconds)
         for child in self.children:
             self._pass_on(child, child.lines())
-        if self._make and os.getppid() != self._make:  # `make` was killed: nobody could end us any more
+        if self._make and os.getppid() != self._make:  # `make` was killed, so Ctrl-C no longer reaches us
             self.stopping = True
 
     def stop(self) -> None:
-        """End everything within ten seconds: first those who use the foundations, then these."""
+        """End everything within ten seconds, the foundations last."""
         self.stopping = True
         users = [child for child in self.children if not child.program.foundation]
         self._end(users[::-1], hurry=HURRY_AFTER, kill=KILL_AFTER)
@@ -176,11 +160,11 @@ class Supervisor:
         self._record([child.pid for child in self.children if child.pid])
 
     def _record(self, pids: list[int]) -> None:
-        """The record is for the next start; a full disk must not end this one."""
+        """Record the processes for the next start; a full disk must not end this one."""
         try:
             processes.record(self._data_dir, pids)
         except OSError as error:
-            self.say(f"warning: cannot note what runs ({error.strerror}): {self._data_dir}")
+            self.say(f"warning: cannot record what runs ({error.strerror}): {self._data_dir}")
 
     def _bury(self, child: Child) -> None:
         self._pass_on(child, child.bury())
@@ -196,7 +180,7 @@ def _reason(code: int) -> str:
 
 
 def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, simulated: bool) -> None:
-    """Start everything in order and stay until the end is asked for."""
+    """Start everything in order and run until a signal asks to stop."""
     if simulated:
         demo.forget_when_old(data_dir, time.time())
     supervisor.say("preparing the database")
@@ -205,7 +189,7 @@ def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, simula
         child = supervisor.start(broker.program(data_dir))
         supervisor.wait_until(lambda: broker.answers(data_dir) or child.ended() is not None, 60)
         if not broker.answers(data_dir) and not supervisor.stopping:
-            raise Failed("the embedded broker does not answer")
+            raise CannotStart("the embedded broker does not answer")
     if simulated and not supervisor.stopping:
         demo.fill(supervisor, data_dir)
     for program in processes.application():
@@ -216,17 +200,17 @@ def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, simula
 
 
 def supervise(data_dir: Path, address: Address, *, simulated: bool) -> int:
-    """Hold the data dir, run everything, and end everything whatever happened."""
+    """Lock the data dir, run everything and always end everything."""
     try:
         make_private(data_dir)
     except OSError as error:
-        raise Failed(f"{data_dir} (FLUXTRACKER_DATA_DIR) cannot be used: {error.strerror}") from error
+        raise CannotStart(f"{data_dir} (FLUXTRACKER_DATA_DIR) cannot be used: {error.strerror}") from error
     with processes.held(data_dir):
         if processes.end_leftovers(data_dir):
             sys.stdout.write("ended what an earlier start had left running\n")
         address.check_free()
         if not env.text("REDIS_URL") and broker.answers(data_dir):
-            raise Failed(f"another broker uses {data_dir}")
+            raise CannotStart(f"another broker uses {data_dir}")
         supervisor = Supervisor(data_dir, Console())
         _stop_on_signals(supervisor)
         try:
@@ -256,7 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
         data_dir = env.folder("FLUXTRACKER_DATA_DIR", "data", BASE_DIR)
         address = Address(env.listen_host("HOST", "127.0.0.1"), env.whole("PORT", 8000, 1, 65535))
         return supervise(data_dir, address, simulated=simulated)
-    except (processes.InUse, broker.NoBroker, AddressTaken, Failed, ImproperlyConfigured, OSError) as error:
+    except (CannotStart, ImproperlyConfigured, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
 

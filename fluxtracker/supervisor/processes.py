@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -28,7 +29,7 @@ WIDTH = 8
 
 
 class Console:
-    """Writes whole lines; colours only on a terminal. Nothing once nobody reads, or while the disk is full."""
+    """Writes whole lines, with colours on a terminal. Ignores a closed pipe and a full disk."""
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
         self._stream = stream
@@ -52,7 +53,7 @@ class Console:
             pass  # the output goes to a file on a full disk: the programs stay too
 
 
-PYTHON = "python"  # stands for the interpreter: the image's own, or the one that runs the supervisor
+PYTHON = "python"  # the interpreter of the image, or the one that runs the supervisor
 
 WEB = (PYTHON, "-m", "gunicorn", "--config", "python:fluxtracker.web.server", "fluxtracker.wsgi:application")
 WORKER = (
@@ -67,17 +68,17 @@ MIGRATE = (PYTHON, "manage.py", "migrate", "--noinput")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A command line with a name, and how it is asked to end."""
+    """A command line with a name, and how to end it."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     hurry_signal: int | None = None
-    """Sent when the polite signal was not enough; the worker then hands its tasks back to the broker."""
+    """Sent when SIGTERM was not enough; the worker then returns its tasks to the broker."""
     noise: str = ""
-    """Lines with this text are not passed on."""
+    """Lines with this text are dropped."""
     foundation: bool = False
-    """The others need it: it starts before them and ends after them."""
+    """The other programs need it: it starts before them and ends after them."""
 
     @property
     def argv(self) -> list[str]:
@@ -99,10 +100,7 @@ STARTED = 19  # field 22 of /proc/PID/stat, counted from behind the program's na
 
 
 def here() -> str:
-    """Return where ids mean what they mean to us: this boot, this PID namespace.
-
-    Empty where the system does not tell.
-    """
+    """Return the scope of process ids, this boot and PID namespace; empty where the system does not say."""
     try:
         return f"{BOOT.read_text()[:8]}-{NAMESPACE.stat().st_ino}"
     except OSError:
@@ -110,7 +108,7 @@ def here() -> str:
 
 
 def mark(pid: int) -> str | None:
-    """Return what tells the process from all others that had, have or will have its id; None when it is no more."""
+    """Return what tells the process from every other one with its id; None when it has ended."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -122,14 +120,14 @@ def mark(pid: int) -> str | None:
 
 
 def is_from_here(marked: str) -> bool:
-    """Return whether we can look for the process by its id."""
+    """Return whether its id is of this boot and PID namespace."""
     return _place(marked) == here()
 
 
 def is_gone(pid: int, marked: str) -> bool:
-    """Return whether the marked process is no more. False when nobody can know.
+    """Return whether the marked process has ended; False when that is unknown.
 
-    A mark without a place where ours have one is an older version's: it is believed when the id is free.
+    A mark without a scope is from an older version; its process has ended when the id is free.
     """
     try:
         if _place(marked) and not is_from_here(marked):
@@ -151,23 +149,35 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _ticks(pid: int) -> str:
-    """Its name may hold anything, also brackets and spaces."""
+    """Return its start in ticks. Its name may contain brackets and spaces."""
     return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[STARTED]
 
 
-class InUse(Exception):
-    """Another supervisor runs on this data dir."""
+class CannotStart(Exception):
+    """Something that the programs need is missing or in use; the text says what to do."""
+
+
+def responds(host: str, port: int, path: str, headers: Mapping[str, str] | None = None, most: int = 200) -> bool:
+    """Return whether a server answers GET with a status of at most `most`."""
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("GET", path, headers=dict(headers or {}))
+        return connection.getresponse().status <= most
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 @contextmanager
 def held(data_dir: Path) -> Iterator[None]:
-    """Hold the data dir's lock; InUse names the process that has it."""
+    """Hold the lock of the data dir; raise CannotStart with the process that holds it."""
     with (data_dir / "supervisor.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            raise InUse(f"already running on {data_dir} (process {file.read().strip() or 'unknown'})") from None
+            raise CannotStart(f"already running on {data_dir} (process {file.read().strip() or 'unknown'})") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -175,14 +185,14 @@ def held(data_dir: Path) -> Iterator[None]:
 
 
 def record(data_dir: Path, pids: list[int]) -> None:
-    """Write down the processes that run now."""
+    """Record the processes that run now."""
     draft = data_dir / "processes.json.new"
     draft.write_text(json.dumps([[pid, marked] for pid in pids if (marked := mark(pid)) is not None]))
     draft.replace(data_dir / "processes.json")
 
 
 def end_leftovers(data_dir: Path, seconds: float = 5) -> int:
-    """End what a killed supervisor left running, with its descendants; return how many programs there were."""
+    """End what a killed supervisor left running, with descendants; return the number of programs."""
     found = [pid for pid, marked in _recorded(data_dir) if _is_ours(pid, marked)]
     for number in (signal.SIGTERM, signal.SIGKILL):
         for leader in found:
@@ -192,7 +202,7 @@ def end_leftovers(data_dir: Path, seconds: float = 5) -> int:
 
 
 def _is_ours(leader: int, marked: str) -> bool:
-    """Return whether the group of that process still has members and its id was not given to somebody else."""
+    """Return whether its process group still has members and no other process has its id."""
     if not is_from_here(marked) or not group_lives(leader):
         return False
     return mark(leader) is None or not is_gone(leader, marked)
@@ -205,7 +215,7 @@ def _wait_for_end(leaders: list[int], seconds: float) -> None:
 
 
 def group_lives(leader: int) -> bool:
-    """Return whether a process of the group is alive; one that has ended and waits to be reaped is not."""
+    """Return whether a process of the group is alive; a zombie is not."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, ProcessLookupError):
             if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
@@ -214,7 +224,7 @@ def group_lives(leader: int) -> bool:
 
 
 def end_group(leader: int, number: int) -> None:
-    """Signal a child that leads its own process group, and everything it started."""
+    """Signal a process group, by its leader."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
 
@@ -230,7 +240,7 @@ def _recorded(data_dir: Path) -> list[tuple[int, str]]:
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before the next start
 SETTLED = 30.0  # seconds after which a crash counts as the first one again
 LONGEST_LINE = 64 * 1024  # bytes
-CHUNKS_A_TURN = 16  # so that one that talks without end does not silence the others
+CHUNKS_A_TURN = 16  # so that one program with endless output does not block the others
 PR_SET_PDEATHSIG = 1
 
 
@@ -241,7 +251,7 @@ class Child:
         self.program = program
         self.process: subprocess.Popen[bytes] | None = None
         self.due: float | None = None
-        """When to start it again; None while it runs, or when it shall not run."""
+        """When to start it again; None while it runs, or when it must not."""
         self._directory, self._clock = directory, clock
         self.hurried = False
         self._started_at, self._crashes, self._rest = 0.0, 0, b""
@@ -256,7 +266,7 @@ class Child:
 
     @property
     def output(self) -> int | None:
-        """Return the file descriptor that its lines come from."""
+        """Return the file descriptor of its output."""
         return self.process.stdout.fileno() if self.process and self.process.stdout else None
 
     def start(self) -> None:
@@ -274,7 +284,7 @@ class Child:
         os.set_blocking(self.process.stdout.fileno(), False)  # type: ignore[union-attr]
 
     def lines(self) -> Iterator[str]:
-        """What it has said since the last call, in whole lines."""
+        """Yield the whole lines since the last call."""
         for chunk in self._chunks():
             *whole, self._rest = (self._rest + chunk).split(b"\n")
             yield from map(_readable, whole)
@@ -301,11 +311,11 @@ class Child:
             self.process.stdout = None
 
     def ended(self) -> int | None:
-        """Its exit code once it has ended, else None."""
+        """Return its exit code, None while it runs."""
         return self.process.poll() if self.process else None
 
     def bury(self) -> list[str]:
-        """End what it left of its group, close its output and return the last lines."""
+        """End the rest of its group, close its output and return the last lines."""
         if self.process is None:
             return []
         end_group(self.process.pid, signal.SIGKILL)
@@ -314,20 +324,17 @@ class Child:
         self.process = None
         return last
 
-    def pause(self) -> float:
-        """Return seconds before the next start: longer with each crash, short again after a quiet time."""
+    def restart_later(self) -> float:
+        """Schedule the next start and return the pause in seconds: longer with each crash, short after a quiet time."""
         if self._clock() - self._started_at >= SETTLED:
             self._crashes = 0
         self._crashes += 1
-        return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self._crashes - 1))
-
-    def restart_later(self) -> float:
-        pause = self.pause()
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self._crashes - 1))
         self.due = self._clock() + pause
         return pause
 
     def ask_to_end(self, number: int = signal.SIGTERM) -> None:
-        """The program alone: it tells its own children."""
+        """Signal the program alone, which ends its own children."""
         self.due = None
         if self.process and self.process.poll() is None:
             self.process.send_signal(number)

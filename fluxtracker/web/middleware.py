@@ -24,7 +24,7 @@ from fluxtracker.api.throttling import Quota, is_near
 log = structlog.get_logger(__name__)
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
-# The first that fits names the group whose setting decides; other paths are logged.
+# The first match names the group whose setting decides; other paths are logged.
 GROUPS = (
     ("health", re.compile(r"/api/health(/|$)")),
     ("stats", re.compile(r"/api/stats(/|$)")),
@@ -38,33 +38,32 @@ ONE_DAY = "86400"  # seconds
 REQUEST_ID = "X-Request-ID"
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 READABLE = f"ETag, RateLimit, RateLimit-Policy, Retry-After, {REQUEST_ID}"  # for scripts of other origins
-# What jobs and forms need, the first that fits: nothing is uploaded anywhere.
+# The largest body by the start of the path; there are no uploads.
 MOST_BODY_BYTES = (("/api/", settings.DATA_UPLOAD_MAX_MEMORY_SIZE), ("", settings.MOST_FORM_BYTES))
 NOT_NEEDED = ("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone",
               "midi", "payment", "usb")  # fmt: skip
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NOT_NEEDED)
 
 
-class RequestId:
-    """One id from the request to its log lines and to the job that it asks for: the client's, or one of ours."""
-
+class Middleware:
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
 
+
+class RequestId(Middleware):
+    """Give the request, its log lines and its job one id: the client's, or a new one."""
+
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        told = request.headers.get(REQUEST_ID, "")
-        name = told if ACCEPTABLE_ID.fullmatch(told) else uuid.uuid4().hex
+        given = request.headers.get(REQUEST_ID, "")
+        name = given if ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         with structlog.contextvars.bound_contextvars(request_id=name):
             response = self.get_response(request)
         response[REQUEST_ID] = name
         return response
 
 
-class GiveBack:
-    """Closes with the answer, whichever it becomes on its way, what its request has taken (`give_back_after`)."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class GiveBack(Middleware):
+    """Close what the request has taken (`give_back_after`) together with its response."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         taken: list[Callable[[], object]] = []
@@ -75,15 +74,12 @@ class GiveBack:
 
 
 def give_back_after(request: HttpRequest, close: Callable[[], object]) -> None:
-    """Call `close` when the request's answer is closed."""
+    """Call `close` when the request's response is closed."""
     request.taken.append(close)  # type: ignore[attr-defined]
 
 
-class ForwardedScheme:
-    """Only a proxy of ours may say by which scheme it was asked (SECURE_PROXY_SSL_HEADER)."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class ForwardedScheme(Middleware):
+    """Accept the scheme (SECURE_PROXY_SSL_HEADER) from our own proxies only."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not is_near(request.META.get("REMOTE_ADDR", "")):
@@ -91,11 +87,8 @@ class ForwardedScheme:
         return self.get_response(request)
 
 
-class RateLimit:
-    """Refuse a client's requests above API_RATE before anything else is done for them."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class RateLimit(Middleware):
+    """Refuse a client's requests above API_RATE before any other work."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         quota = throttling.count(request)
@@ -108,11 +101,8 @@ class RateLimit:
         return response
 
 
-class BodyLimit:
-    """Refuse a body that is larger than its path needs, or of unknown length, before any of it is read."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class BodyLimit(Middleware):
+    """Refuse a body that is too large for its path, or of unknown length, before it is read."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         most = next(most for start, most in MOST_BODY_BYTES if request.path_info.startswith(start))
@@ -125,7 +115,7 @@ class BodyLimit:
 
 
 def _refused(request: HttpRequest, status: int, words: str, context: dict[str, Any]) -> HttpResponse:
-    """As JSON for programs, else as a page."""
+    """Return the error as JSON for programs, else as a page."""
     response: HttpResponse = exceptions.answer(status, words)
     if not throttling.is_for_programs(request):
         response = render(request, f"{status}.html", context, status=status)
@@ -133,11 +123,8 @@ def _refused(request: HttpRequest, status: int, words: str, context: dict[str, A
     return response
 
 
-class Headers:
-    """What a page may use of the browser, and what of the rate is left to a client of the API."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class Headers(Middleware):
+    """Set what a page may use of the browser, and what remains of the client's rate."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
@@ -148,11 +135,8 @@ class Headers:
         return response
 
 
-class HeadWithoutBody:
-    """HEAD is answered with the headers of GET alone: servers warn of a body that they must not send."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class HeadWithoutBody(Middleware):
+    """Answer HEAD with the headers of GET alone: servers warn of a body that they must not send."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
@@ -164,11 +148,8 @@ class HeadWithoutBody:
         return response
 
 
-class RequestLog:
-    """One line a request: method, path without its query, status, milliseconds."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class RequestLog(Middleware):
+    """Log one line per request: method, path without its query, status, milliseconds."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
@@ -183,18 +164,18 @@ class RequestLog:
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
         if response.status_code >= 500:
-            _say_here(request, response, logged)
+            _log_error(request, response, logged)
         return response
 
 
-def _say_here(request: HttpRequest, response: HttpResponseBase, logged: bool) -> None:
-    """Django's own line of an answer from 500 on: here it bears the request's id; not at all where none is logged.
+def _log_error(request: HttpRequest, response: HttpResponseBase, logged: bool) -> None:
+    """Log Django's own line of a server error here, with the request's id, or not at all when the path is not logged.
 
-    Errors that nobody foresaw have had theirs already, with their trace.
+    Unexpected errors have had their line already, with a traceback.
     """
     if logged:
-        told: Any = response  # its stub knows no answers that stream
-        log_response("%s: %s", response.reason_phrase, request.path, response=told, request=request)
+        any_kind: Any = response  # the stub does not know streaming responses
+        log_response("%s: %s", response.reason_phrase, request.path, response=any_kind, request=request)
     else:
         response._has_been_logged = True  # type: ignore[attr-defined]  # as `log_response` notes it
 
@@ -210,21 +191,18 @@ def is_logged(path: str, status: int) -> bool:
     return name is None or bool(settings.LOG_GROUPS[name])
 
 
-class CrossOriginReads:
-    """Lets the origins of CORS_ALLOWED_ORIGINS read the API: GET only, without cookies."""
-
-    def __init__(self, get_response: Answer) -> None:
-        self.get_response = get_response
+class CrossOriginReads(Middleware):
+    """Let the origins of CORS_ALLOWED_ORIGINS read the API: GET only, without cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not settings.CORS_ALLOWED_ORIGINS or not request.path.startswith("/api/"):
             return self.get_response(request)
-        wanted = request.headers.get("Access-Control-Request-Method", "")
-        asked = request.method == "OPTIONS" and bool(wanted)
-        response = HttpResponse(status=204) if asked else self.get_response(request)
+        intended = request.headers.get("Access-Control-Request-Method", "")
+        preflight = request.method == "OPTIONS" and bool(intended)
+        response = HttpResponse(status=204) if preflight else self.get_response(request)
         patch_vary_headers(response, ["Origin"])
-        if _may_read(request, wanted if asked else request.method or ""):
-            _allow(response, request.headers["Origin"], asked=asked)
+        if _may_read(request, intended if preflight else request.method or ""):
+            _allow(response, request.headers["Origin"], preflight=preflight)
         return response
 
 
@@ -232,10 +210,10 @@ def _may_read(request: HttpRequest, method: str) -> bool:
     return method in READING and request.headers.get("Origin", "").lower() in settings.CORS_ALLOWED_ORIGINS
 
 
-def _allow(response: HttpResponseBase, origin: str, *, asked: bool) -> None:
+def _allow(response: HttpResponseBase, origin: str, *, preflight: bool) -> None:
     response["Access-Control-Allow-Origin"] = origin
     response["Access-Control-Expose-Headers"] = READABLE
-    if asked:
+    if preflight:
         response["Access-Control-Allow-Methods"] = ", ".join(READING)
         response["Access-Control-Allow-Headers"] = "accept, content-type, if-none-match, if-modified-since"
         response["Access-Control-Max-Age"] = ONE_DAY
@@ -253,11 +231,8 @@ SECONDS = Histogram(
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
-class Latency:
-    """Counts every answer by the pattern of its path, never by the path: strangers choose those."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self.get_response = get_response
+class Latency(Middleware):
+    """Count every response by the pattern of its path, not by the path, which the client chooses."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
@@ -268,6 +243,6 @@ class Latency:
 
 
 def _route(request: HttpRequest) -> str:
-    """`none`: no pattern fits, or the request was answered before one was looked for."""
+    """Return the pattern of the path, or `none` when no pattern fits or a middleware answered."""
     match = request.resolver_match
     return "/" + match.route.lstrip("^") if match else "none"

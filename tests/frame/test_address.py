@@ -5,7 +5,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from fluxtracker.supervisor.demo import free_port
-from fluxtracker.supervisor.main import Address, AddressTaken, announce_when_it_answers
+from fluxtracker.supervisor.main import Address, announce_when_it_answers
+from fluxtracker.supervisor.processes import CannotStart
 from tests.waiting import eventually
 
 
@@ -53,12 +54,12 @@ def test_a_taken_port_is_refused_with_what_to_do():
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(AddressTaken, match=r"Address already in use\): choose another PORT or HOST"):
+        with pytest.raises(CannotStart, match=r"Address already in use\): choose another PORT or HOST"):
             Address("127.0.0.1", other.getsockname()[1]).check_free()
 
 
 def test_an_address_of_another_machine_is_refused():
-    with pytest.raises(AddressTaken, match=r"192\.0\.2\.1"):
+    with pytest.raises(CannotStart, match=r"192\.0\.2\.1"):
         Address("192.0.2.1", 8000).check_free()
 
 

@@ -53,9 +53,9 @@ def test_a_program_that_closes_its_output_goes_on(child):
 def test_the_pause_doubles_with_each_crash_and_is_short_again_after_a_quiet_time():
     now = [0.0]
     one = Child(program("some", PATIENT), ROOT, lambda: now[0])
-    assert [one.pause() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [one.restart_later() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
     now[0] += processes.SETTLED
-    assert one.pause() == 1
+    assert one.restart_later() == 1
 
 
 def test_burying_ends_what_the_program_left_behind(child):

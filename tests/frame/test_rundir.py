@@ -21,7 +21,7 @@ def sleeper():
 def test_a_second_supervisor_is_told_who_has_the_data_dir(tmp_path):
     with (
         processes.held(tmp_path),
-        pytest.raises(processes.InUse, match=f"process {os.getpid()}"),
+        pytest.raises(processes.CannotStart, match=f"process {os.getpid()}"),
         processes.held(tmp_path),
     ):
         pass

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fluxtracker.supervisor.main import FOUNDATION_TIME, HURRY_AFTER, KILL_AFTER, Failed, Supervisor
-from fluxtracker.supervisor.processes import Console
+from fluxtracker.supervisor.main import FOUNDATION_TIME, HURRY_AFTER, KILL_AFTER, Supervisor
+from fluxtracker.supervisor.processes import CannotStart, Console
 from tests.frame.programs import PATIENT, POLITE, STUBBORN, program
 from tests.waiting import AMPLE
 
@@ -50,7 +50,7 @@ def test_noise_is_left_out(supervisor, said):
 
 
 def test_a_step_that_fails_is_told(supervisor):
-    with pytest.raises(Failed, match="migrate failed"):
+    with pytest.raises(CannotStart, match="migrate failed"):
         supervisor.run_once(program("migrate", "raise SystemExit(3)"))
 
 
