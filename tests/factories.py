@@ -142,7 +142,7 @@ class Remembered:
 
 
 def _store(model: type[models.Model], rows: list[models.Model]) -> None:
-    """As they are: `bulk_create` sets the times of a change anew."""
+    """As they are: `bulk_create` sets the times of a change again."""
     fields = [field for field in model._meta.concrete_fields if not field.generated]
     size = connection.ops.bulk_batch_size(fields, rows)
     for start in range(0, len(rows), size):

@@ -27,7 +27,7 @@ def rows_of(cursor: Any, name: str) -> Rows:
 
 
 def put_back(tables: Tables) -> None:
-    """Write those tables anew that differ."""
+    """Restore the tables that differ."""
     with rewriting(), connection.cursor() as cursor:
         for name, rows in tables.items():
             if rows_of(cursor, name) != rows:

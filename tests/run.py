@@ -44,7 +44,7 @@ FOLDERS = {  # of an app, where it has more than the one with its name
     "revenue": ("tests/counts", "tests/revenue"),
 }
 AT_ONCE = 4  # on two cores: half of them wait for other processes
-COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project anew
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project again
 QUICK = {"TEST_EXAMPLES": "20"}
 LAWS = "law or hypothesis"  # the plugin of hypothesis sets its mark
 MORE = f"slow or {LAWS}"  # what the full run does more of

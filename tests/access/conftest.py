@@ -1,4 +1,4 @@
-"""Who comes to the door: strangers, users, staff and superusers; by token or by session."""
+"""Clients: visitors, users, staff and superusers, with a token or a session."""
 
 from __future__ import annotations
 

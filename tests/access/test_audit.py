@@ -1,4 +1,4 @@
-"""The audit log: every refusal, every action, nothing secret, and nobody can change it."""
+"""The audit log: every refusal, every action, nothing secret, and no changes."""
 
 import logging
 from datetime import UTC, date, datetime

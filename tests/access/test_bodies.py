@@ -25,7 +25,7 @@ def no_disk(monkeypatch):
 
 
 class Unread:
-    """A body that nobody may look at."""
+    """A body that must not be read."""
 
     def read(self, *args):
         raise AssertionError("the body was read")

@@ -1,6 +1,6 @@
-"""Every URL of the project, asked for by a stranger, a user, staff and a superuser; one that nobody classified fails.
+"""Every URL of the project, requested by a visitor, a user, staff and a superuser; an unclassified one fails.
 
-The rooms that only show are public as a whole; tables of the admin are guarded by Django's permissions.
+The apps that only show data are public as a whole; Django's permissions guard the tables of the admin.
 """
 
 import re
@@ -72,7 +72,7 @@ def address(route: str) -> str:
 
 
 def kind(label: str, route: str) -> str | None:
-    """Who may: public, staff, table, sign-in. None: nobody has said."""
+    """Who may: public, staff, table, sign-in. None: not classified."""
     if label in PUBLIC or label.startswith("dashboard:") or label in DASHBOARD:
         return "public"
     if label in ASKS:
@@ -170,7 +170,7 @@ def is_to_sign_in(response) -> bool:
 
 
 def public(url, *people):
-    """Reads answer alike to all, and nobody may write."""
+    """Reads answer alike to all, and no user may write."""
     found = codes(url, people)
     assert len(set(found)) == 1, found
     assert found[0] in (200, 301, 302, 400, 404, 503), found

@@ -179,7 +179,7 @@ print(json.dumps([ask(), ask(HTTP_X_FORWARDED_PROTO="https")]))
 
 @pytest.fixture(scope="module")
 def behind_tls(tmp_path_factory):
-    """A process that is told that browsers come by TLS: what its check and its answers say."""
+    """A process with HTTPS=1: what its check and its answers say."""
     environment = {
         **os.environ, "HTTPS": "1", "FLUXTRACKER_DATA_DIR": str(tmp_path_factory.mktemp("tls")),
         "DATABASE_URL": "", "REDIS_URL": "", "ALLOWED_HOSTS": "example.org",

@@ -52,7 +52,7 @@ def description():
 
 @pytest.fixture
 def quick_worker(monkeypatch):
-    """Every job is over at once; what the doors answer to what they are told is tested elsewhere."""
+    """Every job ends at once; other tests check what the jobs answer."""
     monkeypatch.setattr(registry.JobType, "call", lambda job, *args, **told: REPORT | SPECIAL.get(job.name, {}))
     monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
 

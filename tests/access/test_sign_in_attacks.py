@@ -1,4 +1,4 @@
-"""Signing in as an attacker tries it: other spellings, other addresses, all at once, and other doors."""
+"""Signing in as an attacker tries it: other spellings, other addresses, in parallel, and on other pages."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -170,7 +170,7 @@ def test_the_cookie_tells_no_name_and_no_script():
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/admin/")
 
 
-# Other doors
+# Other pages
 
 
 @pytest.fixture

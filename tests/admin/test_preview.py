@@ -102,7 +102,7 @@ def test_before_the_first_collection_nothing_is_known(olivia: Client) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"name_patterns": "doomj"}, {"active": ""}])
 def test_an_active_app_is_saved_with_a_pattern_only(olivia: Client, given: dict[str, str]) -> None:
-    """Counted by nothing it would be a 0 for ever."""
+    """A tracked app that counts nothing would always be 0."""
     answer = olivia.post("/admin/metrics/trackedapp/add/", DOOM | {"image_patterns": ""} | given)
     assert (answer.status_code == 302) is bool(given)
     assert TrackedApp.objects.filter(key="doom").exists() is bool(given)

@@ -169,7 +169,7 @@ def test_no_other_page_leads_to_the_rights(ursula, boss):
 
 @pytest.fixture
 def two_tokens(boss, ursula):
-    """Two of Ursula's that open something, one that was revoked, one of somebody else."""
+    """Two valid tokens of Ursula, a revoked one, and one of another user."""
     now = timezone.now()
     made = [authentication.create(username="ursula", now=now) for _ in range(3)]
     authentication.revoke(token=made[2].row, now=now, by="test")

@@ -25,7 +25,7 @@ from tests.factories import MAIN, TIP, digest, settle
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 
 WORKING = {"status": "ok"}
-ask_broker = broker_module.status  # the fixture `broker` stands in its place
+ask_broker = broker_module.status  # the fixture `broker` replaces it
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ def test_a_request_leaves_no_transaction_open(get, path):
         get(path)
         assert connection.get_autocommit()
         assert not connection.in_atomic_block
-    settle(change=lambda: pay(app="presearch"))  # nobody is kept from writing
+    settle(change=lambda: pay(app="presearch"))  # writers are not blocked
     assert get("revenue/transactions")["total"] == 2
 
 

@@ -1,4 +1,4 @@
-"""GET /api/revenue/daily and its longer sisters: what was earned, and what nobody can know yet."""
+"""GET /api/revenue/daily and the longer periods: what was earned, and what is still unknown."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal

@@ -229,7 +229,7 @@ def widths_of(page: Page, *widths: int) -> list[tuple[int, int]]:
 
 @pytest.fixture(scope="session")
 def contexts() -> dict[bool, Shared]:
-    """By whether the time of their pages stands still: a context has no way back from that."""
+    """By whether the clock of their pages is stopped, which a context cannot undo."""
     return {}
 
 
@@ -261,7 +261,7 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def still(page: Page) -> None:
-    """The time of the page stands still but for what the test says."""
+    """The clock of the page moves only when the test moves it."""
     now = timezone.now()
     page.clock.install(time=now)
     page.clock.pause_at(now + timedelta(seconds=1))

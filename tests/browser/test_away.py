@@ -1,4 +1,4 @@
-"""A server that hangs or fails in part: it is said where somebody looks, and what was asked for comes later."""
+"""A server that hangs or fails in part: the page says so where it matters, and loads the rest later."""
 
 from __future__ import annotations
 

@@ -305,7 +305,7 @@ def test_another_width_is_drawn_anew(page: Page) -> None:
     page.wait_for_function(f"() => document.querySelector('{DRAWN}').getBoundingClientRect().width < 600")
 
 
-# What stands on the x axis, left to right, with its left and right end in pixels of the drawing.
+# The labels of the x axis, left to right, with their left and right end in pixels of the drawing.
 WRITTEN = """
     const write = CanvasRenderingContext2D.prototype.fillText;
     window.written = [];

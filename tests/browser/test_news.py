@@ -1,4 +1,4 @@
-"""News come in while somebody reads or writes: focus, place and what is written stay."""
+"""News arrive while a user reads or writes: focus, position and input stay."""
 
 from __future__ import annotations
 

@@ -291,7 +291,7 @@ def test_one_bad_number_of_a_benchmark_costs_no_other(sim, get, refresh):
     found = {item["key"]: item["value"] for item in answer["stats"]}
     assert list(found) == ["ram", "ssd", "eps", "ddwrite", "download", "upload"]  # in no row are there cores
     assert all(0 < value <= before[key] for key, value in found.items())
-    assert answer["coverage"]["leftOut"] < 35  # the others, and those that nobody reached
+    assert answer["coverage"]["leftOut"] < 35  # the others, and unreachable ones
 
 
 def test_a_node_that_comes_twice_is_one_row_of_the_benchmarks(sim, get, refresh):
@@ -422,7 +422,7 @@ def test_a_task_that_fails_is_recorded_and_quiet(sim):
     assert not TaskRun.objects.get().ok
 
 
-# What nobody may see
+# What must not be shown
 
 
 def test_no_address_and_no_secret_gets_into_a_row_or_an_answer(build, client, refresh, images):

@@ -11,7 +11,7 @@ from tests.dashboard import rows
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """Wednesday 18 November 2026, 14:05 UTC; stands still until it is moved."""
+    """Wednesday 18 November 2026, 14:05 UTC; fixed until a test moves it."""
     with time_machine.travel(rows.NOW, tick=False) as traveller:
         yield traveller
 

@@ -228,7 +228,7 @@ def test_at_most_three_run_at_once_and_a_closed_one_makes_room(client: Client, p
     assert refused["Retry-After"] == "60"
     assert "3 exports are under way" in refused.json()["error"]
 
-    close(running.pop())  # though nobody read any of it
+    close(running.pop())  # though none of it was read
     again = client.get("/export/payments.csv")
     assert again.status_code == 200
     for response in [*running, again]:

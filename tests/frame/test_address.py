@@ -12,7 +12,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 def page():
-    """A server whose page answers with the status it is told."""
+    """A server whose page answers with a chosen status."""
 
     class Handler(BaseHTTPRequestHandler):
         status = 200

@@ -1,4 +1,4 @@
-"""Imports point only down the list of rooms, never go by a string, and leave the simulated network to demos."""
+"""Imports point only down the list of apps, are never strings, and only the demo imports the simulated network."""
 
 import ast
 import re

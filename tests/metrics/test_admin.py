@@ -1,4 +1,4 @@
-"""The admin pages of this room."""
+"""The admin pages of metrics."""
 
 from __future__ import annotations
 

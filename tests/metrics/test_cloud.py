@@ -1,4 +1,4 @@
-"""Capacity: units, numbers that count each by itself, one row a node, nodes that are only away for a moment."""
+"""Capacity: units, independent numbers, one row per node, nodes that are briefly unreachable."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_single_number_that_is_zero_is_not_known(network, collect, source):
 
 
 def test_each_half_is_remembered_by_itself(network, collect, later, source):
-    """Use is told all the time and the benchmark fails for good: only the capacity grows old."""
+    """Use is always reported while the benchmark fails: only the capacity becomes old."""
     network.rows = [node(1, cores=4), node(2, cores=8, used=(2, 1024, 20))]
     collect()
     network.rows[1] = benching(node(2, used=(3, 2048, 30)), "failed")
@@ -223,7 +223,7 @@ def test_a_benchmark_does_not_shrink_the_totals(network, collect, later, source,
     later(minutes=10)
     collect()
     assert totals(source) == before
-    assert used(source) == (11, 11, 220)  # what its apps take is told and counts
+    assert used(source) == (11, 11, 220)  # what its apps take is reported and counts
     assert source("cloud").coverage["remembered"] == 1
 
 

@@ -90,7 +90,7 @@ def test_thinning_looks_only_at_what_became_due(db):
 
 
 def test_a_pause_of_collections_is_made_good(db):
-    """The readings of 20 days, and nobody thinned: the next one does."""
+    """The readings of 20 days, not thinned yet: the next collection does it."""
     for number in range(6 * 24 * 20):
         read(NOW - 20 * DAY + 10 * MINUTE * number)
     Reading.objects.filter(at__gt=NOW - 19 * DAY).delete()

@@ -1,4 +1,4 @@
-"""What `/api/health` is told of the sources."""
+"""The sources in `/api/health`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """Friday 20 November 2026, 14:00 UTC; stands still until it is moved."""
+    """Friday 20 November 2026, 14:00 UTC; fixed until a test moves it."""
     with time_machine.travel(NOW, tick=False) as traveller:
         yield traveller
 

@@ -581,7 +581,7 @@ def test_a_try_whose_sender_died_is_made_once_more(
         claimed = [sending.claim(message, timezone.now()) for message in sending.due(["email"], timezone.now())]
         assert len(claimed) == rounds
         tasks.send_alerts()
-        assert (len(mails), events(hook)) == (0, ["raised"])  # somebody may be at it
+        assert (len(mails), events(hook)) == (0, ["raised"])  # another process may be sending it
         clock.shift(timedelta(minutes=6))
     tasks.send_alerts()
     assert mails == []

@@ -228,7 +228,7 @@ def steal(keeper) -> None:
 
 @pytest.mark.engine
 def test_every_lease_of_a_writer_is_held():
-    """Whoever adds a verb learns here that a restore has to keep it out."""
+    """A new writing command fails here until a restore keeps it out."""
     words = "\n".join(path.read_text() for room in ROOT.iterdir() if (room / "apps.py").exists()
                       for path in room.rglob("*.py"))  # fmt: skip
     runs = re.findall(r"runs\.run\(\s*\"(\w+)\"(, lease=)?", words) + re.findall(r"leases\.hold\(\s*\"(\w+)\"()", words)

@@ -1,4 +1,4 @@
-"""Which backups stay: 7 daily, 4 weekly, 12 monthly, and whatever somebody else put there."""
+"""Which backups stay: 7 daily, 4 weekly, 12 monthly, and files that are no backups."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def sent(monkeypatch):
 
 @pytest.fixture
 def monotonic(monkeypatch):
-    """The clock that nobody sets, in seconds."""
+    """The monotonic clock, in seconds."""
     seconds = [1_000.0]
     monkeypatch.setattr("ops.scheduler.time.monotonic", lambda: seconds[0])
     return seconds

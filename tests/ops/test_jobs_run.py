@@ -1,4 +1,4 @@
-"""A job on a worker: claimed once, run through its door, its end written down, taken over from the dead."""
+"""A job on a worker: claimed once, run, its end recorded, taken over from a dead worker."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Work that nobody does, and a broker that answers and takes no writes: a problem at every door."""
+"""Work that is not done, and a broker that answers but accepts no writes: a problem everywhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.waiting import AMPLE, eventually
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "in_order")]
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-check_broker = ops_broker.status  # the fixture `in_order` stands in its place
+check_broker = ops_broker.status  # the fixture `in_order` replaces it
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Backups that somebody made up, with a checksum that fits: one line, exit code 1, and not one row is another."""
+"""Forged backups with a valid checksum: one line, exit code 1, and no row changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TLS server on this machine that stands for a host on the internet, and a webhook that finds it there."""
+"""A TLS server on this machine in place of a host on the internet, and a webhook that reaches it."""
 
 from __future__ import annotations
 

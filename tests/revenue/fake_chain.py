@@ -60,7 +60,7 @@ class FakeChain:
         return self.blocks[-1]
 
     def reorg(self, depth: int, keep: list[ChainTx], extra: int = 1) -> None:
-        """Replace the last `depth` blocks by `depth + extra` new ones that spread `keep` anew."""
+        """Replace the last `depth` blocks by `depth + extra` new ones with `keep` spread over them."""
         del self.blocks[len(self.blocks) - depth :]
         self.fork += 1
         new = depth + extra

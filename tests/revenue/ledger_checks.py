@@ -1,4 +1,4 @@
-"""What must hold of the ledger whenever somebody looks."""
+"""What must be true of the ledger at any time."""
 
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce

@@ -285,7 +285,7 @@ def test_a_registry_that_fails_half_way_keeps_what_it_told(registry):
     with pytest.raises(Unavailable):
         resolve(registry)
     assert Payment.objects.exclude(app=None).count() == 6
-    assert Message.objects.filter(app=None).count() == 2  # those were answered: nobody knows them
+    assert Message.objects.filter(app=None).count() == 2  # those were answered: no source knows them
     registry.fails_after = None
     registry.asked.clear()
     resolve(registry)

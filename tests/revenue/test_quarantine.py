@@ -19,7 +19,7 @@ DAYS = 3
 
 @pytest.fixture
 def waiting(chain):
-    """A chain with a transaction whose sender nobody tells."""
+    """A chain with a transaction whose sender no source names."""
     lost = chain.pay(A, 66, sender=None)
     chain.mine(lost)
     for _ in range(CONFIRMATIONS + 40):

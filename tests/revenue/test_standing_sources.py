@@ -1,4 +1,4 @@
-"""A source that stands still says that there is nothing new, for ever: what it cannot know is not counted as 0."""
+"""A source that has stopped reports nothing new: what it cannot know is unknown, not 0."""
 
 import copy
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""How the tests of this room build a network and ask its server."""
+"""Helpers that build a network and ask its server."""
 
 from __future__ import annotations
 

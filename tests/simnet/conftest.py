@@ -1,4 +1,4 @@
-"""A small network that stands still, and one with a busy past."""
+"""A small frozen network, and one with a busy past."""
 
 from __future__ import annotations
 

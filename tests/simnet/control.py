@@ -1,4 +1,4 @@
-"""The door through which other processes steer a simulated network.
+"""The HTTP interface through which other processes control a simulated network.
 
     GET  /_sim/state                     {"tip", "tipHash", "now", "payments", "requests"}
     GET  /_sim/truth?min_confirmations=8 {"rows": [[txid, vout, address, amount_sat, height, from, hash]]}
@@ -17,7 +17,7 @@
                         "seconds": 5, "blocks": 10, "retry_after": "2", "share": 0.3} {"faults"}
     POST /_sim/clear   {}                end all faults
     POST /_sim/reveal  {"hashes": []}    let the registry know messages, all when none is named
-    POST /_sim/forget  {}                start the list of requests anew
+    POST /_sim/forget  {}                clear the list of requests
 
 A payment takes the arguments of `World.payment`; `outputs` is a list of [address, satoshi]. `mine` with a `source`
 mines on the branch of that source.
@@ -72,7 +72,7 @@ def answer(sim: SimServer, method: str, path: str, query: Mapping[str, str], bod
         return json(readers[name](sim, query))
     if method == "POST" and name in writers:
         return _write(sim, writers[name], body)
-    return json({"error": f"no such door: {method} {path}"}, 404)
+    return json({"error": f"not found: {method} {path}"}, 404)
 
 
 def _write(sim: SimServer, writer: Callable[[SimServer, dict[str, Any]], Any], body: bytes) -> Answer:

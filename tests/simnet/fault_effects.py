@@ -77,7 +77,7 @@ def _untraded(told: Any) -> None:
 
 GONE = object()
 ODD_VALUES: tuple[Any, ...] = (GONE, None, "12 or so", -1, True, [], "7")
-"""What stands for a number of a bad row."""
+"""What replaces a number of a bad row."""
 STOPPED = (
     {"State": "exited", "Status": "Exited (137) 3 hours ago"},
     {"State": "restarting", "Status": "Restarting (1) 5 seconds ago"},
@@ -85,7 +85,7 @@ STOPPED = (
     {"State": "Created", "Status": "Created"},
 )
 ODD_ROWS: tuple[Any, ...] = (None, "row", 7, [])
-"""What stands for a whole bad row."""
+"""What replaces a whole bad row."""
 
 
 def spoil_rows(answer: Answer, fault: Fault) -> Answer:
@@ -184,7 +184,7 @@ def _repeated(rows: Any, share: float) -> Any:
 
 
 def _unreached(row: dict[str, Any]) -> dict[str, Any]:
-    """The same node's row when nobody reached it."""
+    """The same node's row when it was unreachable."""
     zeros = {tree: _numbers(row[tree], 0) for tree in ("benchmark", "apps") if tree in row}
     if "runningapps" in zeros.get("apps", {}):
         zeros["apps"]["runningapps"] = []

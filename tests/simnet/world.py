@@ -95,7 +95,7 @@ class MakesPayments:
 class World(MakesPayments, TellsTruth, world.World):
     """The network that `make demo` simulates, with payments, reorganisations and branches that a test asks for.
 
-    `now` is the time at its start (the real time when it is None). A `frozen` world stands still: only `mine` and
+    `now` is the time at its start (the real time when it is None). A `frozen` world has no clock: only `mine` and
     `advance` change it. `containers`: apps are added until about so many containers run. `images`: most nodes are older
     than FluxOS 8.18. `benchmarking` is the share of nodes whose benchmark is running.
     """

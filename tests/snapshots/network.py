@@ -1,4 +1,4 @@
-"""What the sources last told, and rows of days, for the tests of this room."""
+"""The last values of the sources, and rows of days, for the tests of snapshots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`backfill_snapshots`: days that nobody took, from the ledger and the history of node counts."""
+"""`backfill_snapshots`: days without a snapshot, from the ledger and the history of node counts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def days_ago(n):
 
 @pytest.fixture
 def stats():
-    """The statistics service answers node counts for these instants, and nobody else is asked."""
+    """The statistics service answers node counts for these instants, and no other source is asked."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
 
         def tell(*points, status=200):

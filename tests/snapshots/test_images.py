@@ -24,7 +24,7 @@ def days_ago(n):
 
 @pytest.fixture
 def days():
-    """The image ran 3 and 1 days ago, not 2; 4 days ago nobody counted images, 5 days ago a part of them."""
+    """The image ran 3 and 1 days ago, not 2; 4 days ago images were not counted, 5 days ago only in part."""
     for n in (1, 2, 3):
         snapshot(days_ago(n))
     backfilled(days_ago(4))

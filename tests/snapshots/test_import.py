@@ -357,7 +357,7 @@ def refused(in_process, path: Path, words: str) -> None:
     assert len(outcome.reason.splitlines()) == 1
     assert "Traceback" not in outcome.err
     assert contents() == before
-    assert not TaskState.objects.filter(name="import_original").exists()  # a mistyped name alerts nobody
+    assert not TaskState.objects.filter(name="import_original").exists()  # a mistyped name raises no alert
 
 
 def test_wrong_files_are_refused_in_one_line(tmp_path, in_process):

@@ -1,4 +1,4 @@
-"""Files that somebody made up: one line, exit code 1, nothing imported."""
+"""Forged files: one line, exit code 1, nothing imported."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ COLUMNS += [("flux_price_history", "price_usd"), ("repo_snapshots", "image_name"
 @pytest.mark.engine
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
 def test_odd_values_cost_their_rows_and_nothing_else(in_process, tmp_path, table, column):
-    """Each value stands in a row of its own, and one row is as it should be."""
+    """Each value is in its own row, and one row is valid."""
     days = [DAY - timedelta(days=back) for back in range(len(ODD) + 1)]
     file = original.write(
         tmp_path / "odd.db",

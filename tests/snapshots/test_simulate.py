@@ -51,7 +51,7 @@ PRESENT = {
     "gaming_valheim": 0,
     "crypto_presearch": 40,
 }
-"""What was last read, by metric: 23 games and 50 crypto nodes are of kinds that nobody tracks."""
+"""What was last read, by metric: 23 games and 50 crypto nodes are of kinds that are not tracked."""
 TRACKED = [key for key in PRESENT if key.startswith(("gaming_", "crypto_")) and not key.endswith("_total")]
 NODES = ("node_total", "node_cumulus", "node_nimbus", "node_stratus")
 

@@ -72,7 +72,7 @@ def test_it_holds_everything_that_was_read(taken):
     assert (row.day, row.source, row.made_at, row.read_at) == (DAY, "taken", at("00:10"), at("00:07"))
     fixed = {key: value for key, value in (NODES | CLOUD | APPS).items() if hasattr(row, key)}
     assert columns(row, fixed) == fixed
-    assert len(fixed) == sum(metric.key not in RATIOS for metric in FIXED) - 1  # the price stands elsewhere
+    assert len(fixed) == sum(metric.key not in RATIOS for metric in FIXED) - 1  # the price is elsewhere
     assert row.flux_price_usd == Decimal("0.074431")
     assert row.counts == {"gaming_palworld": 61, "crypto_presearch": 1_200}
 

@@ -1,4 +1,4 @@
-"""Comparisons made ahead: what they cost, when they are made anew, and that they never claim to be fresher."""
+"""Comparisons made ahead: what they cost, when they are made again, and that they show their real age."""
 
 import re
 from datetime import timedelta
@@ -125,7 +125,7 @@ def test_no_query_reads_more_payments_than_those_of_the_days_of_the_cuts():
     assert not re.search(r"SCAN revenue_payment|Seq Scan", plan), plan
 
 
-# When it is made anew
+# When it is made again
 
 
 CHANGES = {

@@ -1,4 +1,4 @@
-"""Starts programs as processes of their own that need not import the libraries anew, which is most of a start's work.
+"""Start programs as processes that do not import the libraries again, which is most of the work of a start.
 
 One process has imported what does not depend on settings. Each program is a fork of it, with an environment, a
 session and streams of its own; it reads the project's code and settings as `python manage.py` and `python -m` do.

@@ -33,7 +33,7 @@ POSTGRES = os.environ.get("DATABASE_URL", "")
 REDIS = os.environ.get("REDIS_URL", "")
 """The Redis that the tests run on; empty: the embedded broker."""
 DATABASE = "fluxtracker.sqlite3"
-FORKED = (WEB[:3], WORKER[:3])  # their command lines are read by nobody here
+FORKED = (WEB[:3], WORKER[:3])  # their command lines are not read here
 Process = subprocess.Popen[str] | Fork
 # VmHWM and not ru_maxrss: a child's counts what its parent held at the fork as well.
 MEASURED = """

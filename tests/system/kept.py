@@ -1,6 +1,6 @@
 """Ledgers that many tests begin with: each is synced once, and its rows are stored again for the tests after the first.
 
-The network beside it is made anew each time: the same arguments and the same moment make the same one.
+The network beside it is made again each time: the same arguments and the same moment make the same one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from django.db.models import Model, QuerySet
 from tests.simnet.world import World
 
 OURS = ("ops", "revenue", "metrics", "carousel", "snapshots")
-FRESH_S = 150.0  # what is older is made anew: pages and health say how old a ledger is
+FRESH_S = 150.0  # what is older is made again: pages and health say how old a ledger is
 
 Rows = dict[type[Model], list[Model]]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The tables that differ from those of an empty installation, and the moment at which the network stands."""
+    """The tables that differ from those of an empty installation, and the time of the network."""
 
     now: datetime
     before: Rows
@@ -68,7 +68,7 @@ def begin(
     grow: Callable[[World], object] = lambda world: None,
     **options: Any,
 ) -> Any:
-    """A network that has grown, and its ledger after these commands. `name` stands for all of the rest."""
+    """A network that has grown, and its ledger after these commands. `name` identifies all the rest."""
     found = KEPT.get(name)
     if found and found.is_fresh:
         sim = build(now=found.now, **options)

@@ -1,4 +1,4 @@
-"""Two workers, one alert, one mail: the whole way from a source that is away to somebody's mailbox."""
+"""Two workers, one alert, one mail: from a source that is away to the mailbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever an upstream answers: the data stays right, it is said once, it shows, and it heals by itself."""
+"""Wrong answers of upstreams: the data stays right, the problem is reported once and shown, and ends without help."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_without_any_good_source_nothing_changes(grown, settings, in_process, wa
 def test_a_first_sync_that_fails_leaves_nothing_wrong_behind(sim, settings, in_process, client, wrong):
     go_wrong(sim, settings, wrong, LISTS)
     outcome = in_process("sync_revenue")
-    believable = wrong["kind"] in (Kind.HEIGHT_BACKWARDS, *EMPTY)  # lists of a moment ago; an address nobody paid
+    believable = wrong["kind"] in (Kind.HEIGHT_BACKWARDS, *EMPTY)  # lists of a moment ago; an address without payments
     assert outcome.code == (0 if believable else 1)
     assert rows() <= truth(sim.world)
     assert_sums_hold()

@@ -1,4 +1,4 @@
-"""The real worker, the real beat, a real broker: what the schedule does by itself, and that it recovers by itself."""
+"""A real worker, beat and broker: what the schedule does, and that it recovers without help."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def logs(home: Home) -> str:
 
 
 def assert_goes_on(home: Home, sim: SimServer) -> None:
-    """A payment that comes now is in the ledger by itself."""
+    """A new payment gets into the ledger without a command."""
     sim.world.mine(9, [sim.world.payment(app="after")])
     assert eventually(lambda: rows(home.query) == truth(sim.world)), logs(home)
     assert_true(sim.world, home.query)

@@ -47,7 +47,7 @@ def sync(in_process):
 
 
 def given_out(client):
-    """What each door says of the day before midnight: its revenue, and whether that is all."""
+    """What page and API say about the day before midnight: its revenue, and whether that is all."""
     daily = {row["date"]: row for row in client.get("/api/revenue/daily?days=3").json()["data"]}[DAY_BEFORE]
     shown = client.get("/api/history/snapshots").json()["data"][0]
     full = client.get("/api/history/snapshots/full").json()["data"][0]

@@ -1,4 +1,4 @@
-"""`kill -9` of whoever does a job, ten times each, at random instants: never a half state, and the job is done."""
+"""`kill -9` of the process that runs a job, ten times each at random instants: never half a state; the job is done."""
 
 from __future__ import annotations
 

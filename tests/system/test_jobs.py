@@ -98,7 +98,7 @@ def slow(sim: SimServer, seconds: float = 0.7) -> None:
 
 
 def hear_of_old_ones(home: Home) -> None:
-    """As a minute later: the schedule's task looks for jobs that nobody took."""
+    """A minute later: the schedule's task looks for jobs that no worker took."""
     home.execute("UPDATE ops_job SET sent_at = NULL WHERE state = 'queued'")
     home.send("ops.tasks.resend_jobs")
 

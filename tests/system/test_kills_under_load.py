@@ -121,7 +121,7 @@ class Load:
 
 
 class Siege:
-    """An installation as `make up` runs it, and whoever kills it."""
+    """An installation as `make up` runs it, and the kills."""
 
     def __init__(self, home: Home, sim: SimServer, seed: int) -> None:
         self.home, self.sim, self.rng = home, sim, random.Random(seed)

@@ -1,4 +1,4 @@
-"""A database that stands still: the real web process says so in time, and goes on when the database does."""
+"""A database that stops answering: the real web process says so in time, and recovers with the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema changes while the old programs are at work: nobody waits for long, and the migration comes through."""
+"""The schema changes while the old programs run: readers wait briefly, and the migration succeeds."""
 
 from __future__ import annotations
 

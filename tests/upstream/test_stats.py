@@ -74,7 +74,7 @@ def test_the_real_rows_are_told_apart(web, stats):
     assert [(node.capacity.is_whole, node.unreachable) for node in found.nodes] == [
         (False, False),  # its benchmark runs; its apps are known
         (True, False),
-        (True, False),  # no address is told, and all else is there
+        (True, False),  # no address is given, and all else is there
         (True, False),
         (True, False),
         (False, True),
