@@ -1,3 +1,3 @@
-"""The frame: settings, processes, the clients of the upstreams, and what every room shares."""
+"""The project: settings, processes, clients of the upstreams, and what all apps share."""
 
 __version__ = "0.1.0"

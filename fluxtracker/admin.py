@@ -141,5 +141,5 @@ def pretty(data: object) -> SafeString | None:
 
 
 def user_of(request: HttpRequest) -> User:
-    """Return who is signed in; the admin lets nobody else through."""
+    """Return the signed-in user; the admin has no other visitors."""
     return cast("User", request.user)

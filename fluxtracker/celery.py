@@ -8,7 +8,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
-# `migrate` and `make check` run Django's checks. Here they would import every view: 25 MB more a process.
+# `migrate` and `make check` run Django's checks. Here they would import every view: 25 MB more per process.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("fluxtracker")
@@ -23,6 +23,6 @@ def keep_our_logging(**_: Any) -> None:
 
 @worker_init.connect
 def share_memory(**_: Any) -> None:
-    """What is imported by now stays shared with the pool: the collector does not touch it again."""
+    """Freeze what is imported for the garbage collector, so that the pool shares it."""
     gc.collect()
     gc.freeze()

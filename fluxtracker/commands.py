@@ -34,7 +34,7 @@ LONGEST_NUMBER = 100  # digits
 def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[str], int]:
     """Return an argparse type: a whole number in the range, else wrong usage.
 
-    With `cut`, what is above is cut to it.
+    With `cut`, larger numbers count as the maximum.
     """
 
     def parse(value: str) -> int:
@@ -100,7 +100,7 @@ class ReportCommand(BaseCommand):
             raise error if error.returncode == 2 else self._failed(str(error), error, options) from error
 
     def _failed(self, words: str, error: Exception, options: dict[str, Any]) -> CommandError:
-        """With --json there is an object in any case: the report as far as it came, and what was wrong."""
+        """Return the error; with --json, first print the report so far with its key `error`."""
         if options["json"]:
             self.stdout.write(json.dumps(report_of(error) | {"error": words}))
         return CommandError(words)
@@ -112,7 +112,7 @@ class ReportCommand(BaseCommand):
             audit.record_if_possible(actor="command", address=None, action=name, outcome=audit.DONE, detail=detail)
 
     def progress(self, words: str) -> None:
-        """One line that rewrites itself on a terminal; silent elsewhere."""
+        """Rewrite one line on a terminal; print nothing elsewhere."""
         if sys.stderr.isatty():
             self._progress_shown = True
             sys.stderr.write(f"\r\x1b[2K{words}")
@@ -123,7 +123,7 @@ class ReportCommand(BaseCommand):
             sys.stderr.write("\n")
 
     def usage_error(self, message: str) -> CommandError:
-        """Wrong usage that argparse cannot see: exit code 2."""
+        """Return wrong usage that argparse cannot see, with exit code 2."""
         return CommandError(message, returncode=2)
 
 
@@ -166,7 +166,7 @@ class JobCommand(ReportCommand):
 
 
 def _lines(report: dict[str, Any]) -> str:
-    """Return the report for people: what is single on one line, then a line for each row of a list."""
+    """Return the report as text: single values on one line, then a line for each row of a list."""
     single = {key: value for key, value in report.items() if not _is_rows(value)}
     rows = [row for value in report.values() if _is_rows(value) for row in value]
     return "\n".join([", ".join(f"{key} {_plain(value)}" for key, value in single.items()), *map(_plain, rows)]).strip()
@@ -177,7 +177,7 @@ def _is_rows(value: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    """Return a value in words: `-` for what is not known or empty."""
+    """Return a value as text, `-` when it is unknown or empty."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(part)}" for key, part in value.items()) or "-"
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Bound the time a web request waits for the database, describe failures without SQL, read at one moment.
+"""Limit how long a web request waits for the database, describe errors without SQL, read consistent snapshots.
 
-Worker, scheduler and commands wait as long as it takes. A request's patience starts with `begin` and covers all
-its queries together.
+Worker, scheduler and commands wait without a limit. The limit of a request starts with `begin` and covers all its
+queries together.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from django.core.signals import request_started
 from django.db import OperationalError, ProgrammingError, connection, connections, transaction
 
 WAIT_S = 3.5  # of one request
-EXPORT_S = 15.0  # of the question which rows an export has
+EXPORT_S = 15.0  # of the query for the rows of an export
 LOCK_S = 2.0  # for a lock that another connection holds
-SQLITE_LOCK_S = 3.0  # there writers have only one
+SQLITE_LOCK_S = 3.0  # SQLite has one lock for all writers
 CONNECT_S = 2  # to each address of the server; libpq takes whole seconds from 2 on
-CHECK_S = 1.0  # whether a connection that was kept still answers
-LONG_S = 1.0  # what fails after that failed because nobody answered
-REST_S = 1.0  # after which a server that did not answer is asked again, by one thread
+CHECK_S = 1.0  # for a kept connection to answer
+LONG_S = 1.0  # a failure after that means that there was no answer
+REST_S = 1.0  # until one thread tries a silent server again
 ENGINES: dict[str, tuple[str, dict[str, Any]]] = {
     "django.db.backends.postgresql": ("fluxtracker.backends.postgresql", {"connect_timeout": CONNECT_S}),
     "django.db.backends.sqlite3": ("fluxtracker.backends.sqlite3", {"timeout": SQLITE_LOCK_S}),
@@ -34,14 +34,14 @@ ENGINES: dict[str, tuple[str, dict[str, Any]]] = {
 
 class Patience(threading.local):
     left: float | None = None
-    """Seconds; None: without an end."""
+    """Seconds; None: no limit."""
 
 
 patience = Patience()
 
 
 def enable() -> None:
-    """Make this process one that serves requests."""
+    """Apply the limits to the requests of this process."""
     config = connections.settings["default"]
     if config["ENGINE"] in ENGINES:
         config["ENGINE"], options = ENGINES[config["ENGINE"]]
@@ -50,13 +50,13 @@ def enable() -> None:
 
 
 def begin(seconds: float = WAIT_S, **_: Any) -> None:
-    """Give this thread so many seconds of waiting from now on."""
+    """Let this thread wait so many seconds in total from now on."""
     patience.left = seconds
 
 
 @contextmanager
 def waiting(error: type[Exception] = OperationalError) -> Iterator[float | None]:
-    """Count what the block waits; it is told how many seconds it may. Raise `error` when none are left."""
+    """Count the time of the block, and yield the seconds that it may take. Raise `error` when none are left."""
     left = patience.left
     if left is None:
         yield None
@@ -77,7 +77,7 @@ def waiting(error: type[Exception] = OperationalError) -> Iterator[float | None]
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Let the block wait no longer than that; what was left before is left afterwards."""
+    """Limit the time of the block, without using up the time of the request."""
     before = patience.left
     patience.left = seconds if before is None else min(before, seconds)
     try:
@@ -87,7 +87,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 class Silence:
-    """Whether the server answers at all. While it does not, one thread at a time tries, and the others fail at once."""
+    """Remembers that the server does not answer: then one thread at a time tries, and the others fail at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -121,24 +121,22 @@ class Silence:
 silence = Silence()
 
 
-UNUSABLE = ("unable to open", "readonly database", "disk is full", "disk I/O", "not a database")  # as SQLite says it
+UNUSABLE = ("unable to open", "readonly database", "disk is full", "disk I/O", "not a database")  # in SQLite's words
 MOST = 300  # characters
-REST = re.compile(r"\n|\b(?:LINE \d+|DETAIL|CONTEXT|HINT|STATEMENT|QUERY):")  # PostgreSQL quotes from here on
+REST = re.compile(r"\n|\b(?:LINE \d+|DETAIL|CONTEXT|HINT|STATEMENT|QUERY):")  # after that PostgreSQL quotes data
 QUOTED = re.compile(r'"([^"]*)"')
 NAME = re.compile(r"[\w.:-]{1,63}")  # of a table, a column, a user, a server
 
 
 def database_words(error: BaseException) -> str:
-    """Its kind in one line, for logs and for whoever runs a command. Never for the public: it names tables."""
+    """Return the error in one line, for logs and commands. Not for the public: it names tables."""
     first = REST.split(str(error).strip(), maxsplit=1)[0]
     words = " ".join(QUOTED.sub(_name_alone, first).split()).rstrip(" ;,")
     return (words + _place(words) or type(error).__name__)[:MOST]
 
 
 def _place(words: str) -> str:
-    """Return what SQLite does not say of a file that it cannot use: which one, why, and what names it."""
-    from django.db import connection  # settings are read by some that only want this module's words
-
+    """Return which file SQLite cannot use, why, and which setting names it; empty for other errors."""
     if connection.vendor != "sqlite" or not any(sign in words for sign in UNUSABLE):
         return ""
     path = Path(str(connection.settings_dict["NAME"]))
@@ -166,17 +164,16 @@ class NotMigrated(ProgrammingError):
 
 
 def is_unmigrated(error: BaseException) -> bool:
-    """Return whether a table or column is missing. SQLite has no code of its own for that: all others have one."""
+    """Return whether a table or column is missing. SQLite has no separate code for that."""
     is_missing = getattr(error.__cause__, "sqlite_errorname", "") == "SQLITE_ERROR"
     return isinstance(error, ProgrammingError) or is_missing
 
 
 @contextmanager
 def one_moment() -> Iterator[None]:
-    """All reads inside see the database as it is at one moment, and keep nobody waiting.
+    """Let all reads inside see the same state of the database, without blocking writers.
 
-    On SQLite `atomic()` would take the write lock (transaction_mode IMMEDIATE), so the transaction is begun
-    by hand.
+    On SQLite `atomic()` would take the write lock (transaction_mode IMMEDIATE), so the transaction begins here.
     """
     if connection.in_atomic_block:
         yield
@@ -190,14 +187,14 @@ def one_moment() -> Iterator[None]:
     else:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                # Compiling a query takes longer than any of ours.
+                # To compile a query takes longer than to run any of ours.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off")
             yield
 
 
 @contextmanager
 def one_long_moment() -> Iterator[None]:
-    """The same for what may take longer than a page."""
+    """Do the same for reads that may take longer than a page."""
     begin(EXPORT_S)
     with one_moment():
         if connection.vendor == "postgresql":

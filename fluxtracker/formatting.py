@@ -20,13 +20,13 @@ def whole(number: int) -> str:
 
 
 def flux(sat: int, places: int = 2) -> str:
-    """FLUX from satoshi, with `places` decimals."""
+    """Return FLUX from satoshi, with `places` decimals."""
     amount = Decimal(sat).scaleb(-8).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
     return _signed(f"{amount:,f}")
 
 
 def usd(micro: int) -> str:
-    """Dollars from micro-dollars. What is more than nothing and less than a cent is not shown as zero."""
+    """Return dollars from micro-dollars. An amount above 0 is not shown as 0."""
     if 0 < micro < CENT_MICRO // 2:
         return "< $0.01"
     amount = Decimal(abs(micro)).scaleb(-6).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
@@ -41,7 +41,7 @@ def price(value: Decimal) -> str:
 
 
 def span(length: timedelta) -> str:
-    """Return how long something took or is away: `41 s`, `3 min`, `2 h`, `4 days`."""
+    """Return a duration: `41 s`, `3 min`, `2 h`, `4 days`."""
     seconds = max(0, int(length.total_seconds()))
     if seconds < 60:
         return f"{seconds} s"
@@ -72,7 +72,7 @@ def moment(instant: datetime) -> str:
 
 
 def plural(number: int, noun: str, nouns: str = "") -> str:
-    """`1 payment`, `1,204 payments`."""
+    """Return a count with its noun: `1 payment`, `1,204 payments`."""
     return f"{whole(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
@@ -99,12 +99,12 @@ def percent(value: float, places: int = 1) -> str:
 
 
 def coins(value: float, places: int = 2) -> str:
-    """FLUX as the API has it: a number."""
+    """Return FLUX from a number, as in the API."""
     return _signed(f"{value:,.{places}f}")
 
 
 def dollars(value: float) -> str:
-    """Dollars as the API has them: a number."""
+    """Return dollars from a number, as in the API."""
     return usd(round(Decimal(str(value)) * 1_000_000))
 
 

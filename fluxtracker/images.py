@@ -1,4 +1,4 @@
-"""Names of Docker images: every spelling of one image is one name (docs/decisions/0026)."""
+"""Normalise names of Docker images, so that every spelling is one name (docs/decisions/0026)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 LONGEST = 255
 LIBRARY = re.compile(r"\Alibrary/+(?=[^/]*\Z)", re.IGNORECASE)  # of the images that Docker itself publishes
-# A scheme, and every host of Docker Hub. The last one is no alias that Docker knows, but serves the same images.
+# A scheme, and every host of Docker Hub. Docker does not know the last one, which serves the same images.
 HUB = re.compile(
     r"\A(?:[a-z][a-z0-9+.-]*:/{2,}|(?:(?:index\.|registry-1\.)?docker\.io|registry\.hub\.docker\.com)/+)*",
     re.IGNORECASE,
@@ -20,9 +20,9 @@ is_id = re.compile(r"sha256:.*|[0-9a-f]{64}").fullmatch
 
 
 def parse_image(value: object) -> str | None:
-    """Return the normalised reference of an image in an answer; None where the value names none.
+    """Return the normalised reference of an image; None for anything else.
 
-    Docker tells a bare id or digest where an image has lost its name.
+    Docker reports a bare id or digest for an image without a name.
     """
     text = value.strip() if isinstance(value, str) else ""
     return image_reference(text) if is_written(text) and not is_id(text) and image_name(text) else None

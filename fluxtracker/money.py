@@ -1,4 +1,4 @@
-"""Satoshi, FLUX and US dollars. Integers inside, numbers only at the very edge. No Django here."""
+"""Convert between satoshi, FLUX and US dollars. Amounts are integers; JSON numbers are made only for output."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ HIGHEST_PRICE = 10_000  # US dollars; what all FLUX there is would be worth stil
 
 
 def flux(sat: int) -> float:
-    """FLUX as a JSON number. Exact to the satoshi up to 90 million FLUX (53 bits)."""
+    """Return FLUX as a JSON number, exact to the satoshi up to 90 million FLUX (53 bits)."""
     return float(Decimal(sat).scaleb(-8))
 
 
 def usd(micro: int | None) -> float | None:
-    """US dollars as a JSON number, None when nobody knows them."""
+    """Return US dollars as a JSON number, None when they are unknown."""
     return None if micro is None else float(Decimal(micro).scaleb(-6))
 
 
@@ -36,7 +36,7 @@ def price(value: object) -> Decimal:
         raise ValueError(f"a price must be a number above 0, at most {HIGHEST_PRICE}")
     found = found.quantize(PRICE_PLACES)
     if not found:
-        raise ValueError("a price must not vanish at ten decimals")
+        raise ValueError("a price must not round to 0 at ten decimals")
     return found
 
 

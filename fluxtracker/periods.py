@@ -63,11 +63,11 @@ class Period:
         return Period.containing(self.bucket, self.start - DAY)
 
     def to_date(self, now: datetime) -> Period:
-        """This period as far as it has gone, never beyond its end."""
+        """Return this period up to `now`, not beyond its end."""
         return Period(self.start, max(self.start, min(now, self.end)), self.bucket)
 
     def cut_like(self, other: Period, now: datetime) -> Period:
-        """This period cut at the same elapsed time as `other` has at `now`, clamped to its own end."""
+        """Return this period cut at the elapsed time of `other` at `now`, not beyond its own end."""
         elapsed = other.to_date(now).end - other.start
         return Period(self.start, min(self.start + elapsed, self.end), self.bucket)
 
@@ -81,7 +81,7 @@ class Period:
         return max(self.start, self.end - timedelta(microseconds=1)).date()
 
     def days(self) -> Iterator[date]:
-        """Every UTC day that has a part in the period, oldest first."""
+        """Yield every UTC day that has a part in the period, oldest first."""
         day = self.first_day
         while day <= self.last_day:
             yield day
@@ -131,7 +131,7 @@ class Span:
         return [self.first + DAY * number for number in range((self.last - self.first).days + 1)]
 
     def back(self, days: int) -> Span:
-        """As many days, so many days earlier."""
+        """Return as many days, so many days earlier."""
         return Span(self.first - DAY * days, self.last - DAY * days, self.cut)
 
 
@@ -157,5 +157,5 @@ def is_fresh(at: datetime | None, now: datetime, limit: timedelta) -> bool:
 
 
 def is_ahead(at: datetime | None, now: datetime) -> bool:
-    """Return whether it lies in the future: written by a clock that was wrong."""
+    """Return whether it is in the future, written by a wrong clock."""
     return at is not None and at - now > AHEAD

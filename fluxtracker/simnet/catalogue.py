@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 
 
 class Template(NamedTuple):
-    """A kind of app: what its containers run and how often it is deployed."""
+    """A kind of app: the images of its containers, and how often it is deployed."""
 
     name: str
     components: tuple[tuple[str, str], ...]
     weight: int
     site: bool = False
-    """Deployed from a site of its own: the name ends in 13 digits and the specification is encrypted."""
+    """Deployed from a shop: the name ends in 13 digits and the specification is encrypted."""
     by_name: str = ""
-    """What an encrypted one counts as by its name, a key of `COUNTS`; empty: as nothing."""
+    """The metric that an encrypted one counts for by its name; empty: none."""
     counted: str = ""
-    """The component that counts then, when it is not the first."""
+    """The component that counts, when it is not the first."""
 
 
 TEMPLATES = (
@@ -58,7 +58,7 @@ TEMPLATES = (
     Template("satisfactory", (("server", "wolveix/satisfactory-server:latest"),), 2),
     Template("factorio", (("server", "factoriotools/factorio:stable"),), 1),
 )
-"""What the apps behind payments are drawn from; another list would rename the apps of every seed."""
+"""The kinds of the apps behind payments. Changing the list renames the apps of every seed."""
 
 WEBSITE = ("website", "xyz/palworld-server-website:latest")
 
@@ -78,10 +78,10 @@ RARE = (
     Template("blockbook", (("blockbook", "runonflux/blockbook-docker:latest"),), 1, True, "crypto"),
     Template("hermesagent", (("agent", "nousresearch/hermes:latest"),), 1, True),
 )
-"""What further apps may be besides: kinds of which every network has one."""
+"""Further kinds; every network has one app of each."""
 
 OTHER_PEOPLES = "hunter2-of-somebody-else"
-"""Stands in the environment parameters of open specifications; nobody may store, log or show it."""
+"""A secret in the environment parameters of open specifications. It must not be stored, logged or shown."""
 
 
 WORDS = ("Amber", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Grove", "Heron", "Iris", "Jade", "Koala", "Lumen")
@@ -101,7 +101,7 @@ class Component(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An app as its owner wrote it; `encrypted` hides the components from everybody else."""
+    """An app as its owner wrote it; `encrypted` hides the components from others."""
 
     name: str
     version: int
@@ -116,7 +116,7 @@ class App:
     """How the names of its containers begin."""
 
     def specification(self) -> dict[str, Any]:
-        """The specification in the shape of its version (docs/upstream.md#apps)."""
+        """Return the specification in the shape of its version (docs/upstream.md#apps)."""
         head: dict[str, Any] = {
             "version": self.version,
             "name": self.name,
@@ -167,12 +167,12 @@ class App:
 
 
 def _ciphertext(name: str) -> str:
-    """As long as the usual ones, 1,540 characters."""
+    """Return a text of the usual length, 1,540 characters."""
     return "Blqy" + sha256(name.encode()).hexdigest() * 24
 
 
 class Catalogue:
-    """App number i of a seed, made when somebody asks for it."""
+    """The apps of a seed by number, made on demand."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -20,9 +20,6 @@ from fluxtracker.simnet.world import World
 
 MAX_PAGE = 1000
 MAX_ROWS = 100_000  # page * pageSize above which newer Blockbooks serve the capped page
-ABOUT = (
-    "Blockbook - blockchain indexer for Trezor Suite https://trezor.io/trezor-suite. Do not use for any other purpose."
-)
 
 
 def blockbook(world: World, path: str, query: Mapping[str, str], tip: int, backend: int) -> Answer:
@@ -60,37 +57,16 @@ class View:
         self.tip, self.backend = tip, backend
 
     def status(self, _: str) -> Answer:
-        tip, block_time = self.tip, records.utc(self.chain.time(self.tip))
-        stamp = block_time.strftime("%Y-%m-%dT%H:%M:%S.282123883Z")
         state = {
             "coin": "Flux",
-            "network": "FLUX",
-            "host": "FX-INFRA-01",
             "version": "0.6.0",
-            "gitCommit": "9942fc2f",
-            "buildTime": "2026-04-30T00:18:55+00:00",
-            "syncMode": True,
             "initialSync": False,
-            "inSync": tip == self.backend,
-            "bestHeight": tip,
-            "lastBlockTime": stamp,
-            "inSyncMempool": True,
-            "lastMempoolTime": stamp,
-            "mempoolSize": 0,
+            "inSync": self.tip == self.backend,
+            "bestHeight": self.tip,
+            "lastBlockTime": records.utc(self.chain.time(self.tip)).strftime("%Y-%m-%dT%H:%M:%S.282123883Z"),
             "decimals": 8,
-            "dbSize": 34_312_077_956,
-            "about": ABOUT,
         }
-        backend = {
-            "chain": "main",
-            "blocks": self.backend,
-            "headers": self.backend,
-            "bestBlockHash": self.chain.hash(self.backend),
-            "difficulty": "0.4773501176333482",
-            "sizeOnDisk": 35_007_366_617,
-            "version": "zebra",
-            "consensus": {"chaintip": "76b809bb", "nextblock": "76b809bb"},
-        }
+        backend = {"chain": "main", "blocks": self.backend, "bestBlockHash": self.chain.hash(self.backend)}
         return json({"blockbook": state, "backend": backend})
 
     def block_index(self, text: str) -> Answer:

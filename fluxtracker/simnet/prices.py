@@ -1,4 +1,4 @@
-"""CoinGecko, Binance, CryptoCompare and the Flux explorer, as far as prices go (docs/upstream.md#prices)."""
+"""The prices of CoinGecko, Binance, CryptoCompare and the Flux explorer (docs/upstream.md#prices)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _simple_price(world: World, query: Mapping[str, str]) -> Answer:
 
 
 def _market_chart(world: World, query: Mapping[str, str]) -> Answer:
-    """Points at fixed times and a last one "now"; hourly for 2 to 90 days unless daily is asked for.
+    """Answer points at fixed times and a last one "now"; hourly for 2 to 90 days unless `interval` is daily.
 
     The point at 00:00 of a day is the close of the day before.
     """
@@ -71,7 +71,7 @@ def _price_at(world: World, seconds: float) -> float:
 
 
 def binance(world: World, path: str, query: Mapping[str, str]) -> Answer:
-    """Daily candles as strings, oldest first; the last one is today's and still open."""
+    """Answer daily candles as strings, oldest first; the last one is today's and still open."""
     if path != "klines":
         return json({"code": -1, "msg": "Unknown path"}, 404)
     if query.get("symbol") != "FLUXUSDT":
@@ -114,7 +114,7 @@ def cryptocompare(world: World, path: str, query: Mapping[str, str], authorizati
 
 
 def _histoday(world: World, query: Mapping[str, str]) -> dict[str, Any]:
-    """`limit` + 1 rows, oldest first, up to the day of `toTs`; a close of 0 where there is no price."""
+    """Return `limit` + 1 rows, oldest first, up to the day of `toTs`; a close of 0 means no price."""
     last = records.day_of(whole(query, "toTs", int(world.now())))
     limit = max(1, min(whole(query, "limit", 30), 2000))
     rows = [_histoday_row(world, last - timedelta(days=limit - n)) for n in range(limit + 1)]

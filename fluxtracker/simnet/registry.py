@@ -147,7 +147,7 @@ def expiry(app: App, height: int) -> int:
 
 
 def further_apps(seed: int, tip: int) -> Iterator[tuple[App, int]]:
-    """Yield an app of each rare kind and of each kind that is told by its name, with the height of its message."""
+    """Yield an app of each rare kind and of each kind that its name identifies, with the height of its message."""
     for number, template in enumerate(RARE + BY_NAME):
         app = make_app(random.Random(f"{seed}:peculiar:{number}"), FURTHER_FROM + number, (template,))
         hidden = template.site or bool(template.by_name)

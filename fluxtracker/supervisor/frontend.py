@@ -25,18 +25,20 @@ PARTS = {  # in node_modules: under static files
 
 
 class CannotBuild(Exception):
-    """In one line, what failed and what would help."""
+    """What failed and what would help, in one line."""
 
 
 def build(root: Path, environment: Mapping[str, str]) -> Path:
-    """Leaves the parts in `build/frontend` and answers that folder. Whatever stood there before goes."""
+    """Replace `build/frontend` by the parts and return that folder."""
     modules = _install(root, _npm_folder(root, environment), environment)
     made = root / "build" / "frontend.new"
     shutil.rmtree(made, ignore_errors=True)
     for source, target in PARTS.items():
         (made / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(modules / source, made / target)
-    return _replace(root / "build" / "frontend", made)
+    folder = root / "build" / "frontend"
+    shutil.rmtree(folder, ignore_errors=True)
+    return made.rename(folder)
 
 
 def has_node(environment: Mapping[str, str]) -> bool:
@@ -45,25 +47,25 @@ def has_node(environment: Mapping[str, str]) -> bool:
     node = shutil.which("node", path=path)
     if node is None or shutil.which("npm", path=path) is None:
         return False
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-    version = re.match(r"v(\d+)\.", said)
+    output = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    version = re.match(r"v(\d+)\.", output)
     return version is not None and int(version[1]) >= OLDEST_NODE
 
 
 def _npm_folder(root: Path, environment: Mapping[str, str]) -> Path | None:
-    """Return where npm lies. None: on PATH. Without one it is installed beside the Python that runs."""
+    """Return the folder of npm, None when it is on PATH. Install one beside the running Python where it is missing."""
     if has_node(environment):
         return None
     here = Path(sys.executable).parent
     if not has_node({**environment, "PATH": str(here)}):
-        _say(f"no Node.js {OLDEST_NODE} or newer here: adding it to the environment (60 MB, once) ...")
+        sys.stderr.write(f"no Node.js {OLDEST_NODE} or newer here: adding it to the environment (60 MB, once) ...\n")
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
         _run([*pip, "install", "--require-hashes", "-r", str(root / NODE_LOCK)], root, environment, "pip")
     return here
 
 
 def _install(root: Path, npm_folder: Path | None, environment: Mapping[str, str]) -> Path:
-    """Run npm in a folder of its own, so that the checkout stays clean. Answers its node_modules."""
+    """Run npm in a separate folder, so that the checkout stays clean; return its node_modules."""
     folder = root / "build" / "npm"
     folder.mkdir(parents=True, exist_ok=True)
     for name in NPM_FILES:
@@ -83,26 +85,14 @@ def _run(command: list[str], folder: Path, environment: Mapping[str, str], name:
     )
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()
-        raise CannotBuild(
-            f"{name} failed; it needs its package registry once: {' / '.join(last[:3]) or 'it said nothing'}"
-        )
-
-
-def _replace(folder: Path, made: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    made.rename(folder)
-    return folder
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+        raise CannotBuild(f"{name} failed; it needs its package registry once: {' / '.join(last[:3]) or 'no output'}")
 
 
 def main() -> int:
     try:
         build(ROOT, os.environ)
     except (CannotBuild, OSError) as error:
-        _say(f"error: front-end parts: {error}")
+        sys.stderr.write(f"error: front-end parts: {error}\n")
         return 1
     return 0
 

@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 PATIENCE = 30.0  # seconds
-PARTING = 2.0  # seconds for the last answer to arrive before the connection is closed
-UNSENT = 64 * 1024  # bytes that wait in the kernel: few, so that what a slow reader takes is seen soon
-HELD = settings.MOST_FORM_BYTES + 2**14  # bytes of a request that wait for the rest of it: a form and its head
+PARTING = 2.0  # seconds for the last response to arrive before the connection is closed
+UNSENT = 64 * 1024  # bytes that wait in the kernel: few, so that the progress of a slow reader is seen soon
+HELD = settings.MOST_FORM_BYTES + 2**14  # bytes kept of an incomplete request: a form and its head
 MOST_WAITING = 300  # connections without a whole request
-MOST_KEPT = 200  # connections that are kept open after an answer
-MOST_PARTING = 50  # connections whose last answer is under way
-BLINK = 0.05  # seconds for the rest of a body that is there already to be thrown away
+MOST_KEPT = 200  # connections that are kept open after a response
+MOST_PARTING = 50  # connections whose last response is being sent
+BLINK = 0.05  # seconds to discard the rest of a body that has arrived
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,15})", re.IGNORECASE)
 EXPECTS = re.compile(rb"\nexpect:", re.IGNORECASE)  # sends its body when it is asked to
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: forget what is unsent, tell the other side that it is not all
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: discard what is unsent and reset the connection
 
 
 class Client(socket.socket):
-    """A connection that is given up when the other side stands still. Timeouts that others set stay theirs."""
+    """A connection that ends when the other side stops. It does not touch timeouts that others set."""
 
     _deadline = 0.0
-    _held = b""  # arrived, and not read by anything yet
-    _searched = 0  # bytes of it in which no head ends
-    _needed = 0  # bytes of the whole request, once its head is there
+    _held = b""  # arrived and not read yet
+    _searched = 0  # bytes of it without the end of the head
+    _needed = 0  # bytes of the whole request, 0 until its head has arrived
     _is_over = False
 
     def hold(self, data: bytes) -> None:
-        """What was read already is read again."""
+        """Put back what was read already."""
         self._held, self._searched, self._needed = data + self._held, 0, 0
 
     @property
@@ -55,7 +55,7 @@ class Client(socket.socket):
         return bool(self._held)
 
     def collect(self) -> bool:
-        """Take what has arrived, without waiting. Return whether a thread can go on with it."""
+        """Read what has arrived, without waiting. Return whether a thread can take over."""
         try:
             while not self._is_whole():
                 some = super().recv(HELD - len(self._held), socket.MSG_DONTWAIT)
@@ -72,11 +72,11 @@ class Client(socket.socket):
         if not self._needed and (head := HEAD_END.search(self._held, max(self._searched - 3, 0))):
             self._needed = self._length(head.end())
         self._searched = len(self._held)
-        self._is_over = not self._needed and self._searched >= HELD  # no head is so long: a thread would wait for it
+        self._is_over = not self._needed and self._searched >= HELD  # a head of that length is invalid
         return self._is_over or (bool(self._needed) and self._searched >= self._needed)
 
     def _length(self, head: int) -> int:
-        """Return how much of the request is waited for: not a body that is too large to be held."""
+        """Return the bytes of the request to wait for, without a body that is too large."""
         found = LENGTH.search(self._held, 0, head)
         size = int(found[1]) if found else 0
         if size > settings.MOST_FORM_BYTES:
@@ -87,11 +87,11 @@ class Client(socket.socket):
         return head + size
 
     def expect(self, seconds: float) -> None:
-        """What is read from now on has to be there within so many seconds."""
+        """Let reads from now on wait so many seconds in total."""
         self._deadline = time.monotonic() + seconds
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """Nothing when it is late, as from a client that has gone."""
+        """Return nothing when it is late, as for a client that has gone."""
         if self._held:
             found = self._held[:size]
             self._held, self._searched, self._needed = self._held[size:], 0, 0
@@ -109,7 +109,7 @@ class Client(socket.socket):
             self.settimeout(None)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0, /) -> None:
-        """BrokenPipeError, which gunicorn takes for an ordinary end, when nothing is taken for too long."""
+        """Raise BrokenPipeError, a normal end for gunicorn, when the reader takes nothing for too long."""
         if self.gettimeout() is not None:
             return super().sendall(data, flags)
         rest = memoryview(data)
@@ -130,15 +130,15 @@ class Client(socket.socket):
 
 
 def client_of(connection: socket.socket) -> Client:
-    """Return the same connection, watched."""
+    """Return the same connection as a Client."""
     client = Client(fileno=connection.detach())
-    with suppress(OSError, AttributeError):  # a system without it sees slow readers' progress in larger steps
+    with suppress(OSError, AttributeError):  # without it, the progress of slow readers is seen in larger steps
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     return client
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's worker with threads, whose connections are watched. Threads are for requests, not for silence."""
+    """Gunicorn's worker with threads. A connection gets a thread only when a request has arrived."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -146,7 +146,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self._parting: deque[TConn] = deque()
 
     def enqueue_req(self, conn: TConn) -> None:
-        """A connection that is new, or whose last request was answered."""
+        """Take a connection that is new, or whose last request was answered."""
         if not isinstance(conn.sock, Client):
             conn.sock = client_of(conn.sock)
         if conn.parser is not None:
@@ -173,24 +173,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         super().enqueue_req(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """When the worker stops: nobody waits for requests that may never come."""
+        """Stop waiting for requests when the worker stops."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
 
     def handle(self, conn: TConn) -> Any:
-        """In one of the threads: a request."""
+        """Handle a request, in one of the threads."""
         conn.sock.expect(PATIENCE)
         return super().handle(conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: Any) -> bool:
-        """A body that was refused, or that no view has read, is not waited for."""
+        """Return whether the connection stays open: not when a body was refused or not read."""
         return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + BLINK))
 
     def finish_request(self, conn: TConn, fs: Any) -> None:
-        """Let the other side take the last answer before the connection is closed; no thread waits for that."""
+        """Let the client take the last response before the connection closes, without a thread."""
         result = None if fs.cancelled() or fs.exception() else fs.result()
-        if result and conn.sock.is_holding:  # what was sent ahead makes no socket readable
+        if result and conn.sock.is_holding:  # a pipelined request does not make the socket readable
             self.enqueue_req(conn)
             return
         if result is None or result:

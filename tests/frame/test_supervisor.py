@@ -62,7 +62,7 @@ def test_a_full_disk_ends_nothing(supervisor, said, tmp_path):
     os.kill(first, signal.SIGKILL)
     run_until(supervisor, lambda: child.pid not in (None, first))
     supervisor.stop()
-    assert said.getvalue().count("up      | warning: cannot note what runs (No space left on device)") == 3
+    assert said.getvalue().count("up      | warning: cannot record what runs (No space left on device)") == 3
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
