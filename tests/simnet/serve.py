@@ -10,7 +10,7 @@ from typing import Any
 import django
 
 from fluxtracker.management.commands import simulate_network
-from fluxtracker.management.commands.simulate_network import whole
+from fluxtracker.management.commands.simulate_network import between
 from tests.simnet.server import SimServer
 from tests.simnet.world import World
 
@@ -21,8 +21,8 @@ class Command(simulate_network.Command):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         add = parser.add_argument
-        add("--containers", type=whole(0, 200_000), default=0, help="about so many (default: those of the apps)")
-        add("--old-fluxinfo", type=whole(0, 1), default=0, help="1: most nodes are older than FluxOS 8.18")
+        add("--containers", type=between(0, 200_000), default=0, help="about so many (default: those of the apps)")
+        add("--old-fluxinfo", type=between(0, 1), default=0, help="1: most nodes are older than FluxOS 8.18")
         add("--gzip", action="store_true", help="compress for clients that accept it")
 
     def world_options(self, options: dict[str, Any]) -> dict[str, Any]:

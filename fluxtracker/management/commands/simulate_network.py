@@ -6,6 +6,7 @@ import signal
 import threading
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,28 +17,14 @@ from fluxtracker.simnet.server import SimServer, settings_for
 from fluxtracker.simnet.world import World
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return an argparse type: a whole number in the range."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise ArgumentTypeError(f"expected a whole number from {low} to {high}")
-        return int(text)
-
-    return read
-
-
-def number(low: float, high: float) -> Callable[[str], float]:
-    """Return an argparse type: a number in the range."""
+def between(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
+    """Return an argparse type: a number in the range, whole unless `kind` is float."""
 
     def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise ArgumentTypeError(f"expected a number from {low:g} to {high:g}")
-        return value
+        with suppress(ValueError):
+            if low <= (value := kind(text)) <= high:
+                return value
+        raise ArgumentTypeError(f"expected a {'whole ' * (kind is int)}number from {low} to {high}")
 
     return read
 
@@ -61,14 +48,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add = parser.add_argument
-        add("--port", type=whole(0, 65_535), default=8900, help="0: any free one (default: 8900)")
-        add("--payments", type=whole(0, 1_000_000), default=2000, help="in the past (default: 2000)")
-        add("--days", type=whole(1, 3000), default=400, help="length of the past (default: 400)")
-        add("--nodes", type=whole(0, 20_000), default=200, help="default: 200")
-        add("--seed", type=whole(0, 2**31), default=1, help="another seed, another network (default: 1)")
-        add("--block-seconds", type=number(0.05, 3600), default=30.0, help="time between new blocks (default: 30)")
-        add("--payments-per-block", type=number(0, 1000), default=0.2, help="in new blocks (default: 0.2)")
-        add("--old-messages", type=whole(0, 200_000), default=2000, help="of other apps (default: 2000)")
+        add("--port", type=between(0, 65_535), default=8900, help="0: any free one (default: 8900)")
+        add("--payments", type=between(0, 1_000_000), default=2000, help="in the past (default: 2000)")
+        add("--days", type=between(1, 3000), default=400, help="length of the past (default: 400)")
+        add("--nodes", type=between(0, 20_000), default=200, help="default: 200")
+        add("--seed", type=between(0, 2**31), default=1, help="another seed, another network (default: 1)")
+        add("--block-seconds", type=between(0.05, 3600, float), default=30.0, help="of a new block (default: 30)")
+        add("--payments-per-block", type=between(0, 1000, float), default=0.2, help="in new blocks (default: 0.2)")
+        add("--old-messages", type=between(0, 200_000), default=2000, help="of other apps (default: 2000)")
         add("--remember", metavar="FILE", type=Path, help="keep the start in FILE; a restart continues from it")
 
     def handle(self, *args: Any, **options: Any) -> None:
