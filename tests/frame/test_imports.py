@@ -8,8 +8,8 @@ import pytest
 
 from tests.settings_names import ROOT
 
-ROOMS = ("fluxtracker", "ops", "revenue", "metrics", "carousel", "snapshots", "dashboard")  # from the bottom up
-FOR_DEMOS = {
+APPS = ("fluxtracker", "ops", "revenue", "metrics", "carousel", "snapshots", "dashboard")  # from the bottom up
+FOR_THE_DEMO = {
     "fluxtracker/supervisor/demo.py",
     "fluxtracker/management/commands/simulate_network.py",
 }
@@ -37,23 +37,23 @@ def imports(path: Path) -> set[str]:
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
-    return {name for name in found if name.partition(".")[0] in ROOMS}
+    return {name for name in found if name.partition(".")[0] in APPS}
 
 
-def files(room: str) -> list[Path]:
-    return sorted((ROOT / room).rglob("*.py"))
+def files(app: str) -> list[Path]:
+    return sorted((ROOT / app).rglob("*.py"))
 
 
-def relative(room: str) -> list[Path]:
-    return [path.relative_to(ROOT) for path in files(room) if "migrations" not in path.parts]
+def relative(app: str) -> list[Path]:
+    return [path.relative_to(ROOT) for path in files(app) if "migrations" not in path.parts]
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_point_only_down(room):
-    higher = set(ROOMS[ROOMS.index(room) + 1 :])
+@pytest.mark.parametrize("app", APPS)
+def test_imports_point_only_down(app):
+    higher = set(APPS[APPS.index(app) + 1 :])
     wrong = {
         (str(path.relative_to(ROOT)), name.partition(".")[0])
-        for path in files(room)
+        for path in files(app)
         for name in imports(path)
         if name.partition(".")[0] in higher
     }
@@ -63,20 +63,20 @@ def test_imports_point_only_down(room):
 def dotted(path: Path) -> set[str]:
     """The strings in a file that name a module of ours, or something in one. Tasks are called by name."""
     strings = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
-    found = {text for text in strings if isinstance(text, str) and re.fullmatch(rf"({'|'.join(ROOMS)})(\.\w+)+", text)}
+    found = {text for text in strings if isinstance(text, str) and re.fullmatch(rf"({'|'.join(APPS)})(\.\w+)+", text)}
     return {
         text for text in found - {"fluxtracker.settings"} if ".tasks." not in text and is_module(*text.split(".")[:2])
     }
 
 
-def is_module(room: str, name: str) -> bool:
-    return (ROOT / room / name).is_dir() or (ROOT / room / f"{name}.py").is_file()
+def is_module(app: str, name: str) -> bool:
+    return (ROOT / app / name).is_dir() or (ROOT / app / f"{name}.py").is_file()
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_code_is_registered_and_not_named_in_strings(room):
+@pytest.mark.parametrize("app", APPS)
+def test_code_is_registered_and_not_named_in_strings(app):
     named = {
-        (path, name) for path in map(str, relative(room)) if path not in NAMED_BY_DJANGO for name in dotted(ROOT / path)
+        (path, name) for path in map(str, relative(app)) if path not in NAMED_BY_DJANGO for name in dotted(ROOT / path)
     }
     assert named == set()
 
@@ -86,16 +86,16 @@ def test_a_name_in_a_string_is_found(tmp_path):
     assert dotted(tmp_path / "made.py") == {"revenue.alerts.troubles"}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_nothing_is_imported_by_a_string(room):
-    assert [path for path in relative(room) if "import_string" in (ROOT / path).read_text()] == []
+@pytest.mark.parametrize("app", APPS)
+def test_nothing_is_imported_by_a_string(app):
+    assert [path for path in relative(app) if "import_string" in (ROOT / path).read_text()] == []
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_only_demos_and_tests_know_the_simulated_network(room):
+@pytest.mark.parametrize("app", APPS)
+def test_only_demos_and_tests_know_the_simulated_network(app):
     knows = {
         str(path.relative_to(ROOT))
-        for path in files(room)
+        for path in files(app)
         if "simnet" not in path.parts and any(name.startswith("fluxtracker.simnet") for name in imports(path))
     }
-    assert knows - FOR_DEMOS == set()
+    assert knows - FOR_THE_DEMO == set()
