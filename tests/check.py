@@ -1,4 +1,4 @@
-"""`make check`: everything that can be said about the code without running the suite."""
+"""Run `make check`: all checks of the code except the suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which databases, brokers and browsers this machine has for the tests."""
+"""Find the databases, brokers and browsers that this machine has for the tests."""
 
 from __future__ import annotations
 

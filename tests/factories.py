@@ -1,4 +1,4 @@
-"""Rows for tests. `settle()` brings totals and sums in line with them, as a sync would."""
+"""Make rows for tests. `settle()` updates totals and sums, as a sync does."""
 
 from __future__ import annotations
 

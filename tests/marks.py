@@ -1,4 +1,4 @@
-"""What `make test` leaves to `make test-full`."""
+"""The marks of tests that only `make test-full` runs."""
 
 from __future__ import annotations
 

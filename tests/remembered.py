@@ -1,4 +1,4 @@
-"""Rows that many tests begin with: made once, put back as they were made."""
+"""Rows that many tests begin with, made once and restored for each."""
 
 from __future__ import annotations
 

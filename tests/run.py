@@ -1,4 +1,4 @@
-"""`make test` and `make test-full`: the suite on each engine; what is skipped is said loudly.
+"""Run `make test` and `make test-full`: the suite on each engine, with a clear report of what is skipped.
 
 The last line is the sum of all stages, for people and programs. With CI=true nothing may be skipped.
 """

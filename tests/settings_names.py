@@ -1,4 +1,4 @@
-"""The names of all settings, read from the code that reads them."""
+"""Read the names of all settings from the code."""
 
 import re
 from functools import cache

@@ -52,7 +52,7 @@ class Address:
 
     def answers(self) -> bool:
         """Return whether the page is served."""
-        return processes.responds(self.visit, self.port, "/", most=499)
+        return processes.responds(self.visit, self.port, "/", most=499, seconds=10)
 
 
 def announce_when_it_answers(address: Address, say: Callable[[str], None], every: float = 0.3) -> None:

@@ -157,9 +157,11 @@ class CannotStart(Exception):
     """Something that the programs need is missing or in use; the text says what to do."""
 
 
-def responds(host: str, port: int, path: str, headers: Mapping[str, str] | None = None, most: int = 200) -> bool:
-    """Return whether a server answers GET with a status of at most `most`."""
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+def responds(
+    host: str, port: int, path: str, headers: Mapping[str, str] | None = None, *, most: int = 200, seconds: float = 5
+) -> bool:
+    """Return whether a server answers GET in time, with a status of at most `most`."""
+    connection = http.client.HTTPConnection(host, port, timeout=seconds)
     try:
         connection.request("GET", path, headers=dict(headers or {}))
         return connection.getresponse().status <= most

@@ -1,4 +1,4 @@
-"""Fills the database of the settings, then measures backup and restore as an operator runs them. Prints a table."""
+"""Fill the database of the settings, measure backup and restore as an operator runs them, and print a table."""
 
 from __future__ import annotations
 

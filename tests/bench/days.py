@@ -1,4 +1,4 @@
-"""Fills an empty database with years of daily snapshots, counts by image and the last readings."""
+"""Fill an empty database with years of daily snapshots, counts by image and the last readings."""
 
 from __future__ import annotations
 

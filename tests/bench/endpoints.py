@@ -1,4 +1,4 @@
-"""How fast the endpoints and the page are: fills the database of the settings, asks, prints a table.
+"""Measure the endpoints and the page: fill the database of the settings, send requests, print a table.
 
 Run as a program of its own on an empty database (tests/bench/test_endpoints.py does). One request after the other in
 one process; but for the comparisons that are said to be warm, nothing is cached: every request does its whole work.

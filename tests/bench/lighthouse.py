@@ -1,4 +1,4 @@
-"""`make lighthouse`: the demo's page as Lighthouse's mobile preset judges it. Needs npm and a chromium.
+"""Run `make lighthouse`: Lighthouse's mobile preset on the demo's page. Needs npm and Chromium.
 
 Lighthouse is not one of our parts: npm fetches it when it is asked for.
 """

@@ -1,4 +1,4 @@
-"""A server of our own for a measurement: started, waited for, ended."""
+"""Start, await and end a server for a measurement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backup and restore of 1,000,000 payments: time and peak memory, on SQLite and, where it answers, on PostgreSQL."""
+"""Backup and restore of 1,000,000 payments: time and peak memory, on SQLite and, where available, on PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one collection of the metrics costs over 8,000 nodes and 14,000 containers: requests, CPU, memory."""
+"""The cost of one collection of 8,000 nodes and 14,000 containers: requests, CPU, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoints' speed at 20,000 and at 1,000,000 payments, on SQLite and, where it answers, on PostgreSQL."""
+"""The speed of the endpoints at 20,000 and 1,000,000 payments, on SQLite and, where available, on PostgreSQL."""
 
 from __future__ import annotations
 

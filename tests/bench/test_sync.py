@@ -1,4 +1,4 @@
-"""The syncs' speed against the simulated network in another process, on SQLite and, where it answers, on PostgreSQL."""
+"""The speed of syncs against a simulated network in another process, on SQLite and, where available, on PostgreSQL."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ OURS = ("ops", "revenue", "metrics", "carousel", "snapshots")
 
 
 def columns() -> dict[str, dict[str, str]]:
-    """Every table of ours with its columns and their types."""
+    """Every table of the project with its columns and their types."""
     from django.apps import apps
 
     return {

@@ -1,4 +1,4 @@
-"""A request that arrives in whatever pieces is there when its last byte is, and is read as it was sent."""
+"""A request that arrives in pieces is complete with its last byte, and is read as it was sent."""
 
 from __future__ import annotations
 

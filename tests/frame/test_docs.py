@@ -1,4 +1,4 @@
-"""The documents name what there is, and nothing else."""
+"""The documents name what exists, and nothing else."""
 
 import re
 import subprocess

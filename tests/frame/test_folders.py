@@ -1,4 +1,4 @@
-"""Who may read what we make, and what is said where nothing can be made."""
+"""The modes of files and folders, and the errors when they cannot be made."""
 
 from __future__ import annotations
 

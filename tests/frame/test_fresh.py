@@ -1,4 +1,4 @@
-"""What counts as fresh: neither what is old nor what lies in the future."""
+"""Freshness: old times and times in the future are stale."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Front-end parts come in with the machine's Node.js, or with one that is brought along; programs are stand-ins."""
+"""Front-end parts are built with the machine's Node.js or an installed one; the programs are stubs."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ NAMED_BY_DJANGO = {  # and by gunicorn and Celery: settings, URLs, and what they
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of ours that a file imports, wherever in it."""
+    """The modules of the project that a file imports anywhere."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -61,7 +61,7 @@ def test_imports_point_only_down(app):
 
 
 def dotted(path: Path) -> set[str]:
-    """The strings in a file that name a module of ours, or something in one. Tasks are called by name."""
+    """The strings in a file that name a module of the project, or something in it. Tasks are called by name."""
     strings = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
     found = {text for text in strings if isinstance(text, str) and re.fullmatch(rf"({'|'.join(APPS)})(\.\w+)+", text)}
     return {

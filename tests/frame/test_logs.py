@@ -10,7 +10,7 @@ from fluxtracker import logging as fluxtracker_logging
 
 @pytest.fixture(autouse=True)
 def as_it_was():
-    """Loggers that others have used keep what was configured then: it is what their tests look into."""
+    """Loggers that other tests have used keep their configuration."""
     before = structlog.get_config()
     yield
     fluxtracker_logging.configure(debug=settings.DEBUG)

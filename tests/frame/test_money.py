@@ -1,4 +1,4 @@
-"""The laws of satoshi, dollars and percent."""
+"""Properties of satoshi, dollars and percent."""
 
 from decimal import Decimal
 

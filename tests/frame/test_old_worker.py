@@ -1,4 +1,4 @@
-"""A worker of the previous release goes on writing while the database has the new schema already."""
+"""A worker of the previous release can write to the database with the new schema."""
 
 from __future__ import annotations
 

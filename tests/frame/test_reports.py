@@ -1,4 +1,4 @@
-"""What a command prints for people."""
+"""The text that commands print."""
 
 from fluxtracker.commands import _lines
 

@@ -26,7 +26,7 @@ def supervisor(tmp_path, said):
 
 
 def run_until(supervisor: Supervisor, condition, seconds: float = AMPLE) -> None:
-    """Let the supervisor work, as run() does, until something has happened."""
+    """Let the supervisor work, as run() does, until a condition is true."""
     end = time.monotonic() + seconds
 
     def turn(pause: float = 0.02) -> None:

@@ -1,4 +1,4 @@
-"""What databases take of the words of strangers."""
+"""Text from outside, as databases accept it."""
 
 import json
 

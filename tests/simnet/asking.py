@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def build(**options: Any) -> World:
-    """A frozen world with nothing in its past, unless told otherwise."""
+    """A frozen world without a past, unless options say otherwise."""
     return World(**({"payments": 0, "old_messages": 5, "nodes": 20, "now": NOW, "frozen": True} | options))
 
 

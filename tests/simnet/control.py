@@ -21,8 +21,6 @@
 
 A payment takes the arguments of `World.payment`; `outputs` is a list of [address, satoshi]. `mine` with a `source`
 mines on the branch of that source.
-
-What can be made to go wrong, and where.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""Faults of the rows inside an answer that is a success otherwise.
-
-Faults of the prices inside an answer that is a success otherwise.
-
-How each fault spoils an answer, or the connection it goes over.
-"""
+"""The effect of each fault: on the rows or prices of a successful answer, on the whole answer, or on the connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apps, containers and nodes of kinds that the demo does not need: everything odd that the real network has."""
+"""Odd apps, containers and nodes of the real network, which the demo does not need."""
 
 from __future__ import annotations
 

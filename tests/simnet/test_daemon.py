@@ -13,7 +13,7 @@ from tests.simnet.world import World
 
 @pytest.fixture
 def node(world: World) -> Iterator[SimServer]:
-    """A server whose daemon is one node, as far as the chain itself."""
+    """A server whose daemon is one node at the tip of the chain."""
     with SimServer(world, daemon_lags=(0,)) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""The nodes, what runs on them, and the truth about it, held against the answers."""
+"""The nodes and their containers: the truth about them, compared with the answers."""
 
 from __future__ import annotations
 

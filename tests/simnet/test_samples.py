@@ -1,4 +1,4 @@
-"""The answers have the keys that the real ones have."""
+"""The answers have the keys of the real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults inside an answer that is a success otherwise."""
+"""Faults inside a successful answer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_number(value: Any) -> bool:
 
 
 def is_whole(row: Any) -> bool:
-    """Whether a careful reader could use any part of it."""
+    """Whether every part of the row is usable."""
     try:
         numbers = [*row["benchmark"]["bench"].values(), *row["apps"]["resources"].values()]
         return len(numbers) == 6 and all(map(is_number, numbers)) and isinstance(row["apps"]["runningapps"], list)

@@ -145,7 +145,7 @@ class ExpectedMetrics:
 
 
 def metrics(world: World, without: Collection[int] = ()) -> ExpectedMetrics:
-    """What a collection finds now; the rows of the nodes `without` are no good."""
+    """What a collection finds now; the rows of the nodes `without` are invalid."""
     nodes = [node for node in world.network.nodes() if node.is_reachable and node.machine.number not in without]
     good = [node for node in nodes if node.is_good]
     counts = world.network.counts()
@@ -258,7 +258,7 @@ if TYPE_CHECKING:
 
 
 class TellsTruth:
-    """The part of a world that says what is so."""
+    """The part of a world that knows the right results."""
 
     seed: int
     lock: threading.RLock
@@ -290,7 +290,7 @@ class TellsTruth:
         return {tx.message_hash: (app.name, is_git(app)) for app, tx in self.registry.known()}
 
     def expected_metrics(self, without: Collection[int] = ()) -> ExpectedMetrics:
-        """What a collection should find now, when the rows of some nodes (by number) are no good."""
+        """What a collection should find now, when the rows of some nodes (by number) are invalid."""
         with self.lock:
             return metrics(self._world, without)
 

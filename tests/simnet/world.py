@@ -1,4 +1,4 @@
-"""A simulated network that tests change at will, and that says what is true of it."""
+"""A simulated network that tests can change, and that knows the right results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reorg:
 
 
 class MakesPayments:
-    """The part of a world that makes transactions which no block holds yet."""
+    """The part of a world that makes transactions for later blocks."""
 
     seed: int
     _made: int
@@ -138,7 +138,7 @@ class World(MakesPayments, TellsTruth, world.World):
             super().catch_up()
 
     def advance(self, seconds: float) -> int:
-        """Move the clock on, also that of a frozen world, and let the blocks come that are due. The new tip."""
+        """Move the clock, also of a frozen world, and add the blocks that are due; return the new tip."""
         if seconds < 0:
             raise ValueError("time does not go backwards")
         with self.lock:
@@ -150,7 +150,7 @@ class World(MakesPayments, TellsTruth, world.World):
             return self.chain.tip
 
     def set_nodes(self, nodes: int) -> None:
-        """Let nodes come or go: the network has so many from now on."""
+        """Change the number of nodes from now on."""
         if nodes < 0:
             raise ValueError("a network has no fewer than 0 nodes")
         with self.lock:
