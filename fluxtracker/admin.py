@@ -141,5 +141,5 @@ def pretty(data: object) -> SafeString | None:
 
 
 def user_of(request: HttpRequest) -> User:
-    """Return the signed-in user; the admin has no other visitors."""
+    """Return who is signed in; the admin lets nobody else through."""
     return cast("User", request.user)

@@ -1,4 +1,4 @@
-"""Run Django's `migrate` beside running programs: it waits for a lock briefly, lets them work, and tries again."""
+"""Django's `migrate`, beside programs that are at work: it waits for a lock a moment, lets them pass, tries again."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from django.db import OperationalError, connections
 
 from fluxtracker.env import make_private_file
 
-LOCK_MS = 1_500  # less than a page waits for a lock (database.LOCK_S), so that no page fails
+LOCK_MS = 1_500  # less than a page waits for a lock (database_limits.LOCK_S): nobody fails because of us
 TRIES = 40
 PAUSE_S = 1.5
-ONE_AT_A_TIME = 7_012_026  # any number that is used only here
+ONE_AT_A_TIME = 7_012_026  # any number that is nobody else's
 LOCKED = ("55P03", "40P01")  # lock not available, deadlock
 
 
 class Command(migrate.Command):
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Make the file of a new database first, because SQLite would make it readable for all."""
+        """Make the file of a new database first: SQLite would let everybody read it."""
         connection = connections[options["database"]]
         if connection.vendor == "sqlite":
             make_private_file(Path(str(connection.settings_dict["NAME"])))
@@ -39,7 +39,7 @@ class Command(migrate.Command):
                 _execute(connection, "RESET lock_timeout; SELECT pg_advisory_unlock_all()")
 
     def _try_often(self, connection: Any, args: Any, options: Any) -> None:
-        """Try until no lock is in the way. Each migration is its own transaction and stays done."""
+        """Each migration is a transaction of its own: what is done stays done."""
         for left in reversed(range(TRIES)):
             _execute(connection, f"SET lock_timeout = {LOCK_MS}")
             try:
