@@ -60,7 +60,7 @@ def health(client):
 
 
 def alerts():
-    return {trouble.key for trouble in services.troubles(timezone.now())}
+    return {problem.key for problem in services.problems(timezone.now())}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_one_other_source_is_enough_to_refuse_it(busy, in_process, client, away)
     assert any("is on another branch than" in failed for failed in done.report["failedSources"])
     assert before <= set(here(PRICED))
     assert rows() <= truth(busy.world)
-    assert "it followed another branch of the chain" in client.get("/").content.decode()
+    assert "followed another branch" in client.get("/").content.decode()
 
 
 @pytest.mark.parametrize("fates", some_in_full(FATES, "all of it"))
