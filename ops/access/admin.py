@@ -58,13 +58,8 @@ class Users(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         response: HttpResponse = super().user_change_password(request, id, form_url)
-        changed = response.status_code == 302 and response["Location"] != request.get_full_path()
-        if changed and RevokeTokens.is_wanted(request):
-            done = authentication.revoke_all(
-                username=User.objects.get(pk=id).get_username(), now=timezone.now(),
-                by=user_of(request).get_username(), address=audit.address_of(request),
-            )  # fmt: skip
-            messages.success(request, f"{formatting.plural(done, 'API token')} revoked.")
+        if response.status_code == 302 and response["Location"] != request.get_full_path():
+            RevokeTokens.revoke(request, User.objects.get(pk=id).get_username())
         return response
 
 
@@ -113,11 +108,11 @@ class TokenForm(forms.Form):
 class ApiTokenAdmin(ReadOnlyAdmin):
     """Users create tokens for themselves, superusers for all staff."""
 
-    list_display = ("shown", "user", "name", "stands", "created_at", "expires_at", "last_used_at")
+    list_display = ("shown", "user", "name", "state", "created_at", "expires_at", "last_used_at")
     list_select_related = ("user",)
     ordering = ("-id",)
     actions = ("revoke_chosen",)
-    fields = ("shown", "user", "name", "stands", "created_at", "expires_at", "revoked_at", "last_used_at")
+    fields = ("shown", "user", "name", "state", "created_at", "expires_at", "revoked_at", "last_used_at")
     change_form_template = "admin/ops/apitoken/change_form.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -177,12 +172,12 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def shown(self, token: ApiToken) -> str:
         return f"{token.prefix}…"
 
-    @admin.display(description="stands")
-    def stands(self, token: ApiToken) -> str:
-        return standing(token, timezone.now())
+    @admin.display(description="state")
+    def state(self, token: ApiToken) -> str:
+        return state_of(token, timezone.now())
 
 
-def standing(token: ApiToken, now: datetime) -> str:
+def state_of(token: ApiToken, now: datetime) -> str:
     """Return whether a token is valid, expired or revoked."""
     if token.revoked_at is not None:
         return "revoked"

@@ -159,8 +159,12 @@ class RevokeTokens(forms.Form):
     )  # fmt: skip
 
     @staticmethod
-    def is_wanted(request: HttpRequest) -> bool:
-        return bool(request.POST.get("revoke_tokens"))
+    def revoke(request: HttpRequest, username: str) -> None:
+        """Revoke the user's tokens if the form says so."""
+        if request.POST.get("revoke_tokens"):
+            by, address = user_of(request).get_username(), audit.address_of(request)
+            done = authentication.revoke_all(username=username, now=timezone.now(), by=by, address=address)
+            messages.success(request, f"{formatting.plural(done, 'API token')} revoked.")
 
 
 class PasswordForm(RevokeTokens, AdminPasswordChangeForm):
@@ -187,10 +191,5 @@ class PasswordView(PasswordChangeView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
-        if RevokeTokens.is_wanted(self.request):
-            name = user_of(self.request).get_username()
-            done = authentication.revoke_all(
-                username=name, now=timezone.now(), by=name, address=audit.address_of(self.request)
-            )
-            messages.success(self.request, f"{formatting.plural(done, 'API token')} revoked.")
+        RevokeTokens.revoke(self.request, user_of(self.request).get_username())
         return response
