@@ -72,7 +72,7 @@ def state_words(state: TaskState | None) -> str:
         return ""
     if state.consecutive_failures:
         return f"{formatting.plural(state.consecutive_failures, 'failure')} in a row: {state.last_error}"
-    return "well"
+    return "OK"
 
 
 @register.filter

@@ -96,7 +96,7 @@ def test_the_schedule_shows_when_each_task_ran_and_runs_next(olivia: Client, bro
     nightly = CrontabSchedule.objects.create(minute="0", hour="15")
     PeriodicTask.objects.create(name="nightly", task="ops.tasks.nightly", crontab=nightly, last_run_at=NOW)
     body = words(olivia.get("/admin/"))
-    assert "sync-revenue every 5 min 1 min ago in 4 min well" in body
+    assert "sync-revenue every 5 min 1 min ago in 4 min OK" in body
     assert "collect-metrics every 10 min 12 min ago due 2 failures in a row: stats does not answer" in body
     assert "prune every 1 day never switched off" in body
     assert "refresh-price every 5 min never due" in body
