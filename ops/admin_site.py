@@ -39,7 +39,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Works:
+class JobForm:
     """A job as a form."""
 
     job: JobType
@@ -69,29 +69,24 @@ class Works:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The outcome of a request for a job. `job`: the new one, or the one that is in the way."""
+class Outcome:
+    """What came of a request for a job. `job`: the new one, or the one that is in the way."""
 
-    started: bool
-    words: str
+    is_started: bool
+    message: str
     job: Job | None
 
 
-def works() -> list[Works]:
-    """Return all jobs as forms, in the order of the registry."""
-    return [Works.of(job) for job in registry.jobs().values()]
-
-
-def ask(works: Works, given: Mapping[str, Any], *, request: HttpRequest) -> Asked:
+def start(job_type: JobType, given: Mapping[str, Any], *, request: HttpRequest) -> Outcome:
     """Request the job as the API does. Raise DRF's ValidationError for wrong parameters."""
-    params = {row.name: given[row.name] for row in works.inputs if given.get(row.name)}
+    params = {name: given[name] for name in job_type.params if given.get(name)}
     try:
         job = services.request_job(
-            works.job.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
+            job_type.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
         )
     except (services.AlreadyRunning, services.NotSent) as error:
-        return Asked(False, f"Not started: {error}.", error.job)
-    return Asked(True, f"{works.title}: queued as job {job.pk}.", job)
+        return Outcome(False, f"Not started: {error}.", error.job)
+    return Outcome(True, f"{title(job_type.name)}: queued as job {job.pk}.", job)
 
 
 def title(name: str) -> str:
@@ -124,7 +119,8 @@ class Site(AdminSite):
         return [*own, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        context = {"overview": overview.load(timezone.now()), "works": works(), "title": "Overview"}
+        forms = [JobForm.of(job) for job in registry.jobs().values()]
+        context = {"overview": overview.load(timezone.now()), "job_forms": forms, "title": "Overview"}
         return super().index(request, context | (extra_context or {}))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -151,23 +147,20 @@ class Site(AdminSite):
     def work(self, request: HttpRequest, name: str) -> HttpResponse:
         """Show a job's parameters and start it; what destroys data asks twice."""
         try:
-            works = Works.of(registry.find(name))
+            form = JobForm.of(registry.find(name))
         except registry.UnknownJob as error:
             raise Http404(str(error)) from error
-        if request.method == "POST" and (works.is_harmless or "sure" in request.POST):
+        if request.method == "POST" and (form.is_harmless or "sure" in request.POST):
             try:
-                return self._ask(request, works)
+                outcome = start(form.job, request.POST, request=request)
             except ValidationError as error:
-                works = works.refused(request.POST, cast("dict[str, Any]", error.detail))
-        status = 400 if works.errors else 200
-        context = self.each_context(request) | {"works": works, "title": works.title}
-        return TemplateResponse(request, "admin/work.html", context, status=status)
-
-    def _ask(self, request: HttpRequest, works: Works) -> HttpResponse:
-        asked = ask(works, request.POST, request=request)
-        level = messages.SUCCESS if asked.started else messages.ERROR
-        messages.add_message(request, level, asked.words)
-        return HttpResponseRedirect(_page_of(asked.job, request))
+                form = form.refused(request.POST, cast("dict[str, Any]", error.detail))
+            else:
+                level = messages.SUCCESS if outcome.is_started else messages.ERROR
+                messages.add_message(request, level, outcome.message)
+                return HttpResponseRedirect(_page_of(outcome.job, request))
+        context = self.each_context(request) | {"form": form, "title": form.title}
+        return TemplateResponse(request, "admin/work.html", context, status=400 if form.errors else 200)
 
 
 def _forget_relative_next(request: HttpRequest) -> None:

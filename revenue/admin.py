@@ -19,8 +19,7 @@ from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, l
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Quote
-from ops import admin_site, audit, registry
-from ops.admin_site import Works
+from ops import admin_site, audit
 from ops.leases import LeaseHeld, LeaseLost
 from revenue import pricing, services
 from revenue.admin_payments import shortened
@@ -38,7 +37,6 @@ from revenue.models import (
 )
 from revenue.selectors import transaction_url
 
-SYNC = "revenue-sync"
 MOST_DAYS = 100  # that are priced again in one go
 SALT, SHOWN_FOR_S = "revenue.price_again", 3600
 LEASE_WAIT_S = 5.0
@@ -137,9 +135,9 @@ class QuarantinedAdmin(LargeTableAdmin):
     def retry(self, request: HttpRequest, queryset: QuerySet[Quarantined]) -> None:
         """End their pause and request a sync; where one runs already, the next one takes them."""
         chosen = queryset.update(next_attempt_at=timezone.now())
-        asked = admin_site.ask(Works.of(registry.find(SYNC)), {}, request=request)
-        words = f"{formatting.plural(chosen, 'transaction')} will be tried again at the next sync. {asked.words}"
-        self.message_user(request, words, messages.SUCCESS if asked.started else messages.WARNING)
+        sync = admin_site.start(services.sync_revenue, {}, request=request)
+        words = f"{formatting.plural(chosen, 'transaction')} will be tried again at the next sync. {sync.message}"
+        self.message_user(request, words, messages.SUCCESS if sync.is_started else messages.WARNING)
 
     txid_short = column("transaction", lambda row: shortened(row.txid), ordering="txid")
     to = column("to", lambda row: shortened(row.address), ordering="address")
