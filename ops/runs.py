@@ -108,12 +108,9 @@ def run(
             current.progress = progress
         try:
             yield current
-        except Cancelled as error:
-            _record(_cancelled, row, one_line(error), type(error).__name__)
-            error.__dict__.setdefault("report", current.report)
-            raise
         except BaseException as error:
-            _record(_failed, row, public_words(error), type(error).__name__)
+            how = _cancelled if isinstance(error, Cancelled) else _failed
+            _record(how, row, public_words(error), type(error).__name__)
             error.__dict__.setdefault("report", current.report)
             raise
         _record(_succeeded, row, current.report, storable(current.report))
@@ -179,10 +176,15 @@ def _write(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any, sent
         count_requests(sent)
 
 
-def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
+def _end(row: TaskRun, outcome: str, **values: Any) -> datetime:
     now = timezone.now()
-    TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=True, report=report)
-    count_run(row, "ok", now)
+    TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=outcome == "ok", **values)
+    count_run(row, outcome, now)
+    return now
+
+
+def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
+    now = _end(row, "ok", report=report)
     state = TaskState.objects.select_for_update().get(name=row.name)
     if state.consecutive_failures >= ALERT_AFTER:
         log.warning("task_recovered", task=row.name, failures=state.consecutive_failures)
@@ -194,15 +196,11 @@ def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
 
 def _cancelled(row: TaskRun, words: str) -> None:
     """Record a run that counts neither as a success nor as a failure."""
-    now = timezone.now()
-    TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=words)
-    count_run(row, "cancelled", now)
+    _end(row, "cancelled", error=words)
 
 
 def _failed(row: TaskRun, error: str) -> None:
-    now = timezone.now()
-    TaskRun.objects.filter(pk=row.pk).update(finished_at=now, ok=False, error=error)
-    count_run(row, "failed", now)
+    now = _end(row, "failed", error=error)
     TaskState.objects.filter(name=row.name).update(
         last_failure_at=now, consecutive_failures=F("consecutive_failures") + 1, last_error=error
     )

@@ -67,14 +67,10 @@ class Users(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
 class Groups(GroupAdmin):
     """Only superusers edit groups: rights of a group are rights of its users."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def _allow_superusers(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return user_of(request).is_superuser
 
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return user_of(request).is_superuser
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return user_of(request).is_superuser
+    has_add_permission = has_change_permission = has_delete_permission = _allow_superusers
 
 
 def _has_more(other: Model | None, user: User) -> bool:
