@@ -103,8 +103,7 @@ def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progr
             raise NotDone(f"cannot read {path}: {error.strerror or error}", _nothing(path)) from error
         except NotRestorable as error:
             raise NotDone(str(error), _nothing(path)) from error
-        report = {"file": path.name, "rows": done.rows, "sha256": done.sha256}
-        report |= {"madeAt": done.made_at, "leftOut": done.left_out}
+        report = {"file": path.name} | as_report(done)
         _record(trigger, started, report)
     changed()
     return report | {"file": str(path)}
