@@ -137,5 +137,5 @@ def pretty(data: object) -> SafeString | None:
 
 
 def user_of(request: HttpRequest) -> User:
-    """Return who is signed in; the admin lets nobody else through."""
+    """Return who is signed in; the admin requires it."""
     return cast("User", request.user)

@@ -82,9 +82,9 @@ class ReportCommand(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(report))
         else:
-            self.stdout.write(self.told(report))
+            self.stdout.write(self.as_text(report))
 
-    def told(self, report: dict[str, Any]) -> str:
+    def as_text(self, report: dict[str, Any]) -> str:
         """Return the report for people."""
         return _lines(report)
 

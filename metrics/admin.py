@@ -109,7 +109,7 @@ class PastDay:
 class Preview:
     """`names` are apps without a public image; None where no app specifications of the last 24 hours are known.
 
-    `images` is None before the first collection, when nobody knows what runs.
+    `images` is None before the first collection.
     """
 
     has_patterns: bool
@@ -194,7 +194,7 @@ class TrackedAppAdmin(AnyModelAdmin):
         return [path("preview/", show, name="metrics_trackedapp_preview"), *super().get_urls()]
 
     def preview(self, request: HttpRequest) -> HttpResponse:
-        """Return what the form as it stands would count; saves nothing."""
+        """Show what the unsaved form would count."""
         if not (self.has_add_permission(request) or self.has_change_permission(request)):
             raise PermissionDenied
         form = TrackedAppForm(request.POST, instance=_edited(request))

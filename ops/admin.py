@@ -60,7 +60,7 @@ class AlertAdmin(LargeTableAdmin):
     list_filter = (OpenFilter,)
     ordering = ("-id",)
     sortable_by = ()
-    fields = ("message", "key", "state", "raised_at", "seen_at", "closed_at", "told")
+    fields = ("message", "key", "state", "raised_at", "seen_at", "closed_at", "sent")
     change_list_template = "admin/ops/alert/change_list.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -82,10 +82,10 @@ class AlertAdmin(LargeTableAdmin):
 
     state = column("state", lambda alert: "open" if alert.closed_at is None else "closed")
 
-    @admin.display(description="told")
-    def told(self, alert: Alert) -> SafeString:
+    @admin.display(description="sent")
+    def sent(self, alert: Alert) -> SafeString:
         """Return a line per channel: the last message, and its outcome."""
-        rows = ((row.channel, row.event or "told", _outcome(row)) for row in alert.deliveries.order_by("channel"))
+        rows = ((row.channel, row.event or "sent", _outcome(row)) for row in alert.deliveries.order_by("channel"))
         return format_html_join(mark_safe("<br>"), "{}: {}, {}", rows) or mark_safe("not sent yet")
 
     lasted = column("lasted", lambda alert: formatting.span((alert.closed_at or timezone.now()) - alert.raised_at))
@@ -113,17 +113,17 @@ class OutcomeFilter(WordFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(LargeTableAdmin):
-    list_display = ("at", "who", "address", "action", "outcome", "told")
+    list_display = ("at", "who", "address", "action", "outcome", "details")
     list_display_links = ("at", "action")
     list_filter = (OutcomeFilter,)
     ordering = ("-id",)
     sortable_by = ()
     search_fields = ("actor__exact", "address__exact", "action__icontains", "request_id__exact")
     search_help_text = "A user name, an address or the id of a request, whole; part of an action."
-    fields = ("at", "who", "address", "action", "outcome", "told", "request_id")
+    fields = ("at", "who", "address", "action", "outcome", "details", "request_id")
 
     who = column("who", lambda entry: entry.actor or "anonymous")
-    told = column("detail", lambda entry: json.dumps(entry.detail, sort_keys=True) if entry.detail else "")
+    details = column("detail", lambda entry: json.dumps(entry.detail, sort_keys=True) if entry.detail else "")
 
 
 @admin.register(Job)

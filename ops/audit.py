@@ -77,7 +77,7 @@ REFUSAL = "the audit log is append-only"
 PREFIX = f"{TABLE}_no"
 DROPPED = ("update", "delete", "insert", "truncate")  # whichever of them an engine has
 
-# PostgreSQL: emptying what is empty harms nobody, and a database that is flushed lists all of its tables.
+# PostgreSQL: an empty table may be emptied, because a flush lists all tables.
 FUNCTIONS = (
     f"""
 CREATE OR REPLACE FUNCTION {TABLE}_refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -158,8 +158,8 @@ class Flood:
         if not self._left_out or now // WINDOW_S <= self._minute:
             return None
         with self._lock:
-            told, self._left_out = self._left_out, 0
-        return (datetime.fromtimestamp(self._minute * WINDOW_S, UTC), told) if told else None
+            count, self._left_out = self._left_out, 0
+        return (datetime.fromtimestamp(self._minute * WINDOW_S, UTC), count) if count else None
 
 
 flood = Flood()
@@ -216,8 +216,8 @@ def route_of(request: HttpRequest) -> str:
 
 def user_of(request: HttpRequest) -> str:
     """Return the user's name; empty: anonymous, or the database does not answer."""
-    if told := getattr(request, "refused", ""):
-        return str(told)
+    if refused := getattr(request, "refused", ""):
+        return str(refused)
     try:
         user: Any = getattr(request, "user", None)
         return str(user.get_username()) if user is not None and user.is_authenticated else ""

@@ -48,7 +48,7 @@ SCHEDULE = (
     Entry("audit-revenue", "revenue.tasks.audit_revenue", timedelta(hours=4),
           "The last 4,320 blocks of the ledger against the chain."),
     Entry("check-alerts", "ops.tasks.check_alerts", timedelta(minutes=5),
-          "Whether something is to be told: raises alerts, closes what has healed."),
+          "Raises alerts, and closes those that have healed."),
     Entry("resend-jobs", "ops.tasks.resend_jobs", timedelta(minutes=1),
           "Jobs that the broker lost or that a dead worker left."),
     Entry("prune", "revenue.tasks.prune", timedelta(days=1), "The retention policy."),
@@ -57,7 +57,7 @@ SCHEDULE = (
 )  # fmt: skip
 
 
-UNRECORDED = ("ops.tasks.resend_jobs",)  # leaves no run behind: nobody can tell when it last did
+UNRECORDED = ("ops.tasks.resend_jobs",)  # leaves no run behind
 
 
 def install() -> int:

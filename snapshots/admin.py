@@ -34,7 +34,7 @@ def _year(text: str | None, current: int) -> int:
     return current
 
 
-MOST_TOLD = 5  # missing days with their reasons; the API tells all
+MOST_SHOWN = 5  # missing days with their reasons; the API tells all
 
 
 class SnapshotList(ChangeList):
@@ -154,9 +154,9 @@ def gaps_in_words(missing: list[dict[str, Any]]) -> str:
     """Return which days have no snapshot and why; empty when none is missing."""
     if not missing:
         return ""
-    told = "; ".join(f"{gap['date']}: {gap['reason']}" for gap in missing[:MOST_TOLD])
-    more = f"; and {len(missing) - MOST_TOLD} more" if len(missing) > MOST_TOLD else ""
-    return f"Without a snapshot: {told}{more}."
+    shown = "; ".join(f"{gap['date']}: {gap['reason']}" for gap in missing[:MOST_SHOWN])
+    more = f"; and {len(missing) - MOST_SHOWN} more" if len(missing) > MOST_SHOWN else ""
+    return f"Without a snapshot: {shown}{more}."
 
 
 def _whole(number: float | None) -> str | None:

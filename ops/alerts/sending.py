@@ -315,8 +315,8 @@ def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
         at = getattr(alert, name)
         if at is not None and all(getattr(row, name) != at for row in rows):
             for channel in channels:
-                told = {name: at, "pending": False, "claimed_at": None}
-                AlertDelivery.objects.update_or_create(alert=alert, channel=channel, defaults=told)
+                sent = {name: at, "pending": False, "claimed_at": None}
+                AlertDelivery.objects.update_or_create(alert=alert, channel=channel, defaults=sent)
 
 
 def _may_be_told(row: AlertDelivery, reason: str, now: datetime) -> None:
@@ -326,10 +326,10 @@ def _may_be_told(row: AlertDelivery, reason: str, now: datetime) -> None:
 
 def _is_told(row: AlertDelivery, now: datetime, **values: Any) -> None:
     """Write down that the channel took it now, and so in the alert."""
-    told = {"recovery_sent_at" if row.event == Event.CLOSED else "sent_at": now}
+    sent = {"recovery_sent_at" if row.event == Event.CLOSED else "sent_at": now}
     with transaction.atomic():
-        if _write(row, claimed_at=None, **values, **told):
-            Alert.objects.filter(pk=row.alert_id).update(**told)
+        if _write(row, claimed_at=None, **values, **sent):
+            Alert.objects.filter(pk=row.alert_id).update(**sent)
 
 
 def _write(row: AlertDelivery, **values: Any) -> bool:

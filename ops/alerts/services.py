@@ -30,7 +30,7 @@ from ops.status import Status
 BACKUP = "backup"  # the name of its runs and of its row in the schedule
 BACKUP_LATE = timedelta(hours=26)
 CATCHES_UP = timedelta(minutes=15)  # without a look at the alerts: this machine was off
-DISK_RELIEF = 1.1  # times the limits, before it counts as healed: the edge is not told again and again
+DISK_RELIEF = 1.1  # times the limits, before it counts as healed: no alert again and again at the edge
 GB = 1 << 30
 
 

@@ -35,7 +35,7 @@ LOCK_S = 30  # for those who are writing to be through
 
 
 def clear(tables: list[Table]) -> None:
-    """Delete all rows. On PostgreSQL nobody else writes to the tables from here to the commit, and all can read."""
+    """Delete all rows. On PostgreSQL this locks out other writers, not readers, until the commit."""
     quoted = [connection.ops.quote_name(table.name) for table in tables]
     if connection.vendor == "postgresql":
         query(f"SET LOCAL lock_timeout = '{LOCK_S}s'")

@@ -12,10 +12,10 @@ from django.db import OperationalError, connections
 
 from fluxtracker.env import make_private_file
 
-LOCK_MS = 1_500  # less than a page waits for a lock (database_limits.LOCK_S): nobody fails because of us
+LOCK_MS = 1_500  # less than a page waits for a lock (database_limits.LOCK_S), so that no page fails
 TRIES = 40
 PAUSE_S = 1.5
-ONE_AT_A_TIME = 7_012_026  # any number that is nobody else's
+ONE_AT_A_TIME = 7_012_026  # any number that is used for nothing else
 LOCKED = ("55P03", "40P01")  # lock not available, deadlock
 
 

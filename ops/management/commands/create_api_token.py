@@ -37,6 +37,6 @@ class Command(ReportCommand):
             "expires": iso(made.row.expires_at),
         }
 
-    def told(self, report: dict[str, Any]) -> str:
+    def as_text(self, report: dict[str, Any]) -> str:
         """Return the report with the token on a line of its own, to be copied."""
-        return f"{super().told({key: report[key] for key in report if key != 'token'})}\n{report['token']}"
+        return f"{super().as_text({key: report[key] for key in report if key != 'token'})}\n{report['token']}"

@@ -5,7 +5,7 @@ from ops.alerts import services
 
 
 class Command(ReportCommand):
-    help = "Sends a test to everybody who is told of alerts: ALERT_WEBHOOK_URL, ALERT_EMAILS."
+    help = "Send a test alert to ALERT_WEBHOOK_URL and ALERT_EMAILS."
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         return services.send_test(trigger="command")

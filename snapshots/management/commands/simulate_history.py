@@ -19,7 +19,7 @@ class Command(ReportCommand):
         parser.add_argument("--seed", type=whole_number(0, 2**31), default=1, help="another seed, another past (1)")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Return the verb's only door: neither a task nor the API may make up numbers."""
+        """Simulate the history. Neither a task nor the API may make up numbers."""
         if not simulate.is_this_machine(settings.FLUX_API_URL):
             raise self.usage_error("made-up history only for a simulated network: FLUX_API_URL is not on this machine")
         with runs.run("simulate_history", lease=LEASE, trigger="command", wait=LEASE_WAIT_S) as run:
