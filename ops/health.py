@@ -97,7 +97,7 @@ def _parts(now: datetime) -> dict[str, Part]:
 
 
 def _unknown(now: datetime) -> dict[str, Part]:
-    nothing = {
+    nothing: Report = {
         "worker": {"status": "unknown", "lastSeen": None},
         "schedule": {"status": "unknown", "overdue": [], "reason": None},
         "services": {},
