@@ -115,7 +115,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         revoke = self.admin_site.admin_view(require_POST(self.revoke))
         return [path("<int:pk>/revoke/", revoke, name="ops_apitoken_revoke"), *super().get_urls()]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return user_of(request).has_perm("ops.add_apitoken")
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:

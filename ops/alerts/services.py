@@ -21,6 +21,7 @@ from ops import checks, health, runs, schedule
 from ops.alerts import records, sending
 from ops.alerts.records import CHECK, SEND, ask
 from ops.alerts.sending import Message
+from ops.alerts.webhook import NotDelivered
 from ops.models import ALERT_AFTER, ServiceState, TaskState
 from ops.registry import alert_rule
 from ops.runs import run_quietly
@@ -140,7 +141,7 @@ def send_test(*, trigger: str, wait: float = 0) -> Report:
     for channel in channels:
         try:
             sending.deliver(channel, message)
-        except sending.NotDelivered as error:
+        except NotDelivered as error:
             failed[channel.name] = str(error)
     if failed:
         raise runs.NotDone(_words(failed), report | failed)

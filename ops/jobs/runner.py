@@ -23,6 +23,7 @@ from fluxtracker.periods import AHEAD, is_fresh
 from fluxtracker.upstream.http.client import WATCH, Cancelled, Watch
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops import leases, registry
+from ops.broker import NoBroker
 from ops.jobs import services
 from ops.leases import LeaseLost, database_time
 from ops.models import Job
@@ -235,7 +236,7 @@ def _send_waiting(now: datetime) -> int:
             continue
         try:
             services.send(job.pk)
-        except services.NoBroker:
+        except NoBroker:
             break
         sent += 1
     return sent
