@@ -67,11 +67,13 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return [*own, *super().get_urls()]
 
     def calendar_view(self, request: HttpRequest) -> HttpResponse:
+        self._require_view(request)
         now = timezone.now()
         year = calendar.load_year(_year(request.GET.get("year"), now.year), now)
         return self._page(request, "calendar", f"Snapshots of {year.year}", {"year": year, "today": now.date()})
 
     def day_view(self, request: HttpRequest, day: str) -> HttpResponse:
+        self._require_view(request)
         now, found = timezone.now(), parse_day(day)
         if found is None or found > now.date():
             raise Http404(f"{day} is no day of the past")
@@ -86,10 +88,11 @@ class SnapshotAdmin(ReadOnlyAdmin):
         }
         return self._page(request, "day", f"{found:%A}, {found.day} {found:%B %Y}", context)
 
-    def _page(self, request: HttpRequest, name: str, title: str, found: dict[str, Any]) -> HttpResponse:
-        """Render a page for staff who may see snapshots."""
+    def _require_view(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
+
+    def _page(self, request: HttpRequest, name: str, title: str, found: dict[str, Any]) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, **found}
         return TemplateResponse(request, f"admin/snapshots/{name}.html", context)
 
