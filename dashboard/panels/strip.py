@@ -129,8 +129,8 @@ def lines(now: datetime) -> list[SourceLine]:
 
 def _chain(now: datetime) -> SourceLine:
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
-    problem = sync_part(now).problems[0]
-    return SourceLine("Payments", completed_at, words(problem, now, public=True) if completed_at else "")
+    problem = words(sync_part(now).problems[0], now, public=True) if completed_at else ""
+    return SourceLine("Payments", completed_at, problem)
 
 
 SOURCES = Panel("sources", "Sources", "parts/sources.html", read_sources)

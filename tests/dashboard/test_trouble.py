@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
-from django.db import OperationalError, ProgrammingError
+from django.db import OperationalError, ProgrammingError, connection
 from django.test import Client
 
 from dashboard import views
+from fluxtracker.database import is_unmigrated
 from ops import health
 
 pytestmark = pytest.mark.django_db
@@ -17,9 +20,28 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(views, "read", read)
 
 
-@pytest.mark.parametrize(
-    "error", [OperationalError("no such table: revenue_payment"), ProgrammingError('relation "x" does not exist')]
-)
+def no_such_table() -> OperationalError:
+    """As SQLite and Django raise it."""
+    with pytest.raises(OperationalError) as raised, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM no_such_table")
+    return raised.value
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's own error")
+def test_sqlite_has_its_code_for_a_missing_table() -> None:
+    assert is_unmigrated(no_such_table())
+    locked = OperationalError("database is locked")
+    locked.__cause__ = sqlite3.OperationalError("database is locked")
+    assert not is_unmigrated(locked)
+
+
+MISSING = sqlite3.OperationalError("no such table: revenue_payment")
+MISSING.sqlite_errorname = "SQLITE_ERROR"
+UNMIGRATED = OperationalError("no such table: revenue_payment")
+UNMIGRATED.__cause__ = MISSING
+
+
+@pytest.mark.parametrize("error", [UNMIGRATED, ProgrammingError('relation "x" does not exist')])
 def test_a_database_without_tables_says_what_to_run(
     client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:

@@ -226,7 +226,7 @@ def test_what_cannot_be_read_back_is_thrown_away(made, monkeypatch):
 @pytest.mark.engine
 def test_a_damaged_database_is_told_and_not_backed_up(made, monkeypatch):
     first = made.read_bytes()
-    monkeypatch.setattr("ops.backup.dump.trouble", lambda: "row 5 missing from index payment_day")
+    monkeypatch.setattr("ops.backup.dump.damage", lambda: "row 5 missing from index payment_day")
     assert_not_backed_up(made, "the database is damaged: row 5")
     assert made.read_bytes() == first
 
