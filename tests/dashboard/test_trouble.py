@@ -27,7 +27,7 @@ def no_such_table() -> OperationalError:
     return raised.value
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's own error")
+@pytest.mark.sqlite
 def test_sqlite_has_its_code_for_a_missing_table() -> None:
     assert is_unmigrated(no_such_table())
     locked = OperationalError("database is locked")
