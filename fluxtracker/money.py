@@ -14,7 +14,7 @@ HIGHEST_PRICE = 10_000  # US dollars; what all FLUX there is would be worth stil
 
 
 def flux(sat: int) -> float:
-    """Return FLUX as a JSON number, exact to the satoshi up to 90 million FLUX (53 bits)."""
+    """Return FLUX as a JSON number, exact to the satoshi below 67 million FLUX (2^26; a double has 53 bits)."""
     return float(Decimal(sat).scaleb(-8))
 
 
