@@ -1,4 +1,4 @@
-"""Under /api/: the endpoints of this room."""
+"""Endpoints under /api/."""
 
 from django.urls import path
 
