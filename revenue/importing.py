@@ -15,6 +15,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import transaction
 
+from fluxtracker.batches import chunks
 from revenue import ledger, pricing
 from revenue.models import App, AppType, Cursor, DailyPrice, LedgerState, Payment, Quarantined
 from revenue.sync.classify import FREE_CHANGE_SAT, FREE_CHANGE_SENDER
@@ -102,9 +103,7 @@ def import_payments(payments: Sequence[OldPayment], guard: Guard) -> Taken:
 def _known(payments: Sequence[OldPayment]) -> set[str]:
     txids = sorted({old.txid for old in payments})
     return {
-        txid
-        for some in ledger.chunks(txids)
-        for txid in Payment.objects.filter(txid__in=some).values_list("txid", flat=True)
+        txid for some in chunks(txids) for txid in Payment.objects.filter(txid__in=some).values_list("txid", flat=True)
     }
 
 
@@ -119,7 +118,7 @@ def _store(fresh: Sequence[OldPayment]) -> None:
 def _apps(names: set[str]) -> dict[str, int]:
     App.objects.bulk_create([App(name=name) for name in sorted(names)], ignore_conflicts=True, batch_size=1_000)
     found: dict[str, int] = {}
-    for some in ledger.chunks(sorted(names)):
+    for some in chunks(sorted(names)):
         found |= dict(App.objects.filter(name__in=some).values_list("name", "id"))
     return found
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TypeVar
 
 import structlog
 from django.conf import settings
@@ -19,14 +18,17 @@ from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery, S
 from django.db.models.functions import Coalesce
 
 from fluxtracker.api.reports import UNDESCRIBED
+from fluxtracker.batches import chunks
 from ops import checks as ops_checks
 from ops.models import TaskRun
 from ops.registry import around_restore
 from ops.runs import Run
 from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined, RemovedPayment
 
-T = TypeVar("T")
-CHUNK = 5_000  # ids in one statement: SQLite takes at most 32,766 parameters
+log = structlog.get_logger(__name__)
+
+GRACE_DAYS = 2  # a day is closed only when it is this much older than the retention
+RUNS_KEPT = timedelta(days=30)
 
 
 @contextmanager
@@ -46,18 +48,14 @@ def recompute_days(keys: Collection[tuple[date, str]]) -> None:
         rows = Payment.objects.filter(day__in=days).day_sums()
         sums = {(row["day"], row["address"]): row for row in rows}
         here = {key for key in wanted if days[0] <= key[0] <= days[-1]}
-        _store_totals([sums[key] for key in here & sums.keys()])
+        DailyTotal.objects.bulk_create(
+            [DailyTotal(**sums[key]) for key in here & sums.keys()],
+            update_conflicts=True,
+            unique_fields=["day", "address"],
+            update_fields=["revenue_sat", "payments", "usd_micro", "priced"],
+        )
         for day, address in here - sums.keys():
             DailyTotal.objects.filter(day=day, address=address).delete()
-
-
-def _store_totals(sums: list[dict[str, object]]) -> None:
-    DailyTotal.objects.bulk_create(
-        [DailyTotal(**row) for row in sums],
-        update_conflicts=True,
-        unique_fields=["day", "address"],
-        update_fields=["revenue_sat", "payments", "usd_micro", "priced"],
-    )
 
 
 def recompute_apps(app_ids: Iterable[int]) -> None:
@@ -77,17 +75,6 @@ def _of_app(aggregate: Count | Sum | Min | Max) -> Subquery:
     """Return the aggregate over the rows of the App that the outer query is at."""
     rows: QuerySet[Payment] = Payment.objects.filter(app=OuterRef("pk")).order_by()
     return Subquery(rows.values("app").annotate(value=aggregate).values("value"))
-
-
-def chunks(items: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
-
-
-log = structlog.get_logger(__name__)
-
-GRACE_DAYS = 2  # a day is closed only when it is this much older than the retention
-RUNS_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from fluxtracker.api.reports import described
+from fluxtracker.batches import ROWS, backoff, chunks
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.records import AppMessage
 from revenue import ledger
@@ -19,7 +19,6 @@ from revenue.models import App, AppType, Message, Payment
 BATCH = 10_000  # messages written in one database transaction
 FIRST_PAUSE = timedelta(minutes=30)
 LONGEST_PAUSE = timedelta(days=1)
-ROWS_A_STATEMENT = 1_000
 STORE_MESSAGES = """
     INSERT INTO revenue_message (hash, app_id, app_type, attempts) VALUES {rows}
     ON CONFLICT (hash) DO UPDATE SET app_id = excluded.app_id, app_type = excluded.app_type, next_attempt_at = NULL
@@ -31,8 +30,6 @@ SET_APPS = """
     WHERE message.hash = revenue_payment.message_hash AND message.app_id IS NOT NULL
       AND revenue_payment.app_id IS NULL AND revenue_payment.kind = 'app'
 """
-
-T = TypeVar("T")
 
 
 def name_payments(messages: Collection[AppMessage]) -> int:
@@ -57,24 +54,14 @@ def name_known_payments() -> int:
     return updated
 
 
-def pause(attempts: int) -> timedelta:
-    """Return how long to wait after so many questions for a message that nobody knew."""
-    doublings: int = min(attempts - 1, 10)
-    return min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
-
-
-def batches(items: list[T], size: int = BATCH) -> Iterator[list[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
 def note_missing(hashes: Collection[str], now: datetime) -> None:
     """Ask later: after 30 minutes, then each pause twice as long, up to a day."""
     known = Message.objects.in_bulk(list(hashes))
     rows = []
     for message_hash in hashes:
         attempts = known[message_hash].attempts + 1 if message_hash in known else 1
-        rows.append(Message(hash=message_hash, attempts=attempts, next_attempt_at=now + pause(attempts)))
+        next_attempt_at = now + backoff(FIRST_PAUSE, attempts, LONGEST_PAUSE)
+        rows.append(Message(hash=message_hash, attempts=attempts, next_attempt_at=next_attempt_at))
     Message.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["hash"], update_fields=["attempts", "next_attempt_at"]
     )
@@ -86,7 +73,7 @@ def _store(messages: Collection[AppMessage]) -> None:
     ids = _app_ids(names)
     App.objects.bulk_create([App(name=name) for name in sorted(names - ids.keys())], ignore_conflicts=True)
     ids |= _app_ids(names - ids.keys())
-    for rows in batches(list(messages), ROWS_A_STATEMENT):
+    for rows in chunks(list(messages), ROWS):
         values: list[str | int] = []
         for message in rows:
             values += (message.hash, ids[message.app_name], app_type(message))
@@ -142,10 +129,10 @@ class Search:
             if not wanted:
                 break
             found = source(wanted)
-            for batch in batches(list(found.values())):
+            for batch in chunks(list(found.values()), BATCH):
                 self.updated += name_payments(batch)
             wanted -= found.keys()
-        for missing in batches(sorted(wanted)):
+        for missing in chunks(sorted(wanted), BATCH):
             self._note_missing(missing)
 
     def one_by_one(self, hashes: Collection[str]) -> None:

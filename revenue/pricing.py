@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet, Sum
 
 from fluxtracker import money
 from fluxtracker.api.reports import described
+from fluxtracker.batches import ROWS, backoff, chunks
 from fluxtracker.periods import midnight
 from fluxtracker.upstream import prices
 from fluxtracker.upstream.http.client import Http
@@ -113,14 +114,13 @@ def save(rows: Iterable[DailyPrice]) -> None:
 
 def _pausing(day: date, tried: DailyPrice | None, doubt: Quote | None, now: datetime) -> DailyPrice:
     attempts = tried.attempts + 1 if tried else 1
-    wait = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
+    wait = backoff(FIRST_PAUSE, attempts, LONGEST_PAUSE)
     words = f"{doubt.source}: {doubt.price.normalize():f}" if doubt else ""
     return DailyPrice(day=day, attempts=attempts, next_attempt_at=now + wait, doubt=words)
 
 
 LIVE_FOR = timedelta(hours=24)  # payments younger than this have the live price until their day's close is known
 LIVE_PRICE_KEEPS = timedelta(minutes=10)
-BATCH = 1_000  # rows written in one statement
 MOST_PAYMENTS = 5_000  # of the days that are written in one database transaction
 # One statement for a batch, which the ORM cannot say; both engines name the columns of VALUES so.
 SET_USD = """
@@ -260,8 +260,8 @@ def _waiting(
 def _price_fresh(fresh: Sequence[int], http: Http, now: datetime) -> int:
     """Give the live price to those that have no price yet."""
     updated = 0
-    for start in range(0, len(fresh), BATCH):
-        rows = Payment.objects.unpriced().filter(id__in=fresh[start : start + BATCH])
+    for ids in chunks(fresh, ROWS):
+        rows = Payment.objects.unpriced().filter(id__in=ids)
         if rows.exists():
             updated += _price_live(rows, _live_price(http, now))
     return updated
@@ -324,8 +324,8 @@ def _batches(days: Collection[date]) -> Iterator[list[date]]:
 def _set_prices(rows: Sequence[Row], price_of: Callable[[date], Decimal]) -> list[Row]:
     """Set price and USD of the payments that have another price, with all sums; return these payments."""
     changed = [(row, price) for row in rows if (price := price_of(row[2])) != row[6]]
-    for start in range(0, len(changed), BATCH):
-        _set_usd(changed[start : start + BATCH])
+    for some in chunks(changed, ROWS):
+        _set_usd(some)
     if changed:
         ledger.recompute_days({(row[2], row[3]) for row, _ in changed})
         _add_usd(changed)
@@ -351,7 +351,7 @@ def _add_usd(priced: Sequence[Priced]) -> None:
         if app is not None:
             usd[app] += money.usd_micro(row[1], price) - (worth or 0)
             count[app] += worth is None
-    for apps in ledger.chunks(list(count)):
+    for apps in chunks(list(count)):
         values = [value for app in apps for value in (app, usd[app], count[app])]
         with connection.cursor() as cursor:
             cursor.execute(ADD_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(apps))), values)

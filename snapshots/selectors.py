@@ -12,6 +12,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
+from fluxtracker.batches import chunks
 from fluxtracker.periods import is_fresh, midnight
 from metrics import catalogue
 from metrics.catalogue import tracked_apps, with_ratios
@@ -317,7 +318,6 @@ def _revenue_stats(today: date, first: date | None) -> dict[str, int | None]:
 
 
 LOOKED_BACK = (*range(14), 30, 60, 90, 180, 365)  # days
-AT_A_TIME = 5_000  # images in a query
 
 
 @catalogue.past_counts
@@ -339,7 +339,7 @@ def past_counts(fits: Callable[[str], bool], column: str, today: date) -> list[t
 def _sums(rows: QuerySet[ImageDay], images: list[str]) -> Counter[date]:
     """By day; a database takes only so many values in one query."""
     total: Counter[date] = Counter()
-    for start in range(0, len(images), AT_A_TIME):
-        some = rows.filter(image__in=images[start : start + AT_A_TIME]).order_by()
+    for names in chunks(images):
+        some = rows.filter(image__in=names).order_by()
         total.update(dict(some.values("day").annotate(sum=Sum("count")).values_list("day", "sum")))
     return total

@@ -14,6 +14,7 @@ from django.db.models import BigIntegerField, DateTimeField, F, Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
+from fluxtracker.batches import chunks
 from fluxtracker.database import one_long_moment
 from revenue.models import LedgerState, Payment
 from revenue.payments.filters import Selection, within
@@ -52,8 +53,7 @@ def every_row(selection: Selection) -> Iterator[list[Row]]:
     """
     with one_long_moment():
         ids = array("q", _every_id(selection))
-    for start in range(0, len(ids), BATCH):
-        yield _fetch(ids[start : start + BATCH])
+    yield from map(_fetch, chunks(ids, BATCH))
 
 
 def _every_id(selection: Selection) -> Iterable[int]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from fluxtracker.batches import backoff, chunks
 from fluxtracker.upstream.http.errors import NotFound, UpstreamError
 from fluxtracker.upstream.records import ChainSource, ChainTx, Listing, Unreadable
 from revenue import ledger
@@ -113,7 +114,7 @@ def _stored(reading: Reading, high: int, txids: set[str]) -> dict[tuple[str, int
     rows = Payment.objects.filter(vout__isnull=False).only(*STORED)
     found = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, high)}
     elsewhere = sorted(txids - {txid for txid, _ in found})
-    for some in ledger.chunks(elsewhere):
+    for some in chunks(elsewhere):
         found |= {(row.txid, row.vout): row for row in rows.filter(txid__in=some)}
     return found
 
@@ -150,7 +151,7 @@ def apply(reading: Reading, difference: Difference, now: datetime, cursor: Curso
     gone = [*difference.vanished, *difference.provisional]
     days = {(row.day, row.address) for row in gone} | {(row.day, row.address) for row, _ in difference.changed}
     apps = {row.app_id for row in gone} | {row.app_id for row, _ in difference.changed}
-    for some in ledger.chunks([row.pk for row in gone]):
+    for some in chunks([row.pk for row in gone]):
         RemovedPayment.objects.keep(Payment.objects.filter(pk__in=some))
         Payment.objects.filter(pk__in=some).delete()
     names = _known_names([*difference.added, *(out for _, out in difference.changed)])
@@ -175,7 +176,7 @@ def _known_names(outputs: Iterable[Output]) -> dict[str, Message]:
         return {}
     return {
         message.hash: message
-        for some in ledger.chunks(sorted(hashes))
+        for some in chunks(sorted(hashes))
         for message in Message.objects.filter(hash__in=some, app__isnull=False)
     }
 
@@ -205,7 +206,7 @@ def _restore_prices(fresh: list[Payment]) -> None:
     if not fresh or not RemovedPayment.objects.exists():
         return
     rows = {(row.txid, row.vout): row for row in fresh}
-    for some in ledger.chunks(sorted({txid for txid, _ in rows})):
+    for some in chunks(sorted({txid for txid, _ in rows})):
         back = [old for old in RemovedPayment.objects.filter(txid__in=some) if (old.txid, old.vout) in rows]
         for old in back:
             row = Payment.objects.filter(txid=old.txid, vout=old.vout, day=old.day, amount_sat=old.amount_sat)
@@ -243,7 +244,7 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
 
 def pause(attempts: int) -> timedelta:
     """Return how long to leave a transaction alone after so many attempts: 4 min, doubling, at most 12 h."""
-    return min(FIRST_PAUSE * (1 << min(attempts, 10)), LONGEST_PAUSE)
+    return backoff(FIRST_PAUSE, attempts + 1, LONGEST_PAUSE)
 
 
 LOOKUPS_OF_DAEMON = 500  # it costs a request a transaction anyway, and often does not tell senders

@@ -7,7 +7,7 @@ from fluxtracker.upstream.http.errors import Unavailable
 from fluxtracker.upstream.records import AppMessage
 from revenue import ledger
 from revenue.models import App, LedgerState, Message, Payment
-from revenue.naming import pause, resolve_names, retype_apps
+from revenue.naming import resolve_names, retype_apps
 from tests.revenue.ledger_checks import assert_sums_hold
 
 pytestmark = pytest.mark.django_db
@@ -168,11 +168,6 @@ def test_a_message_that_is_not_known_yet_is_asked_for_again_with_growing_pauses(
         report = resolve(registry, now)
         assert (report.not_found, report.remaining) == (1, 1)
         assert len(registry.asked) > before, hours
-
-
-def test_pauses_stay_within_a_day():
-    assert pause(1) == timedelta(minutes=30)
-    assert pause(10**6) == timedelta(days=1)
 
 
 def test_a_message_that_came_late_names_its_payment(registry):

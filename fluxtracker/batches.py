@@ -1,0 +1,24 @@
+"""Split work into batches, and wait longer after each failed attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+T = TypeVar("T")
+
+IDS = 5_000  # in one statement: SQLite takes at most 32,766 parameters
+ROWS = 1_000  # of several values each, in one statement
+MOST_DOUBLINGS = 20
+
+
+def chunks(items: Sequence[T], size: int = IDS) -> Iterator[Sequence[T]]:
+    """Yield the items in order, at most `size` at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def backoff(first: timedelta, attempts: int, longest: timedelta) -> timedelta:
+    """Return how long to wait after so many attempts: `first` after one, then twice as long each time."""
+    return min(first * (1 << min(max(attempts - 1, 0), MOST_DOUBLINGS)), longest)
