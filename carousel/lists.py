@@ -1,25 +1,126 @@
-"""Build the carousel's three lists: top images and benchmarks, new apps, apps that end next."""
+"""Build the carousel's lists: top images and benchmarks, new apps, apps that end next, and when blocks were made."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from carousel.block_times import Timeline, learn, made_since
+import structlog
+
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import iso
 from fluxtracker.upstream.fluxos import ORBIT
-from fluxtracker.upstream.records import NEW_SECONDS, AppSpecification, AppSpecifications, Block, Unit, end_height
-from fluxtracker.upstream.stats import Benchmarks
+from fluxtracker.upstream.http.errors import UpstreamError
+from fluxtracker.upstream.records import (
+    FORK_HEIGHT,
+    NEW_SECONDS,
+    OLD_SECONDS,
+    AppSpecification,
+    AppSpecifications,
+    Block,
+    Unit,
+    end_height,
+)
+from fluxtracker.upstream.stats import Nodes
+from fluxtracker.upstream.stats_rows import Benchmark
 from metrics.models import ImageCount, Source, TrackedApp, image_matcher
+from ops.runs import one_line
+
+log = structlog.get_logger(__name__)
 
 Item = dict[str, Any]
 
+MOST_PROBES = 6  # blocks asked for besides the tip's
 ADDRESS = re.compile(r"\A[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?/")
+
+
+def scheduled(height: int) -> int:
+    """Return seconds from the fork to a block, were every block on time; negative before the fork."""
+    past = height - FORK_HEIGHT
+    return past * (NEW_SECONDS if past >= 0 else OLD_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Times of all blocks, by those of the known ones: in between the schedule is stretched to fit."""
+
+    known: tuple[Block, ...]
+    """At least one, by rising height."""
+
+    @property
+    def heights(self) -> set[int]:
+        return {block.height for block in self.known}
+
+    def with_block(self, block: Block) -> Timeline:
+        """Return the timeline with this block, in place of what was taken for it."""
+        others = (known for known in self.known if known.height != block.height)
+        return Timeline(tuple(sorted((*others, block), key=lambda known: known.height)))
+
+    def time_of(self, height: int) -> datetime:
+        """About when the block was made or will be; exact for the known ones."""
+        low, high = self._around(height)
+        planned = scheduled(height) - scheduled(low.height)
+        if low.height == high.height:
+            return low.time + timedelta(seconds=planned)
+        stretch = (high.time - low.time).total_seconds() / (scheduled(high.height) - scheduled(low.height))
+        return low.time + timedelta(seconds=planned * stretch)
+
+    def _around(self, height: int) -> tuple[Block, Block]:
+        """Return the known blocks on both sides; twice the same one where there is none beyond."""
+        right = bisect_left(self.known, height, key=lambda block: block.height)
+        if right == len(self.known):
+            return self.known[-1], self.known[-1]
+        exact = self.known[right].height == height
+        return self.known[right if exact or right == 0 else right - 1], self.known[right]
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """`lowest`: the lowest of the heights that was made since; None when none was.
+
+    Not `exact` where the questions did not suffice: the last decision then rests on the times around.
+    """
+
+    lowest: int | None
+    exact: bool
+    timeline: Timeline
+
+
+def made_since(moment: datetime, heights: Iterable[int], tip: int, ask: Callable[[int], Block]) -> Since:
+    """Look for the lowest of the heights whose block was made at the moment or later.
+
+    Only these heights are asked for: the blocks between two of them decide nothing. Those above the tip
+    cannot be asked for and are judged by the schedule.
+    """
+    ordered, timeline = sorted(set(heights)), Timeline((ask(tip),))
+    above = bisect_right(ordered, tip)
+    low, high, probes = 0, above, MOST_PROBES
+    if timeline.known[0].time < moment:  # the chain stands
+        low, high, probes = above, len(ordered), 0
+    for _ in range(probes):
+        if low == high:
+            break
+        at = min(bisect_left(ordered, moment, low, high, key=timeline.time_of), high - 1)
+        block = ask(ordered[at])
+        timeline = timeline.with_block(block)
+        low, high = (low, at) if block.time >= moment else (at + 1, high)
+    first = bisect_left(ordered, moment, low, high, key=timeline.time_of)
+    return Since(ordered[first] if first < len(ordered) else None, low == high or not probes, timeline)
+
+
+def learn(timeline: Timeline, heights: Iterable[int], ask: Callable[[int], Block]) -> Timeline:
+    """Return the timeline with the times of these blocks, as far as the daemon tells them."""
+    try:
+        for height in heights:
+            timeline = timeline.with_block(ask(height))
+    except UpstreamError as error:
+        log.warning("block_time_not_told", error=one_line(error))
+    return timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +133,18 @@ class Drawn:
 
 def app_item(app: AppSpecification) -> Item:
     """Return what is public of an app."""
+    images = [part.image for part in app.components if part.image]
+    is_git = any(ORBIT in image.lower() for image in images)
     return {
         "label": app.name,
         "name": app.name,
         "version": app.version or None,
         "components": None if app.encrypted else len(app.components),
         "instances": app.instances,
-        "kind": _kind(app),
-        "image": _image(app),
+        "kind": "encrypted" if app.encrypted else "git" if is_git else "docker",
+        # The first public one. A registry that is known by its address alone is left out of the name.
+        "image": ADDRESS.sub("", images[0]) if images else None,
     }
-
-
-def _kind(app: AppSpecification) -> str:
-    if app.encrypted:
-        return "encrypted"
-    return "git" if any(part.image and ORBIT in part.image.lower() for part in app.components) else "docker"
-
-
-def _image(app: AppSpecification) -> str | None:
-    """Return the first public image. A registry that is known by its address alone is left out of its name."""
-    found = next((part.image for part in app.components if part.image), None)
-    return ADDRESS.sub("", found) if found else None
 
 
 LATELY, SOON = timedelta(hours=24), timedelta(days=7)
@@ -90,7 +182,9 @@ def expiring(specifications: AppSpecifications, tip: int, ask: Callable[[int], B
     that block's time, the schedule stands in, and the coverage counts the app as estimated.
     """
     timed = sorted({height for height, app in _with_height(specifications) if _is_timed(app) and height <= tip})
-    timeline = learn(Timeline((Block(tip, now),)), [tip, *_spread(timed)] if timed else [], ask)
+    # A few of the heights, the first and the last among them: between two known blocks times are close.
+    spread = [timed[place * (len(timed) - 1) // (ANCHORS - 1)] for place in range(ANCHORS)] if timed else []
+    timeline = learn(Timeline((Block(tip, now),)), [tip, *spread] if timed else [], ask)
     shown = _running(_ends(specifications, tip, timeline, now), now)[:SHOWN]
     timeline = learn(timeline, sorted({end.height for end in _estimated(shown, timeline) if end.height <= tip}), ask)
     ends = _ends(specifications, tip, timeline, now)
@@ -153,11 +247,6 @@ def _running(ends: list[End], now: datetime) -> list[End]:
 
 def _is_timed(app: AppSpecification) -> bool:
     return app.term is not None and app.term.unit == Unit.SECONDS
-
-
-def _spread(heights: list[int]) -> list[int]:
-    """Return a few of the heights, the first and the last among them: between two known blocks times are close."""
-    return [heights[place * (len(heights) - 1) // (ANCHORS - 1)] for place in range(ANCHORS)] if heights else []
 
 
 def _with_height(specifications: AppSpecifications) -> Iterator[tuple[int, AppSpecification]]:
@@ -243,16 +332,18 @@ BESTS = (  # key, label, unit, attribute of a benchmark
 )
 
 
-def network(benchmarks: Benchmarks, now: datetime) -> Drawn:
+def network(benchmarks: Nodes[Benchmark], now: datetime) -> Drawn:
     """As many images as were counted, at most ten: none before the first collection of metrics."""
     items = [*_images(), *_bests(benchmarks, now)]
-    left_out = sum(benchmarks.left_out.values())
-    return Drawn(items, {"rows": benchmarks.rows, "repeated": benchmarks.repeated, "leftOut": left_out})
+    coverage = {"rows": benchmarks.rows, "repeated": benchmarks.repeated, "leftOut": benchmarks.unusable}
+    return Drawn(items, coverage)
 
 
 def _images() -> Iterator[Item]:
     read_at = Source.objects.filter(name=Source.Name.APPS).values_list("read_at", flat=True).first()
-    system = _system_images()
+    # Watchtower and what else runs everywhere without being an app is left out.
+    patterns = TrackedApp.objects.filter(category=TrackedApp.Category.SYSTEM, active=True)
+    system = image_matcher(part for parts in patterns.values_list("image_patterns", flat=True) for part in parts)
     rows = (row for row in ImageCount.objects.filter(count__gt=0) if not (system and system.search(row.image)))
     for rank, row in zip(range(1, TOP + 1), rows, strict=False):
         yield {
@@ -267,13 +358,7 @@ def _images() -> Iterator[Item]:
         }
 
 
-def _system_images() -> re.Pattern[str] | None:
-    """Watchtower and what else runs everywhere without being an app."""
-    patterns = TrackedApp.objects.filter(category=TrackedApp.Category.SYSTEM, active=True)
-    return image_matcher(part for parts in patterns.values_list("image_patterns", flat=True) for part in parts)
-
-
-def _bests(benchmarks: Benchmarks, now: datetime) -> Iterator[Item]:
+def _bests(benchmarks: Nodes[Benchmark], now: datetime) -> Iterator[Item]:
     """The best node of each kind of number, by its tier alone: nobody learns where it is."""
     for rank, (key, words, unit, attribute) in enumerate(BESTS, 1):
         value, tier = max((getattr(node, attribute) or 0, node.tier) for node in benchmarks.nodes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -103,7 +102,7 @@ Report = dict[str, Any]
 
 @job("refresh-carousel", report=CarouselReport, help="Rebuild the carousel's lists.")
 def refresh_carousel(run: Run) -> Report:
-    started, http = time.monotonic(), Http.from_settings()
+    http = Http.from_settings()
     done = refresh_lists(
         stats=clients.stats(http),
         registry=clients.app_registry(http),
@@ -111,8 +110,7 @@ def refresh_carousel(run: Run) -> Report:
         now=timezone.now(),
         run=run,
     )
-    effort = {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
-    run.report = as_report(done) | effort
+    run.report = as_report(done) | http.effort
     if done.failure:
         raise done.failure
     log.info("carousel_refreshed", **run.report)

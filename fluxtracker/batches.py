@@ -1,8 +1,10 @@
-"""Split work into batches, and wait longer after each failed attempt."""
+"""Split work into batches, wait longer after each failed attempt, and collect garbage rarely meanwhile."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -11,6 +13,7 @@ T = TypeVar("T")
 IDS = 5_000  # in one statement: SQLite takes at most 32,766 parameters
 ROWS = 1_000  # of several values each, in one statement
 MOST_DOUBLINGS = 20
+KEPT = (100_000, 20, 100)  # objects, and collections of a generation, before one is looked through
 
 
 def chunks(items: Sequence[T], size: int = IDS) -> Iterator[Sequence[T]]:
@@ -22,3 +25,16 @@ def chunks(items: Sequence[T], size: int = IDS) -> Iterator[Sequence[T]]:
 def backoff(first: timedelta, attempts: int, longest: timedelta) -> timedelta:
     """Return how long to wait after so many attempts: `first` after one, then twice as long each time."""
     return min(first * (1 << min(max(attempts - 1, 0), MOST_DOUBLINGS)), longest)
+
+
+@contextmanager
+def garbage_kept() -> Iterator[None]:
+    """Collect garbage rarely, for work on many objects without cycles: looking through them takes a fifth of it."""
+    threshold = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*KEPT)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
+        gc.unfreeze()

@@ -11,6 +11,9 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Avg, FloatField
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from fluxtracker.api.reports import INTERNAL
 from fluxtracker.upstream.clients import Probe, probes
@@ -26,57 +29,42 @@ from ops.runs import Run
 WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Week:
-    """The readings of the last 7 days but the last hour, of one app."""
-
-    readings: int = 0
-    sum: Number = 0
-
-    @property
-    def mean(self) -> float:
-        return self.sum / self.readings
-
-
 def check_instances(now: datetime) -> list[Finding]:
     """Return one result for each active tracked app. Its kind is its category."""
     apps, latest = tracked_apps(), Latest.load(now)
     is_old = latest.sources[Source.Name.APPS].is_old(now)
-    weeks = _weeks([app.column for app in apps], now)
+    usual = _last_week([app.column for app in apps], now)
     return [
         Finding(
             app.category,
             app.name,
-            *judge_instances(None if is_old else latest.values.get(app.column), weeks[app.column]),
+            *judge_instances(None if is_old else latest.values.get(app.column), usual.get(app.column)),
         )
         for app in apps
     ]
 
 
-def judge_instances(running: Number | None, week: Week) -> tuple[str, None, str]:
-    """Status, no latency, and why. `running`: None when nobody has counted for two hours."""
+def judge_instances(running: Number | None, usual: float | None) -> tuple[str, None, str]:
+    """Return status, no latency, and why.
+
+    `running` is None when nobody has counted for two hours, `usual` when there are no readings of the last week.
+    """
     if running is None:
         return Status.UNKNOWN, None, "not counted within two hours"
-    if not week.readings:
+    if usual is None:
         return Status.OK, None, f"{running} running; no readings of the last week to hold against"
-    if not week.sum:
+    if not usual:
         return Status.OK, None, f"{running} running, none ran last week" if running else "none runs, none ran last week"
-    usual = f"{week.mean:.1f} ran on average last week"
+    words = f"{usual:.1f} ran on average last week"
     if not running:
-        return Status.MISSING, None, f"none is left, {usual}"
-    status = Status.DEGRADED if running < week.mean / 2 else Status.OK
-    return status, None, f"{running} running, {usual}"
+        return Status.MISSING, None, f"none is left, {words}"
+    return Status.DEGRADED if running < usual / 2 else Status.OK, None, f"{running} running, {words}"
 
 
-def _weeks(columns: Iterable[str], now: datetime) -> dict[str, Week]:
-    """One query over about a thousand readings."""
-    sums = dict.fromkeys(columns, Week())
-    rows = Reading.objects.filter(at__gte=now - WEEK, at__lt=now - HOUR).values_list("values", flat=True)
-    for values in rows.iterator():
-        for column, week in sums.items():
-            if (value := values.get(column)) is not None:
-                sums[column] = Week(week.readings + 1, week.sum + value)
-    return sums
+def _last_week(columns: Iterable[str], now: datetime) -> dict[str, float | None]:
+    """Return the average of each column over the last 7 days but the last hour. One query."""
+    rows = Reading.objects.filter(at__gte=now - WEEK, at__lt=now - HOUR)
+    return rows.aggregate(**{key: Avg(Cast(KeyTextTransform(key, "values"), FloatField())) for key in columns})
 
 
 BEHIND = 20  # blocks behind the highest tip, ten minutes

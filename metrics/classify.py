@@ -30,6 +30,10 @@ class Kind:
     is_system: bool = False
     is_watchtower: bool = False
 
+    def is_of(self, category: str) -> bool:
+        """Return whether a tracked app of the category is among what it is."""
+        return any(of == category for of, _ in self.tracked)
+
 
 NOTHING = Kind()
 
@@ -80,7 +84,9 @@ class Classifier:
     def _by_image(self, image: str) -> Kind:
         found = frozenset((app.category, app.key) for app in self._apps if app.fits_image(image))
         if any(rule.fits_image(image) for rule in self._excluded):
-            return self._kind(Category.Key.EXCLUDED, _unlisted(found))
+            # It still is what it is: deployed from git, or part of the system.
+            kept = frozenset(pair for pair in found if pair[0] in (TrackedApp.Category.GIT, TrackedApp.Category.SYSTEM))
+            return self._kind(Category.Key.EXCLUDED, kept)
         return self._kind(self._category(found, lambda rule: rule.fits_image(image)), found)
 
     def _by_name(self, app: str, component: str) -> Kind:
@@ -111,12 +117,7 @@ class Classifier:
         )
 
 
-def _unlisted(found: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """Return what an excluded image still is: deployed from git, or part of the system."""
-    return frozenset(pair for pair in found if pair[0] in (TrackedApp.Category.GIT, TrackedApp.Category.SYSTEM))
-
-
-PREFIXES = ("flux", "zel")
+PREFIX = re.compile(r"\A(?:flux|zel)")
 WATCHTOWER = "containrrr/watchtower"
 WATCHTOWER_NAMES = ("_watchtower", "watchtower")  # what is left of `flux_watchtower`; no app deploys it
 
@@ -176,7 +177,7 @@ class AppIndex:
 
     def resolve(self, container: str) -> Resolved:
         """`flux<component>_<app>`, or `flux<app>` for an app of one container."""
-        name = _without_prefix(container)
+        name = PREFIX.sub("", container.removeprefix("/"))
         flat = self._find(name)
         if flat:
             return Resolved(flat.name, "", flat.only_image, flat.encrypted)
@@ -192,11 +193,3 @@ class AppIndex:
 
     def _find(self, name: str) -> KnownApp | None:
         return self._exact.get(name) or self._lower.get(name.lower())
-
-
-def _without_prefix(container: str) -> str:
-    name = container.removeprefix("/")
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name

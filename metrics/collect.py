@@ -6,11 +6,11 @@ each hour for 90.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from itertools import groupby, islice
 
 from django.db import transaction
 
@@ -20,12 +20,13 @@ from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Quote
-from fluxtracker.upstream.records import AppSpecifications, NodeCounts
-from fluxtracker.upstream.stats import Capacities, Containers, Stats
+from fluxtracker.upstream.records import AppSpecifications
+from fluxtracker.upstream.stats import Containers, Nodes, Stats
+from fluxtracker.upstream.stats_rows import Capacity
 from metrics import sources as metrics_sources
 from metrics.catalogue import Number
 from metrics.classify import AppIndex, Classifier
-from metrics.counting import ImageRow, count_nodes, count_running, measure_cloud
+from metrics.counting import count_nodes, count_running, measure_cloud
 from metrics.models import ImageCount, Reading, Source
 from metrics.sources import Outcome, Readout, Sources
 from ops.runs import Run
@@ -52,24 +53,14 @@ def thin(now: datetime, *, since: datetime | None) -> None:
     old = Reading.objects.filter(at__lt=now - EVERY_ONE)
     if since is not None:
         old = old.filter(at__gte=_hour(since - EVERY_ONE))
-    due = list(_all_but_first_of_hour(old.order_by("at").values_list("id", "at")))
+    hours = groupby(old.order_by("at").values_list("id", "at"), key=lambda row: _hour(row[1]))
+    due = [row for _, rows in hours for row, _ in islice(rows, 1, None)]
     if due:
         Reading.objects.filter(id__in=due).delete()
 
 
-def _all_but_first_of_hour(rows: Iterable[tuple[int, datetime]]) -> Iterator[int]:
-    hour = None
-    for row, at in rows:
-        if _hour(at) == hour:
-            yield row
-        hour = _hour(at)
-
-
 def _hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,66 +77,47 @@ class MetricsReport:
         return "ok" not in self.sources.values() and not self.doubted
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What each source answered, or why it did not."""
-
-    nodes: NodeCounts | UpstreamError
-    cloud: Capacities | UpstreamError
-    apps: Containers | UpstreamError
-    specs: AppSpecifications | UpstreamError
-    price: Quote | UpstreamError
-
-
 def collect_metrics(
     *, daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime, run: Run
 ) -> MetricsReport:
-    """Ask every source and keep what is good: last values, image counts, one reading."""
-    answers = _ask(daemon, stats, registry, http, now)
+    """Ask every source at once and keep what is good: last values, image counts, one reading."""
+    with ThreadPoolExecutor(4, thread_name_prefix="collect") as pool:
+        nodes, cloud = pool.submit(daemon.node_counts), pool.submit(stats.capacity)
+        apps, specs = pool.submit(stats.containers), pool.submit(registry.specifications_now)
+        price = _ask_price(http, now)
     with transaction.atomic():
         run.guard()
         sources = Sources.load(now)
-        sources.settle(Source.Name.NODES, answers.nodes, count_nodes)
-        _settle_cloud(sources, answers.cloud)
-        _settle_apps(sources, answers.apps, *_settle_specs(sources, answers.specs))
-        _settle_price(sources, answers.price)
+        sources.settle(Source.Name.NODES, nodes, count_nodes)
+        _settle_cloud(sources, cloud)
+        _settle_apps(sources, apps, *_settle_specs(sources, specs))
+        _settle_price(sources, price)
         sources.save()
         add_reading(sources.read, now)
     return MetricsReport(dict(sources.outcomes), dict(sources.errors), frozenset(sources.doubted))
 
 
-def _ask(daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime) -> Answers:
-    """Ask all sources at once; the price, which is stored where it is asked for, in this thread."""
-    with ThreadPoolExecutor(4, thread_name_prefix="collect") as pool:
-        nodes = pool.submit(daemon.node_counts)
-        cloud = pool.submit(stats.capacity)
-        apps = pool.submit(stats.containers)
-        specs = pool.submit(registry.specifications_now)
-        price = _answer(lambda: refresh_live_price(http=http, now=now))
-    return Answers(_answer(nodes.result), _answer(cloud.result), _answer(apps.result), _answer(specs.result), price)
-
-
-def _answer(ask: Callable[[], T]) -> T | UpstreamError:
+def _ask_price(http: Http, now: datetime) -> Future[Quote]:
+    """Ask in this thread: a price is stored where it is asked for."""
+    price = Future[Quote]()
     try:
-        return ask()
+        price.set_result(refresh_live_price(http=http, now=now))
     except UpstreamError as error:
-        return error
+        price.set_exception(error)
+    return price
 
 
-def _settle_cloud(sources: Sources, answer: Capacities | UpstreamError) -> None:
-    known = metrics_sources.recall(metrics_sources.NODES, sources.now)
-    remembered = known[0] if known else {}
+def _settle_cloud(sources: Sources, answer: Future[Nodes[Capacity]]) -> None:
+    remembered, _ = metrics_sources.recall(metrics_sources.NODES, sources.now) or ({}, None)
     read = sources.settle(Source.Name.CLOUD, answer, lambda found: measure_cloud(found, remembered, sources.now))
     if read:
         metrics_sources.remember(metrics_sources.NODES, read.remembered, sources.now)
 
 
-def _settle_specs(
-    sources: Sources, answer: AppSpecifications | UpstreamError
-) -> tuple[AppIndex | None, datetime | None]:
+def _settle_specs(sources: Sources, answer: Future[AppSpecifications]) -> tuple[AppIndex | None, datetime | None]:
     """The apps that are registered and when that was read: now, else within 24 hours; Nones when it is not known."""
-    if sources.settle(Source.Name.SPECS, answer, _specs_readout) and not isinstance(answer, UpstreamError):
-        index = AppIndex.of(answer.apps)
+    if sources.settle(Source.Name.SPECS, answer, _specs_readout):
+        index = AppIndex.of(answer.result().apps)
         metrics_sources.remember(metrics_sources.SPECS, index.dump(), sources.now)
         return index, sources.now
     known = metrics_sources.recall(metrics_sources.SPECS, sources.now)
@@ -158,20 +130,16 @@ def _specs_readout(found: AppSpecifications) -> Readout:
 
 
 def _settle_apps(
-    sources: Sources, answer: Containers | UpstreamError, index: AppIndex | None, index_at: datetime | None
+    sources: Sources, answer: Future[Containers], index: AppIndex | None, index_at: datetime | None
 ) -> None:
     classifier = Classifier.load()
     read = sources.settle(Source.Name.APPS, answer, lambda found: count_running(found, index, index_at, classifier))
     if read:
-        _store_images(read.images)
+        ImageCount.objects.all().delete()
+        ImageCount.objects.bulk_create(ImageCount(**asdict(row)) for row in read.images)
 
 
-def _store_images(rows: tuple[ImageRow, ...]) -> None:
-    ImageCount.objects.all().delete()
-    ImageCount.objects.bulk_create(ImageCount(image=row.image, category=row.category, count=row.count) for row in rows)
-
-
-def _settle_price(sources: Sources, answer: Quote | UpstreamError) -> None:
+def _settle_price(sources: Sources, answer: Future[Quote]) -> None:
     """Between collections a task of its own reads the price, too: then a failure here leaves that one."""
     row = sources.rows[Source.Name.PRICE]
     row.read_at = LivePrice.objects.values_list("read_at", flat=True).first()

@@ -7,7 +7,7 @@ Capacity and use are halves of a node, and each number counts on its own. The la
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import fsum
@@ -16,10 +16,10 @@ from typing import Any
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import iso
 from fluxtracker.upstream.records import NodeCounts
-from fluxtracker.upstream.stats import Capacities, Containers
+from fluxtracker.upstream.stats import Containers, Nodes
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
 from metrics.catalogue import COUNTED, Number, percent
-from metrics.classify import AppIndex, Classifier, Kind
+from metrics.classify import AppIndex, Classifier, Kind, Resolved
 from metrics.models import Category, TrackedApp
 from metrics.sources import KEEPS, Readout, Refused
 
@@ -71,7 +71,7 @@ class Half:
         return _coverage(self.states, no_nodes) | behind
 
 
-def measure_cloud(found: Capacities, remembered: Mapping[str, Any], now: datetime) -> CloudReadout:
+def measure_cloud(found: Nodes[Capacity], remembered: Mapping[str, Any], now: datetime) -> CloudReadout:
     """Return the sums over the nodes that are known, and how many those are."""
     oldest, size = (now - KEEPS).timestamp(), 0
     kept = {key: row for key, row in remembered.items() if max(row[0], _used_at(row)) >= oldest}
@@ -158,28 +158,41 @@ class AppsReadout(Readout):
 
 
 @dataclass(slots=True)
-class Tally:
+class ContainerCounts:
     """The counts in the making."""
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     images: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    resolved: int = 0
-    encrypted: int = 0
-    unknown: int = 0
+    told: Counter[str] = field(default_factory=Counter)
+    """How many are resolved by their image, encrypted, or unknown."""
 
-    def add(self, kind: Kind, image: str | None, many: int) -> None:
+    def add(self, container: Container, many: int, index: AppIndex, classifier: Classifier) -> None:
+        """Count `many` containers that are alike."""
+        told = Resolved("", "", container.image) if container.image else index.resolve(container.name or "")
+        kind = classifier.by_image(told.image) if told.image else classifier.by_name(told.app, told.component)
+        self.told["resolved" if told.image else "encrypted" if told.encrypted else "unknown"] += many
         self.kinds[kind] += many
-        if image and not kind.is_system:
-            self.images[image_name(image)][kind.category] += many
+        if told.image and not kind.is_system:
+            self.images[image_name(told.image)][kind.category] += many
 
-    def sum(self, *, category: str = "", tracked: tuple[str, str] | None = None) -> int:
-        """Containers of a category or of a tracked app; what belongs to the system is in neither."""
-        wanted = (
-            many
-            for kind, many in self.kinds.items()
-            if not kind.is_system and (tracked in kind.tracked if tracked else kind.category == category)
-        )
-        return sum(wanted)
+    def values(self, classifier: Classifier) -> dict[str, int]:
+        """Return the metrics. What belongs to the system is in no category and in no tracked app's count."""
+        apps = {kind: many for kind, many in self.kinds.items() if not kind.is_system}
+        categories, tracked = Counter[str](), Counter[tuple[str, str]]()
+        for kind, many in apps.items():
+            categories[kind.category] += many
+            tracked.update(dict.fromkeys(kind.tracked, many))
+        git = sum(many for kind, many in apps.items() if kind.is_git)
+        fixed = {
+            "total_apps": categories.total(),
+            "watchtower_count": sum(many for kind, many in self.kinds.items() if kind.is_watchtower),
+            "gitapps_count": git,
+            "dockerapps_count": categories.total() - git,
+            "gaming_apps_total": categories[Category.Key.GAMING],
+            "crypto_nodes_total": categories[Category.Key.CRYPTO],
+            "wordpress_count": sum(many for kind, many in apps.items() if kind.is_of(TrackedApp.Category.WORDPRESS)),
+        }
+        return fixed | {f"{of}_{key}": tracked[of, key] for of, key in classifier.counted if of in COUNTED}
 
 
 def count_running(
@@ -188,67 +201,23 @@ def count_running(
     """Return counts by image and app. Refused where names have to be looked up and no specifications are known."""
     if index is None and any(container.image is None for container in found.containers):
         raise Refused("containers tell only their names, and no app specifications of the last 24 hours are known")
-    tally = Tally()
+    counted = ContainerCounts()
     for container, many in Counter(found.containers).items():
-        _add(tally, container, many, index or AppIndex([]), classifier)
+        counted.add(container, many, index or AppIndex([]), classifier)
     containers = len(found.containers)
     coverage = {
         "rows": found.rows,
         "repeated": found.repeated,
         "nodes": found.nodes,
         "containers": containers,
-        "resolved": tally.resolved,
-        "resolvedPercent": percent(tally.resolved, containers),
-        "encrypted": tally.encrypted,
-        "unknown": tally.unknown,
+        "resolved": counted.told["resolved"],
+        "resolvedPercent": percent(counted.told["resolved"], containers),
+        "encrypted": counted.told["encrypted"],
+        "unknown": counted.told["unknown"],
         "rowsLeftOut": found.rows - found.repeated - found.nodes,
         "containersLeftOut": found.left_out,
         "notRunning": found.stopped,
         "specificationsOf": iso(index_at),
     }
-    return AppsReadout(_values(tally, classifier), coverage, found.nodes, tuple(_image_rows(tally)))
-
-
-def _add(tally: Tally, container: Container, many: int, index: AppIndex, classifier: Classifier) -> None:
-    """Count `many` containers that are alike."""
-    if container.image:
-        tally.resolved += many
-        tally.add(classifier.by_image(container.image), container.image, many)
-        return
-    told = index.resolve(container.name or "")
-    if told.image:
-        tally.resolved += many
-        tally.add(classifier.by_image(told.image), told.image, many)
-        return
-    if told.encrypted:
-        tally.encrypted += many
-    else:
-        tally.unknown += many
-    tally.add(classifier.by_name(told.app, told.component), None, many)
-
-
-def _values(tally: Tally, classifier: Classifier) -> dict[str, int]:
-    everything = tally.kinds.total()
-    system = sum(many for kind, many in tally.kinds.items() if kind.is_system)
-    git = sum(many for kind, many in tally.kinds.items() if kind.is_git and not kind.is_system)
-    wordpress = [
-        many
-        for kind, many in tally.kinds.items()
-        if not kind.is_system and any(of == TrackedApp.Category.WORDPRESS for of, _ in kind.tracked)
-    ]
-    fixed = {
-        "total_apps": everything - system,
-        "watchtower_count": sum(many for kind, many in tally.kinds.items() if kind.is_watchtower),
-        "gitapps_count": git,
-        "dockerapps_count": everything - system - git,
-        "gaming_apps_total": tally.sum(category=Category.Key.GAMING),
-        "crypto_nodes_total": tally.sum(category=Category.Key.CRYPTO),
-        "wordpress_count": sum(wordpress),
-    }
-    tracked = [pair for pair in classifier.counted if pair[0] in COUNTED]
-    return fixed | {f"{of}_{key}": tally.sum(tracked=(of, key)) for of, key in tracked}
-
-
-def _image_rows(tally: Tally) -> Iterator[ImageRow]:
-    for image, categories in tally.images.items():
-        yield ImageRow(image, categories.most_common(1)[0][0], categories.total())
+    images = tuple(ImageRow(image, of.most_common(1)[0][0], of.total()) for image, of in counted.images.items())
+    return AppsReadout(counted.values(classifier), coverage, found.nodes, images)

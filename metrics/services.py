@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import structlog
@@ -30,11 +29,11 @@ Report = dict[str, Any]
 )
 def collect_metrics(run: Run) -> Report:
     """Read nodes, capacity, containers, specifications and price. Unavailable when not one source answered."""
-    started, http = time.monotonic(), Http.from_settings()
+    http = Http.from_settings()
     done = collect.collect_metrics(
         daemon=daemon(http), stats=stats(http), registry=app_registry(http), http=http, now=timezone.now(), run=run
     )
-    effort = {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+    effort = http.effort
     run.report = as_report(done) | effort
     log.info("metrics_collected", **done.sources, **effort)
     if done.nothing_read:
@@ -50,9 +49,9 @@ def collect_metrics(run: Run) -> Report:
 )
 def check_services(run: Run) -> Report:
     """Check every upstream, game and crypto node. Unavailable when not one upstream answered."""
-    started, http = time.monotonic(), Http.from_settings()
+    http = Http.from_settings()
     done = checks.check_services(http=http, now=timezone.now(), run=run)
-    run.report = as_report(done) | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
+    run.report = as_report(done) | http.effort
     if done.failure:
         raise done.failure
     return run.report

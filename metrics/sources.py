@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -114,13 +115,11 @@ class Sources:
         rows = {row.name: row for row in Source.objects.all()}
         return cls({name: rows.get(name) or Source(name=name) for name in Source.Name.values}, now)
 
-    def settle(self, name: str, answer: A | UpstreamError, read: Callable[[A], R]) -> R | None:
+    def settle(self, name: str, answer: Future[A], read: Callable[[A], R]) -> R | None:
         """Take what `read` makes of the answer; None, and the last good values stay, where it is not believed."""
         row = self.rows[name]
         try:
-            if isinstance(answer, UpstreamError):
-                raise answer
-            found = read(answer)
+            found = read(answer.result())
         except (UpstreamError, Refused) as error:
             row.failures += 1
             self._keep(row, one_line(error))

@@ -12,10 +12,8 @@ from django.conf import settings
 from fluxtracker.upstream import price_feeds
 from fluxtracker.upstream.chain.blockbook import Blockbook
 from fluxtracker.upstream.chain.daemon import Daemon
-from fluxtracker.upstream.fluxos import AppRegistry, envelope
-from fluxtracker.upstream.http.client import MEDIUM, Http
-from fluxtracker.upstream.http.errors import BadAnswer
-from fluxtracker.upstream.parsing import is_address
+from fluxtracker.upstream.fluxos import AppRegistry
+from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.stats import Stats
 
 
@@ -50,16 +48,18 @@ def probes(http: Http) -> dict[str, Probe]:
     found: dict[str, Probe] = {}
     for url in settings.BLOCKBOOK_URLS:
         book = Blockbook(http, url)
-        found[_free_name(book.host, found)] = partial(_blockbook, book)
+        found[_free_name(book.host, found)] = partial(_height, book)
     found["daemon"] = daemon(http).height
-    found["fluxos"] = partial(_fluxos, http)
-    found["stats"] = partial(_stats, http)
-    found["coingecko"] = partial(_price, price_feeds.coingecko_now, http)
-    found["binance"] = partial(_price, price_feeds.binance_now, http)
-    found["explorer"] = partial(_price, price_feeds.explorer_currency, http)
+    found["fluxos"] = partial(_answered, app_registry(http).payment_address)
+    found["stats"] = partial(_answered, stats(http).tiers)
+    feeds: dict[str, Callable[[Http, datetime], object]] = {
+        "coingecko": price_feeds.coingecko_now,
+        "binance": price_feeds.binance_now,
+        "explorer": price_feeds.explorer_currency,
+    }
     if settings.CRYPTOCOMPARE_API_KEY:
-        found["cryptocompare"] = partial(_price, price_feeds.cryptocompare_now, http)
-    return found
+        feeds["cryptocompare"] = price_feeds.cryptocompare_now
+    return found | {name: partial(_answered, feed, http, datetime.now(UTC)) for name, feed in feeds.items()}
 
 
 def _free_name(host: str, taken: dict[str, Probe]) -> str:
@@ -68,33 +68,10 @@ def _free_name(host: str, taken: dict[str, Probe]) -> str:
     return next(name for name in (host, *(f"{host} ({n})" for n in range(2, 99))) if name not in taken)
 
 
-def _blockbook(book: Blockbook) -> int:
+def _height(book: Blockbook) -> int:
     return book.tip().height
 
 
-def _fluxos(http: Http) -> None:
-    """The terms of deployment name the address that is paid to."""
-    base = settings.FLUX_API_URL.rstrip("/") + "/apps"
-    host, where = _place(f"{base}/deploymentinformation")
-    data = envelope(http.get_json(f"{base}/deploymentinformation", max_bytes=MEDIUM, endpoint=base), host, where)
-    if not isinstance(data, dict) or not isinstance(data.get("address"), str) or not is_address(data["address"]):
-        raise BadAnswer(host, where, "the terms of deployment name no address")
-
-
-def _stats(http: Http) -> None:
-    """One word a node."""
-    base = settings.FLUX_STATS_URL.rstrip("/")
-    host, where = _place(f"{base}/fluxinfo")
-    answer = http.get_json(f"{base}/fluxinfo", {"projection": "tier"}, max_bytes=MEDIUM, endpoint=base)
-    rows = answer if isinstance(answer, list) else envelope(answer, host, where)
-    if not isinstance(rows, list) or not any(isinstance(row, dict) and row.get("tier") for row in rows):
-        raise BadAnswer(host, where, "no list of nodes")
-
-
-def _price(feed: Callable[[Http, datetime], object], http: Http) -> None:
-    feed(http, datetime.now(UTC))
-
-
-def _place(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2], parts.path
+def _answered(ask: Callable[..., object], *args: object) -> None:
+    """Ask, and leave aside what came: that it was usable is enough."""
+    ask(*args)

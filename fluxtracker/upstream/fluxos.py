@@ -6,17 +6,16 @@ import re
 from codecs import getincrementaldecoder
 from collections.abc import Collection, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import ijson
 import orjson
 import structlog
 
 from fluxtracker.images import parse_image
-from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.client import MEDIUM, Http, Upstream
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http.limits import Body, TooLarge
-from fluxtracker.upstream.parsing import FIRST_HALF, HALF, brief, is_damaged, is_hash, mend_text, whole
+from fluxtracker.upstream.parsing import FIRST_HALF, HALF, brief, is_address, is_damaged, is_hash, mend_text, whole
 from fluxtracker.upstream.records import (
     LAST_IN_BLOCKS,
     AppComponent,
@@ -64,25 +63,31 @@ def envelope(answer: object, source: str, where: str) -> Any:
     raise BadAnswer(source, where, f"status error: {message}")
 
 
-class AppRegistry:
+class AppRegistry(Upstream):
     """What FluxOS knows of apps by the hash of the message that was paid for."""
 
     def __init__(self, http: Http, base_url: str) -> None:
-        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
-        self._http = http
-        self._base = base_url.rstrip("/") + "/apps"
+        super().__init__(http, base_url.rstrip("/") + "/apps")
+
+    def payment_address(self) -> str:
+        """Return the address that the terms of deployment name."""
+        path = "/deploymentinformation"
+        data = envelope(self.get(path, max_bytes=MEDIUM), self.host, self.where(path))
+        address = data.get("address") if isinstance(data, dict) else None
+        if not isinstance(address, str) or not is_address(address):
+            raise self.bad(path, "the terms of deployment name no address")
+        return address
 
     def message(self, message_hash: str) -> AppMessage | None:
         """Return the message with this hash; None while nobody knows it."""
-        url = f"{self._base}/permanentmessages"
-        answer = self._http.get_json(url, {"hash": message_hash}, max_bytes=MESSAGE_BYTES, endpoint=self._base)
-        where = urlsplit(url).path
-        records = envelope(answer, self.host, where)
+        path = "/permanentmessages"
+        answer = self.get(path, {"hash": message_hash}, max_bytes=MESSAGE_BYTES)
+        records = envelope(answer, self.host, self.where(path))
         if not isinstance(records, list):
-            raise BadAnswer(self.host, where, "no list of messages")
+            raise self.bad(path, "no list of messages")
         wanted = [record for record in records if isinstance(record, dict) and record.get("hash") == message_hash]
         if records and not wanted:
-            raise BadAnswer(self.host, where, "messages with other hashes than the one asked for")
+            raise self.bad(path, "messages with other hashes than the one asked for")
         return next(filter(None, map(_from_message, wanted)), None)
 
     def dump(self, wanted: Collection[str]) -> dict[str, AppMessage]:
@@ -95,27 +100,23 @@ class AppRegistry:
 
     def specifications_now(self) -> AppSpecifications:
         """Return what is public of every app that is registered now."""
-        url = f"{self._base}/globalappsspecifications"
-        where = urlsplit(url).path
-        rows = envelope(self._http.get_json(url, endpoint=self._base), self.host, where)
+        path = "/globalappsspecifications"
+        rows = envelope(self.get(path), self.host, self.where(path))
         if not isinstance(rows, list) or not rows:
-            raise BadAnswer(self.host, where, "no list of specifications" if rows else "an empty list")
+            raise self.bad(path, "no list of specifications" if rows else "an empty list")
         _log_unknown_keys(rows)
         apps = tuple(filter(None, map(app_specification, rows)))
         if not apps:
-            raise BadAnswer(self.host, where, f"none of {len(rows)} specifications is usable")
+            raise self.bad(path, f"none of {len(rows)} specifications is usable")
         return AppSpecifications(apps, len(rows) - len(apps))
 
     def _streamed(self, name: str, max_bytes: int, wanted: Collection[str], reader: Any) -> dict[str, AppMessage]:
-        url = f"{self._base}/{name}"
         found: dict[str, AppMessage] = {}
-        with self._http.open_stream(url, max_bytes=max_bytes, endpoint=self._base) as body:
+        with self.http.open_stream(f"{self.base}/{name}", max_bytes=max_bytes, endpoint=self.base) as body:
             for record in records_of(body):
                 known = record.get("hash") if isinstance(record, dict) else None
-                if isinstance(known, str) and known in wanted:
-                    message = reader(record)
-                    if message is not None:
-                        found[message.hash] = message
+                if isinstance(known, str) and known in wanted and (message := reader(record)):
+                    found[message.hash] = message
         return found
 
 
@@ -198,9 +199,7 @@ def _clean(name: object) -> str:
     """Return a name that strangers chose: printable, of bounded length."""
     if not isinstance(name, str) or is_damaged(name):
         return ""
-    if name.isprintable():
-        return name.strip()[:MAX_NAME]
-    return "".join(letter for letter in name if letter.isprintable()).strip()[:MAX_NAME]
+    return "".join(filter(str.isprintable, name)).strip()[:MAX_NAME]
 
 
 def _is_git(specification: dict[str, Any]) -> bool:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from fluxtracker import money
-from fluxtracker.upstream.http.client import MEDIUM, Http, Params
-from fluxtracker.upstream.http.errors import BadAnswer
+from fluxtracker.periods import DAY, midnight
+from fluxtracker.upstream.http.client import MEDIUM, Http, Params, Upstream
 from fluxtracker.upstream.parsing import MAX_TIME, WRONG_SHAPE
 
 COIN = "zelcash"  # FLUX at CoinGecko
@@ -22,7 +21,6 @@ COINGECKO_DAYS = 365  # the longest history without a key
 KLINES_A_CALL = 1000
 HISTODAYS_A_CALL = 2000
 FLUX_SINCE = date(2021, 1, 1)  # before, CryptoCompare's symbol FLUX was another coin
-DAY = timedelta(days=1)
 NOT_NOW = timedelta(hours=1)  # a price that its source changed longer ago than this is no price of now
 MIDNIGHT_FROM, MIDNIGHT_TO = -timedelta(hours=1), timedelta(minutes=10)  # how far off a point may be and be the close
 
@@ -49,13 +47,12 @@ def _ask(
     headers: Mapping[str, str] | None = None,
 ) -> T:
     """Return the answer as `read` understands it; whatever it stumbles over makes it a BadAnswer."""
-    answer = http.get_json(base + path, params, headers=headers, max_bytes=MEDIUM, endpoint=base, patient=False)
+    source = Upstream(http, base)
+    answer = source.get(path, params, headers=headers, max_bytes=MEDIUM, patient=False)
     try:
         return read(answer)
     except WRONG_SHAPE as error:
-        parts = urlsplit(base + path)
-        detail = f"no usable price ({type(error).__name__}: {error})"[:200]
-        raise BadAnswer(parts.netloc.rpartition("@")[2], parts.path, detail) from None
+        raise source.bad(path, f"no usable price ({type(error).__name__}: {error})"[:200]) from None
 
 
 def coingecko_now(http: Http, now: datetime) -> Quote:
@@ -96,12 +93,12 @@ def _closes(rows: list[Any]) -> Days:
     nearest: dict[datetime, tuple[timedelta, Quote]] = {}
     for moment, quote in points:
         if moment and quote:
-            midnight = datetime.combine(moment + DAY / 2, time.min, UTC)
-            off = moment - midnight
-            is_near = MIDNIGHT_FROM <= off <= MIDNIGHT_TO and midnight <= max(moments)
-            if is_near and (midnight not in nearest or abs(off) < nearest[midnight][0]):
-                nearest[midnight] = abs(off), quote
-    return {midnight.date() - DAY: quote for midnight, (_, quote) in nearest.items()}
+            end = midnight((moment + DAY / 2).date())
+            off = moment - end
+            is_near = MIDNIGHT_FROM <= off <= MIDNIGHT_TO and end <= max(moments)
+            if is_near and (end not in nearest or abs(off) < nearest[end][0]):
+                nearest[end] = abs(off), quote
+    return {end.date() - DAY: quote for end, (_, quote) in nearest.items()}
 
 
 def explorer_currency(http: Http, now: datetime) -> Quote:
@@ -115,10 +112,8 @@ def explorer_currency(http: Http, now: datetime) -> Quote:
 
 
 def explorer_market(http: Http, now: datetime) -> Quote:
-    def read(answer: Any) -> Quote:
-        return Quote(money.price(answer["price"]), "explorer")
-
-    return _ask(http, settings.FLUX_EXPLORER_URL, "/markets/info", {}, read)
+    price = _ask(http, settings.FLUX_EXPLORER_URL, "/markets/info", {}, lambda answer: money.price(answer["price"]))
+    return Quote(price, "explorer")
 
 
 def binance_now(http: Http, now: datetime) -> Quote | None:
@@ -143,7 +138,8 @@ def binance_days(http: Http, first: date, last: date, now: datetime) -> Days:
     days: Days = {}
     is_first = True
     while first <= last:
-        params: Params = {"symbol": PAIR, "interval": "1d", "limit": KLINES_A_CALL, "startTime": _unix(first) * 1000}
+        start_ms = int(midnight(first).timestamp()) * 1000
+        params: Params = {"symbol": PAIR, "interval": "1d", "limit": KLINES_A_CALL, "startTime": start_ms}
         rows = _ask(http, settings.BINANCE_URL, "/klines", params, _filled if is_first else _list)
         is_first = False
         candles = [(*_point(row, 0, 4, "binance"), row) for row in rows]
@@ -167,26 +163,20 @@ def _volumes(candle: Any) -> list[Any]:
 def cryptocompare_now(http: Http, now: datetime) -> Quote | None:
     """None without a key: it is not asked then."""
 
-    def read(answer: Any) -> Quote:
-        return Quote(money.price(answer["USD"]), "cryptocompare")
-
     if not settings.CRYPTOCOMPARE_API_KEY:
         return None
     params = {"fsym": "FLUX", "tsyms": "USD"}
-    return _ask(http, settings.CRYPTOCOMPARE_URL, "/price", params, read, _cryptocompare_key())
+    return _cryptocompare(http, "/price", params, lambda answer: Quote(money.price(answer["USD"]), "cryptocompare"))
 
 
 def cryptocompare_days(http: Http, first: date, last: date, now: datetime) -> Days | None:
     """Closes, oldest first; a close or a volume of 0 means that there is none. None without a key."""
 
-    def read(answer: Any) -> list[Any]:
-        return _list(answer["Data"]["Data"])
-
     if not settings.CRYPTOCOMPARE_API_KEY:
         return None
     today = now.date()
     params: Params = {"fsym": "FLUX", "tsym": "USD", "limit": min((today - first).days, HISTODAYS_A_CALL)}
-    rows = _ask(http, settings.CRYPTOCOMPARE_URL, "/v2/histoday", params, read, _cryptocompare_key())
+    rows = _cryptocompare(http, "/v2/histoday", params, lambda answer: _list(answer["Data"]["Data"]))
     closes = [(*_point(row, "time", "close", "cryptocompare", unit=1), row) for row in rows]
     return {
         moment.date(): quote
@@ -196,8 +186,9 @@ def cryptocompare_days(http: Http, first: date, last: date, now: datetime) -> Da
     }  # fmt: skip
 
 
-def _cryptocompare_key() -> dict[str, str]:
-    return {"Authorization": f"Apikey {settings.CRYPTOCOMPARE_API_KEY}"}
+def _cryptocompare(http: Http, path: str, params: Params, read: Callable[[Any], T]) -> T:
+    key = {"Authorization": f"Apikey {settings.CRYPTOCOMPARE_API_KEY}"}
+    return _ask(http, settings.CRYPTOCOMPARE_URL, path, params, read, key)
 
 
 def _point(
@@ -240,7 +231,3 @@ def _filled(answer: Any) -> list[Any]:
     if not _list(answer):
         raise ValueError("an empty list")
     return _list(answer)
-
-
-def _unix(day: date) -> int:
-    return int(datetime.combine(day, time.min, UTC).timestamp())

@@ -13,10 +13,10 @@ from statistics import median_high, median_low
 
 import structlog
 
+from fluxtracker.periods import DAY
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.price_feeds import (
-    DAY,
     Days,
     Quote,
     binance_days,

@@ -6,16 +6,14 @@ Each answer counts the rows it left out, by reason. A node with several rows cou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from fluxtracker.upstream import stats_rows
 from fluxtracker.upstream.fluxos import envelope
-from fluxtracker.upstream.http.client import MEDIUM, Http
-from fluxtracker.upstream.http.errors import BadAnswer
+from fluxtracker.upstream.http.client import MEDIUM, Upstream
 from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count
 from fluxtracker.upstream.stats_rows import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
 
@@ -37,15 +35,20 @@ T = TypeVar("T", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Capacities:
-    """What the nodes have and what their apps take."""
+class Nodes(Generic[T]):
+    """What a reader made of the rows: at most one record a node."""
 
-    nodes: tuple[Capacity, ...]
+    nodes: tuple[T, ...]
     rows: int
-    unusable: int
-    """Rows that are no node."""
+    left_out: Mapping[str, int]
+    """Nodes without a record, by why."""
     repeated: int = 0
     """Further rows of nodes that count already."""
+
+    @property
+    def unusable(self) -> int:
+        """Return how many rows are no node."""
+        return sum(self.left_out.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,6 @@ class Containers:
     """Containers that tell neither a name nor an image."""
     stopped: dict[str, int]
     """Containers that do not run, by state."""
-    repeated: int
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmarks:
-    """The last benchmark of every node that has one, and how many rows were left out by why."""
-
-    nodes: tuple[Benchmark, ...]
-    rows: int
-    left_out: dict[str, int]
     repeated: int
 
 
@@ -94,81 +87,63 @@ class NodeHistory:
     left_out: int
 
 
-class Stats:
+class Stats(Upstream):
     """The statistics service."""
 
-    def __init__(self, http: Http, base_url: str) -> None:
-        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
-        self._http = http
-        self._base = base_url.rstrip("/")
+    def tiers(self) -> set[str]:
+        """Return the tiers that there are nodes of: the smallest answer about all nodes."""
+        rows = self._nodes("tier", MEDIUM)
+        tiers = {row["tier"] for row in rows if isinstance(row, dict) and isinstance(row.get("tier"), str)} - {""}
+        if not tiers:
+            raise self.bad("/fluxinfo", "no list of nodes")
+        return tiers
 
-    def capacity(self) -> Capacities:
+    def capacity(self) -> Nodes[Capacity]:
         """Cores, memory and storage of every node, and what its apps take of them."""
-        rows = self._nodes(CAPACITY)
-        read = _read(rows, stats_rows.capacity)
-        if all(node.capacity.is_empty for node in read.records):
-            raise self._bad("/fluxinfo", f"no usable number in {len(rows)} rows")
-        return Capacities(tuple(read.records), len(rows), read.left_out.total(), read.repeated)
+        found = _read(self._nodes(CAPACITY), stats_rows.capacity)
+        if all(node.capacity.is_empty for node in found.nodes):
+            raise self.bad("/fluxinfo", f"no usable number in {found.rows} rows")
+        return found
 
     def containers(self) -> Containers:
         """Return the running containers of every node, by name, by image or both."""
-        rows = self._nodes(CONTAINERS)
-        read = _read(rows, stats_rows.running)
-        found = tuple(container for node in read.records for container in node.containers)
-        left_out = sum(node.left_out for node in read.records)
-        stopped = Counter(state for node in read.records for state in node.stopped)
-        if not read.records or (left_out and not found):
-            raise self._bad("/fluxinfo", f"no usable container in {len(rows)} rows")
-        return Containers(found, len(rows), len(read.records), left_out, dict(stopped), read.repeated)
+        read = _read(self._nodes(CONTAINERS), stats_rows.running)
+        found = tuple(container for node in read.nodes for container in node.containers)
+        left_out = sum(node.left_out for node in read.nodes)
+        stopped = Counter(state for node in read.nodes for state in node.stopped)
+        if not read.nodes or (left_out and not found):
+            raise self.bad("/fluxinfo", f"no usable container in {read.rows} rows")
+        return Containers(found, read.rows, len(read.nodes), left_out, dict(stopped), read.repeated)
 
-    def benchmarks(self) -> Benchmarks:
+    def benchmarks(self) -> Nodes[Benchmark]:
         """Return every node's benchmark; while one runs, all its numbers are 0 and the node is left out."""
-        rows = self._nodes(BENCHMARKS)
-        read = _read(rows, stats_rows.benchmark)
-        if not read.records:
-            raise self._bad("/fluxinfo", f"no usable benchmark in {len(rows)} rows")
-        return Benchmarks(tuple(read.records), len(rows), dict(read.left_out), read.repeated)
+        found = _read(self._nodes(BENCHMARKS), stats_rows.benchmark)
+        if not found.nodes:
+            raise self.bad("/fluxinfo", f"no usable benchmark in {found.rows} rows")
+        return found
 
     def node_history(self) -> NodeHistory:
         """Return how many nodes there were, about every 15 minutes for 30 days."""
         path = "/fluxhistorystats"
-        answer = envelope(
-            self._http.get_json(self._base + path, max_bytes=MEDIUM, endpoint=self._base), self.host, path
-        )
+        answer = envelope(self.get(path, max_bytes=MEDIUM), self.host, self.where(path))
         if not isinstance(answer, dict) or not answer:
-            raise self._bad(path, "no node counts by time")
+            raise self.bad(path, "no node counts by time")
         points = [point for when, counts in answer.items() if (point := _point(when, counts))]
         if not points:
-            raise self._bad(path, f"none of {len(answer)} points is usable")
+            raise self.bad(path, f"none of {len(answer)} points is usable")
         return NodeHistory(tuple(sorted(points, key=lambda point: point.at)), len(answer) - len(points))
 
-    def _nodes(self, projection: str) -> list[Any]:
+    def _nodes(self, projection: str, max_bytes: int = BYTES) -> list[Any]:
         """Return the rows of all nodes. An empty list comes right after a round of collection: no answer."""
-        url = f"{self._base}/fluxinfo"
-        answer = self._http.get_json(url, {"projection": projection}, max_bytes=BYTES, endpoint=self._base)
-        rows = answer if isinstance(answer, list) else envelope(answer, self.host, self._where("/fluxinfo"))
+        path = "/fluxinfo"
+        answer = self.get(path, {"projection": projection}, max_bytes=max_bytes)
+        rows = answer if isinstance(answer, list) else envelope(answer, self.host, self.where(path))
         if not isinstance(rows, list) or not rows:
-            raise self._bad("/fluxinfo", "no list of nodes" if rows else "an empty list")
+            raise self.bad(path, "no list of nodes" if rows else "an empty list")
         return rows
 
-    def _where(self, path: str) -> str:
-        return urlsplit(self._base + path).path
 
-    def _bad(self, path: str, detail: str) -> BadAnswer:
-        return BadAnswer(self.host, self._where(path), detail)
-
-
-@dataclass(frozen=True, slots=True)
-class Read(Generic[T]):
-    """What a reader made of the rows: at most one record a node."""
-
-    records: list[T]
-    left_out: Counter[str]
-    """Nodes without a record, by why."""
-    repeated: int
-
-
-def _read(rows: list[Any], reader: Callable[[Any], T]) -> Read[T]:
+def _read(rows: list[Any], reader: Callable[[Any], T]) -> Nodes[T]:
     """Read every row and keep the best of each node: of one that was reached, that tells something, the newest."""
     best: dict[str | int, tuple[Any, T | str]] = {}
     for number, row in enumerate(rows):
@@ -177,7 +152,8 @@ def _read(rows: list[Any], reader: Callable[[Any], T]) -> Read[T]:
             best[key] = row, outcome
     outcomes = [outcome for _, outcome in best.values()]
     left_out = Counter(outcome for outcome in outcomes if isinstance(outcome, str))
-    return Read([one for one in outcomes if not isinstance(one, str)], left_out, len(rows) - len(best))
+    records = tuple(outcome for outcome in outcomes if not isinstance(outcome, str))
+    return Nodes(records, len(rows), dict(left_out), len(rows) - len(best))
 
 
 def _rank(row: Any, outcome: Record | str) -> tuple[bool, bool, bool, int, int]:

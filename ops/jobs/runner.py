@@ -35,7 +35,7 @@ EVERY_S = 2.0
 LONGEST_PROGRESS = 200
 
 
-class JobWatch:
+class JobWatch(Watch):
     """Report progress and hear of a cancellation, in a thread whose connection is outside the job's transactions."""
 
     def __init__(self, job: Job) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker.upstream.stats import Capacities
+from fluxtracker.upstream.stats import Nodes
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
 from metrics.counting import measure_cloud
 from metrics.models import Memory
@@ -302,7 +302,9 @@ names = st.none() | st.sampled_from(["a:0", "b:0", "c:1"])
 reached = st.builds(Capacity, names, parts, parts)
 nodes = reached | st.builds(Capacity, names, st.just(UNKNOWN), st.just(UNKNOWN), st.just(True))
 answers = st.builds(
-    lambda rows, no_nodes, repeated: Capacities(tuple(rows), len(rows) + no_nodes + repeated, no_nodes, repeated),
+    lambda rows, no_nodes, repeated: Nodes(
+        tuple(rows), len(rows) + no_nodes + repeated, {"unusable": no_nodes}, repeated
+    ),
     st.lists(nodes, max_size=6),
     st.integers(0, 3),
     st.integers(0, 3),

@@ -6,23 +6,19 @@ block that fills a page on its own is read by page number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 
-from fluxtracker.upstream.chain.transactions import block_at, blockbook_tx
-from fluxtracker.upstream.http.client import MAX_BYTES, SMALL, Http, Rejected
+from fluxtracker.upstream.chain.transactions import ChainUpstream, blockbook_tx
+from fluxtracker.upstream.http.client import SMALL, Http, Params, Rejected
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http.limits import TimedOut, TooLarge
 from fluxtracker.upstream.parsing import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, brief, is_hash, told_instant, whole
-from fluxtracker.upstream.records import Block, ChainTx, Listing, Tip, Unreadable
+from fluxtracker.upstream.records import ChainTx, Listing, Tip, Unreadable
 
 log = structlog.get_logger(__name__)
-
-Params = dict[str, str | int]
 
 MANY_PAGES = 4  # a window that seems to hold more is narrowed instead of walked
 MOST_PAGES = 12  # of one window, when it seemed to hold less
@@ -65,12 +61,17 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class ListingReader:
-    """Reads the windows of one address. `ask` answers an object for a query, `bad` makes the error to raise."""
+    """Reads the windows of one address, `size` rows a page."""
 
+    source: Blockbook
     address: str
     size: int
-    ask: Callable[[Params], dict[str, Any]]
-    bad: Callable[[str], BadAnswer]
+
+    def ask(self, params: Params) -> dict[str, Any]:
+        return self.source.answer(f"/address/{self.address}", params, patient=False)
+
+    def bad(self, detail: str) -> BadAnswer:
+        return self.source.bad(f"/address/{self.address}", detail)
 
     def read(self, low: int, high: int) -> Listing:
         """Return the window from `low` to `high`, or to a lower `high` where it holds many pages."""
@@ -95,14 +96,8 @@ class ListingReader:
                     break
         for txid in window.transactions.keys() & window.unreadable.keys():
             del window.unreadable[txid]
-        return Listing(
-            self.address,
-            low,
-            high,
-            tuple(window.transactions.values()),
-            tuple(window.unreadable.values()),
-            window.total,
-        )
+        transactions, unreadable = tuple(window.transactions.values()), tuple(window.unreadable.values())
+        return Listing(self.address, low, high, transactions, unreadable, window.total)
 
     def _is_too_much(self, window: Window, rows: int, span: int, blocks: int) -> bool:
         """Return whether `blocks` blocks hold too many pages, by the last page's `rows` rows in `span` blocks."""
@@ -125,7 +120,7 @@ class ListingReader:
 
     def _page(self, low: int, to: int, number: int = 1) -> Page:
         query: Params = {"page": number, "pageSize": self.size, "from": low, "to": to}
-        answer = self.ask({"details": "txs", **query})
+        answer = self.ask({**query, "details": "txs"})
         if answer.get("address") != self.address:
             raise self.bad("it answers for another address")
         rows = answer.get("transactions")
@@ -183,7 +178,7 @@ class ListingReader:
 
     def _name_the_nameless(self, page: Page, query: Params, nameless: int) -> None:
         """Rows without a usable id: the same page as a list of ids tells which are missing."""
-        ids = self.ask({"details": "txids", **query}).get("txids")
+        ids = self.ask({**query, "details": "txids"}).get("txids")
         if not isinstance(ids, list):
             raise self.bad("no list of ids")
         known = {tx.txid for tx in page.transactions} | {row.txid for row in page.unreadable}
@@ -212,114 +207,75 @@ PAGE_SIZE = 1000  # the most a Blockbook gives
 SMALL_PAGE_SIZE = 250  # after a page of 1000 was too slow or too large
 
 
-class Blockbook:
+class Blockbook(ChainUpstream):
     """One Blockbook instance."""
 
     name = "blockbook"
+    block_path, tx_path = "/block/{}", "/tx/{}"
+    read_tx = staticmethod(blockbook_tx)
 
     def __init__(self, http: Http, base_url: str) -> None:
-        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
-        self._http = http
-        self._base = base_url.rstrip("/")
+        super().__init__(http, base_url)
         self._page_size = PAGE_SIZE
-
-    def __repr__(self) -> str:
-        return f"<Blockbook {self.host}>"
 
     def tip(self) -> Tip:
         """Return the last block it has indexed. One request when its backend stands at the same block."""
-        answer = self._object("", max_bytes=SMALL)
+        answer = self.answer("", max_bytes=SMALL)
         try:
             height, known_hash, behind = _best_block(answer)
         except WRONG_SHAPE as error:
-            raise self._bad("", f"its status is not usable ({error})") from None
+            raise self.bad("", f"its status is not usable ({error})") from None
         return Tip(height, known_hash or self.block_hash(height), self.host, behind)
 
     def block_hash(self, height: int) -> str:
         """Return the hash of the block at a height. NotFound past the tip."""
         path = f"/block-index/{height}"
-        found = self._object(path, absent_when_rejected=True, max_bytes=SMALL).get("blockHash")
+        try:
+            found = self.answer(path, max_bytes=SMALL).get("blockHash")
+        except Rejected as error:
+            if error.status != 400:
+                raise
+            raise NotFound(error.source, error.where, error.detail) from None
         if not found:
-            raise NotFound(self.host, self._where(path), "no such block")
+            raise NotFound(self.host, self.where(path), "no such block")
         if not isinstance(found, str) or not is_hash(found):
-            raise self._bad(path, "its block hash is not 64 hex digits")
+            raise self.bad(path, "its block hash is not 64 hex digits")
         return found
 
-    def block(self, height: int) -> Block:
-        """Return the block at a height. NotFound past the tip."""
-        path = f"/block/{height}"
-        answer = self._object(path)
-        return block_at(answer, height, lambda detail: self._bad(path, detail))
-
     def total(self, address: str) -> int:
-        """Return transactions of the address over its whole history."""
+        """Return how many transactions the address has over its whole history."""
         path = f"/address/{address}"
-        answer = self._object(path, {"details": "basic"}, max_bytes=SMALL)
+        answer = self.answer(path, {"details": "basic"}, max_bytes=SMALL)
         if answer.get("address") != address:
-            raise self._bad(path, "it answers for another address")
+            raise self.bad(path, "it answers for another address")
         try:
             return whole(answer.get("txs", 0), "txs", 0, MAX_TOTAL)
         except ValueError as error:
-            raise self._bad(path, str(error)) from None
-
-    def transaction(self, txid: str) -> ChainTx:
-        """Return one transaction. NotFound when the chain does not have it."""
-        path = f"/tx/{txid}"
-        answer = self._object(path)
-        try:
-            found = blockbook_tx(answer)
-        except WRONG_SHAPE as error:
-            raise self._bad(path, f"its transaction is not usable ({error})") from None
-        if found.txid != txid:
-            raise self._bad(path, "it answers another transaction")
-        return found
+            raise self.bad(path, str(error)) from None
 
     def listing(self, address: str, low: int, high: int) -> Listing:
         """All transactions of the address in blocks `low` to `high`, or to a lower `high` where they are many."""
         try:
-            return self._reader(address).read(low, high)
+            return ListingReader(self, address, self._page_size).read(low, high)
         except (TimedOut, TooLarge):
             if self._page_size == SMALL_PAGE_SIZE:
                 raise
             self._page_size = SMALL_PAGE_SIZE
-        return self._reader(address).read(low, high)
+        return ListingReader(self, address, self._page_size).read(low, high)
 
-    def _reader(self, address: str) -> ListingReader:
-        path = f"/address/{address}"
-        return ListingReader(
-            address,
-            self._page_size,
-            lambda params: self._object(path, params, patient=False),
-            lambda detail: self._bad(path, detail),
-        )
-
-    def _object(
-        self,
-        path: str,
-        params: dict[str, str | int] | None = None,
-        *,
-        absent_when_rejected: bool = False,
-        patient: bool = True,
-        max_bytes: int = MAX_BYTES,
-    ) -> dict[str, Any]:
-        url = self._base + path
+    def answer(self, path: str, params: Params | None = None, **options: Any) -> dict[str, Any]:
+        """Return an answer that is an object without an error. NotFound where it says so."""
         try:
-            answer = self._http.get_json(url, params, max_bytes=max_bytes, endpoint=self._base, patient=patient)
+            answer = self.get(path, params, **options)
         except Rejected as error:
-            if error.status == 400 and (absent_when_rejected or "not found" in error.message.lower()):
+            if error.status == 400 and "not found" in error.message.lower():
                 raise NotFound(error.source, error.where, error.detail) from None
             raise
         if not isinstance(answer, dict):
-            raise self._bad(path, "the answer is not an object")
+            raise self.bad(path, "the answer is not an object")
         if "error" in answer:
-            raise self._bad(path, f"an error inside a success: {brief(answer['error'])}")
+            raise self.bad(path, f"an error inside a success: {brief(answer['error'])}")
         return answer
-
-    def _where(self, path: str) -> str:
-        return urlsplit(self._base + path).path or "/"
-
-    def _bad(self, path: str, detail: str) -> BadAnswer:
-        return BadAnswer(self.host, self._where(path), detail)
 
 
 def _best_block(answer: dict[str, Any]) -> tuple[int, str | None, int]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from fluxtracker.upstream.chain.transactions import block_at, daemon_tx
+from fluxtracker.upstream.chain.transactions import ChainUpstream, daemon_tx
 from fluxtracker.upstream.fluxos import envelope
-from fluxtracker.upstream.http.client import MAX_BYTES, MEDIUM, SMALL, Http
+from fluxtracker.upstream.http.client import MAX_BYTES, SMALL, Http
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, is_hash, told_instant, whole
-from fluxtracker.upstream.records import Block, ChainTx, Listing, NodeCounts, Tip, Unreadable
+from fluxtracker.upstream.records import ChainTx, Listing, NodeCounts, Tip, Unreadable
 
 TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
 BEHIND = "outside chain range"  # says a node that lacks the last blocks
@@ -18,18 +17,15 @@ TRANSACTIONS_A_LISTING = 200  # each is a request
 OLD_TIERS = {"cumulus": "basic", "nimbus": "super", "stratus": "bamf"}
 
 
-class Daemon:
+class Daemon(ChainUpstream):
     """The daemon of whichever node the balancer picks."""
 
     name = "daemon"
+    block_path, tx_path = "/getblock/{}/1", "/getrawtransaction/{}/1"
+    read_tx = staticmethod(daemon_tx)
 
     def __init__(self, http: Http, base_url: str) -> None:
-        self.host = urlsplit(base_url).netloc.rpartition("@")[2]
-        self._http = http
-        self._base = base_url.rstrip("/") + "/daemon"
-
-    def __repr__(self) -> str:
-        return f"<Daemon {self.host}>"
+        super().__init__(http, base_url.rstrip("/") + "/daemon")
 
     def tip(self) -> Tip:
         """Return the last block that every node should have."""
@@ -39,51 +35,32 @@ class Daemon:
     def height(self) -> int:
         """Return the height of the last block that every node should have. One request."""
         try:
-            return whole(self._data("/getblockcount", SMALL), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
+            return whole(self.answer("/getblockcount", SMALL), "the block count", TIP_MARGIN + 1) - TIP_MARGIN
         except ValueError as error:
-            raise self._bad("/getblockcount", str(error)) from None
-
-    def block(self, height: int) -> Block:
-        """Return the block at a height, without its transactions. NotFound past the tip."""
-        path = f"/getblock/{height}/1"
-        answer = self._data(path, MEDIUM)
-        return block_at(answer, height, lambda detail: self._bad(path, detail))
+            raise self.bad("/getblockcount", str(error)) from None
 
     def block_hash(self, height: int) -> str:
         """Return the hash of the block at a height. NotFound past the tip."""
         path = f"/getblockhash/{height}"
-        found = self._data(path, SMALL)
+        found = self.answer(path, SMALL)
         if not isinstance(found, str) or not is_hash(found):
-            raise self._bad(path, "the block hash is not 64 hex digits")
+            raise self.bad(path, "the block hash is not 64 hex digits")
         return found
 
     def total(self, address: str) -> None:
         """The daemon does not count an address's transactions."""
-        return
-
-    def transaction(self, txid: str) -> ChainTx:
-        """Return one transaction. NotFound when the chain does not have it."""
-        path = f"/getrawtransaction/{txid}/1"
-        answer = self._data(path)
-        try:
-            found = daemon_tx(answer)
-        except WRONG_SHAPE as error:
-            raise self._bad(path, f"its transaction is not usable ({error})") from None
-        if found.txid != txid:
-            raise self._bad(path, "it answers another transaction")
-        return found
 
     def txids(self, address: str, low: int, high: int) -> list[str]:
         """Ids of the address's transactions in blocks `low` to `high`, both included, oldest first."""
         path = f"/getaddresstxids/{address}/{low}/{high}"
         try:
-            found = self._data(path)
+            found = self.answer(path)
         except BadAnswer as error:
             if BEHIND not in error.detail:
                 raise
-            found = self._data(path)  # another node, maybe one that is not behind
+            found = self.answer(path)  # another node, maybe one that is not behind
         if not isinstance(found, list) or not all(isinstance(txid, str) and is_hash(txid) for txid in found):
-            raise self._bad(path, "no list of transaction ids")
+            raise self.bad(path, "no list of transaction ids")
         return list(dict.fromkeys(found))
 
     def listing(self, address: str, low: int, high: int) -> Listing:
@@ -97,7 +74,7 @@ class Daemon:
                 unreadable.append(tx)
                 continue
             if not last <= tx.height <= high:
-                raise self._bad(f"/getrawtransaction/{txid}/1", f"block {tx.height} in the blocks {last} to {high}")
+                raise self.bad(f"/getrawtransaction/{txid}/1", f"block {tx.height} in the blocks {last} to {high}")
             if len(transactions) >= TRANSACTIONS_A_LISTING and tx.height > last:
                 high = last  # whole, because ids come oldest first
                 break
@@ -108,19 +85,19 @@ class Daemon:
     def node_counts(self) -> NodeCounts:
         """Return the nodes of each tier. A tier may be empty, the network may not."""
         path = "/getfluxnodecount"
-        answer = self._data(path, SMALL)
+        answer = self.answer(path, SMALL)
         try:
             tiers = {tier: _tier_count(answer, tier) for tier in OLD_TIERS}
         except WRONG_SHAPE as error:
-            raise self._bad(path, f"its node counts are not usable ({error})"[:200]) from None
+            raise self.bad(path, f"its node counts are not usable ({error})"[:200]) from None
         if not any(tiers.values()):
-            raise self._bad(path, "it counts no node at all")
+            raise self.bad(path, "it counts no node at all")
         return NodeCounts(**tiers, told_total=_told_total(answer))
 
     def _listed(self, txid: str) -> ChainTx | Unreadable:
         """Return a listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
         try:
-            answer = self._data(f"/getrawtransaction/{txid}/1")
+            answer = self.answer(f"/getrawtransaction/{txid}/1")
         except NotFound as error:
             return Unreadable(txid, None, error.detail[:200])
         try:
@@ -129,15 +106,9 @@ class Daemon:
             time = told_instant(answer.get("blocktime")) if isinstance(answer, dict) else None
             return Unreadable(txid, None, f"{type(error).__name__}: {error}"[:200], time)
 
-    def _data(self, path: str, max_bytes: int = MAX_BYTES) -> Any:
-        answer = self._http.get_json(self._base + path, max_bytes=max_bytes, endpoint=self._base)
-        return envelope(answer, self.host, self._where(path))
-
-    def _where(self, path: str) -> str:
-        return urlsplit(self._base + path).path
-
-    def _bad(self, path: str, detail: str) -> BadAnswer:
-        return BadAnswer(self.host, self._where(path), detail)
+    def answer(self, path: str, max_bytes: int = MAX_BYTES) -> Any:
+        """Return the data inside the envelope."""
+        return envelope(self.get(path, max_bytes=max_bytes), self.host, self.where(path))
 
 
 def _tier_count(answer: dict[str, Any], tier: str) -> int:

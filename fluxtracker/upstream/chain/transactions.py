@@ -1,15 +1,16 @@
-"""Parse transactions, scripts and blocks of both chain sources.
+"""Parse transactions, scripts and blocks of both chain sources, and ask for single ones.
 
 FluxOS keeps one text per transaction; only the last output with a script counts (docs/upstream.md#app-payments).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
+from fluxtracker.upstream.http.client import Upstream
 from fluxtracker.upstream.parsing import MAX_SAT, WRONG_SHAPE, block_hash, instant, is_address, is_hash, satoshi, whole
 from fluxtracker.upstream.records import Block, ChainTx, TxInput, TxOutput
 
@@ -17,11 +18,6 @@ OP_RETURN, PUSHDATA1, PUSHDATA2, PUSHDATA4 = 0x6A, 0x4C, 0x4D, 0x4E
 SIZE_BYTES = {PUSHDATA1: 1, PUSHDATA2: 2, PUSHDATA4: 4}
 TEXT_MARK = "OP_RETURN "
 VERSIONS = range(1, 5)  # of transactions that FluxOS looks into for a message
-
-
-def may_hold_message(version: object) -> bool:
-    """Return whether FluxOS looks into a transaction of this version; one that is not told is taken for a usual one."""
-    return type(version) is not int or version in VERSIONS
 
 
 def pushed_data(script: Any) -> bytes | None:
@@ -59,24 +55,42 @@ def described_data(text: object) -> bytes | None:
         return None
 
 
-def blockbook_tx(row: Any) -> ChainTx:
-    """Parse one. Raise KeyError, TypeError or ValueError if invalid (docs/upstream.md#blockbook-transactions)."""
-    txid = row["txid"]
+def message_in(version: object, scripts: Iterable[tuple[Any, Any]]) -> bytes | None:
+    """Return what the last output with a script carries, where that is an OP_RETURN.
+
+    `scripts` are pairs of hex and text, the last output first. FluxOS looks only into transactions of some versions;
+    one that is not told is taken for a usual one.
+    """
+    if type(version) is int and version not in VERSIONS:
+        return None
+    script, text = next((pair for pair in scripts if any(pair)), (None, None))
+    return pushed_data(script) if script else described_data(text)
+
+
+def _identity(row: Any, height_key: str) -> tuple[str, int]:
+    """Return txid and height, -1 for one that waits in the mempool."""
+    txid, height = row["txid"], row.get(height_key, -1)
     if not is_hash(txid):
         raise ValueError("the txid is not 64 hex digits")
-    height = row.get("blockHeight", -1)
     if type(height) is not int:
         raise ValueError("the block height is not a whole number")
+    return txid, whole(height, "the block height") if height > 0 else -1
+
+
+def blockbook_tx(row: Any) -> ChainTx:
+    """Parse one. Raise KeyError, TypeError or ValueError if invalid (docs/upstream.md#blockbook-transactions)."""
+    txid, height = _identity(row, "blockHeight")
     outputs = _numbered(row.get("vout"), "an output's n")
+    scripts = ((vout.get("hex"), (vout.get("addresses") or [vout.get("asm")])[0]) for _, vout in reversed(outputs))
     return ChainTx(
         txid,
-        whole(height, "the block height") if height > 0 else -1,
+        height,
         block_hash(row.get("blockHash")),
         instant(row.get("blockTime"), "the block time"),
         whole(row.get("confirmations", 0), "confirmations"),
-        tuple([_blockbook_input(vin) for _, vin in _numbered(row.get("vin"), "an input's n")]),
+        tuple([_input(vin, _address) for _, vin in _numbered(row.get("vin"), "an input's n")]),
         tuple([TxOutput(n, satoshi(vout.get("value")), _address(vout)) for n, vout in outputs]),
-        _blockbook_op_return(outputs) if may_hold_message(row.get("version")) else None,
+        message_in(row.get("version"), scripts),
     )
 
 
@@ -86,14 +100,12 @@ def _numbered(sides: Any, what: str) -> list[tuple[int, Any]]:
     return sorted(found, key=itemgetter(0))
 
 
-def _blockbook_input(vin: Any) -> TxInput:
+def _input(vin: Any, address: Callable[[Any], str | None]) -> TxInput:
     if vin.get("coinbase"):
-        return TxInput(None, None, 0, True)
-    return TxInput(_address(vin), _previous(vin.get("txid")), whole(vin.get("vout", 0), "an input's vout"))
-
-
-def _previous(txid: Any) -> str | None:
-    return txid if txid and is_hash(txid) else None
+        return TxInput(None, None, 0, coinbase=True)
+    previous = vin.get("txid")
+    previous = previous if isinstance(previous, str) and is_hash(previous) else None
+    return TxInput(address(vin), previous, whole(vin.get("vout", 0), "an input's vout"))
 
 
 def _address(side: Any) -> str | None:
@@ -105,55 +117,31 @@ def _address(side: Any) -> str | None:
     return first if is_address(first) else None
 
 
-def _blockbook_op_return(outputs: Sequence[tuple[int, Any]]) -> bytes | None:
-    """Return what the last output with a script carries, where that is an OP_RETURN."""
-    for _, vout in reversed(outputs):
-        script, text = vout.get("hex"), (vout.get("addresses") or [vout.get("asm")])[0]
-        if script or text:
-            return pushed_data(script) if script else described_data(text)
-    return None
-
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def daemon_tx(row: Any) -> ChainTx:
     """Return one transaction. KeyError, TypeError or ValueError when it cannot be understood."""
-    txid = row["txid"]
-    if not is_hash(txid):
-        raise ValueError("the txid is not 64 hex digits")
-    height = row.get("height", -1)
-    if type(height) is not int:
-        raise ValueError("the height is not a whole number")
+    txid, height = _identity(row, "height")
     outputs = sorted(row.get("vout") or (), key=lambda vout: whole(vout["n"], "an output's n"))
+    scripts = ((vout["scriptPubKey"].get("hex"), vout["scriptPubKey"].get("asm")) for vout in reversed(outputs))
+    time = row.get("blocktime", row.get("time"))  # what waits in the mempool has none
     return ChainTx(
-        txid=txid,
-        height=whole(height, "the height") if height > 0 else -1,
-        block_hash=block_hash(row.get("blockhash")),
-        block_time=_block_time(row, height),
-        confirmations=whole(row.get("confirmations", 0), "confirmations", -1),
-        inputs=tuple([_daemon_input(vin) for vin in row.get("vin") or ()]),
-        outputs=tuple([_output(vout) for vout in outputs]),
-        op_return=_daemon_op_return(outputs) if may_hold_message(row.get("version")) else None,
+        txid,
+        height,
+        block_hash(row.get("blockhash")),
+        EPOCH if time is None and height < 0 else instant(time, "the block time"),
+        whole(row.get("confirmations", 0), "confirmations", -1),
+        tuple([_input(vin, _told_address) for vin in row.get("vin") or ()]),
+        tuple([_output(vout) for vout in outputs]),
+        message_in(row.get("version"), scripts),
     )
 
 
-def _block_time(row: Any, height: int) -> datetime:
-    """Of the block; the epoch for what waits in the mempool and has no time."""
-    time = row.get("blocktime", row.get("time"))
-    return EPOCH if time is None and height <= 0 else instant(time, "the block time")
-
-
-def _daemon_input(vin: Any) -> TxInput:
-    """`address` is there only where the node's index knows the input."""
-    if vin.get("coinbase"):
-        return TxInput(None, None, 0, coinbase=True)
-    address, previous = vin.get("address"), vin.get("txid")
-    return TxInput(
-        address if isinstance(address, str) and is_address(address) else None,
-        previous if isinstance(previous, str) and is_hash(previous) else None,
-        whole(vin.get("vout", 0), "an input's vout"),
-    )
+def _told_address(side: Any) -> str | None:
+    """Return the address of an input, which is there only where the node's index knows it."""
+    address = side.get("address")
+    return address if isinstance(address, str) and is_address(address) else None
 
 
 def _output(vout: Any) -> TxOutput:
@@ -161,28 +149,45 @@ def _output(vout: Any) -> TxOutput:
     value = vout["valueSat"] if "valueSat" in vout else vout["valueZat"]
     addresses = vout["scriptPubKey"].get("addresses")
     single = addresses[0] if isinstance(addresses, list) and len(addresses) == 1 else None
-    return TxOutput(
-        vout["n"],
-        whole(value, "an amount in satoshi", 0, MAX_SAT),
-        single if isinstance(single, str) and is_address(single) else None,
-    )
+    address = single if isinstance(single, str) and is_address(single) else None
+    return TxOutput(vout["n"], whole(value, "an amount in satoshi", 0, MAX_SAT), address)
 
 
-def _daemon_op_return(outputs: Sequence[Any]) -> bytes | None:
-    """Return what the last output with a script carries, where that is an OP_RETURN."""
-    for vout in reversed(outputs):
-        script, text = vout["scriptPubKey"].get("hex"), vout["scriptPubKey"].get("asm")
-        if script or text:
-            return pushed_data(script) if script else described_data(text)
-    return None
+class ChainUpstream(Upstream):
+    """What both chain sources do alike: answer one block or one transaction."""
 
+    block_path: ClassVar[str]
+    tx_path: ClassVar[str]
 
-def block_at(row: Any, height: int, bad: Callable[[str], Exception]) -> Block:
-    """Return the block at the height, without its transactions. Raise `bad` of what is wrong with the answer."""
-    try:
-        found = Block(whole(row["height"], "height"), instant(row["time"], "time"), block_hash(row.get("hash")))
-    except WRONG_SHAPE as error:
-        raise bad(f"its block is not usable ({error})") from None
-    if found.height != height:
-        raise bad(f"it answers block {found.height}")
-    return found
+    def answer(self, path: str) -> Any:
+        """Return the data of an answer."""
+        raise NotImplementedError
+
+    @staticmethod
+    def read_tx(row: Any) -> ChainTx:
+        """Return the transaction of an answer. WRONG_SHAPE when it cannot be understood."""
+        raise NotImplementedError
+
+    def block(self, height: int) -> Block:
+        """Return the block at a height, without its transactions. NotFound past the tip."""
+        path = self.block_path.format(height)
+        row = self.answer(path)
+        try:
+            found = Block(whole(row["height"], "height"), instant(row["time"], "time"), block_hash(row.get("hash")))
+        except WRONG_SHAPE as error:
+            raise self.bad(path, f"its block is not usable ({error})") from None
+        if found.height != height:
+            raise self.bad(path, f"it answers block {found.height}")
+        return found
+
+    def transaction(self, txid: str) -> ChainTx:
+        """Return one transaction. NotFound when the chain does not have it."""
+        path = self.tx_path.format(txid)
+        row = self.answer(path)
+        try:
+            found = self.read_tx(row)
+        except WRONG_SHAPE as error:
+            raise self.bad(path, f"its transaction is not usable ({error})") from None
+        if found.txid != txid:
+            raise self.bad(path, "it answers another transaction")
+        return found

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from threading import Lock
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import orjson
@@ -64,12 +64,9 @@ def refusal(response: requests.Response, body: Body) -> BadAnswer | Unavailable:
 
 def _reason(answer: object) -> str:
     """Return the short text in which an error answer says what is wrong."""
-    found = answer
-    for key in ("error", "message", "msg", "Message", "data", "status"):
-        if isinstance(answer, dict) and isinstance(answer.get(key), str):
-            found = answer[key]
-            break
-    return printable(found if isinstance(found, str) else "no reason given")[:200]
+    found = answer if isinstance(answer, dict) else {"error": answer}
+    told = (found.get(key) for key in ("error", "message", "msg", "Message", "data", "status"))
+    return printable(next((text for text in told if isinstance(text, str)), "no reason given"))[:200]
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -111,18 +108,18 @@ def _loads(data: bytes) -> Any:
         return orjson.loads(mended)
 
 
+FAILURES = {
+    "refused": "connection refused",
+    "resolve": "DNS lookup failed",
+    "NameResolution": "DNS lookup failed",
+    "SSL": "TLS failed",
+}
+
+
 def connection_failure(error: requests.ConnectionError) -> str:
     """Return why nothing came, in words, without the URL that the library puts into its text."""
     text = str(error)
-    for sign, meaning in (
-        ("refused", "connection refused"),
-        ("resolve", "DNS lookup failed"),
-        ("NameResolution", "DNS lookup failed"),
-        ("SSL", "TLS failed"),
-    ):
-        if sign in text:
-            return meaning
-    return "the connection failed"
+    return next((meaning for sign, meaning in FAILURES.items() if sign in text), "the connection failed")
 
 
 Counts = Mapping[tuple[str, str], int]
@@ -157,26 +154,18 @@ class Cancelled(Exception):
     """Whoever asked for the work does not want it any more. Neither done nor failed."""
 
 
-class Watch(Protocol):
-    """Looks on from outside."""
+class Watch:
+    """Receive progress and cancel the work. This one does neither: for tasks of the schedule and commands."""
 
     def progress(self, words: str) -> None:
-        """How far it is."""
+        """Note how far the work is."""
 
     def check(self) -> None:
         """Raise Cancelled when the work is not wanted any more."""
 
 
-class NobodyWatches:
-    """Work of the schedule, or of a command."""
-
-    def progress(self, words: str) -> None: ...
-
-    def check(self) -> None: ...
-
-
-# Around a job's whole work, so that no door and no verb has to hand it down.
-WATCH: ContextVar[Watch] = ContextVar("watch", default=NobodyWatches())  # noqa: B039  it holds nothing
+# Set around a job's whole work, so that no function has to pass it on.
+WATCH: ContextVar[Watch] = ContextVar("watch", default=Watch())  # noqa: B039  it holds nothing
 
 
 log = structlog.get_logger(__name__)
@@ -221,13 +210,18 @@ class Http:
         self._timeout, self._rate, self._max_bytes = timeout, rate, max_bytes
         self._sleep, self._clock, self._random = sleep, clock, random
         self._shared = shared or Shared()
-        self._counting = Lock()
+        self._counting, self._started = Lock(), clock()
         self._session = _session(user_agent)
 
     @classmethod
     def from_settings(cls) -> Self:
         """Return a client as the settings want it, sharing pace and circuits with all others of this process."""
         return cls(timeout=settings.UPSTREAM_TIMEOUT, rate=settings.UPSTREAM_RATE, shared=PROCESS)
+
+    @property
+    def effort(self) -> dict[str, float]:
+        """Return how many requests were sent, and in how many seconds since this client was made."""
+        return {"requests": self.requests, "seconds": round(self._clock() - self._started, 3)}
 
     def get_json(
         self,
@@ -251,18 +245,11 @@ class Http:
             return self._with_retries(once, patient)
 
     @contextmanager
-    def open_stream(
-        self,
-        url: str,
-        params: Params | None = None,
-        *,
-        max_bytes: int | None = None,
-        endpoint: str | None = None,
-    ) -> Iterator[Body]:
+    def open_stream(self, url: str, *, max_bytes: int = MAX_BYTES, endpoint: str | None = None) -> Iterator[Body]:
         """The answer to read piece by piece. What breaks while it is read is not tried again."""
 
         def once() -> Body:
-            return self._opened(url, params, None, max_bytes or self._max_bytes, STREAM_DEADLINE)
+            return self._opened(url, None, None, max_bytes, STREAM_DEADLINE)
 
         source, where = _names(url)
         with (
@@ -323,12 +310,7 @@ class Http:
             self.requests += 1
         try:
             response = self._session.get(
-                url,
-                params=params,
-                headers=headers,
-                timeout=self._timeout,
-                stream=True,
-                allow_redirects=False,
+                url, params=params, headers=headers, timeout=self._timeout, stream=True, allow_redirects=False
             )
         except requests.Timeout:
             SENT.add(source, "timeout")
@@ -368,3 +350,27 @@ def _redirected(url: str, location: str) -> str:
 
 def _asked_to_wait(error: Unavailable) -> float:
     return (error.retry_after or 0.0) if isinstance(error, Overloaded) else 0.0
+
+
+class Upstream:
+    """One upstream: where it is, its circuit, and the errors that name it."""
+
+    def __init__(self, http: Http, base_url: str) -> None:
+        self.http = http
+        self.base = base_url.rstrip("/")
+        self.host, _ = _names(base_url)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.host}>"
+
+    def get(self, path: str, params: Params | None = None, **options: Any) -> Any:
+        """Return the parsed answer; `options` are those of `Http.get_json`."""
+        return self.http.get_json(self.base + path, params, endpoint=self.base, **options)
+
+    def where(self, path: str) -> str:
+        """Return the path as errors name it."""
+        return _names(self.base + path)[1]
+
+    def bad(self, path: str, detail: str) -> BadAnswer:
+        """Return the error to raise for an answer that is wrong."""
+        return BadAnswer(self.host, self.where(path), detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -184,59 +184,53 @@ class Circuit:
     failures: int = 0
     open_until: float | None = None
 
+    def enter(self, source: str, where: str, now: float) -> None:
+        """Let a call pass; of those that come after an outage only the first. Unavailable for the others."""
+        if self.open_until is None:
+            return
+        if now < self.open_until:
+            wait = self.open_until - now
+            raise Unavailable(source, where, f"not asked: it failed before, next try in {wait:.0f} s")
+        self.open_until = now + OPEN_FOR  # this call tries, others wait for its outcome
+
+    def fail(self, error: Unavailable, now: float) -> None:
+        asked = error.retry_after if isinstance(error, Overloaded) else None
+        self.failures += 1
+        if asked is not None and asked > LONGEST_WAIT:
+            self.open_until = now + min(asked, LONGEST_HOLD)
+        elif self.failures >= FAILURES_TO_OPEN:
+            self.open_until = now + OPEN_FOR
+
 
 class Breakers:
     """One circuit an endpoint: after two failed calls in a row nothing is sent for 30 s, then one call tries."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._circuits: dict[str, Circuit] = {}
+        self._circuits: dict[str, Circuit] = defaultdict(Circuit)
 
     @contextmanager
     def call(self, endpoint: str, source: str, where: str, clock: Callable[[], float]) -> Iterator[None]:
         """Refuse while the circuit is open, else remember how the call inside ends."""
-        self._enter(endpoint, source, where, clock())
+        with self._lock:
+            self._circuits[endpoint].enter(source, where, clock())
         try:
             yield
         except Unavailable as error:
-            self._failed(endpoint, clock(), error)
+            with self._lock:
+                self._circuits[endpoint].fail(error, clock())
             raise
         except UpstreamError:
-            self._answered(endpoint)  # a wrong answer is an answer
+            self._close(endpoint)  # a wrong answer is an answer
             raise
-        except BaseException:  # called off, or ended from outside: nothing is known
-            self._given_up(endpoint, clock())
+        except BaseException:  # called off, or ended from outside: nothing is known, and the next call may try
+            with self._lock:
+                circuit = self._circuits[endpoint]
+                circuit.open_until = None if circuit.open_until is None else clock()
             raise
-        self._answered(endpoint)
+        self._close(endpoint)
 
-    def _enter(self, endpoint: str, source: str, where: str, now: float) -> None:
-        with self._lock:
-            circuit = self._circuits.setdefault(endpoint, Circuit())
-            if circuit.open_until is None:
-                return
-            if now < circuit.open_until:
-                wait = circuit.open_until - now
-                raise Unavailable(source, where, f"not asked: it failed before, next try in {wait:.0f} s")
-            circuit.open_until = now + OPEN_FOR  # this call tries, others wait for its outcome
-
-    def _given_up(self, endpoint: str, now: float) -> None:
-        """Let the next call try in place of this one."""
-        with self._lock:
-            circuit = self._circuits.get(endpoint)
-            if circuit is not None and circuit.open_until is not None:
-                circuit.open_until = now
-
-    def _failed(self, endpoint: str, now: float, error: Unavailable) -> None:
-        asked = error.retry_after if isinstance(error, Overloaded) else None
-        with self._lock:
-            circuit = self._circuits.setdefault(endpoint, Circuit())
-            circuit.failures += 1
-            if asked is not None and asked > LONGEST_WAIT:
-                circuit.open_until = now + min(asked, LONGEST_HOLD)
-            elif circuit.failures >= FAILURES_TO_OPEN:
-                circuit.open_until = now + OPEN_FOR
-
-    def _answered(self, endpoint: str) -> None:
+    def _close(self, endpoint: str) -> None:
         with self._lock:
             self._circuits.pop(endpoint, None)
 
