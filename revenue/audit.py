@@ -10,15 +10,15 @@ import structlog
 from django.conf import settings
 
 from fluxtracker.api.reports import UNDESCRIBED
-from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
+from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.records import ChainSource, Listing
 from ops.runs import Run
 from revenue import ledger
 from revenue.models import Cursor, LedgerState
 from revenue.sync import writer
-from revenue.sync.completeness import Proof
+from revenue.sync.completeness import Proof, every_source_failed
 from revenue.sync.reorg import Chain, confirm_vanished, settled_height
-from revenue.sync.writer import Difference, Reader, Reading
+from revenue.sync.writer import Reader
 
 log = structlog.get_logger(__name__)
 
@@ -54,9 +54,7 @@ def audit_revenue(
             return _audit(source, sources, now, run, blocks, fix) if report.open and not fix else report
         except UpstreamError as error:
             errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    raise Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
+    raise every_source_failed(errors)
 
 
 def _audit(
@@ -64,14 +62,13 @@ def _audit(
 ) -> AuditReport:
     tip = source.tip()
     proof = Proof.begin(Chain(source, tip), sources)
-    tracked = frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES)
     report = AuditReport()
-    for cursor in Cursor.objects.filter(address__in=tracked):
+    for cursor in Cursor.objects.filter(address__in=[tracked.address for tracked in settings.REVENUE_ADDRESSES]):
         high = min(cursor.height, settled_height(tip.height))
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
             listing = source.listing(cursor.address, low, high)
-            reader = Reader(source, tracked)  # look-ups are limited by window: an audit may be of the whole chain
+            reader = Reader.of(source)  # look-ups are limited by window: an audit may be of the whole chain
             _hold_against(listing, high, reader, proof, report, now, run, fix)
             run.progress(f"{cursor.address}: checked to block {min(listing.high, high):,} of {high:,}")
             low = min(listing.high, high) + 1
@@ -92,7 +89,12 @@ def _hold_against(
     report.missing += len(difference.added)
     report.extra += len(difference.vanished)
     report.different += len(difference.changed)
-    _say(reading, difference)
+    log.warning(
+        "ledger_differs", address=reading.address, low=reading.low, high=reading.high,
+        missing=[f"{out.txid}:{out.vout}" for out in difference.added[:5]],
+        extra=[str(row) for row in difference.vanished[:5]],
+        different=[str(row) for row, _ in difference.changed[:5]],
+    )  # fmt: skip
     if reading.unread:
         first = reading.unread[0]
         log.warning(
@@ -105,12 +107,3 @@ def _hold_against(
             run.guard()
             applied = writer.apply(reading, difference, now)
         report.fixed += applied.added + applied.removed + applied.changed
-
-
-def _say(reading: Reading, difference: Difference) -> None:
-    log.warning(
-        "ledger_differs", address=reading.address, low=reading.low, high=reading.high,
-        missing=[f"{out.txid}:{out.vout}" for out in difference.added[:5]],
-        extra=[str(row) for row in difference.vanished[:5]],
-        different=[str(row) for row, _ in difference.changed[:5]],
-    )  # fmt: skip

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from fluxtracker.batches import chunks
 from revenue import ledger, pricing
-from revenue.models import App, AppType, Cursor, DailyPrice, LedgerState, Payment, Quarantined
+from revenue.models import AppType, Cursor, DailyPrice, LedgerState, Payment, Quarantined
 from revenue.sync.classify import FREE_CHANGE_SAT, FREE_CHANGE_SENDER
 
 SOURCE = "import"
@@ -108,19 +108,11 @@ def _known(payments: Sequence[OldPayment]) -> set[str]:
 
 
 def _store(fresh: Sequence[OldPayment]) -> None:
-    apps = _apps({old.app for old in fresh if old.app})
+    apps = ledger.app_ids({old.app for old in fresh if old.app})
     rows = [_row(old, apps) for old in fresh]
     Payment.objects.bulk_create(rows, batch_size=1_000)
     ledger.recompute_days({(row.day, row.address) for row in rows})
     ledger.recompute_apps({row.app_id for row in rows if row.app_id is not None})
-
-
-def _apps(names: set[str]) -> dict[str, int]:
-    App.objects.bulk_create([App(name=name) for name in sorted(names)], ignore_conflicts=True, batch_size=1_000)
-    found: dict[str, int] = {}
-    for some in chunks(sorted(names)):
-        found |= dict(App.objects.filter(name__in=some).values_list("name", "id"))
-    return found
 
 
 def _row(old: OldPayment, apps: Mapping[str, int]) -> Payment:
@@ -138,17 +130,8 @@ def import_prices(prices: Mapping[date, Decimal], today: date, guard: Guard) -> 
     with transaction.atomic():
         guard()
         known = set(DailyPrice.objects.exclude(price_usd=None).values_list("day", flat=True))
-        left_out = Counter(reason for day in prices if (reason := _price_reason(day, known, today)))
-        rows = [
-            DailyPrice(day=day, price_usd=price, source=SOURCE)
-            for day, price in prices.items()
-            if not _price_reason(day, known, today)
-        ]
-        pricing.save(rows)  # in place of the rows that only say how often nobody told a price
-    return Taken(len(rows), left_out)
-
-
-def _price_reason(day: date, known: set[date], today: date) -> str | None:
-    if day >= today:
-        return "day is not over"
-    return "known already" if day in known else None
+        new = {day: price for day, price in prices.items() if day < today and day not in known}
+        # In place of the rows that only count how often no price was found.
+        pricing.save(DailyPrice(day=day, price_usd=price, source=SOURCE) for day, price in new.items())
+    left_out = Counter("day is not over" if day >= today else "known already" for day in prices.keys() - new.keys())
+    return Taken(len(new), left_out)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import chain
 
 import structlog
 from django.conf import settings
@@ -18,7 +19,7 @@ from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery, S
 from django.db.models.functions import Coalesce
 
 from fluxtracker.api.reports import UNDESCRIBED
-from fluxtracker.batches import chunks
+from fluxtracker.batches import ROWS, chunks
 from ops import checks as ops_checks
 from ops.models import TaskRun
 from ops.registry import around_restore
@@ -56,6 +57,19 @@ def recompute_days(keys: Collection[tuple[date, str]]) -> None:
         )
         for day, address in here - sums.keys():
             DailyTotal.objects.filter(day=day, address=address).delete()
+
+
+def app_ids(names: Collection[str]) -> dict[str, int]:
+    """Return the ids of the apps with these names; an app that is new is stored."""
+    found = _known_apps(names)
+    new = sorted(set(names) - found.keys())
+    App.objects.bulk_create([App(name=name) for name in new], ignore_conflicts=True, batch_size=ROWS)
+    return found | _known_apps(new)
+
+
+def _known_apps(names: Collection[str]) -> dict[str, int]:
+    rows = (App.objects.filter(name__in=some).values_list("name", "id") for some in chunks(sorted(names)))
+    return dict(chain.from_iterable(rows))
 
 
 def recompute_apps(app_ids: Iterable[int]) -> None:

@@ -5,7 +5,7 @@ Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC. NU
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import and_
 
@@ -258,16 +258,15 @@ class LedgerState(models.Model):
             return None
         if self.tip_changed_at is not None and known - self.tip_changed_at > TIP_STANDS:
             known = self.tip_changed_at
-        if self.settled_at is not None and self._is_settled_block_the_last():
+        has_last_block = (  # no block above the settled one has its confirmations: its time was read with the tip
+            self.settled_height is not None
+            and self.tip_height is not None
+            and self.tip_height - self.settled_height < settings.MIN_CONFIRMATIONS
+        )
+        if self.settled_at is not None and has_last_block:
             usual = CHAIN_BEHIND + settings.MIN_CONFIRMATIONS * SLOWEST_BLOCK
             known = self.settled_at if known - self.settled_at > usual else known
         return known
-
-    def _is_settled_block_the_last(self) -> bool:
-        """Return whether no block above it has its confirmations: its time was read with the tip."""
-        if self.settled_height is None or self.tip_height is None:
-            return False
-        return self.tip_height - self.settled_height < settings.MIN_CONFIRMATIONS
 
     @classmethod
     def known(cls) -> LedgerState:
@@ -295,6 +294,10 @@ class LedgerState(models.Model):
     @classmethod
     def load(cls) -> LedgerState:
         return cls.objects.get_or_create(id=1)[0]
+
+    @classmethod
+    def last_closed_day(cls) -> date | None:
+        return cls.objects.filter(id=1).values_list("closed_through", flat=True).first()
 
 
 class Quarantined(models.Model):

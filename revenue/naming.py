@@ -14,7 +14,7 @@ from fluxtracker.batches import ROWS, backoff, chunks
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.records import AppMessage
 from revenue import ledger
-from revenue.models import App, AppType, Message, Payment
+from revenue.models import AppType, Message, Payment
 
 BATCH = 10_000  # messages written in one database transaction
 FIRST_PAUSE = timedelta(minutes=30)
@@ -69,20 +69,13 @@ def note_missing(hashes: Collection[str], now: datetime) -> None:
 
 def _store(messages: Collection[AppMessage]) -> None:
     """The messages and their apps as rows."""
-    names = {message.app_name for message in messages}
-    ids = _app_ids(names)
-    App.objects.bulk_create([App(name=name) for name in sorted(names - ids.keys())], ignore_conflicts=True)
-    ids |= _app_ids(names - ids.keys())
+    ids = ledger.app_ids({message.app_name for message in messages})
     for rows in chunks(list(messages), ROWS):
         values: list[str | int] = []
         for message in rows:
             values += (message.hash, ids[message.app_name], app_type(message))
         with connection.cursor() as cursor:
             cursor.execute(STORE_MESSAGES.format(rows=", ".join(["(%s, %s, %s, 0)"] * len(rows))), values)
-
-
-def _app_ids(names: Collection[str]) -> dict[str, int]:
-    return dict(App.objects.filter(name__in=names).values_list("name", "id"))
 
 
 def app_type(message: AppMessage) -> str:

@@ -6,10 +6,12 @@ Before the close, a payment younger than 24 hours has the live price. Without a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from django.db import connection
@@ -18,7 +20,7 @@ from django.db.models import Q, QuerySet, Sum
 from fluxtracker import money
 from fluxtracker.api.reports import described
 from fluxtracker.batches import ROWS, backoff, chunks
-from fluxtracker.periods import midnight
+from fluxtracker.periods import DAY, midnight
 from fluxtracker.upstream import prices
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
@@ -27,11 +29,27 @@ from ops import audit
 from ops.runs import Run
 from revenue import ledger
 from revenue.models import DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
-from revenue.querysets import PaymentQuerySet
+from revenue.selectors import open_totals
 
-DAY = timedelta(days=1)
 FIRST_PAUSE = timedelta(hours=1)
 LONGEST_PAUSE = timedelta(days=1)
+LIVE_FOR = timedelta(hours=24)  # payments younger than this have the live price until their day's close is known
+LIVE_PRICE_KEEPS = timedelta(minutes=10)
+MOST_PAYMENTS = 5_000  # of the days that are written in one database transaction
+# One statement for a batch, which the ORM cannot say; both engines name the columns of VALUES so.
+SET_USD = """
+    UPDATE revenue_payment SET price_usd = told.column2, usd_micro = told.column3
+    FROM (VALUES {rows}) AS told WHERE revenue_payment.id = told.column1
+"""
+# Adding keeps a first pricing of all payments from counting every app's rows again for each batch.
+ADD_USD = """
+    UPDATE revenue_app SET usd_micro = usd_micro + told.column2, priced = priced + told.column3
+    FROM (VALUES {rows}) AS told WHERE revenue_app.id = told.column1
+"""
+COLUMNS = ("id", "amount_sat", "day", "address", "app_id", "usd_micro", "price_usd")
+
+Row = tuple[Any, ...]  # of COLUMNS
+Priced = tuple[Row, Decimal]  # a payment with its new price
 
 
 def priced() -> QuerySet[DailyPrice]:
@@ -71,9 +89,8 @@ def last_known(now: datetime) -> Decimal | None:
 
 def unsettled(now: datetime, first: date | None, last: date | None) -> set[date]:
     """Return days that are over and have payments with a price, but no close yet: theirs is a live price."""
-    closed_through = LedgerState.objects.values_list("closed_through", flat=True).filter(id=1).first() or date.min
     done = DailyPrice.objects.filter(Q(price_usd__isnull=False) | Q(next_attempt_at__gt=now)).values("day")
-    days = DailyTotal.objects.filter(between(first, last), day__gt=closed_through, day__lt=now.date(), priced__gt=0)
+    days = open_totals().filter(between(first, last), day__lt=now.date(), priced__gt=0)
     return set(days.exclude(day__in=done).values_list("day", flat=True))
 
 
@@ -97,9 +114,11 @@ def ask(missing: Collection[date], http: Http, now: datetime) -> Days:
 
 def doubted() -> QuerySet[DailyPrice]:
     """Return the open days with payments whose only price is a doubted one, newest first."""
-    closed_through = LedgerState.objects.values_list("closed_through", flat=True).filter(id=1).first() or date.min
-    totals = DailyTotal.objects.filter(day__gt=closed_through).values("day")
-    return DailyPrice.objects.filter(price_usd=None, day__in=totals).exclude(doubt="").order_by("-day")
+    return (
+        DailyPrice.objects.filter(price_usd=None, day__in=open_totals().values("day"))
+        .exclude(doubt="")
+        .order_by("-day")
+    )
 
 
 def save(rows: Iterable[DailyPrice]) -> None:
@@ -117,25 +136,6 @@ def _pausing(day: date, tried: DailyPrice | None, doubt: Quote | None, now: date
     wait = backoff(FIRST_PAUSE, attempts, LONGEST_PAUSE)
     words = f"{doubt.source}: {doubt.price.normalize():f}" if doubt else ""
     return DailyPrice(day=day, attempts=attempts, next_attempt_at=now + wait, doubt=words)
-
-
-LIVE_FOR = timedelta(hours=24)  # payments younger than this have the live price until their day's close is known
-LIVE_PRICE_KEEPS = timedelta(minutes=10)
-MOST_PAYMENTS = 5_000  # of the days that are written in one database transaction
-# One statement for a batch, which the ORM cannot say; both engines name the columns of VALUES so.
-SET_USD = """
-    UPDATE revenue_payment SET price_usd = told.column2, usd_micro = told.column3
-    FROM (VALUES {rows}) AS told WHERE revenue_payment.id = told.column1
-"""
-# Adding keeps a first pricing of all payments from counting every app's rows again for each batch.
-ADD_USD = """
-    UPDATE revenue_app SET usd_micro = usd_micro + told.column2, priced = priced + told.column3
-    FROM (VALUES {rows}) AS told WHERE revenue_app.id = told.column1
-"""
-COLUMNS = ("id", "amount_sat", "day", "address", "app_id", "usd_micro", "price_usd")
-
-Row = tuple[Any, ...]  # of COLUMNS
-Priced = tuple[Row, Decimal]  # a payment with its new price
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def price_again(
 
     Closed days are left as they are. For today, the live price is asked for.
     """
-    closed_through = LedgerState.load().closed_through or date.min
+    closed_through = LedgerState.last_closed_day() or date.min
     totals = DailyTotal.objects.filter(between(first, last))
     payments: dict[date, int] = dict(
         totals.filter(day__gt=closed_through).order_by().values_list("day").annotate(payments=Sum("payments"))
@@ -239,22 +239,13 @@ def _waiting(
     now: datetime, limit: int | None, within: timedelta | None, first: date | None, last: date | None
 ) -> tuple[list[int], set[date]]:
     """Return the fresh ones of the newest payments without a price, and the days of those whose day is over."""
-    edge = now - LIVE_FOR
-    rows = Payment.objects.unpriced().filter(
-        Q(paid_at__gt=edge) | ~Q(day__in=pausing_days(now).values("day")), between(first, last)
-    )
+    edge, pausing = now - LIVE_FOR, pausing_days(now).values("day")
+    rows = Payment.objects.unpriced().filter(Q(paid_at__gt=edge) | ~Q(day__in=pausing), between(first, last))
     if within is not None:
         rows = rows.filter(paid_at__gte=now - within)
-    pausing = set(pausing_days(now).values_list("day", flat=True))
-    fresh: list[int] = []
-    days: set[date] = set()
-    newest = rows.order_by("-paid_at", "-id").values_list("id", "day", "paid_at")
-    for payment, day, paid_at in newest[:limit].iterator():
-        if paid_at > edge:
-            fresh.append(payment)
-        if day < now.date() and day not in pausing:
-            days.add(day)
-    return fresh, days
+    newest = Payment.objects.filter(id__in=rows.newest_first().values("id")[:limit])
+    days = newest.filter(day__lt=now.date()).exclude(day__in=pausing).values_list("day", flat=True).distinct()
+    return list(newest.filter(paid_at__gt=edge).values_list("id", flat=True)), set(days)
 
 
 def _price_fresh(fresh: Sequence[int], http: Http, now: datetime) -> int:
@@ -263,14 +254,12 @@ def _price_fresh(fresh: Sequence[int], http: Http, now: datetime) -> int:
     for ids in chunks(fresh, ROWS):
         rows = Payment.objects.unpriced().filter(id__in=ids)
         if rows.exists():
-            updated += _price_live(rows, _live_price(http, now))
+            price = _live_price(http, now)
+            with ledger.writing():
+                # Read inside the lock: a reorganisation may have moved or removed a payment meanwhile.
+                waiting = list(rows.values_list(*COLUMNS))
+                updated += len(_set_prices(waiting, dict.fromkeys({row[2] for row in waiting}, price)))
     return updated
-
-
-def _price_live(rows: PaymentQuerySet, price: Decimal) -> int:
-    with ledger.writing():
-        # Read inside the lock: a reorganisation may have moved or removed a payment meanwhile.
-        return len(_set_prices(list(rows.values_list(*COLUMNS)), lambda day: price))
 
 
 def _live_price(http: Http, now: datetime) -> Decimal:
@@ -298,7 +287,7 @@ def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, 
             if not again:
                 rows = rows.exclude(price_usd=None, usd_micro__isnull=False)
             found = list(rows.values_list(*COLUMNS))
-            changed = _set_prices(found, lambda day: closes[day].price)
+            changed = _set_prices(found, {day: closes[day].price for day in batch})
             updated += len(found if again else changed)
             if again:
                 _audit_changes(news, before, closes, changed, again)
@@ -321,25 +310,16 @@ def _batches(days: Collection[date]) -> Iterator[list[date]]:
         yield batch
 
 
-def _set_prices(rows: Sequence[Row], price_of: Callable[[date], Decimal]) -> list[Row]:
+def _set_prices(payments: Sequence[Row], prices: Mapping[date, Decimal]) -> list[Row]:
     """Set price and USD of the payments that have another price, with all sums; return these payments."""
-    changed = [(row, price) for row in rows if (price := price_of(row[2])) != row[6]]
-    for some in chunks(changed, ROWS):
-        _set_usd(some)
+    changed = [(row, prices[row[2]]) for row in payments if prices[row[2]] != row[6]]
+    to_database = partial(connection.ops.adapt_decimalfield_value, max_digits=20, decimal_places=10)
+    rows = [(row[0], to_database(price), money.usd_micro(row[1], price)) for row, price in changed]
+    _execute(SET_USD, rows)
     if changed:
         ledger.recompute_days({(row[2], row[3]) for row, _ in changed})
         _add_usd(changed)
     return [row for row, _ in changed]
-
-
-def _set_usd(priced: Sequence[Priced]) -> None:
-    """Store price and USD of payments."""
-    values: list[Decimal | str | int | None] = []
-    for row, price in priced:
-        stored = connection.ops.adapt_decimalfield_value(price, max_digits=20, decimal_places=10)
-        values += (row[0], stored, money.usd_micro(row[1], price))
-    with connection.cursor() as cursor:
-        cursor.execute(SET_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(priced))), values)
 
 
 def _add_usd(priced: Sequence[Priced]) -> None:
@@ -351,10 +331,14 @@ def _add_usd(priced: Sequence[Priced]) -> None:
         if app is not None:
             usd[app] += money.usd_micro(row[1], price) - (worth or 0)
             count[app] += worth is None
-    for apps in chunks(list(count)):
-        values = [value for app in apps for value in (app, usd[app], count[app])]
+    _execute(ADD_USD, [(app, usd[app], count[app]) for app in count])
+
+
+def _execute(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement over rows of three values, many rows at a time."""
+    for some in chunks(rows, ROWS):
         with connection.cursor() as cursor:
-            cursor.execute(ADD_USD.format(rows=", ".join(["(%s, %s, %s)"] * len(apps))), values)
+            cursor.execute(statement.format(rows=", ".join(["(%s, %s, %s)"] * len(some))), [*chain(*some)])
 
 
 def _audit_changes(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import NamedTuple
 
 from django.conf import settings
@@ -17,11 +18,10 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.expressions import Combinable
 
 from fluxtracker.money import Pair
-from fluxtracker.periods import Bucket, Period, is_fresh, midnight
+from fluxtracker.periods import DAY, Bucket, Period, is_fresh, midnight
 from revenue.models import App, DailyTotal, LedgerState, Payment, Quarantined
 from revenue.querysets import DailyTotalQuerySet
 
-DAY = timedelta(days=1)
 STALE = timedelta(minutes=30)
 
 
@@ -146,6 +146,9 @@ class Totals:
         usd = sum(row["usd_micro"] for row in rows) if priced or not payments else None
         return Sums(sum(row["revenue_sat"] for row in rows), payments, usd, payments - priced)
 
+    def day(self, day: date, now: datetime) -> DayReport:
+        return DayReport(day, self.of([day]), self.ledger.has_all_of(day, now))
+
 
 @dataclass(frozen=True, slots=True)
 class PeriodReport:
@@ -189,7 +192,7 @@ def period_reports(buckets: Iterable[Bucket], totals: Totals, now: datetime) -> 
 def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayReport]:
     """Return the last `days` days, today included, oldest first."""
     every = (today - timedelta(days=back) for back in range(days - 1, -1, -1))
-    return [DayReport(day, totals.of([day]), totals.ledger.has_all_of(day, now)) for day in every]
+    return [totals.day(day, now) for day in every]
 
 
 def compare(totals: Totals, bucket: Bucket, now: datetime) -> Comparison:
@@ -305,8 +308,7 @@ def ledger_stamp() -> Stamp | None:
 
 def open_totals() -> DailyTotalQuerySet:
     """Return the totals of the days whose rows are not pruned. One query, for where those begin."""
-    closed = LedgerState.objects.values_list("closed_through", flat=True).first()
-    return DailyTotal.objects.filter(day__gt=closed) if closed else DailyTotal.objects.all()
+    return DailyTotal.objects.filter(day__gt=LedgerState.last_closed_day() or date.min)
 
 
 class DayRows(NamedTuple):
@@ -372,21 +374,19 @@ class OpenDays:
 
     def since(self, rows: int) -> datetime | None:
         """Return an instant so that at least `rows` rows are not older; None when there are not so many."""
-        seen = 0
-        for day, payments in self.by_day():
-            seen += payments
-            if seen >= rows:
-                return midnight(day)
-        return None
+        day = _day_of(self.by_day(), rows)
+        return None if day is None else midnight(day)
 
     def until(self, rows: int) -> datetime | None:
         """Return an instant so that at least `rows` rows are older; None when there are not so many."""
-        seen = 0
-        for day, payments in reversed(self.by_day()):
-            seen += payments
-            if seen >= rows:
-                return midnight(day + DAY)
-        return None
+        day = _day_of(reversed(self.by_day()), rows)
+        return None if day is None else midnight(day + DAY)
+
+
+def _day_of(days: Iterable[tuple[date, int]], rows: int) -> date | None:
+    """Return the day on which the row of this number lies; None when there are not so many."""
+    seen = accumulate(days, lambda before, day: (day[0], before[1] + day[1]))
+    return next((day for day, payments in seen if payments >= rows), None)
 
 
 def _place(days: Iterable[tuple[date, int]], offset: int, limit: int) -> Place:

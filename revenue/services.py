@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from rest_framework import serializers
 
 from fluxtracker.api.fields import Confirmation, DaysForm, PastDay, TrueOrFalse, Whole
 from fluxtracker.api.reports import as_report, described
+from fluxtracker.batches import garbage_kept
 from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 Report = dict[str, Any]
 
+UNCOUNTED = ("failedSources", "failedCodes")
 RECENT = timedelta(days=30)
 RECENT_ROWS = 100  # names and prices looked for after each sync, beyond what the sync added
 
@@ -42,21 +43,15 @@ RECENT_ROWS = 100  # names and prices looked for after each sync, beyond what th
 )
 def sync_revenue(run: Run, *, full: bool = False) -> Report:
     """Sync the ledger, then look for the names and the USD of what came."""
-    started, http = time.monotonic(), Http.from_settings()
+    http = Http.from_settings()
     done = engine.sync_revenue(sources=chain_sources(http), now=timezone.now(), run=run, full=full)
-    seconds = time.monotonic() - started
-    report = as_report(done)
-    counts = {key: value for key, value in report.items() if key not in ("failedSources", "failedCodes")}
-    log.info("revenue_synced", **counts, requests=http.requests, seconds=round(seconds, 3))
-
-    def names_and_usd() -> Report:
-        found = _names_and_usd(http, run, done.added)
-        return found | {"requests": http.requests, "seconds": round(time.monotonic() - started, 3)}
-
-    run.changed, run.after = True, names_and_usd
-    return report | {"ledgerSeconds": round(seconds, 3)}
+    effort, report = http.effort, as_report(done)
+    log.info("revenue_synced", **{key: value for key, value in report.items() if key not in UNCOUNTED}, **effort)
+    run.changed, run.after = True, lambda: _names_and_usd(http, run, done.added) | http.effort
+    return report | {"ledgerSeconds": effort["seconds"]}
 
 
+@garbage_kept()
 def _names_and_usd(http: Http, run: Run, added: int) -> Report:
     """Name and price payments. A failure has its own record and does not undo the sync."""
     within = None if added else RECENT

@@ -17,7 +17,7 @@ from ops.runs import Run
 from revenue import ledger
 from revenue.models import Cursor, DailyTotal, LedgerState
 from revenue.sync import writer
-from revenue.sync.completeness import OVERLAP, Judge, Proof, listed_above, listed_between, listed_ids, short_id
+from revenue.sync.completeness import OVERLAP, Judge, Proof, listed_between, listed_ids, short_id
 from revenue.sync.reorg import Chain, confirm_vanished, forget_if_gone, settled_height
 from revenue.sync.writer import Applied, Difference, Reader, Reading
 
@@ -253,8 +253,8 @@ class AddressPass:
 
     def _note_total(self, listing: Listing) -> None:
         """The address's count at the pass's tip: blocks that came since are not in it."""
-        above = listed_above(listing, self.chain.tip.height)
-        self.total_at_tip = None if listing.total is None else listing.total - above
+        since = listed_between(listing, self.chain.tip.height)
+        self.total_at_tip = None if listing.total is None else listing.total - since
 
     def _store(self, listing: Listing, keep: Cursor | None) -> None:
         """Commit the listing's settled part."""

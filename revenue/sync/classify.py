@@ -15,7 +15,8 @@ FREE_CHANGE_SENDER = "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A"
 FREE_CHANGE_SAT = 2_000_000
 
 MESSAGE_HASH = re.compile(rb"[0-9a-fA-F]{64}")
-FLUXDRIVE = b"FLUXDRIVE"
+FLUXDRIVE_TEXT = b"FLUXDRIVE"
+APP, FLUXDRIVE, PLAIN = (Payment.Kind.APP.value, Payment.Kind.FLUXDRIVE.value, Payment.Kind.PLAIN.value)
 
 
 class SenderUnknown(Exception):
@@ -88,9 +89,7 @@ def outputs_from(tx: ChainTx, address: str, from_address: str | None, tracked: C
 def purpose(op_return: bytes | None) -> tuple[str, str]:
     """Return what the OP_RETURN says the payment is for: (kind, message hash or '')."""
     if op_return is None:
-        return Payment.Kind.PLAIN.value, ""
+        return PLAIN, ""
     if MESSAGE_HASH.fullmatch(op_return):
-        return Payment.Kind.APP.value, op_return.decode().lower()
-    if op_return.startswith(FLUXDRIVE):
-        return Payment.Kind.FLUXDRIVE.value, ""
-    return Payment.Kind.PLAIN.value, ""
+        return APP, op_return.decode().lower()
+    return FLUXDRIVE if op_return.startswith(FLUXDRIVE_TEXT) else PLAIN, ""

@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
+from fluxtracker.upstream.parsing import MAX_HEIGHT
 from fluxtracker.upstream.records import ChainSource, Listing, TxidIndex
 from revenue.models import Cursor, LedgerState
 from revenue.sync.reorg import Chain, settled_height
@@ -32,6 +33,13 @@ class Unproved(UpstreamError):
         detail = f"contradicts the ledger from block {since:,} on, and no second source confirms or denies it"
         super().__init__(source, f"block-index/{since}", detail, code="astray")
         self.since = since
+
+
+def every_source_failed(errors: Sequence[UpstreamError]) -> UpstreamError:
+    """Return the error to raise: that of the only source, else one that names them all."""
+    if len(errors) == 1:
+        return errors[0]
+    return Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
 
 
 @dataclass(slots=True)
@@ -185,14 +193,7 @@ def short_id(txid: str) -> int:
     return int(txid[:16], 16)
 
 
-def listed_above(listing: Listing, height: int) -> int:
-    """Return how many transactions of the listing lie above the block (those without a height count)."""
-    return sum(tx.height > height for tx in listing.transactions) + sum(
-        row.height is None or row.height > height for row in listing.unreadable
-    )
-
-
-def listed_between(listing: Listing, above: int, high: int) -> int:
+def listed_between(listing: Listing, above: int, high: int = MAX_HEIGHT) -> int:
     """Return how many transactions lie above block `above` and not above `high` (those without a height count)."""
     return sum(above < tx.height <= high for tx in listing.transactions) + sum(
         row.height is None or above < row.height <= high for row in listing.unreadable
@@ -211,7 +212,7 @@ class Judge:
         """Return whether the address's count grew by more than the listing shows since the cursor's tip."""
         if listing.total is None or cursor.listed_total is None:
             return False
-        return listing.total - cursor.listed_total > listed_above(listing, cursor.tip_height)
+        return listing.total - cursor.listed_total > listed_between(listing, cursor.tip_height)
 
     def check_empty(self, listing: Listing, known_total: int | None) -> None:
         """BadAnswer for an empty listing that cannot be true."""

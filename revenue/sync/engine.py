@@ -9,7 +9,7 @@ changed only where a second source proves it (`proof`), and commits each window'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,6 +18,7 @@ from django.db import DataError
 from django.utils import timezone
 
 from fluxtracker.api.reports import UNDESCRIBED
+from fluxtracker.batches import garbage_kept
 from fluxtracker.periods import is_ahead
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import ChainSource, Tip, TxidIndex
@@ -27,7 +28,7 @@ from revenue.models import TIP_STANDS, LedgerState
 from revenue.status import last_sync_block
 from revenue.sync import quarantine, reorg
 from revenue.sync.address import AddressPass
-from revenue.sync.completeness import Judge, Proof, Unproved
+from revenue.sync.completeness import Judge, Proof, Unproved, every_source_failed
 from revenue.sync.reorg import Chain, settled_height
 from revenue.sync.writer import Applied, Reader
 
@@ -57,6 +58,7 @@ class SyncReport:
         self.changed += applied.changed
 
 
+@garbage_kept()
 def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, full: bool = False) -> SyncReport:
     """Read what is new from the first source that has good answers. UpstreamError when none has.
 
@@ -66,7 +68,7 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
     errors: list[UpstreamError] = []
     for source in sources:
         try:
-            _passes(source, sources, now, run, full, report)
+            SourceSync(source, sources, now, run, report).read(full=full)
         except UpstreamError as error:
             errors.append(error)
             continue
@@ -82,121 +84,131 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
     unproved = [error.since for error in errors if isinstance(error, Unproved)]
     if unproved:
         _note_unproved(min(unproved), now, run)
-    if len(errors) == 1:
-        raise errors[0]
-    raise Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
+    raise every_source_failed(errors)
 
 
-def _passes(
-    source: ChainSource,
-    sources: Sequence[ChainSource],
-    now: datetime,
-    run: Run,
-    full: bool,
-    report: SyncReport,
-) -> None:
-    """Read until the chain held still from the tip to the last window."""
-    for attempt in range(PASSES):
-        tip = source.tip()
-        proof = Proof.begin(Chain(source, tip), sources)
-        state = proof.state
-        _refuse_backwards(tip, state, source, proof)
-        _refuse_standing(tip, state, source, sources, now)
-        if not full and _is_current(tip, proof):
-            quarantine.retry(_reader(source), proof, now, run, report.count)
-            _finish(source, tip, state, [state.settled_at] if state.settled_at else (), run, proof)
-            return
-        before = (report.added, report.removed, report.changed)
-        pending = _pass(source, sources, proof, now, run, full and attempt == 0, report)
-        if (report.added, report.removed, report.changed) == before or _holds(source, tip):
-            _finish(source, tip, LedgerState.load(), pending, run, proof)
-            return
-        if source.tip() == tip:  # it says the same as before: it contradicts itself, the chain did not move
-            log.warning("tip_hash_contradicts_block_index", source=source.host, height=tip.height)
-            _finish(source, tip, LedgerState.load(), pending, run, proof)
-            return
-        log.info("chain_moved_while_read", source=source.host, height=tip.height)
-    raise Unavailable(source.host, "chain", f"was reorganised {PASSES} times while it was read")
+@dataclass(slots=True)
+class SourceSync:
+    """A sync through one of the sources."""
 
+    source: ChainSource
+    sources: Sequence[ChainSource]
+    now: datetime
+    run: Run
+    report: SyncReport
 
-def _pass(
-    source: ChainSource,
-    sources: Sequence[ChainSource],
-    proof: Proof,
-    now: datetime,
-    run: Run,
-    full: bool,
-    report: SyncReport,
-) -> Sequence[datetime]:
-    """Read every address; answers when what is not settled yet was paid."""
-    reader = _reader(source)
-    others = (other for other in sources if other is not source and isinstance(other, TxidIndex))
-    judge = Judge(source, next(others, None), proof)
-    works = [
-        AddressPass(tracked, reader, proof.chain, proof, judge, run, now, report.count)
-        for tracked in settings.REVENUE_ADDRESSES
-    ]
-    try:
-        for work in works:
-            work.prepare()
-            if work.cut_at:  # its `read` ends the pass
-                break
-        for work in works:
-            work.read(full=full)
-    finally:
-        report.fetched += reader.fetched
-    quarantine.retry(reader, proof, now, run, report.count)
-    return reader.pending
+    def read(self, *, full: bool) -> None:
+        """Read until the chain held still from the tip to the last window."""
+        for attempt in range(PASSES):
+            tip = self.source.tip()
+            proof = Proof.begin(Chain(self.source, tip), self.sources)
+            self._refuse_backwards(proof)
+            self._refuse_standing(proof)
+            if not full and _is_current(proof):
+                quarantine.retry(Reader.of(self.source), proof, self.now, self.run, self.report.count)
+                self._finish(proof, proof.state, [proof.state.settled_at] if proof.state.settled_at else ())
+                return
+            before = replace(self.report)
+            pending = self._read_addresses(proof, full=full and attempt == 0)
+            if self.report == replace(before, fetched=self.report.fetched) or self._holds(tip):
+                self._finish(proof, LedgerState.load(), pending)
+                return
+            if self.source.tip() == tip:  # it says the same as before: it contradicts itself, the chain did not move
+                log.warning("tip_hash_contradicts_block_index", source=self.source.host, height=tip.height)
+                self._finish(proof, LedgerState.load(), pending)
+                return
+            log.info("chain_moved_while_read", source=self.source.host, height=tip.height)
+        raise Unavailable(self.source.host, "chain", f"was reorganised {PASSES} times while it was read")
 
-
-def _reader(source: ChainSource) -> Reader:
-    return Reader(source, frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES))
-
-
-def _refuse_backwards(tip: Tip, state: LedgerState, source: ChainSource, proof: Proof) -> None:
-    """Raise for a tip below the last one: some nodes lag (docs/upstream.md#daemon). A neighbour may lag a little.
-
-    The tip of another branch, that is shorter, is news if a second source proves it.
-    """
-    if state.tip_height is None or tip.height >= state.tip_height:
-        return
-    neighbour = source.name == "daemon" or source.host != state.tip_source
-    if neighbour and state.tip_height - tip.height <= NEIGHBOUR_LAG:
-        return
-    if proof.leaves_ledger():
-        proof.require(proof.decisive)
-        return
-    raise BadAnswer(
-        source.host,
-        "tip",
-        f"the height went backwards from {state.tip_height} to {tip.height}"
-        " (for another chain, run clear_revenue_data first)",
-        code="behind",
-    )
-
-
-def _refuse_standing(
-    tip: Tip, state: LedgerState, source: ChainSource, sources: Sequence[ChainSource], now: datetime
-) -> None:
-    """A tip that does not move is no news where another source is farther: Unavailable."""
-    stood = now - state.tip_changed_at if state.tip_changed_at else timedelta()
-    stands = (tip.height, tip.hash) == (state.tip_height, state.tip_hash) and stood > TIP_STANDS
-    if not stands and tip.behind <= INDEX_LAG:
-        return
-    place = next(n for n, one in enumerate(sources) if one is source)
-    for other in sources[place + 1 :]:
+    def _read_addresses(self, proof: Proof, *, full: bool) -> Sequence[datetime]:
+        """Read every address. Return when what is not settled yet was paid."""
+        reader = Reader.of(self.source)
+        others = (other for other in self.sources if other is not self.source and isinstance(other, TxidIndex))
+        judge = Judge(self.source, next(others, None), proof)
+        works = [
+            AddressPass(tracked, reader, proof.chain, proof, judge, self.run, self.now, self.report.count)
+            for tracked in settings.REVENUE_ADDRESSES
+        ]
         try:
-            height = other.tip().height
-        except UpstreamError:
-            continue
-        if height > tip.height + NEIGHBOUR_LAG:
-            detail = f"stands at block {tip.height}, {other.host} is at {height}"
-            raise Unavailable(source.host, "tip", detail, code="behind")
+            for work in works:
+                work.prepare()
+                if work.cut_at:  # its `read` ends the pass
+                    break
+            for work in works:
+                work.read(full=full)
+        finally:
+            self.report.fetched += reader.fetched
+        quarantine.retry(reader, proof, self.now, self.run, self.report.count)
+        return reader.pending
+
+    def _refuse_backwards(self, proof: Proof) -> None:
+        """Raise for a tip below the last one: some nodes lag (docs/upstream.md#daemon). A neighbour may lag a little.
+
+        The tip of another branch, that is shorter, is news if a second source proves it.
+        """
+        tip, state = proof.chain.tip, proof.state
+        if state.tip_height is None or tip.height >= state.tip_height:
+            return
+        neighbour = self.source.name == "daemon" or self.source.host != state.tip_source
+        if neighbour and state.tip_height - tip.height <= NEIGHBOUR_LAG:
+            return
+        if proof.leaves_ledger():
+            proof.require(proof.decisive)
+            return
+        words = f"the height went backwards from {state.tip_height} to {tip.height}"
+        raise BadAnswer(
+            self.source.host, "tip", f"{words} (for another chain, run clear_revenue_data first)", code="behind"
+        )
+
+    def _refuse_standing(self, proof: Proof) -> None:
+        """A tip that does not move is no news where another source is farther: Unavailable."""
+        tip, state = proof.chain.tip, proof.state
+        stood = self.now - state.tip_changed_at if state.tip_changed_at else timedelta()
+        stands = (tip.height, tip.hash) == (state.tip_height, state.tip_hash) and stood > TIP_STANDS
+        if not stands and tip.behind <= INDEX_LAG:
+            return
+        place = next(n for n, one in enumerate(self.sources) if one is self.source)
+        for other in self.sources[place + 1 :]:
+            try:
+                height = other.tip().height
+            except UpstreamError:
+                continue
+            if height > tip.height + NEIGHBOUR_LAG:
+                detail = f"stands at block {tip.height}, {other.host} is at {height}"
+                raise Unavailable(self.source.host, "tip", detail, code="behind")
+
+    def _holds(self, tip: Tip) -> bool:
+        try:
+            return self.source.block_hash(tip.height) == tip.hash
+        except NotFound:
+            return False
+
+    def _finish(self, proof: Proof, state: LedgerState, pending: Sequence[datetime]) -> None:
+        """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
+        now, tip, read = timezone.now(), proof.chain.tip, proof.state.tip_height
+        is_news = read is None or tip.height >= read or proof.proved > 0
+        known_blocks = proof.known_after() if is_news else None
+        settled = reorg.newer_block(self.source, state, settled_height(tip.height), pending, now)
+        with ledger.writing() as current:
+            self.run.guard()
+            current.unproved_height = current.unproved_at = None
+            if is_news:
+                current.known_blocks = known_blocks
+                is_moved = (current.tip_height, current.tip_hash) != (tip.height, tip.hash)
+                if is_moved or is_ahead(current.tip_changed_at, now):
+                    current.tip_changed_at = now
+                current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
+            if tip.behind <= INDEX_LAG:
+                current.completed_at = now
+            if settled:
+                current.settled_height, current.settled_hash = settled.height, settled.hash
+                current.settled_at = settled.time
+            current.save()
 
 
-def _is_current(tip: Tip, proof: Proof) -> bool:
+def _is_current(proof: Proof) -> bool:
     """Return whether everything up to this very tip was read for every tracked address."""
-    state, cursors = proof.state, proof.cursors
+    tip, state, cursors = proof.chain.tip, proof.state, proof.cursors
     if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
         return False
     if all(cursor.listed_total == 0 for cursor in cursors.values()):
@@ -210,13 +222,6 @@ def _is_current(tip: Tip, proof: Proof) -> bool:
     )
 
 
-def _holds(source: ChainSource, tip: Tip) -> bool:
-    try:
-        return source.block_hash(tip.height) == tip.hash
-    except NotFound:
-        return False
-
-
 def _note_unproved(since: int, now: datetime, run: Run) -> None:
     if LedgerState.load().unproved_height == since:
         return
@@ -224,33 +229,3 @@ def _note_unproved(since: int, now: datetime, run: Run) -> None:
         run.guard()
         state.unproved_height, state.unproved_at = since, state.unproved_at or now
         state.save(update_fields=["unproved_height", "unproved_at"])
-
-
-def _finish(
-    source: ChainSource, tip: Tip, state: LedgerState, pending: Sequence[datetime], run: Run, proof: Proof
-) -> None:
-    """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
-    now = timezone.now()
-    read = proof.state.tip_height
-    is_news = read is None or tip.height >= read or proof.proved > 0
-    known_blocks = proof.known_after() if is_news else None
-    settled = reorg.newer_block(source, state, settled_height(tip.height), pending, now)
-    with ledger.writing() as current:
-        run.guard()
-        current.unproved_height = current.unproved_at = None
-        if is_news:
-            current.known_blocks = known_blocks
-            if (current.tip_height, current.tip_hash) != (tip.height, tip.hash) or is_ahead(
-                current.tip_changed_at, now
-            ):
-                current.tip_changed_at = now
-            current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
-        if tip.behind <= INDEX_LAG:
-            current.completed_at = now
-        if settled:
-            current.settled_height, current.settled_hash, current.settled_at = (
-                settled.height,
-                settled.hash,
-                settled.time,
-            )
-        current.save()

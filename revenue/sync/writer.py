@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+from django.conf import settings
 
 from fluxtracker.batches import backoff, chunks
 from fluxtracker.upstream.http.errors import NotFound, UpstreamError
 from fluxtracker.upstream.records import ChainSource, ChainTx, Listing, Unreadable
 from revenue import ledger
-from revenue.models import Cursor, Message, Payment, Quarantined, RemovedPayment
+from revenue.models import AppType, Cursor, Message, Payment, Quarantined, RemovedPayment
+from revenue.querysets import INSERTED
 from revenue.sync.classify import Output, SenderUnknown, outputs_from, revenue_outputs
 
 FIRST_PAUSE = timedelta(minutes=4)  # over by the next sync
 LONGEST_PAUSE = timedelta(hours=12)
 ANY_HEIGHT = 2**31 - 1
+UNKNOWN_TYPE = AppType.UNKNOWN.value
 STORED = ("id", "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash", "paid_at",
           "day", "kind", "message_hash", "app_id")  # fmt: skip
 
@@ -132,18 +138,12 @@ def _is_moved(row: Payment, out: Output) -> bool:
     return row.height != out.height or ("" not in (row.block_hash, out.block_hash) and row.block_hash != out.block_hash)
 
 
+compared = attrgetter("height", "amount_sat", "paid_at", "from_address", "address", "message_hash", "kind")
+
+
 def differs(row: Payment, out: Output) -> bool:
     """Return whether the stored row says something else than the chain."""
-    return (
-        row.height != out.height
-        or row.amount_sat != out.amount_sat
-        or row.paid_at != out.paid_at
-        or row.from_address != out.from_address
-        or row.address != out.address
-        or row.message_hash != out.message_hash
-        or row.kind != out.kind
-        or (out.block_hash not in ("", row.block_hash))
-    )
+    return compared(row) != compared(out) or out.block_hash not in ("", row.block_hash)
 
 
 def apply(reading: Reading, difference: Difference, now: datetime, cursor: Cursor | None = None) -> Applied:
@@ -157,57 +157,49 @@ def apply(reading: Reading, difference: Difference, now: datetime, cursor: Curso
     names = _known_names([*difference.added, *(out for _, out in difference.changed)])
     for row, out in difference.changed:
         _correct(row, out, reading.source, names.get(out.message_hash))
-    fresh = [_payment(out, reading.source, names.get(out.message_hash)) for out in difference.added]
-    Payment.objects.insert(fresh)
-    _restore_prices(fresh)
-    days |= {(row.day, row.address) for row in fresh} | {(out.day, out.address) for _, out in difference.changed}
+    added = difference.added
+    Payment.objects.insert([_values(out, reading.source, names.get(out.message_hash)) for out in added])
+    _restore_prices(added)
+    days |= {(out.day, out.address) for out in (*added, *(out for _, out in difference.changed))}
     apps |= {message.app_id for message in names.values()}
     ledger.recompute_days(days)
     ledger.recompute_apps(app for app in apps if app is not None)
     _quarantine(reading, difference, now)
     if cursor:
         cursor.save()
-    return Applied(len(fresh), len(gone), len(difference.changed))
+    return Applied(len(added), len(gone), len(difference.changed))
 
 
 def _known_names(outputs: Iterable[Output]) -> dict[str, Message]:
-    hashes = {out.message_hash for out in outputs if out.message_hash}
-    if not hashes:
-        return {}
-    return {
-        message.hash: message
-        for some in chunks(sorted(hashes))
-        for message in Message.objects.filter(hash__in=some, app__isnull=False)
-    }
+    known = Message.objects.filter(app__isnull=False)
+    hashes = sorted({out.message_hash for out in outputs if out.message_hash}) if known.exists() else []
+    return {message.hash: message for some in chunks(hashes) for message in known.filter(hash__in=some)}
 
 
-def _payment(out: Output, source: str, message: Message | None) -> Payment:
-    return Payment(
-        txid=out.txid, vout=out.vout, address=out.address, from_address=out.from_address,
-        amount_sat=out.amount_sat, height=out.height, block_hash=out.block_hash, paid_at=out.paid_at,
-        day=out.day, kind=out.kind, message_hash=out.message_hash, source=source,
-        app_id=message.app_id if message else None, app_type=message.app_type if message else "unknown",
+def _values(out: Output, source: str, message: Message | None) -> tuple[Any, ...]:
+    """Return the columns INSERTED of an output's row."""
+    app_id, app_type = (message.app_id, message.app_type) if message else (None, UNKNOWN_TYPE)
+    return (
+        out.paid_at, out.paid_at.date(), out.txid, out.vout, out.address, out.from_address, out.amount_sat, out.height,
+        out.block_hash, out.kind, out.message_hash, app_id, app_type, source,
     )  # fmt: skip
 
 
 def _correct(row: Payment, out: Output, source: str, message: Message | None) -> None:
     """Overwrite a row; its price stays unless the amount or the day, and so the price's ground, changed."""
-    fresh = _payment(out, source, message)
-    fresh.pk = row.pk
-    columns = ["address", "from_address", "amount_sat", "height", "block_hash", "paid_at", "day", "kind",
-               "message_hash", "source", "app", "app_type"]  # fmt: skip
+    columns = dict(zip(INSERTED, _values(out, source, message), strict=True))
     if row.day != out.day or row.amount_sat != out.amount_sat:
-        columns += ["price_usd", "usd_micro"]
-    fresh.save(update_fields=columns)
+        columns |= {"price_usd": None, "usd_micro": None}
+    Payment.objects.filter(pk=row.pk).update(**columns)
 
 
-def _restore_prices(fresh: list[Payment]) -> None:
+def _restore_prices(added: Collection[Output]) -> None:
     """Give payments that come back in another block their prices, where amount and day are the same."""
-    if not fresh or not RemovedPayment.objects.exists():
+    if not added or not RemovedPayment.objects.exists():
         return
-    rows = {(row.txid, row.vout): row for row in fresh}
-    for some in chunks(sorted({txid for txid, _ in rows})):
-        back = [old for old in RemovedPayment.objects.filter(txid__in=some) if (old.txid, old.vout) in rows]
+    keys = {(out.txid, out.vout) for out in added}
+    for some in chunks(sorted({txid for txid, _ in keys})):
+        back = [old for old in RemovedPayment.objects.filter(txid__in=some) if (old.txid, old.vout) in keys]
         for old in back:
             row = Payment.objects.filter(txid=old.txid, vout=old.vout, day=old.day, amount_sat=old.amount_sat)
             row.update(price_usd=old.price_usd, usd_micro=old.usd_micro)
@@ -263,9 +255,11 @@ class Reader:
     """Times of the blocks of what was listed and has not enough confirmations yet."""
     _at_hand: tuple[ChainTx, ...] = ()
 
-    def __post_init__(self) -> None:
-        if self.source.name == "daemon":
-            self.lookups_left = LOOKUPS_OF_DAEMON
+    @classmethod
+    def of(cls, source: ChainSource) -> Reader:
+        """Return a reader for all tracked addresses."""
+        tracked = frozenset(tracked.address for tracked in settings.REVENUE_ADDRESSES)
+        return cls(source, tracked, lookups_left=LOOKUPS_OF_DAEMON if source.name == "daemon" else LOOKUPS_A_SYNC)
 
     def window(self, listing: Listing, high: int) -> Reading:
         """Return what the listing says up to block `high`; what lies above has not enough confirmations yet."""
@@ -278,11 +272,10 @@ class Reader:
         unread: list[Unread] = []
         for tx in settled:
             outputs += self._outputs(tx, listing.address, unread)
-        for row in listing.unreadable:
-            if row.height is None or row.height <= high:
-                outputs += self._again(row, listing, high, unread)
-        told = {tx.txid for tx in settled}
-        told |= {row.txid for row in listing.unreadable if row.height is None or row.height <= high}
+        rows = [row for row in listing.unreadable if row.height is None or row.height <= high]
+        for row in rows:
+            outputs += self._again(row, listing, high, unread)
+        told = {tx.txid for tx in settled} | {row.txid for row in rows}
         txids = frozenset(told - {one.txid for one in unread})
         received = {(tx.txid, out.n) for tx in settled for out in tx.outputs if out.address == listing.address}
         return Reading(
