@@ -11,12 +11,12 @@ from typing import Literal, cast
 
 from django.db.models import Max, Min
 
-from fluxtracker.periods import midnight
+from fluxtracker.periods import DAY, midnight
 from ops.models import TaskRun
 from revenue.models import DailyPrice
 from revenue.selectors import Totals
 from snapshots.models import ImageDay, Refusal, Snapshot
-from snapshots.selectors import DAY, Gap, gaps, last_due
+from snapshots.selectors import Gap, gaps, last_due
 
 State = Literal["taken", "backfilled", "import", "simulated", "missing", "due", "before", "ahead"]
 
@@ -130,7 +130,11 @@ def _counts(days: Mapping[date, Day]) -> list[tuple[State, str, str, int]]:
 
 WRITERS = ("take_snapshot", "check_snapshot", "backfill_snapshots")
 MOST_RUNS = 20
-NOT_MEASURED = ("id", "day", "source", "made_at", "read_at", "counts")
+MEASURED = tuple(
+    field.name
+    for field in Snapshot._meta.concrete_fields
+    if field.name not in ("id", "day", "source", "made_at", "read_at", "counts")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ def load_day(day: date, now: datetime) -> Story:
         snapshot=row,
         reason=missing[0].reason if missing else "",
         made_by=_made_by(row) if row else None,
-        unknown=_unknown(row) if row else [],
+        unknown=[name for name in MEASURED if getattr(row, name) is None] if row else [],
         refusal=Refusal.objects.filter(day=day).first(),
         runs=_runs(day),
         revenue_sat=Totals.load(day, day).of([day]).revenue_sat,
@@ -181,9 +185,3 @@ def _runs(day: date) -> list[TaskRun]:
     span = TaskRun.objects.filter(name__in=WRITERS, started_at__gte=midnight(day), started_at__lt=midnight(day + DAY))
     told = [run for run in span.order_by("-started_at") if not run.ok or (run.report or {}).get("created")]
     return told[:MOST_RUNS]
-
-
-def _unknown(row: Snapshot) -> list[str]:
-    """Return the columns that nobody could tell, by name."""
-    columns = (field.name for field in Snapshot._meta.concrete_fields if field.name not in NOT_MEASURED)
-    return [name for name in columns if getattr(row, name) is None]

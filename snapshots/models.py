@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.db import models
+
+
+class SnapshotQuerySet(models.QuerySet["Snapshot"]):
+    def between(self, first: date, last: date) -> SnapshotQuerySet:
+        """Return the UTC days `first` to `last`, both included."""
+        return self.filter(day__gte=first, day__lte=last)
+
+    def whole(self) -> SnapshotQuerySet:
+        """Return the taken days on which every image was counted: one that such a day does not name had 0."""
+        return self.filter(source=Snapshot.Source.TAKEN, total_apps__isnull=False)
 
 
 class Snapshot(models.Model):
@@ -40,6 +52,8 @@ class Snapshot(models.Model):
     crypto_nodes_total = models.PositiveIntegerField(null=True, blank=True)
     wordpress_count = models.PositiveIntegerField(null=True, blank=True)
     counts = models.JSONField(default=dict, help_text="Tracked apps by `gaming_...` and `crypto_...` key.")
+
+    objects = SnapshotQuerySet.as_manager()
 
     class Meta:
         ordering = ["-day"]

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from fluxtracker.batches import chunks
-from fluxtracker.periods import is_fresh, midnight
+from fluxtracker.periods import DAY, is_fresh, midnight
 from metrics import catalogue
 from metrics.catalogue import tracked_apps, with_ratios
 from metrics.models import ImageCount, Source, TrackedApp
@@ -78,11 +78,11 @@ class Top:
 
 def image_history(image: str, first: date | None, last: date | None) -> ImageHistory:
     """Two queries. A taken day counted every image, so one that it does not name ran in no container: 0."""
-    rows = ImageDay.objects.filter(image=image).order_by("day").values_list("day", "count", "category")
-    if not (named := list(rows)):
+    named = list(ImageDay.objects.filter(image=image).order_by("day").values_list("day", "count", "category"))
+    if not named:
         return ImageHistory(None, [])
-    whole = Snapshot.objects.filter(source=Snapshot.Source.TAKEN, total_apps__isnull=False)
-    counts = dict.fromkeys(whole.values_list("day", flat=True), 0) | {day: count for day, count, _ in named}
+    counts = dict.fromkeys(Snapshot.objects.whole().values_list("day", flat=True), 0)
+    counts |= {day: count for day, count, _ in named}
     low, high = first or date.min, last or date.max
     return ImageHistory(named[-1][2] or None, sorted((day, n) for day, n in counts.items() if low <= day <= high))
 
@@ -95,7 +95,7 @@ def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
     then = ImageDay.objects.filter(day=day)
     compared = day if then.exists() else None
     before = dict(then.filter(image__in=[image for image, _ in shown]).values_list("image", "count"))
-    others = 0 if compared and _has_every_image(day) else None
+    others = 0 if compared and Snapshot.objects.whole().filter(day=day).exists() else None
     ranked = [Ranked(rank, image, count, before.get(image, others)) for rank, (image, count) in enumerate(shown, 1)]
     apps = _apps(category, limit, day)
     return Top(category, days, containers_read_at(), compared, found.count(), ranked, apps, now)
@@ -111,11 +111,6 @@ def _apps(category: str, limit: int, day: date) -> list[Ranked]:
         Ranked(rank, app.name, now[app.column], then.get(app.column), app.key)
         for rank, app in enumerate(counted[:limit], 1)
     ]
-
-
-def _has_every_image(day: date) -> bool:
-    rows = Snapshot.objects.filter(day=day, source=Snapshot.Source.TAKEN, total_apps__isnull=False)
-    return rows.exists()
 
 
 def containers_read_at() -> datetime | None:
@@ -139,7 +134,6 @@ def snapshot_stamp() -> tuple[Any, ...]:
     )
 
 
-DAY = timedelta(days=1)
 DUE_AFTER = timedelta(minutes=35)  # 00:05 and a check's interval: from then on today counts as missing
 NO_CHECK = "no check ran on that day"
 NOT_YET = "no snapshot has been taken yet today"
@@ -240,12 +234,8 @@ def _with_revenue(row: dict[str, Any], totals: Totals, now: datetime) -> dict[st
 def read_columns(days: Days, names: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the rows' columns, newest day first; an active tracked app that a day did not count is None in it."""
     uncounted = {app.column: None for app in tracked_apps()}
-    rows = Snapshot.objects.order_by("-day")
-    if days.first is not None:
-        rows = rows.filter(day__gte=days.first)
-    if days.last is not None:
-        rows = rows.filter(day__lte=days.last)
-    found = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)[: days.limit]]
+    rows = Snapshot.objects.filter(pricing.between(days.first, days.last)).order_by("-day")
+    found: list[dict[str, Any]] = list(rows.values(*names)[: days.limit])
     for row in found:
         row["counts"] = uncounted | row["counts"]
     return found

@@ -14,12 +14,12 @@ from django.utils import timezone
 
 from fluxtracker.api.fields import TrueOrFalse, Whole
 from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, as_report, described
-from fluxtracker.periods import midnight
+from fluxtracker.periods import DAY, midnight
 from fluxtracker.upstream.clients import stats
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.stats import NodePoint, Stats
-from metrics.catalogue import TOTALS, Number
+from metrics.catalogue import TOTALS
 from metrics.models import Reading, Source
 from metrics.sources import compared, confirmed
 from ops.registry import job, on_change
@@ -29,7 +29,7 @@ from revenue.selectors import Ledger
 from snapshots import take
 from snapshots.comparison.cache import keep_warm
 from snapshots.models import Snapshot
-from snapshots.selectors import DAY, days_between
+from snapshots.selectors import days_between
 from snapshots.take import COLUMNS, TOTALS_NEEDED, SnapshotReport, opening, tracked
 
 log = structlog.get_logger(__name__)
@@ -90,11 +90,16 @@ class Known:
 def backfill_days(*, stats: Stats, now: datetime, run: Run, days: int, force: bool = False) -> BackfillReport:
     """Make the rows that the last `days` days before today lack. `force` makes backfilled ones anew, and no others."""
     first, last = now.date() - DAY * days, now.date() - DAY
-    nodes, failure = _node_counts(stats)
+    nodes: dict[date, NodePoint] = {}
+    failure: UpstreamError | None = None
+    try:
+        nodes = by_day(stats.node_history().points)
+    except UpstreamError as error:
+        failure = error
     with transaction.atomic():
         run.guard()
         known = Known.load(nodes, first, last)
-        there = {row.day: row for row in Snapshot.objects.filter(day__gte=first, day__lte=last)}
+        there = {row.day: row for row in Snapshot.objects.between(first, last)}
         new = [_new(known, day, now) for day in days_between(first, last) if day not in there and known.has(day)]
         backfilled = [row for row in there.values() if row.source == Snapshot.Source.BACKFILLED]
         changed = [row for row in backfilled if known.fill(row, now, anew=force) or force]
@@ -118,30 +123,20 @@ def _new(known: Known, day: date, now: datetime) -> Snapshot:
     return row
 
 
-def _node_counts(stats: Stats) -> tuple[dict[date, NodePoint], UpstreamError | None]:
-    try:
-        return by_day(stats.node_history().points), None
-    except UpstreamError as error:
-        return {}, error
-
-
 def by_day(points: Sequence[NodePoint]) -> dict[date, NodePoint]:
     """Return the first point of each day at or after 00:05 UTC, else its first. The points come oldest first.
 
     One that differs too much from those before and after it is taken only where the day has no other.
     """
     chosen: dict[date, tuple[tuple[bool, bool], NodePoint]] = {}
-    for point, is_sure in zip(points, confirmed([_compared(point) for point in points]), strict=True):
+    tiers = ("total", "cumulus", "nimbus", "stratus")
+    told = [compared({f"node_{tier}": getattr(point, tier) for tier in tiers}, point.total) for point in points]
+    for point, is_sure in zip(points, confirmed(told), strict=True):
         day = point.at.date()
         rank = (point.at >= opening(day), is_sure)
         if day not in chosen or rank > chosen[day][0]:
             chosen[day] = rank, point
     return {day: point for day, (_, point) in chosen.items()}
-
-
-def _compared(point: NodePoint) -> dict[str, Number]:
-    values = {f"node_{tier}": getattr(point, tier) for tier in ("total", "cumulus", "nimbus", "stratus")}
-    return compared(values, point.total)
 
 
 def retake_snapshot(*, day: date, now: datetime, run: Run) -> SnapshotReport:

@@ -5,10 +5,9 @@ Works only against a network that is simulated on this machine.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from math import pi, sin
@@ -18,12 +17,16 @@ from urllib.parse import urlsplit
 from django.db import transaction
 from django.db.models import Min
 
+from fluxtracker.api.reports import as_report, described
+from fluxtracker.periods import DAY
 from metrics.catalogue import FIXED, RATIOS, Number, Values, tracked_apps, with_ratios
+from metrics.collect import EVERY_ONE, HOUR, HOURLY
 from metrics.models import ImageCount, Reading, Source, TrackedApp, image_matcher
 from metrics.selectors import Latest
 from ops.runs import NotDone, Run
 from revenue.models import DailyPrice
 from snapshots.models import ImageDay, Snapshot
+from snapshots.selectors import missing_days
 from snapshots.take import opening
 
 YEAR, MONTH = 365.0, 30.0  # days
@@ -36,6 +39,7 @@ CAPACITY = {  # total: use, decimals
     "total_ram_gb": ("used_ram_gb", 2),
     "total_storage_gb": ("used_storage_gb", 2),
 }
+COLUMNS = {metric.key: metric.source for metric in FIXED if metric.key not in RATIOS}
 CATEGORIES = {"gaming_": "gaming_apps_total", "crypto_": "crypto_nodes_total"}
 
 
@@ -55,15 +59,11 @@ class Curve:
         if self.born is not None and age >= self.born:
             return None
         grown = 1.0 if self.born is None else max(0.03, 1 - age / self.born) ** 1.5
-        return grown * self._trend(age) * max(0.1, 1 + self._wave(age) - self._wave(0.0))
-
-    def _trend(self, age: float) -> float:
-        if age <= MONTH:
-            return 1 - (1 - self.month) * age / MONTH
-        return self.month * math.pow(self.year / self.month, (age - MONTH) / (YEAR - MONTH))
-
-    def _wave(self, age: float) -> float:
-        return sum(height * sin(2 * pi * age / days + phase) for days, phase, height in self.waves)
+        trend = 1 - (1 - self.month) * age / MONTH
+        if age > MONTH:
+            trend = self.month * (self.year / self.month) ** ((age - MONTH) / (YEAR - MONTH))
+        wave = sum(height * (sin(2 * pi * age / days + phase) - sin(phase)) for days, phase, height in self.waves)
+        return grown * trend * max(0.1, 1 + wave)
 
 
 def curve(
@@ -80,93 +80,73 @@ class Past:
     """The past of the metrics whose present values are given. What is not known today was not known then."""
 
     def __init__(self, present: Values, tracked: Iterable[str], seed: int, days: int) -> None:
-        self.present, self.seed = present, seed
-        self.tracked = [key for key in tracked if present.get(key) is not None]
+        self.present: dict[str, Number] = {key: value for key, value in present.items() if value is not None}
+        self.seed = seed
         # 4 % fewer nodes a month ago: what the simulated network tells of its last 30 days.
         self.nodes = curve(seed, "nodes", year=0.82, wobble=0.004, month=0.96)
         self.containers = curve(seed, "containers", year=0.6, wobble=0.03)
-        self.git = curve(seed, "git", year=0.3, wobble=0.05)
-        self.wordpress = curve(seed, "wordpress", year=0.7, wobble=0.04)
-        self.price = curve(seed, "price", year=1.3, wobble=0.12)
         self.machines = {total: curve(seed, total, year=0.98, wobble=0.002) for total in CAPACITY}
         self.use = {total: curve(seed, f"use of {total}", year=0.85, wobble=0.05) for total in CAPACITY}
-        born = self._newcomers(days)
-        self.apps = {key: self._app(key, born.get(key)) for key in self.tracked}
+        self.apps = self._apps([key for key in tracked if key in self.present], days)
+        self.curves: dict[str, Curve] = {
+            **dict.fromkeys(TIERS, self.nodes),
+            **dict.fromkeys(("total_apps", "watchtower_count"), self.containers),
+            "gitapps_count": curve(seed, "git", year=0.3, wobble=0.05),
+            "wordpress_count": curve(seed, "wordpress", year=0.7, wobble=0.04),
+            "flux_price_usd": curve(seed, "price", year=1.3, wobble=0.12),
+            **self.apps,
+        }
 
-    def _newcomers(self, days: int) -> Mapping[str, float]:
+    def _apps(self, tracked: list[str], days: int) -> dict[str, Curve]:
+        """Return a curve for each tracked app; a few games came in the last months."""
         rng = random.Random(f"{self.seed}:newcomers")
-        games = [key for key in self.tracked if key.startswith("gaming_") and self.present[key]]
+        games = [key for key in tracked if key.startswith("gaming_") and self.present[key]]
         names = rng.sample(games, min(NEWCOMERS, len(games) // 2))
-        return {key: days * rng.uniform(0.12, 0.4) for key in names}
-
-    def _app(self, key: str, born: float | None) -> Curve:
-        year = random.Random(f"{self.seed}:growth of {key}").uniform(0.35, 0.95)
-        return curve(self.seed, key, year, wobble=0.06, born=born)
+        born = {key: days * rng.uniform(0.12, 0.4) for key in names}
+        growth = {key: random.Random(f"{self.seed}:growth of {key}").uniform(0.35, 0.95) for key in tracked}
+        return {key: curve(self.seed, key, growth[key], wobble=0.06, born=born.get(key)) for key in tracked}
 
     def at(self, age: float) -> dict[str, Number | None]:
         """Return every metric `age` days ago, percentages included; a tracked app that did not exist has no key."""
-        found = self._nodes(age) | self._cloud(age) | self._apps(age)
-        price = self._times("flux_price_usd", self.price, age)
-        return with_ratios(found | {"flux_price_usd": None if price is None else round(price, 10)})
+        known: dict[str, Number] = {}
+        for key in self.curves.keys() & self.present.keys():
+            if (share := self.curves[key].at(age)) is not None:
+                known[key] = round(self.present[key] * share, 10 if key == "flux_price_usd" else None)
+        known |= {key: max(1, known[key]) for key in self.apps.keys() & known.keys() if self.present[key]}
+        if known.keys() >= set(TIERS):
+            known["node_total"] = sum(known[tier] for tier in TIERS)
+        if "total_apps" in known and "gitapps_count" in known:
+            known["dockerapps_count"] = known["total_apps"] - known["gitapps_count"]
+        return with_ratios(dict.fromkeys(COLUMNS) | known | self._categories(known, age) | self._cloud(age))
 
-    def _times(self, key: str, by: Curve, age: float) -> float | None:
-        value, share = self.present.get(key), by.at(age)
-        return None if value is None or share is None else value * share
-
-    def _count(self, key: str, by: Curve, age: float) -> int | None:
-        value = self._times(key, by, age)
-        return None if value is None else round(value)
-
-    def _nodes(self, age: float) -> dict[str, Number | None]:
-        tiers = {key: self._count(key, self.nodes, age) for key in TIERS}
-        return {**tiers, "node_total": None if None in tiers.values() else sum(n for n in tiers.values() if n)}
-
-    def _cloud(self, age: float) -> dict[str, Number | None]:
-        """A capacity follows the nodes; what is used of it, its own course."""
-        found: dict[str, Number | None] = {}
-        for total, (used, places) in CAPACITY.items():
-            whole = self._times(total, self.nodes, age)
-            whole = None if whole is None else round(whole * (self.machines[total].at(age) or 0), places)
-            found[total], found[used] = whole, self._used(total, used, whole, age, places)
+    def _categories(self, known: Mapping[str, Number], age: float) -> dict[str, Number]:
+        """Return the tracked ones of then, and the others that the total counts besides."""
+        found: dict[str, Number] = {}
+        for prefix, key in CATEGORIES.items():
+            if key in self.present:
+                tracked = [name for name in self.apps if name.startswith(prefix)]
+                others = max(0.0, self.present[key] - sum(self.present[name] for name in tracked))
+                named = sum(known.get(name, 0) for name in tracked)
+                found[key] = named + round(others * (self.containers.at(age) or 0))
         return found
 
-    def _used(self, total: str, used: str, whole: float | None, age: float, places: int) -> float | None:
-        now, share = self.present.get(used), self.use[total].at(age)
-        all_now = self.present.get(total)
-        if whole is None or now is None or share is None or not all_now:
-            return None
-        return round(whole * min(MOST_USED, now / all_now * share), places)
-
-    def _apps(self, age: float) -> dict[str, Number | None]:
-        total = self._count("total_apps", self.containers, age)
-        git = self._count("gitapps_count", self.git, age)
-        found: dict[str, Number | None] = {"total_apps": total, "gitapps_count": git}
-        found["dockerapps_count"] = None if total is None or git is None else total - git
-        found["watchtower_count"] = self._count("watchtower_count", self.containers, age)
-        found["wordpress_count"] = self._count("wordpress_count", self.wordpress, age)
-        counts = {key: self._count(key, by, age) for key, by in self.apps.items()}
-        known = {
-            key: max(1, count) if self.present[key] else count for key, count in counts.items() if count is not None
-        }
-        return found | known | {key: self._category(prefix, key, known, age) for prefix, key in CATEGORIES.items()}
-
-    def _category(self, prefix: str, key: str, known: Mapping[str, int], age: float) -> int | None:
-        """Return the tracked ones of then, and the others that the total counts besides."""
-        now = self.present.get(key)
-        if now is None:
-            return None
-        others = max(0.0, now - sum(self.present[name] or 0 for name in self.tracked if name.startswith(prefix)))
-        named = sum(count for name, count in known.items() if name.startswith(prefix))
-        return named + round(others * (self.containers.at(age) or 0))
+    def _cloud(self, age: float) -> dict[str, Number]:
+        """A capacity follows the nodes; what is used of it, its own course."""
+        found: dict[str, Number] = {}
+        for total, (used, places) in CAPACITY.items():
+            if total in self.present:
+                share = (self.nodes.at(age) or 0) * (self.machines[total].at(age) or 0)
+                found[total] = round(self.present[total] * share, places)
+                if self.present[total] and used in self.present:
+                    part = self.present[used] / self.present[total] * (self.use[total].at(age) or 0)
+                    found[used] = round(found[total] * min(MOST_USED, part), places)
+        return found
 
 
-DAY = timedelta(days=1)
-HOURLY, EVERY_ONE = timedelta(days=90), timedelta(days=7)  # as real readings are kept
-TEN_MINUTES, HOUR = timedelta(minutes=10), timedelta(hours=1)
+TEN_MINUTES = timedelta(minutes=10)
 IMAGES = 25  # a day
 GAP_FROM, FAILED_FROM = 10, 4  # with fewer days than these, none is missing and no source failed
 HERE = ("127.0.0.1", "localhost", "::1")
-COLUMNS = {metric.key: metric.source for metric in FIXED if metric.key not in RATIOS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +156,8 @@ class SimulateReport:
     created: int
     skipped: int
     readings: int
-    first: date
-    last: date
+    first: date = field(metadata=described(key="from"))
+    last: date = field(metadata=described(key="to"))
 
 
 def is_this_machine(url: str) -> bool:
@@ -190,23 +170,16 @@ def simulate_history(*, now: datetime, run: Run, days: int, seed: int) -> Simula
     first, last = now.date() - DAY * days, now.date() - DAY
     latest = Latest.load(now)
     if latest.read_at is None:
-        raise NotDone("nothing has been collected yet: run collect_metrics first", _nothing(first, last))
+        nothing = as_report(SimulateReport(0, 0, 0, first, last))
+        raise NotDone("nothing has been collected yet: run collect_metrics first", nothing)
     past = Past(latest.values, [app.column for app in tracked_apps()], seed, days)
     with transaction.atomic():
         run.guard()
-        there = set(Snapshot.objects.filter(day__gte=first, day__lte=last).values_list("day", flat=True))
-        missing = [day for day in _days(first, last) if day not in there and day not in _gap(last, days)]
+        there = list(Snapshot.objects.between(first, last).values_list("day", flat=True))
+        missing = missing_days([*there, *_gap(last, days)], first, last)
         _make_days(missing, past, now, failed=_failed(last, days))
         readings = _make_readings(past, now)
     return SimulateReport(len(missing), len(there), readings, first, last)
-
-
-def _nothing(first: date, last: date) -> dict[str, Any]:
-    return {"created": 0, "skipped": 0, "from": first.isoformat(), "to": last.isoformat()}
-
-
-def _days(first: date, last: date) -> list[date]:
-    return [first + DAY * number for number in range((last - first).days + 1)]
 
 
 def _gap(last: date, days: int) -> tuple[date, ...]:
@@ -261,7 +234,9 @@ def _image_days(missing: list[date], past: Past, now: datetime) -> Iterator[Imag
 
 def _image_curves(images: list[str], past: Past) -> Mapping[str, Curve]:
     """An image of a tracked app goes the way of the app's count."""
-    known = past.apps | {"git_orbit": past.git, "wordpress_wordpress": past.wordpress}
+    known = past.apps | {
+        "git_orbit": past.curves["gitapps_count"], "wordpress_wordpress": past.curves["wordpress_count"],
+    }  # fmt: skip
     apps = [(image_matcher(app.image_patterns), known.get(app.column)) for app in TrackedApp.objects.all()]
     found: dict[str, Curve] = {}
     for image in images:
@@ -273,9 +248,9 @@ def _image_curves(images: list[str], past: Past) -> Mapping[str, Curve]:
 def _make_readings(past: Past, now: datetime) -> int:
     """Hourly ones for 90 days, of every ten minutes for the last 7, all before the first that there is."""
     until = Reading.objects.aggregate(first=Min("at"))["first"] or now
-    rows = [Reading(at=at, values=_known(past.at(_age(at, now)))) for at in _moments(now) if at < until]
-    Reading.objects.bulk_create(rows, batch_size=500)
-    return len(rows)
+    made_up = ((at, past.at(_age(at, now))) for at in _moments(now) if at < until)
+    rows = [Reading(at=at, values={key: n for key, n in told.items() if n is not None}) for at, told in made_up]
+    return len(Reading.objects.bulk_create(rows, batch_size=500))
 
 
 def _moments(now: datetime) -> Iterator[datetime]:
@@ -283,7 +258,3 @@ def _moments(now: datetime) -> Iterator[datetime]:
     while at < now:
         yield at
         at += TEN_MINUTES if at >= now - EVERY_ONE else HOUR
-
-
-def _known(values: Mapping[str, Number | None]) -> dict[str, Number]:
-    return {key: value for key, value in values.items() if value is not None}

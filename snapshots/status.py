@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Max, Min
 from django_celery_beat.models import PeriodicTask
 
-from fluxtracker.periods import is_fresh, midnight
+from fluxtracker.periods import DAY, is_fresh, midnight
 from fluxtracker.timestamps import iso
 from metrics.selectors import OLD
 from ops import leases, registry
@@ -18,7 +18,7 @@ from ops.models import TaskState
 from ops.status import OK, Part, Status, words
 from snapshots.api import serializers
 from snapshots.models import Snapshot
-from snapshots.selectors import DAY, gaps, last_due
+from snapshots.selectors import gaps, last_due
 from snapshots.services import LEASE
 from snapshots.take import TOTALS_NEEDED, opening
 

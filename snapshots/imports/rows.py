@@ -29,6 +29,7 @@ MOST_COUNT = 2**31 - 1
 MOST = 10**16  # more than any of theirs
 TB = 1_000  # GB
 MOST_TB = 10**9  # more is absurd
+MOST_USD = 10**12
 
 
 def read_number(value: Any) -> float | None:
@@ -53,17 +54,17 @@ def read_gigabytes(value: Any) -> float | None:
 def read_satoshi(value: Any) -> int | None:
     """FLUX as a floating number, to the satoshi; nothing is no payment."""
     found = read_number(value)
-    if found is None or found > MOST_SAT / money.SAT:
-        return None
-    return int((Decimal(str(found)) * money.SAT).quantize(Decimal(1), ROUND_HALF_EVEN)) or None
+    return None if found is None or found > MOST_SAT / money.SAT else _whole(found, money.SAT) or None
 
 
 def read_micro_dollars(value: Any) -> int | None:
     """US dollars; 0 is what the old tracker wrote where it had no price."""
     found = read_number(value)
-    if not found or found > 1e12:
-        return None
-    return int((Decimal(str(found)) * money.MICRO).quantize(Decimal(1), ROUND_HALF_EVEN))
+    return _whole(found, money.MICRO) if found and found <= MOST_USD else None
+
+
+def _whole(number: float, unit: int) -> int:
+    return int((Decimal(str(number)) * unit).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
 def read_price(value: Any) -> Decimal | None:
@@ -291,11 +292,10 @@ def _day(day: date, row: Row, known: Mapping[str, Any], today: date) -> OldDay:
 
 def payments(rows: Iterable[Row], today: date) -> Read[OldPayment]:
     found, seen, sat, micro = Read[OldPayment](), set[str](), 0, 0
-    for row in rows:
-        old = _payment(row, found, today)
-        if old is not None and old.txid in seen:
+    for old in filter(None, (_payment(row, found, today) for row in rows)):
+        if old.txid in seen:
             found.left_out["txid twice"] += 1
-        elif old is not None:
+        else:
             seen.add(old.txid)
             found.rows.append(old)
             sat, micro = sat + old.amount_sat, micro + (old.usd_micro or 0)
@@ -309,41 +309,24 @@ def _payment(row: Row, found: Read[OldPayment], today: date) -> OldPayment | Non
     address = read_words(row.get("address"), LONGEST_ADDRESS)
     amount, height = read_satoshi(row.get("amount")), read_count(row.get("block_height"))
     paid_at = read_instant(row.get("timestamp"), today)
-    wrong = _wrong(bool(TXID.fullmatch(txid)), address, amount, height, paid_at)
-    if wrong or address is None or amount is None or height is None or paid_at is None:
-        found.left_out[wrong] += 1
+    has_txid = TXID.fullmatch(txid)
+    if not (has_txid and address and amount and height and paid_at):
+        needed = {
+            "no txid": has_txid, "no address": address, "no amount": amount, "not in a block": height,
+            "no time": paid_at,
+        }  # fmt: skip
+        found.left_out[next(words for words, value in needed.items() if not value)] += 1
         return None
-    _note(row, paid_at, found.changed)
+    sender = read_words(row.get("from_address"), LONGEST_ADDRESS)
+    sender = None if sender is None or sender.lower() == UNKNOWN else sender
+    found.changed["day by the block's time, UTC"] += row.get("date") != paid_at.date().isoformat()
+    found.changed["sender not known"] += sender is None
     app_type = row.get("app_type")
     return OldPayment(
-        txid, address, _sender(row), amount, read_micro_dollars(row.get("amount_usd")), height, paid_at,
+        txid, address, sender, amount, read_micro_dollars(row.get("amount_usd")), height, paid_at,
         read_words(row.get("app_name"), LONGEST_APP),
         str(app_type) if app_type in (AppType.GIT, AppType.DOCKER) else AppType.UNKNOWN.value,
     )  # fmt: skip
-
-
-def _wrong(has_txid: bool, address: str | None, amount: int | None, height: int | None, at: datetime | None) -> str:
-    """Return what a row lacks to be a payment; empty: nothing."""
-    lacks = {
-        "no txid": not has_txid,
-        "no address": address is None,
-        "no amount": amount is None,
-        "not in a block": not height,
-        "no time": at is None,
-    }
-    return next((words for words, lacking in lacks.items() if lacking), "")
-
-
-def _sender(row: Row) -> str | None:
-    found = read_words(row.get("from_address"), LONGEST_ADDRESS)
-    return None if found is None or found.lower() == UNKNOWN else found
-
-
-def _note(row: Row, paid_at: datetime, changed: Counter[str]) -> None:
-    if row.get("date") != paid_at.date().isoformat():
-        changed["day by the block's time, UTC"] += 1
-    if _sender(row) is None:
-        changed["sender not known"] += 1
 
 
 def prices(rows: Iterable[Row], today: date) -> Read[tuple[date, Decimal]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +17,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from fluxtracker.api.reports import as_report, described
 from ops import leases, registry, runs
 from revenue import importing
 from revenue.importing import Guard, OldPayment, Taken
@@ -49,16 +50,13 @@ class Old:
 class ImportReport:
     """How many rows of each kind are new or changed here; what was left out and what was changed, by reason."""
 
-    snapshots: int
-    transactions: int
-    prices: int
-    images: int
-    left_out: Mapping[str, Mapping[str, int]]
-    changed: Mapping[str, Mapping[str, int]]
-
-    @property
-    def skipped(self) -> int:
-        return sum(sum(reasons.values()) for reasons in self.left_out.values())
+    snapshots: int = 0
+    transactions: int = 0
+    prices: int = 0
+    image_snapshots: int = 0
+    skipped: int = 0
+    left_out: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=described(allow_null=False))
+    changed: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=described(allow_null=False))
 
 
 def read_file(path: Path, today: date) -> Old:
@@ -91,11 +89,17 @@ def import_rows(*, old: Old, now: datetime, guard: Guard, progress: Callable[[st
         "prices": (old.prices, prices),
         "imageSnapshots": (old.images, images),
     }
+    left_out = {kind: read.left_out + Counter(taken.left_out) for kind, (read, taken) in kinds.items()}
+    changed = {kind: +read.changed for kind, (read, _) in kinds.items()}
     report = ImportReport(
-        snapshots=days.rows, transactions=payments.rows, prices=prices.rows, images=images.rows,
-        left_out={kind: read.left_out + Counter(taken.left_out) for kind, (read, taken) in kinds.items()},
-        changed={kind: dict(read.changed) for kind, (read, _) in kinds.items()},
-    )  # fmt: skip
+        snapshots=days.rows,
+        transactions=payments.rows,
+        prices=prices.rows,
+        image_snapshots=images.rows,
+        skipped=sum(reasons.total() for reasons in left_out.values()),
+        left_out={kind: reasons for kind, reasons in left_out.items() if reasons},
+        changed={kind: reasons for kind, reasons in changed.items() if reasons},
+    )
     log.info("imported", snapshots=report.snapshots, transactions=report.transactions, skipped=report.skipped)
     return report
 
@@ -124,8 +128,8 @@ def _import_days(days: Sequence[OldDay], now: datetime, guard: Guard) -> Taken:
 
 
 def _differs(row: Snapshot, old: OldDay) -> bool:
-    stands = {key: getattr(row, key) for key in old.values}
-    return row.source != Source.IMPORT or stands != old.values or row.counts != {**row.counts, **old.counts}
+    known = {key: getattr(row, key) for key in old.values}
+    return row.source != Source.IMPORT or known != old.values or row.counts != {**row.counts, **old.counts}
 
 
 def _fill(row: Snapshot, old: OldDay, now: datetime) -> Snapshot:
@@ -170,7 +174,6 @@ def _image_counts(rows: Iterable[ImageDay]) -> dict[tuple[date, str], tuple[str,
 
 
 Report = dict[str, Any]
-EMPTY: Report = {"snapshots": 0, "transactions": 0, "prices": 0, "imageSnapshots": 0, "skipped": 0}
 
 
 def import_original(
@@ -188,16 +191,7 @@ def import_original(
             run.guard()
             days.guard()
 
-        done = import_rows(old=old, now=now, guard=guard, progress=run.progress)
-        run.report = {
-            "snapshots": done.snapshots,
-            "transactions": done.transactions,
-            "prices": done.prices,
-            "imageSnapshots": done.images,
-            "skipped": done.skipped,
-            "leftOut": {kind: dict(reasons) for kind, reasons in done.left_out.items() if reasons},
-            "changed": {kind: dict(reasons) for kind, reasons in done.changed.items() if reasons},
-        }
+        run.report = as_report(import_rows(old=old, now=now, guard=guard, progress=run.progress))
     registry.changed()
     return run.report
 
@@ -206,6 +200,7 @@ def _read(path: Path, today: date) -> Old:
     try:
         return read_file(path, today)
     except NotTheOriginal as error:
-        raise runs.NotDone(str(error), EMPTY) from error
+        raise runs.NotDone(str(error), as_report(ImportReport())) from error
     except OSError as error:
-        raise runs.NotDone(f"cannot read {path.name}: {error.strerror or error}", EMPTY) from error
+        words = f"cannot read {path.name}: {error.strerror or error}"
+        raise runs.NotDone(words, as_report(ImportReport())) from error

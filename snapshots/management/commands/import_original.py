@@ -3,8 +3,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from fluxtracker.api.reports import as_report
 from fluxtracker.commands import LEASE_WAIT_S, ReportCommand
-from snapshots.imports.services import EMPTY, import_original
+from snapshots.imports.services import ImportReport, import_original
 
 
 class Command(ReportCommand):
@@ -18,4 +19,4 @@ class Command(ReportCommand):
         return import_original(trigger="command", wait=LEASE_WAIT_S, path=options["file"], progress=self.progress)
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-        return {"file": options["file"].name} | {key: report[key] for key in EMPTY}
+        return {"file": options["file"].name} | {key: report[key] for key in as_report(ImportReport())}

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
+from fluxtracker.api.reports import as_report
 from fluxtracker.commands import LEASE_WAIT_S, ReportCommand, whole_number
 from ops import registry, runs
 from snapshots import simulate
@@ -24,7 +25,6 @@ class Command(ReportCommand):
             raise self.usage_error("made-up history only for a simulated network: FLUX_API_URL is not on this machine")
         with runs.run("simulate_history", lease=LEASE, trigger="command", wait=LEASE_WAIT_S) as run:
             done = simulate.simulate_history(now=timezone.now(), run=run, days=options["days"], seed=options["seed"])
-            run.report = {"created": done.created, "skipped": done.skipped, "readings": done.readings}
-            run.report |= {"from": done.first.isoformat(), "to": done.last.isoformat()}
+            run.report = as_report(done)
         registry.changed()
         return run.report
