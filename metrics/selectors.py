@@ -76,14 +76,11 @@ def _view(row: Source, price: LivePrice | None, now: datetime) -> SourceView:
         read_at = price.read_at if price else None
         error = "" if read_at and row.tried_at and read_at > row.tried_at else error
     coverage = row.coverage if row.implausible_since is None else {**(row.coverage or {}), "doubted": row.doubted}
-    status = _status(read_at, row, error, now)
-    return SourceView(row.name, status, read_at, row.tried_at, error or None, coverage, row.implausible_since)
-
-
-def _status(read_at: datetime | None, row: Source, error: str, now: datetime) -> Status:
     if read_at is None:
-        return "failed" if row.tried_at else "never"
-    return "ok" if not error and is_fresh(read_at, now, LATE) else "stale"
+        status: Status = "failed" if row.tried_at else "never"
+    else:
+        status = "ok" if not error and is_fresh(read_at, now, LATE) else "stale"
+    return SourceView(row.name, status, read_at, row.tried_at, error or None, coverage, row.implausible_since)
 
 
 def metrics_stamp() -> tuple[Any, ...]:

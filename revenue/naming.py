@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -128,29 +128,17 @@ class Search:
         for missing in chunks(sorted(wanted), BATCH):
             self._note_missing(missing)
 
-    def one_by_one(self, hashes: Collection[str]) -> None:
+    def one_by_one(self, hashes: Sequence[str]) -> None:
         """Ask for each. What was learned before an upstream fails is kept."""
-        found: list[AppMessage] = []
-        missing: list[str] = []
-        try:
-            for message_hash in hashes:
-                message = self.registry.message(message_hash)
-                if message is None:
-                    missing.append(message_hash)
-                else:
-                    found.append(message)
-                if len(found) + len(missing) >= SINGLE_BATCH:
-                    self._flush(found, missing)
-        finally:
-            self._flush(found, missing)
-
-    def _flush(self, found: list[AppMessage], missing: list[str]) -> None:
-        if found:
-            self.updated += name_payments(found)
-        if missing:
-            self._note_missing(missing)
-        found.clear()
-        missing.clear()
+        for some in chunks(hashes, SINGLE_BATCH):
+            found: dict[str, AppMessage | None] = {}
+            try:
+                for message_hash in some:
+                    found[message_hash] = self.registry.message(message_hash)
+            finally:
+                if messages := [message for message in found.values() if message]:
+                    self.updated += name_payments(messages)
+                self._note_missing([message_hash for message_hash, message in found.items() if message is None])
 
     def _note_missing(self, hashes: Collection[str]) -> None:
         self.not_found.update(hashes)

@@ -15,7 +15,17 @@ from fluxtracker.images import parse_image
 from fluxtracker.upstream.http.client import MEDIUM, Http, Upstream
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http.limits import Body, TooLarge
-from fluxtracker.upstream.parsing import FIRST_HALF, HALF, brief, is_address, is_damaged, is_hash, mend_text, whole
+from fluxtracker.upstream.parsing import (
+    FIRST_HALF,
+    HALF,
+    brief,
+    is_address,
+    is_damaged,
+    is_hash,
+    mend_text,
+    or_none,
+    whole,
+)
 from fluxtracker.upstream.records import (
     LAST_IN_BLOCKS,
     AppComponent,
@@ -216,26 +226,28 @@ def app_specification(row: object) -> AppSpecification | None:
         return None
     flat = not isinstance(row.get("compose"), list)
     parts = [row] if flat else row["compose"]
-    hash_, height = row.get("hash"), _whole_or_none(row.get("height"))
-    version = _whole_or_none(row.get("version")) or 0
+    hash_, height = row.get("hash"), or_none(whole, row.get("height"), "it")
+    version = _version(row)
     return AppSpecification(
         name=name,
         version=version,
         hash=hash_ if isinstance(hash_, str) and is_hash(hash_) else None,
         height=height,
         term=read_term(version, row.get("expire"), row.get("ttl"), height),
-        instances=_whole_or_none(row.get("instances")),
+        instances=or_none(whole, row.get("instances"), "it"),
         encrypted=bool(row.get("enterprise")),
         flat=flat,
         components=tuple(_component(part) for part in parts if isinstance(part, dict)),
     )
 
 
+def _version(row: dict[str, Any]) -> int:
+    return or_none(whole, row.get("version"), "it") or 0
+
+
 def _log_unknown_keys(rows: list[Any]) -> None:
     """Log once which further keys the versions after 8 have: their names, never what they say."""
-    later = (
-        row for row in rows if isinstance(row, dict) and (_whole_or_none(row.get("version")) or 0) > LAST_IN_BLOCKS
-    )
+    later = (row for row in rows if isinstance(row, dict) and _version(row) > LAST_IN_BLOCKS)
     found = sorted({key for row in later for key in row if is_key(key)} - KEYS - _logged)
     if found and len(_logged) < MOST_KEYS:
         _logged.update(found)
@@ -244,10 +256,3 @@ def _log_unknown_keys(rows: list[Any]) -> None:
 
 def _component(part: dict[str, Any]) -> AppComponent:
     return AppComponent(_clean(part.get("name")), parse_image(part.get("repotag")))
-
-
-def _whole_or_none(value: object) -> int | None:
-    try:
-        return whole(value, "it")
-    except ValueError:
-        return None

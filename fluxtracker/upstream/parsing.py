@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
+
+T = TypeVar("T")
 
 WRONG_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 """What a reader raises when an answer is not of the shape it knows."""
@@ -89,10 +93,10 @@ def instant(value: object, what: str) -> datetime:
     return datetime.fromtimestamp(whole(value, what, 1, MAX_TIME), UTC)
 
 
-def told_instant(value: object) -> datetime | None:
-    """Return an instant from unix seconds, None where the value is none."""
+def or_none(read: Callable[..., T], *args: object) -> T | None:
+    """Return what a reader of this module makes of a value; None where it is wrong."""
     try:
-        return instant(value, "the time")
+        return read(*args)
     except ValueError:
         return None
 

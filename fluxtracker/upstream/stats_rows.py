@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluxtracker.images import parse_image
-from fluxtracker.upstream.parsing import amount, count, is_damaged
+from fluxtracker.upstream.parsing import amount, count, is_damaged, or_none
 
 MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536
@@ -145,9 +145,9 @@ def capacity(row: Any) -> Capacity:
     if is_placeholder(row):
         return Capacity(collateral(row), UNKNOWN, UNKNOWN, unreachable=True)
     bench, locked = _inner(row, "benchmark", "bench"), _inner(row, "apps", "resources")
-    cores, ram_gb, storage_gb = (_number(bench.get(name), most) for name, most in CAPACITY)
+    cores, ram_gb, storage_gb = (or_none(amount, bench.get(name), name, most) for name, most in CAPACITY)
     has = Resources(cores or None, ram_gb or None, storage_gb or None, None in (cores, ram_gb, storage_gb))
-    cores, ram_mb, storage_gb = (_number(locked.get(name), most) for name, most in LOCKED)
+    cores, ram_mb, storage_gb = (or_none(amount, locked.get(name), name, most) for name, most in LOCKED)
     takes = (cores, None if ram_mb is None else ram_mb / MB, storage_gb)
     return Capacity(collateral(row), has, Resources(*takes, None in takes))
 
@@ -157,13 +157,6 @@ def _inner(row: Any, *path: str) -> dict[str, Any]:
     for key in path:
         row = row.get(key) if isinstance(row, dict) else None
     return row if isinstance(row, dict) else {}
-
-
-def _number(value: Any, most: float) -> float | None:
-    try:
-        return amount(value, "it", most)
-    except ValueError:
-        return None
 
 
 def is_placeholder(row: dict[str, Any]) -> bool:
@@ -180,10 +173,8 @@ def collateral(row: Any) -> str | None:
     txid = row.get("collateralHash")
     if not isinstance(txid, str) or not 0 < len(txid) <= LONGEST_NAME:
         return None
-    try:
-        return f"{txid.lower()}:{count(row.get('collateralIndex', 0), 'an output')}"
-    except ValueError:
-        return None
+    index = or_none(count, row.get("collateralIndex", 0), "an output")
+    return None if index is None else f"{txid.lower()}:{index}"
 
 
 def node_key(row: Any) -> str | None:
@@ -200,12 +191,8 @@ def node_key(row: Any) -> str | None:
 
 def collected_at(row: Any) -> int:
     """Return when the row was made, in unix milliseconds; 0 where it does not tell."""
-    for name in ("dataCollectedAt", "roundTime"):
-        try:
-            return count(row.get(name), name, LAST_MS)
-        except ValueError:
-            continue
-    return 0
+    times = (or_none(count, row.get(name), name, LAST_MS) for name in ("dataCollectedAt", "roundTime"))
+    return next((time for time in times if time is not None), 0)
 
 
 def running(row: Any) -> Running:
@@ -249,7 +236,7 @@ def benchmark(row: Any) -> Benchmark:
     if is_placeholder(row):
         raise NotUsed("unreachable")
     bench, tier = _inner(row, "benchmark", "bench"), row["tier"]
-    found = [_number(bench.get(name), most) for name, most in BENCHED.items()]
+    found = [or_none(amount, bench.get(name), name, most) for name, most in BENCHED.items()]
     if all(number is None for number in found):
         raise ValueError("no number")
     if not any(found):

@@ -9,6 +9,7 @@ import structlog
 from django.conf import settings
 from django.db.models import F
 
+from fluxtracker.batches import backoff
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, UpstreamError
 from fluxtracker.upstream.records import ChainTx, Tip
 from ops.runs import Run
@@ -17,11 +18,12 @@ from revenue.models import LedgerState, Quarantined
 from revenue.sync import writer
 from revenue.sync.classify import SenderUnknown
 from revenue.sync.completeness import Proof, listed_ids
-from revenue.sync.writer import Applied, Reader, Reading
+from revenue.sync.writer import FIRST_PAUSE, Applied, Reader, Reading
 
 log = structlog.get_logger(__name__)
 
 TRIES_A_SYNC = 40
+LONGEST_PAUSE = timedelta(hours=12)
 GIVE_UP_AFTER = 5  # times in a row that the source says it knows no such transaction
 GIVE_UP_BLOCKLESS = timedelta(days=1)  # and for so long, where no block is known that could be looked into
 
@@ -96,5 +98,5 @@ def _wait(row: Quarantined, detail: str, now: datetime, absences: int = 0) -> No
         attempts=F("attempts") + 1,
         absences=absences,
         detail=detail[:300],
-        next_attempt_at=now + writer.pause(row.attempts),
+        next_attempt_at=now + backoff(FIRST_PAUSE, row.attempts + 1, LONGEST_PAUSE),
     )

@@ -113,20 +113,16 @@ def newer_block(
     known = state.settled_at
     if known is not None and (known.date() >= now.date() or (state.settled_height or 0) >= high):
         return None
-    block = _of_payments(high, now)
+    # That of the newest settled payment costs no request.
+    rows = Payment.objects.filter(height__lte=high, vout__isnull=False).order_by("-height")
+    row = rows.values_list("height", "paid_at", "block_hash").first()
+    block = _believed(Block(*row), now) if row else None
     if block is None or block.time.date() < now.date():
         block = _asked(source, high, now) or block
     if block is None:
         return None
     time = min([block.time, *pending])
     return Block(block.height, time, block.hash) if known is None or time > known else None
-
-
-def _of_payments(high: int, now: datetime) -> Block | None:
-    """Return the block of the newest settled payment: it costs no request."""
-    rows = Payment.objects.filter(height__lte=high, vout__isnull=False).order_by("-height")
-    row = rows.values_list("height", "paid_at", "block_hash").first()
-    return _believed(Block(*row), now) if row else None
 
 
 def _asked(source: ChainSource, high: int, now: datetime) -> Block | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from fluxtracker.batches import backoff, chunks
+from fluxtracker.batches import chunks
 from fluxtracker.upstream.http.errors import NotFound, UpstreamError
 from fluxtracker.upstream.records import ChainSource, ChainTx, Listing, Unreadable
 from revenue import ledger
@@ -19,7 +19,6 @@ from revenue.querysets import INSERTED
 from revenue.sync.classify import Output, SenderUnknown, outputs_from, revenue_outputs
 
 FIRST_PAUSE = timedelta(minutes=4)  # over by the next sync
-LONGEST_PAUSE = timedelta(hours=12)
 ANY_HEIGHT = 2**31 - 1
 UNKNOWN_TYPE = AppType.UNKNOWN.value
 STORED = ("id", "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash", "paid_at",
@@ -232,11 +231,6 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )  # fmt: skip
-
-
-def pause(attempts: int) -> timedelta:
-    """Return how long to leave a transaction alone after so many attempts: 4 min, doubling, at most 12 h."""
-    return backoff(FIRST_PAUSE, attempts + 1, LONGEST_PAUSE)
 
 
 LOOKUPS_OF_DAEMON = 500  # it costs a request a transaction anyway, and often does not tell senders

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from fluxtracker import money
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import parse_day
+from fluxtracker.upstream.parsing import or_none
 from revenue.importing import OldPayment
 from revenue.models import AppType
 from snapshots.models import ImageDay
@@ -68,10 +69,7 @@ def _whole(number: float, unit: int) -> int:
 
 
 def read_price(value: Any) -> Decimal | None:
-    try:
-        return money.price(value)
-    except ValueError:
-        return None
+    return or_none(money.price, value)
 
 
 def read_day(value: Any, today: date) -> date | None:

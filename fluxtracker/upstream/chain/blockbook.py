@@ -15,7 +15,7 @@ from fluxtracker.upstream.chain.transactions import ChainUpstream, blockbook_tx
 from fluxtracker.upstream.http.client import SMALL, Http, Params, Rejected
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http.limits import TimedOut, TooLarge
-from fluxtracker.upstream.parsing import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, brief, is_hash, told_instant, whole
+from fluxtracker.upstream.parsing import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, brief, instant, is_hash, or_none, whole
 from fluxtracker.upstream.records import ChainTx, Listing, Tip, Unreadable
 
 log = structlog.get_logger(__name__)
@@ -200,7 +200,7 @@ def _unreadable(row: Any, error: Exception, low: int, to: int) -> Unreadable | N
     height = row.get("blockHeight")
     inside = type(height) is int and low <= height <= to
     detail = f"{type(error).__name__}: {error}"[:200]
-    return Unreadable(txid, height if inside else None, detail, told_instant(row.get("blockTime")))
+    return Unreadable(txid, height if inside else None, detail, or_none(instant, row.get("blockTime"), "the time"))
 
 
 PAGE_SIZE = 1000  # the most a Blockbook gives

@@ -8,7 +8,7 @@ from fluxtracker.upstream.chain.transactions import ChainUpstream, daemon_tx
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http.client import MAX_BYTES, SMALL, Http
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
-from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, is_hash, told_instant, whole
+from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, instant, is_hash, or_none, whole
 from fluxtracker.upstream.records import ChainTx, Listing, NodeCounts, Tip, Unreadable
 
 TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
@@ -92,7 +92,7 @@ class Daemon(ChainUpstream):
             raise self.bad(path, f"its node counts are not usable ({error})"[:200]) from None
         if not any(tiers.values()):
             raise self.bad(path, "it counts no node at all")
-        return NodeCounts(**tiers, told_total=_told_total(answer))
+        return NodeCounts(**tiers, told_total=or_none(count, answer.get("total"), "total"))
 
     def _listed(self, txid: str) -> ChainTx | Unreadable:
         """Return a listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
@@ -103,7 +103,7 @@ class Daemon(ChainUpstream):
         try:
             return daemon_tx(answer)
         except WRONG_SHAPE as error:
-            time = told_instant(answer.get("blocktime")) if isinstance(answer, dict) else None
+            time = or_none(instant, answer.get("blocktime"), "the time") if isinstance(answer, dict) else None
             return Unreadable(txid, None, f"{type(error).__name__}: {error}"[:200], time)
 
     def answer(self, path: str, max_bytes: int = MAX_BYTES) -> Any:
@@ -115,10 +115,3 @@ def _tier_count(answer: dict[str, Any], tier: str) -> int:
     """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (docs/upstream.md#daemon)."""
     name = f"{tier}-enabled"
     return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name, MAX_NODES)
-
-
-def _told_total(answer: dict[str, Any]) -> int | None:
-    try:
-        return count(answer.get("total"), "total")
-    except ValueError:
-        return None
