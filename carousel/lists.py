@@ -343,8 +343,8 @@ def _images() -> Iterator[Item]:
     read_at = Source.objects.filter(name=Source.Name.APPS).values_list("read_at", flat=True).first()
     # Watchtower and what else runs everywhere without being an app is left out.
     patterns = TrackedApp.objects.filter(category=TrackedApp.Category.SYSTEM, active=True)
-    system = image_matcher(part for parts in patterns.values_list("image_patterns", flat=True) for part in parts)
-    rows = (row for row in ImageCount.objects.filter(count__gt=0) if not (system and system.search(row.image)))
+    is_system = image_matcher(part for parts in patterns.values_list("image_patterns", flat=True) for part in parts)
+    rows = (row for row in ImageCount.objects.filter(count__gt=0) if not is_system(row.image))
     for rank, row in zip(range(1, TOP + 1), rows, strict=False):
         yield {
             "type": "app",

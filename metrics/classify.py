@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Self
 
 from fluxtracker.upstream.records import AppSpecification
-from metrics.models import Category, TrackedApp, image_matcher, name_matcher
+from metrics.models import Category, Matcher, TrackedApp, image_matcher, name_matcher
 
 HELPERS = (  # docs/upstream.md#tracked-apps
     "mariadb", "mysql", "postgres", "postgresql", "redis", "valkey", "mongo", "mongodb", "operator", "watchtower",
@@ -44,14 +44,8 @@ class Rule:
 
     category: str
     key: str
-    image: re.Pattern[str] | None
-    name: re.Pattern[str] | None
-
-    def fits_image(self, image: str) -> bool:
-        return self.image is not None and self.image.search(image) is not None
-
-    def fits_name(self, name: str) -> bool:
-        return self.name is not None and self.name.match(name) is not None
+    fits_image: Matcher
+    fits_name: Matcher
 
 
 class Classifier:
@@ -60,9 +54,9 @@ class Classifier:
     def __init__(self, tracked: Iterable[TrackedApp], categories: Iterable[Category]) -> None:
         apps = [app for app in tracked if app.active]
         self.counted = [(app.category, app.key) for app in apps]
-        self._apps = [Rule(app.category, app.key, image_matcher(app.image_patterns), None) for app in apps]
+        self._apps = [Rule(app.category, app.key, image_matcher(app.image_patterns), name_matcher([])) for app in apps]
         self._names = [
-            Rule(app.category, app.key, None, name_matcher([pattern]))
+            Rule(app.category, app.key, image_matcher([]), name_matcher([pattern]))
             for pattern, app in sorted(
                 ((pattern, app) for app in apps for pattern in app.name_patterns), key=lambda pair: -len(pair[0])
             )
@@ -100,7 +94,7 @@ class Classifier:
         found = frozenset([(longest.category, longest.key)] if longest else [])
         return self._kind(self._category(found, lambda rule: rule.fits_name(app)), found, named=True)
 
-    def _category(self, found: frozenset[tuple[str, str]], fits: Callable[[Rule], bool]) -> str:
+    def _category(self, found: frozenset[tuple[str, str]], fits: Callable[[Rule], object]) -> str:
         """Return the first category that fits, by itself or through a tracked app of it."""
         of_apps = {category for category, _ in found}
         return next((rule.category for rule in self._categories if rule.category in of_apps or fits(rule)), "")

@@ -7,7 +7,7 @@ plain prefix if it ends with `*`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -42,26 +42,29 @@ def _validate(value: object, form: str, expected: str) -> list[str]:
     return value
 
 
-def image_matcher(patterns: Iterable[str]) -> re.Pattern[str] | None:
-    """Return what searches a normalised image for any of the patterns; None when there are none.
+Matcher = Callable[[str], object]
+
+
+def image_matcher(patterns: Iterable[str]) -> Matcher:
+    """Return what tells whether any of the patterns is in a normalised image.
 
     A pattern that names Docker Hub fits the beginning alone: normalised names of images there have no host.
     """
     parts = filter(lambda found: found[0], map(image_part, patterns))
-    return _compiled(rf"\A{re.escape(part)}" if begins else re.escape(part) for part, begins in parts)
+    return _matcher(rf"\A{re.escape(part)}" if begins else re.escape(part) for part, begins in parts)
 
 
-def name_matcher(patterns: Iterable[str]) -> re.Pattern[str] | None:
-    """Matches app names from their beginning; None when there are none."""
-    return _compiled(
-        rf"{re.escape(pattern[:-1])}.*" if pattern.endswith("*") else rf"{re.escape(pattern)}[0-9]{{13,}}\Z"
+def name_matcher(patterns: Iterable[str]) -> Matcher:
+    """Return what tells whether an app's name begins as one of the patterns says."""
+    return _matcher(
+        rf"\A{re.escape(pattern[:-1])}" if pattern.endswith("*") else rf"\A{re.escape(pattern)}[0-9]{{13,}}\Z"
         for pattern in patterns
     )
 
 
-def _compiled(parts: Iterable[str]) -> re.Pattern[str] | None:
+def _matcher(parts: Iterable[str]) -> Matcher:
     found = list(parts)
-    return re.compile("|".join(found), re.IGNORECASE) if found else None
+    return re.compile("|".join(found) if found else r"(?!)", re.IGNORECASE).search
 
 
 RESERVED_KEYS = ("total", "apps_total", "nodes_total")

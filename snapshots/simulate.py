@@ -240,7 +240,7 @@ def _image_curves(images: list[str], past: Past) -> Mapping[str, Curve]:
     apps = [(image_matcher(app.image_patterns), known.get(app.column)) for app in TrackedApp.objects.all()]
     found: dict[str, Curve] = {}
     for image in images:
-        fitting = (by for matcher, by in apps if matcher and by and matcher.search(image))
+        fitting = (by for fits, by in apps if by and fits(image))
         found[image] = next(fitting, None) or curve(past.seed, image, year=0.7, wobble=0.06)
     return found
 

@@ -60,7 +60,7 @@ class ImportReport:
 
 
 def read_file(path: Path, today: date) -> Old:
-    """Return everything in the file, as it is at one moment. NotTheOriginal; OSError."""
+    """Return everything in the file, as it is at one moment. NotDone where it is none of the old tracker."""
     try:
         with opened(path) as file:
             return Old(
@@ -69,8 +69,11 @@ def read_file(path: Path, today: date) -> Old:
                 imports_rows.prices(file.rows("flux_price_history"), today),
                 imports_rows.images(file.rows("repo_snapshots"), today),
             )
-    except NotTheOriginal as error:
-        raise NotTheOriginal(f"{path.name} {error}; nothing was imported") from error
+    except (NotTheOriginal, OSError) as error:
+        words = f"{path.name} {error}; nothing was imported"
+        if isinstance(error, OSError):
+            words = f"cannot read {path.name}: {error.strerror or error}"
+        raise runs.NotDone(words, as_report(ImportReport())) from error
 
 
 def import_rows(*, old: Old, now: datetime, guard: Guard, progress: Callable[[str], None]) -> ImportReport:
@@ -181,7 +184,7 @@ def import_original(
 ) -> Report:
     """Take over what a file of the tracker that was replaced knows. Writers of payments and of days wait meanwhile."""
     now = timezone.now()
-    old = _read(path, now.date())  # a wrong file is nobody's failed run
+    old = read_file(path, now.date())  # a wrong file is nobody's failed run
     with (
         runs.run("import_original", lease="sync_revenue", trigger=trigger, wait=wait, progress=progress) as run,
         leases.hold(LEASE, wait=wait) as days,
@@ -194,13 +197,3 @@ def import_original(
         run.report = as_report(import_rows(old=old, now=now, guard=guard, progress=run.progress))
     registry.changed()
     return run.report
-
-
-def _read(path: Path, today: date) -> Old:
-    try:
-        return read_file(path, today)
-    except NotTheOriginal as error:
-        raise runs.NotDone(str(error), as_report(ImportReport())) from error
-    except OSError as error:
-        words = f"cannot read {path.name}: {error.strerror or error}"
-        raise runs.NotDone(words, as_report(ImportReport())) from error
