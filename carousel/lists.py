@@ -359,7 +359,7 @@ def _images() -> Iterator[Item]:
 
 
 def _bests(benchmarks: Nodes[Benchmark], now: datetime) -> Iterator[Item]:
-    """The best node of each kind of number, by its tier alone: nobody learns where it is."""
+    """Yield the best node of each kind of number, by its tier alone: its address stays private."""
     for rank, (key, words, unit, attribute) in enumerate(BESTS, 1):
         value, tier = max((getattr(node, attribute) or 0, node.tier) for node in benchmarks.nodes)
         if value > 0:

@@ -47,7 +47,7 @@ def check_instances(now: datetime) -> list[Finding]:
 def judge_instances(running: Number | None, usual: float | None) -> tuple[str, None, str]:
     """Return status, no latency, and why.
 
-    `running` is None when nobody has counted for two hours, `usual` when there are no readings of the last week.
+    `running` is None when it was not counted for two hours, `usual` when there are no readings of the last week.
     """
     if running is None:
         return Status.UNKNOWN, None, "not counted within two hours"

@@ -93,7 +93,7 @@ Outcome = Literal["ok", "stale", "failed"]
 A = TypeVar("A")
 R = TypeVar("R", bound=Readout)
 
-DOUBTED_FOR = timedelta(hours=1)  # then a collapse is believed: a real one must not be hidden for ever
+DOUBTED_FOR = timedelta(hours=1)  # then a collapse is believed: a real one must not stay hidden
 FIELDS = ("tried_at", "read_at", "failures", "error", "values", "coverage", "size", "implausible_since", "doubted")
 
 
@@ -139,7 +139,7 @@ class Sources:
         log.warning("source_failed", metrics_source=row.name, error=reason, failures=row.failures)
 
     def save(self) -> None:
-        """One statement, in order of name: whoever takes several of these rows takes them so (snapshots.take)."""
+        """Store all rows in one statement, in order of name: snapshots.take locks them in the same order."""
         rows = sorted(self.rows.values(), key=lambda row: row.name)
         Source.objects.bulk_create(rows, update_conflicts=True, unique_fields=["name"], update_fields=FIELDS)
 

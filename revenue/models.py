@@ -164,7 +164,7 @@ class RemovedPayment(models.Model):
 
 
 class DailyTotal(models.Model):
-    """What one address received on one UTC day. Kept for ever, also when the rows behind it are pruned."""
+    """What one address received on one UTC day. Kept also when the rows behind it are pruned."""
 
     day = models.DateField()
     address = models.CharField(max_length=64)

@@ -108,7 +108,7 @@ class TypesReport:
 
 @dataclass(slots=True)
 class Search:
-    """One search through the registry: what it named and which hashes nobody knows."""
+    """One search through the registry: what it named and which hashes are not known."""
 
     registry: AppRegistry
     now: datetime

@@ -27,7 +27,7 @@ STALE = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What some days add up to. None: nobody can know yet."""
+    """What some days add up to. None: not known yet."""
 
     revenue_sat: int | None
     payments: int | None
@@ -288,7 +288,7 @@ def apps(search: str = "", sort: str = DEFAULT_APP_ORDER) -> QuerySet[App]:
 def _order(sort: str) -> list[str | Combinable]:
     key = sort.removeprefix("-")
     order: list[str | Combinable] = [f"{'-' if sort.startswith('-') else ''}{COLUMNS[key]}"]
-    if key == "usd":  # nobody knows how much: last, whatever the direction
+    if key == "usd":  # without any price: last, whatever the direction
         order.insert(0, ExpressionWrapper(Q(priced=0), output_field=BooleanField()))
     return order if key == "app" else [*order, "name"]
 

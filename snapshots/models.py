@@ -1,4 +1,4 @@
-"""A row for each UTC day, for ever. NULL = not known, 0 = counted none."""
+"""Keep a row for each UTC day. NULL = not known, 0 = counted none."""
 
 from __future__ import annotations
 

@@ -314,7 +314,7 @@ LOOKED_BACK = (*range(14), 30, 60, 90, 180, 365)  # days
 def past_counts(fits: Callable[[str], bool], column: str, today: date) -> list[tuple[date, int | None, int | None]]:
     """Return days, newest first, with the containers of the images that fit and what was counted under `column` then.
 
-    None: nobody counted on that day. Days of which neither is known are left out. Four queries.
+    None: not counted on that day. Days of which neither is known are left out. Four queries.
     """
     days = [today - DAY * back for back in LOOKED_BACK]
     rows = ImageDay.objects.filter(day__in=days)

@@ -39,7 +39,7 @@ FILLED = ("made_at", "read_at", "node_cumulus", "node_nimbus", "node_stratus", "
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
-    """`created` counts rows that are new or were made anew, `updated` those that got what was not known before."""
+    """`created` counts rows that are new or were made again, `updated` those that got what was not known before."""
 
     created: int
     updated: int = field(metadata=UNDESCRIBED)
@@ -72,23 +72,23 @@ class Known:
         in_ledger = self.ledger_began is not None and day >= self.ledger_began and self.ledger.knows(day)
         return in_ledger or day in self.nodes
 
-    def fill(self, row: Snapshot, now: datetime, *, anew: bool = False) -> bool:
-        """Put in what the row does not know; `anew` also what it does. Whether anything was put in."""
+    def fill(self, row: Snapshot, now: datetime, *, overwrite: bool = False) -> bool:
+        """Fill in what the row does not know, with `overwrite` also what it does. Return whether anything was new."""
         node, price = self.nodes.get(row.day), self.prices.get(row.day)
-        has_node = node is not None and (anew or row.node_total is None)
-        has_price = price is not None and (anew or row.flux_price_usd is None)
+        has_node = node is not None and (overwrite or row.node_total is None)
+        has_price = price is not None and (overwrite or row.flux_price_usd is None)
         if node is not None and has_node:
             row.node_cumulus, row.node_nimbus, row.node_stratus = node.cumulus, node.nimbus, node.stratus
             row.node_total, row.read_at = node.total, node.at
         if has_price:
             row.flux_price_usd = price
-        if has_node or has_price or anew:
+        if has_node or has_price or overwrite:
             row.made_at = now
         return has_node or has_price
 
 
 def backfill_days(*, stats: Stats, now: datetime, run: Run, days: int, force: bool = False) -> BackfillReport:
-    """Make the rows that the last `days` days before today lack. `force` makes backfilled ones anew, and no others."""
+    """Make the rows that the last `days` days before today lack. `force` makes backfilled ones again, and no others."""
     first, last = now.date() - DAY * days, now.date() - DAY
     nodes: dict[date, NodePoint] = {}
     failure: UpstreamError | None = None
@@ -102,7 +102,7 @@ def backfill_days(*, stats: Stats, now: datetime, run: Run, days: int, force: bo
         there = {row.day: row for row in Snapshot.objects.between(first, last)}
         new = [_new(known, day, now) for day in days_between(first, last) if day not in there and known.has(day)]
         backfilled = [row for row in there.values() if row.source == Snapshot.Source.BACKFILLED]
-        changed = [row for row in backfilled if known.fill(row, now, anew=force) or force]
+        changed = [row for row in backfilled if known.fill(row, now, overwrite=force) or force]
         Snapshot.objects.bulk_create(new, batch_size=200)
         Snapshot.objects.bulk_update(changed, FILLED, batch_size=200)
     log.info("snapshots_backfilled", created=len(new), changed=len(changed), first=str(first), last=str(last))

@@ -183,7 +183,7 @@ def simulate_history(*, now: datetime, run: Run, days: int, seed: int) -> Simula
 
 
 def _gap(last: date, days: int) -> tuple[date, ...]:
-    """Two days in the middle on which nobody took a snapshot: a history has gaps."""
+    """Two days in the middle without a snapshot: a history has gaps."""
     middle = last - DAY * (days // 2)
     return (middle, middle + DAY) if days >= GAP_FROM else ()
 

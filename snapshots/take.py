@@ -61,7 +61,7 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
     except IntegrityError:
         if force or not Snapshot.objects.filter(day=day).exists():
             raise
-        return SnapshotReport(day, False, EXISTS)  # somebody was faster
+        return SnapshotReport(day, False, EXISTS)  # another process was faster
 
 
 def opening(day: date) -> datetime:

@@ -89,7 +89,7 @@ class AppRegistry(Upstream):
         return address
 
     def message(self, message_hash: str) -> AppMessage | None:
-        """Return the message with this hash; None while nobody knows it."""
+        """Return the message with this hash; None while it is not known."""
         path = "/permanentmessages"
         answer = self.get(path, {"hash": message_hash}, max_bytes=MESSAGE_BYTES)
         records = envelope(answer, self.host, self.where(path))

@@ -176,7 +176,7 @@ def _outcome(row: Any, reader: Callable[[Any], T]) -> T | str:
 
 
 def _point(when: str, counts: Any) -> NodePoint | None:
-    """Return one point from unix milliseconds and counts; None where it is not usable or counts nobody."""
+    """Return one point from unix milliseconds and counts; None where it is not usable or counts no node."""
     try:
         at = datetime.fromtimestamp(count(when, "a time", LAST_MS) / 1000, UTC)
         point = NodePoint(at, *(count(counts[tier], tier, MAX_NODES) for tier in ("cumulus", "nimbus", "stratus")))

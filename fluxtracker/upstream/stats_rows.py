@@ -160,7 +160,7 @@ def _inner(row: Any, *path: str) -> dict[str, Any]:
 
 
 def is_placeholder(row: dict[str, Any]) -> bool:
-    """Return whether the row stands for a node that nobody reached (docs/upstream.md#common-traps).
+    """Return whether the row stands for a node that could not be reached (docs/upstream.md#common-traps).
 
     A row without the address, unlike one with an empty address, may be a node like any other (samples).
     """

@@ -174,7 +174,7 @@ class AddressPass:
     def _complete(self, counted: int) -> None:
         """Hold all that was listed against the daemon's index; start again when that knows more.
 
-        Not one transaction where the source itself has `counted` some needs nobody else's opinion.
+        Not one transaction where the source itself has `counted` some needs no second opinion.
         """
         whole = self._whole(self.tracked.first_height)
         try:
@@ -182,7 +182,7 @@ class AddressPass:
                 raise self.judge.contradiction(whole, f"lists nothing where it counts {counted} transactions")
             self.judge.second_opinion(whole, listed=self.seen)
         except BadAnswer:
-            Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts anew; rows stay
+            Cursor.objects.filter(address=self.tracked.address).delete()  # the next pass starts again; rows stay
             raise
 
     def _earlier(self, found: int) -> int:

@@ -184,7 +184,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         head = file.read(20)
     if len(head) < 20 or not head.startswith(MAGIC):
         raise NotTheOriginal("is not a SQLite file")
-    # With nobody at it and no log beside it the file is all there is: so opened, nothing is made beside it either.
+    # Without a log beside it the file is all there is: opened so, SQLite creates nothing beside it either.
     alone = head[18] == WAL and not path.with_name(f"{path.name}-wal").exists()
     if any(path.with_name(f"{path.name}{ending}").is_symlink() for ending in ("-wal", "-shm", "-journal")):
         raise NotTheOriginal("has links beside it that SQLite would follow")
@@ -200,7 +200,7 @@ def _confine(connection: sqlite3.Connection) -> None:
     for limit, most in LIMITS.items():
         connection.setlimit(limit, most)
     connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA ignore_check_constraints = ON")  # a LIKE of theirs may take for ever
+    connection.execute("PRAGMA ignore_check_constraints = ON")  # a LIKE of theirs may never end
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA mmap_size = 0")
     until = time.monotonic() + LONGEST_S

@@ -108,7 +108,7 @@ def import_rows(*, old: Old, now: datetime, guard: Guard, progress: Callable[[st
 
 
 def _import_days(days: Sequence[OldDay], now: datetime, guard: Guard) -> Taken:
-    """New days, and what the file knows of days that nobody took here: it read what a backfill only infers."""
+    """Store new days, and what the file knows of days not taken here: it read what a backfill only infers."""
     left_out: Counter[str] = Counter()
     with transaction.atomic():
         guard()
@@ -184,7 +184,7 @@ def import_original(
 ) -> Report:
     """Take over what a file of the tracker that was replaced knows. Writers of payments and of days wait meanwhile."""
     now = timezone.now()
-    old = read_file(path, now.date())  # a wrong file is nobody's failed run
+    old = read_file(path, now.date())  # before the run: a wrong file is no failed run
     with (
         runs.run("import_original", lease="sync_revenue", trigger=trigger, wait=wait, progress=progress) as run,
         leases.hold(LEASE, wait=wait) as days,

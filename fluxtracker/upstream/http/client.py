@@ -151,7 +151,7 @@ SENT = Tally()
 
 
 class Cancelled(Exception):
-    """Whoever asked for the work does not want it any more. Neither done nor failed."""
+    """The work was cancelled: it is neither done nor failed."""
 
 
 class Watch:
