@@ -135,11 +135,11 @@ class OldFile:
         if not self._columns(table):
             return
         cursor = self.connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608  our own names
-        names = [column[0] for column in cursor.description]
+        cursor.row_factory = sqlite3.Row
         for number, row in enumerate(cursor):
             if number >= MOST_ROWS:
                 raise NotTheOriginal(f"has more than {MOST_ROWS:,} rows in {table}")
-            yield dict(zip(names, row, strict=True))
+            yield dict(row)
 
     def check(self) -> None:
         for table, column in NEEDED.items():

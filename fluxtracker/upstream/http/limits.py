@@ -35,39 +35,30 @@ class TooLarge(BadAnswer):
     """The answer is larger than what was asked for may be."""
 
 
+@dataclass(slots=True)
 class Body:
     """A decompressed answer to read from, in whole or piece by piece."""
 
-    def __init__(
-        self,
-        response: requests.Response,
-        *,
-        source: str,
-        where: str,
-        max_bytes: int,
-        deadline: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.source = source
-        self.where = where
-        self._response = response
-        self._raw: BaseHTTPResponse = response.raw
-        self._left = max_bytes
-        self._deadline = deadline
-        self._clock = clock
+    response: requests.Response
+    source: str
+    where: str
+    max_bytes: int
+    """Bytes that may still come."""
+    deadline: float
+    clock: Callable[[], float]
 
     def read(self, size: int = CHUNK) -> bytes:
-        """Up to `size` bytes as soon as some are there; b"" at the end."""
-        if self._clock() > self._deadline:
+        """Return up to `size` bytes as soon as some are there; b"" at the end."""
+        if self.clock() > self.deadline:
             raise TimedOut(self.source, self.where, "the answer came too slowly", again=False)
         data = self._read_once(size)
-        self._left -= len(data)
-        if self._left < 0:
+        self.max_bytes -= len(data)
+        if self.max_bytes < 0:
             raise TooLarge(self.source, self.where, "the answer is too large")
         return data
 
     def close(self) -> None:
-        self._response.close()
+        self.response.close()
 
     def read_all(self) -> bytes:
         return b"".join(iter(self.read, b""))
@@ -75,7 +66,8 @@ class Body:
     def _read_once(self, size: int) -> bytes:
         # read1 and not read: a server that drips bytes must not hold us inside one call.
         try:
-            return self._raw.read1(size, decode_content=True)
+            raw: BaseHTTPResponse = self.response.raw
+            return raw.read1(size, decode_content=True)
         except urllib3_errors.ReadTimeoutError:
             raise TimedOut(self.source, self.where, "timed out while reading the answer") from None
         except urllib3_errors.DecodeError:
