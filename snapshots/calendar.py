@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 from django.db.models import Max, Min
 
-from fluxtracker.periods import DAY, midnight
+from fluxtracker.periods import DAY, Span, midnight
 from ops.models import TaskRun
 from revenue.models import DailyPrice
 from revenue.selectors import Totals
@@ -84,9 +84,9 @@ def load_year(year: int, now: datetime) -> Year:
     oldest = ends["first"] or now.date()
     rows = Snapshot.objects.filter(day__year=year).order_by("day").values_list("day", "source")
     found = {day: cast("State", source) for day, source in rows}
-    there = found.keys()
-    lost = gaps(there, max(date(year, 1, 1), oldest), min(date(year, 12, 31), now.date()), now)
-    days = _days(year, found, {gap.day: gap for gap in lost}, oldest, now)
+    whole = Span(date(year, 1, 1), date(year, 12, 31))
+    lost = {gap.day: gap for gap in gaps(found, max(whole.first, oldest), min(whole.last, now.date()), now)}
+    days = {day: _day(day, found, lost, oldest, now) for day in whole.days()}
     return Year(
         year,
         [_month(year, month, days) for month in range(1, 13)],
@@ -95,13 +95,6 @@ def load_year(year: int, now: datetime) -> Year:
         year - 1 if oldest.year < year else None,
         year + 1 if year < now.year else None,
     )
-
-
-def _days(
-    year: int, found: Mapping[date, State], lost: Mapping[date, Gap], oldest: date, now: datetime
-) -> dict[date, Day]:
-    every = (day for month in range(1, 13) for week in _weeks(year, month) for day in week if day.month == month)
-    return {day: _day(day, found, lost, oldest, now) for day in every}
 
 
 def _day(day: date, found: Mapping[date, State], lost: Mapping[date, Gap], oldest: date, now: datetime) -> Day:
@@ -114,13 +107,10 @@ def _day(day: date, found: Mapping[date, State], lost: Mapping[date, Gap], oldes
     return Day(day, "due" if day > last_due(now) else "before")
 
 
-def _weeks(year: int, month: int) -> list[list[date]]:
-    return calendar.Calendar().monthdatescalendar(year, month)
-
-
 def _month(year: int, month: int, days: Mapping[date, Day]) -> Month:
-    weeks = [[days[day] if day.month == month else None for day in week] for week in _weeks(year, month)]
-    return Month(date(year, month, 1), weeks)
+    weeks = calendar.Calendar().monthdatescalendar(year, month)
+    shown = [[days[day] if day.month == month else None for day in week] for week in weeks]
+    return Month(date(year, month, 1), shown)
 
 
 def _counts(days: Mapping[date, Day]) -> list[tuple[State, str, str, int]]:
