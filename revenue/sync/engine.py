@@ -1,9 +1,9 @@
 """Bring the ledger up to the chain: incremental, complete, and right after a reorganisation.
 
-A pass reads one source. Per address it verifies the cursor's anchor (`anchors`), reads windows of blocks from
-there (always the last 25 blocks again), checks that they are whole (`completeness`) and that settled blocks are
-changed only where a second source proves it (`proof`), and commits each window's rows, totals and cursor together
-(`windows`). A kill loses at most the window in hand.
+A pass reads one source. Per address it checks that the chain is still the one that was read (`reorg`), reads windows
+of blocks from there, always the last 25 blocks again (`address`), checks that they are whole and that settled blocks
+are changed only where a second source proves it (`completeness`), and commits each window's rows, totals and cursor
+together (`writer`). A kill loses at most the window in hand.
 """
 
 from __future__ import annotations
