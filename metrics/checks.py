@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Avg, FloatField
+from django.db.models import Avg, FloatField, Value
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, NullIf
 
 from fluxtracker.api.reports import INTERNAL
 from fluxtracker.upstream.clients import Probe, probes
@@ -64,7 +64,8 @@ def judge_instances(running: Number | None, usual: float | None) -> tuple[str, N
 def _last_week(columns: Iterable[str], now: datetime) -> dict[str, float | None]:
     """Return the average of each column over the last 7 days but the last hour. One query."""
     rows = Reading.objects.filter(at__gte=now - WEEK, at__lt=now - HOUR)
-    return rows.aggregate(**{key: Avg(Cast(KeyTextTransform(key, "values"), FloatField())) for key in columns})
+    told = {key: NullIf(KeyTextTransform(key, "values"), Value("null")) for key in columns}  # as SQLite has it
+    return rows.aggregate(**{key: Avg(Cast(value, FloatField())) for key, value in told.items()})
 
 
 BEHIND = 20  # blocks behind the highest tip, ten minutes

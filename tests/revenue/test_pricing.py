@@ -127,7 +127,7 @@ def test_a_doubted_price_prices_nothing_and_is_an_alert_until_a_second_source_co
     assert run().remaining == 1
     assert usd(payment) is None
     (trouble,) = alerts.of_prices(NOW)
-    assert (trouble.key, "74.4" in trouble.message) == ("price-doubted", True)
+    assert (trouble.key, "74.4" in trouble.facts["doubt"]) == ("price-doubted", True)
     market.doubted = set()
     run(NOW + timedelta(hours=2))
     assert usd(payment) == 744_000_000
