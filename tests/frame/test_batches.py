@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 
-from fluxtracker.batches import backoff, chunks
+from fluxtracker.batches import backoff, chunks, garbage_kept
 
 HALF_AN_HOUR, DAY = timedelta(minutes=30), timedelta(days=1)
 
@@ -26,3 +27,10 @@ def test_a_pause_doubles_with_each_attempt_up_to_the_longest():
 
 def test_a_pause_stays_within_the_longest_after_a_million_attempts():
     assert backoff(HALF_AN_HOUR, 10**6, DAY) == DAY
+
+
+def test_garbage_is_collected_as_before_once_the_work_is_done():
+    before = gc.get_threshold()
+    with garbage_kept():
+        assert gc.get_threshold() > before
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
