@@ -4,21 +4,18 @@ document.addEventListener("DOMContentLoaded", () => {
   const links = [...document.querySelectorAll(".months a[data-day]")];
   if (!links.length) return;
   const byDay = new Map(links.map((link) => [link.dataset.day, link]));
-  const STEPS = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -7, ArrowDown: 7 };
-
-  function shift(day, change) {
-    const date = new Date(`${day}T00:00:00Z`);
-    change(date);
-    return byDay.get(date.toISOString().slice(0, 10));
-  }
+  const byDays = (days) => (date) => date.setUTCDate(date.getUTCDate() + days);
+  const byMonths = (months) => (date) => date.setUTCMonth(date.getUTCMonth() + months);
+  const MOVES = {
+    ArrowLeft: byDays(-1), ArrowRight: byDays(1), ArrowUp: byDays(-7), ArrowDown: byDays(7),
+    PageUp: byMonths(-1), PageDown: byMonths(1),
+  };
 
   function target(key, day) {
-    if (key in STEPS) return shift(day, (date) => date.setUTCDate(date.getUTCDate() + STEPS[key]));
-    if (key === "PageUp") return shift(day, (date) => date.setUTCMonth(date.getUTCMonth() - 1));
-    if (key === "PageDown") return shift(day, (date) => date.setUTCMonth(date.getUTCMonth() + 1));
     if (key === "Home") return links[0];
     if (key === "End") return links.at(-1);
-    return undefined;
+    const date = new Date(`${day}T00:00:00Z`);
+    return MOVES[key]?.(date) && byDay.get(date.toISOString().slice(0, 10));
   }
 
   function choose(link) {
