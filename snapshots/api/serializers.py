@@ -36,13 +36,13 @@ class SnapshotApps(Answer):
     wordpress = Whole(source="wordpress_count", allow_null=True)
 
 
-class SnapshotUse(Answer):
+class SnapshotUse(serializers.Serializer[Any]):
     total = Number(allow_null=True)
     used = Number(allow_null=True)
     utilization = Number(allow_null=True, help_text="%")
 
 
-class SnapshotCloud(Answer):
+class SnapshotCloud(serializers.Serializer[Any]):
     cpu = SnapshotUse(help_text="Cores.")
     ram = SnapshotUse(help_text="GB")
     storage = SnapshotUse(help_text="GB")
@@ -72,6 +72,7 @@ class SnapshotRow(Answer):
     @classmethod
     def write(cls, source: dict[str, Any]) -> dict[str, Any]:
         categories = {name: by_key(name, source) for name in COUNTED}
+        # In the shape of `SnapshotCloud` already.
         cloud = {name: {key: source[metric] for key, metric in GROUPS[name].items()} for name in CLOUD}
         return super().write({**source, **categories, "cloud": cloud})
 
