@@ -279,7 +279,7 @@ def app_cells(app: App, whole: int) -> list[object]:
     """In the order of APP_COLUMNS. Dollars are of the priced payments."""
     return [
         app.name, app.payments, exact(app.revenue_sat, 8), app.revenue_sat,
-        exact(app.usd_micro, 6) if app.priced else None, app.payments - app.priced,
+        exact(app.usd_micro, 6) if app.priced else None, app.unpriced,
         share_percent(app.revenue_sat, whole), iso(app.first_paid_at), iso(app.last_paid_at),
     ]  # fmt: skip
 

@@ -53,6 +53,15 @@ class App(models.Model):
         """Return satoshi per payment, rounded half up."""
         return (self.revenue_sat + self.payments // 2) // self.payments
 
+    @property
+    def known_usd_micro(self) -> int | None:
+        """Return what the priced payments are worth; None when none is priced."""
+        return self.usd_micro if self.priced else None
+
+    @property
+    def unpriced(self) -> int:
+        return self.payments - self.priced
+
 
 class Message(models.Model):
     """What is known of the app message behind an OP_RETURN hash. Never the specification itself."""

@@ -24,36 +24,9 @@ def share_percent(part: int, whole: int) -> Decimal | None:
     return (Decimal(part) * 100 / whole).quantize(Decimal("0.0001"), ROUND_HALF_EVEN) if whole else None
 
 
-@dataclass(frozen=True, slots=True)
-class AppSums:
-    """`usd_micro` is of the priced payments, None when none is. `share`: of all revenue, in words."""
-
-    name: str
-    payments: int
-    revenue_sat: int
-    usd_micro: int | None
-    unpriced: int
-    first_paid_at: datetime | None
-    last_paid_at: datetime | None
-    share: str
-
-    @classmethod
-    def of(cls, app: App, whole_sat: int) -> AppSums:
-        return cls(
-            name=app.name,
-            payments=app.payments,
-            revenue_sat=app.revenue_sat,
-            usd_micro=app.usd_micro if app.priced else None,
-            unpriced=app.payments - app.priced,
-            first_paid_at=app.first_paid_at,
-            last_paid_at=app.last_paid_at,
-            share=share_words(app.revenue_sat, whole_sat),
-        )
-
-
-def share_words(part_sat: int, whole_sat: int) -> str:
-    """`12.34 %`; what is more than nothing is not shown as zero."""
-    percent = share_percent(part_sat, whole_sat)
+def share_words(app: App, whole_sat: int) -> str:
+    """Return the app's share of all revenue, `12.34 %`; what is more than nothing is not shown as zero."""
+    percent = share_percent(app.revenue_sat, whole_sat)
     if percent is None:
         return ""
     return "< 0.01 %" if 0 < percent < Decimal("0.005") else f"{percent:.2f} %"
@@ -63,32 +36,25 @@ def share_words(part_sat: int, whole_sat: int) -> str:
 class Row:
     """One app, with the address of its payments."""
 
-    id: int
+    app: App
+    share: str
     link: str
-    sums: AppSums
 
     @property
     def key_usd(self) -> str:
-        return f"app-usd-{self.id}"
+        return f"app-usd-{self.app.pk}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    rows: list[Row]
-    pager: Pager
-
-
-def listed(asked: Asked) -> Listed:
+def listed(asked: Asked) -> tuple[list[Row], Pager]:
     """Three queries."""
     found = apps(asked.values.get("search", ""), asked.sort)
     place = pager(asked, found.count())
-    whole = whole_revenue()
-    return Listed([_row(app, asked, whole) for app in found[place.offset : place.last_row]], place)
+    whole, shown = whole_revenue(), found[place.offset : place.last_row]
+    return [Row(app, share_words(app, whole), _link(app, asked)) for app in shown], place
 
 
-def _row(app: App, asked: Asked, whole: int) -> Row:
-    link = asked.link({"tab": "payments", "app": app.name, "search": "", "sort": ""})
-    return Row(app.pk, link, AppSums.of(app, whole))
+def _link(app: App, asked: Asked) -> str:
+    return asked.link({"tab": "payments", "app": app.name, "search": "", "sort": ""})
 
 
 LONGEST = 366  # days of the curve
@@ -99,7 +65,8 @@ DAY = timedelta(days=1)
 class AppCard:
     """What stands above an app's payments. `curve`: FLUX a day; None where no sync has looked yet."""
 
-    sums: AppSums
+    app: App
+    share: str
     curve: list[float | None]
     curve_label: str
 
@@ -111,7 +78,8 @@ def card(name: str, read_until: datetime | None, now: datetime) -> AppCard | Non
         return None
     first = max(app.first_paid_at.date(), now.date() - LONGEST * DAY)
     return AppCard(
-        sums=AppSums.of(app, whole_revenue()),
+        app=app,
+        share=share_words(app, whole_revenue()),
         curve=_curve(app, first, now.date(), read_until),
         curve_label=f"FLUX a day, {formatting.day(app.first_paid_at)} to today",
     )

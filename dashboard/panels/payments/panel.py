@@ -163,8 +163,8 @@ def _payments(asked: Asked, standing: Standing, now: datetime) -> Context:
 
 
 def _apps(asked: Asked) -> Context:
-    found = apps.listed(asked)
-    return {"rows": found.rows, "pager": found.pager}
+    rows, place = apps.listed(asked)
+    return {"rows": rows, "pager": place}
 
 
 def _exports(asked: Asked) -> list[tuple[str, str]]:
