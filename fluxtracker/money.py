@@ -15,12 +15,12 @@ HIGHEST_PRICE = 10_000  # US dollars; what all FLUX there is would be worth stil
 
 def flux(sat: int) -> float:
     """Return FLUX as a JSON number, exact to the satoshi below 67 million FLUX (2^26; a double has 53 bits)."""
-    return float(Decimal(sat).scaleb(-8))
+    return sat / SAT
 
 
 def usd(micro: int | None) -> float | None:
     """Return US dollars as a JSON number, None when they are unknown."""
-    return None if micro is None else float(Decimal(micro).scaleb(-6))
+    return None if micro is None else micro / MICRO
 
 
 def price(value: object) -> Decimal:
