@@ -54,11 +54,6 @@ class App(models.Model):
         return (self.revenue_sat + self.payments // 2) // self.payments
 
     @property
-    def known_usd_micro(self) -> int | None:
-        """Return what the priced payments are worth; None when none is priced."""
-        return self.usd_micro if self.priced else None
-
-    @property
     def unpriced(self) -> int:
         return self.payments - self.priced
 

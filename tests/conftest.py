@@ -1,12 +1,12 @@
 import os
 
 import pytest
+from django.core.cache import cache
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection
 from django.test import SimpleTestCase
 from hypothesis import settings
 
-from dashboard.panels.base import Memory
 from fluxtracker.api.throttling import Window
 from fluxtracker.upstream.http.limits import Shared
 from ops.audit import rewriting
@@ -71,7 +71,7 @@ def static_files_when_asked(settings):
 def nothing_kept(monkeypatch):
     """The same for the comparisons and panels that a process keeps for its readers."""
     monkeypatch.setattr("snapshots.comparison.cache.KEPT", {})
-    monkeypatch.setattr("dashboard.panels.base.KEPT", Memory(8))
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

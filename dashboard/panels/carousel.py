@@ -1,4 +1,4 @@
-"""The carousel: what runs most, what was just deployed, what ends soon. One small query."""
+"""Show the carousel: what runs most, what was just deployed, what ends soon. One small query."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ NEVER = "No data yet (updated hourly)."
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry: what it is, the figure that ranks it, and what else there is to say."""
+    """One entry: its name, the figure that ranks it or the time it was deployed at, and details."""
 
     name: str
-    figure: str
+    figure: str = ""
     detail: str = ""
     title: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One feed. `note`: why it is old or missing, in words; `empty`: that there is nothing in it, and why."""
+    """One feed. `note` says why it is old or missing, `empty` why it has no entries."""
 
     key: str
     label: str
@@ -91,7 +92,8 @@ def _item(item: Mapping[str, Any], now: datetime) -> Item:
         case "benchmark":
             return Item(item["label"], f"{formatting.count(item['value'])} {item['unit']}", item["name"])
         case "deployed":
-            return Item(item["name"], _since(item["deployedAt"], now), _parts(item), item["image"] or "")
+            at = datetime.fromisoformat(item["deployedAt"])
+            return Item(item["name"], detail=_parts(item), title=item["image"] or "", at=at)
     return Item(item["name"], _until(item["expiresAt"], now), f"block {formatting.whole(item['expireHeight'])}")
 
 
@@ -101,20 +103,16 @@ def _parts(item: Mapping[str, Any]) -> str:
     return ", ".join([item["kind"], *(formatting.plural(number, noun) for number, noun in counts if number)])
 
 
-def _since(instant: str, now: datetime) -> str:
-    return formatting.ago(datetime.fromisoformat(instant), now)
-
-
 def _until(instant: str, now: datetime) -> str:
-    """About how long it still runs: a block takes half a minute, more or less."""
+    """Return about how long it still runs: a block takes about half a minute."""
     left = datetime.fromisoformat(instant) - now
     return f"in about {formatting.span(left)}" if left > timedelta() else "ending now"
 
 
 def stamp(query: QueryDict, now: datetime) -> object:
-    """Return the minute: ages change with it."""
+    """Return what was read, and the minute: the time left changes with it."""
     rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
     return tuple(rows), int(now.timestamp()) // 60
 
 
-FEEDS = Panel("feeds", "Around the network", "parts/feeds.html", read, stamp)
+FEEDS = Panel("feeds", "Around the network", "parts/feeds.html", read, stamp, usual=Feed.Name.NETWORK.value)

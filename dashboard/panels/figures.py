@@ -28,41 +28,32 @@ PAD = 3.0  # room for half a stroke and the dot at the end
 
 
 def spark(values: Values, label: str = "") -> SafeString:
-    """Return the line as SVG, hidden from readers that hear, and a sentence for them. `label`: what and how long."""
-    return format_html('{}<span class="unseen">{}</span>', svg(values), sentence(values, label))
+    """Return the line as SVG, hidden from screen readers, and a sentence for them. `label`: what and how long.
 
-
-def svg(values: Values, width: int = WIDTH, height: int = HEIGHT) -> SafeString:
-    """Stretches to the box that CSS gives it; strokes keep their width."""
+    It stretches to the box that CSS gives it; strokes keep their width.
+    """
+    places = trend_points(values)
     return format_html(
         '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
         '<path class="line" d="{}" vector-effect="non-scaling-stroke"/>'
-        '<path class="end" d="{}" vector-effect="non-scaling-stroke"/></svg>',
-        width,
-        height,
-        line(values, width, height),
-        end(values, width, height),
+        '<path class="end" d="{}" vector-effect="non-scaling-stroke"/></svg><span class="unseen">{}</span>',
+        WIDTH,
+        HEIGHT,
+        _path(places),
+        _path(places[-1:]),
+        sentence(values, label),
     )
 
 
 def line(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:
     """Return the `d` of a path through the values: a new stroke after each gap, a dot for a value between two gaps."""
-    return "".join(map(_stroke, _runs(trend_points(values, width, height, bounds))))
-
-
-def end(values: Values, width: int = WIDTH, height: int = HEIGHT) -> str:
-    """Return the `d` of the dot on the last value; empty when that is unknown."""
-    last = trend_points(values, width, height)[-1:]
-    return "".join(map(_stroke, _runs(last)))
+    return _path(trend_points(values, width, height, bounds))
 
 
 def trend_points(
     values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None
 ) -> list[Point | None]:
-    """Return where each value stands: in the middle when all are equal.
-
-    `bounds`: bottom and top, else lowest and highest.
-    """
+    """Return the place of each value, in the middle when all are equal. `bounds`: bottom and top of the drawing."""
     known = [value for value in values if value is not None]
     low, high = bounds or ((min(known), max(known)) if known else (0, 0))
     step, room = (width - 2 * PAD) / max(len(values) - 1, 1), height - 2 * PAD
@@ -99,18 +90,14 @@ def trend_value(value: Number) -> str:
     return text.replace("-", formatting.MINUS)
 
 
-def _runs(places: Sequence[Point | None]) -> Iterator[list[Point]]:
-    """The places between the gaps."""
-    for _, run in groupby(places, key=lambda place: place is None):
-        known = [place for place in run if place is not None]
-        if known:
-            yield known
-
-
-def _stroke(run: Sequence[Point]) -> str:
-    """From the first place to the last; a lone place is a stroke of no length, which shows as a dot."""
-    places = [f"{x:.1f} {y:.1f}" for x, y in run]
-    return f"M{places[0]}" + ("".join(f"L{place}" for place in places[1:]) or "h0")
+def _path(places: Sequence[Point | None]) -> str:
+    """Return a stroke for each run between two gaps; one of no length, for a single place, shows as a dot."""
+    strokes = []
+    for missing, run in groupby(places, key=lambda place: place is None):
+        if not missing:
+            first, *rest = [f"{place[0]:.1f} {place[1]:.1f}" for place in run if place]
+            strokes.append(f"M{first}" + ("".join(f"L{place}" for place in rest) or "h0"))
+    return "".join(strokes)
 
 
 Leaf = Mapping[str, Any]  # current, previous, change, percentage, trend (docs/contract.md#api)
@@ -119,30 +106,15 @@ Words = Callable[[float], str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`words` carry the sign, `arrow` repeats it for the eye; `trend` is up, down or neutral."""
+    """`words` carry the sign, `arrow` repeats it for the eye; `trend` is up, down or neutral.
+
+    `share` is the relative part of the words, `+2.94 %`; empty where it is not known.
+    """
 
     arrow: str
     words: str
     trend: str
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """`value` is empty when nobody knows it: then `why` says why. So with `change` and `why_no_change`."""
-
-    metric: str
-    label: str
-    value: str
-    exact: str = ""
-    why: str = ""
-    change: Change | None = None
-    why_no_change: str = ""
-    spark: Values = ()
-    number: float | None = None
-    """What it is sorted by."""
-    share: float | None = None
-    """Percent, for a bar."""
-    detail: str = ""
+    share: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +126,42 @@ class Form:
     change: Words
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`value` is empty when it is not known: then `why` says why. So with `change` and `why_no_change`."""
+
+    metric: str
+    label: str
+    value: str
+    exact: str
+    why: str
+    change: Change | None
+    why_no_change: str
+    spark: Values
+    number: float | None
+    """What it is sorted by."""
+    share: float | None = None
+    """Percent, for a bar."""
+    detail: str = ""
+
+    @classmethod
+    def of(
+        cls, metric: str, label: str, number: float | None, form: Form, *, why: str, why_no_change: str, **more: Any
+    ) -> Figure:
+        """Return the figure in words; the reasons are kept where they apply."""
+        unknown = number is None
+        return cls(
+            metric,
+            label,
+            value="" if number is None else form.value(number),
+            exact="" if number is None else form.exact(number),
+            why=why if unknown else "",
+            why_no_change="" if unknown or more["change"] else why_no_change,
+            number=number,
+            **more,
+        )
+
+
 def change(difference: float | None, words: Words, percentage: float | None = None) -> Change | None:
     """`▲ +300 (+2.94 %)`, `▼ −1.2 pp`, `= 0`; None when the difference is not known."""
     if difference is None:
@@ -161,47 +169,22 @@ def change(difference: float | None, words: Words, percentage: float | None = No
     trend = "up" if difference > 0 else "down" if difference < 0 else "neutral"
     if trend == "neutral":
         return Change(formatting.ARROWS[trend], "0", trend)
-    share = "" if percentage is None else f" ({formatting.plus(formatting.percent(percentage, 2))})"
-    return Change(formatting.ARROWS[trend], formatting.plus(words(difference)) + share, trend)
-
-
-def percent_words(value: float) -> str:
-    return formatting.percent(value, 1)
+    share = "" if percentage is None else formatting.plus(formatting.percent(percentage, 2))
+    text = formatting.plus(words(difference)) + (f" ({share})" if share else "")
+    return Change(formatting.ARROWS[trend], text, trend, share)
 
 
 def points(value: float) -> str:
-    """Percentage points; what is less than a tenth of one is not shown as nothing."""
+    """Return percentage points; what is less than a tenth of one is not shown as nothing."""
     return formatting.percent(value, 1 if abs(value) >= 0.1 else 2).replace("%", "pp")
 
 
-def cores(value: float) -> str:
-    return f"{formatting.count(value)} cores"
-
-
-def gigabytes(value: float) -> str:
-    return f"{formatting.count(value)} GB"
-
-
 COUNT = Form(formatting.count, formatting.count, formatting.count)
-CORES = Form(formatting.count, cores, formatting.count)
-SIZE = Form(formatting.size, gigabytes, formatting.size)
-SHARE = Form(percent_words, lambda value: formatting.percent(value, 2), points)
-
-
-def figure(metric: str, label: str, leaf: Leaf, form: Form, **more: Any) -> Figure:
-    """Return a figure from a leaf of the comparison. `more`: why it is unknown, its spark, its share."""
-    current = leaf["current"]
-    told = leaf["points"] if "points" in leaf else leaf["change"]
-    percentage = None if "points" in leaf else leaf["percentage"]
-    return Figure(
-        metric,
-        label,
-        value="" if current is None else form.value(current),
-        exact="" if current is None else form.exact(current),
-        number=current,
-        change=change(told, form.change, percentage),
-        **more,
-    )
+CORES = Form(formatting.count, lambda value: f"{formatting.count(value)} cores", formatting.count)
+SIZE = Form(formatting.size, lambda value: f"{formatting.count(value)} GB", formatting.size)
+SHARE = Form(formatting.percent, lambda value: formatting.percent(value, 2), points)
+FLUX = Form(formatting.coins, lambda value: f"{formatting.coins(value, 8)} FLUX", formatting.coins)
+USD = Form(formatting.dollars, formatting.dollars, formatting.dollars)
 
 
 DAYS = 30
@@ -209,7 +192,7 @@ DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Sparks:
-    """A value for each of the 30 days before today and today's, by metric; None where nobody knows."""
+    """A value for each of the 30 days before today and today's, by metric; None where it is unknown."""
 
     days: tuple[Mapping[str, Number | None], ...]
 
@@ -218,7 +201,7 @@ class Sparks:
 
 
 def network(latest: Latest, now: datetime) -> Sparks:
-    """Of the metrics that snapshots have; today as last read."""
+    """Return the days of the metrics that snapshots have; today as last read."""
     days = [now.date() - timedelta(days=back) for back in range(DAYS, 0, -1)]
     rows = Snapshot.objects.filter(day__gte=days[0], day__lte=days[-1]).values_list("day", "counts", *COLUMNS)
     found = {day: with_ratios(counts | dict(zip(COLUMNS, columns, strict=True))) for day, counts, *columns in rows}
@@ -226,7 +209,7 @@ def network(latest: Latest, now: datetime) -> Sparks:
 
 
 def revenue(now: datetime) -> Sparks:
-    """Of complete days only: neither today nor a day that the chain as read has not left behind."""
+    """Return complete days of revenue only: neither today nor a day that the sync has not read to its end."""
     totals = Totals.load(now.date() - timedelta(days=DAYS), now.date())
     days = daily(totals, now.date(), DAYS + 1, now)[:-1]
     return Sparks(tuple(_earned(row.sums) if row.complete else {} for row in days))

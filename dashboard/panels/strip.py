@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from django.http import QueryDict
 
-from dashboard import status
 from dashboard.panels.base import Panel
-from dashboard.panels.figures import Change, change, percent_words
+from dashboard.panels.figures import Change, change
 from fluxtracker import formatting
 from fluxtracker.api.conditional import make_etag
 from metrics.catalogue import Number
@@ -19,16 +19,98 @@ from metrics.models import Source
 from metrics.selectors import Latest, metrics_stamp
 from metrics.status import NAMES, source_status
 from ops import health
-from ops.status import words
+from ops.health import Health
+from ops.models import ALERT_AFTER, TaskState
+from ops.status import Status, words
 from revenue.models import DailyPrice, LedgerState, LivePrice
 from revenue.selectors import ledger_stamp
-from revenue.status import sync_part
+from revenue.status import TASK, sync_status
 from snapshots.models import Snapshot
+
+Level = Literal["ok", "warn", "bad"]
+BLOCK_TIME = timedelta(seconds=30)  # docs/upstream.md#common-traps: since height 2,020,000
+OVERDUE = timedelta(minutes=10)  # two syncs missed: the tip we know is no more the chain's
+WORDS: Mapping[Level, str] = {"ok": "All systems normal", "warn": "Degraded", "bad": "Down"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The status strip: the block the ledger is complete up to, how far that is from the tip, how old."""
+
+    level: Level
+    synced_height: int | None
+    behind: int | None
+    completed_at: datetime | None
+    statuses: tuple[Status, ...]
+    problems: tuple[str, ...]
+    """The same in words."""
+    tip_at: str
+    """When the tip was read, where it could not be read since; else empty."""
+
+    @property
+    def behind_minutes(self) -> int:
+        """Return about how long the chain takes for the blocks we are behind."""
+        return round((self.behind or 0) * BLOCK_TIME / timedelta(minutes=1))
+
+    @property
+    def word(self) -> str:
+        """Return the strip's colour in words."""
+        return WORDS[self.level]
+
+
+def standing(health: Health, completed_at: datetime | None, now: datetime) -> Standing:
+    """Make it from the health report and the time a sync last reached its tip."""
+    sync = health.report["sync"]
+    statuses = (*health.problems, *_reliable(sync, completed_at))
+    return Standing(
+        level=_level(sync, completed_at) if statuses else "ok",
+        synced_height=sync["lastSyncBlock"],
+        behind=_behind(sync, completed_at, now),
+        completed_at=completed_at,
+        statuses=statuses,
+        problems=tuple(dict.fromkeys(words(status, now, public=True) for status in statuses)),
+        tip_at=_tip_at(sync, completed_at, now),
+    )
+
+
+def _level(sync: Mapping[str, Any], completed_at: datetime | None) -> Level:
+    """Return red when the figures are out of date, amber for any other problem."""
+    stuck = not sync["healthy"] and (completed_at is not None or sync["consecutiveFailures"] >= ALERT_AFTER)
+    return "bad" if stuck else "warn"
+
+
+def _behind(sync: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> int | None:
+    """Return blocks to the tip. The tip is as old as the last sync: once that is overdue, time counts on.
+
+    Where the chain could not be read, only how far it was is known.
+    """
+    if sync["lagBlocks"] is None or completed_at is None:
+        return None
+    if sync["consecutiveFailures"]:
+        return int(sync["lagBlocks"])
+    away = now - completed_at
+    return int(sync["lagBlocks"]) + (away // BLOCK_TIME if away > OVERDUE else 0)
+
+
+def _tip_at(sync: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> str:
+    if not sync["consecutiveFailures"] or completed_at is None:
+        return ""
+    return f"{completed_at:%H:%M} UTC" if completed_at.date() == now.date() else formatting.moment(completed_at)
+
+
+def _reliable(sync: Mapping[str, Any], completed_at: datetime | None) -> Iterator[Status]:
+    """Yield what the reader may still rely on."""
+    block = sync["lastSyncBlock"]
+    if block is not None and completed_at is None:
+        yield Status("first_sync", facts={"height": block})
+    elif block is not None and not sync["healthy"]:
+        height = min(block, (sync["unprovedSince"] or block + 1) - 1)
+        yield Status("complete_until", facts={"height": height})
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The last price. `change`: against yesterday's; None where nobody knows that one."""
+    """The last price. `change`: against yesterday's; None where that is unknown."""
 
     usd: Decimal
     source: str
@@ -39,7 +121,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are; `why` says why nobody knows, `note` that the number is old."""
+    """A number of the network; `why` says why it is unknown, `note` that it is old."""
 
     label: str
     value: Number | None
@@ -48,12 +130,12 @@ class Count:
 
 
 def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
-    """Few small queries; never asks an upstream."""
+    """Read the strip in a few small queries."""
     found = health.look(now)
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
     latest = Latest.load(now)
     return {
-        "standing": status.read(found, completed_at, now),
+        "standing": standing(found, completed_at, now),
         "price": _price(now),
         "counts": (
             _count("nodes", "node_total", Source.Name.NODES, latest, now),
@@ -76,11 +158,11 @@ def _price(now: datetime) -> Price | None:
 
 
 def _since(before: Decimal | None, now: Decimal) -> Change | None:
-    """In percent: the difference of two prices below a dollar says little."""
+    """Return the change in percent: the difference of two prices below a dollar says little."""
     if before is None:
         return None
     percentage = float(round((now - before) * 100 / before, 1)) or 0.0
-    return change(percentage, percent_words)
+    return change(percentage, formatting.percent)
 
 
 def _words(yesterday: Decimal | None) -> str:
@@ -118,7 +200,7 @@ def read_sources(query: QueryDict, now: datetime) -> dict[str, Any]:
 
 
 def lines(now: datetime) -> list[SourceLine]:
-    """Few small queries."""
+    """Return one line per source, in a few small queries."""
     latest = Latest.load(now)
     views = [latest.sources[name] for name in NAMES]
     return [
@@ -128,9 +210,10 @@ def lines(now: datetime) -> list[SourceLine]:
 
 
 def _chain(now: datetime) -> SourceLine:
-    completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
-    problem = words(sync_part(now).problems[0], now, public=True) if completed_at else ""
-    return SourceLine("Payments", completed_at, problem)
+    ledger = LedgerState.known()
+    status = sync_status(ledger, TaskState.of(TASK), now)
+    is_problem = ledger.completed_at is not None and not status.is_ok
+    return SourceLine("Payments", ledger.completed_at, words(status, now, public=True) if is_problem else "")
 
 
 SOURCES = Panel("sources", "Sources", "parts/sources.html", read_sources)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from django import template
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -20,63 +20,42 @@ register.filter("whole", formatting.whole)
 register.filter("short", formatting.short)
 register.filter("plural", formatting.plural)
 register.filter("percent", formatting.percent)
-
-
-@register.filter
-def flux2(sat: int) -> str:
-    """FLUX for a tile."""
-    return formatting.flux(sat, 2)
-
-
-@register.filter
-def flux8(sat: int) -> str:
-    """FLUX to the satoshi."""
-    return formatting.flux(sat, 8)
-
-
-@register.filter
-def usd(micro: int) -> str:
-    return formatting.usd(micro)
-
-
-@register.filter
-def price(value: Decimal) -> str:
-    return formatting.price(value)
+register.filter("flux", formatting.flux)
+register.filter("usd", formatting.usd)
+register.filter("price", formatting.price)
+register.simple_tag(figures.spark, name="spark")
 
 
 @register.simple_tag
-def instant(when: datetime, layout: str = "%Y-%m-%d %H:%M:%S") -> SafeString:
+def instant(when: datetime, layout: str = "%Y-%m-%d %H:%M:%S", attribute: str = "") -> SafeString:
     """Return a UTC time. `js/times.js` adds the reader's local time on hover."""
     utc = when.astimezone(UTC)
     return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
+        '<time datetime="{}" title="{} UTC"{}>{}</time>',
         utc.isoformat(timespec="seconds"),
         utc.strftime("%Y-%m-%d %H:%M:%S"),
+        attribute,
         utc.strftime(layout),
     )
 
 
 @register.simple_tag
-def age(when: datetime, now: datetime) -> SafeString:
-    """Return how long ago; `js/times.js` keeps it ticking."""
-    utc = when.astimezone(UTC)
-    return format_html(
-        '<time datetime="{}" title="{} UTC" data-age>{}</time>',
-        utc.isoformat(timespec="seconds"),
-        utc.strftime("%Y-%m-%d %H:%M:%S"),
-        formatting.ago(utc, now),
-    )
+def age(when: datetime) -> SafeString:
+    """Return a UTC time that `js/times.js` shows as an age, `41 s ago`. Both take about the same room."""
+    layout = "%H:%M UTC" if when.date() == timezone.now().date() else "%-d %b, %H:%M UTC"
+    return instant(when, layout, SafeString(" data-age"))
 
 
 @register.simple_tag
-def unknown(why: str, key: str) -> SafeString:
+def unknown(why: str, *key: object) -> SafeString:
     """Return the dash of an unknown figure with its reason one hover or focus away. `key` is unique on the page."""
-    return format_html('<span class="unknown" id="why-{}" tabindex="0">—<span class="why">{}</span></span>', key, why)
+    dash = '<span class="unknown" id="why-{}" tabindex="0">—<span class="why">{}</span></span>'
+    return format_html(dash, "".join(map(str, key)), why)
 
 
 @register.simple_tag
 def moved(change: Change | None) -> SafeString | str:
-    """Return a change: the arrow is for the eye, the words carry the sign. Nothing where nobody knows it."""
+    """Return a change: the arrow is for the eye, the words carry the sign. Empty where it is not known."""
     if change is None:
         return ""
     return format_html(
@@ -89,7 +68,7 @@ def moved(change: Change | None) -> SafeString | str:
 
 @register.simple_tag
 def bar(percent: float) -> SafeString:
-    """Return a share as a bar, for the eye: its number stands beside it."""
+    """Return a share as a bar, for the eye: its number is shown beside it."""
     width = min(max(percent, 0), 100)
     return format_html(
         '<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
@@ -105,6 +84,3 @@ def keep(query: QueryDict, **keys: str) -> str:
     for key, value in keys.items():
         changed[key] = value
     return f"?{changed.urlencode(safe=',:')}"
-
-
-register.simple_tag(figures.spark, name="spark")

@@ -1,134 +1,64 @@
 // The chart's links and fields change the address and ask for the panel again; what draws is loaded once it is seen.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
-  const section = document.getElementById("panel-chart");
-  if (!section || typeof panels === "undefined") return;
-
-  const KEYS = ["metrics", "days", "start", "end", "bucket", "previous", "cumulative", "rows", "add"];
+  const section = panels.named("chart");
   const SEARCHED = 3; // letters from which on images are searched for
   const WAIT = 250; // ms
   let typed = 0; // timer
   let searched = "";
-  let asked = false; // by a link or a field of this panel
-  let carried = []; // what was written and not sent, while the panel is put anew
   let shown = new URLSearchParams(location.search); // the address whose answer stands here
-
-  panels.follow(section, KEYS);
 
   const root = () => section.querySelector(".chart");
   const field = () => section.querySelector("#chart-add");
+  const options = () => [...section.querySelectorAll("#chart-names option")];
 
   // The link's or field's view in the address. It was made for the address that was shown: what has changed there
-  // since, by another click whose answer is still to come, stays. Keys of other panels are left alone.
+  // since, by another click whose answer is still to come, stays.
   async function go(query) {
     const [now, here] = [new URLSearchParams(location.search), new URLSearchParams(root()?.dataset.here)];
-    const value = (key) => {
-      if (now.get(key) === shown.get(key)) return query.get(key);
-      if (key === "metrics") return merged(now.get(key), here.get(key), query.get(key));
-      return (query.get(key) ?? "") === (here.get(key) ?? "") ? now.get(key) : query.get(key);
-    };
-    panels.go(Object.fromEntries(KEYS.map((key) => [key, value(key)])));
-    asked = true;
-    const answer = panels.refresh(section);
-    asked = false;
-    return answer;
+    for (const key of new Set([...now.keys(), ...here.keys(), ...query.keys()])) {
+      if (now.get(key) === shown.get(key)) continue;
+      if (key === "metrics") query.set(key, merged(now.get(key), here.get(key), query.get(key)));
+      else if ((query.get(key) ?? "") === (here.get(key) ?? "")) query.set(key, now.get(key) ?? "");
+    }
+    panels.follow(section, query);
+    await panels.refresh(section);
+    if (document.activeElement === section) field()?.focus({ preventScroll: true }); // what was used is gone
   }
 
   // Takes out and adds to `now` what the way from `here` to `there` does.
   function merged(...lists) {
-    const [now, here, there] = lists.map((list) => (list || "revenue_flux").split(","));
+    const [now, here, there] = lists.map((list) => (list || section.dataset.usual).split(","));
     const stays = now.filter((key) => there.includes(key) || !here.includes(key));
     return [...new Set([...stays, ...there.filter((key) => !here.includes(key))])].join(",");
   }
 
-  async function goTo(query, place) {
-    await go(query);
-    const lost = document.activeElement === section || !section.contains(document.activeElement);
-    if (place && lost) section.querySelector(place)?.focus({ preventScroll: true });
-  }
-
-  // Where the focus was, in the panel that takes the place of this one.
-  function placeOf(link) {
-    const list = link.closest("ul, p, details");
-    const name = [...(list?.classList ?? [])].find((word) => word.startsWith("chart-") && word !== "chart-picks");
-    if (!name || link.matches(".chart-drop")) return "#chart-add";
-    const number = [...list.querySelectorAll("a")].indexOf(link);
-    return name === "chart-row" ? `nav[aria-label="${link.closest("nav").ariaLabel}"] li:nth-child(${number + 1}) a` : `.${name} li:nth-child(${number + 1}) a`;
-  }
-
-  function send(form) {
-    const query = new URLSearchParams(new FormData(form));
-    const option = [...section.querySelectorAll("#chart-names option")].find((one) => one.value === query.get("add"));
+  function send(query) {
+    const option = options().find((one) => one.value === query.get("add"));
     if (option) {
-      const keys = (query.get("metrics") ?? "revenue_flux").split(",");
+      const keys = (query.get("metrics") ?? section.dataset.usual).split(",");
       query.set("metrics", [...new Set([...keys, option.dataset.key])].join(","));
       query.delete("add");
     }
     if (query.get("start") || query.get("end")) query.delete("days");
-    return goTo(query, form.matches(".chart-add") ? "#chart-add" : ".chart-days button");
+    return go(query);
   }
+
+  const submit = (form) => send(panels.queryOf(form));
 
   async function searchImages(text) {
     if (text.length < SEARCHED || text === searched) return;
     searched = text;
-    const answer = await fetch(`/api/history/metrics?limit=30&search=${encodeURIComponent(text)}`).catch(() => null);
+    const answer = await fetch(root().dataset.search + encodeURIComponent(text)).catch(() => null);
     if (!answer?.ok || field()?.value.trim() !== text) return;
-    const { metrics } = await answer.json();
-    const names = section.querySelector("#chart-names");
-    const known = new Set([...names.options].map((option) => option.dataset.key));
-    for (const metric of metrics.filter(({ key }) => !known.has(key))) {
-      const option = new Option("Images", metric.label);
-      option.dataset.key = metric.key;
-      names.append(option);
+    const known = new Set(options().map((option) => option.dataset.key));
+    for (const { key, label } of (await answer.json()).metrics) {
+      if (known.has(key)) continue;
+      const option = new Option("Images", label);
+      option.dataset.key = key;
+      section.querySelector("#chart-names").append(option);
     }
   }
-
-  section.addEventListener("click", (event) => {
-    const link = event.target.closest("a[href]");
-    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-    if (!link || !plain || link.hasAttribute("download")) return;
-    if (link.hasAttribute("data-chart-copy")) {
-      event.preventDefault();
-      copy(link);
-    } else if (link.pathname === "/" && link.closest(".chart")) {
-      event.preventDefault();
-      goTo(new URLSearchParams(link.search), placeOf(link));
-    }
-  });
-  section.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-chart-form]")) return;
-    event.preventDefault();
-    send(event.target);
-  });
-  section.addEventListener("change", (event) => {
-    if (event.target.matches("[data-chart-form] input[type=checkbox]")) send(event.target.form);
-  });
-  section.addEventListener("input", (event) => {
-    if (event.target !== field()) return;
-    clearTimeout(typed);
-    const chosen = !event.inputType || event.inputType === "insertReplacementText"; // from the list, not typed
-    const names = [...section.querySelectorAll("#chart-names option")];
-    if (chosen && names.some((option) => option.value === event.target.value)) send(event.target.form);
-    else typed = setTimeout(searchImages, WAIT, event.target.value.trim());
-  });
-
-  // What was written into the forms and not sent stays: the panel waits while somebody is at it, else it is carried over.
-  const written = () => [...section.querySelectorAll("[data-chart-form] :is([type=search], [type=date])")]
-    .filter((one) => one.value !== one.defaultValue || one.validity.badInput);
-  const writing = () => written().some((one) => one.form.contains(document.activeElement));
-
-  section.addEventListener("panel:refresh", (event) => {
-    if (!asked && panels.fits(section) && writing()) event.preventDefault();
-  });
-  section.addEventListener("panel:answer", (event) => {
-    carried = panels.fits(section) ? written().map(({ name, value }) => [name, value]) : [];
-    if (panels.fits(section) && writing()) event.preventDefault();
-  });
-  section.addEventListener("panel:shown", () => {
-    shown = new URLSearchParams(location.search);
-    for (const [name, value] of carried) section.querySelector(`[data-chart-form] [name=${name}]`).value = value;
-    carried = [];
-  });
 
   async function copy(link) {
     const said = section.querySelector(".chart-copied");
@@ -136,18 +66,33 @@ document.addEventListener("DOMContentLoaded", () => {
       await navigator.clipboard.writeText(link.href);
       said.textContent = "Link copied.";
     } catch {
-      said.textContent = "";
       location.assign(link.href); // the address of the page is the link then
     }
   }
 
+  section.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-chart-copy]");
+    if (!link || !panels.plain(event)) return;
+    event.preventDefault();
+    copy(link);
+  });
+  panels.steer(section, (query, element) => (element.matches("form") ? send(query) : go(query)));
+  section.addEventListener("change", ({ target }) => {
+    if (target.type === "checkbox") submit(target.form);
+  });
+  section.addEventListener("input", (event) => {
+    if (event.target !== field()) return;
+    clearTimeout(typed);
+    const chosen = !event.inputType || event.inputType === "insertReplacementText"; // from the list, not typed
+    if (chosen && options().some((option) => option.value === event.target.value)) submit(event.target.form);
+    else typed = setTimeout(searchImages, WAIT, event.target.value.trim());
+  });
+  section.addEventListener("panel:shown", () => (shown = new URLSearchParams(location.search)));
+
   // What draws comes with its library, by the hashed addresses that the panel names.
   function load(tag, attributes) {
-    return new Promise((done, failed) => {
-      const element = Object.assign(document.createElement(tag), attributes);
-      element.addEventListener("load", done);
-      element.addEventListener("error", failed);
-      document.head.append(element);
+    return new Promise((onload, onerror) => {
+      document.head.append(Object.assign(document.createElement(tag), { ...attributes, onload, onerror }));
     });
   }
 

@@ -5,8 +5,8 @@ function chartPanel(section, go) {
   const DAY = 86_400; // s
   const MINUS = "\u2212";
   const SIZES = ["GB", "TB", "PB", "EB"];
-  const WORDS = { simulated: "simulated", backfilled: "backfilled", import: "from the tracker that was replaced", live: "as last read" };
-  const kept = new Map(); // address -> its answer: shown at once when the panel is put anew
+  const WORDS = { simulated: "simulated", backfilled: "backfilled", import: "from the replaced tracker", live: "as last read" };
+  let kept = {}; // address and text of the answer: shown at once when the panel is replaced
   let plot = null;
   let answer = null;
   let steered = null; // the day that the arrow keys have read
@@ -15,39 +15,32 @@ function chartPanel(section, go) {
   const root = () => section.querySelector(".chart");
   const place = () => section.querySelector(".chart-plot");
   const entry = (series) => section.querySelector(`.chart-legend li[data-key="${CSS.escape(series.key)}"]`);
-  const style = (element) => getComputedStyle(element);
+  const units = () => [...new Set(answer.series.map(({ unit }) => unit))];
 
-  // Words
-
-  function grouped(value, least, most) {
+  function grouped(value, least, most = least) {
     return value.toLocaleString("en", { minimumFractionDigits: least, maximumFractionDigits: most }).replace("-", MINUS);
   }
 
   function size(gb) {
     let unit = 0;
     for (; Math.abs(gb) >= 1000 && unit < SIZES.length - 1; unit++) gb /= 1000;
-    const places = Math.abs(gb) >= 9.995 ? 1 : 2;
-    return `${grouped(gb, places, places)} ${SIZES[unit]}`;
-  }
-
-  function price(value) {
-    const places = Math.max(2, 3 - Math.floor(Math.log10(value)));
-    return `$${grouped(value, places, places)}`;
+    return `${grouped(gb, Math.abs(gb) >= 9.995 ? 1 : 2)} ${SIZES[unit]}`;
   }
 
   function words({ key, unit }, value) {
-    if (key === "flux_price_usd" && value > 0) return price(value);
-    if (unit === "FLUX") return `${grouped(value, 2, 2)} FLUX`;
-    if (unit === "USD") return value > 0 && value < 0.005 ? "< $0.01" : `$${grouped(value, 2, 2)}`;
+    const digits = Math.max(2, 3 - Math.floor(Math.log10(value)));
+    if (key === "flux_price_usd" && value > 0) return `$${grouped(value, digits)}`;
+    if (unit === "USD") return value > 0 && value < 0.005 ? "< $0.01" : `$${grouped(value, 2)}`;
     if (unit === "GB") return size(value);
-    if (unit === "%") return `${grouped(value, 2, 2)} %`;
+    if (unit === "FLUX" || unit === "%") return `${grouped(value, 2)} ${unit}`;
     return grouped(value, 0, 1) + (unit === "cores" ? " cores" : "");
   }
 
+  const month = (when) => when.toLocaleString("en", { month: "short", timeZone: "UTC" });
+
   function day(iso, year = true) {
     const when = new Date(iso);
-    const month = when.toLocaleString("en", { month: "short", timeZone: "UTC" });
-    return `${when.getUTCDate()} ${month}${year ? ` ${when.getUTCFullYear()}` : ""}`;
+    return `${when.getUTCDate()} ${month(when)}${year ? ` ${when.getUTCFullYear()}` : ""}`;
   }
 
   function span(index) {
@@ -57,9 +50,10 @@ function chartPanel(section, go) {
 
   function notes(series, index) {
     const date = answer.dates[index];
-    const found = series.marks.filter(({ start, end }) => start <= answer.ends[index] && date <= end).map(({ source }) => WORDS[source]);
-    if (series.partial.includes(date)) found.unshift("not whole");
-    return found.length ? ` (${found.join(", ")})` : "";
+    const found = series.marks.filter(({ start, end }) => start <= answer.ends[index] && date <= end);
+    const words = found.map(({ source }) => WORDS[source]);
+    if (series.partial.includes(date)) words.unshift("incomplete");
+    return words.length ? ` (${words.join(", ")})` : "";
   }
 
   function reading(series, index) {
@@ -93,27 +87,36 @@ function chartPanel(section, go) {
 
   // Colours of the theme: css/chart.css gives them to the box that is drawn in, there they are resolved.
   function ink() {
-    const box = style(section.querySelector(".chart-live"));
+    const box = getComputedStyle(section.querySelector(".chart-live"));
     return { text: box.color, line: box.borderBottomColor, ground: box.backgroundColor, mark: box.caretColor, font: box.fontFamily };
   }
 
   function line(series, ghost) {
     const path = entry(series)?.querySelector("path");
     if (!path) return { stroke: ink().text, dash: [] };
-    const dash = ghost ? [2, 3] : (style(path).strokeDasharray.match(/[\d.]+/g) ?? []).map(Number);
-    return { stroke: style(path).stroke, dash };
+    const { stroke, strokeDasharray } = getComputedStyle(path);
+    return { stroke, dash: ghost ? [2, 3] : (strokeDasharray.match(/[\d.]+/g) ?? []).map(Number) };
+  }
+
+  // Every line: the series themselves, then those before.
+  function lines() {
+    const now = answer.series.map((series) => ({ series, points: series.points, ghost: false }));
+    const before = answer.series.filter(({ ghost }) => ghost);
+    return [...now, ...before.map((series) => ({ series, points: series.ghost.points, ghost: true }))];
   }
 
   // Points that a line alone would not show: alone between two gaps, or not whole.
-  function lonely(points, partial) {
+  function lonely({ series, points, ghost }) {
     return points.flatMap((value, at) => {
       const alone = (points[at - 1] ?? null) === null && (points[at + 1] ?? null) === null;
-      return value !== null && (alone || partial.has(at)) ? [at] : [];
+      const partial = !ghost && series.partial.includes(answer.dates[at]);
+      return value !== null && (alone || partial) ? [at] : [];
     });
   }
 
-  function described(series, points, partial, ghost) {
-    const marked = lonely(points, partial);
+  function described(drawn) {
+    const { series, ghost } = drawn;
+    const marked = lonely(drawn);
     return {
       label: series.label,
       scale: series.unit || "count",
@@ -126,7 +129,7 @@ function chartPanel(section, go) {
     };
   }
 
-  function axes(units) {
+  function axes() {
     const days = (u, ticks) => ticks.map((tick) => (tick % DAY ? null : tick)); // no hours
     const common = {
       font: `12px ${ink().font}`,
@@ -145,7 +148,7 @@ function chartPanel(section, go) {
         ticks: { ...common.ticks, filter: days },
         grid: { ...common.grid, filter: days },
       },
-      ...units.slice(0, 2).map((unit, at) => ({
+      ...units().slice(0, 2).map((unit, at) => ({
         ...common,
         scale: unit || "count",
         side: at ? 1 : 3,
@@ -159,8 +162,7 @@ function chartPanel(section, go) {
   function dayOf(u, tick) {
     const long = u.scales.x.max - u.scales.x.min > 300 * DAY;
     const when = new Date(tick * 1000);
-    const month = when.toLocaleString("en", { month: "short", timeZone: "UTC" });
-    return long ? `${month} ${when.getUTCFullYear()}` : `${when.getUTCDate()} ${month}`;
+    return long ? `${month(when)} ${when.getUTCFullYear()}` : day(when, false);
   }
 
   function short(unit, value) {
@@ -200,39 +202,31 @@ function chartPanel(section, go) {
     const [from, to] = [u.posToIdx(left), u.posToIdx(left + width)];
     if (from === to) return;
     const query = new URLSearchParams(location.search);
-    query.delete("days");
-    query.delete("rows");
+    for (const key of ["days", "rows"]) query.delete(key);
     query.set("start", answer.dates[from]);
     query.set("end", answer.ends[to]);
     go(query);
   }
 
-  // What adds up is measured from 0; what is a state is looked at from nearby.
-  function floor(unit) {
+  // The scale of what adds up begins at 0, that of a state near its lowest value.
+  function scale(unit) {
     const sums = answer.series.some((series) => series.additive && series.unit === unit);
-    return { pad: 0.1, soft: 0, mode: sums ? 1 : 3 };
+    return [unit || "count", { range: { min: { pad: 0.1, soft: 0, mode: sums ? 1 : 3 }, max: { pad: 0.1 } } }];
   }
 
   function options(live, width) {
-    const units = [...new Set(answer.series.map(({ unit }) => unit))];
-    const partial = ({ partial: dates }) => new Set(dates.map((date) => answer.dates.indexOf(date)));
-    const ghosts = answer.series.filter(({ ghost }) => ghost);
     return {
       width,
       height: innerWidth < 740 ? 280 : 360,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
-      padding: [null, units.length > 1 ? null : 32, null, null], // half of the last date's label; a second axis has room
+      padding: [null, units().length > 1 ? null : 32, null, null], // half of the last date's label; a second axis has room
       scales: {
         x: { range: (u, min, max) => (answer.count > 1 ? [min, max] : [min - DAY, min + DAY]) },
-        ...Object.fromEntries(units.map((unit) => [unit || "count", { range: { min: floor(unit), max: { pad: 0.1 } } }])),
+        ...Object.fromEntries(units().map(scale)),
       },
-      series: [
-        {},
-        ...answer.series.map((series) => described(series, series.points, partial(series), false)),
-        ...ghosts.map((series) => described(series, series.ghost.points, new Set(), true)),
-      ],
-      axes: axes(units),
+      series: [{}, ...lines().map(described)],
+      axes: axes(),
       cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 7 }, y: false },
       hooks: {
         draw: [drawMarks],
@@ -240,15 +234,6 @@ function chartPanel(section, go) {
         setCursor: [(u) => read(u.cursor.left >= 0 ? (u.cursor.idx ?? null) : null)],
       },
     };
-  }
-
-  function data() {
-    const ghosts = answer.series.filter(({ ghost }) => ghost);
-    return [
-      answer.dates.map((date) => Date.parse(date) / 1000),
-      ...answer.series.map(({ points }) => points),
-      ...ghosts.map(({ ghost }) => ghost.points),
-    ];
   }
 
   // Keyboard: a slider over the days, whose text is the reading.
@@ -285,56 +270,45 @@ function chartPanel(section, go) {
     plot = null;
     const room = place();
     if (!room || !answer.count) return;
-    const live = document.createElement("div");
-    live.className = "chart-live";
-    live.tabIndex = 0;
-    const attributes = { role: "slider", "aria-label": "Values of the chart, by arrow keys", "aria-orientation": "horizontal", "aria-valuemin": 0, "aria-valuemax": answer.count - 1 };
-    for (const [name, value] of Object.entries(attributes)) live.setAttribute(name, value);
+    const live = section.querySelector(".chart-frame").content.firstElementChild.cloneNode();
+    live.ariaValueMax = answer.count - 1;
     const focused = room.contains(document.activeElement);
     room.replaceChildren(live);
-    plot = new uPlot(options(live, room.clientWidth), data(), live);
+    const data = [answer.dates.map((date) => Date.parse(date) / 1000), ...lines().map(({ points }) => points)];
+    plot = new uPlot(options(live, room.clientWidth), data, live);
     steer(live, plot);
     if (focused) live.focus({ preventScroll: true });
     const how = section.querySelector(".chart-how");
     how.hidden = false;
-    how.querySelector("[data-chart-third]").hidden = new Set(answer.series.map(({ unit }) => unit)).size < 3;
+    how.querySelector("[data-chart-third]").hidden = units().length < 3;
   }
 
   async function show() {
-    const panel = root();
-    if (!panel || !place()) return;
+    const url = root()?.dataset.series;
+    const trouble = section.querySelector(".chart-trouble");
+    if (!url || !place()) return;
     const mine = ++number;
-    const url = `/api/history/series?${panel.dataset.exactly}`;
-    if (kept.has(url)) {
-      answer = kept.get(url);
-      mount();
-    }
+    const known = kept.url === url ? kept.text : "";
+    if (known) mount();
     try {
-      const asked = await fetch(url);
-      if (!asked.ok) throw new Error(`HTTP ${asked.status}`);
-      const found = await asked.json();
-      if (mine !== number) return;
-      const same = JSON.stringify(found) === JSON.stringify(kept.get(url));
-      kept.clear();
-      kept.set(url, found);
-      if (same) return;
-      answer = found;
+      const response = await fetch(url);
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const text = await response.text();
+      if (mine !== number || text === known) return;
+      kept = { url, text };
+      answer = JSON.parse(text);
       mount();
-      section.querySelector(".chart-trouble").textContent = "";
+      trouble.textContent = "";
     } catch {
-      const trouble = section.querySelector(".chart-trouble");
-      if (mine === number && trouble) trouble.textContent = "The values could not be fetched; what is drawn here is what the server drew last. The next refresh tries again.";
+      if (mine === number) trouble.textContent = trouble.dataset.failed;
     }
   }
 
-  function again() {
-    if (!plot) return;
-    plot.redraw(false, true);
-  }
+  const again = () => plot?.redraw(false, true);
 
   new ResizeObserver(() => {
-    const room = place();
-    if (plot && room?.clientWidth && room.clientWidth !== plot.width) plot.setSize({ width: room.clientWidth, height: plot.height });
+    const width = place()?.clientWidth;
+    if (plot && width && width !== plot.width) plot.setSize({ width, height: plot.height });
   }).observe(section);
   new MutationObserver(again).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: light)").addEventListener("change", again);

@@ -1,39 +1,49 @@
-// Keeps the page current: asks for the strip every 5 s while it is looked at, and says when the server is away.
-// When the strip tells of newer data, the other panels are asked for, too ("panels:news").
+// Keeps the page current: asks for the strip every 5 s while the page is looked at, and says when the server is away.
+// All panels are asked for when the strip tells of newer data, every five minutes, and on demand (live.refreshAll).
 "use strict";
-document.addEventListener("DOMContentLoaded", () => {
-  const strip = document.getElementById("panel-strip");
-  const lost = document.querySelector("#lost > p");
-  if (!strip || !window.htmx) return;
-
+const live = (() => {
   const EVERY = 5_000; // ms
-  let asked = Date.now();
-  let version = told();
-
-  function told() {
-    return strip.querySelector("[data-version]")?.dataset.version ?? "";
-  }
+  const FULL_EVERY = 300_000; // ms
+  const strip = panels.named("strip");
+  const lost = document.querySelector("#lost > p");
+  const button = document.getElementById("refresh");
+  const left = button.querySelector("[data-left]");
+  const version = () => strip.querySelector("[data-version]")?.dataset.version ?? "";
+  let known = version();
+  let due = Date.now() + FULL_EVERY;
 
   async function ask() {
-    asked = Date.now();
     await panels.refresh(strip, { quiet: true });
-    if (told() === version) return;
-    version = told();
+    if (version() === known) return;
+    known = version();
     document.dispatchEvent(new CustomEvent("panels:news"));
   }
 
-  document.addEventListener("panels:answered", (event) => {
-    if (event.detail.ok || !event.detail.said) lost.hidden = event.detail.ok;
-    times.set(event.detail.date);
-  });
-  strip.addEventListener("panel:refresh", (event) => {
-    if (panels.asks(strip)) event.preventDefault(); // asked anew each time, a server that hangs would never be told of
+  async function refreshAll({ quiet = false } = {}) {
+    due = Date.now() + FULL_EVERY;
+    await Promise.all(panels.all().map((section) => panels.refresh(section, { quiet })));
+    document.dispatchEvent(new CustomEvent("panels:refreshed"));
+  }
+
+  function tick() {
+    const s = Math.max(0, Math.ceil((due - Date.now()) / 1000));
+    left.textContent = `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
+    if (s === 0 && !document.hidden) refreshAll({ quiet: true });
+  }
+
+  button.addEventListener("click", () => refreshAll());
+  document.addEventListener("panels:news", () => refreshAll({ quiet: true }));
+  document.addEventListener("panels:answered", ({ detail }) => {
+    if (detail.ok || !detail.unmet) lost.hidden = detail.ok;
+    times.set(detail.date);
   });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) ask();
+    tick();
   });
-
-  setInterval(() => {
-    if (!document.hidden && Date.now() - asked >= EVERY - 100) ask();
-  }, EVERY);
-});
+  setInterval(() => document.hidden || ask(), EVERY);
+  setInterval(tick, 1_000);
+  button.hidden = false;
+  tick();
+  return { refreshAll };
+})();

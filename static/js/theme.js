@@ -1,38 +1,26 @@
 // Dark or light: the system's choice, or the button's, kept under the same key as the Django admin keeps it.
 "use strict";
+const storage = (() => {
+  try {
+    return localStorage;
+  } catch {
+    return null; // blocked: a choice holds for this page
+  }
+})();
+
 (() => {
-  const root = document.documentElement;
+  const { dataset } = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: light)");
-
-  function kept() {
-    try {
-      return localStorage.getItem("theme");
-    } catch {
-      return null; // storage is blocked: the system chooses
-    }
-  }
-
-  function keep(theme) {
-    try {
-      localStorage.setItem("theme", theme);
-    } catch {
-      // the choice holds for this page
-    }
-  }
-
-  function shown() {
-    return root.dataset.theme ?? (system.matches ? "light" : "dark");
-  }
-
-  if (["dark", "light"].includes(kept())) root.dataset.theme = kept();
+  const shown = () => dataset.theme ?? (system.matches ? "light" : "dark");
+  const kept = storage?.getItem("theme");
+  if (["dark", "light"].includes(kept)) dataset.theme = kept;
 
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    if (!button) return;
     const label = () => (button.textContent = shown() === "dark" ? "Light theme" : "Dark theme");
     button.addEventListener("click", () => {
-      root.dataset.theme = shown() === "dark" ? "light" : "dark";
-      keep(root.dataset.theme);
+      dataset.theme = shown() === "dark" ? "light" : "dark";
+      storage?.setItem("theme", dataset.theme);
       label();
     });
     system.addEventListener("change", label);

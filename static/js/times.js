@@ -13,36 +13,23 @@ const times = (() => {
     return `on ${on.getUTCDate()} ${month} ${on.getUTCFullYear()}`;
   }
 
-  function tick() {
+  function show() {
     for (const time of document.querySelectorAll("time[data-age]")) {
       const words = ago(Date.parse(time.dateTime));
       if (time.textContent !== words) time.textContent = words;
     }
-  }
-
-  function addLocal(root) {
-    for (const time of root.querySelectorAll("time[title$=UTC]")) {
+    for (const time of document.querySelectorAll("time[title$=UTC]")) {
       const local = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
       time.title = `${time.title}\n${local}, your time`;
     }
   }
 
   // The server said that it is `date` (ms since 1970) now.
-  function set(date) {
-    if (date) skew = date - Date.now();
-  }
+  const set = (date) => date && (skew = date - Date.now());
 
-  document.addEventListener("DOMContentLoaded", () => {
-    set(Date.parse(document.body.dataset.now));
-    addLocal(document);
-    tick();
-    setInterval(tick, 1_000);
-  });
-  for (const name of ["panel:shown", "htmx:afterSettle"]) {
-    document.addEventListener(name, (event) => {
-      addLocal(event.target);
-      tick();
-    });
-  }
+  set(Date.parse(document.body.dataset.now));
+  show();
+  setInterval(show, 1_000);
+  document.addEventListener("panel:shown", show);
   return { set };
 })();

@@ -105,7 +105,7 @@ class Watch:
 
     @property
     def polls(self) -> list[Request]:
-        return [request for request in self.requests if request.headers.get("hx-request")]
+        return [request for request in self.requests if urlsplit(request.url).path.startswith("/panels/")]
 
 
 class Busy:

@@ -265,7 +265,7 @@ def test_values_that_cannot_be_fetched_leave_the_servers_drawing_and_say_so(page
     page.route("**/api/history/series**", lambda route: route.abort())
     page.goto("/?metrics=node_total")
     page.locator("#panel-chart").scroll_into_view_if_needed()
-    expect(page.locator(".chart-trouble")).to_contain_text("The values could not be fetched")
+    expect(page.locator(".chart-trouble")).to_contain_text("The chart data could not be loaded")
     expect(page.locator(".chart-still .line")).to_be_visible()
     watch.troubles.clear()  # the browser itself notes the failed request
 
@@ -281,7 +281,7 @@ def test_it_is_complete_without_javascript(chromium: Browser, live_server: LiveS
     page.locator("#panel-chart").get_by_role("link", name="7 days").click()
     expect(page.locator(LEGEND)).to_have_count(2)
     page.get_by_label("Previous period").check()
-    page.locator(".chart-days").get_by_role("button", name="Show").click()
+    page.locator(".chart-days").get_by_role("button", name="Apply").click()
     expect(page.locator(".chart-still .ghost")).to_have_count(1)
     page.locator("#chart-table summary").click()
     expect(page.locator("#chart-table tbody tr")).to_have_count(7)

@@ -341,7 +341,7 @@ def test_it_works_without_javascript(chromium: Browser, live_server: LiveServer)
     for hidden in ("#theme", "#refresh", "#keys", "[data-pause]"):
         expect(page.locator(hidden)).to_be_hidden()
     choose(page, "Month")
-    page.locator("#period").get_by_role("button", name="Show").click()
+    page.locator("#period").get_by_role("button", name="Apply").click()
     expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue this month")
     assert parse_qs(urlsplit(page.url).query) == {"search": ["abc"], "period": ["M"]}
     page.get_by_role("radio", name="Just deployed").click()

@@ -122,7 +122,7 @@ def test_a_day_that_is_written_into_the_chart_stays(page: Page) -> None:
     news(page)
     expect(field).to_have_value("2026-01-02")
     page.get_by_label("Compare with...").focus()
-    page.locator(".chart-days").get_by_role("button", name="Show").click()
+    page.locator(".chart-days").get_by_role("button", name="Apply").click()
     expect(page).to_have_url("/?start=2026-01-02")
     expect(page.locator(".chart-days [name=start][value='2026-01-02']")).to_have_count(1)  # the answer is there
     page.locator("#panel-chart").get_by_role("link", name="7 days").click()

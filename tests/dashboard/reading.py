@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from html import unescape
 
 from django.test import Client
+from django.utils import timezone
+
+from fluxtracker import formatting
+
+AGE = re.compile(r'<time datetime="([^"]+)"[^>]* data-age>[^<]*')
 
 
 def html(client: Client, address: str = "/", **headers: str) -> str:
@@ -15,7 +21,13 @@ def html(client: Client, address: str = "/", **headers: str) -> str:
 
 
 def words(markup: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", markup)).split())
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", with_ages(markup))).split())
+
+
+def with_ages(markup: str) -> str:
+    """The markup with its ages, as js/times.js shows them."""
+    now = timezone.now()
+    return AGE.sub(lambda found: f"<time>{formatting.ago(datetime.fromisoformat(found[1]), now)}", markup)
 
 
 def text(client: Client, address: str = "/") -> str:

@@ -29,9 +29,9 @@ def test_it_tells_how_the_sources_are_now(client: Client) -> None:
     network()
     Source.objects.filter(name="nodes").update(error="Daemon: HTTP 502")
     words = text(client, "/data/")
-    assert "Payments : read 0 s ago" in words
+    assert "Payments : updated 0 s ago" in words
     assert "Node counts: could not be read since 18 Nov, 14:05 UTC" in words
-    assert "The FLUX price : read 0 s ago" in words
+    assert "The FLUX price : updated 0 s ago" in words
 
 
 def test_it_works_before_anything_was_read(client: Client) -> None:

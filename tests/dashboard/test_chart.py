@@ -102,10 +102,10 @@ def test_the_dotted_line_has_a_legend_and_its_change_in_words(panel: Panel) -> N
     html = panel(days="3", previous="1")
     assert "Dotted: previous period, 15 Nov – 17 Nov 2026" in words(html)
     assert (
-        "2 whole days add up to 66.00 FLUX, before to 60.00 FLUX (+10.0 %); "
-        "the days before, 15 Nov – 17 Nov 2026, are dotted."
+        "total of 2 full days: 66.00 FLUX (previous: 60.00 FLUX) (+10.0 %); "
+        "previous period, 15 Nov – 17 Nov 2026: dotted."
     ) in words(html)
-    assert "2 whole days add up to 66.00 FLUX, before to 60.00 FLUX (+10.0 %)" in words(
+    assert "total of 2 full days: 66.00 FLUX (previous: 60.00 FLUX) (+10.0 %)" in words(
         panel(days="3", previous="1", cumulative="1")
     )
     assert "dotted" not in words(panel(days="3"))
@@ -114,7 +114,7 @@ def test_the_dotted_line_has_a_legend_and_its_change_in_words(panel: Panel) -> N
 def test_a_state_is_held_against_the_end_of_the_days_before(panel: Panel) -> None:
     nodes(TODAY - 5 * DAY, [90, None, 100, 105, 110, None])
     said = words(panel(days="3", metrics="node_total", previous="1"))
-    assert "105 on 18 Nov 2026, before 90 on 15 Nov 2026 (+16.7 %); the days before, 15 Nov – 17 Nov 2026" in said
+    assert "105 on 18 Nov 2026, before 90 on 15 Nov 2026 (+16.7 %); previous period, 15 Nov – 17 Nov 2026" in said
 
 
 def test_before_all_days_there_is_nothing_to_draw_and_no_switch(panel: Panel) -> None:
@@ -132,8 +132,8 @@ def test_days_before_the_ledger_are_not_known_instead_of_nothing_earned(panel: P
     assert "before: 10.00 FLUX" in words(html)
     assert "before: 0.00 FLUX" not in words(html)
     nothing = panel(days="5", previous="1")
-    assert "Nothing is known of the days before, 11 Nov – 15 Nov 2026." in words(nothing)
-    assert "the days before, 11 Nov – 15 Nov 2026, are not known." in words(nothing)
+    assert "No data for the previous period, 11 Nov – 15 Nov 2026." in words(nothing)
+    assert "previous period, 11 Nov – 15 Nov 2026: no data." in words(nothing)
     assert "dotted" not in words(nothing)
 
 
@@ -141,7 +141,7 @@ def test_a_sentence_says_range_ends_change_extremes_and_doubts(panel: Panel) -> 
     earn("10", "4", "16", "12")
     assert (
         "Revenue in FLUX, 17 – 20 Nov 2026 by day: from 10.00 FLUX to 12.00 FLUX (+20.0 %); "
-        "lowest 4.00 FLUX on 18 Nov 2026; highest 16.00 FLUX on 19 Nov 2026; 1 point not whole."
+        "lowest 4.00 FLUX on 18 Nov 2026; highest 16.00 FLUX on 19 Nov 2026; 1 incomplete day."
     ) in words(panel(days="4")).replace("17 Nov – 20", "17 – 20")
 
 
@@ -152,7 +152,7 @@ def test_a_week_or_month_is_dated_by_all_its_days(panel: Panel) -> None:
     said = words(panel(days="all", bucket="month"))
     assert "Revenue in FLUX 4.00 FLUX 1 Nov – 20 Nov 2026" in said
     assert "lowest 4.00 FLUX in 1 Nov – 20 Nov 2026; highest 10.00 FLUX in 1 Oct – 31 Oct 2026;" in said
-    assert "4.00 FLUX in 1 Nov – 20 Nov 2026; 1 point" in words(panel(start="2026-11-01", bucket="month"))
+    assert "4.00 FLUX in 1 Nov – 20 Nov 2026; 1 incomplete month" in words(panel(start="2026-11-01", bucket="month"))
     assert "lowest 0.00 FLUX in 9 Nov – 15 Nov 2026" in words(panel(start="2026-11-09", bucket="week"))
 
 
@@ -160,7 +160,7 @@ def test_the_same_values_stand_in_a_table_newest_first(panel: Panel) -> None:
     earn("10", "4")
     nodes(TODAY - DAY, [6700])
     table = words(panel(days="2", metrics="revenue_flux,node_total").partition("<tbody")[2].partition("</tbody")[0])
-    assert "20 Nov 2026 4.00 FLUX — not known not over 19 Nov 2026 10.00 FLUX 6,700" in table
+    assert "20 Nov 2026 4.00 FLUX — not known in progress 19 Nov 2026 10.00 FLUX 6,700" in table
 
 
 def test_the_table_holds_the_days_before_too(panel: Panel) -> None:
@@ -399,7 +399,7 @@ def test_a_range_in_the_past_is_not_stale(panel: Panel, clock: time_machine.Trav
 def test_nothing_known_says_what_to_do_and_draws_no_zero(panel: Panel) -> None:
     html = panel(metrics="node_total")
     assert look(html) == "empty"
-    assert "No day is known yet. Revenue appears with the first sync" in words(html)
+    assert "There is no data yet. Revenue appears with the first sync" in words(html)
     assert "<table" not in html
     assert 'class="line"' not in html
 
@@ -407,9 +407,9 @@ def test_nothing_known_says_what_to_do_and_draws_no_zero(panel: Panel) -> None:
 def test_a_range_without_values_leads_to_all_days(panel: Panel) -> None:
     nodes(TODAY - 90 * DAY, [5])
     html = panel(metrics="node_total")
-    assert "Days are known from 22 Aug 2026 on" in words(html)
+    assert "Data starts on 22 Aug 2026" in words(html)
     assert look(panel(**way(html, "show all days"))) == "partial"
-    assert "No day has it yet." in words(panel(metrics="gaming_palworld", days="all"))
+    assert "There is no snapshot of it yet." in words(panel(metrics="gaming_palworld", days="all"))
 
 
 @pytest.mark.parametrize(
@@ -434,12 +434,12 @@ def test_a_range_without_values_names_the_first_day_of_its_own_metrics(panel: Pa
     snapshot(TODAY - 53 * DAY, counts={"gaming_palworld": 3})
     image(TODAY - 52 * DAY, "itzg/minecraft-server", 3)
     html = panel(metrics=metrics, start="2026-09-01", end="2026-09-10")
-    assert f"Days are known from {first} on" in words(html)
+    assert f"Data starts on {first}" in words(html)
 
 
 def test_a_metric_that_no_day_has_says_so_for_any_range(panel: Panel) -> None:
     nodes(TODAY - DAY, [5])
-    assert "No day has it yet." in words(panel(metrics="gaming_palworld"))
+    assert "There is no snapshot of it yet." in words(panel(metrics="gaming_palworld"))
 
 
 def test_a_ledger_that_never_completed_is_no_zero(panel: Panel) -> None:

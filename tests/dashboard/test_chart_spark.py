@@ -32,13 +32,13 @@ def test_a_zero_is_drawn_at_the_bottom_and_equal_values_in_the_middle():
 
 
 def test_nothing_known_draws_nothing_and_says_so():
-    assert figures.line([None, None]) == figures.line([]) == figures.end([]) == ""
+    assert figures.line([None, None]) == figures.line([]) == ""
     assert figures.sentence([None, None], "Nodes, 30 days") == "Nodes, 30 days: no history yet."
 
 
 def test_the_dot_at_the_end_is_only_there_when_today_is_known():
-    assert figures.end([1, 2]) == "M117.0 3.0h0"
-    assert figures.end([1, None]) == ""
+    assert '<path class="end" d="M117.0 3.0h0"' in figures.spark([1, 2])
+    assert '<path class="end" d=""' in figures.spark([1, None])
 
 
 def test_the_sentence_tells_ends_extremes_and_gaps():

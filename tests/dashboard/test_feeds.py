@@ -37,7 +37,7 @@ EXPIRING = APP | {
 def test_images_and_benchmarks_go_round(client: Client) -> None:
     feed("network", [IMAGE, BEST])
     words = panel(client, "feeds")
-    assert "WordPress 1,763 instances Most CPU cores 128 cores Stratus node read 0 s ago" in words
+    assert "WordPress 1,763 instances Most CPU cores 128 cores Stratus node updated 0 s ago" in words
     assert 'title="runonflux/wp-nginx"' in html(client, "/panels/feeds/")
 
 
@@ -81,7 +81,7 @@ def test_a_feed_with_nothing_in_it_says_what_that_means(client: Client) -> None:
 def test_a_feed_that_failed_keeps_its_items_and_says_so(client: Client) -> None:
     feed("network", [IMAGE], NOW - timedelta(hours=5), tried_at=NOW, error="Stats: HTTP 503")
     words = panel(client, "feeds")
-    assert "WordPress 1,763 instances read 5 h ago The source could not be read at 18 Nov, 14:05 UTC." in words
+    assert "WordPress 1,763 instances updated 5 h ago The source could not be read at 18 Nov, 14:05 UTC." in words
 
 
 def test_a_feed_that_is_old_says_since_when(client: Client) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from revenue.models import LedgerState, Message, Quarantined
 from tests.dashboard import rows
 from tests.dashboard.payments_rows import CARD, TEAM, ledger, questions
+from tests.dashboard.reading import with_ages
 from tests.dashboard.rows import ADDRESS, FLUX, NOW, SENDER, many, pay, synced
 from tests.factories import SECOND
 from tests.marks import examples, law
@@ -36,7 +37,7 @@ def even(response: Any) -> str:
 
 def words(markup: str) -> str:
     """What a reader sees, white space made even."""
-    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", markup).split()))
+    return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", with_ages(markup)).split()))
 
 
 def txids(markup: str) -> list[str]:
@@ -63,8 +64,8 @@ def href(markup: str, key: str) -> str:
 
 def follow(client: Client, markup: str, key: str) -> str:
     address = href(markup, key)
-    assert address.startswith("/?")
-    return even(client.get(f"/panels/payments/{address[1:]}"))
+    assert address.startswith("?")
+    return even(client.get(f"/panels/payments/{address}"))
 
 
 def test_a_payment_says_everything_about_itself(client: Client) -> None:
@@ -191,7 +192,7 @@ def test_no_value_breaks_the_panel(client: Client, key: str, value: str) -> None
 def test_links_keep_what_the_other_panels_were_told(client: Client) -> None:
     ledger(60)
     shown = panel(client, period="M", metrics="node_total,apps", search="craft", page="1")
-    assert href(shown, "payments-limit-50") == "/?period=M&metrics=node_total%2Capps&search=craft&limit=50"
+    assert href(shown, "payments-limit-50") == "?period=M&metrics=node_total%2Capps&search=craft&limit=50"
     assert '<input type="hidden" name="period" value="M">' in shown
 
 
@@ -250,10 +251,10 @@ def test_a_chip_says_its_filter(client: Client, query: dict[str, str], chip: str
 def test_when_nothing_fits_it_says_which_filter_to_loosen(client: Client) -> None:
     found = ledger()
     shown = panel(client, app="minecraft1510", sender=TEAM, min_amount="1000")
-    assert "No payment fits all of these filters." in words(shown)
+    assert "No payments match." in words(shown)
     mine = sum(row.app is not None and row.app.name == "minecraft1510" and row.from_address == TEAM for row in found)
-    assert f"Without from 1000 FLUX : {mine} payments" in words(shown)
-    assert "Without app minecraft1510" not in words(shown)
+    assert f"Clear from 1000 FLUX ({mine} payments" in words(shown)
+    assert "Clear app minecraft1510" not in words(shown)
     assert total(follow(client, shown, "payments-without-min_amount")) == mine
 
 
@@ -261,14 +262,14 @@ def test_what_would_be_found_is_counted_only_so_far(client: Client, monkeypatch:
     monkeypatch.setattr("dashboard.panels.payments.filters.ENOUGH", 10)
     ledger()
     shown = words(panel(client, type="git", sender="t1nobody"))
-    assert "Without from t1nobody : 10 payments or more" in shown
+    assert "Clear from t1nobody (10+ payments" in shown
 
 
 def test_when_one_filter_is_not_enough_it_says_so(client: Client) -> None:
     ledger()
     shown = panel(client, app="nobody", sender="t1nobody")
-    assert "Leaving out one of them is not enough. Remove all filters" in words(shown)
-    assert "No payment names an app that is called exactly so." in words(shown)
+    assert "Clearing one filter is not enough. Remove all filters" in words(shown)
+    assert "No app has exactly this name." in words(shown)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_an_app_has_its_sums_its_curve_and_its_payments(client: Client) -> None:
     card = words(shown.partition('class="app-card"')[2].partition("</section>")[0])
     for part in ("one Payments 2", "FLUX 3.00", "USD $0.15 1 not priced", "Share of all FLUX 75.00 %", "15 Nov 2026"):
         assert part in card
-    assert "FLUX a day, 15 Nov 2026 to today" in card
+    assert "FLUX per day, 15 Nov 2026 to today" in card
     assert "from 2 to 1; lowest 0, highest 2." in card
 
 
@@ -380,7 +381,8 @@ def test_partial_where_transactions_could_not_be_read(client: Client) -> None:
     ledger(30)
     row = {"address": ADDRESS, "reason": "sender", "first_seen_at": NOW, "next_attempt_at": NOW}
     Quarantined.objects.create(txid="ee" * 32, **row)
-    assert "1 transaction could not be read and is not listed yet; it is tried again by itself." in words(panel(client))
+    said = "1 transaction could not be read and is not listed yet; it is tried again automatically."
+    assert said in words(panel(client))
     Quarantined.objects.create(txid="ef" * 32, **row)
     assert "2 transactions could not be read and are not listed yet" in words(panel(client))
 
@@ -388,7 +390,7 @@ def test_partial_where_transactions_could_not_be_read(client: Client) -> None:
 def test_partial_where_older_payments_are_totals_only(client: Client) -> None:
     ledger(30)
     LedgerState.objects.update(closed_through=(NOW - timedelta(days=40)).date())
-    note = "The list begins after 9 Oct 2026: older payments are kept as the totals of their days only."
+    note = "Individual payments go back to 10 Oct 2026; before that only daily totals are kept."
     assert note in words(panel(client))
     assert note in words(panel(client, to="2026-01-01"))
     assert note not in words(panel(client, **{"from": "2026-11-01"}))

@@ -94,7 +94,7 @@ def test_an_app_leads_to_its_payments_and_the_tabs_back(client: Client, apps: No
     shown = panel(client, tab="apps", search="craft", period="M")
     key = re.search(r'id="(a\d+-app)"[^>]*>Minecraft1<', shown)
     assert key
-    assert href(shown, key[1]) == "/?period=M&app=Minecraft1"
+    assert href(shown, key[1]) == "?period=M&app=Minecraft1"
     mine = follow(client, shown, key[1])
     assert total(mine) == 2
     assert "Share of all FLUX 35.00 %" in words(mine)

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django_celery_beat.models import PeriodicTask
 
-from dashboard import status as strip
+from dashboard.panels import strip
 from metrics.models import Source
 from ops import health, overview
 from ops.alerts import services
@@ -82,7 +82,7 @@ def test_page_health_alerts_mail_and_admin_have_one_code_and_one_sentence(
     assert list(services.problems(NOW)) != []
     assert {status.code for status in services.problems(NOW) if not status.is_ok} == {code}
     assert {status.key for status in services.problems(NOW) if not status.is_ok} == {problem.key}
-    assert problem in strip.read(health.look(NOW), NOW, NOW).statuses
+    assert problem in strip.standing(health.look(NOW), NOW, NOW).statuses
     assert overview.load(NOW).statuses == (problem,)
 
     sentence = words(problem, NOW)

@@ -36,7 +36,7 @@ def test_the_period_so_far_is_held_against_the_like_part_of_the_one_before(clien
     pay(250 * FLUX, at=NOW - timedelta(days=7, minutes=1))  # Wednesday a week ago, before 14:05
     pay(1_000 * FLUX, at=NOW - timedelta(days=7, minutes=-1))  # just after it
     words = told(client, "revenue")
-    assert "Revenue this week read 0 s ago FLUX 320.00 FLUX ▲ +70.00 (+28.00 %)" in words
+    assert "Revenue this week updated 0 s ago FLUX 320.00 FLUX ▲ +70.00 (+28.00 %)" in words
     assert "US dollars $23.81 ▲ +$5.21 (+28.00 %)" in words
     assert "Payments 2 ▲ +1 (+100.00 %)" in words
     assert "this week so far Mon 16 Nov – now" in words
@@ -139,7 +139,7 @@ def test_a_late_ledger_is_said_in_the_tile(client: Client, clock: time_machine.T
 
 def test_the_nodes_are_shown_by_tier_with_shares_and_change(client: Client, week: None) -> None:
     words = told(client, "nodes")
-    assert "Nodes read 0 s ago 6,724 Total nodes ▲ +300 (+4.67 %)" in words
+    assert "Nodes updated 0 s ago 6,724 Total nodes ▲ +300 (+4.67 %)" in words
     assert row(client, "nodes", "Cumulus") == "Cumulus 3,378 ▲ +300 (+9.75 %) 50.2 %"
     assert row(client, "nodes", "Nimbus") == "Nimbus 1,582 = 0 23.5 %"
 
@@ -237,7 +237,7 @@ def test_a_stale_source_is_said_in_the_tile_that_it_concerns(client: Client, wee
     )
     words = told(client, "cloud")
     assert 'data-look="stale"' in tile(client, "cloud")
-    assert "read 6 h ago" in words
+    assert "updated 6 h ago" in words
     assert "Capacity and use: could not be read since 18 Nov, 08:05 UTC; showing the last values." in words
     assert "26.8 %" in words
     assert "data-look" not in tile(client, "nodes")

@@ -82,7 +82,7 @@ class View:
 def address(query: QueryDict, view: View) -> str:
     """Return the page with this view and everything else that the visitor chose."""
     others = [(key, str(value)) for key, value in query.items() if key not in (*KEYS, *TYPED)]
-    return f"/?{encoded([*others, *view.keys().items()])}{PLACE}"
+    return f"?{encoded([*others, *view.keys().items()])}{PLACE}"
 
 
 def encoded(keys: Sequence[tuple[str, str]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -42,54 +42,39 @@ STARTS = {  # what a category shows when it is chosen; of the others the first m
 IMAGES_SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A way to another view. `chosen`: it is the present one, or belongs to it."""
-
-    label: str
-    address: str
-    chosen: bool = False
-    words: str = ""
+Context = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """The links of a panel. `categories` leaves out what has nothing to show."""
+def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Context:
+    """Return the links to other views. `listed`: every metric that is offered, some images among them.
 
-    categories: list[Link]
-    metrics: list[Link]
-    ranges: list[Link]
-    buckets: list[Link]
-    every_row: Link
-    all_days: Link
+    `categories` leaves out what has nothing to show. `chosen`: the link leads to the present view or belongs to it.
+    """
 
-
-def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Ways:
-    """`listed`: every metric that is offered, some images among them."""
-
-    def link(label: str, other: View, chosen: bool = False, words: str = "") -> Link:
-        return Link(label, filters.address(query, replace(other, said={})), chosen, words)
+    def link(label: str, other: View, chosen: bool = False, words: str = "") -> Context:
+        address = filters.address(query, replace(other, said={}))
+        return {"label": label, "address": address, "chosen": chosen, "words": words}
 
     here = view.choices[0].category
     inside = dict.fromkeys(choice for choice in [*listed, *view.choices] if choice.category == here)
     starts = {category: _start(category, listed) for category in Category}
-    return Ways(
-        categories=[
+    return {
+        "categories": [
             link(LABELS[category], view.with_choices(start), category == here)
             for category, start in starts.items()
             if start
         ],
-        metrics=[
+        "metrics": [
             link(choice.label, view.with_choices(_toggled(view, choice)), choice in view.choices) for choice in inside
         ],
-        ranges=[link(label, view.with_days(days), days == view.days, words) for days, label, words in RANGES],
-        buckets=[
+        "ranges": [link(label, view.with_days(days), days == view.days, words) for days, label, words in RANGES],
+        "buckets": [
             link(label, replace(view, bucket=bucket, every_row=False), bucket == view.bucket)
             for bucket, label in BUCKETS.items()
         ],
-        every_row=link("every row", replace(view, every_row=True)),
-        all_days=link("all days", view.with_days("all")),
-    )
+        "every_row": link("every row", replace(view, every_row=True)),
+        "all_days": link("all days", view.with_days("all")),
+    }
 
 
 def top_images() -> list[Choice]:
@@ -104,7 +89,7 @@ def _start(category: Category, listed: Sequence[Choice]) -> list[Choice]:
 
 
 def _toggled(view: View, choice: Choice) -> list[Choice]:
-    """With the metric, or without it; the only one stays, and of too many the last gives way."""
+    """Return the choices with the metric, or without it if it is there; the only one stays."""
     if choice not in view.choices:
         return [*view.choices[: MOST_METRICS - 1], choice]
     return [other for other in view.choices if other != choice] or [choice]
@@ -115,32 +100,8 @@ WIDTH, HEIGHT = 720, 200
 LIBRARY = {"uplot": "uplot/uPlot.iife.min.js", "uplot-css": "uplot/uPlot.min.css", "chart": "js/chart.js"}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line in the legend. `without` is the view that leaves it out; empty for the only one."""
-
-    number: int
-    choice: Choice
-    last: str
-    when: str
-    sentence: str
-    without: str
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """The first metric as SVG, with its bounds in words."""
-
-    line: str
-    ghost: str
-    low: str
-    high: str
-    width: int = WIDTH
-    height: int = HEIGHT
-
-
-def read(query: QueryDict, now: datetime) -> dict[str, Any]:
-    """Few queries, however long the range and however many the metrics."""
+def read(query: QueryDict, now: datetime) -> Context:
+    """Read the chart. The number of queries does not grow with days and metrics."""
     with one_moment():
         listed = choices.fixed()
         view = filters.parse(query, listed, now.date())
@@ -196,38 +157,41 @@ def _look(chart: Chart, now: datetime) -> str:
     return "partial" if any(None in drawn.line.points for drawn in chart.series) else "fresh"
 
 
-def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Entry:
+def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Context:
+    """Return a line in the legend. `without` is the view that leaves it out; empty for the only one."""
     drawn = chart.series[number]
     last = sentences.last_known(drawn.line)
     left = [choice for choice in view.choices if choice != drawn.choice]
-    return Entry(
-        number=number + 1,
-        choice=drawn.choice,
-        last=sentences.value(drawn.choice, last[1]) if last else "",
-        when=sentences.stretch(chart.spans[last[0]]) if last else "",
-        sentence=sentences.sentence(drawn, chart),
-        without=filters.address(query, replace(view.with_choices(left), said={})) if left else "",
-    )
+    return {
+        "number": number + 1,
+        "choice": drawn.choice,
+        "last": sentences.value(drawn.choice, last[1]) if last else "",
+        "when": sentences.stretch(chart.spans[last[0]]) if last else "",
+        "sentence": sentences.sentence(drawn, chart),
+        "without": filters.address(query, replace(view.with_choices(left), said={})) if left else "",
+    }
 
 
-def _drawing(chart: Chart) -> Drawing | None:
-    """None when nothing of the first metric is known."""
+def _drawing(chart: Chart) -> Context | None:
+    """Return the first metric as SVG, with its bounds in words; None when nothing of it is known."""
     drawn = chart.series[0]
     ghost = drawn.ghost.points if drawn.ghost else []
     known = [point for point in [*drawn.line.points, *ghost] if point is not None]
     if not known:
         return None
     bounds = (min(known), max(known)) if min(known) < max(known) else None
-    return Drawing(
-        line=figures.line(drawn.line.points, WIDTH, HEIGHT, bounds),
-        ghost=figures.line(ghost, WIDTH, HEIGHT, bounds),
-        low=sentences.value(drawn.choice, min(known)),
-        high=sentences.value(drawn.choice, max(known)),
-    )
+    return {
+        "line": figures.line(drawn.line.points, WIDTH, HEIGHT, bounds),
+        "ghost": figures.line(ghost, WIDTH, HEIGHT, bounds),
+        "low": sentences.value(drawn.choice, min(known)),
+        "high": sentences.value(drawn.choice, max(known)),
+        "width": WIDTH,
+        "height": HEIGHT,
+    }
 
 
 def _troubles(chart: Chart, now: datetime) -> Iterator[str]:
-    """Which of today's values are old, and since when."""
+    """Yield which of today's values are old, and since when."""
     if chart.wanted.last < chart.today:
         return
     if any(drawn.choice.kind == Kind.SUM for drawn in chart.series):
@@ -260,7 +224,7 @@ def _others(query: QueryDict) -> list[tuple[str, str]]:
 
 
 def _library() -> dict[str, str]:
-    """Addresses of what the browser draws with; empty before `make setup` has built it."""
+    """Return the addresses of the drawing library; empty before `make setup` has built it."""
     try:
         return {name: staticfiles_storage.url(path) for name, path in LIBRARY.items()}
     except ValueError:
@@ -268,11 +232,5 @@ def _library() -> dict[str, str]:
 
 
 CHART = Panel(
-    name="chart",
-    title="Chart",
-    template="parts/chart.html",
-    read=read,
-    stamp=stamp,
-    styles=("css/chart.css",),
-    scripts=("js/chart-panel.js",),
+    "chart", "Chart", "parts/chart.html", read, stamp, keys=(*filters.KEYS, *filters.TYPED), usual=filters.DEFAULT
 )

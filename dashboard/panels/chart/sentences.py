@@ -1,11 +1,11 @@
-"""The chart in words: values with their units, days, and the sentence that stands for each line."""
+"""Describe the chart in words: values with units, days, and a sentence for each line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from fluxtracker import formatting
 from fluxtracker.periods import Bucket, Span
@@ -31,38 +31,20 @@ SOURCES = {
 EACH = {Bucket.DAY: "day", Bucket.WEEK: "week", Bucket.MONTH: "month"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A value in words; None when nobody knows it. `before`: that of as many days ago as the range has."""
-
-    label: str
-    value: str | None
-    before: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One point of each line, for the table. `notes` say what is to be known of them."""
-
-    when: str
-    cells: tuple[Cell, ...]
-    notes: str
-
-
 def value(choice: Choice, number: Number) -> str:
-    """With its unit."""
+    """Return the value with its unit."""
     if choice.key == PRICE:
         return formatting.price(Decimal(str(number)))
     return FORMS[choice.unit](number)
 
 
 def day(when: date) -> str:
-    """`14 Nov 2026`."""
+    """Return `14 Nov 2026`."""
     return f"{when.day} {when:%b %Y}"
 
 
 def days(first: date, last: date) -> str:
-    """`22 Oct – 20 Nov 2026`; the year twice only where it differs."""
+    """Return `22 Oct – 20 Nov 2026`; both years only where they differ."""
     if first == last:
         return day(first)
     start = f"{first.day} {first:%b}" if first.year == last.year else day(first)
@@ -86,7 +68,7 @@ def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
     choice, line, spans = drawn.choice, drawn.line, chart.spans
     known = [(number, spans[index]) for index, number in enumerate(line.points) if number is not None]
     if not known:
-        yield "nothing is known"
+        yield "no data"
         return
     (first, _), (last, _) = known[0], known[-1]
     if len(known) == 1:
@@ -99,7 +81,7 @@ def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
     if len(known) < len(spans):
         yield f"{len(spans) - len(known)} of {formatting.whole(len(spans))} points not known"
     if line.partial:
-        yield f"{formatting.plural(len(line.partial), 'point')} not whole"
+        yield formatting.plural(len(line.partial), f"incomplete {EACH[chart.wanted.bucket]}")
     yield from _against(drawn, chart)
 
 
@@ -110,8 +92,8 @@ def before(chart: Chart) -> str:
 
 
 def nothing_before(chart: Chart) -> str:
-    """That the days before were asked for and nothing is known of them; else empty."""
-    return f"Nothing is known of the days before, {_range_before(chart)}." if chart.before and not before(chart) else ""
+    """Say that the previous period was asked for and has no data; else empty."""
+    return f"No data for the previous period, {_range_before(chart)}." if chart.before and not before(chart) else ""
 
 
 def _range_before(chart: Chart) -> str:
@@ -119,7 +101,7 @@ def _range_before(chart: Chart) -> str:
 
 
 def _against(drawn: Series, chart: Chart) -> Iterator[str]:
-    """The line against the dotted one: sums over what both have whole, states where both were last known."""
+    """Compare with the dotted line: totals of days that both have in full, states where both were last known."""
     if drawn.ghost is None or chart.before is None:
         return
     line, ghost = drawn.line, drawn.ghost
@@ -136,14 +118,13 @@ def _against(drawn: Series, chart: Chart) -> Iterator[str]:
         index, now, then = both[-1]
         here, there = (_when(spans[index]) for spans in (chart.spans, chart.before))
         yield f"{value(drawn.choice, now)} {here}, before {value(drawn.choice, then)} {there}{_change(then, now)}"
-    yield f"the days before, {_range_before(chart)}, {'are dotted' if last_known(ghost) else 'are not known'}"
+    yield f"previous period, {_range_before(chart)}: {'dotted' if last_known(ghost) else 'no data'}"
 
 
 def _sums_against(choice: Choice, pairs: Sequence[tuple[Number, Number]], wanted: Wanted) -> str:
     now, then = pairs[-1] if wanted.cumulative else (sum(side) for side in zip(*pairs, strict=True))
-    whole = formatting.plural(len(pairs), f"whole {EACH[wanted.bucket]}")
-    verb = "adds" if len(pairs) == 1 else "add"
-    return f"{whole} {verb} up to {value(choice, now)}, before to {value(choice, then)}{_change(then, now)}"
+    whole = formatting.plural(len(pairs), f"full {EACH[wanted.bucket]}")
+    return f"total of {whole}: {value(choice, now)} (previous: {value(choice, then)}){_change(then, now)}"
 
 
 def _when(span: Span) -> str:
@@ -151,29 +132,30 @@ def _when(span: Span) -> str:
 
 
 def _change(first: Number, last: Number) -> str:
-    """In percent; nothing where that would be 0.0 or cannot be said."""
+    """Return the change in percent; empty where that would be 0.0 or is unknown."""
     percent = round((last - first) / first * 100, 1) if first else 0
     return f" ({formatting.plus(formatting.percent(percent, 1))})" if percent else ""
 
 
-def rows(chart: Chart) -> list[Row]:
-    """Return the points as a table, newest first."""
-    return [_row(chart, index) for index in range(len(chart.spans) - 1, -1, -1)]
+def rows(chart: Chart) -> list[dict[str, Any]]:
+    """Return the points as a table, newest first. A value in words is None when it is not known.
+
+    `before`: the value of as many days ago as the range has. `notes` say what is to be known of the values.
+    """
+    return [
+        {
+            "when": stretch(chart.spans[index]),
+            "cells": [_cell(drawn, index) for drawn in chart.series],
+            "notes": "; ".join(dict.fromkeys(_notes(chart, index))),
+        }
+        for index in range(len(chart.spans) - 1, -1, -1)
+    ]
 
 
-def _row(chart: Chart, index: int) -> Row:
-    span = chart.spans[index]
-    return Row(
-        when=stretch(span),
-        cells=tuple(_cell(drawn, index) for drawn in chart.series),
-        notes="; ".join(dict.fromkeys(_notes(chart, index))),
-    )
-
-
-def _cell(drawn: Series, index: int) -> Cell:
+def _cell(drawn: Series, index: int) -> dict[str, str | None]:
     point, before = drawn.line.points[index], drawn.ghost.points[index] if drawn.ghost else None
-    said = [None if number is None else value(drawn.choice, number) for number in (point, before)]
-    return Cell(drawn.choice.label, *said)
+    now, then = (None if number is None else value(drawn.choice, number) for number in (point, before))
+    return {"label": drawn.choice.label, "value": now, "before": then}
 
 
 def _notes(chart: Chart, index: int) -> Iterator[str]:
@@ -187,7 +169,7 @@ def _notes(chart: Chart, index: int) -> Iterator[str]:
 
 def _why_partial(span: Span, chart: Chart) -> str:
     if span.last >= chart.today:
-        return "not over"
+        return "in progress"
     return f"a part of the {EACH[chart.wanted.bucket]}" if span.cut else "not all known or priced"
 
 
@@ -202,7 +184,7 @@ def marks(chart: Chart) -> list[str]:
 
 
 def _stretch(spans: Sequence[Span]) -> str:
-    """From the first to the last of them."""
+    """Return the days from the first to the last span."""
     return days(min(span.first for span in spans), max(span.last for span in spans))
 
 

@@ -73,7 +73,7 @@ class Asked:
 
     def link(self, changes: Mapping[str, str] | None = None) -> str:
         """Another state of the panel, and all else as it is."""
-        return f"/?{urlencode([*self.others, *self.keys(changes).items()])}{PLACE}"
+        return f"?{urlencode([*self.others, *self.keys(changes).items()])}{PLACE}"
 
     def without(self, *keys: str) -> str:
         """Return the list without these filters."""
@@ -136,7 +136,11 @@ class Loosened:
 
     @property
     def words(self) -> str:
-        return f"{formatting.plural(self.payments, 'payment')}{' or more' if self.payments == ENOUGH else ''}"
+        return (
+            f"{formatting.whole(self.payments)}+ payments"
+            if self.payments == ENOUGH
+            else formatting.plural(self.payments, "payment")
+        )
 
 
 def chips(asked: Asked) -> list[Chip]:
