@@ -176,7 +176,7 @@ def test_clearing_the_ledger_takes_a_page_a_word_and_a_button(signed_in: Page, w
     signed_in.goto("/admin/")
     signed_in.get_by_role("link", name="Clear revenue data…").click()
     signed_in.get_by_role("button", name="Yes, clear revenue data").click()
-    expect(signed_in.locator(".errornote")).to_contain_text("Nothing was started")
+    expect(signed_in.locator(".errornote")).to_contain_text("Not started")
     assert not Job.objects.exists()
     watch.troubles.clear()  # the browser itself notes a 400
 
