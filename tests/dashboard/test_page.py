@@ -210,3 +210,12 @@ def test_no_line_of_a_template_is_longer_than_120() -> None:
     assert len(paths) > 50
     long = [(path.name, line[:60]) for path in paths for line in path.read_text().splitlines() if len(line) > 120]
     assert long == []
+
+
+def test_no_template_script_or_panel_spells_out_a_path() -> None:
+    """URLs come from `{% url %}` and `reverse`."""
+    found = [path for folder in ("templates", "static/js", "dashboard") for path in (ROOT / folder).rglob("*.*")]
+    sources = [path for path in found if path.suffix in (".html", ".js", ".py") and path.name != "urls.py"]
+    assert len(sources) > 80
+    spelled = re.compile(r"""[=(\s]["']/[a-z?#]""")
+    assert [path.name for path in sources if spelled.search(path.read_text())] == []
