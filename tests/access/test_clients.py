@@ -102,7 +102,7 @@ def test_pages_and_panels_have_a_limit_of_their_own(client, path):
     answer = client.get(path, REMOTE_ADDR=STRANGER)
     assert (codes[3], answer.status_code) == (429, 429)
     assert answer["Content-Type"].startswith("text/html")
-    assert b"At most 3 a minute are answered to one address" in answer.content
+    assert b"One address can send at most 3 per minute" in answer.content
     assert 1 <= int(answer["Retry-After"]) <= 60
     assert "no-store" in answer["Cache-Control"]
     assert "default-src 'none'" in answer["Content-Security-Policy"]
