@@ -13,7 +13,7 @@ T = TypeVar("T")
 IDS = 5_000  # in one statement: SQLite takes at most 32,766 parameters
 ROWS = 1_000  # of several values each, in one statement
 MOST_DOUBLINGS = 20
-KEPT = (100_000, 20, 100)  # objects, and collections of a generation, before one is looked through
+KEPT = (100_000, 20, 100)  # new objects, and collections of a younger generation, before one is collected
 
 
 def chunks(items: Sequence[T], size: int = IDS) -> Iterator[Sequence[T]]:
@@ -31,10 +31,8 @@ def backoff(first: timedelta, attempts: int, longest: timedelta) -> timedelta:
 def garbage_kept() -> Iterator[None]:
     """Collect garbage rarely, for work on many objects without cycles: looking through them takes a fifth of it."""
     threshold = gc.get_threshold()
-    gc.freeze()
     gc.set_threshold(*KEPT)
     try:
         yield
     finally:
         gc.set_threshold(*threshold)
-        gc.unfreeze()
