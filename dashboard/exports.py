@@ -36,7 +36,7 @@ from fluxtracker.api.fields import Query
 from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.throttling import Places
 from fluxtracker.api.views import PublicView
-from fluxtracker.database import database_words, one_moment
+from fluxtracker.database import database_words, read_snapshot
 from fluxtracker.timestamps import iso
 from fluxtracker.web.middleware import give_back_after
 from revenue.api.serializers import Transaction
@@ -298,7 +298,7 @@ class ChartCsv(Export):
 
     def file(self, request: Request) -> HttpResponseBase:
         now = timezone.now()
-        with one_moment():
+        with read_snapshot():
             wanted = requested(SeriesQuery.read(request.query_params), now.date())
             chart = selectors.read(wanted=wanted, now=now)
         return self.stream(request, _chunks(chart), wanted.first, wanted.last)

@@ -170,7 +170,7 @@ def is_unmigrated(error: BaseException) -> bool:
 
 
 @contextmanager
-def one_moment() -> Iterator[None]:
+def read_snapshot() -> Iterator[None]:
     """Let all reads inside see the same state of the database, without blocking writers.
 
     On SQLite `atomic()` would take the write lock (transaction_mode IMMEDIATE), so the transaction begins here.
@@ -196,7 +196,7 @@ def one_moment() -> Iterator[None]:
 def one_long_moment() -> Iterator[None]:
     """Do the same for reads that may take longer than a page."""
     begin(EXPORT_S)
-    with one_moment():
+    with read_snapshot():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = %s", [f"{EXPORT_S:.0f}s"])

@@ -188,7 +188,7 @@ CELERY_TASK_DEFAULT_QUEUE = "fluxtracker"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONCURRENCY = 2
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 300_000  # KiB
-CELERY_BEAT_SCHEDULER = "ops.scheduler:Scheduler"
+CELERY_BEAT_SCHEDULER = "ops.beat:Scheduler"
 CELERY_TIMEZONE = "UTC"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
@@ -197,7 +197,7 @@ REST_FRAMEWORK = {
         "fluxtracker.api.negotiation.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "fluxtracker.api.negotiation.JSONUnlessTold",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "fluxtracker.api.negotiation.JSONByDefault",
     "DEFAULT_PARSER_CLASSES": [
         "fluxtracker.api.negotiation.JSONParser",
         "rest_framework.parsers.FormParser",

@@ -20,7 +20,7 @@ from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, column, pretty
 from fluxtracker.images import image_name, image_part, image_reference
 from metrics.catalogue import past_counts
-from metrics.classify import AppIndex, Classifier
+from metrics.categories import AppIndex, Classifier
 from metrics.models import RESERVED_KEYS, Category, ImageCount, Memory, Reading, Source, TrackedApp
 from metrics.sources import SPECS, recall
 

@@ -25,7 +25,7 @@ from fluxtracker.upstream.stats import Containers, Nodes, Stats
 from fluxtracker.upstream.stats_rows import Capacity
 from metrics import sources as metrics_sources
 from metrics.catalogue import Number
-from metrics.classify import AppIndex, Classifier
+from metrics.categories import AppIndex, Classifier
 from metrics.counting import count_nodes, count_running, measure_cloud
 from metrics.models import ImageCount, Reading, Source
 from metrics.sources import Outcome, Readout, Sources

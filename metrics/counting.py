@@ -19,7 +19,7 @@ from fluxtracker.upstream.records import NodeCounts
 from fluxtracker.upstream.stats import Containers, Nodes
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
 from metrics.catalogue import COUNTED, Number, percent
-from metrics.classify import AppIndex, Classifier, Kind, Resolved
+from metrics.categories import AppIndex, Classifier, Kind, Resolved
 from metrics.models import Category, TrackedApp
 from metrics.sources import KEEPS, Readout, Refused
 

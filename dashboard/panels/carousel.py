@@ -54,8 +54,8 @@ class Shown:
 
 def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     rows = {row.name: row for row in Feed.objects.all()}
-    asked = query.get("feed", "")
-    chosen = asked if asked in LABELS else Feed.Name.NETWORK
+    requested = query.get("feed", "")
+    chosen = requested if requested in LABELS else Feed.Name.NETWORK
     return {"feeds": [_shown(rows.get(key) or Feed(name=key), key == chosen, now) for key in LABELS]}
 
 

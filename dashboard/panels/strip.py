@@ -34,7 +34,7 @@ WORDS: Mapping[Level, str] = {"ok": "All systems normal", "warn": "Degraded", "b
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StripStatus:
     """The status strip: the block the ledger is complete up to, how far that is from the tip, how old."""
 
     level: Level
@@ -58,11 +58,11 @@ class Standing:
         return WORDS[self.level]
 
 
-def standing(health: Health, completed_at: datetime | None, now: datetime) -> Standing:
+def strip_status(health: Health, completed_at: datetime | None, now: datetime) -> StripStatus:
     """Make it from the health report and the time a sync last reached its tip."""
     sync = health.report["sync"]
     statuses = (*health.problems, *_reliable(sync, completed_at))
-    return Standing(
+    return StripStatus(
         level=_level(sync, completed_at) if statuses else "ok",
         synced_height=sync["lastSyncBlock"],
         behind=_behind(sync, completed_at, now),
@@ -135,7 +135,7 @@ def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
     latest = Latest.load(now)
     return {
-        "standing": standing(found, completed_at, now),
+        "status": strip_status(found, completed_at, now),
         "price": _price(now),
         "counts": (
             _count("nodes", "node_total", Source.Name.NODES, latest, now),

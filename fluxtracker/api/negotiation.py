@@ -21,7 +21,7 @@ from rest_framework.utils.json import strict_constant
 JSON = "application/json"
 
 
-class JSONUnlessTold(DefaultContentNegotiation):
+class JSONByDefault(DefaultContentNegotiation):
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
         """Return the parser: a body without a content type is JSON."""
         there = list(parsers)

@@ -22,7 +22,7 @@ from rest_framework.views import APIView
 
 from fluxtracker.api.conditional import LIVE_S, unless_known
 from fluxtracker.api.fields import Answer, ErrorAnswer, Query
-from fluxtracker.database import one_moment
+from fluxtracker.database import read_snapshot
 
 INDEX_S = 300
 RELEASED_S = 3600  # for what only a release changes
@@ -86,7 +86,7 @@ class ReadView(PublicView):
         return unless_known(request, etag, lambda: Response(self._written(request)), max_age=self.max_age)
 
     def _written(self, request: Request) -> dict[str, Any]:
-        with one_moment():
+        with read_snapshot():
             values = self.query.read(request.query_params) if self.query else {}
             return self.answer.write(self.read(values, timezone.now()))
 
@@ -97,7 +97,7 @@ class StatusView(ReadView):
     tag = "admin"
 
     def _written(self, request: Request) -> Any:
-        with one_moment():
+        with read_snapshot():
             return self.read({}, timezone.now())
 
 

@@ -18,7 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils.crypto import salted_hmac
 
 from fluxtracker.api.reports import UNDESCRIBED
-from fluxtracker.database import one_moment
+from fluxtracker.database import read_snapshot
 from fluxtracker.env import make_private
 from ops import leases
 from ops.backup import tables
@@ -87,7 +87,7 @@ def back_up(*, path: Path | None, now: datetime, progress: Progress = lambda _: 
     try:
         target = path.absolute() if path else _new_file(now)
         _refuse_to_overwrite(target)
-        with one_moment():
+        with read_snapshot():
             if found := damage():
                 raise NotBackedUp(f"the database is damaged: {found}")
             with _whole(target) as file:

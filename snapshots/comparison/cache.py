@@ -17,7 +17,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from fluxtracker import __version__
-from fluxtracker.database import one_moment
+from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, is_fresh
 from metrics.catalogue import COUNTED
 from metrics.models import Source, TrackedApp
@@ -83,7 +83,7 @@ def keep_warm() -> None:
     readers make their own until the next time.
     """
     now = timezone.now()
-    with one_moment():
+    with read_snapshot():
         found = facts()
         rows = {row.period: row for row in WarmComparison.objects.all()}
         warm = {bucket: _made(rows[bucket.letter]) for bucket in Bucket if bucket.letter in rows}
@@ -101,7 +101,7 @@ def find(bucket: Bucket, now: datetime) -> Made:
     for made in (_made(row) if row else None, KEPT.get(bucket)):
         if made is not None and made.fits(wanted, now):
             return made
-    with one_moment():
+    with read_snapshot():
         KEPT[bucket] = made = _make([bucket], facts(), now)[0]
     return made
 

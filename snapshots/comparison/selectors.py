@@ -114,7 +114,7 @@ def _has_past(group: Group) -> bool:
 def load(buckets: Collection[Bucket], now: datetime) -> Material:
     """Everything these comparisons need, in 7 queries, however many they are (one more when a snapshot is missing).
 
-    Call inside `one_moment()`, so that the parts agree with each other.
+    Call inside `read_snapshot()`, so that the parts agree with each other.
     """
     first = min(selectors.periods(bucket, now)[1].first_day for bucket in buckets)
     totals = selectors.Totals.load(first, now.date())

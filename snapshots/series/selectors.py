@@ -153,7 +153,7 @@ PLAIN = (LEDGER, TAKEN, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SeriesRequest:
     """What to draw, both days included. `previous`: also as many days right before; `cumulative`: sums add up."""
 
     choices: tuple[Choice, ...]
@@ -215,7 +215,7 @@ class Series:
 class Chart:
     """The series of one view. `completed_at`: of the ledger; None also where nothing of it was asked for."""
 
-    wanted: Wanted
+    wanted: SeriesRequest
     spans: list[Span]
     before: list[Span] | None
     series: list[Series]
@@ -252,7 +252,7 @@ class Summed:
     cut: bool
 
 
-def read(*, wanted: Wanted, now: datetime) -> Chart:
+def read(*, wanted: SeriesRequest, now: datetime) -> Chart:
     """At most eight queries for any range and any metrics; one more with the days before."""
     spans = split(wanted.first, wanted.last, wanted.bucket)
     before = [span.back(wanted.days) for span in spans] if wanted.previous else None

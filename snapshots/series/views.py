@@ -14,7 +14,7 @@ from fluxtracker.periods import Bucket
 from metrics.selectors import metrics_stamp
 from snapshots.selectors import snapshot_stamp
 from snapshots.series import choices, selectors, serializers
-from snapshots.series.selectors import DRAWN, MOST_DAYS, MOST_METRICS, Chart, Wanted
+from snapshots.series.selectors import DRAWN, MOST_DAYS, MOST_METRICS, Chart, SeriesRequest
 
 DEFAULT_DAYS = 30
 ALL = "all"
@@ -87,10 +87,10 @@ class MetricsQuery(Query):
     limit = Whole(default=100, cut_to=1000, help_text="Images to list; `total` counts all that match.")
 
 
-def requested(values: dict[str, Any], today: date) -> Wanted:
+def requested(values: dict[str, Any], today: date) -> SeriesRequest:
     """What the checked query asks for. ValidationError when its range is too long."""
     first, last = _range(values, today)
-    asked = Wanted(
+    asked = SeriesRequest(
         choices=values["metrics"],
         first=first,
         last=last,

@@ -3,7 +3,7 @@
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from fluxtracker.database import one_moment
+from fluxtracker.database import read_snapshot
 from revenue.models import Payment
 from tests.factories import pay, settle
 
@@ -23,7 +23,7 @@ def test_a_request_leaves_no_transaction_open(get, path):
 
 
 def test_an_error_ends_the_moment_too():
-    with pytest.raises(OperationalError), one_moment():
+    with pytest.raises(OperationalError), read_snapshot():
         raise OperationalError("gone")
     assert pay().pk
 
@@ -31,7 +31,7 @@ def test_an_error_ends_the_moment_too():
 def test_inside_of_a_transaction_it_is_that_one_s_moment():
     with transaction.atomic():
         pay()
-        with one_moment():
+        with read_snapshot():
             assert Payment.objects.count() == 1
         transaction.set_rollback(True)
     assert Payment.objects.count() == 0

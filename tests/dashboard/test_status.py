@@ -82,7 +82,7 @@ def test_page_health_alerts_mail_and_admin_have_one_code_and_one_sentence(
     assert list(services.problems(NOW)) != []
     assert {status.code for status in services.problems(NOW) if not status.is_ok} == {code}
     assert {status.key for status in services.problems(NOW) if not status.is_ok} == {problem.key}
-    assert problem in strip.standing(health.look(NOW), NOW, NOW).statuses
+    assert problem in strip.strip_status(health.look(NOW), NOW, NOW).statuses
     assert overview.load(NOW).statuses == (problem,)
 
     sentence = words(problem, NOW)

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from fluxtracker.upstream.fluxos import app_specification
 from metrics.catalogue import FIXED
+from metrics.categories import AppIndex, Classifier
 from metrics.checks import check_instances
-from metrics.classify import AppIndex, Classifier
 from metrics.counting import count_running
 from metrics.models import Category, ImageCount, Memory, TrackedApp
 from tests.metrics.network import spec, stats, unreachable

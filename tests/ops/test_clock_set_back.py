@@ -11,9 +11,9 @@ from fluxtracker.celery import app
 from metrics.models import Source
 from ops import health
 from ops.alerts.services import problems
+from ops.beat import Scheduler
 from ops.models import TaskState, WorkerSeen
 from ops.schedule import SCHEDULE, beats
-from ops.scheduler import Scheduler
 from revenue.models import LedgerState
 from tests.ops.conftest import NOW
 
@@ -38,7 +38,7 @@ def sent(monkeypatch):
 def monotonic(monkeypatch):
     """The monotonic clock, in seconds."""
     seconds = [1_000.0]
-    monkeypatch.setattr("ops.scheduler.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("ops.beat.time.monotonic", lambda: seconds[0])
     return seconds
 
 

@@ -85,7 +85,7 @@ def test_a_state_is_the_last_known_value_of_its_span(values, bounds, bucket):
 @given(RANGES, BUCKETS)
 def test_the_days_before_are_as_many_and_end_right_before_the_first(bounds, bucket):
     first, last = stretch(bounds)
-    wanted = selectors.Wanted((NODES,), first, last, bucket, previous=True)
+    wanted = selectors.SeriesRequest((NODES,), first, last, bucket, previous=True)
     before = [span.back(wanted.days) for span in split(first, last, bucket)]
     assert before[-1].last == first - timedelta(days=1)
     assert sum(len(span.days()) for span in before) == wanted.days

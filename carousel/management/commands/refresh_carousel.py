@@ -1,5 +1,5 @@
 from carousel.services import refresh_carousel
-from fluxtracker.commands import JobCommand
+from ops.commands import JobCommand
 
 
 class Command(JobCommand):

@@ -16,7 +16,7 @@ from fluxtracker.periods import Bucket
 from snapshots.series import choices as series_choices
 from snapshots.series import selectors
 from snapshots.series.choices import Choice, Kind
-from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Wanted
+from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, SeriesRequest
 from snapshots.series.views import ALL, DEFAULT_DAYS, EARLIEST, ViewQuery
 
 KEYS = ("metrics", "days", "start", "end", "bucket", "previous", "cumulative", "rows")
@@ -45,8 +45,8 @@ class View:
     said: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def wanted(self) -> Wanted:
-        return Wanted(self.choices, self.first, self.last, self.bucket, self.previous, self.cumulative)
+    def wanted(self) -> SeriesRequest:
+        return SeriesRequest(self.choices, self.first, self.last, self.bucket, self.previous, self.cumulative)
 
     @property
     def has_sums(self) -> bool:

@@ -16,7 +16,7 @@ from dashboard.panels.chart import filters, sentences
 from dashboard.panels.chart.filters import View
 from dashboard.panels.chart.sentences import EACH
 from fluxtracker import formatting
-from fluxtracker.database import one_moment
+from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, is_fresh
 from metrics.models import ImageCount
 from revenue.selectors import STALE
@@ -102,7 +102,7 @@ LIBRARY = {"uplot": "uplot/uPlot.iife.min.js", "uplot-css": "uplot/uPlot.min.css
 
 def read(query: QueryDict, now: datetime) -> Context:
     """Read the chart. The number of queries does not grow with days and metrics."""
-    with one_moment():
+    with read_snapshot():
         listed = choices.fixed()
         view = filters.parse(query, listed, now.date())
         chart = selectors.read(wanted=view.wanted, now=now)

@@ -11,7 +11,7 @@ from fluxtracker import formatting
 from fluxtracker.periods import Bucket, Span
 from metrics.catalogue import CORES, GB, PERCENT, Number
 from snapshots.series.choices import FLUX, USD, Choice, Kind
-from snapshots.series.selectors import LIVE, Chart, Line, Series, Wanted
+from snapshots.series.selectors import LIVE, Chart, Line, Series, SeriesRequest
 
 PRICE = "flux_price_usd"
 FORMS: Mapping[str, Callable[[Number], str]] = {
@@ -92,7 +92,7 @@ def before(chart: Chart) -> str:
 
 
 def nothing_before(chart: Chart) -> str:
-    """Say that the previous period was asked for and has no data; else empty."""
+    """Say that the previous period was requested and has no data; else empty."""
     return f"No data for the previous period, {_range_before(chart)}." if chart.before and not before(chart) else ""
 
 
@@ -121,7 +121,7 @@ def _against(drawn: Series, chart: Chart) -> Iterator[str]:
     yield f"previous period, {_range_before(chart)}: {'dotted' if last_known(ghost) else 'no data'}"
 
 
-def _sums_against(choice: Choice, pairs: Sequence[tuple[Number, Number]], wanted: Wanted) -> str:
+def _sums_against(choice: Choice, pairs: Sequence[tuple[Number, Number]], wanted: SeriesRequest) -> str:
     now, then = pairs[-1] if wanted.cumulative else (sum(side) for side in zip(*pairs, strict=True))
     whole = formatting.plural(len(pairs), f"full {EACH[wanted.bucket]}")
     return f"total of {whole}: {value(choice, now)} (previous: {value(choice, then)}){_change(then, now)}"

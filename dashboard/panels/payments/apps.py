@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Sum
 
-from dashboard.panels.payments.filters import Asked, pager
+from dashboard.panels.payments.filters import PanelQuery, pager
 from fluxtracker import formatting, money
 from revenue.models import App, Payment
 from revenue.selectors import apps, open_totals
@@ -41,13 +41,13 @@ def _sums(app: App, whole_sat: int) -> Context:
     }
 
 
-def listed(asked: Asked) -> Context:
+def listed(requested: PanelQuery) -> Context:
     """Return the apps of a page, each with the address of its payments. Three queries."""
-    found = apps(asked.values.get("search", ""), asked.sort)
-    place = pager(asked, found.count())
+    found = apps(requested.values.get("search", ""), requested.sort)
+    place = pager(requested, found.count())
     whole = whole_revenue()
     rows = [
-        _sums(app, whole) | {"link": asked.link({"tab": "payments", "app": app.name, "search": "", "sort": ""})}
+        _sums(app, whole) | {"link": requested.link({"tab": "payments", "app": app.name, "search": "", "sort": ""})}
         for app in found[place.offset : place.last_row]
     ]
     return {"rows": rows, "pager": place}

@@ -30,7 +30,7 @@ LEFT_OUT = "The list is shown without it."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PanelQuery:
     """The state of the panel, checked."""
 
     tab: str
@@ -84,14 +84,14 @@ class Asked:
         return [*self.others, *((key, value) for key, value in self.keys().items() if key not in fields)]
 
 
-def parse(query: QueryDict) -> Asked:
+def parse(query: QueryDict) -> PanelQuery:
     given = {key: text for key in OWN if (text := str(query.get(key, "")).strip())}
     tab = given["tab"] if given.get("tab") in TABS else TABS[0]
     form = TransactionsQuery if tab == "payments" else AppsQuery
     values, wrong = form.read_valid({key: given[key] for key in (*FILTERS, "sort", "page") if key in given})
     wrong.pop("sort", None)
     limit = given.get("limit", "")
-    return Asked(
+    return PanelQuery(
         tab=tab,
         values=values | {"sort": values["sort"].replace("date", "timestamp")},  # the API's other name of the same
         typed={key: given[key] for key in FILTERS if key in given},
@@ -143,23 +143,23 @@ class Loosened:
         )
 
 
-def chips(asked: Asked) -> list[Chip]:
+def chips(requested: PanelQuery) -> list[Chip]:
     paired = {key for pair in TOGETHER for key in pair}
-    groups: list[tuple[str, ...]] = [(key,) for key in asked.active if key not in paired]
-    groups += [pair for pair in TOGETHER if any(key in asked.active for key in pair)]
-    return [Chip(keys, _words(asked.active, keys), asked.without(*keys)) for keys in groups]
+    groups: list[tuple[str, ...]] = [(key,) for key in requested.active if key not in paired]
+    groups += [pair for pair in TOGETHER if any(key in requested.active for key in pair)]
+    return [Chip(keys, _words(requested.active, keys), requested.without(*keys)) for keys in groups]
 
 
-def loosened(asked: Asked, found: list[Chip]) -> list[Loosened]:
+def loosened(requested: PanelQuery, found: list[Chip]) -> list[Loosened]:
     """For each filter how many payments fit all others, the most first; those that change nothing are left out."""
-    if asked.tab != "payments":
+    if requested.tab != "payments":
         return []
-    counts = [Loosened(chip, _count_without(asked, chip.keys)) for chip in found]
+    counts = [Loosened(chip, _count_without(requested, chip.keys)) for chip in found]
     return sorted((one for one in counts if one.payments), key=lambda one: -one.payments)
 
 
-def _count_without(asked: Asked, keys: tuple[str, ...]) -> int:
-    left = {key: value for key, value in asked.values.items() if key not in keys}
+def _count_without(requested: PanelQuery, keys: tuple[str, ...]) -> int:
+    left = {key: value for key, value in requested.values.items() if key not in keys}
     return filters.select(left).count_up_to(ENOUGH)
 
 
@@ -217,25 +217,29 @@ class Sort:
     """What a click does."""
 
 
-def sorts(asked: Asked) -> dict[str, Sort]:
+def sorts(requested: PanelQuery) -> dict[str, Sort]:
     """By column."""
-    return {key: _sort(asked, key, words) for key, words in WAYS[asked.tab].items()}
+    return {key: _sort(requested, key, words) for key, words in WAYS[requested.tab].items()}
 
 
-def ways(asked: Asked) -> list[tuple[str, str, bool]]:
+def ways(requested: PanelQuery) -> list[tuple[str, str, bool]]:
     """Return every order in words: its `sort`, empty for the usual one, and whether it holds."""
     orders = [
-        order for key, (falling, rising) in WAYS[asked.tab].items() for order in ((f"-{key}", falling), (key, rising))
+        order
+        for key, (falling, rising) in WAYS[requested.tab].items()
+        for order in ((f"-{key}", falling), (key, rising))
     ]
-    return [("" if sort == default_sort(asked.tab) else sort, text, sort == asked.sort) for sort, text in orders]
+    return [
+        ("" if sort == default_sort(requested.tab) else sort, text, sort == requested.sort) for sort, text in orders
+    ]
 
 
-def _sort(asked: Asked, key: str, words: tuple[str, str]) -> Sort:
-    descends = asked.sort.startswith("-")
-    is_sorted = asked.sort.removeprefix("-") == key
+def _sort(requested: PanelQuery, key: str, words: tuple[str, str]) -> Sort:
+    descends = requested.sort.startswith("-")
+    is_sorted = requested.sort.removeprefix("-") == key
     down = not descends if is_sorted else key != "app"
     direction: Direction | None = ("descending" if descends else "ascending") if is_sorted else None
-    return Sort(key, direction, asked.link({"sort": f"{'-' if down else ''}{key}"}), words[0] if down else words[1])
+    return Sort(key, direction, requested.link({"sort": f"{'-' if down else ''}{key}"}), words[0] if down else words[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,35 +258,35 @@ class Pager:
     limits: tuple[tuple[int, str], ...]
     hidden: tuple[tuple[str, str], ...]
     past_end: str
-    """What to say to who asked for a page that is not there."""
+    """What to say for a page that does not exist."""
 
     @property
     def first_row(self) -> int:
         return self.offset + 1 if self.total else 0
 
 
-def pager(asked: Asked, total: int) -> Pager:
-    """Return the page asked for; the last one when there are not so many."""
-    pages = max(-(-total // asked.limit), 1)
-    page = min(asked.page, pages)
-    offset = (page - 1) * asked.limit
+def pager(requested: PanelQuery, total: int) -> Pager:
+    """Return the requested page; the last one when there are not so many."""
+    pages = max(-(-total // requested.limit), 1)
+    page = min(requested.page, pages)
+    offset = (page - 1) * requested.limit
 
     def to(number: int) -> str:
-        return asked.link({"page": str(number)}) if 1 <= number <= pages and number != page else ""
+        return requested.link({"page": str(number)}) if 1 <= number <= pages and number != page else ""
 
     return Pager(
         page=page,
         pages=pages,
         total=total,
         offset=offset,
-        last_row=min(offset + asked.limit, total),
+        last_row=min(offset + requested.limit, total),
         first=to(1),
         previous=to(page - 1),
         next=to(page + 1),
         last=to(pages),
-        limits=tuple((limit, asked.link({"limit": str(limit)})) for limit in LIMITS),
-        hidden=tuple(asked.hidden("page")),
-        past_end=f"There {_pages(pages)}; this is the last." if asked.page > pages else "",
+        limits=tuple((limit, requested.link({"limit": str(limit)})) for limit in LIMITS),
+        hidden=tuple(requested.hidden("page")),
+        past_end=f"There {_pages(pages)}; this is the last." if requested.page > pages else "",
     )
 
 

@@ -19,7 +19,7 @@ from dashboard.panels.payments.filters import (
     OWN,
     PLACE,
     TYPE_WORDS,
-    Asked,
+    PanelQuery,
     chips,
     loosened,
     pager,
@@ -28,7 +28,7 @@ from dashboard.panels.payments.filters import (
     ways,
 )
 from dashboard.panels.payments.rows import WALLETS, listed, words
-from fluxtracker.database import one_moment
+from fluxtracker.database import read_snapshot
 from fluxtracker.periods import is_fresh
 from revenue.models import LedgerState, Quarantined
 from revenue.payments import filters, pagination
@@ -37,7 +37,7 @@ from revenue.status import last_sync_block
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LedgerProgress:
     """How far the ledger is. `completed_at`: when a sync last reached its tip; None before the first one did.
 
     `height` is read where the ledger is not fresh: payments up to this block are complete.
@@ -51,7 +51,7 @@ class Standing:
     stale: bool
 
     @classmethod
-    def load(cls, now: datetime) -> Standing:
+    def load(cls, now: datetime) -> LedgerProgress:
         """Read it in at most three small queries."""
         state = LedgerState.objects.filter(id=1).first() or LedgerState()
         stale = state.completed_at is not None and not is_fresh(state.completed_at, now, STALE)
@@ -71,40 +71,41 @@ Context = dict[str, Any]
 
 
 def read(query: QueryDict, now: datetime) -> Context:
-    asked = parse(query)
-    with one_moment():
-        standing = Standing.load(now)
-        shown = _payments(asked, standing, now) if asked.tab == "payments" else apps.listed(asked)
-    return _frame(asked, standing) | shown
+    requested = parse(query)
+    with read_snapshot():
+        ledger = LedgerProgress.load(now)
+        shown = _payments(requested, ledger, now) if requested.tab == "payments" else apps.listed(requested)
+    return _frame(requested, ledger) | shown
 
 
 def stamp(query: QueryDict, now: datetime) -> Hashable:
     """Return what the list depends on. A message that no node knew changes nothing before the ledger changes."""
-    return ledger_stamp(), Standing.load(now).stale, Quarantined.objects.count(), now.date()
+    return ledger_stamp(), LedgerProgress.load(now).stale, Quarantined.objects.count(), now.date()
 
 
-def _frame(asked: Asked, standing: Standing) -> Context:
+def _frame(requested: PanelQuery, ledger: LedgerProgress) -> Context:
     return {
-        "asked": asked,
-        "noun": "payment" if asked.tab == "payments" else "app",
-        "typed": asked.typed,
-        "wrong": asked.wrong,
+        "requested": requested,
+        "noun": "payment" if requested.tab == "payments" else "app",
+        "typed": requested.typed,
+        "wrong": requested.wrong,
         "fields": {
-            key: {"key": key, "value": asked.typed.get(key, ""), "wrong": asked.wrong.get(key, "")} for key in FILTERS
+            key: {"key": key, "value": requested.typed.get(key, ""), "wrong": requested.wrong.get(key, "")}
+            for key in FILTERS
         },
-        "standing": standing,
-        "closed": standing.first_listed(asked.values.get("from") if asked.tab == "payments" else None),
-        "tabs": [(title, asked.link(_only_search(tab)), tab == asked.tab) for tab, title in TABS],
-        "chips": chips(asked),
-        "clear": asked.without(*asked.active),
-        "sorts": sorts(asked),
-        "ways": ways(asked),
-        "hidden": asked.hidden(*(*FILTERS, "sort")),
+        "ledger": ledger,
+        "closed": ledger.first_listed(requested.values.get("from") if requested.tab == "payments" else None),
+        "tabs": [(title, requested.link(_only_search(tab)), tab == requested.tab) for tab, title in TABS],
+        "chips": chips(requested),
+        "clear": requested.without(*requested.active),
+        "sorts": sorts(requested),
+        "ways": ways(requested),
+        "hidden": requested.hidden(*(*FILTERS, "sort")),
         "place": PLACE,
         "types": TYPE_WORDS.items(),
         "wallets": WALLETS.items(),
         "addresses": [tracked.address for tracked in settings.REVENUE_ADDRESSES],
-        "exports": _exports(asked),
+        "exports": _exports(requested),
     }
 
 
@@ -113,25 +114,25 @@ def _only_search(tab: str) -> dict[str, str]:
     return dict.fromkeys((*FILTERS[1:], "sort"), "") | {"tab": tab}
 
 
-def _payments(asked: Asked, standing: Standing, now: datetime) -> Context:
-    selection = filters.select(asked.values)
-    place = pager(asked, selection.count())
-    rows = listed(pagination.page_rows(selection, place.total, place.offset, asked.limit))
-    app = asked.values.get("app", "")
+def _payments(requested: PanelQuery, ledger: LedgerProgress, now: datetime) -> Context:
+    selection = filters.select(requested.values)
+    place = pager(requested, selection.count())
+    rows = listed(pagination.page_rows(selection, place.total, place.offset, requested.limit))
+    app = requested.values.get("app", "")
     return {
-        "rows": [row | {"link": asked.link({"app": row["app"], "search": "", "sort": ""})} for row in rows],
+        "rows": [row | {"link": requested.link({"app": row["app"], "search": "", "sort": ""})} for row in rows],
         "pager": place,
         "words": words(rows),
-        "card": apps.card(app, standing.read_until, now) if app else None,
-        "loosened": [] if place.total else loosened(asked, chips(asked)),
-        "like_app": asked.link({"tab": "apps", "search": app, "app": "", "sort": ""}) if app else "",
+        "card": apps.card(app, ledger.read_until, now) if app else None,
+        "loosened": [] if place.total else loosened(requested, chips(requested)),
+        "like_app": requested.link({"tab": "apps", "search": app, "app": "", "sort": ""}) if app else "",
     }
 
 
-def _exports(asked: Asked) -> list[tuple[str, str]]:
+def _exports(requested: PanelQuery) -> list[tuple[str, str]]:
     """Return what the list's filters let through, as files: name and address."""
-    keys = urlencode({key: value for key, value in asked.keys({"limit": ""}).items() if key != "tab"})
-    return [(name, reverse(view) + (f"?{keys}" if keys else "")) for name, view in EXPORTS[asked.tab]]
+    keys = urlencode({key: value for key, value in requested.keys({"limit": ""}).items() if key != "tab"})
+    return [(name, reverse(view) + (f"?{keys}" if keys else "")) for name, view in EXPORTS[requested.tab]]
 
 
 TABS = (("payments", "Payments"), ("apps", "By app"))

@@ -36,7 +36,8 @@ WALLETS: Mapping[str, Word] = {
 PLAIN = Word("plain transfer", "A transfer to the address without a message: it names no app, and is counted.")
 FLUXDRIVE = Word("FluxDrive", "A payment for storage on FluxDrive: it belongs to no app.")
 UNREAD = Word(
-    "name not read yet", "The payment names its app by the hash of a message, which is asked for after the next sync."
+    "name not read yet",
+    "The payment names its app by the hash of a message, which is asked for after the next sync.",
 )
 MISSING = Word(
     "app name pending",

@@ -1,5 +1,5 @@
-from fluxtracker.commands import JobCommand
 from metrics.services import collect_metrics
+from ops.commands import JobCommand
 
 
 class Command(JobCommand):

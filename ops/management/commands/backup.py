@@ -2,8 +2,8 @@ from pathlib import Path
 
 from django.core.management.base import CommandParser
 
-from fluxtracker.commands import JobCommand
 from ops.backup.services import backup
+from ops.commands import JobCommand
 
 
 class Command(JobCommand):

@@ -3,9 +3,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from fluxtracker.commands import ReportCommand, whole_number
 from fluxtracker.timestamps import iso
 from ops.access import authentication
+from ops.commands import ReportCommand, whole_number
 
 
 class Command(ReportCommand):

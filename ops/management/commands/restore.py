@@ -3,8 +3,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from fluxtracker.commands import LEASE_WAIT_S, ReportCommand
 from ops.backup import services
+from ops.commands import LEASE_WAIT_S, ReportCommand
 
 
 class Command(ReportCommand):

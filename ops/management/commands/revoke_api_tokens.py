@@ -3,8 +3,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from fluxtracker.commands import ReportCommand
 from ops.access import authentication
+from ops.commands import ReportCommand
 
 
 class Command(ReportCommand):

@@ -1,7 +1,7 @@
 from typing import Any
 
-from fluxtracker.commands import ReportCommand
 from ops.alerts import services
+from ops.commands import ReportCommand
 
 
 class Command(ReportCommand):

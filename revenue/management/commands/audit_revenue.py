@@ -1,4 +1,4 @@
-from fluxtracker.commands import JobCommand
+from ops.commands import JobCommand
 from revenue.services import audit_revenue
 
 

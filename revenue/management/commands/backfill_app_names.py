@@ -1,4 +1,4 @@
-from fluxtracker.commands import JobCommand
+from ops.commands import JobCommand
 from revenue.services import backfill_app_names
 
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from fluxtracker.commands import JobCommand
+from ops.commands import JobCommand
 from revenue.services import clear_revenue_data
 
 

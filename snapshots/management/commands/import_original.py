@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.api.reports import as_report
-from fluxtracker.commands import LEASE_WAIT_S, ReportCommand
+from ops.commands import LEASE_WAIT_S, ReportCommand
 from snapshots.imports.services import ImportReport, import_original
 
 

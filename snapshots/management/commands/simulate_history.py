@@ -5,8 +5,8 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from fluxtracker.api.reports import as_report
-from fluxtracker.commands import LEASE_WAIT_S, ReportCommand, whole_number
 from ops import registry, runs
+from ops.commands import LEASE_WAIT_S, ReportCommand, whole_number
 from snapshots import simulate
 from snapshots.services import LEASE
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from fluxtracker.commands import JobCommand
 from fluxtracker.timestamps import parse_day
+from ops.commands import JobCommand
 from snapshots.services import take_snapshot
 
 
