@@ -6,7 +6,6 @@ import pytest
 from django.db import OperationalError, ProgrammingError, connection
 from django.test import Client
 
-from dashboard import views
 from fluxtracker.database import is_unmigrated
 from ops import health
 
@@ -14,10 +13,10 @@ pytestmark = pytest.mark.django_db
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def read(request: object, now: object) -> None:
+    def fail() -> None:
         raise error
 
-    monkeypatch.setattr(views, "read", read)
+    monkeypatch.setattr(health, "database_status", fail)
 
 
 def no_such_table() -> OperationalError:
@@ -74,7 +73,7 @@ def test_an_unforeseen_failure_shows_a_page_without_its_details(monkeypatch: pyt
     response = Client(raise_request_exception=False).get("/")
     body = response.content.decode()
     assert response.status_code == 500
-    assert "Something failed here" in body
+    assert "Something went wrong" in body
     assert "secret detail" not in body
     assert "Traceback" not in body
 
