@@ -86,8 +86,8 @@ def stages(*, full: bool, browser: bool, production: bool, after_test: bool = Fa
         found.append(Stage(f"SQLite and the embedded broker, {part}", lite, speed, paths))
         if not production or (in_browser and not full):
             continue
-        # What is slow in a browser is slow by its number of screens, which see no engine.
-        some = f"{marks} and not slow" if in_browser else production_marks
+        # A browser sees no engine: its slow tests are slow by their number of screens, and most show one database.
+        some = f"engine and {marks} and not slow" if in_browser else production_marks
         settings = speed | engines.production(beside=number) | {engines.SECOND: "1"}
         found.append(Stage(f"PostgreSQL and Redis, {part}", some, settings, paths))
     return found

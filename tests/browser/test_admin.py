@@ -28,7 +28,7 @@ from snapshots.models import ImageDay, Refusal
 from tests.browser.conftest import Watch
 from tests.dashboard import rows
 
-pytestmark = pytest.mark.usefixtures("ledger")
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("ledger")]
 
 OURS = ("/admin/", "/admin/snapshots/snapshot/calendar/", "/admin/work/backfill/", "/admin/ops/apitoken/add/")
 THEIRS = ("/admin/auth/", "/admin/django_celery_beat/")  # with widgets of Django's that axe has something against

@@ -16,7 +16,7 @@ from tests.dashboard import rows
 from tests.dashboard.rows import ADDRESS, FLUX, pay
 from tests.waiting import AMPLE
 
-pytestmark = pytest.mark.usefixtures("ledger")
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("ledger")]
 
 POLL_MS, FULL_MS = 5_000, 300_000
 TITLE = re.compile(r"^(▲ \+[\d,.]+ % · |▼ −[\d,.]+ % · )?[\d,]+\.\d\d FLUX this week · Fluxtracker$")

@@ -19,6 +19,8 @@ from tests.dashboard.rows import FLUX, pay
 from tests.marks import only_in_full
 from tests.waiting import AMPLE
 
+pytestmark = pytest.mark.engine
+
 ROWS = "tr[data-payment]"
 COUNT = "#payments-count"
 SEARCH = "#payments-search"

@@ -38,7 +38,7 @@ def test_production_runs_what_depends_on_it_or_everything(full, marks):
     }
     expected = dict.fromkeys(run.PARTS, marks)
     del expected["browsers"]
-    assert found == expected | ({"browsers": "not bench and not slow"} if full else {})
+    assert found == expected | ({"browsers": "engine and not bench and not slow"} if full else {})
 
 
 def test_the_full_run_after_the_quick_one_does_what_that_left_out():
