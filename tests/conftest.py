@@ -1,4 +1,6 @@
 import os
+import time
+from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
@@ -111,6 +113,14 @@ def audit_log_forgotten(request):
 def staff(django_user_model):
     """Alice is of the staff, and no superuser."""
     return django_user_model.objects.create_user("alice", password="of-the-staff-1", is_staff=True)
+
+
+@pytest.fixture
+def limited(settings, monkeypatch):
+    """A client has three requests per minute, and this minute does not end while a slow machine sends them."""
+    settings.API_RATE = 3
+    clock = SimpleNamespace(time=lambda: 1_800_000_030.0, monotonic=time.monotonic)
+    monkeypatch.setattr("fluxtracker.api.throttling.time", clock)
 
 
 @pytest.fixture

@@ -66,11 +66,6 @@ def test_what_counts_as_one_client(one, client):
 # How many requests
 
 
-@pytest.fixture
-def limited(settings):
-    settings.API_RATE = 3
-
-
 FLOODS = {
     "a /64": lambda n: {"REMOTE_ADDR": f"2001:db8:1:2:{n:x}::{n:x}"},
     "a /64 behind a proxy": lambda n: {"HTTP_X_FORWARDED_FOR": f"2001:db8:1:2::{n:x}"},

@@ -102,11 +102,6 @@ def test_the_way_to_https_has_an_id_and_a_line_too(settings, caplog):
     assert (line["status"], line["request_id"]) == (301, "look-for-me")
 
 
-@pytest.fixture
-def limited(settings):
-    settings.API_RATE = 3
-
-
 @pytest.mark.usefixtures("limited")
 def test_a_client_is_told_what_is_left_to_it(client):
     answers = [client.get("/api/", **OUTSIDE) for _ in range(4)]

@@ -172,11 +172,6 @@ def test_a_host_that_is_not_ours_is_refused_as_json(client):
 # How many requests a client may make
 
 
-@pytest.fixture
-def limited(settings):
-    settings.API_RATE = 3
-
-
 @pytest.mark.usefixtures("limited")
 @pytest.mark.parametrize(
     "who", [{"REMOTE_ADDR": "203.0.113.9"}, {"headers": {"x-forwarded-for": "8.8.8.8, 203.0.113.9"}}]

@@ -200,8 +200,8 @@ def test_strangers_are_refused(address: str, headers: dict[str, str]) -> None:
     assert "error" in response.json()
 
 
-def test_strangers_who_try_it_out_count_as_clients(settings: Any) -> None:
-    settings.API_RATE = 3
+@pytest.mark.usefixtures("limited")
+def test_strangers_who_try_it_out_count_as_clients() -> None:
     client = Client(REMOTE_ADDR=STRANGER)
     answers = [client.get("/metrics", headers={"Authorization": "Token guess"} if n % 2 else {}) for n in range(4)]
     assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
@@ -213,8 +213,8 @@ def test_it_is_closed_on_this_machine_too_until_that_is_said(settings: Any) -> N
     assert Client(REMOTE_ADDR="127.0.0.1").get("/metrics").status_code == 401
 
 
-def test_a_direct_client_on_this_machine_needs_nothing_where_that_is_said(settings: Any) -> None:
-    settings.API_RATE = 3
+@pytest.mark.usefixtures("limited")
+def test_a_direct_client_on_this_machine_needs_nothing_where_that_is_said() -> None:
     assert {Client(REMOTE_ADDR="127.0.0.1").get("/metrics").status_code for _ in range(5)} == {200}
     for headers in ({"X-Forwarded-For": STRANGER}, {"X-Forwarded-Proto": "https"}):
         assert Client(REMOTE_ADDR="127.0.0.1").get("/metrics", headers=headers).status_code == 401
