@@ -59,14 +59,16 @@ SAYS = {
 }
 
 
+SCREENS = [(320, "dark"), *only_in_full((1440, "light"))]  # a theme changes no width
+
+
 def violations(page: Page) -> list[tuple[str, list[str]]]:
     found = Axe().run(page).response["violations"]
     return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
 
 
 @pytest.mark.parametrize("look", ["partial", *only_in_full(*(look for look in LOOKS if look != "partial"))])
-@pytest.mark.parametrize("width", [320, *only_in_full(1440)])
-@pytest.mark.parametrize("theme", ["dark", *only_in_full("light")])
+@pytest.mark.parametrize(("width", "theme"), SCREENS)
 def test_every_look_is_whole_and_accessible(page: Page, look: str, width: int, theme: str) -> None:
     LOOKS[look]()
     page.set_viewport_size({"width": width, "height": 800})
@@ -117,8 +119,7 @@ def test_a_panel_that_is_waited_for_says_so(page: Page) -> None:
     expect(page.locator("#panel-tiles")).not_to_have_attribute("aria-busy", "true")
 
 
-@pytest.mark.parametrize("theme", ["dark", *only_in_full("light")])
-@pytest.mark.parametrize("width", [320, *only_in_full(1440)])
+@pytest.mark.parametrize(("width", "theme"), SCREENS)
 def test_the_page_about_the_data_is_whole_and_accessible(page: Page, theme: str, width: int) -> None:
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size({"width": width, "height": 800})

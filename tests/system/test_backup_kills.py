@@ -28,7 +28,7 @@ from tests.waiting import AMPLE
 
 pytestmark = pytest.mark.engine
 
-KILLS = share(10)
+KILLS = share(6)
 CAUGHT = 0.3 * len(KILLS)  # at least so many of them before the command was over
 MOST_MORE = 20
 STATE = (
@@ -106,7 +106,7 @@ def rows_of(path: Path, table: str) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_ten_killed_backups_leave_the_last_one_whole(full: Home, tmp_path: Path):
+def test_killed_backups_leave_the_last_one_whole(full: Home, tmp_path: Path):
     path = tmp_path / "all.gz"
     kills = Kills(full, full.manage("backup", str(path)).seconds, "backup", str(path))
     before = state(full)
@@ -119,7 +119,7 @@ def test_ten_killed_backups_leave_the_last_one_whole(full: Home, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_ten_killed_restores_leave_what_was_there_or_all_of_the_file(full: Home, tmp_path: Path):
+def test_killed_restores_leave_what_was_there_or_all_of_the_file(full: Home, tmp_path: Path):
     path = tmp_path / "all.gz"
     assert full.manage("backup", str(path)).code == 0
     whole = state(full)
@@ -137,7 +137,7 @@ def test_ten_killed_restores_leave_what_was_there_or_all_of_the_file(full: Home,
 
 
 @pytest.mark.slow
-def test_ten_killed_imports_leave_no_half_of_a_kind_and_the_next_one_completes_it(home: Home, old: Path):
+def test_killed_imports_leave_no_half_of_a_kind_and_the_next_one_completes_it(home: Home, old: Path):
     kills = Kills(home, home.manage("import_original", str(old)).seconds, "import_original", str(old))
     whole = state(home)
     for seed in kills:
