@@ -64,8 +64,8 @@ def judge_instances(running: Number | None, usual: float | None) -> tuple[str, N
 def _last_week(columns: Iterable[str], now: datetime) -> dict[str, float | None]:
     """Return the average of each column over the last 7 days but the last hour. One query."""
     rows = Reading.objects.filter(at__gte=now - WEEK, at__lt=now - HOUR)
-    told = {key: NullIf(KeyTextTransform(key, "values"), Value("null")) for key in columns}  # as SQLite has it
-    return rows.aggregate(**{key: Avg(Cast(value, FloatField())) for key, value in told.items()})
+    numbers = {key: NullIf(KeyTextTransform(key, "values"), Value("null")) for key in columns}  # as SQLite has it
+    return rows.aggregate(**{key: Avg(Cast(value, FloatField())) for key, value in numbers.items()})
 
 
 BEHIND = 20  # blocks behind the highest tip, ten minutes

@@ -163,17 +163,21 @@ class ContainerCounts:
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     images: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    told: Counter[str] = field(default_factory=Counter)
+    names: Counter[str] = field(default_factory=Counter)
     """How many are resolved by their image, encrypted, or unknown."""
 
     def add(self, container: Container, many: int, index: AppIndex, classifier: Classifier) -> None:
         """Count `many` containers that are alike."""
-        told = Resolved("", "", container.image) if container.image else index.resolve(container.name or "")
-        kind = classifier.by_image(told.image) if told.image else classifier.by_name(told.app, told.component)
-        self.told["resolved" if told.image else "encrypted" if told.encrypted else "unknown"] += many
+        resolved = Resolved("", "", container.image) if container.image else index.resolve(container.name or "")
+        kind = (
+            classifier.by_image(resolved.image)
+            if resolved.image
+            else classifier.by_name(resolved.app, resolved.component)
+        )
+        self.names["resolved" if resolved.image else "encrypted" if resolved.encrypted else "unknown"] += many
         self.kinds[kind] += many
-        if told.image and not kind.is_system:
-            self.images[image_name(told.image)][kind.category] += many
+        if resolved.image and not kind.is_system:
+            self.images[image_name(resolved.image)][kind.category] += many
 
     def values(self, classifier: Classifier) -> dict[str, int]:
         """Return the metrics. What belongs to the system is in no category and in no tracked app's count."""
@@ -210,10 +214,10 @@ def count_running(
         "repeated": found.repeated,
         "nodes": found.nodes,
         "containers": containers,
-        "resolved": counted.told["resolved"],
-        "resolvedPercent": percent(counted.told["resolved"], containers),
-        "encrypted": counted.told["encrypted"],
-        "unknown": counted.told["unknown"],
+        "resolved": counted.names["resolved"],
+        "resolvedPercent": percent(counted.names["resolved"], containers),
+        "encrypted": counted.names["encrypted"],
+        "unknown": counted.names["unknown"],
         "rowsLeftOut": found.rows - found.repeated - found.nodes,
         "containersLeftOut": found.left_out,
         "notRunning": found.stopped,

@@ -107,7 +107,7 @@ class ListView(ReadView):
         return f"Carousel: {self.feed.label}"
 
     def etag(self, now: datetime) -> object:
-        """The age is told, so the answer is a new one each minute. One small query."""
+        """Change each minute, because the answer has ages. One small query."""
         rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
         return *rows, int(now.timestamp() // 60)
 

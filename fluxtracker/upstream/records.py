@@ -35,13 +35,13 @@ def read_term(version: int, expire: object, ttl: object, height: int | None) -> 
     or `ttl` counts seconds, where they agree on a plausible duration; anything else is never taken for blocks.
     """
     if version > LAST_IN_BLOCKS:
-        told = _numbers(expire, ttl)
-        seconds = told.pop() if told and len(told) == 1 else 0
+        lengths = _numbers(expire, ttl)
+        seconds = lengths.pop() if lengths and len(lengths) == 1 else 0
         return Term(seconds, Unit.SECONDS) if SHORTEST_S <= seconds <= LONGEST_S else None
-    told = _numbers(expire)
-    if version < 1 or height is None or told is None:
+    lengths = _numbers(expire)
+    if version < 1 or height is None or lengths is None:
         return None
-    return Term(told.pop() if told else OLD_TERM if height < FORK_HEIGHT else NEW_TERM, Unit.BLOCKS)
+    return Term(lengths.pop() if lengths else OLD_TERM if height < FORK_HEIGHT else NEW_TERM, Unit.BLOCKS)
 
 
 def end_height(height: int, blocks: int) -> int:
@@ -69,14 +69,14 @@ class Tip:
     height: int
     hash: str
     source: str
-    """Host that told it."""
+    """Host of the source."""
     behind: int = 0
     """Blocks that the source's own node has and its index has not yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """When a block was made, by its own clock. `hash` is empty where it is not told."""
+    """When a block was made, by its own clock. `hash` is empty where the source leaves it out."""
 
     height: int
     time: datetime

@@ -1,4 +1,4 @@
-"""Which view of the chart an address means. What is wrong in it falls back, and is said beside its field."""
+"""Read the view of the chart from an address. A wrong value falls back, with a message beside its field."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _more(matches: Sequence[Choice]) -> str:
 def _range(
     values: Mapping[str, Any], wrong: Mapping[str, ErrorDetail], today: date, said: dict[str, str]
 ) -> tuple[Days | None, date, date]:
-    """Return the days as the address says them, and as they are. What is no range is said."""
+    """Return the days as the address has them, and the first and last one. Put what is wrong into `said`."""
     first, last = values.get("start"), values.get("end", today)
     why = ""
     if wrong.keys() & {"start", "end"}:
