@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up demo test test-full kills check bench lighthouse lock openapi clean dev FORCE
+.PHONY: help setup up demo test test-full kills check bench bench-full lighthouse lock audit openapi clean dev FORCE
 .NOTPARALLEL:
 
 ifndef PYTHON
@@ -29,13 +29,13 @@ setup: $(VENV)/runtime.stamp build/static.stamp ## the environment in .venv, fro
 up: setup ## everything on live upstreams, http://127.0.0.1:8000 (PORT and HOST choose where)
 	@$(PY) -m fluxtracker.supervisor.main
 
-demo: setup ## the same offline, on a simulated Flux network with a year of history
-	@$(PY) -m fluxtracker.supervisor.main --demo
+demo: setup ## the same offline, on a simulated Flux network; PACE=100: payments come 100 times as often
+	@$(PY) -m fluxtracker.supervisor.main --demo $(if $(PACE),--pace $(PACE))
 
 test: dev ## the test suite; APP=revenue: that app's own tests, on SQLite
 	@$(PY) -m tests.run $(if $(APP),--app $(APP))
 
-test-full: dev ## the long tests too, everything on both engines (AFTER_TEST=1: what `make test` left out)
+test-full: dev ## the long tests too, on both engines (AFTER_TEST=1: what `make test` left out)
 	@$(PY) -m tests.run --full $(if $(AFTER_TEST),--after-test)
 
 check: dev ## lint, types, migrations, API schema, lock files
@@ -44,11 +44,20 @@ check: dev ## lint, types, migrations, API schema, lock files
 kills: dev ## KILLS=200 kills of every process in random order, on both engines; SEED=n repeats them
 	@KILLS=$(or $(KILLS),200) SEED=$(SEED) $(PY) -m tests.run --full --only tests/system/test_kills_under_load.py -s
 
-bench: dev ## the benchmarks as a table
+bench: dev ## speed and memory as a table, in ten minutes (needs wrk; ENGINE=postgresql, PAYMENTS=1000000)
+	@$(PY) -m tests.bench --engine $(or $(ENGINE),sqlite) $(if $(PAYMENTS),--payments $(PAYMENTS))
+
+bench-full: dev ## that at 1,000,000 payments on both engines, then endpoints, backup and collection
+	@$(PY) -m tests.bench --payments 1000000
+	@$(PY) -m tests.bench --payments 1000000 --engine postgresql
 	@$(PY) -m pytest -m bench -s --no-header -p no:cacheprovider
 
 lighthouse: dev ## the demo's page as Lighthouse judges it (needs npm and a chromium)
 	@$(PY) -m tests.bench.lighthouse
+
+audit: ## known vulnerabilities of what the lock files name (needs the internet)
+	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet "pip-audit>=2.9,<3"; }
+	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-embedded.lock
 
 openapi: dev ## write docs/openapi.yaml
 	$(PY) manage.py spectacular --fail-on-warn --validate --file docs/openapi.yaml
@@ -57,10 +66,14 @@ lock: dev ## choose dependencies anew (needs uv and npm)
 	@command -v uv >/dev/null || { echo "error: make lock needs uv: python3 -m pip install uv"; exit 1; }
 	@command -v npm >/dev/null || { echo "error: make lock needs npm, which comes with Node.js"; exit 1; }
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header pyproject.toml --group pyproject.toml:setup -o requirements.lock
+		--no-emit-find-links --no-header --extra parquet pyproject.toml --group pyproject.toml:setup \
+		-o requirements.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --extra dev -c requirements.lock pyproject.toml \
-		--group pyproject.toml:setup -o requirements-dev.lock
+		--no-emit-find-links --no-header --extra embedded --extra parquet -c requirements.lock \
+		pyproject.toml --group pyproject.toml:setup -o requirements-embedded.lock
+	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --extra dev --extra embedded --extra parquet \
+		-c requirements-embedded.lock pyproject.toml --group pyproject.toml:setup -o requirements-dev.lock
 	uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --no-header --group pyproject.toml:node -o requirements-node.lock
 	npm update --package-lock-only
@@ -71,13 +84,13 @@ clean: ## remove what was built; data/ stays
 
 dev: setup $(VENV)/dev.stamp ## setup and the tools for tests and checks
 
-$(VENV)/runtime.stamp: requirements.lock $(BROKEN)
+$(VENV)/runtime.stamp: requirements-embedded.lock $(BROKEN)
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed (python3 --version)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "error: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV) ..."
 	@test -f $@ -a -z "$(BROKEN)" || $(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes -r requirements-embedded.lock
 	@$(PIP) uninstall --yes setuptools 2>/dev/null
 	@touch $@
 

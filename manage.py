@@ -24,7 +24,7 @@ def main() -> None:
     except DatabaseError as error:  # out of reach, not made, not migrated, damaged
         if "--traceback" in sys.argv:
             raise
-        from ops.runs import one_line
+        from ops.jobs.runs import one_line
 
         sys.stderr.write(f"error: database: {one_line(error)}\n")
         raise SystemExit(1) from None

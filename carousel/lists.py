@@ -1,4 +1,4 @@
-"""Build the carousel's lists: top images and benchmarks, new apps, apps that end next, and when blocks were made."""
+"""Build the carousel's lists: top images and benchmarks, new apps, apps that end next."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
+from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 
+from fluxtracker.block_times import Timeline
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import iso
 from fluxtracker.upstream.fluxos import ORBIT
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.records import (
-    FORK_HEIGHT,
     NEW_SECONDS,
-    OLD_SECONDS,
     AppSpecification,
     AppSpecifications,
     Block,
@@ -29,7 +30,7 @@ from fluxtracker.upstream.records import (
 from fluxtracker.upstream.stats import Nodes
 from fluxtracker.upstream.stats_rows import Benchmark
 from metrics.models import ImageCount, Source, TrackedApp, image_matcher
-from ops.runs import one_line
+from ops.jobs.runs import one_line
 
 log = structlog.get_logger(__name__)
 
@@ -37,46 +38,6 @@ Item = dict[str, Any]
 
 MOST_PROBES = 6  # blocks asked for besides the tip's
 ADDRESS = re.compile(r"\A[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?/")
-
-
-def scheduled(height: int) -> int:
-    """Return seconds from the fork to a block, were every block on time; negative before the fork."""
-    past = height - FORK_HEIGHT
-    return past * (NEW_SECONDS if past >= 0 else OLD_SECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """Times of all blocks, by those of the known ones: in between the schedule is stretched to fit."""
-
-    known: tuple[Block, ...]
-    """At least one, by rising height."""
-
-    @property
-    def heights(self) -> set[int]:
-        return {block.height for block in self.known}
-
-    def with_block(self, block: Block) -> Timeline:
-        """Return the timeline with this block, in place of what was taken for it."""
-        others = (known for known in self.known if known.height != block.height)
-        return Timeline(tuple(sorted((*others, block), key=lambda known: known.height)))
-
-    def time_of(self, height: int) -> datetime:
-        """About when the block was made or will be; exact for the known ones."""
-        low, high = self._around(height)
-        planned = scheduled(height) - scheduled(low.height)
-        if low.height == high.height:
-            return low.time + timedelta(seconds=planned)
-        stretch = (high.time - low.time).total_seconds() / (scheduled(high.height) - scheduled(low.height))
-        return low.time + timedelta(seconds=planned * stretch)
-
-    def _around(self, height: int) -> tuple[Block, Block]:
-        """Return the known blocks on both sides; twice the same one where there is none beyond."""
-        right = bisect_left(self.known, height, key=lambda block: block.height)
-        if right == len(self.known):
-            return self.known[-1], self.known[-1]
-        exact = self.known[right].height == height
-        return self.known[right if exact or right == 0 else right - 1], self.known[right]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,51 +223,7 @@ def _span(blocks: int) -> timedelta:
     return timedelta(seconds=blocks * NEW_SECONDS)
 
 
-NAMES = {
-    "presearch/node": "Presearch",
-    "kaspanet/rusty-kaspad": "Kaspa",
-    "itzg/minecraft-server": "Minecraft",
-    "itzg/minecraft-bedrock-server": "Minecraft BE",
-    "thijsvanloef/palworld-server-docker": "Palworld",
-    "jktuned/enshrouded-server": "Enshrouded",
-    "sknnr/enshrouded-dedicated-server": "Enshrouded",
-    "mbround18/valheim": "Valheim",
-    "littlestache/valheim-flux": "Valheim",
-    "wolveix/satisfactory-server": "Satisfactory",
-    "opentensor/subtensor": "Bittensor",
-    "timpiltd/timpi-collector": "Timpi Collector",
-    "timpiltd/timpi-geocore": "Timpi Geocore",
-    "runonflux/kadena-chainweb-node": "Kadena",
-    "touilleio/alephium-standalone": "Alephium",
-    "thetrunk/alephium-standalone": "Alephium",
-    "streamr/node": "Streamr",
-    "streamr/broker-node": "Streamr Broker",
-    "dramirezrt/ravencoin-core-server": "Ravencoin",
-    "runonflux/wp-nginx": "WordPress",
-    "runonflux/fironode": "Firo",
-    "firoorg/firod": "Firo",
-    "runonflux/neoxa-node": "Neoxa",
-    "ethereum/client-go": "Ethereum",
-    "ruimarinho/bitcoin-core": "Bitcoin",
-    "zquestz/bitcoin-cash-node": "Bitcoin Cash",
-    "beldex/beldex-master-node": "Beldex",
-    "ghcr.io/girderworks/edge": "Beldex Edge",
-    "ghcr.io/girderworks/feather": "Beldex Feather",
-    "alephium/explorer": "Alephium Explorer",
-    "alephium/explorer-backend": "Alephium Explorer BE",
-    "ghcr.io/iron-fish/ironfish": "Iron Fish",
-    "runonflux/polkadot-docker": "Polkadot",
-    "wanchain/client-go": "Wanchain",
-    "mysteriumnetwork/myst": "Mysterium",
-    "registry.gitlab.com/thorchain/thornode": "THORChain",
-    "thmhoag/arkserver": "ARK Survival",
-    "rouhim/arma-reforger-server": "Arma Reforger",
-    "kagurazakanyaa/soulmask": "Soulmask",
-    "littlestache/abioticfactorserver": "Abiotic Factor",
-    "factoriotools/factorio": "Factorio",
-    "littlestache/rust-server": "Rust",
-    "littlestache/terraria": "Terraria",
-}
+LABELS: dict[str, str] = orjson.loads(Path(__file__).with_name("image_labels.json").read_bytes())
 ENDINGS = re.compile(r"(?<=.)(-(server|node|docker|dedicated|standalone|core|flux))+\Z", re.IGNORECASE)
 BREAKS = re.compile(r"[-_]+")
 
@@ -314,8 +231,8 @@ BREAKS = re.compile(r"[-_]+")
 def label(image: str) -> str:
     """Return what an image is called, in any spelling: a known word, else one made of the last part of its path."""
     name = image_name(image)
-    if name in NAMES:
-        return NAMES[name]
+    if name in LABELS:
+        return LABELS[name]
     words = BREAKS.split(ENDINGS.sub("", name.rpartition("/")[2]))
     return " ".join(word[:1].upper() + word[1:] for word in words if word) or image
 

@@ -22,8 +22,8 @@ from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.stats import Stats
+from ops.jobs.runs import Run, one_line
 from ops.registry import job
-from ops.runs import Run, one_line
 
 log = structlog.get_logger(__name__)
 

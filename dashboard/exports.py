@@ -1,20 +1,16 @@
 """Stream exports of payments and charts as files, complete at any size.
 
 Rows are read in short transactions by key, so a slow reader holds nothing in the database. A few downloads run at
-a time per process. Cells are safe to open in a spreadsheet.
+a time. Cells are safe to open in a spreadsheet.
 """
 
 from __future__ import annotations
 
-import csv
 import errno
-import io
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from datetime import date
-from decimal import Decimal
-from itertools import islice
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 import orjson
@@ -23,189 +19,164 @@ from django.db import DatabaseError, InterfaceError
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
-from rest_framework.exceptions import APIException
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from dashboard.panels.payments.apps import share_percent, whole_revenue
-from fluxtracker import database
+from dashboard.cells import PAYMENT_COLUMNS, Chunks, csv_chunks, csv_lines, exact, payment_cells
+from dashboard.panels.payments.panel import OF_DAYS, share_percent, whole_of_days, whole_revenue
+from deployments.breakdown import AT_ONCE, AppSum, AppSums, apps_between, parts_of
+from deployments.selectors import stamp as messages_stamp
+from deployments.splits import REST
+from fluxtracker import batches, database
 from fluxtracker.api.conditional import unless_known
-from fluxtracker.api.fields import Query
+from fluxtracker.api.fields import BucketOf, OneOf, Query, RangeOfDays, Words, with_range
 from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.throttling import Places
-from fluxtracker.api.views import PublicView
+from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.database import database_words, read_snapshot
+from fluxtracker.periods import Bucket, split
 from fluxtracker.timestamps import iso
 from fluxtracker.web.middleware import give_back_after
 from revenue.api.serializers import Transaction
-from revenue.models import App, Payment
+from revenue.models import App, DailyTotal, Payment
 from revenue.payments import filters, pagination
 from revenue.payments.filters import AppsQuery, TransactionsQuery
-from revenue.selectors import apps, ledger_stamp
+from revenue.payments.pagination import Row
+from revenue.selectors import Sums, Totals, apps, ledger_stamp
 from snapshots.series import selectors
 from snapshots.series.selectors import UNKNOWN, Chart
 from snapshots.series.views import SeriesQuery, requested
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE = 3  # of the process's threads (fluxtracker/web/server.py)
+MOST_AT_ONCE = 3  # over all web processes
 LONGEST_S = 600.0  # of one download, however slow its reader is
-LEFT_S = 60.0  # after its end a place that nobody gave back is free all the same
-# A spreadsheet takes a cell that begins so for a formula; the wide ones are what some programs make of the others.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+LEFT_S = 60.0  # after its end a place that was not given back is free all the same
+Values = dict[str, Any]
 LastLine = Callable[[str], bytes]
-places = Places(MOST_AT_ONCE, LONGEST_S + LEFT_S)
+places = Places("exports", MOST_AT_ONCE, LONGEST_S + LEFT_S)
 
 
 class Busy(APIException):
-    """Told as 503 with Retry-After."""
+    """Answer 503 with Retry-After."""
 
     status_code = 503
     default_detail = f"{MOST_AT_ONCE} exports are under way, no more run at once; try again in a minute"
     wait = 60
 
 
-class Download:
-    """The chunks of a download, the first of them read at once: what goes wrong by then is an ordinary error.
+def download(chunks: Chunks, last_line: LastLine) -> Chunks:
+    """Return the chunks, the first of them read at once: what goes wrong by then is an ordinary error."""
+    place = places.take()
+    if place is None:
+        raise Busy
+    found = _guarded(chunks, last_line, place)
+    next(found)
+    return found
 
-    It holds a place until it is through, closed, forgotten, or over its time. Where it breaks off, its last line is
-    `INCOMPLETE: ...` in the words of `last_line`, and the connection breaks instead of ending.
+
+def _guarded(chunks: Chunks, last_line: LastLine, place: int) -> Chunks:
+    """Yield nothing once the first chunk is read, then all chunks; free the place at the end or when closed.
+
+    A download that breaks off ends with `INCOMPLETE: ...` in the words of `last_line` and a broken connection.
     """
-
-    _place: object | None = None
-
-    def __init__(self, chunks: Generator[bytes, None, None], last_line: LastLine) -> None:
-        self._chunks, self._last_line, self._is_cut = chunks, last_line, False
-        self._place = places.take()
-        if self._place is None:
-            raise Busy
-        self._until = time.monotonic() + LONGEST_S
+    until, why = time.monotonic() + LONGEST_S, ""
+    with ExitStack() as taken:
+        taken.callback(places.give_back, place)
+        taken.callback(chunks.close)
+        chunk = next(chunks, None)
+        yield b""
         try:
-            self._first: bytes | None = next(chunks, None)
-        except BaseException:
-            self.close()
-            raise
-
-    def __iter__(self) -> Download:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._is_cut:
-            raise BrokenPipeError(errno.EPIPE, "the export was cut off")  # servers take it for an ordinary end
-        try:
-            return self._next()
+            while chunk is not None and not why:
+                if time.monotonic() > until:
+                    log.warning("export_cut_off", error="too slow", seconds=LONGEST_S)
+                    why = f"an export may take {LONGEST_S:.0f} s"
+                else:
+                    yield chunk
+                    database.begin()
+                    chunk = next(chunks, None)
         except (DatabaseError, InterfaceError) as error:
             log.warning("export_cut_off", error=database_words(error))
-            return self._cut("the database did not answer")
-        except BaseException:
-            self.close()
-            raise
-
-    def _next(self) -> bytes:
-        if time.monotonic() > self._until:
-            log.warning("export_cut_off", error="too slow", seconds=LONGEST_S)
-            return self._cut(f"an export may take {LONGEST_S:.0f} s")
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        database.begin()
-        return next(self._chunks)
-
-    def _cut(self, why: str) -> bytes:
-        self.close()
-        self._is_cut = True
-        return self._last_line(f"INCOMPLETE: {why}; ask for fewer days at a time")
-
-    def close(self) -> None:
-        place, self._place = self._place, None
-        if place is not None:
-            try:
-                self._chunks.close()
-            finally:
-                places.give_back(place)
-
-    __del__ = close
+            why = "the database did not answer"
+    if why:
+        yield last_line(f"INCOMPLETE: {why}; ask for fewer days at a time")
+        raise BrokenPipeError(errno.EPIPE, "the export was cut off")  # servers take it for an ordinary end
 
 
-def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
-    """Lines of a CSV file (RFC 4180, UTF-8). None is an empty cell."""
-    text = io.StringIO()
-    csv.writer(text).writerows([cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()
-
-
-def cell(value: object) -> object:
-    """Return the value, so that no spreadsheet reads strangers' text as a formula: an apostrophe makes it text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-
-
-PAYMENT_COLUMNS = (
-    "time", "date", "txid", "vout", "app_name", "app_type", "kind", "amount", "amount_sat", "amount_usd", "price_usd",
-    "from_address", "address", "block_height", "block_hash", "confirmations", "timestamp", "message_hash", "source",
-)  # fmt: skip
 APP_COLUMNS = (
     "app_name", "payments", "revenue", "revenue_sat", "revenue_usd", "payments_without_price", "share_percent",
     "first_payment", "last_payment",
 )  # fmt: skip
 BATCH = 1_000
 
-Values = dict[str, Any]
-Chunks = Generator[bytes, None, None]
 
+class ExportSchema(AutoSchema):
+    """Describes a download by what it declares. Pages are left out of the query, as in the file."""
 
-def exact(units: int, places: int) -> str:
-    """Return a whole number of the smallest units, written out with `places` decimals."""
-    return f"{Decimal(units).scaleb(-places):.{places}f}"
+    view: Export  # type: ignore[override]
 
+    def get_operation_id(self) -> str:
+        return self.view.operation
 
-class Exact(serializers.CharField):
-    def __init__(self, places: int, **kwargs: Any) -> None:
-        self.places = places
-        super().__init__(**kwargs)
+    def get_tags(self) -> list[str]:
+        return ["export"]
 
-    def write(self, value: int) -> str:
-        return exact(value, self.places)
+    def get_override_parameters(self) -> list[Any]:
+        query = self.view.query
+        return [type(f"{query.__name__}Export", (query,), {"page": None, "limit": None})]
 
-
-class PaymentCells(Transaction):
-    """A payment with exact amounts."""
-
-    time = serializers.DateTimeField(source="paid_at")
-    amount = Exact(8, source="amount_sat")  # type: ignore[assignment]
-    amount_usd = Exact(6, source="usd_micro")  # type: ignore[assignment]
-    price_usd = serializers.CharField()  # type: ignore[assignment]
+    def get_response_serializers(self) -> Any:
+        words = "The file. One that is not whole ends with a line `INCOMPLETE: ...` and a broken connection."
+        media_type = self.view.content_type.partition(";")[0]
+        return {(200, media_type): OpenApiResponse(OpenApiTypes.STR, words), 400: BAD_QUERY, **ERRORS}
 
 
 class Export(PublicView):
     """A list as a file: the same query keys as its page and its endpoint, without pages."""
 
+    operation: ClassVar[str]
     subject: ClassVar[str]
     suffix: ClassVar[str] = "csv"
     content_type: ClassVar[str] = "text/csv; charset=utf-8; header=present"
     query: ClassVar[type[Query]]
+    schema = ExportSchema()
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
         """Return the renderer of errors: the address decides the format of the file."""
         return JSONRenderer(), JSONRenderer.media_type
 
-    def etag(self) -> object:
-        return ledger_stamp()
+    @classmethod
+    def known_keys(cls) -> None:
+        """Take the page's address as it is. A download is made for each reader."""
 
-    @extend_schema(exclude=True)  # a part of the page: the API has the same rows in pages
+    def etag(self) -> object:
+        return ledger_stamp(), timezone.now().date()
+
     def get(self, request: Request) -> HttpResponseBase:
         return unless_known(request, self.etag(), lambda: self.file(request))
 
     def file(self, request: Request) -> HttpResponseBase:
-        """Return the file; 400 for a wrong filter. A field that was left empty is none; pages are not asked for."""
+        """Return the file; 400 for a wrong filter. A field that was left empty is none; pages are left out."""
         given = {key: value for key, value in request.query_params.items() if value and key not in ("page", "limit")}
         values = self.query.read(given)
-        return self.stream(request, self.chunks(values), *_range(values, timezone.now().date()))
+        return self.stream(request, self.chunks(values), *self.days(values, timezone.now().date()))
 
     def chunks(self, values: Values) -> Chunks:
         """Yield the parts of the file."""
         raise NotImplementedError
+
+    def days(self, values: Values, today: date) -> tuple[date, date]:
+        """Return the days that the file is about."""
+        last = min(values.get("to") or today, today)
+        return values.get("from") or self.first_day() or last, last
+
+    def first_day(self) -> date | None:
+        """Return where the file begins, unless it is asked for less."""
+        return Payment.objects.order_by("paid_at", "id").values_list("day", flat=True).first()
 
     def stream(self, request: Request, chunks: Chunks, first: date, last: date) -> StreamingHttpResponse:
         """Return the answer that a download is; HEAD reads nothing and takes no place."""
@@ -213,75 +184,178 @@ class Export(PublicView):
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         if request.method == "HEAD":
             return StreamingHttpResponse((), content_type=self.content_type, headers=headers)
-        download = Download(chunks, self.last_line)
-        give_back_after(request._request, download.close)
-        return StreamingHttpResponse(download, content_type=self.content_type, headers=headers)
+        found = download(chunks, self.last_line)
+        give_back_after(request._request, found.close)
+        return StreamingHttpResponse(found, content_type=self.content_type, headers=headers)
 
     def last_line(self, words: str) -> bytes:
         """Return the line that ends a file which is not whole."""
         return csv_lines([[words]])
 
 
-def _range(values: Values, today: date) -> tuple[date, date]:
-    """Return the days that the file is about."""
-    last = min(values.get("to") or today, today)
-    first = values.get("from") or Payment.objects.order_by("paid_at", "id").values_list("day", flat=True).first()
-    return first or last, last
+def payments(values: Values) -> Iterator[list[Row]]:
+    """Yield the payments that fit, some at a time."""
+    tip = pagination.tip_height()
+    for rows in pagination.every_row(filters.select(values)):
+        yield pagination.with_confirmations(rows, tip)
 
 
 class PaymentsCsv(Export):
     """Payments for a spreadsheet: amounts exact, strangers' words harmless."""
 
     name, subject, query = "Payments as CSV", "payments", TransactionsQuery
+    operation = "exportPayments"
 
     def chunks(self, values: Values) -> Chunks:
-        tip, head, cells = pagination.tip_height(), csv_lines([PAYMENT_COLUMNS]), itemgetter(*PAYMENT_COLUMNS)
-        for rows in pagination.every_row(filters.select(values)):
-            found = pagination.with_confirmations(rows, tip)
-            yield head + csv_lines(cells(PaymentCells.write(row)) for row in found)
-            head = b""
-        yield head
+        return csv_chunks(PAYMENT_COLUMNS, (map(payment_cells, rows) for rows in payments(values)))
 
 
 class PaymentsNdjson(Export):
     """Payments as `/api/revenue/transactions` writes them, one JSON object a line."""
 
     name, subject, query = "Payments as NDJSON", "payments", TransactionsQuery
+    operation = "exportPaymentsNdjson"
     suffix, content_type = "ndjson", "application/x-ndjson"
 
     def chunks(self, values: Values) -> Chunks:
-        tip = pagination.tip_height()
-        for rows in pagination.every_row(filters.select(values)):
-            found = pagination.with_confirmations(rows, tip)
-            yield b"".join(orjson.dumps(Transaction.write(row)) + b"\n" for row in found)
+        for rows in payments(values):
+            yield b"".join(orjson.dumps(Transaction.write(row)) + b"\n" for row in rows)
 
     def last_line(self, words: str) -> bytes:
         return orjson.dumps({"error": words}) + b"\n"
 
 
 class AppsCsv(Export):
-    """What each app paid."""
+    """List what each app paid."""
 
     name, subject, query = "Apps as CSV", "apps", AppsQuery
+    operation = "exportApps"
 
     def chunks(self, values: Values) -> Chunks:
-        whole, head = whole_revenue(), csv_lines([APP_COLUMNS])
-        ids = list(apps(values.get("search", ""), values["sort"]).values_list("id", flat=True))
-        for start in range(0, len(ids), BATCH):
-            found = App.objects.in_bulk(ids[start : start + BATCH])
-            there = [found[key] for key in ids[start : start + BATCH] if key in found]
-            yield head + csv_lines([app_cells(app, whole) for app in there])
-            head = b""
-        yield head
+        parts = _of_days(values, apps_between) if values.keys() & {"from", "to"} else _of_ledger(values)
+        return csv_chunks(APP_COLUMNS, parts)
 
 
-def app_cells(app: App, whole: int) -> list[object]:
-    """In the order of APP_COLUMNS. Dollars are of the priced payments."""
+class OwnersCsv(Export):
+    """List what each owner paid."""
+
+    name, subject, query = "Owners as CSV", "owners", AppsQuery
+    operation = "exportOwners"
+
+    def etag(self) -> object:
+        return messages_stamp(timezone.now())
+
+    def chunks(self, values: Values) -> Chunks:
+        return csv_chunks(("owner", *APP_COLUMNS[1:]), _of_days(values, OF_DAYS["owners"]))
+
+
+class PayersCsv(Export):
+    """List what each sender paid."""
+
+    name, subject, query = "Senders as CSV", "payers", AppsQuery
+    operation = "exportPayers"
+
+    def chunks(self, values: Values) -> Chunks:
+        return csv_chunks(("payer", *APP_COLUMNS[1:]), _of_days(values, OF_DAYS["payers"]))
+
+
+def _of_ledger(values: Values) -> Iterator[Iterable[Sequence[object]]]:
+    whole = whole_revenue()
+    for some in batches.chunks(
+        list(apps(values.get("search", ""), values["sort"]).values_list("id", flat=True)), BATCH
+    ):
+        there = App.objects.in_bulk(some)
+        yield [app_cells(there[key], whole) for key in some if key in there]
+
+
+def _of_days(values: Values, read: Callable[..., AppSums]) -> Iterator[Iterable[Sequence[object]]]:
+    whole = whole_of_days(values)
+    found = read(values.get("from"), values.get("to"), values.get("search", ""), values["sort"])
+    yield [app_cells(app, whole) for app in found.apps]
+
+
+def app_cells(app: App | AppSum, whole: int) -> list[object]:
+    """In the order of APP_COLUMNS. Dollars are of the priced payments; of some days only the days are known."""
+    ends = map(_written, (app.first_paid_at, app.last_paid_at))
     return [
         app.name, app.payments, exact(app.revenue_sat, 8), app.revenue_sat,
         exact(app.usd_micro, 6) if app.priced else None, app.unpriced,
-        share_percent(app.revenue_sat, whole), iso(app.first_paid_at), iso(app.last_paid_at),
+        share_percent(app.revenue_sat, whole), *ends,
     ]  # fmt: skip
+
+
+def _written(at: date | None) -> str | None:
+    """Return an instant or a day as text."""
+    return iso(at) if at is None or isinstance(at, datetime) else at.isoformat()
+
+
+REVENUE_COLUMNS = (
+    "start",
+    "end",
+    "complete",
+    "revenue",
+    "revenue_sat",
+    "revenue_usd",
+    "payments",
+    "payments_without_price",
+)
+
+
+class RevenueQuery(Query):
+    by = OneOf(list(REST), required=False, help_text="A row for each of them; without it one row for each bucket.")
+    key = Words(help_text="Only this app, owner, source or category; in any case.")
+    bucket = BucketOf(default=Bucket.MONTH)
+    range = RangeOfDays()
+
+    def validate(self, attrs: Values) -> Values:
+        unknown = [key for key in self.initial_data if key not in self.fields]
+        if unknown:
+            raise ValidationError({key: [f"unknown; expected one of {', '.join(self.fields)}"] for key in unknown})
+        if attrs.get("key") and "by" not in attrs:
+            raise ValidationError({"key": [f"say `by`, too: one of {', '.join(REST)}"]})
+        return with_range(attrs, {}, "from", "to")
+
+
+class RevenueCsv(Export):
+    """Revenue by day to year, whole or in parts; the parts of a bucket add up to its row without `by`."""
+
+    name, subject, query = "Revenue as CSV", "revenue", RevenueQuery
+    operation = "exportRevenue"
+
+    def etag(self) -> object:
+        return messages_stamp(timezone.now())
+
+    def chunks(self, values: Values) -> Chunks:
+        by = values.get("by")
+        columns = [*REVENUE_COLUMNS[:3], *([by] if by else []), *REVENUE_COLUMNS[3:]]
+        now = timezone.now()
+        return csv_chunks(columns, _revenue(values, *self.days(values, now.date()), now))
+
+    def first_day(self) -> date | None:
+        return DailyTotal.objects.first_day()
+
+
+def _revenue(values: Values, first: date, last: date, now: datetime) -> Iterator[list[list[object]]]:
+    totals = Totals.load(first, last)
+    only = values.get("key", "").lower()
+    for some in batches.chunks(split(first, last, values["bucket"]), AT_ONCE):
+        rows: list[list[object]] = []
+        for span in some:
+            head = [span.first.isoformat(), span.last.isoformat()]
+            head.append(str(all(totals.ledger.has_all_of(day, now) for day in span.days())).lower())
+            if "by" not in values:
+                rows.append([*head, *_sums(totals.of(span.days()))])
+                continue
+            parts = parts_of(values["by"], span)
+            rows += [[*head, key, *_sums(part)] for key, part in parts.items() if not only or key.lower() == only]
+        yield rows
+
+
+def _sums(sums: Sums) -> list[object]:
+    """Return the cells of a sum; what is not known is empty."""
+    sat = sums.revenue_sat
+    missing = None if sat is None else sums.usd_missing
+    return [exact(sat, 8), sat, exact(sums.usd_micro, 6), sums.payments, missing]
 
 
 CHART_BATCH = 500
@@ -292,6 +366,7 @@ class ChartCsv(Export):
     """The same query keys as `/api/history/series`. Unknown values are empty cells."""
 
     name, subject, query = "Chart as CSV", "chart", SeriesQuery
+    operation = "exportChart"
 
     def etag(self) -> object:
         return selectors.stamp(timezone.now())
@@ -299,16 +374,13 @@ class ChartCsv(Export):
     def file(self, request: Request) -> HttpResponseBase:
         now = timezone.now()
         with read_snapshot():
-            wanted = requested(SeriesQuery.read(request.query_params), now.date())
-            chart = selectors.read(wanted=wanted, now=now)
-        return self.stream(request, _chunks(chart), wanted.first, wanted.last)
+            series = requested(SeriesQuery.read(request.query_params), now.date())
+            chart = selectors.read(request=series, now=now)
+        return self.stream(request, csv_chunks(_header(chart), _batches(chart)), series.first, series.last)
 
 
-def _chunks(chart: Chart) -> Chunks:
-    yield csv_lines([_header(chart)])
-    rows = _rows(chart)
-    while batch := list(islice(rows, CHART_BATCH)):
-        yield csv_lines(batch)
+def _batches(chart: Chart) -> Iterator[list[list[object]]]:
+    return batches.batched(_rows(chart), CHART_BATCH)
 
 
 def _header(chart: Chart) -> list[str]:

@@ -1,14 +1,40 @@
 from django.urls import path
 
-from dashboard import exports, views
+from dashboard import exports, feeds, status, views
+from dashboard.open_data import views as files
+from dashboard.sharing import views as sharing
+from dashboard.things.views import page_of
 
 app_name = "dashboard"
 urlpatterns = [
     path("", views.home, name="home"),
+    path("live", views.wall, name="live"),
     path("data/", views.about, name="data"),
+    path("data/files/", files.IndexView.as_view(), name="files"),
+    path("data/files/<str:month>/<str:name>", files.FileView.as_view(), name="file"),
+    path("status", status.status, name="status"),
+    path("badge/revenue-<slug:period>.<slug:kind>", feeds.badge, name="badge"),
+    path("card/revenue-<slug:period>.png", sharing.period_card, name="card"),
+    path("card/<slug:kind>/<path:name>.png", sharing.thing_card, name="card-thing"),
+    *(path(f"embed/{name}", sharing.framed(views.PANELS[name]), name=f"embed-{name}") for name in views.FRAMED),
+    path("feeds/revenue.atom", feeds.revenue_feed, name="feed-revenue"),
+    path("feeds/alerts.atom", feeds.alerts_feed, name="feed-alerts"),
+    path("feeds/app/<path:name>.atom", feeds.app_feed, name="feed-app"),
+    path("sitemap.xml", feeds.sitemap, name="sitemap"),
+    path("robots.txt", feeds.robots, name="robots"),
+    path("manifest.webmanifest", feeds.manifest, name="manifest"),
     path("panels/<slug:name>/", views.panel, name="panel"),
+    path("app/<path:name>", page_of("app"), name="app"),
+    path("owner/<str:name>", page_of("owner"), name="owner"),
+    path("payer/<str:name>", page_of("payer"), name="payer"),
+    path("tx/<str:name>", page_of("tx"), name="tx"),
+    path("day/<str:name>", page_of("day"), name="day"),
+    path("block/<str:name>", page_of("block"), name="block"),
     path("export/payments.csv", exports.PaymentsCsv.as_view(), name="export-payments-csv"),
     path("export/payments.ndjson", exports.PaymentsNdjson.as_view(), name="export-payments-ndjson"),
     path("export/chart.csv", exports.ChartCsv.as_view(), name="export-chart-csv"),
+    path("export/revenue.csv", exports.RevenueCsv.as_view(), name="export-revenue-csv"),
     path("export/apps.csv", exports.AppsCsv.as_view(), name="export-apps-csv"),
+    path("export/owners.csv", exports.OwnersCsv.as_view(), name="export-owners-csv"),
+    path("export/payers.csv", exports.PayersCsv.as_view(), name="export-payers-csv"),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -14,8 +14,10 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from fluxtracker import formatting
 
 UNKNOWN = "—"
 
@@ -131,9 +133,31 @@ def list_link(model: type[Model], words: object, **where: object) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, words)
 
 
-def pretty(data: object) -> SafeString | None:
-    """Return JSON for people; None when there is none."""
-    return None if data is None else format_html("<pre>{}</pre>", json.dumps(data, indent=1, sort_keys=True))
+def readable(data: object) -> SafeString | None:
+    """Return JSON as nested lists of words and values; None when there is none."""
+    return None if data is None else _shown(data)
+
+
+def _shown(data: object) -> SafeString:
+    if isinstance(data, dict) and data:
+        rows = ((_label(key), _shown(value)) for key, value in data.items())
+        return format_html(
+            '<dl class="values">{}</dl>', format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", rows)
+        )
+    if isinstance(data, list) and any(isinstance(item, (dict, list)) for item in data):
+        return format_html("<ol>{}</ol>", format_html_join("", "<li>{}</li>", ((_shown(item),) for item in data)))
+    if isinstance(data, list):
+        return format_html("{}", ", ".join(map(str, data)) or "none")
+    if isinstance(data, bool):
+        return format_html("{}", "yes" if data else "no")
+    if isinstance(data, int):
+        return format_html("{}", formatting.whole(data))
+    return format_html("{}", UNKNOWN if data is None else "none" if data == {} else data)
+
+
+def _label(key: object) -> str:
+    """Return a key of JSON as people write it: `last sync block` for `lastSyncBlock` and `last_sync_block`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", str(key)).replace("_", " ").lower()
 
 
 def user_of(request: HttpRequest) -> User:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -20,6 +21,13 @@ def chunks(items: Sequence[T], size: int = IDS) -> Iterator[Sequence[T]]:
     """Yield the items in order, at most `size` at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def batched(items: Iterable[T], size: int = ROWS) -> Iterator[list[T]]:
+    """Yield the same of what can be read once only."""
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def backoff(first: timedelta, attempts: int, longest: timedelta) -> timedelta:

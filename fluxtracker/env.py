@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import secrets
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,39 @@ class TrackedAddress:
     first_height: int
 
 
+OLDEST_SQLITE = (3, 35)
+
+
 class WrongSetting(SystemExit, ImproperlyConfigured):
     """Ends any program with one line instead of a traceback; Django treats it as a wrong setting."""
+
+
+def require_sqlite() -> None:
+    """End the program where Python's SQLite is too old: the counts of all web processes need RETURNING."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise WrongSetting(f"SQLite: expected version {oldest} or newer; this Python has {sqlite3.sqlite_version}")
 
 
 def read_dotenv(path: Path) -> None:
     """Read settings from a `.env` file; the environment takes precedence."""
     if path.is_file():
         environ.Env.read_env(str(path), overwrite=False)
+
+
+DEMO_FILE = "demo.env"
+
+
+def read_demo(data_dir: Path) -> bool:
+    """Return whether the data dir belongs to a demo; its settings then win over all others.
+
+    So whatever uses its data talks to the simulated network alone, also beside a `.env` for the live one.
+    """
+    path = data_dir / DEMO_FILE
+    is_demo = path.is_file()
+    if is_demo:
+        environ.Env.read_env(str(path), overwrite=True)
+    return is_demo
 
 
 def wrong(name: str, expected: str) -> WrongSetting:
@@ -80,11 +106,16 @@ def folder(name: str, default: str, base: Path) -> Path:
     return (base / text(name, default)).resolve()
 
 
+def _matched(name: str, default: str, pattern: str, expected: str) -> re.Match[str]:
+    found = re.fullmatch(pattern, text(name, default))
+    if not found:
+        raise wrong(name, expected)
+    return found
+
+
 def listen_host(name: str, default: str) -> str:
-    value = text(name, default)
-    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", value):
-        raise wrong(name, "an address or a host name to listen on, such as 127.0.0.1, 0.0.0.0 or ::1")
-    return value
+    expected = "an address or a host name to listen on, such as 127.0.0.1, 0.0.0.0 or ::1"
+    return _matched(name, default, r"[A-Za-z0-9._:-]{1,253}", expected)[0]
 
 
 def flag(name: str, default: bool) -> bool:
@@ -97,21 +128,20 @@ def flag(name: str, default: bool) -> bool:
 
 
 def whole(name: str, default: int, minimum: int = 0, maximum: int = 10**9) -> int:
-    value = text(name)
-    if not value:
-        return default
-    if not re.fullmatch(r"[0-9]{1,10}", value) or not minimum <= int(value) <= maximum:
-        raise wrong(name, f"a whole number from {minimum} to {maximum}")
-    return int(value)
+    expected = f"a whole number from {minimum} to {maximum}"
+    return int(_between(name, str(default), r"[0-9]{1,10}", minimum, maximum, expected))
 
 
 def number(name: str, default: float, minimum: float = 0, maximum: float = 1e6) -> float:
-    value = text(name)
-    if not value:
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value) or not minimum <= float(value) <= maximum:
-        raise wrong(name, f"a number from {minimum:g} to {maximum:g}")
-    return float(value)
+    expected = f"a number from {minimum:g} to {maximum:g}"
+    return _between(name, str(default), r"[0-9]{1,9}(\.[0-9]{1,6})?", minimum, maximum, expected)
+
+
+def _between(name: str, default: str, pattern: str, minimum: float, maximum: float, expected: str) -> float:
+    value = float(_matched(name, default, pattern, expected)[0])
+    if not minimum <= value <= maximum:
+        raise wrong(name, expected)
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:
@@ -132,6 +162,19 @@ def http_urls(name: str, default: str) -> list[str]:
 def webhook_url(name: str) -> str:
     """Return an https address, or nothing. Its path is a secret."""
     return _checked_url(name, text(name), ("https",)) if text(name) else ""
+
+
+def apprise_urls(name: str) -> list[str]:
+    """Return addresses with spaces between them, each one that Apprise knows. They are secrets."""
+    found = text(name).split()
+    if found:
+        from apprise import Apprise
+
+        if not all(Apprise().add(url) for url in found):
+            raise wrong(
+                name, "addresses as Apprise writes them, with spaces between, such as ntfys://ntfy.example.org/topic"
+            )
+    return found
 
 
 def _checked_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
@@ -160,38 +203,43 @@ def hosts(name: str, default: str) -> list[str]:
 
 
 def origins(name: str) -> list[str]:
+    return _origins(name, "comma separated origins such as https://example.org")
+
+
+def readers(name: str) -> list[str]:
+    """Return origins whose pages may read, or `*` alone: any."""
+    return ["*"] if text(name) == "*" else _origins(name, "comma separated origins such as https://example.org, or *")
+
+
+def _origins(name: str, expected: str) -> list[str]:
     found = [word.rstrip("/").lower() for word in words(name)]
     if not all(re.fullmatch(r"https?://[^/\s?#@]+", origin) for origin in found):
-        raise wrong(name, "comma separated origins such as https://example.org")
+        raise wrong(name, expected)
     return found
 
 
 def rate_per_minute(name: str, default: str) -> int:
     """Return requests per minute, 0 for no limit; written `600/min`."""
-    found = re.fullmatch(r"([0-9]{1,9})(/(min|minute|m))?", text(name, default))
-    if not found:
-        raise wrong(name, "requests per minute such as 600/min, or 0 for no limit")
-    return int(found[1])
+    expected = "requests per minute such as 600/min, or 0 for no limit"
+    return int(_matched(name, default, r"([0-9]{1,9})(/(min|minute|m))?", expected)[1])
 
 
 def emails(name: str, default: str = "") -> list[str]:
-    found = words(name, default)
-    try:
-        for address in found:
-            validate_email(address)
-    except ValidationError:
-        raise wrong(name, "comma separated e-mail addresses such as me@example.org") from None
-    return found
+    return _addresses(name, words(name, default), "comma separated e-mail addresses such as me@example.org")
 
 
 def email(name: str, default: str) -> str:
-    given = text(name)
+    given = [text(name)] if text(name) else []
+    return next(iter(_addresses(name, given, "one e-mail address such as fluxtracker@example.org")), default)
+
+
+def _addresses(name: str, given: list[str], expected: str) -> list[str]:
     try:
-        if given:
-            validate_email(given)
+        for address in given:
+            validate_email(address)
     except ValidationError:
-        raise wrong(name, "one e-mail address such as fluxtracker@example.org") from None
-    return given or default
+        raise wrong(name, expected) from None
+    return given
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +348,11 @@ def redis_url(name: str, default: str) -> str:
     if parts is None or parts.scheme not in ("redis", "rediss", "redis+socket"):
         raise wrong(name, "redis://host:port/number, rediss://... or redis+socket:///path")
     return url
+
+
+def redis_py_url(url: str) -> str:
+    """Return Celery's address of a Redis server as redis-py writes it."""
+    return url.replace("redis+socket://", "unix://").replace("virtual_host=", "db=")
 
 
 def passwords(*names: str) -> list[str]:

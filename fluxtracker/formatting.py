@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -59,9 +59,9 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{span(now - then)} ago"
 
 
-def day(instant: datetime) -> str:
-    """Return a UTC day: `14 Nov 2026`."""
-    utc = instant.astimezone(UTC)
+def day(when: date) -> str:
+    """Return the UTC day of an instant, or a day: `14 Nov 2026`."""
+    utc = when.astimezone(UTC) if isinstance(when, datetime) else when
     return f"{utc.day} {utc:%b %Y}"
 
 

@@ -77,6 +77,7 @@ def configure(*, debug: bool, secrets: Iterable[str] = ()) -> None:
                 "celery.beat": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},  # "Task ... received": the runs say it
+                "apprise": {"level": "ERROR"},  # alert_not_delivered says it, without hosts
                 "urllib3": {"level": "ERROR"},
                 "fluxtracker": {"level": "DEBUG" if debug else "INFO"},
             },

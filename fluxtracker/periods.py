@@ -5,6 +5,7 @@ Times in the future, left by a clock that ran ahead, count as stale.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -80,12 +81,48 @@ class Period:
         """Return the last UTC day that has a part in the period."""
         return max(self.start, self.end - timedelta(microseconds=1)).date()
 
+    @property
+    def key(self) -> str:
+        """Return its name in addresses: 2026, 2026-Q4, 2026-10, 2026-W41, 2026-10-05. See `read_key`."""
+        day = self.first_day
+        match self.bucket:
+            case Bucket.WEEK:
+                year, week, _ = day.isocalendar()
+                return f"{year}-W{week:02}"
+            case Bucket.MONTH:
+                return f"{day:%Y-%m}"
+            case Bucket.QUARTER:
+                return f"{day.year}-Q{(day.month + 2) // 3}"
+            case Bucket.YEAR:
+                return str(day.year)
+        return day.isoformat()
+
     def days(self) -> Iterator[date]:
         """Yield every UTC day that has a part in the period, oldest first."""
-        day = self.first_day
-        while day <= self.last_day:
+        day, last = self.first_day, self.last_day
+        while day <= last:
             yield day
             day += DAY
+
+
+KEY = re.compile(r"([0-9]{4})(?:-(?:Q([1-4])|W([0-9]{2})|([0-9]{2})(?:-([0-9]{2}))?))?", re.ASCII)
+
+
+def read_key(text: str) -> tuple[Bucket, date] | None:
+    """Return the unit and the first day of a period's name; None for anything else."""
+    found = KEY.fullmatch(text)
+    if found is None:
+        return None
+    year, quarter, week, month, day = (int(part) if part else None for part in found.groups())
+    try:
+        if week is not None:
+            return Bucket.WEEK, date.fromisocalendar(year or 0, week, 1)
+        if quarter is not None:
+            return Bucket.QUARTER, date(year or 0, 3 * quarter - 2, 1)
+        bucket = Bucket.YEAR if month is None else Bucket.MONTH if day is None else Bucket.DAY
+        return bucket, date(year or 0, 1 if month is None else month, 1 if day is None else day)
+    except ValueError:
+        return None
 
 
 def midnight(day: date) -> datetime:

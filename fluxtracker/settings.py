@@ -1,13 +1,16 @@
 """Django settings. Every value an operator may set is read through `env`; README and docs list them."""
 
+import os
 from pathlib import Path
 
 from fluxtracker import env, logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_dotenv(BASE_DIR / ".env")
+env.require_sqlite()
 
 DATA_DIR = env.folder("FLUXTRACKER_DATA_DIR", "data", BASE_DIR)
+DEMO = env.read_demo(DATA_DIR)  # before all that the demo sets
 BUILD_DIR = BASE_DIR / "build"  # front-end parts and static files, made by `make setup`
 
 DEBUG = env.flag("DEBUG", False)
@@ -15,10 +18,11 @@ HTTPS = env.flag("HTTPS", False)
 METRICS_ON_LOOPBACK = env.flag("METRICS_ON_LOOPBACK", False)
 HOST = env.listen_host("HOST", "127.0.0.1")
 PORT = env.whole("PORT", 8000, minimum=1, maximum=65535)
+WEB_PROCESSES = env.whole("WEB_PROCESSES", min(os.cpu_count() or 1, 4), minimum=1, maximum=64)
 SECRET_KEY = env.secret_key(DATA_DIR, DEBUG)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
-CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.readers("CORS_ALLOWED_ORIGINS")
 
 # The upstreams
 FLUX_API_URL = env.http_url("FLUX_API_URL", "https://api.runonflux.io")
@@ -55,6 +59,9 @@ LOG_ERRORS_ONLY = env.flag("LOG_ERRORS_ONLY", False)
 # Alerts (docs/operations.md)
 ALERT_WEBHOOK_URL = env.webhook_url("ALERT_WEBHOOK_URL")
 ALERT_EMAILS = env.emails("ALERT_EMAILS")
+ALERT_URLS = env.apprise_urls("ALERT_URLS")
+ALERT_PRIVATE_TARGETS = env.flag("ALERT_PRIVATE_TARGETS", False)
+HEARTBEAT_URL = env.webhook_url("HEARTBEAT_URL")
 MAIL_SERVER = env.mail_server("EMAIL_URL", needed=bool(ALERT_EMAILS))
 EMAIL_HOST, EMAIL_PORT = MAIL_SERVER.host, MAIL_SERVER.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER.user, MAIL_SERVER.password
@@ -73,6 +80,9 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django_celery_beat",
     "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "csp",
     "rest_framework",
     "drf_spectacular",
@@ -82,12 +92,15 @@ INSTALLED_APPS = [
     "revenue",
     "metrics",
     "carousel",
+    "deployments",
     "snapshots",
+    "reports",
     "dashboard",
 ]
 
 MIDDLEWARE = [
     "fluxtracker.web.middleware.GiveBack",
+    "fluxtracker.web.middleware.ApiVersion",
     "fluxtracker.web.middleware.RequestId",  # outermost: what those below answer by themselves has an id and a line
     "fluxtracker.web.middleware.RequestLog",
     "fluxtracker.web.middleware.ForwardedScheme",
@@ -106,14 +119,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "ops.audit.AuditTrail",
+    "ops.audit_log.AuditTrail",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
 ROOT_URLCONF = "fluxtracker.urls"
-WSGI_APPLICATION = "fluxtracker.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -135,6 +147,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 0
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # bytes
 MOST_FORM_BYTES = 2**16
 
+OTP_TOTP_ISSUER = "Fluxtracker"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # also where `next` leads to another site
 LOGOUT_REDIRECT_URL = "admin:login"
@@ -169,6 +182,18 @@ if DEBUG:
 # Broker: Redis where REDIS_URL says so, else the embedded server under the data dir.
 REDIS_URL = env.redis_url("REDIS_URL", f"redis+socket://{env.socket_path(DATA_DIR)}")
 EMBEDDED_BROKER = not env.text("REDIS_URL")
+MEMORY: dict[str, object] = {
+    "BACKEND": "fluxtracker.web.cache.LocalMemory",
+    "OPTIONS": {"MAX_ENTRIES": 2_000, "MAX_BYTES": 2**24},
+}
+CACHES: dict[str, dict[str, object]] = {"default": MEMORY, "local": MEMORY}
+if not EMBEDDED_BROKER:
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": env.redis_py_url(REDIS_URL),
+        "KEY_PREFIX": "fluxtracker.answers",
+        "OPTIONS": {"serializer": "fluxtracker.web.cache.Plain", "socket_timeout": 0.2, "socket_connect_timeout": 0.2},
+    }
 CELERY_BROKER_URL = env.redis_url("CELERY_BROKER_URL", REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker that is away for an hour is waited for
@@ -238,6 +263,9 @@ SPECTACULAR_SETTINGS = {
         "SnapshotSource": "snapshots.models.Snapshot.Source",
         "Trend": ["up", "down", "neutral"],
         "MetricGroup": ["revenue", "nodes", "cloud", "apps", "gaming", "crypto", "wordpress", "images"],
+        "CalendarPeriod": ["day", "week", "month", "quarter", "year"],
+        "ReportGroup": ["money", "customers", "volume", "network"],
+        "ReportHow": ["sum", "mean", "ratio", "count"],
         "JobState": "ops.models.Job.State",
         "JobFailure": "ops.models.Job.Failure",
         "JobVia": ["api", "admin"],
@@ -281,6 +309,7 @@ logging.configure(
         SECRET_KEY,
         CRYPTOCOMPARE_API_KEY,
         *env.passwords("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "ALERT_WEBHOOK_URL", "EMAIL_URL"),
-        *env.paths("ALERT_WEBHOOK_URL"),
+        *env.paths("ALERT_WEBHOOK_URL", "HEARTBEAT_URL"),
+        *(form for url in ALERT_URLS for form in (url, url.partition("://")[2])),
     ],
 )

@@ -4,22 +4,26 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from fluxtracker.api import exceptions
-from fluxtracker.api.views import DocsView, IndexView, SchemaView
+from fluxtracker.api.views import INDEX_S, RELEASED_S, DocsView, IndexView, SchemaView
+from fluxtracker.web.cache import cached
 
 admin.autodiscover()
 
 urlpatterns = [
     path("api/", IndexView.as_view(), name="api"),
-    path("api/schema/", SchemaView.as_view(), name="schema"),
-    path("api/docs/", DocsView.as_view(), name="docs"),
+    path("api/schema/", cached({"format", "lang", "version"}, RELEASED_S)(SchemaView.as_view()), name="schema"),
+    path("api/docs/", cached((), INDEX_S)(DocsView.as_view()), name="docs"),
     path("api/", include("ops.api.urls")),
     path("api/", include("revenue.api.urls")),
+    path("api/", include("deployments.api.urls")),
     path("api/", include("metrics.api.urls")),
     path("api/", include("carousel.api.urls")),
     path("api/", include("snapshots.api.urls")),
+    path("api/", include("reports.api.urls")),
     re_path(r"^api/", exceptions.unknown_path),
     path("", include("ops.urls")),
     path("admin/", admin.site.urls),
+    path("", include("reports.urls")),
     path("", include("dashboard.urls")),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,12 +18,25 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from fluxtracker import formatting
-from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, column, pretty
+from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, column, readable
 from fluxtracker.images import image_name, image_part, image_reference
 from metrics.catalogue import past_counts
-from metrics.categories import AppIndex, Classifier
-from metrics.models import RESERVED_KEYS, Category, ImageCount, Memory, Reading, Source, TrackedApp
+from metrics.models import (
+    RESERVED_KEYS,
+    Category,
+    CensusDay,
+    DeploymentTerms,
+    ImageCount,
+    InstanceChange,
+    Memory,
+    NodeChange,
+    Reading,
+    RunningApp,
+    Source,
+    TrackedApp,
+)
 from metrics.sources import SPECS, recall
+from metrics.tracked_apps import AppIndex, Classifier
 
 if TYPE_CHECKING:
     AppModelForm = forms.ModelForm[TrackedApp]
@@ -239,9 +253,9 @@ class SourceAdmin(ReadOnlyAdmin):
     )  # fmt: skip
 
     well = column("in order", lambda source: not source.error and source.read_at is not None, boolean=True)
-    doubted_told = column("in doubt", lambda source: pretty(source.doubted))
-    values_told = column("values", lambda source: pretty(source.values))
-    coverage_told = column("coverage", lambda source: pretty(source.coverage))
+    doubted_told = column("in doubt", lambda source: readable(source.doubted))
+    values_told = column("values", lambda source: readable(source.values))
+    coverage_told = column("coverage", lambda source: readable(source.coverage))
 
 
 @admin.register(Reading)
@@ -260,7 +274,7 @@ class ReadingAdmin(LargeTableAdmin):
         value = reading.values.get("flux_price_usd")
         return UNKNOWN if value is None else f"{value:g}"
 
-    values_told = column("values", lambda reading: pretty(reading.values))
+    values_told = column("values", lambda reading: readable(reading.values))
 
 
 @admin.register(ImageCount)
@@ -282,6 +296,52 @@ class MemoryAdmin(ReadOnlyAdmin):
     fields = ("name", "updated_at", "size")
 
     size = column("bytes, compressed", lambda memory: formatting.whole(len(memory.data)))
+
+
+@admin.register(CensusDay)
+class CensusDayAdmin(LargeTableAdmin):
+    list_display = ("day", "nodes_at", "facts_at", "running_at")
+    ordering = ("-day",)
+    fields = ("day", "nodes_at", "of_the_nodes", "facts_at", "of_the_facts", "running_at", "of_the_apps")
+    sortable_by = ()
+
+    of_the_nodes = column("nodes and operators", lambda day: day.nodes and readable(json.loads(day.nodes)))
+    of_the_facts = column("places, providers, versions", lambda day: day.facts and readable(json.loads(day.facts)))
+    of_the_apps = column("running", lambda day: readable(day.running))
+
+
+@admin.register(NodeChange)
+class NodeChangeAdmin(LargeTableAdmin):
+    list_display = ("day", "tier", "joins", "leaves", "moves", "since")
+    list_filter = ("tier",)
+    ordering = ("-day", "tier")
+    sortable_by = ()
+
+
+@admin.register(RunningApp)
+class RunningAppAdmin(LargeTableAdmin):
+    list_display = ("name", "instances")
+    search_fields = ("app_key",)
+    ordering = ("-instances", "app_key")
+    sortable_by = ()
+
+
+@admin.register(InstanceChange)
+class InstanceChangeAdmin(LargeTableAdmin):
+    list_display = ("app_key", "at", "instances")
+    search_fields = ("=app_key",)
+    ordering = ("-at", "app_key")
+    sortable_by = ()
+
+
+@admin.register(DeploymentTerms)
+class DeploymentTermsAdmin(ReadOnlyAdmin):
+    list_display = ("at",)
+    ordering = ("-at",)
+    fields = ("at", "of_prices", "of_limits")
+
+    of_prices = column("prices", lambda terms: readable(terms.prices))
+    of_limits = column("limits", lambda terms: readable(terms.limits))
 
 
 def shown(reading: Reading, key: str) -> str | None:

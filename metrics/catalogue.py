@@ -1,4 +1,4 @@
-"""List every metric by its key, and the tracked apps of a new installation (docs/upstream.md#tracked-apps)."""
+"""List every metric by its key, and where answers show it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
+from django.db.models import QuerySet
+
+from fluxtracker.database import compiled_once
 from metrics.models import Source, TrackedApp
 from ops.registry import Hook
 
@@ -32,32 +37,35 @@ class Metric:
     unit: str
     source: str
     group: str
+    group_in_answers: str = ""
+    key_in_answers: str = ""
 
 
+NODES, CLOUD, APPS, PRICE = Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS, Source.Name.PRICE
 FIXED = (
-    Metric("node_total", "Nodes", COUNT, Source.Name.NODES, "nodes"),
-    Metric("node_cumulus", "Cumulus nodes", COUNT, Source.Name.NODES, "nodes"),
-    Metric("node_nimbus", "Nimbus nodes", COUNT, Source.Name.NODES, "nodes"),
-    Metric("node_stratus", "Stratus nodes", COUNT, Source.Name.NODES, "nodes"),
-    Metric("total_cpu_cores", "CPU cores", CORES, Source.Name.CLOUD, "cloud"),
-    Metric("used_cpu_cores", "CPU cores used", CORES, Source.Name.CLOUD, "cloud"),
-    Metric("cpu_utilization_percent", "CPU utilisation", PERCENT, Source.Name.CLOUD, "cloud"),
-    Metric("total_ram_gb", "RAM", GB, Source.Name.CLOUD, "cloud"),
-    Metric("used_ram_gb", "RAM used", GB, Source.Name.CLOUD, "cloud"),
-    Metric("ram_utilization_percent", "RAM utilisation", PERCENT, Source.Name.CLOUD, "cloud"),
-    Metric("total_storage_gb", "Storage", GB, Source.Name.CLOUD, "cloud"),
-    Metric("used_storage_gb", "Storage used", GB, Source.Name.CLOUD, "cloud"),
-    Metric("storage_utilization_percent", "Storage utilisation", PERCENT, Source.Name.CLOUD, "cloud"),
-    Metric("total_apps", "Running containers", COUNT, Source.Name.APPS, "apps"),
-    Metric("watchtower_count", "Watchtower", COUNT, Source.Name.APPS, "apps"),
-    Metric("gitapps_count", "Deployed from git", COUNT, Source.Name.APPS, "apps"),
-    Metric("dockerapps_count", "Docker images", COUNT, Source.Name.APPS, "apps"),
-    Metric("gitapps_percent", "Share deployed from git", PERCENT, Source.Name.APPS, "apps"),
-    Metric("dockerapps_percent", "Share of Docker images", PERCENT, Source.Name.APPS, "apps"),
-    Metric("gaming_apps_total", "Game servers", COUNT, Source.Name.APPS, "gaming"),
-    Metric("crypto_nodes_total", "Crypto nodes", COUNT, Source.Name.APPS, "crypto"),
-    Metric("wordpress_count", "WordPress", COUNT, Source.Name.APPS, "wordpress"),
-    Metric("flux_price_usd", "FLUX price", USD, Source.Name.PRICE, "price"),
+    Metric("node_total", "Nodes", COUNT, NODES, "nodes", "nodes", "total"),
+    Metric("node_cumulus", "Cumulus nodes", COUNT, NODES, "nodes", "nodes", "cumulus"),
+    Metric("node_nimbus", "Nimbus nodes", COUNT, NODES, "nodes", "nodes", "nimbus"),
+    Metric("node_stratus", "Stratus nodes", COUNT, NODES, "nodes", "nodes", "stratus"),
+    Metric("total_cpu_cores", "CPU cores", CORES, CLOUD, "cloud", "cpu", "total"),
+    Metric("used_cpu_cores", "CPU cores used", CORES, CLOUD, "cloud", "cpu", "used"),
+    Metric("cpu_utilization_percent", "CPU utilisation", PERCENT, CLOUD, "cloud", "cpu", "utilization"),
+    Metric("total_ram_gb", "RAM", GB, CLOUD, "cloud", "ram", "total"),
+    Metric("used_ram_gb", "RAM used", GB, CLOUD, "cloud", "ram", "used"),
+    Metric("ram_utilization_percent", "RAM utilisation", PERCENT, CLOUD, "cloud", "ram", "utilization"),
+    Metric("total_storage_gb", "Storage", GB, CLOUD, "cloud", "storage", "total"),
+    Metric("used_storage_gb", "Storage used", GB, CLOUD, "cloud", "storage", "used"),
+    Metric("storage_utilization_percent", "Storage utilisation", PERCENT, CLOUD, "cloud", "storage", "utilization"),
+    Metric("total_apps", "Running containers", COUNT, APPS, "apps", "apps", "total"),
+    Metric("watchtower_count", "Watchtower", COUNT, APPS, "apps", "apps", "watchtower"),
+    Metric("gitapps_count", "Deployed from git", COUNT, APPS, "apps", "apps", "gitapps"),
+    Metric("dockerapps_count", "Docker images", COUNT, APPS, "apps", "apps", "dockerapps"),
+    Metric("gitapps_percent", "Share deployed from git", PERCENT, APPS, "apps", "apps", "gitapps_percent"),
+    Metric("dockerapps_percent", "Share of Docker images", PERCENT, APPS, "apps", "apps", "dockerapps_percent"),
+    Metric("gaming_apps_total", "Game servers", COUNT, APPS, "gaming", "gaming", "total"),
+    Metric("crypto_nodes_total", "Crypto nodes", COUNT, APPS, "crypto", "crypto", "total"),
+    Metric("wordpress_count", "WordPress", COUNT, APPS, "wordpress", "wordpress", "count"),
+    Metric("flux_price_usd", "FLUX price", USD, PRICE, "price"),
 )
 
 RATIOS = {  # metric: part, whole
@@ -71,28 +79,12 @@ TOTALS = ("node_total", "total_apps", "total_cpu_cores", "total_ram_gb", "total_
 """The five totals of which a snapshot needs four (docs/contract.md#snapshots-and-instances)."""
 
 
-GROUPS: Mapping[str, Mapping[str, str]] = {  # group: key in answers: metric
-    "nodes": {
-        "total": "node_total",
-        "cumulus": "node_cumulus",
-        "nimbus": "node_nimbus",
-        "stratus": "node_stratus",
-    },
-    "cpu": {"total": "total_cpu_cores", "used": "used_cpu_cores", "utilization": "cpu_utilization_percent"},
-    "ram": {"total": "total_ram_gb", "used": "used_ram_gb", "utilization": "ram_utilization_percent"},
-    "storage": {"total": "total_storage_gb", "used": "used_storage_gb", "utilization": "storage_utilization_percent"},
-    "apps": {
-        "total": "total_apps",
-        "watchtower": "watchtower_count",
-        "gitapps": "gitapps_count",
-        "dockerapps": "dockerapps_count",
-        "gitapps_percent": "gitapps_percent",
-        "dockerapps_percent": "dockerapps_percent",
-    },
-    "gaming": {"total": "gaming_apps_total"},
-    "crypto": {"total": "crypto_nodes_total"},
-    "wordpress": {"count": "wordpress_count"},
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    group: {metric.key_in_answers: metric.key for metric in found}
+    for group, found in groupby(FIXED, key=attrgetter("group_in_answers"))
+    if group
 }
+"""The metrics by their group in answers, then by their key there."""
 
 
 def grouped(value: Callable[[str], Value], name: str, tracked: Iterable[TrackedApp] = ()) -> dict[str, Value]:
@@ -106,9 +98,16 @@ def metrics() -> list[Metric]:
     return [*FIXED, *map(tracked_metric, tracked_apps())]
 
 
-def tracked_apps() -> list[TrackedApp]:
-    """Return the active games and crypto nodes, by category and name."""
-    return list(TrackedApp.objects.filter(active=True, category__in=COUNTED))
+def tracked_apps(*, patterns: bool = False) -> list[TrackedApp]:
+    """Return the active games and crypto nodes, by category and name; their patterns only on request."""
+    return list(_active() if patterns else _without_patterns())
+
+
+def _active() -> QuerySet[TrackedApp]:
+    return TrackedApp.objects.filter(active=True, category__in=COUNTED)
+
+
+_without_patterns = compiled_once(lambda: _active().defer("image_patterns", "name_patterns"))
 
 
 def tracked_metric(app: TrackedApp) -> Metric:
@@ -116,72 +115,23 @@ def tracked_metric(app: TrackedApp) -> Metric:
 
 
 def with_ratios(values: Values) -> dict[str, Number | None]:
-    """Return the values and what follows from them: percentages with 2 decimals, None where a side is not known."""
-    return {**values} | {key: percent(values.get(part), values.get(whole)) for key, (part, whole) in RATIOS.items()}
+    """Return the values and the percentages that follow from them."""
+    return {**values, **ratios(values)}
+
+
+def ratios(values: Values) -> dict[str, float | None]:
+    """Return percentages with 2 decimals, None where a side is not known."""
+    return {key: percent(values.get(part), values.get(whole)) for key, (part, whole) in RATIOS.items()}
+
+
+NO_TIE = 1e-6
 
 
 def percent(part: Number | None, whole: Number | None) -> float | None:
     """`part` of `whole` in percent with 2 decimals; None when a side is not known or the whole is 0."""
     if part is None or not whole:
         return None
+    found = part * 100 / whole
+    if abs(found * 100 % 1 - 0.5) > NO_TIE:  # then a binary fraction rounds as the decimal one does
+        return round(found, 2)
     return float(round(Decimal(str(part)) * 100 / Decimal(str(whole)), 2))
-
-
-# name, key, category, image patterns, name patterns
-TRACKED: tuple[tuple[str, str, str, list[str], list[str]], ...] = (
-    ("Palworld", "palworld", "gaming",
-     ["thijsvanloef/palworld-server-docker", "runonflux/palworld-server-flux"],
-     ["palworld"]),
-    ("Enshrouded", "enshrouded", "gaming",
-     ["jktuned/enshrouded-server", "sknnr/enshrouded-dedicated-server"],
-     ["enshrouded"]),
-    ("Minecraft", "minecraft", "gaming", ["itzg/minecraft-server", "itzg/minecraft-bedrock-server"],
-     ["minecraftj", "minecraftb", "minecraftserver", "minecraftbedrockserver"]),
-    ("Valheim", "valheim", "gaming",
-     ["mbround18/valheim", "littlestache/valheim-flux", "lloesche/valheim-server"],
-     ["valheim"]),
-    ("Satisfactory", "satisfactory", "gaming", ["wolveix/satisfactory-server"], []),
-    ("Rust", "rust", "gaming",
-     ["littlestache/rust-server", "pfeiffermax/rust-game-server"],
-     ["rustserver", "rustserveroxide"]),
-    ("Terraria", "terraria", "gaming", ["littlestache/terraria"], ["terraria"]),
-    ("ARK Survival", "ark", "gaming", ["thmhoag/arkserver"], []),
-    ("Windrose", "windrose", "gaming", ["indifferentbroccoli/windrose-server-docker"], ["windrose"]),
-    ("RuneScape: Dragonwilds", "dragonwilds", "gaming", [], ["dragonwilds"]),
-    ("FiveM", "fivem", "gaming", [], ["fivem"]),
-    ("Project Zomboid", "project_zomboid", "gaming", [], ["projectzomboid"]),
-    ("Factorio", "factorio", "gaming", ["factorio"], []),
-    ("Presearch", "presearch", "crypto", ["presearch/node"], ["presearchnode*"]),
-    ("Streamr", "streamr", "crypto", ["streamr/node"], ["streamrnode*"]),
-    ("Ravencoin", "ravencoin", "crypto", ["dramirezrt/ravencoin-core-server"], []),
-    ("Kadena", "kadena", "crypto", ["runonflux/kadena-chainweb-node"], []),
-    ("Alephium", "alephium", "crypto", ["touilleio/alephium-standalone"], []),
-    ("Bittensor", "bittensor", "crypto", ["opentensor/subtensor"], []),
-    ("Timpi Collector", "timpi_collector", "crypto", ["timpiltd/timpi-collector"], []),
-    ("Timpi Geocore", "timpi_geocore", "crypto", ["timpiltd/timpi-geocore"], []),
-    ("Kaspa", "kaspa", "crypto", ["kaspanet/rusty-kaspad"], ["kaspanode*"]),
-    ("WordPress", "wordpress", "wordpress", ["runonflux/wp-nginx"], ["wordpress"]),
-    ("Orbit", "orbit", "git", ["runonflux/orbit"], []),
-    ("Watchtower", "watchtower", "system", ["containrrr/watchtower"], []),
-)  # fmt: skip
-
-# key, order, image keywords, name patterns
-CATEGORIES: tuple[tuple[str, int, list[str], list[str]], ...] = (
-    ("excluded", 0, ["-server-website", "flux-dns-fdm"], []),
-    ("gaming", 1,
-     ["minecraft", "palworld", "enshrouded", "valheim", "satisfactory", "ark-survival", "arkserver", "rust-server",
-      "terraria", "factorio", "7daystodie", "vrising", "projectzomboid", "conan-exiles", "game-server",
-      "arma-reforger", "soulmask", "abioticfactor", "windrose", "unturned", "garrysmod"],
-     ["palworld", "minecraftj", "minecraftb", "minecraftserver", "minecraftbedrockserver", "projectzomboid", "windrose",
-      "enshrouded", "rustserver", "rustserveroxide", "fivem", "valheim", "terraria", "dragonwilds"]),
-    ("crypto", 2,
-     ["presearch/node", "streamr/node", "streamr/broker-node", "ravencoin", "kadena-chainweb", "bitcoin-core",
-      "bitcoin-cash-node", "litecoin", "dogecoin", "zcash", "monero", "fironode", "firod", "neoxa-node", "iron-fish",
-      "ironfish", "rusty-kaspad", "alephium-standalone", "alephium/explorer", "bittensor", "subtensor",
-      "client-go:stable", "polkadot-docker", "wanchain/client-go", "thornode", "thorchain", "timpi-collector",
-      "timpi-geocore", "beldex", "mysteriumnetwork/myst", "girderworks/", "blockbook", "runonflux/explorer",
-      "zelcash/dibi-fetch", "brise-node", "fusenet/node", "raven-insight", "dash-insight", "runonflux/fusionbalances",
-      "authsteem"],
-     ["presearchnode*", "streamrnode*", "kaspanode*", "blockbook*"]),
-    ("wordpress", 3, ["wordpress", "wp-nginx"], ["wordpress"]),
-)  # fmt: skip

@@ -25,11 +25,11 @@ from fluxtracker.upstream.stats import Containers, Nodes, Stats
 from fluxtracker.upstream.stats_rows import Capacity
 from metrics import sources as metrics_sources
 from metrics.catalogue import Number
-from metrics.categories import AppIndex, Classifier
 from metrics.counting import count_nodes, count_running, measure_cloud
 from metrics.models import ImageCount, Reading, Source
 from metrics.sources import Outcome, Readout, Sources
-from ops.runs import Run
+from metrics.tracked_apps import AppIndex, Classifier
+from ops.jobs.runs import Run
 from revenue.models import LivePrice
 from revenue.pricing import refresh_live_price
 

@@ -19,9 +19,9 @@ from fluxtracker.upstream.records import NodeCounts
 from fluxtracker.upstream.stats import Containers, Nodes
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
 from metrics.catalogue import COUNTED, Number, percent
-from metrics.categories import AppIndex, Classifier, Kind, Resolved
 from metrics.models import Category, TrackedApp
 from metrics.sources import KEEPS, Readout, Refused
+from metrics.tracked_apps import AppIndex, Classifier, Kind, Resolved
 
 Remembered = dict[str, list[float]]
 """By collateral: unix seconds of its capacity, then cores, GB of memory and of storage, the same three in use, and

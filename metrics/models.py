@@ -152,7 +152,13 @@ class Source(models.Model):
         SPECS = "specs", "app specifications (FluxOS)"
         PRICE = "price", "FLUX price"
 
-    name = models.CharField(max_length=10, choices=Name, primary_key=True)
+    class Census(models.TextChoices):
+        NODE_LIST = "node_list", "node list (daemon)"
+        NODE_FACTS = "node_facts", "places and versions of nodes (stats)"
+        LOCATIONS = "locations", "running instances (FluxOS)"
+        TERMS = "terms", "deployment prices (FluxOS)"
+
+    name = models.CharField(max_length=10, choices=[*Name.choices, *Census.choices], primary_key=True)
     tried_at = models.DateTimeField(null=True, blank=True)
     read_at = models.DateTimeField(null=True, blank=True, help_text="When `values` were read.")
     failures = models.PositiveIntegerField(default=0, help_text="In a row.")
@@ -214,3 +220,88 @@ class Memory(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class CensusDay(models.Model):
+    """How the nodes of the network are spread and who operates them, as last read on a UTC day. Kept for ever.
+
+    Counts alone: no node, no operator. What was never read on the day is NULL.
+    """
+
+    day = models.DateField(primary_key=True)
+    nodes_at = models.DateTimeField(null=True, help_text="When the node list was read.")
+    facts_at = models.DateTimeField(null=True, help_text="When the facts of the nodes were read.")
+    running_at = models.DateTimeField(null=True, help_text="When the running instances were read.")
+    nodes = models.TextField(null=True, help_text="JSON of what the node list tells: tiers, operators.")
+    facts = models.TextField(null=True, help_text="JSON of what the nodes tell: places, providers, versions.")
+    running = models.JSONField(null=True, help_text="How many apps and instances run.")
+    lists = models.BinaryField(null=True, help_text="The whole lists behind `facts`, compressed.")
+
+    class Meta:
+        ordering = ["-day"]
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+
+class NodeChange(models.Model):
+    """How many nodes of a tier came, went and changed their address on a day. A day without a row is not known."""
+
+    day = models.DateField()
+    tier = models.CharField(max_length=7)
+    since = models.DateTimeField(help_text="When the list was read that the day's first one was compared with.")
+    joins = models.PositiveIntegerField(default=0)
+    leaves = models.PositiveIntegerField(default=0)
+    moves = models.PositiveIntegerField(null=True, default=0, help_text="NULL: addresses could not be compared.")
+
+    class Meta:
+        ordering = ["-day", "tier"]
+        constraints = [models.UniqueConstraint(fields=["day", "tier"], name="node_change_tier")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.tier}"
+
+
+class RunningApp(models.Model):
+    """How many instances of an app run now. `app_key` is its name in small letters."""
+
+    app_key = models.CharField(max_length=128, primary_key=True)
+    name = models.CharField(max_length=128)
+    instances = models.PositiveIntegerField()
+    hashes = models.JSONField(help_text="Instances by the message whose specification they run; empty: not told.")
+
+    class Meta:
+        ordering = ["-instances", "app_key"]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.instances}"
+
+
+class InstanceChange(models.Model):
+    """How many instances of an app run from an instant on. Every change is kept for 3 days, the last of a day ever."""
+
+    app_key = models.CharField(max_length=128)
+    at = models.DateTimeField()
+    instances = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["app_key", "at"], name="instance_change_app")]
+        indexes = [models.Index(fields=["at"], name="instance_change_at")]  # to thin what is old
+
+    def __str__(self) -> str:
+        return f"{self.app_key} {self.instances}"
+
+
+class DeploymentTerms(models.Model):
+    """What deploying an app costs and its limits, from the reading on that first told them."""
+
+    at = models.DateTimeField(primary_key=True)
+    prices = models.JSONField(help_text="FLUX for a month and three instances, by height.")
+    limits = models.JSONField()
+
+    class Meta:
+        ordering = ["-at"]
+        verbose_name_plural = "deployment terms"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}"

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 from typing import Any, Literal
 
-from django.db.models import Count, Max
+from django.db import connection
 from django.db.models.fields.json import KeyTransform
 
+from fluxtracker.database import compiled_once
 from fluxtracker.periods import is_fresh
 from metrics.catalogue import Number, with_ratios
-from metrics.models import Reading, Source, TrackedApp
+from metrics.models import Reading, RunningApp, Source
 from revenue.models import LivePrice
 
 Status = Literal["ok", "stale", "failed", "never"]
 
 LATE = timedelta(minutes=30)  # three collections missed: no longer `ok`
 OLD = timedelta(hours=2)  # a comparison says `stale`, a snapshot refuses (docs/contract.md#api)
+CENSUS_LATE = timedelta(hours=3)  # three missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Latest:
     @classmethod
     def load(cls, now: datetime) -> Latest:
         """Two queries."""
-        rows = {row.name: row for row in Source.objects.all()}
-        price = LivePrice.objects.filter(id=1).first()
+        rows = {row.name: row for row in _sources()}
+        price = LivePrice.last()
         values: dict[str, Number | None] = {}
         for row in rows.values():
             if row.name not in (Source.Name.SPECS, Source.Name.PRICE):
@@ -70,7 +72,43 @@ class Latest:
         return None if None in times else min(time for time in times if time)
 
 
-def _view(row: Source, price: LivePrice | None, now: datetime) -> SourceView:
+_sources = compiled_once(lambda: Source.objects.filter(name__in=Source.Name.values))
+
+
+def census_sources(now: datetime) -> dict[str, SourceView]:
+    """Return how the sources of the census stand. One query."""
+    rows = Source.objects.in_bulk(Source.Census.values)
+    return {name: _view(rows.get(name) or Source(name=name), None, now, CENSUS_LATE) for name in Source.Census.values}
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs, by the app's name in small letters. `at`: when that was read; None when it never was."""
+
+    at: datetime | None
+    apps: Mapping[str, RunningApp]
+
+    def of(self, app_key: str) -> int | None:
+        """Return how many instances of the app run; None when that is not known."""
+        row = self.apps.get(app_key)
+        return None if self.at is None else row.instances if row else 0
+
+
+def running_read_at() -> datetime | None:
+    """Return when the running instances were last read."""
+    return Source.objects.filter(name=Source.Census.LOCATIONS).values_list("read_at", flat=True).first()
+
+
+def running_instances(app_keys: Collection[str] | None = None) -> Running:
+    """Return how many instances of each app run, or of these alone, as the last good census has it. Two queries."""
+    rows = RunningApp.objects.order_by()
+    return Running(
+        running_read_at(),
+        {row.app_key: row for row in (rows.filter(pk__in=app_keys) if app_keys is not None else rows)},
+    )
+
+
+def _view(row: Source, price: LivePrice | None, now: datetime, late: timedelta = LATE) -> SourceView:
     read_at, error = row.read_at, row.error
     if row.name == Source.Name.PRICE:  # it is read by itself, too, every 5 minutes
         read_at = price.read_at if price else None
@@ -79,17 +117,23 @@ def _view(row: Source, price: LivePrice | None, now: datetime) -> SourceView:
     if read_at is None:
         status: Status = "failed" if row.tried_at else "never"
     else:
-        status = "ok" if not error and is_fresh(read_at, now, LATE) else "stale"
+        status = "ok" if not error and is_fresh(read_at, now, late) else "stale"
     return SourceView(row.name, status, read_at, row.tried_at, error or None, coverage, row.implausible_since)
 
 
+STAMP = """SELECT price.*, tracked.*
+    FROM (SELECT max(price_usd), max(read_at) FROM revenue_liveprice) price,
+         (SELECT count(*), max(changed_at) FROM metrics_trackedapp) tracked
+"""  # the ORM takes two queries for it, each dearer than this one
+
+
 def metrics_stamp() -> tuple[Any, ...]:
-    """Changes with every collection, price and edit of a tracked app. Three small queries."""
-    return (
-        tuple(Source.objects.order_by("name").values_list("name", "tried_at", "read_at")),
-        LivePrice.objects.values_list("price_usd", "read_at").first(),
-        tuple(TrackedApp.objects.aggregate(last=Max("changed_at"), rows=Count("id")).values()),
-    )
+    """Changes with every collection, price and edit of a tracked app. Two small queries."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAMP)
+        found = cursor.fetchone()
+        cursor.execute("SELECT name, tried_at, read_at FROM metrics_source ORDER BY name")
+        return (*cursor.fetchall(), *found)
 
 
 USUAL_POINTS = 2_000

@@ -11,11 +11,13 @@ from fluxtracker.api.reports import as_report
 from fluxtracker.upstream.clients import app_registry, daemon, stats
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable
-from metrics import checks, collect
-from metrics.checks import ServicesReport
+from metrics import collect, service_checks
+from metrics.census import take
+from metrics.census.take import CensusReport
 from metrics.collect import MetricsReport
+from metrics.service_checks import ServicesReport
+from ops.jobs.runs import Run
 from ops.registry import job
-from ops.runs import Run
 
 log = structlog.get_logger(__name__)
 
@@ -50,8 +52,27 @@ def collect_metrics(run: Run) -> Report:
 def check_services(run: Run) -> Report:
     """Check every upstream, game and crypto node. Unavailable when not one upstream answered."""
     http = Http.from_settings()
-    done = checks.check_services(http=http, now=timezone.now(), run=run)
+    done = service_checks.check_services(http=http, now=timezone.now(), run=run)
     run.report = as_report(done) | http.effort
     if done.failure:
         raise done.failure
+    return run.report
+
+
+@job(
+    "take-census",
+    report=CensusReport,
+    help="Record who operates the network's nodes, where, with which versions, and what runs on them.",
+)
+def take_census(run: Run) -> Report:
+    """Read node list, facts of nodes, running instances and deployment prices. Unavailable when none answered."""
+    http = Http.from_settings()
+    done = take.take_census(
+        daemon=daemon(http), stats=stats(http), registry=app_registry(http), now=timezone.now(), run=run
+    )
+    run.report = as_report(done) | http.effort
+    log.info("census_taken", **done.sources, **http.effort)
+    if done.nothing_read:
+        raise Unavailable("every source", "of the census", "; ".join(done.errors.values())[:400])
+    run.changed = True
     return run.report

@@ -16,7 +16,7 @@ import structlog
 from fluxtracker.upstream.http.errors import UpstreamError
 from metrics.catalogue import FIXED, TOTALS, Number, with_ratios
 from metrics.models import Memory, Source
-from ops.runs import one_line
+from ops.jobs.runs import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,10 @@ MOST_PERCENT = 15  # by which a number may change from one reading to the next
 FEW = 50
 MOST_NODES = 7  # the same for a network of few nodes: what 15 percent of 50 are
 SIZE, CONTAINERS = "rows", "total_apps"
+KEPT = "nodes_kept"  # nodes of the last good list that are still there
 TIERS = ("node_cumulus", "node_nimbus", "node_stratus")
-COMPARED = (*TOTALS, *TIERS)
-LABELS = {metric.key: metric.label for metric in FIXED} | {SIZE: "Rows"}
+COMPARED = (*TOTALS, *TIERS, KEPT)
+LABELS = {metric.key: metric.label for metric in FIXED} | {SIZE: "Rows", KEPT: "Nodes that are still there"}
 
 Compared = Mapping[str, Number]
 
@@ -111,9 +112,9 @@ class Sources:
     """Those that answered and are not believed yet."""
 
     @classmethod
-    def load(cls, now: datetime) -> Self:
-        rows = {row.name: row for row in Source.objects.all()}
-        return cls({name: rows.get(name) or Source(name=name) for name in Source.Name.values}, now)
+    def load(cls, now: datetime, names: Sequence[str] = tuple(Source.Name.values)) -> Self:
+        rows = Source.objects.in_bulk(names)
+        return cls({name: rows.get(name) or Source(name=name) for name in names}, now)
 
     def settle(self, name: str, answer: Future[A], read: Callable[[A], R]) -> R | None:
         """Take what `read` makes of the answer; None, and the last good values stay, where it is not believed."""
@@ -176,10 +177,10 @@ NODES, SPECS = "nodes", "specs"
 KEEPS = timedelta(hours=24)
 
 
-def recall(name: str, now: datetime) -> tuple[Any, datetime] | None:
-    """Return what was remembered and when; None when there is nothing, or nothing of the last 24 hours."""
-    row = Memory.objects.filter(name=name, updated_at__gte=now - KEEPS).first()
-    if row is None:
+def recall(name: str, now: datetime, keeps: timedelta | None = KEEPS) -> tuple[Any, datetime] | None:
+    """Return what was remembered and when; None when there is nothing, or nothing as new as that."""
+    row = Memory.objects.filter(name=name).first()
+    if row is None or (keeps and row.updated_at < now - keeps):
         return None
     try:
         return orjson.loads(zlib.decompress(row.data)), row.updated_at

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from fluxtracker.periods import is_fresh
 from fluxtracker.timestamps import iso
+from metrics.catalogue import COUNTED, FIXED
 from metrics.models import Source
-from metrics.selectors import Latest, SourceView
+from metrics.selectors import Latest, SourceView, census_sources
 from ops import leases
-from ops.health import is_scheduled
 from ops.models import ServiceState, TaskState
-from ops.registry import health_check
-from ops.schedule import is_overdue
+from ops.registry import Gauge, States, gauges, health_check
+from ops.schedule import is_overdue, is_scheduled
 from ops.status import NO_REASON, OK, Part, Status, words
 
 Report = dict[str, Any]
@@ -27,15 +27,22 @@ NAMES: Mapping[str, str] = {  # for readers of the page
     Source.Name.SPECS: "App specifications",
     Source.Name.PRICE: "The FLUX price",
 }
+CENSUS_NAMES: Mapping[str, str] = {
+    Source.Census.NODE_LIST: "The node list",
+    Source.Census.NODE_FACTS: "Places and versions of nodes",
+    Source.Census.LOCATIONS: "Running instances",
+    Source.Census.TERMS: "Deployment prices",
+}
+LABELS = dict([*Source.Name.choices, *Source.Census.choices])
 
 
 def source_status(view: SourceView) -> Status:
     """Return how a source is. `source_never`: nothing has asked it yet."""
     if view.status == "ok":
         return OK
-    label = Source.Name(view.name).label
+    label = str(LABELS[view.name])
     facts = {
-        "name": NAMES[view.name],
+        "name": {**NAMES, **CENSUS_NAMES}[view.name],
         "label": label[0].upper() + label[1:],
         "error": view.error or NO_REASON,
         "tried_at": view.tried_at,
@@ -52,12 +59,21 @@ def _code(view: SourceView) -> str:
 
 
 @health_check("sources")
-def sources_part(now: datetime | None) -> Part:
+def sources_part(now: datetime | None, _: States) -> Part:
     """Report each source: its status, when its values were read, their age in seconds and the last error. Two queries.
 
     A source that was never asked is no problem yet.
     """
-    views = Latest.load(now).sources if now else {}
+    return _part(Latest.load(now).sources if now else {}, now)
+
+
+@health_check("census")
+def census_part(now: datetime | None, _: States) -> Part:
+    """Report the sources of the census in the same way. One query."""
+    return _part(census_sources(now) if now else {}, now)
+
+
+def _part(views: Mapping[str, SourceView], now: datetime | None) -> Part:
     problems = [source_status(view) for view in views.values() if view.status != "never"]
     return Part({name: _report(view, now) for name, view in views.items() if now}, problems)
 
@@ -76,19 +92,17 @@ NOTE = (
 
 
 def status(now: datetime) -> dict[str, Any]:
-    """Return the answer of `/api/admin/test-status`."""
+    """Return what the answer of `/api/admin/test-status` is written from."""
     task, states = TaskState.of(TASK), list(ServiceState.objects.all())
     problem = checks_status(task, states, now)
     return {
         "isSchedulerRunning": is_scheduled(BEAT_TASK, now),
         "isTestInProgress": leases.holder_of(TASK) is not None,
-        "lastRun": iso(task.last_started_at),
-        "lastCompleted": iso(task.last_success_at),
-        "consecutiveFailures": task.consecutive_failures,
+        "task": task,
         "isHealthy": problem.is_ok,
         "reason": words(problem, now) or None,
         "note": NOTE,
-        "checks": [_check(state) for state in states],
+        "checks": states,
     }
 
 
@@ -105,14 +119,17 @@ def checks_status(task: TaskState, states: list[ServiceState], now: datetime) ->
     return Status("checks_failing", facts={"names": failing}) if failing else OK
 
 
-def _check(state: ServiceState) -> dict[str, Any]:
-    return {
-        "name": state.name,
-        "kind": state.kind,
-        "status": state.status,
-        "latencyMs": state.latency_ms,
-        "detail": state.detail or None,
-        "checkedAt": iso(state.checked_at),
-        "lastOk": iso(state.last_ok_at),
-        "consecutiveFailures": state.consecutive_failures,
-    }
+TRACKED = tuple(f"{category}_" for category in COUNTED)
+
+
+@gauges
+def network_gauges(now: datetime) -> Iterator[Gauge]:
+    """Yield the last good value of each metric, whatever its age. Two queries."""
+    values = Latest.load(now).values
+    for metric in FIXED:
+        yield Gauge(
+            f"network_{metric.key}", f"{metric.label}{metric.unit and f', {metric.unit}'}.", values.get(metric.key)
+        )
+    others = values.keys() - {metric.key for metric in FIXED}
+    counts = {key: values[key] for key in sorted(others) if key.startswith(TRACKED)}
+    yield Gauge("network_instances", "Containers of a tracked game or crypto node.", counts, "app")

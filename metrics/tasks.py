@@ -1,6 +1,8 @@
 """The Celery tasks of the metrics: thin, safe to run twice, safe to kill."""
 
 from metrics import services
+from ops.jobs.scheduled import task_of
 
-collect_metrics = services.collect_metrics.task()
-check_services = services.check_services.task()
+collect_metrics = task_of(services.collect_metrics)
+check_services = task_of(services.check_services)
+take_census = task_of(services.take_census)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -17,12 +18,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from fluxtracker import formatting
-from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, list_link, pretty, user_of
+from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, list_link, readable, user_of
 from fluxtracker.periods import AHEAD
-from ops import audit, leases
+from ops import audit_log, leases
 from ops.access import admin as access_admin
 from ops.alerts import services
+from ops.alerts.sending import configured
 from ops.jobs import services as jobs_services
+from ops.jobs.runs import NotDone
 from ops.models import (
     Alert,
     AlertDelivery,
@@ -37,7 +40,6 @@ from ops.models import (
     TaskState,
     WorkerSeen,
 )
-from ops.runs import NotDone
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -66,6 +68,15 @@ class AlertAdmin(LargeTableAdmin):
     def get_urls(self) -> list[URLPattern]:
         test = self.admin_site.admin_view(require_POST(self.test))
         return [path("test/", test, name="ops_alert_test"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """List them below what becomes of them: which channels there are, and when each last took something."""
+        names = [channel.name for channel in configured()]
+        heard = AlertDelivery.objects.filter(channel__in=names).exclude(sent_at=None)
+        last = dict(heard.values_list("channel").annotate(models.Max("sent_at")))
+        channels = [(name, last.get(name)) for name in names]
+        context = {"channels": channels, "now": timezone.now()} | (extra_context or {})
+        return super().changelist_view(request, context)
 
     def test(self, request: HttpRequest) -> HttpResponse:
         """Send a test on every channel at once; for all staff, as starting jobs is."""
@@ -108,7 +119,7 @@ class OutcomeFilter(WordFilter):
     title = parameter_name = "outcome"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(word, word) for word in (audit.ASKED, audit.DONE, audit.REFUSED)]
+        return [(word, word) for word in (audit_log.ASKED, audit_log.DONE, audit_log.REFUSED)]
 
 
 @admin.register(AuditEntry)
@@ -145,24 +156,24 @@ class JobAdmin(LargeTableAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
-            path("<int:pk>/standing/", never_cache(self.standing), name="ops_job_standing"),
+            path("<int:pk>/standing/", never_cache(self.progress), name="ops_job_progress"),
             path("<int:pk>/cancel/", wrap(require_POST(self.cancel)), name="ops_job_cancel"),
         ]
         return [*own, *super().get_urls()]
 
-    def standing(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show how far it is, for a page that polls. It reloads when the job is over or the reader may not see it."""
         if not (self.admin_site.has_permission(request) and self.has_view_permission(request)):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         job = get_object_or_404(Job, pk=pk)
         headers = {} if job.state in Job.ACTIVE else {"HX-Refresh": "true"}
-        return TemplateResponse(request, "admin/ops/job/standing.html", {"original": job}, headers=headers)
+        return TemplateResponse(request, "admin/ops/job/progress.html", {"original": job}, headers=headers)
 
     def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Cancel a job; for all staff, as in the API."""
         job = get_object_or_404(Job, pk=pk)
         try:
-            job = jobs_services.cancel(job, user=user_of(request), address=audit.address_of(request))
+            job = jobs_services.cancel(job, user=user_of(request), address=audit_log.address_of(request))
         except jobs_services.AlreadyOver as error:
             self.message_user(request, f"Not cancelled: {error}.", messages.WARNING)
         else:
@@ -179,8 +190,8 @@ class JobAdmin(LargeTableAdmin):
             return UNKNOWN
         return formatting.span((job.finished_at or timezone.now()) - job.started_at)
 
-    answer = column("result", lambda job: pretty(job.result))
-    asked_with = column("parameters", lambda job: pretty(job.params))
+    answer = column("result", lambda job: readable(job.result))
+    asked_with = column("parameters", lambda job: readable(job.params))
 
 
 __all__ = ["access_admin"]  # Django imports this file only: users and tokens come with it

@@ -3,73 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self, cast
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, cast
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils import timezone
+from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.fields import empty
 
 from fluxtracker.admin import user_of
-from ops import audit, overview, registry
+from fluxtracker.database import database_bytes
+from ops import audit_log, check_results, health, registry, schedule
 from ops.access import login as access_login
+from ops.access import second_factor
+from ops.health import Disk
 from ops.jobs import services
-from ops.models import Job
-from ops.registry import JobType
+from ops.models import Alert, Job, ServiceState, TaskState, WorkerSeen
+from ops.registry import Field, JobGroup, JobType, missing_days
+from ops.schedule import ScheduledTask
+from ops.status import Status, words
+
+GROUPS = {  # of the tables that operators need; all others are listed last
+    "Today": ("snapshots.Snapshot", "metrics.Source", "ops.ServiceState", "metrics.CensusDay", "carousel.Feed"),
+    "Jobs": ("ops.Job", "ops.TaskRun", "ops.TaskState", "django_celery_beat.PeriodicTask"),
+    "Data": (
+        *("revenue.Payment", "revenue.DailyTotal", "revenue.DailyPrice", "revenue.App", "revenue.Quarantined"),
+        *("revenue.Label", "revenue.ShareRule", "deployments.AppLife", "metrics.TrackedApp", "metrics.Category"),
+    ),
+    "Alerts": ("ops.Alert", "ops.AlertDelivery", "reports.ReportDelivery"),
+    "Access": ("auth.User", "auth.Group", "ops.ApiToken", "ops.AuditEntry", "ops.SignInAttempt"),
+}
+OTHERS = "Other tables"
+JOB_GROUPS = {
+    JobGroup.READ: "Read: what the schedule does, now",
+    JobGroup.REPAIR: "Repair: what is missing or wrong",
+    JobGroup.DANGER: "Danger: what no job brings back",
+}
+LABELS = {"batchSize": "batch size"}  # of parameters that are not called what people call them
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A parameter as a form shows it. `kind` is the type of an HTML input."""
-
-    name: str
-    label: str
-    kind: str
-    value: object
-    help: str
-    errors: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class JobForm:
-    """A job as a form."""
-
-    job: JobType
-    inputs: list[Input]
-    errors: bool = False
-
-    @classmethod
-    def of(cls, job: JobType) -> Self:
-        return cls(job, [_input(name, field) for name, field in job.params.items()])
-
-    @property
-    def title(self) -> str:
-        return title(self.job.name)
-
-    @property
-    def is_harmless(self) -> bool:
-        """Return whether one click starts it. What destroys data asks first."""
-        return not self.job.destructive
-
-    def refused(self, given: Mapping[str, Any], errors: Mapping[str, Any]) -> Self:
-        """Return the form with what was given and what is wrong with it."""
-        inputs = [
-            replace(row, value=given.get(row.name, ""), errors=[str(words) for words in errors.get(row.name, ())])
-            for row in self.inputs
-        ]
-        return replace(self, inputs=inputs, errors=True)
+def inputs(
+    job_type: JobType, given: Mapping[str, Any] | None = None, errors: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return a job's parameters as a form shows them: with defaults, or as given and with what is wrong."""
+    return [
+        {
+            "name": name,
+            "label": LABELS.get(name, name),
+            "kind": _kind(field),
+            "value": _default(field) if given is None else given.get(name, ""),
+            "help": field.help_text or "",
+            "errors": (errors or {}).get(name, ()),
+        }
+        for name, field in job_type.params.items()
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+def _kind(field: Field) -> str:
+    """Return the type of an HTML input."""
+    if isinstance(field, serializers.BooleanField):
+        return "checkbox"
+    return "number" if isinstance(field, serializers.IntegerField) else "text"
+
+
+def _default(field: Field) -> object:
+    return "" if isinstance(field, serializers.BooleanField) or field.default is empty else field.default
+
+
+class Outcome(NamedTuple):
     """What came of a request for a job. `job`: the new one, or the one that is in the way."""
 
     is_started: bool
@@ -82,30 +93,17 @@ def start(job_type: JobType, given: Mapping[str, Any], *, request: HttpRequest) 
     params = {name: given[name] for name in job_type.params if given.get(name)}
     try:
         job = services.request_job(
-            job_type.name, params, user=user_of(request), address=audit.address_of(request), via="admin"
+            job_type.name, params, user=user_of(request), address=audit_log.address_of(request), via="admin"
         )
     except (services.AlreadyRunning, services.NotSent) as error:
         return Outcome(False, f"Not started: {error}.", error.job)
-    return Outcome(True, f"{title(job_type.name)}: queued as job {job.pk}.", job)
-
-
-def title(name: str) -> str:
-    """Return a job's name for people: `revenue-sync` is `Revenue sync`."""
-    words = name.replace("-", " ").replace("usd", "USD")
-    return words[0].upper() + words[1:]
-
-
-def _input(name: str, field: serializers.Field[Any, Any, Any, Any]) -> Input:
-    is_box = isinstance(field, serializers.BooleanField)
-    kind = "checkbox" if is_box else "number" if isinstance(field, serializers.IntegerField) else "text"
-    value = "" if is_box or field.default is empty else field.default
-    label = {"batchSize": "batch size"}.get(name, name)
-    return Input(name, label, kind, value, str(field.help_text or ""), [])
+    return Outcome(True, f"{job_type.title}: queued as job {job.pk}.", job)
 
 
 class Site(AdminSite):
     """Pages for staff, as far as their permissions reach."""
 
+    login_form = second_factor.SignInForm
     site_title = "Fluxtracker"
     site_header = "FLUX/TRACKER"
     index_title = "Overview"
@@ -114,18 +112,30 @@ class Site(AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         own = [
             path("overview/", never_cache(self.overview), name="overview"),
+            path("second-factor/", self.admin_view(second_factor.second_factor), name="second-factor"),
             path("work/<slug:name>/", self.admin_view(self.work), name="work"),
         ]
         return [*own, *super().get_urls()]
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """Return the tables by what operators use them for; of one app, for its own page, as Django does."""
+        apps = super().get_app_list(request, app_label)
+        if app_label:
+            return apps
+        left = {entry["model"]._meta.label: entry for app in apps for entry in app["models"]}
+        groups = {name: [left.pop(label) for label in GROUPS[name] if label in left] for name in GROUPS}
+        return [_section(name, models) for name, models in {**groups, OTHERS: list(left.values())}.items() if models]
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        forms = [JobForm.of(job) for job in registry.jobs().values()]
-        context = {"overview": overview.load(timezone.now()), "job_forms": forms, "title": "Overview"}
+        jobs = registry.jobs().values()
+        grouped = {title: [job for job in jobs if job.group is group] for group, title in JOB_GROUPS.items()}
+        context = {"overview": load_overview(timezone.now()), "job_types": grouped, "title": "Overview"}
         return super().index(request, context | (extra_context or {}))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         _forget_relative_next(request)
-        return super().login(request, extra_context)
+        context = {"has_accounts": User.objects.filter(is_staff=True, is_active=True).exists()}
+        return super().login(request, context | (extra_context or {}))
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         _forget_relative_next(request)
@@ -142,25 +152,47 @@ class Site(AdminSite):
         """Render the part of the first page that is polled. A signed-out reader reloads the page."""
         if not self.has_permission(request):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
-        return TemplateResponse(request, "admin/overview_parts.html", {"overview": overview.load(timezone.now())})
+        return TemplateResponse(request, "admin/overview_parts.html", {"overview": load_overview(timezone.now())})
 
     def work(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Show a job's parameters and start it; what destroys data asks twice."""
+        """Show a job's parameters and start it; a dangerous one once its name was typed."""
         try:
-            form = JobForm.of(registry.find(name))
+            job_type = registry.find(name)
         except registry.UnknownJob as error:
             raise Http404(str(error)) from error
-        if request.method == "POST" and (form.is_harmless or "sure" in request.POST):
+        shown, status, is_sure = inputs(job_type), 200, request.POST.get("sure") == name or not job_type.is_dangerous
+        if request.method == "POST" and is_sure:
             try:
-                outcome = start(form.job, request.POST, request=request)
+                outcome = start(job_type, request.POST, request=request)
             except ValidationError as error:
-                form = form.refused(request.POST, cast("dict[str, Any]", error.detail))
+                shown, status = inputs(job_type, request.POST, cast("dict[str, Any]", error.detail)), 400
             else:
                 level = messages.SUCCESS if outcome.is_started else messages.ERROR
                 messages.add_message(request, level, outcome.message)
                 return HttpResponseRedirect(_page_of(outcome.job, request))
-        context = self.each_context(request) | {"form": form, "title": form.title}
-        return TemplateResponse(request, "admin/work.html", context, status=400 if form.errors else 200)
+        elif request.method == "POST":
+            shown, status = inputs(job_type, request.POST), 400
+        context = self.each_context(request) | {"job_type": job_type, "inputs": shown, "title": job_type.title}
+        context |= {"is_refused": status == 400, "is_sure": is_sure} | _danger(job_type)
+        return TemplateResponse(request, "admin/work.html", context, status=status)
+
+
+def _section(name: str, models: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a group of tables as Django describes an app."""
+    slug = slugify(name)
+    return {
+        "name": name, "app_label": slug, "app_url": f"{reverse('admin:index')}#records-{slug}",
+        "has_module_perms": True, "models": models, "is_folded": name == OTHERS,
+    }  # fmt: skip
+
+
+def _danger(job_type: JobType) -> dict[str, Any]:
+    """Return what somebody has to know before a dangerous job: what goes, and how old the last backup is."""
+    if not job_type.is_dangerous:
+        return {}
+    now, backup = timezone.now(), TaskState.by_name().get("backup")
+    deletes = job_type.deletes(now) if job_type.deletes else {}
+    return {"now": now, "deletes": deletes, "backed_up_at": backup and backup.last_success_at}
 
 
 def _forget_relative_next(request: HttpRequest) -> None:
@@ -177,3 +209,61 @@ def _page_of(job: Job | None, request: HttpRequest) -> str:
     if job is None or not user_of(request).has_perm("ops.view_job"):
         return reverse("admin:index")
     return reverse("admin:ops_job_change", args=[job.pk])
+
+
+LAST_JOBS, MOST_ALERTS, MOST_WORKERS = 8, 20, 10
+WORKER_FORGOTTEN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`report` is that of `/api/health` and `statuses` its problems; the other parts are rows."""
+
+    now: datetime
+    report: dict[str, Any]
+    statuses: tuple[Status, ...]
+    missing_days: int
+    failing_services: list[ServiceState]
+    workers: list[WorkerSeen]
+    database_bytes: int
+    disk: Disk | None
+    alerts: list[Alert]
+    scheduled: list[ScheduledTask]
+    jobs: list[Job]
+
+    @property
+    def problems(self) -> list[str]:
+        return [words(status, self.now) for status in self.statuses]
+
+    @property
+    def other_problems(self) -> list[str]:
+        """Return those that are not among the open alerts."""
+        keys = {alert.key for alert in self.alerts}
+        return [words(status, self.now) for status in self.statuses if not status.key or status.key not in keys]
+
+    @property
+    def running(self) -> list[Job]:
+        return [job for job in self.jobs if job.state in Job.ACTIVE]
+
+    @property
+    def is_backup_late(self) -> bool:
+        return any(status.key in ("backup", "task:backup") for status in self.statuses)
+
+
+def load_overview(now: datetime) -> Overview:
+    """Read all of it, with a fixed number of queries."""
+    found = health.look(now)
+    states = TaskState.by_name()
+    return Overview(
+        now=now,
+        report=found.report,
+        statuses=found.problems,
+        missing_days=sum(len(days(now)) for days in missing_days),
+        failing_services=list(ServiceState.objects.filter(status__in=check_results.FAILING)),
+        workers=list(WorkerSeen.objects.filter(seen_at__gt=now - WORKER_FORGOTTEN).order_by("-seen_at")[:MOST_WORKERS]),
+        database_bytes=database_bytes(),
+        disk=health.disk(),
+        alerts=list(Alert.objects.filter(closed_at=None)[:MOST_ALERTS]),
+        scheduled=schedule.scheduled_tasks(states, now),
+        jobs=list(Job.objects.order_by("-id")[:LAST_JOBS]),
+    )

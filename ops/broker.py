@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 ERRORS = (RedisError, KombuError, OSError)
 PING_TIMEOUT_S = 0.5  # for connecting, and for each answer
+MOST_CONNECTIONS = 100  # more than a process has threads
 WRITTEN_KEY, WRITTEN_S = "fluxtracker.health", 60  # what a check leaves behind, and for how long
 UNACKED = "unacked"  # kombu's hash of messages that a worker has taken and not done yet
 REFUSALS = {  # why a broker that answers takes no writes; redis-py drops the code of errors that it has a class for
@@ -54,24 +56,15 @@ class Depth:
 @contextmanager
 def connect(timeout: float) -> Iterator[Any]:
     """Open a connection with `timeout` seconds to connect and for each answer. Raise NoBroker."""
-    options = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "max_retries": 0}
-    try:
-        with current_app.connection_for_write(
-            transport_options={**current_app.conf.broker_transport_options, **options}
-        ) as connection:
-            yield connection
-    except ERRORS as error:
-        log.debug("broker_unavailable", error=type(error).__name__)
-        raise NoBroker(failure(error)) from error
+    with _failing(), _connection(timeout) as connection:
+        yield connection
 
 
 def status() -> Status:
     """Return whether the broker answers and takes a write."""
     try:
-        with connect(PING_TIMEOUT_S) as connection:
-            client = connection.default_channel.client
-            client.ping()
-            client.set(WRITTEN_KEY, "1", ex=WRITTEN_S)
+        with _failing():
+            _client(current_app.conf.broker_url, PING_TIMEOUT_S).set(WRITTEN_KEY, "1", ex=WRITTEN_S)
     except NoBroker as error:
         return error.status
     return OK
@@ -80,11 +73,35 @@ def status() -> Status:
 def depth() -> Depth | None:
     """Return how many messages it holds; None where it does not answer within a second."""
     try:
-        with connect(PING_TIMEOUT_S) as connection:
-            client = connection.default_channel.client
+        with _failing():
+            client = _client(current_app.conf.broker_url, PING_TIMEOUT_S)
             return Depth(int(client.llen(current_app.conf.task_default_queue)), int(client.hlen(UNACKED)))
     except NoBroker:
         return None
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Raise NoBroker for an error of the broker."""
+    try:
+        yield
+    except ERRORS as error:
+        log.debug("broker_unavailable", error=type(error).__name__)
+        raise NoBroker(failure(error)) from error
+
+
+def _connection(timeout: float) -> Any:
+    options = {
+        "socket_timeout": timeout, "socket_connect_timeout": timeout, "max_retries": 0,
+        "max_connections": MOST_CONNECTIONS,
+    }  # fmt: skip
+    return current_app.connection_for_write(transport_options={**current_app.conf.broker_transport_options, **options})
+
+
+@cache
+def _client(url: str, timeout: float) -> Any:
+    """Return the client of the broker at this address. Its pool connects again where a connection was closed."""
+    return _connection(timeout).default_channel.client
 
 
 def failure(error: Exception) -> Status:

@@ -8,54 +8,35 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
-from django.utils import timezone
 from rest_framework import serializers
 
 from fluxtracker.api.fields import Confirmation, PastDay, Whole
 from fluxtracker.database import is_unmigrated
 from fluxtracker.formatting import printable
-from fluxtracker.timestamps import parse_day
 from fluxtracker.upstream.http.errors import UpstreamError
-from ops import audit
+from ops import audit_log
+from ops.jobs.runs import NotDone, one_line, report_of
 from ops.leases import LeaseHeld, LeaseLost
 from ops.registry import Field, JobType
-from ops.runs import NotDone, one_line, report_of
 
 LEASE_WAIT_S = 30.0
-LONGEST_NUMBER = 100  # digits
 
 
-def whole_number(minimum: int, maximum: int, *, cut: bool = False) -> Callable[[str], int]:
-    """Return an argparse type: a whole number in the range, else wrong usage.
+def read_by(field: Field) -> Callable[[str], Any]:
+    """Return an argparse type: what the API's field accepts, else wrong usage."""
 
-    With `cut`, larger numbers count as the maximum.
-    """
-
-    def parse(value: str) -> int:
-        if value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER:
-            number = min(int(value), maximum) if cut else int(value)
-            if minimum <= number <= maximum:
-                return number
-        end = f"{minimum}" if cut else f"{minimum} to {maximum}"
-        raise argparse.ArgumentTypeError(f"expected a whole number from {end}")
+    def parse(value: str) -> Any:
+        try:
+            return field.run_validation(value)
+        except serializers.ValidationError as error:
+            raise argparse.ArgumentTypeError("; ".join(map(str, error.detail))) from None
 
     return parse
-
-
-def day(value: str) -> date:
-    """Return an argparse type: a UTC day up to today, else wrong usage."""
-    found = parse_day(value)
-    if found is None:
-        raise argparse.ArgumentTypeError("expected a day as YYYY-MM-DD")
-    if found > timezone.now().date():
-        raise argparse.ArgumentTypeError("a day must not be in the future")
-    return found
 
 
 class ReportCommand(BaseCommand):
@@ -109,7 +90,9 @@ class ReportCommand(BaseCommand):
         detail = self.audit_detail(options, report)
         if detail is not None:
             name = type(self).__module__.rpartition(".")[2]
-            audit.record_if_possible(actor="command", address=None, action=name, outcome=audit.DONE, detail=detail)
+            audit_log.record_if_possible(
+                actor="command", address=None, action=name, outcome=audit_log.DONE, detail=detail
+            )
 
     def progress(self, words: str) -> None:
         """Rewrite one line on a terminal; print nothing elsewhere."""
@@ -133,6 +116,8 @@ class JobCommand(ReportCommand):
     job: ClassVar[JobType]
     cut: ClassVar[bool] = False
     """Whether numbers above the maximum count as the maximum."""
+    audited: ClassVar[Sequence[str] | None] = None
+    """Keys of the report that go into the audit log; None: nothing does."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -152,10 +137,11 @@ class JobCommand(ReportCommand):
         if isinstance(field, serializers.BooleanField):
             return {"action": "store_true", "help": field.help_text}
         if isinstance(field, PastDay):
-            return {"type": day, "metavar": "DAY", "help": field.help_text}
+            return {"type": read_by(field), "metavar": "DAY", "help": field.help_text}
         assert isinstance(field, Whole)  # noqa: S101  no job has other parameters
-        number = whole_number(1, field.maximum or field.cut_to or sys.maxsize, cut=self.cut)
-        return {"type": number, "default": field.default, "help": f"{field.help_text} Default: {field.default}."}
+        number = field if self.cut else Whole(maximum=field.maximum or field.cut_to)
+        help_text = f"{field.help_text} Default: {field.default}."
+        return {"type": read_by(number), "default": field.default, "help": help_text}
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         for field in self.job.params.values():
@@ -163,6 +149,9 @@ class JobCommand(ReportCommand):
                 raise self.usage_error(f"{field.why}; say --yes if that is what you want")
         chosen = {name: options[name] for name in self.job.takes}
         return self.job(trigger="command", wait=LEASE_WAIT_S, progress=self.progress, **chosen)
+
+    def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
+        return None if self.audited is None else {key: report[key] for key in self.audited}
 
 
 def _lines(report: dict[str, Any]) -> str:

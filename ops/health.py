@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -15,14 +15,13 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
-from fluxtracker.database import database_words
-from fluxtracker.periods import is_fresh
+from fluxtracker.database import compiled_once, database_words
 from fluxtracker.timestamps import iso, unix_ms
-from ops import broker, checks, schedule
+from ops import broker, check_results, schedule
 from ops.alerts import records
-from ops.models import ServiceState, TaskState, WorkerSeen
+from ops.api.serializers import AlertHealth, BackupHealth, OverdueWork, ServiceHealth
+from ops.models import ServiceState, TaskState
 from ops.registry import health_checks
 from ops.status import OK, Part, Status, words
 
@@ -35,7 +34,6 @@ REPORTED_BY_PARTS = frozenset(
 )  # kinds of alerts: a part of the report says how these are now
 DATABASE_ERRORS = (DatabaseError, InterfaceError)
 STARTED = time.monotonic()
-WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s
 OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the report
 
 
@@ -54,7 +52,7 @@ def report(now: datetime) -> Report:
 
 def look(now: datetime) -> Health:
     """Look at every part. Without a database only the broker can be asked."""
-    database = database_status()
+    database = OK if _database() in _known_migrated else database_status()
     if database.is_ok:
         try:
             return _health(database, _parts(now), now)
@@ -79,20 +77,22 @@ def _health(database: Status, parts: Mapping[str, Part], now: datetime) -> Healt
 
 def _parts(now: datetime) -> dict[str, Part]:
     """Return the parts by name, in the order in which their problems are shown."""
-    states = {state.name: state for state in TaskState.objects.order_by("name")}
-    backup, sync = states.get("backup"), health_checks()["sync"](now)
+    states = TaskState.by_name()
+    backup, parts = states.get("backup"), {name: check(now, states) for name, check in health_checks().items()}
     return {
         "broker": broker_part(now),
         "worker": worker_part(now),
-        "schedule": schedule_part(now),
-        "sync": sync,
-        "snapshot": health_checks()["snapshot"](now),
+        "schedule": schedule_part(now, states),
+        "sync": parts["sync"],
+        "snapshot": parts["snapshot"],
         "services": _services(states),
-        "backup": Part(backup and _service(backup) | {"file": (backup.last_report or {}).get("file")}),
+        "backup": Part(backup and BackupHealth.write(backup)),
         "alerts": _alerts(),
-        "sources": health_checks()["sources"](now),
+        "sources": parts["sources"],
+        "census": parts["census"],
+        "messages": parts["messages"],
         "checks": checks_part(),
-        "quarantine": Part(sync.report["quarantine"]),
+        "quarantine": Part(parts["sync"].report["quarantine"]),
     }
 
 
@@ -106,27 +106,28 @@ def _unknown(now: datetime) -> dict[str, Part]:
     return {
         "broker": broker_part(now),
         **{name: Part(report) for name, report in nothing.items()},
-        **{name: check(None) for name, check in health_checks().items()},
+        **{name: check(None, {}) for name, check in health_checks().items()},
     }
 
 
 def checks_part() -> Part:
     """Count the checked services by their status, with when they were last checked; null: never."""
-    states = list(ServiceState.objects.all())
+    states = list(_services_checked())
     count = Counter(state.status for state in states)
     report = {
         "total": len(states),
         **{status: count[status] for status in ServiceState.Status.values},
         "lastCheck": iso(max((state.checked_at for state in states), default=None)),
     }
-    return Part(report, [checks.failing(state) for state in states if state.keeps_failing])
+    return Part(report, [check_results.failing(state) for state in states if state.keeps_failing])
+
+
+_services_checked = compiled_once(lambda: ServiceState.objects.all())
 
 
 def database_status() -> Status:
     """Return whether the database answers and has every migration."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
         missing = _missing_migrations()
     except DATABASE_ERRORS as error:
         return _unavailable(error)
@@ -152,9 +153,13 @@ def _reported(status: Status, now: datetime | None = None) -> Report:
 _known_migrated: set[str] = set()
 
 
+def _database() -> str:
+    return str(connection.settings_dict["NAME"])
+
+
 def _missing_migrations() -> int:
     """Count them. Reading the plan takes 50 ms: a database that was complete is only asked whether it answers."""
-    name = str(connection.settings_dict["NAME"])
+    name = _database()
     if name in _known_migrated:
         TaskState.objects.exists()
         return 0
@@ -172,69 +177,36 @@ def broker_part(now: datetime) -> Part:
 
 def worker_part(now: datetime) -> Part:
     """Report when a worker last gave a sign of life."""
-    last = WorkerSeen.objects.order_by("-seen_at").values_list("seen_at", flat=True).first()
-    is_alive = is_fresh(last, now, WORKER_FRESH)
-    report = {"status": "ok" if is_alive else "missing", "lastSeen": iso(last)}
-    return Part(report, [] if is_alive else [Status("worker_missing", since=last)])
+    status = schedule.worker(now)
+    return Part({"status": "ok" if status.is_ok else "missing", "lastSeen": iso(status.since)}, [status])
 
 
-def schedule_part(now: datetime) -> Part:
+def schedule_part(now: datetime, states: Mapping[str, TaskState]) -> Part:
     """Report which rows of the schedule are overdue by twice their interval."""
-    found = schedule.overdue(now)
+    found = schedule.overdue(now, states)
     problem = schedule.status(found)
     report = {
         "status": "overdue" if found else "ok",
-        "overdue": [{"name": row.name, "task": row.task, "lastRun": iso(row.since)} for row in found],
+        "overdue": [OverdueWork.write(row) for row in found],
         "reason": words(problem, now) or None,
     }
     return Part(report, [problem])
 
 
-def is_scheduled(task: str, now: datetime) -> bool:
-    """Return whether this Celery task runs by its schedule: a worker lives, a row is enabled, none is overdue."""
-    has_worker = not worker_part(now).problems
-    is_enabled = has_worker and PeriodicTask.objects.filter(task=task, enabled=True).exists()
-    return is_enabled and not schedule.is_overdue(task, now)
-
-
 def _services(states: Mapping[str, TaskState]) -> Part:
     others = {name: state for name, state in states.items() if name not in OWN_PARTS}
     failing = [state.failing for state in others.values() if state.alerting]
-    return Part({name: _service(state) for name, state in others.items()}, failing)
-
-
-def _service(state: TaskState) -> Report:
-    status = "failed" if state.alerting else "failing" if state.consecutive_failures else "ok"
-    return {
-        "status": status if state.last_success_at or state.last_failure_at else "never",
-        "lastSuccess": iso(state.last_success_at),
-        "lastFailure": iso(state.last_failure_at),
-        "consecutiveFailures": state.consecutive_failures,
-        "error": state.last_error or None,
-    }
+    return Part({name: ServiceHealth.write(state) for name, state in others.items()}, failing)
 
 
 def _alerts() -> Part:
     """Report what is open, the newest first. What another part reports as it is now is no problem of this one."""
     alerts = records.open_alerts()
-    report = [
-        {
-            "key": alert.key,
-            "message": alert.message,
-            "since": iso(alert.raised_at),
-            "lastSeen": iso(alert.seen_at),
-            "lastTold": iso(alert.sent_at),
-        }
-        for alert in alerts
-    ]
-    return Part(report, [alert.status for alert in alerts if alert.kind not in REPORTED_BY_PARTS])
+    others = [alert.status for alert in alerts if alert.kind not in REPORTED_BY_PARTS]
+    return Part([AlertHealth.write(alert) for alert in alerts], others)
 
 
 FULL_SHARE, FULL_BYTES = 0.10, 2 << 30
-SIZE = {
-    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-    "postgresql": "SELECT pg_database_size(current_database())",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,11 +228,3 @@ def disk() -> Disk | None:
     except OSError:
         return None
     return Disk(usage.free, usage.total)
-
-
-def database_bytes() -> int:
-    """Return the size of the database, as its engine reports it. One query."""
-    with connection.cursor() as cursor:
-        cursor.execute(SIZE[connection.vendor])
-        row = cursor.fetchone()
-    return int(row[0])

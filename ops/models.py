@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from django.db import models
 
+from fluxtracker.database import compiled_once
 from ops.status import Status, task_failing
 
 ALERT_AFTER = 3  # failures in a row (docs/contract.md#schedule)
@@ -42,13 +44,32 @@ class TaskState(models.Model):
         return self.consecutive_failures >= ALERT_AFTER
 
     @property
+    def health(self) -> str:
+        """Return `failed` where it failed three times in a row, and `never` where no run has ended yet."""
+        if not (self.last_success_at or self.last_failure_at):
+            return "never"
+        return "failed" if self.alerting else "failing" if self.consecutive_failures else "ok"
+
+    @property
+    def reported_file(self) -> str | None:
+        return (self.last_report or {}).get("file")
+
+    @property
     def failing(self) -> Status:
         return task_failing(self.name, self.consecutive_failures, self.last_error)
 
     @classmethod
-    def of(cls, name: str) -> Self:
-        """Return the state of a task, also of one that never ran."""
-        return cls.objects.filter(name=name).first() or cls(name=name)
+    def of(cls, name: str, known: Mapping[str, Self] | None = None) -> Self:
+        """Return the state of a task, also of one that never ran. `known`: all states by name, already read."""
+        found = cls.objects.filter(name=name).first() if known is None else known.get(name)
+        return found or cls(name=name)
+
+    @classmethod
+    def by_name(cls) -> dict[str, TaskState]:
+        return {state.name: state for state in _states()}
+
+
+_states = compiled_once(lambda: TaskState.objects.order_by("name"))
 
 
 class TaskRun(models.Model):
@@ -313,7 +334,7 @@ class AlertDelivery(models.Model):
         CLOSED = "closed"
 
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
-    channel = models.CharField(max_length=20, help_text="email or webhook")
+    channel = models.CharField(max_length=20, help_text="email, webhook, or an address of ALERT_URLS")
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When it last heard, or may have, that it is so.")
     recovery_sent_at = models.DateTimeField(null=True, blank=True)
     event = models.CharField(max_length=10, choices=Event, blank=True, default="", db_default="")
@@ -336,7 +357,7 @@ class AlertDelivery(models.Model):
 
 
 class Tally(models.Model):
-    """A number that only grows, over all processes: what /metrics counts (ops.runs)."""
+    """A number that only grows, over all processes: what /metrics counts (ops.jobs.runs)."""
 
     name = models.CharField(max_length=20)
     label = models.CharField(max_length=100, help_text="The work, or the host.")

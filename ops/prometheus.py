@@ -5,28 +5,42 @@ What is not known has no sample. Instants are seconds since 1970: an age is `tim
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from fluxtracker import __version__
 from fluxtracker.web.middleware import REGISTRY
-from ops import broker, health, runs
+from ops import broker, health
+from ops.jobs import runs
 from ops.models import ServiceState, Tally, TaskState
+from ops.registry import gauges
 
 Value = float | int | bool | datetime | str | None
 LEVELS = ("ok", "degraded", "error")
 
 
 def text(now: datetime) -> bytes:
-    """Return all metrics in the text format: the system's state, then this process's latencies."""
+    """Return all metrics in the text format: the system's state, then the latencies of its web processes."""
     registry = CollectorRegistry()
     registry.register(_State(now))
-    return generate_latest(registry) + generate_latest(REGISTRY)
+    return generate_latest(registry) + generate_latest(_latencies())
+
+
+def _latencies() -> CollectorRegistry:
+    """Return what all web processes have counted, and the resources of this one."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    ProcessCollector(registry=registry)
+    return registry
 
 
 class _State(Collector):
@@ -44,6 +58,7 @@ class _State(Collector):
         if report["db"]["status"] == "ok":
             yield from of_report(report)
             yield from of_tasks()
+            yield from (_gauge(*each) for of_app in gauges for each in of_app(self._now))
 
 
 def of_broker(is_up: bool) -> Iterator[Metric]:

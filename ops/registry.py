@@ -6,22 +6,23 @@ The modules that register are imported at the first use: a command, a page or a 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from functools import cache, cached_property
 from inspect import signature
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import structlog
-from celery import shared_task
 from django.db import DatabaseError
 from django.utils.module_loading import autodiscover_modules
 from rest_framework import serializers
 
 from fluxtracker.api.reports import as_report, name_of, result_of
-from ops.runs import one_line, run, run_quietly
+from ops.jobs.runs import one_line, run
+from ops.models import TaskState
 from ops.status import Part, Status
 
 log = structlog.get_logger(__name__)
@@ -31,30 +32,71 @@ Params = Mapping[str, Any]
 Progress = Callable[[str], None]
 Field = serializers.Field[Any, Any, Any, Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
-Check = Callable[[datetime | None], Part]
+States = Mapping[str, TaskState]
+Check = Callable[[datetime | None, States], Part]
+
+MODULES = ("services", "alerts", "status", "tasks")  # of an app, which register
 
 
 class Hook(Generic[Function]):
     """Hold a list of functions; as a decorator it adds one."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Collection[str] = MODULES) -> None:
         self.functions: list[Function] = []
+        self._modules = modules
 
     def __call__(self, function: Function) -> Function:
         self.functions.append(function)
         return function
 
     def __iter__(self) -> Iterator[Function]:
-        discover()
+        discover(*self._modules)
         return iter(self.functions)
 
 
-on_change: Hook[Callable[[], object]] = Hook()
-"""Called after a sync, a collection or a snapshot."""
+Keeper = Callable[[], object]
+
+
+class OnChange(Hook[Keeper]):
+    """Hold what depends on changed rows; some functions depend on those of some jobs alone."""
+
+    def __init__(self) -> None:
+        super().__init__(["services"])  # a command imports no more for it
+        self._after: dict[Keeper, tuple[str, ...]] = {}
+
+    def after(self, *jobs: str) -> Callable[[Keeper], Keeper]:
+        """Add a function that is called after these jobs alone."""
+
+        def register(function: Keeper) -> Keeper:
+            self._after[function] = jobs
+            return self(function)
+
+        return register
+
+    def of(self, job: str) -> Iterator[Keeper]:
+        """Yield what depends on the rows that the job changed."""
+        return (function for function in self if job in self._after.get(function, (job,)))
+
+
+on_change = OnChange()
+"""Called after a job that changed rows: a sync, a collection, a census, a snapshot. Registered in `services`."""
 alert_rule: Hook[Callable[[datetime], Iterator[Status]]] = Hook()
 """Yields what is wrong now. A rule that raises ends the check: with half of the problems it would close alerts."""
 around_restore: Hook[Callable[[], AbstractContextManager[None]]] = Hook()
 """A context in the transaction that replaces all rows."""
+
+
+class Gauge(NamedTuple):
+    """A number for Prometheus, without the project's prefix. With a label, one value for each of the label's."""
+
+    name: str
+    words: str
+    value: float | Mapping[str, float | None] | None
+    label: str = ""
+
+
+gauges: Hook[Callable[[datetime], Iterator[Gauge]]] = Hook()
+"""Yields numbers of an app for `/metrics`. None is not known, and has no sample."""
 missing_days: Hook[Callable[[datetime], list[Report]]] = Hook()
 """Returns the last days without a row, for the overview."""
 
@@ -62,10 +104,10 @@ missing_days: Hook[Callable[[datetime], list[Report]]] = Hook()
 HEALTH: dict[str, Check] = {}
 
 
-def health_check(name: str) -> Callable[[Check], Check]:
-    """Register what makes a part of `/api/health`. It gets None where the database cannot be reached."""
+def health_check(name: str) -> Callable[[Function], Function]:
+    """Register what makes a part of `/api/health` from the time, None without a database, and the tasks' states."""
 
-    def register(check: Check) -> Check:
+    def register(check: Function) -> Function:
         HEALTH[name] = check
         return check
 
@@ -78,13 +120,21 @@ def health_checks() -> dict[str, Check]:
     return HEALTH
 
 
-def changed() -> None:
-    """Call what depends on the changed rows. What fails here is computed by readers instead."""
-    for function in on_change:
+def changed(job: str = "") -> None:
+    """Call what depends on the rows that the job changed, or nobody's. Readers compute what fails here."""
+    for function in on_change.of(job):
         try:
             function()
         except DatabaseError as error:
             log.warning("not_kept_warm", keeper=function.__name__, error=one_line(error))
+
+
+class JobGroup(StrEnum):
+    """How pages list jobs. Those that are a danger lose what no job brings back: pages ask for the job's name."""
+
+    READ = "read"
+    REPAIR = "repair"
+    DANGER = "danger"
 
 
 class UnknownJob(Exception):
@@ -118,8 +168,23 @@ class JobType:
     """Keys that `run.after` adds to the report."""
     answer: str = ""
     """Describes the result in the API."""
-    destructive: bool = False
-    """It loses data that the job cannot bring back: pages ask for confirmation."""
+    group: JobGroup = JobGroup.READ
+    deletes: Callable[[datetime], Mapping[str, int]] | None = None
+    """Return how many rows of what it would delete now."""
+
+    @property
+    def title(self) -> str:
+        """Return its name for people: `Backfill USD` for `backfill-usd`."""
+        words = self.name.replace("-", " ").replace("usd", "USD")
+        return words[0].upper() + words[1:]
+
+    @property
+    def is_dangerous(self) -> bool:
+        return self.group is JobGroup.DANGER
+
+    @property
+    def app(self) -> str:
+        return self.work.__module__.partition(".")[0]
 
     @property
     def run_name(self) -> str:
@@ -177,19 +242,12 @@ class JobType:
             return current.report | (current.after() if current.after else {})
         finally:
             if current and current.changed:
-                changed()
-
-    def task(self) -> Any:
-        """Return the Celery task of its name, which the schedule sends."""
-
-        def quietly() -> None:
-            run_quietly(self)
-
-        return shared_task(name=f"{_app(self)}.tasks.{self.run_name}")(quietly)
+                changed(self.name)
 
 
 JOBS: dict[str, JobType] = {}
-APPS = ("revenue", "snapshots", "metrics", "carousel", "ops")  # in this order jobs are listed; other apps come last
+APPS = ("revenue", "deployments", "snapshots", "reports", "metrics", "carousel", "dashboard", "ops")
+"""In this order jobs are listed; other apps come last."""
 
 
 def job(name: str, *, report: type, **options: Any) -> Callable[[Callable[..., Any]], JobType]:
@@ -205,7 +263,13 @@ def job(name: str, *, report: type, **options: Any) -> Callable[[Callable[..., A
 def jobs() -> dict[str, JobType]:
     """Return all jobs by name, in the order of the apps."""
     discover()
-    return JOBS
+    return _in_order()
+
+
+@cache
+def _in_order() -> dict[str, JobType]:
+    found = sorted(JOBS.values(), key=lambda job: (*APPS, job.app).index(job.app))
+    return {job.name: job for job in found}
 
 
 def find(name: str) -> JobType:
@@ -213,25 +277,18 @@ def find(name: str) -> JobType:
     try:
         return jobs()[name]
     except KeyError:
-        raise UnknownJob(f"there is no job {name}; there are: {', '.join(JOBS)}") from None
+        raise UnknownJob(f"there is no job {name}; there are: {', '.join(jobs())}") from None
 
 
 _discovery = threading.RLock()
 
 
-def discover() -> None:
-    """Import once what registers: services, alerts, status and tasks of each app. Safe from any thread."""
+def discover(*modules: str) -> None:
+    """Import once these modules of each app, by default all that register. Safe from any thread."""
     with _discovery:
-        _import_all()
+        _import(modules or MODULES)
 
 
 @cache
-def _import_all() -> None:
-    autodiscover_modules("services", "alerts", "status", "tasks")
-    found = sorted(JOBS.values(), key=lambda job: (*APPS, _app(job)).index(_app(job)))
-    JOBS.clear()
-    JOBS.update((job.name, job) for job in found)
-
-
-def _app(job: JobType) -> str:
-    return job.work.__module__.partition(".")[0]
+def _import(modules: tuple[str, ...]) -> None:
+    autodiscover_modules(*modules)

@@ -5,17 +5,20 @@ Rows are made once; what operators change in the admin stays.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
+from fluxtracker.database import compiled_once
 from fluxtracker.formatting import moment, span
-from fluxtracker.periods import is_ahead
+from fluxtracker.periods import Bucket, is_ahead, is_fresh
 from ops import leases
-from ops.models import TaskState
+from ops.models import TaskState, WorkerSeen
 from ops.status import OK, Status
 
 
@@ -27,6 +30,9 @@ class Entry:
     task: str
     every: timedelta
     description: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    enabled: bool = True
+    """Whether it runs unless an operator switches it off; others run once one switches them on."""
 
     @property
     def expires_s(self) -> int:
@@ -42,21 +48,38 @@ SCHEDULE = (
           "Whether each upstream answers, and whether games and crypto nodes still run."),
     Entry("refresh-carousel", "carousel.tasks.refresh_carousel", timedelta(hours=1),
           "Top images, best benchmarks, apps just deployed and apps that end next."),
+    Entry("take-census", "metrics.tasks.take_census", timedelta(hours=1),
+          "Nodes by operator, place and version, running instances and deployment prices, for the record."),
+    Entry("sync-messages", "deployments.tasks.sync_messages", timedelta(hours=1),
+          "New messages of apps, all of them once a week, and the lives of the apps that follow."),
     Entry("check-snapshot", "snapshots.tasks.check_snapshot", timedelta(minutes=30),
           "Takes the day's snapshot once it is 00:05 UTC."),
     Entry("refresh-price", "revenue.tasks.refresh_price", timedelta(minutes=5), "The FLUX price."),
     Entry("audit-revenue", "revenue.tasks.audit_revenue", timedelta(hours=4),
           "The last 4,320 blocks of the ledger against the chain."),
+    Entry("update-economics", "deployments.tasks.update_economics", timedelta(minutes=5),
+          "Splits of the revenue of days that have changed; syncs do it at once."),
     Entry("check-alerts", "ops.tasks.check_alerts", timedelta(minutes=5),
           "Raises alerts, and closes those that have healed."),
+    Entry("ping-heartbeat", "ops.tasks.ping_heartbeat", timedelta(minutes=5),
+          "Tells HEARTBEAT_URL that all is well, while no alert is open."),
     Entry("resend-jobs", "ops.tasks.resend_jobs", timedelta(minutes=1),
           "Jobs that the broker lost or that a dead worker left."),
     Entry("prune", "revenue.tasks.prune", timedelta(days=1), "The retention policy."),
     Entry("backup", "ops.tasks.backup", timedelta(days=1),
           "Everything into a file of the data dir's backups; 7 daily, 4 weekly and 12 monthly ones are kept."),
+    Entry("publish-files", "dashboard.tasks.publish_files", timedelta(days=1),
+          "Files of each completed month for /data/files/."),
+    *(
+        Entry(f"send-report-{bucket}", "reports.tasks.send_report", timedelta(hours=1),
+              f"Sends the report of the last completed {bucket}, once per channel.",
+              {"period": bucket.value}, enabled=False)
+        for bucket in Bucket
+    ),
 )  # fmt: skip
 
 
+WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s
 UNRECORDED = ("ops.tasks.resend_jobs",)  # leaves no run behind
 
 
@@ -79,17 +102,16 @@ def install() -> int:
                 "start_time": timezone.now(),
                 "expire_seconds": entry.expires_s,
                 "description": entry.description,
+                "kwargs": json.dumps(entry.arguments),
+                "enabled": entry.enabled,
             },
         )
         made += created
     return made
 
 
-SCHEDULES = ("interval", "crontab", "solar", "clocked")
-
-
 @dataclass(frozen=True, slots=True)
-class Beat:
+class ScheduledTask:
     """A row of the schedule. `next_at` is None where it is switched off; `state`: where the work never ran."""
 
     pk: int
@@ -101,17 +123,21 @@ class Beat:
     state: TaskState | None
 
 
-def beats(states: Mapping[str, TaskState], now: datetime) -> list[Beat]:
-    """Return all rows by name, without those of Celery's own. One query."""
-    rows = PeriodicTask.objects.select_related(*SCHEDULES).exclude(task__startswith="celery.").order_by("name")
-    return [_beat(row, states.get(row.task.rpartition(".")[2]), now) for row in rows]
+def scheduled_tasks(states: Mapping[str, TaskState], now: datetime) -> list[ScheduledTask]:
+    """Return all rows by name, without those of Celery's own."""
+    return [_scheduled(row, states.get(row.task.rpartition(".")[2]), now) for row in _rows()]
 
 
-def _beat(row: PeriodicTask, state: TaskState | None, now: datetime) -> Beat:
+def _rows() -> Any:
+    """Select all rows but Celery's own: one query, and one more for each row that an operator gave no interval."""
+    return PeriodicTask.objects.select_related("interval").exclude(task__startswith="celery.").order_by("name")
+
+
+def _scheduled(row: PeriodicTask, state: TaskState | None, now: datetime) -> ScheduledTask:
     """Prefer the run's own start: Beat notes its last run minutes later."""
     times = [at for at in (row.last_run_at, state and state.last_started_at) if at and not is_ahead(at, now)]
     last = max(times, default=None)
-    return Beat(row.pk, row.name, every(row), row.enabled, last, _next(row, last, now), state)
+    return ScheduledTask(row.pk, row.name, every(row), row.enabled, last, _next(row, last, now), state)
 
 
 def every(row: PeriodicTask) -> str:
@@ -140,19 +166,24 @@ class Overdue:
     every: str
     since: datetime | None
 
+    @property
+    def work(self) -> str:
+        return self.task.rpartition(".")[2]
+
     def __str__(self) -> str:
         return f"{self.name} ({self.every}) has not run {'since ' + moment(self.since) if self.since else 'yet'}"
 
 
-def overdue(now: datetime) -> list[Overdue]:
+def overdue(now: datetime, states: Mapping[str, TaskState] | None = None) -> list[Overdue]:
     """Return the rows whose work neither began nor ended for twice its interval, nor is under way. Three queries.
 
     A row that was added or changed has that long from then on.
     """
-    states = {state.name: state for state in TaskState.objects.all()}
+    known = TaskState.by_name() if states is None else states
     changed_at = PeriodicTasks.last_change()
-    rows = PeriodicTask.objects.select_related(*SCHEDULES).filter(enabled=True).exclude(task__startswith="celery.")
-    return [found for row in rows.order_by("name") if (found := _overdue(row, states, changed_at, now))]
+    late = [found for row in _rows().filter(enabled=True) if (found := _late(row, known, changed_at, now))]
+    under_way = leases.held([row.work for row in late]) if late else ()
+    return [row for row in late if row.work not in under_way]
 
 
 def status(found: Sequence[Overdue]) -> Status:
@@ -160,29 +191,45 @@ def status(found: Sequence[Overdue]) -> Status:
     return Status("schedule_overdue", facts={"rows": tuple(found)}, key="schedule") if found else OK
 
 
+def worker(now: datetime) -> Status:
+    """Return whether a worker has lately given a sign of life; `since` is the last one."""
+    last = next((row.seen_at for row in _last_seen()), None)
+    return Status("ok" if is_fresh(last, now, WORKER_FRESH) else "worker_missing", since=last)
+
+
+_last_seen = compiled_once(lambda: WorkerSeen.objects.order_by("-seen_at")[:1])
+
+
+def is_scheduled(task: str, now: datetime) -> bool:
+    """Return whether this Celery task runs by its schedule: a worker lives, a row is enabled, none is overdue."""
+    is_enabled = worker(now).is_ok and PeriodicTask.objects.filter(task=task, enabled=True).exists()
+    return is_enabled and not is_overdue(task, now)
+
+
 def is_overdue(task: str, now: datetime) -> bool:
     """Return whether a row of the schedule for this Celery task is overdue."""
     return any(row.task == task for row in overdue(now))
 
 
-def _overdue(
-    row: PeriodicTask, states: dict[str, TaskState], changed_at: datetime | None, now: datetime
+def _late(
+    row: PeriodicTask, states: Mapping[str, TaskState], changed_at: datetime | None, now: datetime
 ) -> Overdue | None:
-    name = row.task.rpartition(".")[2]
-    state = states.get(name)
+    state = states.get(row.task.rpartition(".")[2])
     waits = row.start_time is not None and row.start_time > now
     is_over = row.expires is not None and row.expires <= now
     if row.task in UNRECORDED or (row.interval or row.crontab or row.solar) is None or waits or is_over:
         return None
     ran = _newest(now, *((state.last_started_at, state.last_success_at, state.last_failure_at) if state else ()))
     base = _newest(now, ran, changed_at)
-    if base is None or now <= _second_time(row, base, now) or leases.holder_of(name) is not None:
+    if base is None or now <= _second_time(row, base, now):
         return None
     return Overdue(row.name, row.task, every(row), ran)
 
 
 def _second_time(row: PeriodicTask, base: datetime, now: datetime) -> datetime:
     """Return when it was due for the second time after `base`."""
+    if row.interval:
+        return base + 2 * timedelta(**{row.interval.period: row.interval.every})
     due = base
     for _ in range(2):
         due = now + row.schedule.remaining_estimate(due)

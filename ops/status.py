@@ -67,6 +67,8 @@ SENTENCES: Mapping[str, str] = {
     "ledger_differs": "The last audit found {rows:payment} that differ from the chain: revenue may be off by them.",
     "price_doubted": "The price of {days:day} is doubted, of {day} for one ({doubt}): it needs a second source. "
     "Payments of these days have no final dollars yet.",
+    "sender_unlabelled": "{sender} paid {percent} % of {month} without a label that holds: say who it is "
+    "under Labels in the admin.",
     "quarantine_old": "{rows:transaction} could not be read for over a day: not counted yet.",
     "source_late": "{label}: last read {since:ago}: no collection has succeeded since.",
     "source_unread": "{label}: never read: {error}.",
@@ -80,6 +82,7 @@ SENTENCES: Mapping[str, str] = {
     "snapshot_missing": "There is no snapshot of {day}: {reason}.",
     "list_failed": "The source could not be read at {since}.",
     "list_late": "Not read since {since}.",
+    "upstreams_unreachable": "No upstream can be reached from this machine; check its network. Retrying automatically.",
     "first_sync": "The first sync has read up to block {height}.",
     "complete_until": "Payments up to block {height} are complete; newer ones will follow.",
     "snapshot_check_late": "The check that takes the daily snapshot is late or keeps failing.",
@@ -104,6 +107,23 @@ PUBLIC: Mapping[str, str] = {  # for readers of the page: without hosts, paths a
     "source_doubted": "{name}: new numbers are not confirmed yet; showing those of {since}.",
     "upstream_failing": "{title} failed {failures} checks in a row, the last one {checked_at:ago}.",
 }
+
+
+INCIDENTS: Mapping[str, str] = {  # kinds of alerts, for readers of the page: their messages may name hosts and errors
+    "task": "{about} kept failing",
+    "service": "{about} did not answer as it should",
+    "source": "{about} could not be read",
+    "sync-lag": "Payments were late",
+    "unproved": "A source of the chain contradicted the ledger",
+    "ledger-differs": "An audit found payments that differ from the chain",
+    "price-doubted": "A price was doubted",
+    "quarantine": "Transactions could not be read",
+    "snapshot": "A snapshot was missing",
+    "schedule": "The schedule was overdue",
+    "backup": "A backup was missing",
+    "disk": "The disk was nearly full",
+}
+OTHER_INCIDENT = "Something else was wrong"
 
 
 class _Facts(Formatter):

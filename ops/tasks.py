@@ -10,7 +10,7 @@ from ops import leases
 from ops.alerts import services
 from ops.backup import services as backup_services
 from ops.jobs import runner
-from ops.runs import run_quietly
+from ops.jobs.scheduled import run_quietly, task_of
 
 log = structlog.get_logger(__name__)
 
@@ -44,4 +44,9 @@ def send_alerts() -> None:
     run_quietly(services.send_alerts)
 
 
-backup = backup_services.backup.task()
+@shared_task(soft_time_limit=40, time_limit=60)
+def ping_heartbeat() -> None:
+    run_quietly(services.ping_heartbeat)
+
+
+backup = task_of(backup_services.backup)

@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from fluxtracker import formatting
 from fluxtracker.admin import (
     UNKNOWN,
+    AnyModelAdmin,
     CappedPaginator,
     LargeTableAdmin,
     ReadOnlyAdmin,
@@ -34,20 +35,24 @@ from fluxtracker.timestamps import parse_day
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Quote
-from ops import admin_site, audit
+from ops import admin_site, audit_log
 from ops.leases import LeaseHeld, LeaseLost
-from revenue import pricing, services
+from revenue import labels, ledger, pricing, services
 from revenue.models import (
     App,
+    ChangedDay,
     Cursor,
     DailyPrice,
     DailyTotal,
+    Label,
     LedgerState,
     LivePrice,
     Message,
     Payment,
+    PrunedPayment,
     Quarantined,
     RemovedPayment,
+    ShareRule,
 )
 from revenue.payments.filters import select
 from revenue.payments.pagination import page_rows
@@ -116,7 +121,7 @@ class PaymentPaginator(CappedPaginator):
     def count(self) -> int:
         if self._rows.query.where:
             return min(self._counted, self.cap)
-        return open_totals().summed()["payments"]
+        return open_totals().sum_of("payments")
 
     @property
     def capped(self) -> bool:
@@ -359,7 +364,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
     def _replace(self, request: HttpRequest) -> None:
         shown = signing.loads(request.POST["prices"], salt=SALT, max_age=SHOWN_FOR_S)
         closes = {date.fromisoformat(day): Quote(Decimal(price), source) for day, (price, source) in shown.items()}
-        actor = pricing.Actor(user_of(request).get_username(), audit.address_of(request))
+        actor = pricing.Actor(user_of(request).get_username(), audit_log.address_of(request))
         report = services.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
         days, payments = formatting.plural(len(closes), "day"), formatting.plural(report["updated"], "payment")
         words = f"{days} and {payments} priced again."
@@ -376,3 +381,61 @@ class LivePriceAdmin(ReadOnlyAdmin):
     fields = ("price", "source", "read_at")
 
     price = column("USD for 1 FLUX", lambda row: formatting.price(row.price_usd))
+
+
+@admin.register(PrunedPayment)
+class PrunedPaymentAdmin(LargeTableAdmin):
+    list_display = ("day", "amount", "payments", "kind", "txid_short")
+    ordering = ("-day", "-id")
+    sortable_by = ()
+    search_fields = ("txid__exact",)
+    search_help_text = "The whole txid."
+
+    amount = column("FLUX", lambda row: formatting.flux(row.amount_sat, 8))
+    txid_short = column("transaction", lambda row: shortened(row.txid))
+
+
+@admin.register(ChangedDay)
+class ChangedDayAdmin(ReadOnlyAdmin):
+    ordering = ("-day",)
+    search_fields = ("day",)
+
+
+class EditedAdmin(AnyModelAdmin):
+    """Rows that people know better than the chain: their changes are in the audit log."""
+
+    show_facets = admin.ShowFacets.NEVER
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        with ledger.writing():
+            before = self.model.objects.filter(pk=obj.pk).first()
+            obj.save()
+            self.follow([row for row in (before, obj) if row])
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.delete_queryset(request, self.model.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        with ledger.writing():
+            rows = list(queryset)
+            queryset.delete()
+            self.follow(rows)
+
+    def follow(self, rows: list[Any]) -> None:
+        """Note what has to be made again."""
+
+
+@admin.register(Label)
+class LabelAdmin(EditedAdmin):
+    list_display = ("subject", "category", "words", "kind", "valid_from", "valid_to")
+    list_filter = ("category", "kind")
+    search_fields = ("subject", "words")
+
+    def follow(self, rows: list[Any]) -> None:
+        labels.mark(row.subject for row in rows)
+
+
+@admin.register(ShareRule)
+class ShareRuleAdmin(EditedAdmin):
+    list_display = ("from_height", "from_day", "foundation_ppm", "operators_ppm", "words")
+    search_fields = ("words",)

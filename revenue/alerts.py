@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from fluxtracker.formatting import short
 from ops.alerts.services import installed_at
 from ops.models import TaskState
 from ops.registry import alert_rule
 from ops.status import Status
-from revenue import pricing
+from revenue import labels, pricing
 from revenue.models import LedgerState, Quarantined
 from revenue.status import COMPLETED_LATE, lag_status, unproved
 
@@ -56,3 +57,11 @@ def of_quarantine(now: datetime) -> Iterator[Status]:
     """Yield that transactions could not be read for a day."""
     if rows := Quarantined.objects.filter(first_seen_at__lte=now - QUARANTINE_LATE).count():
         yield Status("quarantine_old", facts={"rows": rows}, key="quarantine")
+
+
+@alert_rule
+def of_senders(now: datetime) -> Iterator[Status]:
+    """Yield the largest sender without a label who paid over 5 % of a month's revenue."""
+    if found := labels.unlabelled(now.date()):
+        facts = {"sender": short(found.address), "percent": found.percent, "month": found.month}
+        yield Status("sender_unlabelled", facts=facts, key="sender-unlabelled")

@@ -12,7 +12,7 @@ from django.conf import settings
 from fluxtracker.api.reports import UNDESCRIBED
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.records import ChainSource, Listing
-from ops.runs import Run
+from ops.jobs.runs import Run
 from revenue import ledger
 from revenue.models import Cursor, LedgerState
 from revenue.sync import writer

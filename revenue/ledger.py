@@ -20,11 +20,21 @@ from django.db.models.functions import Coalesce
 
 from fluxtracker.api.reports import UNDESCRIBED
 from fluxtracker.batches import ROWS, chunks
-from ops import checks as ops_checks
+from ops import check_results as ops_checks
+from ops.jobs.runs import Run
 from ops.models import TaskRun
 from ops.registry import around_restore
-from ops.runs import Run
-from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined, RemovedPayment
+from revenue.models import (
+    App,
+    ChangedDay,
+    Cursor,
+    DailyTotal,
+    LedgerState,
+    Payment,
+    PrunedPayment,
+    Quarantined,
+    RemovedPayment,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -33,11 +43,18 @@ RUNS_KEPT = timedelta(days=30)
 
 
 @contextmanager
-def writing() -> Iterator[LedgerState]:
-    """A transaction that only one writer of the ledger is in at a time, on either engine."""
+def locked() -> Iterator[LedgerState]:
+    """A transaction that no writer of the ledger is in at the same time, on either engine."""
     with transaction.atomic():
         state = LedgerState.objects.select_for_update().filter(id=1).first()
         yield state or LedgerState.load()
+
+
+@contextmanager
+def writing() -> Iterator[LedgerState]:
+    """A transaction that only one writer of the ledger is in at a time, on either engine."""
+    with locked() as state:
+        yield state
         LedgerState.objects.filter(id=1).update(version=F("version") + 1)
 
 
@@ -45,6 +62,7 @@ def recompute_days(keys: Collection[tuple[date, str]]) -> None:
     """Bring the totals of these (day, address) in line with their rows. Closed days stay as they are."""
     closed_through = LedgerState.objects.values_list("closed_through", flat=True).get(id=1)
     wanted = {key for key in keys if closed_through is None or key[0] > closed_through}
+    ChangedDay.mark(day for day, _ in wanted)
     for days in chunks(sorted({day for day, _ in wanted})):
         rows = Payment.objects.filter(day__in=days).day_sums()
         sums = {(row["day"], row["address"]): row for row in rows}
@@ -107,17 +125,28 @@ def prune(*, now: datetime, run: Run) -> PruneReport:
     """
     old_checks = ops_checks.prune(now)
     runs, _ = TaskRun.objects.filter(started_at__lt=now - RUNS_KEPT).delete()
-    state = LedgerState.known()
-    known = state.complete_until
-    if not settings.RETENTION_DAYS or known is None:
-        return PruneReport(0, old_checks, runs, state.closed_through)
-    last = min(now, known).date() - timedelta(days=settings.RETENTION_DAYS + GRACE_DAYS + 1)
-    deleted = 0
+    last, deleted = _last_to_prune(now), 0
+    if last is None:
+        return PruneReport(0, old_checks, runs, LedgerState.known().closed_through)
     for day in list(Payment.objects.filter(day__lte=last).order_by("day").values_list("day", flat=True).distinct()):
         deleted += _close(day, run)
         run.progress(f"closed {day}")
     _close(last, run)
     return PruneReport(deleted, old_checks, runs, LedgerState.load().closed_through)
+
+
+def prunable(now: datetime) -> dict[str, int]:
+    """Count what `prune` would delete from the ledger."""
+    last = _last_to_prune(now)
+    return {"payments": Payment.objects.filter(day__lte=last).count() if last else 0}
+
+
+def _last_to_prune(now: datetime) -> date | None:
+    """Return the last day past the retention; None where nothing is."""
+    known = LedgerState.known().complete_until
+    if not settings.RETENTION_DAYS or known is None:
+        return None
+    return min(now, known).date() - timedelta(days=settings.RETENTION_DAYS + GRACE_DAYS + 1)
 
 
 def _close(day: date, run: Run) -> int:
@@ -126,6 +155,9 @@ def _close(day: date, run: Run) -> int:
         run.guard()
         rows = Payment.objects.filter(day__lte=day)
         apps = set(rows.exclude(app=None).values_list("app", flat=True).distinct())
+        PrunedPayment.objects.bulk_create(
+            [PrunedPayment(**row) for row in rows.by_transaction().iterator()], batch_size=ROWS
+        )
         deleted, _ = rows.delete()
         RemovedPayment.objects.filter(day__lte=day).delete()
         recompute_apps(apps)
@@ -142,12 +174,21 @@ def reset_sync(*, run: Run) -> None:
     log.info("revenue_sync_reset")
 
 
+CLEARED = (DailyTotal, Cursor, Quarantined, RemovedPayment, PrunedPayment)  # with the payments
+
+
+def clearable(now: datetime) -> dict[str, int]:
+    """Count what `clear` would delete."""
+    return {str(model._meta.verbose_name_plural): model.objects.count() for model in (Payment, *CLEARED)}
+
+
 def clear(*, run: Run) -> int:
     """Delete payments, totals, cursors and quarantine. Answers how many payments there were."""
     with writing() as state:
         run.guard()
+        ChangedDay.mark(DailyTotal.objects.values_list("day", flat=True).distinct())
         deleted, _ = Payment.objects.all().delete()
-        for model in (DailyTotal, Cursor, Quarantined, RemovedPayment):
+        for model in CLEARED:
             model.objects.all().delete()
         App.objects.update(payments=0, revenue_sat=0, usd_micro=0, priced=0, first_paid_at=None, last_paid_at=None)
         LedgerState(id=state.id).save()

@@ -5,19 +5,23 @@ Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC. NU
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from functools import reduce
-from operator import and_
+from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, Exists, OuterRef, Q, When
+from django.db.models import Exists, Q
 
+from fluxtracker.database import compiled_once
+from fluxtracker.periods import is_fresh
 from revenue.querysets import DailyTotalQuerySet, PaymentQuerySet, QuarantineQuerySet, RemovedPaymentQuerySet
 
 TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
 CHAIN_BEHIND = timedelta(hours=1)  # what the last settled block may be older than it has to be
 SLOWEST_BLOCK = timedelta(minutes=2)
+STALE = timedelta(minutes=30)  # since the last completed sync
 
 
 class AppType(models.TextChoices):
@@ -28,7 +32,32 @@ class AppType(models.TextChoices):
     UNKNOWN = "unknown"
 
 
-class App(models.Model):
+class AppFigures:
+    """What follows from the sums of an app's payments, whichever they are."""
+
+    payments: Any
+    revenue_sat: Any
+    usd_micro: Any
+    priced: Any
+
+    @property
+    def average_sat(self) -> int:
+        """Return satoshi per payment, rounded half up."""
+        average: int = (self.revenue_sat + self.payments // 2) // self.payments
+        return average
+
+    @property
+    def unpriced(self) -> int:
+        missing: int = self.payments - self.priced
+        return missing
+
+    @property
+    def usd(self) -> int | None:
+        """Return micro-dollars; None when no payment has a price."""
+        return self.usd_micro if self.priced else None
+
+
+class App(AppFigures, models.Model):
     """An app that payments were made for, with the sums over its rows in the ledger."""
 
     name = models.CharField(max_length=128, unique=True)
@@ -47,15 +76,6 @@ class App(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def average_sat(self) -> int:
-        """Return satoshi per payment, rounded half up."""
-        return (self.revenue_sat + self.payments // 2) // self.payments
-
-    @property
-    def unpriced(self) -> int:
-        return self.payments - self.priced
 
 
 class Message(models.Model):
@@ -134,8 +154,10 @@ class Payment(models.Model):
             models.Index(  # an app's payments and sums; how many are of a type or amount, from it alone
                 fields=["app", "paid_at", "id", "app_type", "amount_sat"], name="payment_app"
             ),
-            models.Index(  # search by beginning
-                fields=["from_address"], name="payment_sender", opclasses=["varchar_pattern_ops"]
+            models.Index(  # search by beginning; a sender's totals, from it alone
+                fields=["from_address", "day", "amount_sat", "usd_micro"],
+                name="payment_sender",
+                opclasses=["varchar_pattern_ops", "date_ops", "int8_ops", "int8_ops"],
             ),
             models.Index(fields=["amount_sat", "id"], name="payment_amount_sat"),  # by amount: search, order
             # Payments that still wait for a name, by message.
@@ -165,6 +187,54 @@ class RemovedPayment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.txid}:{self.vout}"
+
+
+class PrunedPayment(models.Model):
+    """What is left of a transaction whose payments are pruned: enough to split its day's total in another way.
+
+    Days that were pruned by a release before this table have none.
+    """
+
+    txid = models.CharField(max_length=64)
+    day = models.DateField()
+    paid_at = models.DateTimeField()
+    height = models.PositiveIntegerField()
+    from_address = models.CharField(max_length=64, null=True)
+    kind = models.CharField(max_length=9, choices=Payment.Kind)
+    message_hash = models.CharField(max_length=64, blank=True)
+    app = models.ForeignKey(App, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    amount_sat = models.BigIntegerField()
+    payments = models.PositiveIntegerField()
+    usd_micro = models.BigIntegerField(default=0, help_text="Sum over the priced payments.")
+    priced = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["txid", "day"], name="pruned_payment_once")]
+        indexes = [
+            models.Index(fields=["day"], name="pruned_payment_day"),
+            models.Index(  # a sender's totals, from it alone
+                fields=["from_address", "day", "amount_sat", "payments", "usd_micro", "priced"],
+                name="pruned_payment_sender",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.txid
+
+
+class ChangedDay(models.Model):
+    """A day whose payments, names, prices, labels or messages have changed since its total was last split."""
+
+    day = models.DateField(primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.day)
+
+    @staticmethod
+    def mark(days: Iterable[date]) -> None:
+        """Note the days, in the transaction that changes them."""
+        rows = [ChangedDay(day=day) for day in set(days)]
+        ChangedDay.objects.bulk_create(rows, ignore_conflicts=True, batch_size=10_000)
 
 
 class DailyTotal(models.Model):
@@ -213,6 +283,11 @@ class Cursor(models.Model):
         return f"{self.address} to {self.height}"
 
 
+def _is_read(cursor: Cursor | None, first: int, last: int) -> bool:
+    """Return whether an address was read from block `first` to block `last`."""
+    return last < first or (cursor is not None and cursor.first_height <= first and cursor.height >= last)
+
+
 class LedgerState(models.Model):
     """The one row of facts about the ledger as a whole."""
 
@@ -239,9 +314,8 @@ class LedgerState(models.Model):
         default=0, help_text="Grows with every change of the ledger: what answers are stamped with."
     )
 
-    complete_until: datetime | None = None
-    """The chain's time up to which every payment is in, as `known` finds it; None: not known."""
-    has_quarantine = False
+    has_quarantine = True
+    """Whether transactions may wait in the quarantine; `known` finds out."""
 
     class Meta:
         verbose_name_plural = "ledger state"
@@ -272,28 +346,51 @@ class LedgerState(models.Model):
             known = self.settled_at if known - self.settled_at > usual else known
         return known
 
-    @classmethod
-    def known(cls) -> LedgerState:
-        """Return the row, or an empty one, with `complete_until` and `has_quarantine`. One query.
+    @cached_property
+    def complete_until(self) -> datetime | None:
+        """Return the chain's time up to which every payment is in; None: not known. One query.
 
         Nothing is complete while a tracked address is new or read again: the slowest address decides.
         """
-        is_read = [
-            Q(settled_height__lt=tracked.first_height)
-            | Exists(
-                Cursor.objects.filter(
-                    address=tracked.address,
-                    first_height__lte=tracked.first_height,
-                    height__gte=OuterRef("settled_height"),
-                )
-            )
-            for tracked in settings.REVENUE_ADDRESSES
-        ]
-        found = cls.objects.filter(id=1).annotate(
-            complete_until=Case(When(reduce(and_, is_read), then="settled_at")),
-            has_quarantine=Exists(Quarantined.objects.all()),
-        )
-        return found.first() or cls()
+        settled = self.settled_height
+        if settled is None:
+            return None
+        cursors = Cursor.objects.in_bulk()
+        are_read = (_is_read(cursors.get(one.address), one.first_height, settled) for one in settings.REVENUE_ADDRESSES)
+        return self.settled_at if all(are_read) else None
+
+    @cached_property
+    def lacking(self) -> set[date]:
+        """Return the days of which a transaction waits in the quarantine. One query, none where it is empty."""
+        return Quarantined.objects.days() if self.has_quarantine else set()
+
+    def knows(self, day: date) -> bool:
+        """Return whether a completed sync has looked into the day: only then is no payment a 0."""
+        return self.is_closed(day) or (self.read_until is not None and day <= self.read_until.date())
+
+    def has_all_of(self, day: date, now: datetime) -> bool:
+        """Return whether the day is over, by the chain's time and by ours, and every payment of it is in."""
+        if self.is_closed(day):
+            return True
+        is_over = self.complete_until is not None and day < min(self.complete_until, now).date()
+        return is_over and day not in self.lacking
+
+    @property
+    def stamp(self) -> tuple[int, datetime | None, int | None, date | None]:
+        """Return what `ledger_stamp` selects, from a row that was read already."""
+        return self.version, self.completed_at, self.tip_height, self.closed_through
+
+    def is_stale(self, now: datetime) -> bool:
+        return not is_fresh(self.read_until, now, STALE)
+
+    def is_closed(self, day: date) -> bool:
+        """Return whether the day's rows are pruned and its total is frozen."""
+        return self.closed_through is not None and day <= self.closed_through
+
+    @classmethod
+    def known(cls) -> LedgerState:
+        """Return the row, or an empty one. One query."""
+        return next(iter(_known_state()), None) or cls()
 
     @classmethod
     def load(cls) -> LedgerState:
@@ -302,6 +399,11 @@ class LedgerState(models.Model):
     @classmethod
     def last_closed_day(cls) -> date | None:
         return cls.objects.filter(id=1).values_list("closed_through", flat=True).first()
+
+
+_known_state = compiled_once(
+    lambda: LedgerState.objects.annotate(has_quarantine=Exists(Quarantined.objects.all())).filter(id=1)  # type: ignore[no-redef]
+)
 
 
 class Quarantined(models.Model):
@@ -367,3 +469,72 @@ class LivePrice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.price_usd} USD"
+
+    @classmethod
+    def last(cls) -> LivePrice | None:
+        return next(iter(_live_price()), None)
+
+
+_live_price = compiled_once(lambda: LivePrice.objects.filter(id=1))
+
+
+class Label(models.Model):
+    """Who an address or an owner is known to be, and from when to when that holds."""
+
+    class Kind(models.TextChoices):
+        ADDRESS = "address", "sender's address"
+        OWNER = "owner", "owner of apps"
+
+    class Category(models.TextChoices):
+        CARD = "card", "card gateway: pays for customers"
+        TEAM = "team", "the team of Flux"
+        PLATFORM = "platform", "wallet of the platform"
+        OTHER = "other", "somebody else"
+
+    subject = models.CharField(max_length=64, help_text="The address or the owner.")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.ADDRESS)
+    category = models.CharField("class", max_length=9, choices=Category)
+    words = models.CharField(max_length=100, help_text="Its name for people.")
+    source = models.CharField(max_length=200, blank=True, help_text="How that is known.")
+    valid_from = models.DateField(null=True, blank=True, help_text="First UTC day; empty: always before.")
+    valid_to = models.DateField(null=True, blank=True, help_text="Last UTC day; empty: it still holds.")
+
+    class Meta:
+        ordering = ["kind", "subject", "valid_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["subject", "kind", "valid_from"], name="label_once"),
+            models.UniqueConstraint(fields=["subject", "kind"], condition=Q(valid_from=None), name="label_once_open"),
+            models.CheckConstraint(
+                condition=Q(valid_from=None) | Q(valid_to=None) | Q(valid_from__lte=models.F("valid_to")),
+                name="label_from_to",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.category}"
+
+    def holds_on(self, day: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+
+
+class ShareRule(models.Model):
+    """Who gets which part of what users pay, from a block on; parts per million."""
+
+    from_height = models.PositiveIntegerField(unique=True)
+    from_day = models.DateField(help_text="When that block was or is expected; the block decides.")
+    foundation_ppm = models.PositiveIntegerField(help_text="Of a million: what reaches the tracked addresses.")
+    operators_ppm = models.PositiveIntegerField(help_text="Of a million: what goes to the operators of nodes.")
+    words = models.CharField(max_length=200)
+    source = models.CharField(max_length=200, blank=True, help_text="How that is known.")
+
+    class Meta:
+        ordering = ["from_height"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(foundation_ppm__gt=0) & Q(foundation_ppm=1_000_000 - models.F("operators_ppm")),
+                name="share_rule_whole",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"from block {self.from_height}"

@@ -14,7 +14,7 @@ from fluxtracker.batches import ROWS, backoff, chunks
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.records import AppMessage
 from revenue import ledger
-from revenue.models import AppType, Message, Payment
+from revenue.models import AppType, ChangedDay, Message, Payment
 
 BATCH = 10_000  # messages written in one database transaction
 FIRST_PAUSE = timedelta(minutes=30)
@@ -46,11 +46,12 @@ def name_known_payments() -> int:
     if not known.exists():  # the usual case takes no lock
         return 0
     with ledger.writing():
-        apps = set(known.values_list("known", flat=True).distinct())
+        apps_and_days = list(known.values_list("known", "day").distinct())
         with connection.cursor() as cursor:
             cursor.execute(SET_APPS)
             updated: int = cursor.rowcount
-        ledger.recompute_apps(apps)
+        ledger.recompute_apps({app for app, _ in apps_and_days})
+        ChangedDay.mark(day for _, day in apps_and_days)
     return updated
 
 
@@ -164,7 +165,7 @@ def resolve_names(
     search = Search(registry, now, updated=name_known_payments())
     waiting = _waiting(now, everything, within)
     rows = list(waiting if everything else waiting[:limit])
-    if fill_dump and sum(not asked for _, asked in waiting) > MANY:
+    if fill_dump and sum(not asked for _, asked in (waiting if len(rows) == limit else rows)) > MANY:
         rows = list(_waiting(now, everything, None))
     fresh = {message_hash for message_hash, asked in rows if everything or not asked}
     hashes = list(dict.fromkeys(message_hash for message_hash, _ in rows))

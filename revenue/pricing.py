@@ -6,11 +6,10 @@ Before the close, a payment younger than 24 hours has the live price. Without a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -25,11 +24,11 @@ from fluxtracker.upstream import prices
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import DayPrices, Days, Quote
-from ops import audit
-from ops.runs import Run
+from ops import audit_log
+from ops.jobs.runs import Run
 from revenue import ledger
 from revenue.models import DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
-from revenue.selectors import open_totals
+from revenue.selectors import day_batches, open_totals
 
 FIRST_PAUSE = timedelta(hours=1)
 LONGEST_PAUSE = timedelta(days=1)
@@ -49,7 +48,6 @@ ADD_USD = """
 COLUMNS = ("id", "amount_sat", "day", "address", "app_id", "usd_micro", "price_usd")
 
 Row = tuple[Any, ...]  # of COLUMNS
-Priced = tuple[Row, Decimal]  # a payment with its new price
 
 
 def priced() -> QuerySet[DailyPrice]:
@@ -72,13 +70,13 @@ def stored(days: Collection[date]) -> Days:
 def known(without: Collection[date] = ()) -> dict[date, Decimal]:
     """Return what prices are compared with: the closes, and the live price under the day it was read on."""
     closes = {day: price for day, price in priced().values_list("day", "price_usd") if price and day not in without}
-    live = LivePrice.objects.filter(id=1).first()
+    live = LivePrice.last()
     return closes if live is None else {live.read_at.date(): live.price_usd, **closes}
 
 
 def last_known(now: datetime) -> Decimal | None:
     """Return the last price: the live one of the last day, else the newer one of that and the last close."""
-    live = LivePrice.objects.filter(id=1).first()
+    live = LivePrice.last()
     if live is not None and now - live.read_at < DAY:
         return live.price_usd
     close = priced().order_by("-day").first()
@@ -274,7 +272,7 @@ def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, 
     Without `again`, payments with that price already and imported ones, whose worth came without a price, are left.
     """
     updated = 0
-    for batch in _batches(closes):
+    for batch in day_batches(closes, MOST_PAYMENTS):
         with ledger.writing() as state:
             if run:
                 run.guard()
@@ -296,41 +294,26 @@ def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, 
     return updated
 
 
-def _batches(days: Collection[date]) -> Iterator[list[date]]:
-    """Yield the newest days first, as many at a time as have few payments."""
-    totals = DailyTotal.objects.filter(day__in=days).order_by().values_list("day").annotate(payments=Sum("payments"))
-    payments, batch, size = dict(totals), list[date](), 0
-    for day in sorted(days, reverse=True):
-        if batch and size + payments.get(day, 0) > MOST_PAYMENTS:
-            yield batch
-            batch, size = [], 0
-        batch.append(day)
-        size += payments.get(day, 0)
-    if batch:
-        yield batch
-
-
 def _set_prices(payments: Sequence[Row], prices: Mapping[date, Decimal]) -> list[Row]:
     """Set price and USD of the payments that have another price, with all sums; return these payments."""
-    changed = [(row, prices[row[2]]) for row in payments if prices[row[2]] != row[6]]
-    to_database = partial(connection.ops.adapt_decimalfield_value, max_digits=20, decimal_places=10)
-    rows = [(row[0], to_database(price), money.usd_micro(row[1], price)) for row, price in changed]
-    _execute(SET_USD, rows)
+    changed = [row for row in payments if prices[row[2]] != row[6]]
     if changed:
-        ledger.recompute_days({(row[2], row[3]) for row, _ in changed})
-        _add_usd(changed)
-    return [row for row, _ in changed]
+        worths = [money.usd_micro(row[1], prices[row[2]]) for row in changed]
+        stored = {day: connection.ops.adapt_decimalfield_value(price, 20, 10) for day, price in prices.items()}
+        _execute(SET_USD, [(row[0], stored[row[2]], worth) for row, worth in zip(changed, worths, strict=True)])
+        ledger.recompute_days({(row[2], row[3]) for row in changed})
+        _add_usd(changed, worths)
+    return changed
 
 
-def _add_usd(priced: Sequence[Priced]) -> None:
-    """Bring the sums of the apps in line with payments that were priced."""
+def _add_usd(priced: Sequence[Row], worths: Sequence[int]) -> None:
+    """Bring the sums of the apps in line with payments that are worth so much now."""
     usd: Counter[int] = Counter()
     count: Counter[int] = Counter()
-    for row, price in priced:
-        app, worth = row[4], row[5]
+    for (_, _, _, _, app, before, _), worth in zip(priced, worths, strict=True):
         if app is not None:
-            usd[app] += money.usd_micro(row[1], price) - (worth or 0)
-            count[app] += worth is None
+            usd[app] += worth - (before or 0)
+            count[app] += before is None
     _execute(ADD_USD, [(app, usd[app], count[app]) for app in count])
 
 
@@ -353,6 +336,6 @@ def _audit_changes(
             "day": day.isoformat(), "old": None if old is None else f"{old:f}", "new": f"{closes[day].price:f}",
             "source": closes[day].source, "payments": payments[day],
         }  # fmt: skip
-        audit.record(
-            actor=actor.name, address=actor.address, action="price day again", outcome=audit.DONE, detail=detail
+        audit_log.record(
+            actor=actor.name, address=actor.address, action="price day again", outcome=audit_log.DONE, detail=detail
         )

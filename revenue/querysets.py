@@ -22,6 +22,7 @@ INSERTED = (
     "paid_at", "day", "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash", "kind",
     "message_hash", "app_id", "app_type", "source",
 )  # fmt: skip
+SUMMED = ("revenue_sat", "payments", "usd_micro", "priced")  # of a DailyTotal
 REMOVED = ("txid", "vout", "amount_sat", "day", "price_usd", "usd_micro")
 
 
@@ -43,7 +44,8 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     def insert(self, rows: list[tuple[Any, ...]]) -> None:
         """Store new rows, of the columns INSERTED, without a price; IntegrityError when one is there already.
 
-        One prepared statement: three times as fast as bulk_create, which builds SQL for every few rows.
+        One statement: three times as fast as bulk_create, which builds SQL for every few rows. COPY is five times as
+        fast as one INSERT a row on PostgreSQL.
         """
         if not rows:
             return
@@ -53,8 +55,13 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         names = ", ".join(map(connection.ops.quote_name, INSERTED))
         places = ", ".join(["%s"] * len(INSERTED))
         table = connection.ops.quote_name(self.model._meta.db_table)
-        with connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608  our own names
+        with connection.wrap_database_errors, connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                    for row in rows:
+                        copy.write_row(row)
+            else:
+                cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608  our own names
 
     def until(self, instants: Mapping[date, datetime]) -> PaymentQuerySet:
         """Return payments of each of these UTC days before the instant that goes with it.
@@ -64,12 +71,20 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         parts = (Q(day=day, paid_at__lt=instant) for day, instant in instants.items())
         return self.filter(day__in=list(instants)).filter(reduce(or_, parts, Q(pk__in=[])))
 
+    def by_transaction(self) -> Rows:
+        """Return one row a transaction and day: what a PrunedPayment holds."""
+        sums: dict[str, Any] = {"payments": Count("id")}
+        sums |= {"priced": Count("usd_micro")}  # before usd_micro, whose name hides the column
+        sums |= {"usd_micro": Coalesce(Sum("usd_micro"), 0), "amount_sat": Sum("amount_sat"), "app_id": Min("app")}
+        same = {name: Min(name) for name in ("paid_at", "height", "from_address", "kind", "message_hash")}
+        return cast("Rows", self.order_by().values("txid", "day").annotate(**sums, **same))
+
     def day_sums(self) -> Rows:
         """Return one row a day and address: what a DailyTotal holds."""
         return cast("Rows", self.order_by().values("day", "address").annotate(**_sums()))
 
     def sums_by_day(self) -> Rows:
-        """Return one row a day over all addresses, as DailyTotal's `by_day`."""
+        """Return one row a day over all addresses."""
         return cast("Rows", self.order_by().values("day").annotate(**_sums()))
 
 
@@ -105,17 +120,12 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
 
     def by_day(self) -> Rows:
         """Return one row a day over all addresses, oldest first."""
-        sums = {name: Sum(name) for name in ("revenue_sat", "payments", "usd_micro", "priced")}
-        return cast("Rows", self.values("day").annotate(**sums).order_by("day"))
+        return cast("Rows", self.values("day").annotate(**{name: Sum(name) for name in SUMMED}).order_by("day"))
 
-    def summed(self) -> dict[str, int]:
-        """Sums over all rows, zeros when there are none."""
-        return self.aggregate(
-            revenue_sat=Coalesce(Sum("revenue_sat"), 0),
-            payments=Coalesce(Sum("payments"), 0),
-            usd_micro=Coalesce(Sum("usd_micro"), 0),
-            priced=Coalesce(Sum("priced"), 0),
-        )
+    def sum_of(self, column: str) -> int:
+        """Return the sum over all rows, 0 when there are none."""
+        found: int = self.aggregate(sum=Coalesce(Sum(column), 0))["sum"]
+        return found
 
 
 class QuarantineQuerySet(models.QuerySet["Quarantined"]):

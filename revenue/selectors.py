@@ -6,23 +6,27 @@ counts as a whole.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from itertools import accumulate
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db import connection
+from django.db.models import BooleanField, Count, ExpressionWrapper, Min, Q, QuerySet, Sum
 from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
+from django.urls import reverse
 
-from fluxtracker.money import Pair
-from fluxtracker.periods import DAY, Bucket, Period, is_fresh, midnight
-from revenue.models import App, DailyTotal, LedgerState, Payment, Quarantined
-from revenue.querysets import DailyTotalQuerySet
+from fluxtracker.batches import chunks
+from fluxtracker.formatting import coins, plural
+from fluxtracker.money import Pair, flux
+from fluxtracker.periods import DAY, Bucket, Period, midnight
+from revenue.models import App, DailyTotal, LedgerState, Payment, PrunedPayment
+from revenue.querysets import SUMMED, DailyTotalQuerySet
 
-STALE = timedelta(minutes=30)
+ROWS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,43 +89,9 @@ class Comparison:
         return Pair(self.current.sums.payments, self.previous.sums.payments)
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What decides whether a day is known and whether it is complete."""
-
-    completed_at: datetime | None
-    """`LedgerState.read_until`: no later than what the chain's source could tell."""
-    closed_through: date | None
-    complete_until: datetime | None = None
-    """By the chain's time: `LedgerState.complete_until`."""
-    lacking: frozenset[date] = frozenset()
-    """Days of which a transaction waits in the quarantine."""
-
-    @classmethod
-    def load(cls) -> Ledger:
-        """Return the ledger's state. One query; two while there is a quarantine."""
-        state = LedgerState.known()
-        lacking = frozenset(Quarantined.objects.days() if state.has_quarantine else ())
-        return cls(state.read_until, state.closed_through, state.complete_until, lacking)
-
-    def knows(self, day: date) -> bool:
-        """Return whether a completed sync has looked into the day: only then is no payment a 0."""
-        return self.is_closed(day) or (self.completed_at is not None and day <= self.completed_at.date())
-
-    def has_all_of(self, day: date, now: datetime) -> bool:
-        """Return whether the day is over, by the chain's time and by ours, and every payment of it is in."""
-        if self.is_closed(day):
-            return True
-        end = midnight(day) + DAY
-        is_over = self.complete_until is not None and end <= min(self.complete_until, now)
-        return is_over and day not in self.lacking
-
-    def is_stale(self, now: datetime) -> bool:
-        return not is_fresh(self.completed_at, now, STALE)
-
-    def is_closed(self, day: date) -> bool:
-        """Return whether the day's rows are pruned and its total is frozen."""
-        return self.closed_through is not None and day <= self.closed_through
+NOTHING = dict.fromkeys(SUMMED, 0)
+SUMS = ", ".join(f"CAST(sum({column}) AS bigint)" for column in SUMMED)
+DAYS = f'SELECT day, {SUMS} FROM "revenue_dailytotal" WHERE day BETWEEN %s AND %s GROUP BY day'  # noqa: S608  our own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +99,35 @@ class Totals:
     """The daily totals of a range of days."""
 
     rows: Mapping[date, Mapping[str, int]]
-    ledger: Ledger
+    ledger: LedgerState
 
     @classmethod
     def load(cls, first: date, last: date) -> Totals:
-        rows = DailyTotal.objects.between(first, last).by_day()
-        return cls({row["day"]: row for row in rows}, Ledger.load())
+        """At most three queries."""
+        with connection.cursor() as cursor:
+            cursor.execute(DAYS, [first, last])
+            rows = {day: dict(zip(SUMMED, sums, strict=True)) for day, *sums in cursor.fetchall()}
+        return cls(rows, LedgerState.known())
 
     def of(self, days: Iterable[date]) -> Sums:
         """Return the sums of the days. Unknown when there is no payment and no sync has looked into any of them."""
         days = list(days)
-        rows = [self.rows[day] for day in days if day in self.rows]
-        payments, priced = (sum(row[key] for row in rows) for key in ("payments", "priced"))
-        if not payments and not any(map(self.ledger.knows, days)):
-            return Sums(None, None, None, 0)
-        usd = sum(row["usd_micro"] for row in rows) if priced or not payments else None
-        return Sums(sum(row["revenue_sat"] for row in rows), payments, usd, payments - priced)
+        rows = [row for day in days if (row := self.rows.get(day))]
+        return self._sums(rows[0] if len(rows) == 1 else _added(rows), days)
 
     def day(self, day: date, now: datetime) -> DayReport:
-        return DayReport(day, self.of([day]), self.ledger.has_all_of(day, now))
+        return DayReport(day, self._sums(self.rows.get(day, NOTHING), [day]), self.ledger.has_all_of(day, now))
+
+    def _sums(self, found: Mapping[str, int], days: Collection[date]) -> Sums:
+        payments, priced = found["payments"], found["priced"]
+        if not payments and not any(map(self.ledger.knows, days)):
+            return Sums(None, None, None, 0)
+        usd_micro = found["usd_micro"] if priced or not payments else None
+        return Sums(found["revenue_sat"], payments, usd_micro, payments - priced)
+
+
+def _added(rows: Collection[Mapping[str, int]]) -> dict[str, int]:
+    return {key: sum(row[key] for row in rows) for key in SUMMED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +137,7 @@ class PeriodReport:
     bucket: Bucket
     whole: Comparison
     to_date: Comparison
-    ledger: Ledger
+    ledger: LedgerState
     now: datetime
     days: Sequence[DayReport] = ()
     """Oldest first."""
@@ -171,17 +151,17 @@ class PeriodReport:
         return len(self.days)
 
 
-def period_report(bucket: Bucket, now: datetime, days: int = 0) -> PeriodReport:
-    """Return the report of the period that `now` lies in, and the last `days` days, today included."""
-    today = now.date()
-    totals = Totals.load(min(today - timedelta(days=days - 1), periods(bucket, now)[1].first_day), today)
+def period_report(bucket: Bucket, now: datetime, listed: Period | None = None) -> PeriodReport:
+    """Return the report of the period that `now` lies in, with each day of `listed`."""
+    today, first = now.date(), periods(bucket, now)[1].first_day
+    totals = Totals.load(min(listed.first_day, first) if listed else first, today)
     (report,) = period_reports([bucket], totals, now)
-    return replace(report, days=daily(totals, today, days, now))
+    return replace(report, days=[totals.day(day, now) for day in listed.days()] if listed else ())
 
 
 def period_reports(buckets: Iterable[Bucket], totals: Totals, now: datetime) -> list[PeriodReport]:
     """`totals` reach back to the earliest previous period. At most one query."""
-    cuts = {bucket: cut(bucket, now, totals.ledger) for bucket in buckets}
+    cuts = {bucket: cut(Period.containing(bucket, now), now, totals.ledger) for bucket in buckets}
     parted = parts(cuts.values())
     return [
         PeriodReport(bucket, compare(totals, bucket, now), to_date(one, totals, parted), totals.ledger, now)
@@ -229,10 +209,9 @@ class Cut:
         return None if end == midnight(last) + DAY else last
 
 
-def cut(bucket: Bucket, now: datetime, ledger: Ledger) -> Cut:
-    """Return where the periods of `now` end, to the second: payments have the whole seconds of their blocks."""
+def cut(whole: Period, now: datetime, ledger: LedgerState) -> Cut:
+    """Return where a period and the one before end, to the second: payments have the whole seconds of their blocks."""
     now = now.replace(microsecond=0)
-    whole = Period.containing(bucket, now)
     current, previous = whole.to_date(now), whole.previous().cut_like(whole, now)
     found = Cut(current, previous, whole_days=False)
     if found.parted and previous.start < previous.end and ledger.is_closed(found.parted):
@@ -254,17 +233,62 @@ def parts(cuts: Iterable[Cut]) -> dict[date, DaySums]:
 def to_date(cut: Cut, totals: Totals, parts: Mapping[date, DaySums]) -> Comparison:
     """Sums of both sides. `totals` reach from the previous period's first day to today, `parts` hold the parted day."""
     now = totals.of(Period.of_days(cut.current.first_day, cut.current.end.date()).days())
-    before = _with_part(totals, cut, parts).of(cut.previous.days())
+    before = _with_part(totals, cut.parted, parts).of(cut.previous.days())
     return Comparison(Part(cut.current, now), Part(cut.previous, before), cut.whole_days)
 
 
-def _with_part(totals: Totals, cut: Cut, parts: Mapping[date, DaySums]) -> Totals:
-    if cut.parted is None:
+def _with_part(totals: Totals, day: date | None, parts: Mapping[date, DaySums]) -> Totals:
+    """Return the totals with only a part of the day."""
+    if day is None:
         return totals
-    rows = {day: row for day, row in totals.rows.items() if day != cut.parted}
-    if cut.parted in parts:
-        rows[cut.parted] = parts[cut.parted]
-    return replace(totals, rows=rows)
+    others = dict(totals.rows)
+    others.pop(day, None)
+    return replace(totals, rows=others | {key: row for key, row in parts.items() if key == day})
+
+
+def rolling(period: Period, now: datetime) -> Comparison | None:
+    """Return a stretch of at least a day that ends now against as much time before it. Four queries.
+
+    None where the rows of a day that is cut are pruned: only whole days are known of it.
+    """
+    previous = period.previous()
+    totals = Totals.load(previous.first_day, now.date())
+    cuts = {instant.date(): instant for instant in (previous.start, period.start)}
+    if any(map(totals.ledger.is_closed, cuts)):
+        return None
+    received = {row["day"]: row for row in Payment.objects.until(cuts).sums_by_day()}
+    since = _without(totals, period.first_day, received)
+    until = _without(_with_part(totals, period.first_day, received), previous.first_day, received)
+    return Comparison(Part(period, since.of(period.days())), Part(previous, until.of(previous.days())))
+
+
+def _without(totals: Totals, day: date, parts: Mapping[date, DaySums]) -> Totals:
+    """Return the totals without what the day had received at its cut."""
+    if day not in parts or day not in totals.rows:
+        return totals
+    row = {key: value - parts[day][key] if key in SUMMED else value for key, value in totals.rows[day].items()}
+    return replace(totals, rows={**totals.rows, day: row})
+
+
+def of_period(period: Period, now: datetime) -> Comparison:
+    """Return a calendar period that is over against the one before it, both whole. Two queries."""
+    previous = period.previous()
+    totals = Totals.load(previous.first_day, period.last_day)
+    current, before = (
+        Part(side, totals.of(side.days()), complete=all(totals.ledger.has_all_of(day, now) for day in side.days()))
+        for side in (period, previous)
+    )
+    return Comparison(current, before)
+
+
+def until_now(period: Period, now: datetime) -> tuple[Comparison, Part, LedgerState]:
+    """Return some days that go on against as much time before them, and all of those days before. Three queries."""
+    previous = period.previous()
+    totals = Totals.load(previous.first_day, now.date())
+    one = cut(period, now, totals.ledger)
+    complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
+    whole = Part(previous, totals.of(previous.days()), complete=complete)
+    return to_date(one, totals, parts([one])), whole, totals.ledger
 
 
 COLUMNS = {
@@ -294,8 +318,77 @@ def _order(sort: str) -> list[str | Combinable]:
 
 
 def transaction_url(txid: str) -> str:
-    """Return the transaction's page at the explorer whose API is configured."""
+    """Return the transaction's page at the explorer whose API is configured; of a demo, its rows in our API."""
+    if settings.DEMO:  # no explorer knows a simulated transaction
+        return f"{reverse('transactions')}?search={txid}"
     return f"{settings.FLUX_EXPLORER_URL.removesuffix('/api')}/tx/{txid}"
+
+
+class Fact(NamedTuple):
+    """What is kept of a payment, also once it is pruned: then all outputs of its transaction are one."""
+
+    day: date
+    paid_at: datetime
+    height: int
+    txid: str
+    from_address: str | None
+    kind: str
+    message_hash: str
+    app_id: int | None
+    revenue_sat: int
+    payments: int
+    usd_micro: int
+    priced: int
+
+
+FACT = ("day", "paid_at", "height", "txid", "from_address", "kind", "message_hash", "app_id", "amount_sat")
+
+
+def facts(days: Collection[date]) -> Iterator[Fact]:
+    """Yield the payments of these days, pruned ones included. Two queries for each few thousand days."""
+    for some in chunks(sorted(days)):
+        yield from _facts(Q(day__in=some))
+
+
+def facts_of(txids: Collection[str]) -> Iterator[Fact]:
+    """Yield the payments of these transactions, pruned ones included."""
+    for some in chunks(sorted(txids)):
+        yield from _facts(Q(txid__in=some))
+
+
+def hashes_paid(days: Collection[date]) -> set[str]:
+    """Return the hashes of the messages that were paid for on these days, pruned payments included."""
+    found: set[str] = set()
+    for some in chunks(sorted(days)):
+        for model in (Payment, PrunedPayment):
+            rows = model.objects.filter(day__in=some, kind=Payment.Kind.APP).order_by()
+            found.update(rows.values_list("message_hash", flat=True).iterator(ROWS_AT_ONCE))
+    return found
+
+
+def _facts(which: Q) -> Iterator[Fact]:
+    rows: Iterator[tuple[Any, ...]] = (
+        Payment.objects.filter(which).values_list(*FACT, "usd_micro").iterator(ROWS_AT_ONCE)
+    )
+    single = ((*row[:-1], 1, row[-1] or 0, int(row[-1] is not None)) for row in rows)
+    yield from map(Fact._make, single)
+    pruned = PrunedPayment.objects.filter(which)
+    rows = pruned.values_list(*FACT, "payments", "usd_micro", "priced").iterator(ROWS_AT_ONCE)
+    yield from map(Fact._make, rows)
+
+
+def day_batches(days: Collection[date], most: int) -> Iterator[list[date]]:
+    """Yield the newest days first, as many at a time as have at most so many payments, or one. One query."""
+    totals = DailyTotal.objects.filter(day__in=days).order_by().values_list("day").annotate(payments=Sum("payments"))
+    payments, batch, size = dict(totals), list[date](), 0
+    for day in sorted(days, reverse=True):
+        if batch and size + payments.get(day, 0) > most:
+            yield batch
+            batch, size = [], 0
+        batch.append(day)
+        size += payments.get(day, 0)
+    if batch:
+        yield batch
 
 
 Stamp = tuple[int, datetime | None, int | None, date | None]
@@ -303,20 +396,15 @@ Stamp = tuple[int, datetime | None, int | None, date | None]
 
 def ledger_stamp() -> Stamp | None:
     """Changes with every change of the ledger, and with every completed sync. One small query."""
-    return LedgerState.objects.values_list("version", "completed_at", "tip_height", "closed_through").first()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT version, completed_at, tip_height, closed_through FROM revenue_ledgerstate")
+        found: Stamp | None = cursor.fetchone()
+    return found
 
 
-def open_totals() -> DailyTotalQuerySet:
-    """Return the totals of the days whose rows are not pruned. One query, for where those begin."""
-    return DailyTotal.objects.filter(day__gt=LedgerState.last_closed_day() or date.min)
-
-
-class DayRows(NamedTuple):
-    """The rows of one address on one day."""
-
-    day: date
-    address: str
-    payments: int
+def read_until() -> datetime | None:
+    """Return up to when the chain is known. One query."""
+    return LedgerState.known().read_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,75 +417,89 @@ class Place:
     """All rows on those days."""
 
 
-@dataclass(frozen=True, slots=True)
+def open_totals() -> DailyTotalQuerySet:
+    """Return the totals of the days whose rows are not pruned. One query, for where those begin."""
+    closed_through = LedgerState.last_closed_day()
+    return DailyTotal.objects.filter(day__gt=closed_through) if closed_through else DailyTotal.objects.all()
+
+
+@dataclass(frozen=True)
 class OpenDays:
-    """Row counts by day and address, newest day first."""
+    """How many payments the days have whose rows are not pruned. Reads only what is asked for, and that once."""
 
-    rows: tuple[DayRows, ...]
-
-    @classmethod
-    def load(cls) -> OpenDays:
-        totals = open_totals().filter(payments__gt=0).order_by("-day")
-        return cls(tuple(map(DayRows._make, totals.values_list("day", "address", "payments"))))
-
-    def where(self, test: Callable[[DayRows], bool]) -> OpenDays:
-        return OpenDays(tuple(filter(test, self.rows)))
+    totals: DailyTotalQuerySet = field(default_factory=open_totals)
 
     def between(self, first: date | None, last: date | None) -> OpenDays:
         if first is None and last is None:
             return self
-        low, high = first or date.min, last or date.max
-        return self.where(lambda row: low <= row.day <= high)
+        return OpenDays(self.totals.between(first or date.min, last or date.max))
 
     def at(self, addresses: Collection[str]) -> OpenDays:
-        return self.where(lambda row: row.address in addresses)
+        return OpenDays(self.totals.filter(address__in=addresses))
+
+    @cached_property
+    def sums(self) -> tuple[int, ...]:
+        """Return SUMMED over all of them."""
+        found = self.totals.aggregate(**{f"all_{name}": Coalesce(Sum(name), 0) for name in SUMMED})
+        return tuple(found[f"all_{name}"] for name in SUMMED)
 
     @property
     def total(self) -> int:
-        return sum(row.payments for row in self.rows)
+        return self.sums[1]
 
     @property
     def addresses(self) -> set[str]:
-        return {row.address for row in self.rows}
+        return set(self.totals.values_list("address", flat=True).distinct())
 
+    @cached_property
     def by_day(self) -> list[tuple[date, int]]:
-        """Return rows a day, newest first."""
-        days: Counter[date] = Counter()
-        for row in self.rows:
-            days[row.day] += row.payments
-        return sorted(days.items(), reverse=True)
+        """Return payments a day, newest first."""
+        return list(self.totals.order_by("-day").values_list("day").annotate(rows=Sum("payments")))
 
     def place(self, offset: int, limit: int, *, oldest_first: bool) -> Place:
         """Return the days on which the rows from `offset` on lie, in the order asked for."""
-        days = self.by_day()
-        return _place(reversed(days) if oldest_first else days, offset, limit)
+        chosen: list[date] = []
+        before = rows = 0
+        for day, payments in reversed(self.by_day) if oldest_first else self.by_day:
+            if chosen or before + payments > offset:
+                chosen.append(day)
+                rows += payments
+            else:
+                before += payments
+            if before + rows >= offset + limit:
+                break
+        return Place(tuple(chosen), offset - before, rows)
 
     def since(self, rows: int) -> datetime | None:
         """Return an instant so that at least `rows` rows are not older; None when there are not so many."""
-        day = _day_of(self.by_day(), rows)
-        return None if day is None else midnight(day)
+        days = self.place(rows - 1, 1, oldest_first=False).days
+        return midnight(days[0]) if days else None
 
     def until(self, rows: int) -> datetime | None:
         """Return an instant so that at least `rows` rows are older; None when there are not so many."""
-        day = _day_of(reversed(self.by_day()), rows)
-        return None if day is None else midnight(day + DAY)
+        days = self.place(rows - 1, 1, oldest_first=True).days
+        return midnight(days[0] + DAY) if days else None
 
 
-def _day_of(days: Iterable[tuple[date, int]], rows: int) -> date | None:
-    """Return the day on which the row of this number lies; None when there are not so many."""
-    seen = accumulate(days, lambda before, day: (day[0], before[1] + day[1]))
-    return next((day for day, payments in seen if payments >= rows), None)
+UNKEPT = (
+    "An earlier release pruned {payments} of {days} and kept no senders, apps and owners of them: "
+    "what of their {flux} FLUX belongs here is not known."
+)
 
 
-def _place(days: Iterable[tuple[date, int]], offset: int, limit: int) -> Place:
-    chosen: list[date] = []
-    before = rows = 0
-    for day, payments in days:
-        if chosen or before + payments > offset:
-            chosen.append(day)
-            rows += payments
-        else:
-            before += payments
-        if before + rows >= offset + limit:
-            break
-    return Place(tuple(chosen), offset - before, rows)
+def unkept() -> str:
+    """Return what is not known of any sender, app or owner, in words; empty where all is kept. Three small queries.
+
+    Days are pruned oldest first: the first day of which transactions are kept ends those of which none are.
+    """
+    closed = LedgerState.known().closed_through
+    first = PrunedPayment.objects.aggregate(first=Min("day"))["first"]
+    if closed is None:
+        return ""
+    end = min(closed, first - timedelta(days=1)) if first else closed
+    rows = DailyTotal.objects.filter(day__lte=end, payments__gt=0)
+    lost = rows.aggregate(payments=Sum("payments"), sat=Sum("revenue_sat"), days=Count("day", distinct=True))
+    if not lost["payments"]:
+        return ""
+    payments, days = plural(lost["payments"], "payment"), plural(lost["days"], "day")
+    return UNKEPT.format(payments=payments, days=days, flux=coins(flux(lost["sat"])))

@@ -17,10 +17,11 @@ from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.prices import Days
-from ops import leases, runs
-from ops.audit import actor_of
-from ops.registry import changed, job
-from ops.runs import Run
+from ops import leases
+from ops.audit_log import actor_of
+from ops.jobs import runs
+from ops.jobs.runs import Run
+from ops.registry import JobGroup, changed, job
 from revenue import audit, ledger, naming, pricing
 from revenue.models import Payment
 from revenue.sync import engine
@@ -85,7 +86,7 @@ class ResetReport:
     report=ResetReport,
     help="Restart the sync from the first block; keeps all data.",
     lease="sync_revenue",
-    destructive=True,
+    group=JobGroup.DANGER,
 )
 def reset_revenue_sync(run: Run) -> ResetReport:
     ledger.reset_sync(run=run)
@@ -104,7 +105,8 @@ class ClearReport:
     help="Delete payments, daily totals, cursors and quarantine.",
     lease="sync_revenue",
     params={"confirm": Confirmation("clear", "this deletes the ledger", help_text='Type "clear" to confirm.')},
-    destructive=True,
+    group=JobGroup.DANGER,
+    deletes=ledger.clearable,
 )
 def clear_revenue_data(run: Run) -> ClearReport:
     """Delete the ledger's data. The caller has asked for confirmation."""
@@ -117,6 +119,7 @@ def clear_revenue_data(run: Run) -> ClearReport:
     "backfill-app-names",
     report=naming.NamesReport,
     help="Look for app names of payments that have none yet.",
+    group=JobGroup.REPAIR,
     params={
         "batchSize": Whole(default=500, cut_to=2000, help_text="Payments a batch."),
         "all": TrueOrFalse(default=False, help_text="Every batch, whatever the pauses."),
@@ -135,6 +138,7 @@ def backfill_app_names(run: Run, *, batch_size: int = 500, everything: bool = Fa
     "backfill-app-types",
     report=naming.TypesReport,
     help="Find out which named payments are git and which docker deployments.",
+    group=JobGroup.REPAIR,
 )
 def backfill_app_types(run: Run) -> naming.TypesReport:
     done = naming.retype_apps(registry=app_registry(Http.from_settings()), now=timezone.now())
@@ -146,6 +150,7 @@ def backfill_app_types(run: Run) -> naming.TypesReport:
     "backfill-usd",
     report=pricing.UsdReport,
     help="Price every payment that has no USD value yet; force: price all payments of these days again.",
+    group=JobGroup.REPAIR,
     form=DaysForm,
     params={
         "from": PastDay(help_text="First UTC day; without it from the first payment on."),
@@ -198,6 +203,7 @@ def refresh_price(*, trigger: str, wait: float = 0) -> Report:
     "audit-transactions",
     report=audit.AuditReport,
     help="Check the ledger's last blocks against the chain; fix: mend what differs.",
+    group=JobGroup.REPAIR,
     writes_ledger="fix",
     params={
         "blocks": Whole(default=4320, cut_to=100_000_000, help_text="How many blocks; cut to the chain."),
@@ -212,7 +218,13 @@ def audit_revenue(run: Run, *, blocks: int = 4320, fix: bool = False) -> audit.A
     return done
 
 
-@job("prune", report=ledger.PruneReport, help="Apply the retention policy.")
+@job(
+    "prune",
+    report=ledger.PruneReport,
+    help="Apply the retention policy.",
+    group=JobGroup.DANGER,
+    deletes=ledger.prunable,
+)
 def prune(run: Run) -> ledger.PruneReport:
     """`checks` are the service checks deleted."""
     done = ledger.prune(now=timezone.now(), run=run)

@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q, Sum
 from django.utils import timezone
 
+from fluxtracker.database import compiled_once
+from fluxtracker.money import flux
 from fluxtracker.periods import is_ahead, is_fresh
 from fluxtracker.timestamps import iso
 from ops import leases
-from ops.health import is_scheduled
+from ops.api.serializers import SyncHealth
 from ops.models import ALERT_AFTER, TaskState
-from ops.registry import health_check
+from ops.registry import Gauge, States, gauges, health_check
+from ops.schedule import is_scheduled
 from ops.status import OK, PUBLIC, Part, Status, words
-from revenue.models import TIP_STANDS, Cursor, LedgerState, Quarantined
-from revenue.selectors import OpenDays
+from revenue.models import TIP_STANDS, Cursor, DailyTotal, LedgerState, Quarantined
+from revenue.selectors import open_totals
 
 TASK, BEAT_TASK = "sync_revenue", "revenue.tasks.sync_revenue"
 LAG = "sync-lag"  # the key of its alert
 COMPLETED_LATE = timedelta(minutes=30)  # six syncs missed
 
-KEYS = (
-    "healthy",
-    "lastSyncBlock",
-    "currentBlock",
-    "lagBlocks",
-    "lagSeconds",
-    "minConfirmations",
-    "consecutiveFailures",
-    "lastCompleted",
-    "completeThrough",
-    "quarantine",
-    "failedSources",
-    "unprovedSince",
-    "unprovedAt",
-    "reason",
-)
-
 
 @health_check("sync")
-def sync_part(now: datetime | None) -> Part:
+def sync_part(now: datetime | None, states: States | None = None) -> Part:
     """Return the `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
     if now is None:
         reason = words(Status("database_unreachable"), timezone.now())
-        return Part(dict.fromkeys(KEYS) | {"healthy": False, "reason": reason})
-    ledger, state = LedgerState.known(), TaskState.of(TASK)
+        return Part(dict.fromkeys(SyncHealth().fields) | {"healthy": False, "reason": reason})
+    ledger, state = LedgerState.known(), TaskState.of(TASK, states)
     block, tip = last_sync_block(), ledger.tip_height
     status = sync_status(ledger, state, now)
     report = {
@@ -117,7 +104,7 @@ def status(now: datetime) -> dict[str, Any]:
         "lastCompleted": report["lastCompleted"],
         "consecutiveFailures": state.consecutive_failures,
         "isHealthy": report["healthy"],
-        "transactionCount": OpenDays.load().total,
+        "transactionCount": open_totals().sum_of("payments"),
         "lastSyncBlock": report["lastSyncBlock"],
         "currentBlock": report["currentBlock"],
         "unprovedSince": report["unprovedSince"],
@@ -126,9 +113,12 @@ def status(now: datetime) -> dict[str, Any]:
 
 def last_sync_block() -> int | None:
     """Return the block up to which every tracked address was read; None when one never was."""
-    heights = dict(Cursor.objects.values_list("address", "height"))
+    heights = {cursor.address: cursor.height for cursor in _cursors()}
     tracked = [row.address for row in settings.REVENUE_ADDRESSES]
     return min(heights[address] for address in tracked) if heights.keys() >= set(tracked) else None
+
+
+_cursors = compiled_once(lambda: Cursor.objects.only("height"))
 
 
 def is_syncing() -> bool:
@@ -144,3 +134,23 @@ def _lag(read_until: datetime | None, now: datetime) -> int | None:
 def _last_day(until: datetime | None) -> str | None:
     """Return the last day that ends by then."""
     return None if until is None else (until.date() - timedelta(days=1)).isoformat()
+
+
+@gauges
+def revenue_gauges(now: datetime) -> Iterator[Gauge]:
+    """Yield today's revenue so far and that of all days. Two queries."""
+    today = Q(day=now.date())
+    sums = DailyTotal.objects.aggregate(
+        today_sat=Sum("revenue_sat", filter=today), today_payments=Sum("payments", filter=today),
+        all_sat=Sum("revenue_sat"), all_payments=Sum("payments"),
+    )  # fmt: skip
+    none = 0 if LedgerState.known().knows(now.date()) else None
+    sat, payments = (none if sums[f"today_{name}"] is None else sums[f"today_{name}"] for name in ("sat", "payments"))
+    yield Gauge("revenue_today_flux", "Revenue of the UTC day so far.", _flux(sat))
+    yield Gauge("revenue_today_payments", "Payments of the UTC day so far.", payments)
+    yield Gauge("revenue_all_flux", "Revenue of all days in the ledger.", _flux(sums["all_sat"]))
+    yield Gauge("revenue_all_payments", "Payments of all days in the ledger.", sums["all_payments"])
+
+
+def _flux(sat: int | None) -> float | None:
+    return None if sat is None else flux(sat)

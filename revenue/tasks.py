@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from ops.runs import run_quietly
+from ops.jobs.scheduled import run_quietly, task_of
 from revenue import services
 
-sync_revenue = services.sync_revenue.task()
-backfill_app_names = services.backfill_app_names.task()
-backfill_usd = services.backfill_usd.task()
-audit_revenue = services.audit_revenue.task()
-prune = services.prune.task()
+sync_revenue = task_of(services.sync_revenue)
+backfill_app_names = task_of(services.backfill_app_names)
+backfill_usd = task_of(services.backfill_usd)
+audit_revenue = task_of(services.audit_revenue)
+prune = task_of(services.prune)
 
 
 @shared_task

@@ -20,8 +20,7 @@ from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, list_link, user_of
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import parse_day
-from revenue.models import DailyTotal
-from revenue.selectors import Ledger
+from revenue.models import DailyTotal, LedgerState
 from snapshots import calendar
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.status import missing_days
@@ -42,7 +41,7 @@ class SnapshotList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        ledger = Ledger.load()
+        ledger = LedgerState.known()
         self.result_list = list(self.result_list)
         for row in self.result_list:
             row.ledger = ledger
@@ -78,12 +77,12 @@ class SnapshotAdmin(ReadOnlyAdmin):
         if found is None or found > now.date():
             raise Http404(f"{day} is no day of the past")
         story = calendar.load_day(found, now)
-        price = story.price and story.price.price_usd
+        sat, price = story["revenue_sat"], story["price"] and story["price"].price_usd
         context = {
             "story": story,
-            "revenue": UNKNOWN if story.revenue_sat is None else formatting.flux(story.revenue_sat),
+            "revenue": UNKNOWN if sat is None else formatting.flux(sat),
             "price": formatting.price(price) if price else UNKNOWN,
-            "images": list_link(ImageDay, formatting.plural(story.images, "image"), day=found.isoformat()),
+            "images": list_link(ImageDay, formatting.plural(story["images"], "image"), day=found.isoformat()),
             "may_see_runs": user_of(request).has_perm("ops.view_taskrun"),
         }
         return self._page(request, "day", f"{found:%A}, {found.day} {found:%B %Y}", context)
@@ -117,7 +116,7 @@ class SnapshotAdmin(ReadOnlyAdmin):
     @admin.display(description="FLUX")
     def revenue(self, row: Snapshot) -> str:
         sat: int | None = getattr(row, "earned_sat", None)
-        if sat is None and (getattr(row, "ledger", None) or Ledger.load()).knows(row.day):
+        if sat is None and (getattr(row, "ledger", None) or LedgerState.known()).knows(row.day):
             sat = 0
         return UNKNOWN if sat is None else formatting.flux(sat)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from django.db.models import Max, Min
 
@@ -17,6 +17,7 @@ from revenue.models import DailyPrice
 from revenue.selectors import Totals
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.selectors import Gap, gaps, last_due
+from snapshots.take import COLUMNS
 
 State = Literal["taken", "backfilled", "import", "simulated", "missing", "due", "before", "ahead"]
 
@@ -52,17 +53,9 @@ class Day:
         return f"{WORDS[self.state]}: {self.reason}" if self.reason else WORDS[self.state]
 
     @property
-    def is_told(self) -> bool:
+    def has_story(self) -> bool:
         """Return whether there is more to say of it: all days but those outside of the history."""
         return self.state not in ("before", "ahead")
-
-
-@dataclass(frozen=True, slots=True)
-class Month:
-    """`weeks` begin on Mondays; None stands for a day of another month."""
-
-    first: date
-    weeks: list[list[Day | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,8 @@ class Year:
     """`before` and `after`: the next years that have days, None at the ends."""
 
     year: int
-    months: list[Month]
+    months: list[tuple[date, list[list[Day | None]]]]
+    """The first of each month and its weeks from Monday; None is a day of another month."""
     missing: list[Day]
     counts: list[tuple[State, str, str, int]]
     """State, letter, words and how many days; only those that there are."""
@@ -89,7 +83,7 @@ def load_year(year: int, now: datetime) -> Year:
     days = {day: _day(day, found, lost, oldest, now) for day in whole.days()}
     return Year(
         year,
-        [_month(year, month, days) for month in range(1, 13)],
+        [(date(year, month, 1), _weeks(year, month, days)) for month in range(1, 13)],
         [day for day in days.values() if day.state == "missing"],
         _counts(days),
         year - 1 if oldest.year < year else None,
@@ -107,10 +101,9 @@ def _day(day: date, found: Mapping[date, State], lost: Mapping[date, Gap], oldes
     return Day(day, "due" if day > last_due(now) else "before")
 
 
-def _month(year: int, month: int, days: Mapping[date, Day]) -> Month:
+def _weeks(year: int, month: int, days: Mapping[date, Day]) -> list[list[Day | None]]:
     weeks = calendar.Calendar().monthdatescalendar(year, month)
-    shown = [[days[day] if day.month == month else None for day in week] for week in weeks]
-    return Month(date(year, month, 1), shown)
+    return [[days[day] if day.month == month else None for day in week] for week in weeks]
 
 
 def _counts(days: Mapping[date, Day]) -> list[tuple[State, str, str, int]]:
@@ -120,49 +113,29 @@ def _counts(days: Mapping[date, Day]) -> list[tuple[State, str, str, int]]:
 
 WRITERS = ("take_snapshot", "check_snapshot", "backfill_snapshots")
 MOST_RUNS = 20
-MEASURED = tuple(
-    field.name
-    for field in Snapshot._meta.concrete_fields
-    if field.name not in ("id", "day", "source", "made_at", "read_at", "counts")
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """`made_by` is None where the run's record is gone, or where an import or the demo made the day."""
+def load_day(day: date, now: datetime) -> dict[str, Any]:
+    """Return what is known of a day. Nine queries at most.
 
-    day: date
-    snapshot: Snapshot | None
-    reason: str
-    made_by: TaskRun | None
-    unknown: list[str]
-    refusal: Refusal | None
-    runs: list[TaskRun]
-    revenue_sat: int | None
-    price: DailyPrice | None
-    images: int
-    before: date
-    after: date | None
-
-
-def load_day(day: date, now: datetime) -> Story:
-    """Nine queries at most."""
+    `made_by` is None where the run's record is gone, or where an import or the demo made the day.
+    """
     row = Snapshot.objects.filter(day=day).first()
     missing = [] if row else gaps([], day, day, now)
-    return Story(
-        day=day,
-        snapshot=row,
-        reason=missing[0].reason if missing else "",
-        made_by=_made_by(row) if row else None,
-        unknown=[name for name in MEASURED if getattr(row, name) is None] if row else [],
-        refusal=Refusal.objects.filter(day=day).first(),
-        runs=_runs(day),
-        revenue_sat=Totals.load(day, day).of([day]).revenue_sat,
-        price=DailyPrice.objects.filter(day=day).first(),
-        images=ImageDay.objects.filter(day=day).count(),
-        before=day - DAY,
-        after=day + DAY if day < now.date() else None,
-    )
+    return {
+        "day": day,
+        "snapshot": row,
+        "reason": missing[0].reason if missing else "",
+        "made_by": _made_by(row) if row else None,
+        "unknown": sorted(column.key for column in COLUMNS if row and getattr(row, column.key) is None),
+        "refusal": Refusal.objects.filter(day=day).first(),
+        "runs": _runs(day),
+        "revenue_sat": Totals.load(day, day).of([day]).revenue_sat,
+        "price": DailyPrice.objects.filter(day=day).first(),
+        "images": ImageDay.objects.filter(day=day).count(),
+        "before": day - DAY,
+        "after": day + DAY if day < now.date() else None,
+    }
 
 
 def _made_by(row: Snapshot) -> TaskRun | None:
@@ -173,5 +146,5 @@ def _made_by(row: Snapshot) -> TaskRun | None:
 def _runs(day: date) -> list[TaskRun]:
     """Return the day's runs that made something or failed, newest first; most checks find nothing to do."""
     span = TaskRun.objects.filter(name__in=WRITERS, started_at__gte=midnight(day), started_at__lt=midnight(day + DAY))
-    told = [run for run in span.order_by("-started_at") if not run.ok or (run.report or {}).get("created")]
-    return told[:MOST_RUNS]
+    found = [run for run in span.order_by("-started_at") if not run.ok or (run.report or {}).get("created")]
+    return found[:MOST_RUNS]

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
+import orjson
 from django.db import connection
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models import Max, Min, Q, QuerySet, Sum, TextField
+from django.db.models.functions import Cast
 
 from fluxtracker.batches import chunks
-from fluxtracker.periods import DAY, is_fresh, midnight
+from fluxtracker.database import database_bytes
+from fluxtracker.periods import DAY, Span, is_fresh, midnight
 from metrics import catalogue
-from metrics.catalogue import tracked_apps, with_ratios
-from metrics.models import ImageCount, Source, TrackedApp
+from metrics.catalogue import ratios, tracked_apps
+from metrics.models import ImageCount, Source
 from metrics.selectors import OLD
-from ops.health import database_bytes
 from revenue import pricing
-from revenue.models import DailyPrice, DailyTotal
-from revenue.selectors import OpenDays, Totals
+from revenue.selectors import Totals
 from revenue.status import last_sync_block
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.take import COLUMNS
-
-
-@dataclass(frozen=True, slots=True)
-class ImageHistory:
-    """Containers of one image by day, oldest first; a day on which images were not counted is left out."""
-
-    category: str | None
-    days: list[tuple[date, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +42,25 @@ class Ranked:
         return None if self.previous is None else self.count - self.previous
 
 
-@dataclass(frozen=True, slots=True)
-class Top:
-    """The images of a category with the most containers now, and its tracked apps."""
+def image_history(image: str, first: date | None, last: date | None) -> dict[str, Any]:
+    """Return the containers of one image by day, oldest first; days on which images were not counted are left out.
 
-    category: str
-    days: int
-    read_at: datetime | None
-    compared: date | None
-    total: int
-    images: list[Ranked]
-    apps: list[Ranked]
-    now: datetime
-
-    @property
-    def is_old(self) -> bool:
-        return is_old(self.read_at, self.now)
-
-    @property
-    def message(self) -> str | None:
-        return None if self.compared else f"there are no counts of images from exactly {self.days} days ago"
-
-    @property
-    def count(self) -> int:
-        return len(self.images)
-
-
-def image_history(image: str, first: date | None, last: date | None) -> ImageHistory:
-    """Two queries. A taken day counted every image, so one that it does not name ran in no container: 0."""
+    A taken day counted every image, so one that it does not name ran in no container: 0. Two queries.
+    """
     named = list(ImageDay.objects.filter(image=image).order_by("day").values_list("day", "count", "category"))
-    if not named:
-        return ImageHistory(None, [])
-    counts = dict.fromkeys(Snapshot.objects.whole().values_list("day", flat=True), 0)
+    counts = dict.fromkeys(Snapshot.objects.whole().values_list("day", flat=True) if named else (), 0)
     counts |= {day: count for day, count, _ in named}
     low, high = first or date.min, last or date.max
-    return ImageHistory(named[-1][2] or None, sorted((day, n) for day, n in counts.items() if low <= day <= high))
+    data = [{"date": day, "count": counts[day]} for day in sorted(counts) if low <= day <= high]
+    category = (named[-1][2] or None) if named else None
+    return {"image": image, "category": category, "start": first, "end": last, "count": len(data), "data": data}
 
 
-def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
-    """Now against exactly `days` ago. Eight queries."""
+def top_images(category: str, limit: int, days: int, now: datetime) -> dict[str, Any]:
+    """Return the images of a category with the most containers now, and its tracked apps, against `days` ago.
+
+    Eight queries.
+    """
     found = ImageCount.objects.filter(category=category)
     shown = list(found.order_by("-count", "image").values_list("image", "count")[:limit])
     day = now.date() - timedelta(days=days)
@@ -97,8 +69,19 @@ def top_images(category: str, limit: int, days: int, now: datetime) -> Top:
     before = dict(then.filter(image__in=[image for image, _ in shown]).values_list("image", "count"))
     others = 0 if compared and Snapshot.objects.whole().filter(day=day).exists() else None
     ranked = [Ranked(rank, image, count, before.get(image, others)) for rank, (image, count) in enumerate(shown, 1)]
-    apps = _apps(category, limit, day)
-    return Top(category, days, containers_read_at(), compared, found.count(), ranked, apps, now)
+    read_at = containers_read_at()
+    return {
+        "category": category,
+        "days": days,
+        "asOf": read_at,
+        "stale": is_old(read_at, now),
+        "comparisonDate": compared,
+        "message": None if compared else f"there are no counts of images from exactly {days} days ago",
+        "count": len(ranked),
+        "total": found.count(),
+        "data": ranked,
+        "apps": _apps(category, limit, day),
+    }
 
 
 def _apps(category: str, limit: int, day: date) -> list[Ranked]:
@@ -123,15 +106,19 @@ def is_old(read_at: datetime | None, now: datetime) -> bool:
     return not is_fresh(read_at, now, OLD)
 
 
+STAMP = """SELECT snapshot.*, refusal.*, image.*, tracked.*
+    FROM (SELECT count(*), max(made_at), max(id) FROM snapshots_snapshot) snapshot,
+         (SELECT count(*), max(last_at) FROM snapshots_refusal) refusal,
+         (SELECT max(id) FROM snapshots_imageday) image,
+         (SELECT count(*), max(changed_at) FROM metrics_trackedapp) tracked
+"""  # the ORM takes four queries for it, each dearer than this one
+
+
 def snapshot_stamp() -> tuple[Any, ...]:
-    """Changes with every row that is written or deleted, and with every edit of a tracked app. Four small queries."""
-    rows = {"count": Count("pk"), "last": Max("made_at"), "newest": Max("pk")}
-    return (
-        tuple(Snapshot.objects.aggregate(**rows).values()),
-        tuple(Refusal.objects.aggregate(count=Count("pk"), last=Max("last_at")).values()),
-        ImageDay.objects.aggregate(newest=Max("pk"))["newest"],
-        tuple(TrackedApp.objects.aggregate(count=Count("pk"), last=Max("changed_at")).values()),
-    )
+    """Changes with every row that is written or deleted, and with every edit of a tracked app. One small query."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAMP)
+        return tuple(cursor.fetchone())
 
 
 DUE_AFTER = timedelta(minutes=35)  # 00:05 and a check's interval: from then on today counts as missing
@@ -153,15 +140,10 @@ def last_due(now: datetime) -> date:
     return today if now >= midnight(today) + DUE_AFTER else today - DAY
 
 
-def days_between(first: date, last: date) -> Iterator[date]:
-    """Both included, oldest first; none when `last` lies before `first`."""
-    return (first + DAY * n for n in range((last - first).days + 1))
-
-
 def missing_days(present: Collection[date], first: date, last: date) -> list[date]:
     """Return the days from `first` to `last` that are not among the present, oldest first."""
     there = set(present)
-    return [day for day in days_between(first, last) if day not in there]
+    return [day for day in Span(first, last).days() if day not in there]
 
 
 def gaps(present: Collection[date], first: date, last: date, now: datetime) -> list[Gap]:
@@ -173,7 +155,8 @@ def gaps(present: Collection[date], first: date, last: date, now: datetime) -> l
     return [Gap(day, refusals.get(day) or (NOT_YET if day == now.date() else NO_CHECK)) for day in days]
 
 
-FIELDS = ("id", "day", "source", "made_at", "read_at", *(column.key for column in COLUMNS), "counts")
+FIELDS = ("day", "source", "read_at", *(column.key for column in COLUMNS))
+EVERY_FIELD = ("id", "made_at", *FIELDS)
 
 
 CATEGORY_TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total", "wordpress": "wordpress_count"}
@@ -203,52 +186,62 @@ class History:
 
 def by_key(category: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a day's total of the category and each tracked app by its short key."""
-    counts = row["counts"]
-    tracked = {key: counts[column] for key, column in _columns_of(category, tuple(counts))}
-    return {"total": row[CATEGORY_TOTALS[category]], **tracked}
-
-
-@lru_cache
-def _columns_of(category: str, columns: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return the category's columns with their short keys: `gaming_palworld` is `palworld` of `gaming`."""
     start = f"{category}_"
-    return [(column.removeprefix(start), column) for column in columns if column.startswith(start)]
+    found = {"total": row[CATEGORY_TOTALS[category]]}
+    for column, count in row["counts"].items():
+        if column.startswith(start):  # `gaming_palworld` is `palworld` of `gaming`
+            found[column.removeprefix(start)] = count
+    return found
 
 
-def load(days: Days, now: datetime) -> History:
+def load(days: Days, now: datetime, names: tuple[str, ...] = FIELDS) -> History:
     """Six queries at most, however many days."""
-    rows = with_closes(read_columns(days, FIELDS))
+    rows = with_closes(read_columns(days, names))
     present = [row["day"] for row in rows]
-    totals = Totals.load(present[-1], present[0]) if present else None
-    shown = [_with_revenue(with_ratios(row), totals, now) for row in rows if totals]
-    return History(days, shown, missing(days, present, now))
+    if present:
+        totals = Totals.load(present[-1], present[0])
+        for row in rows:
+            row |= ratios(row) | _earned(row["day"], totals, now)
+    return History(days, rows, missing(days, present, now))
 
 
-def _with_revenue(row: dict[str, Any], totals: Totals, now: datetime) -> dict[str, Any]:
-    sums = totals.of([row["day"]])
-    row["revenue_sat"], row["usd_micro"], row["usd_missing"] = sums.revenue_sat, sums.usd_micro, sums.usd_missing
-    row["payments"], row["complete"] = sums.payments, totals.ledger.has_all_of(row["day"], now)
-    return row
+def _earned(day: date, totals: Totals, now: datetime) -> dict[str, Any]:
+    report = totals.day(day, now)
+    sums = report.sums
+    return {
+        "revenue_sat": sums.revenue_sat,
+        "usd_micro": sums.usd_micro,
+        "usd_missing": sums.usd_missing,
+        "payments": sums.payments,
+        "complete": report.complete,
+    }
 
 
 def read_columns(days: Days, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the rows' columns, newest day first; an active tracked app that a day did not count is None in it."""
+    """Return the rows' columns and counts, newest day first.
+
+    An active tracked app that a day did not count is None in it.
+    """
     uncounted = {app.column: None for app in tracked_apps()}
     rows = Snapshot.objects.filter(pricing.between(days.first, days.last)).order_by("-day")
-    found: list[dict[str, Any]] = list(rows.values(*names)[: days.limit])
+    rows = rows.annotate(text=Cast("counts", TextField()))  # orjson reads it several times faster than Django
+    found: list[dict[str, Any]] = list(rows.values(*names, "text")[: days.limit])
     for row in found:
-        row["counts"] = uncounted | row["counts"]
+        row["counts"] = uncounted | orjson.loads(row.pop("text"))
     return found
 
 
 def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the close of each day in place of the price that was read on it, save in what the old tracker told."""
+    """Put the close of each day in place of the price that was read on it, save in imported rows."""
     closes = pricing.stored({row["day"] for row in rows if row["source"] != Snapshot.Source.IMPORT})
-    return [row | ({"flux_price_usd": closes[row["day"]].price} if row["day"] in closes else {}) for row in rows]
+    for row in rows:
+        if close := closes.get(row["day"]):
+            row["flux_price_usd"] = close.price
+    return rows
 
 
 def missing(days: Days, present: list[date], now: datetime) -> list[Gap]:
-    """Return days without a row, newest first: of the range asked for, or from the oldest row shown on."""
+    """Return days without a row, newest first: of the requested range, or from the oldest row shown on."""
     last = days.last or now.date()
     is_cut = days.limit is not None and len(present) == days.limit
     oldest = present[-1] if present else last
@@ -281,30 +274,49 @@ def images_of_days() -> list[str]:
         return [image for (image,) in cursor.fetchall()]
 
 
+STATS = """SELECT snapshot.*, price.*, image.*, total.*
+    FROM (SELECT count(*), CAST(max(day) AS varchar) FROM snapshots_snapshot) snapshot,
+         (SELECT count(price_usd) FROM revenue_dailyprice) price,
+         (SELECT count(*) FROM snapshots_imageday) image,
+         (SELECT CAST(min(CASE WHEN payments > 0 THEN day END) AS varchar),
+                 CAST(coalesce(sum(CASE WHEN day > closed_through THEN payments END), 0) AS bigint),
+                 CAST(coalesce(sum(CASE WHEN day <= %s THEN revenue_sat END), 0) AS bigint)
+            FROM revenue_dailytotal,
+                 (SELECT coalesce(max(closed_through), '0001-01-01') AS closed_through FROM revenue_ledgerstate) ledger
+         ) total
+"""  # days come as text: SQLite has no type for those that it found itself
+
+
 def stats(now: datetime) -> dict[str, Any]:
     """Return counts and sums, all at one moment; sums are null where the ledger does not know."""
-    newest = Snapshot.objects.aggregate(day=Max("day"))["day"]
-    first = DailyTotal.objects.filter(payments__gt=0).first_day()
+    today = now.date()
+    with connection.cursor() as cursor:
+        cursor.execute(STATS, [today])
+        days, newest, prices, counts, first, payments, revenue_sat = cursor.fetchone()
+    newest, first = (day and date.fromisoformat(day) for day in (newest, first))
     return {
-        "snapshots": Snapshot.objects.count(),
-        "transactions": OpenDays.load().total,
-        "priceHistory": DailyPrice.objects.filter(price_usd__isnull=False).count(),
-        "repoSnapshots": ImageDay.objects.count(),
+        "snapshots": days,
+        "transactions": payments,
+        "priceHistory": prices,
+        "repoSnapshots": counts,
         "distinctRepos": len(images_of_days()),
         "dbSizeKB": database_bytes() // 1024,
         "lastSnapshotDate": newest,
-        "revenue": _revenue_stats(now.date(), first),
+        "revenue": _revenue_stats(today, first, revenue_sat),
         "firstTransactionDate": first,
         "lastSyncBlock": last_sync_block(),
     }
 
 
-def _revenue_stats(today: date, first: date | None) -> dict[str, int | None]:
-    begin = min(first or today, today - timedelta(days=29))
-    totals = Totals.load(begin, today)
-    spans = {"today": today, "last7Days": today - timedelta(days=6), "last30Days": today - timedelta(days=29)}
-    spans["total"] = begin
-    return {name: totals.of(days_between(start, today)).revenue_sat for name, start in spans.items()}
+def _revenue_stats(today: date, first: date | None, total: int) -> dict[str, int | None]:
+    """`total`: of all days up to today."""
+    month = today - timedelta(days=29)
+    totals = Totals.load(month, today)
+    spans = {"today": today, "last7Days": today - timedelta(days=6), "last30Days": month, "total": month}
+    sums = {name: totals.of(Span(start, today).days()).revenue_sat for name, start in spans.items()}
+    if first and first < month:
+        sums["total"] = total
+    return sums
 
 
 LOOKED_BACK = (*range(14), 30, 60, 90, 180, 365)  # days
@@ -321,8 +333,8 @@ def past_counts(fits: Callable[[str], bool], column: str, today: date) -> list[t
     counted = set(rows.order_by().values_list("day", flat=True).distinct())
     images = rows.order_by().values_list("image", flat=True).distinct()
     sums = _sums(rows, [image for image in images if fits(image)])
-    told = dict(Snapshot.objects.filter(day__in=days).values_list("day", "counts"))
-    found = [(day, sums.get(day, 0) if day in counted else None, told.get(day, {}).get(column)) for day in days]
+    counts = dict(Snapshot.objects.filter(day__in=days).values_list("day", "counts"))
+    found = [(day, sums.get(day, 0) if day in counted else None, counts.get(day, {}).get(column)) for day in days]
     return [row for row in found if row[1:] != (None, None)]
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from fluxtracker.api.fields import TrueOrFalse, Whole
 from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, as_report, described
-from fluxtracker.periods import DAY, midnight
+from fluxtracker.periods import DAY, Span, midnight
 from fluxtracker.upstream.clients import stats
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
@@ -22,14 +22,12 @@ from fluxtracker.upstream.stats import NodePoint, Stats
 from metrics.catalogue import TOTALS
 from metrics.models import Reading, Source
 from metrics.sources import compared, confirmed
-from ops.registry import job, on_change
-from ops.runs import NotDone, Run
-from revenue.models import DailyPrice, DailyTotal
-from revenue.selectors import Ledger
+from ops.jobs.runs import NotDone, Run
+from ops.registry import JobGroup, job, on_change
+from revenue.models import DailyPrice, DailyTotal, LedgerState
 from snapshots import take
 from snapshots.comparison.cache import keep_warm
 from snapshots.models import Snapshot
-from snapshots.selectors import days_between
 from snapshots.take import COLUMNS, TOTALS_NEEDED, SnapshotReport, opening, tracked
 
 log = structlog.get_logger(__name__)
@@ -54,11 +52,11 @@ class BackfillReport:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What can be said of days without a snapshot."""
+    """What is known of days without a snapshot."""
 
     nodes: Mapping[date, NodePoint]
     prices: Mapping[date, Decimal]
-    ledger: Ledger
+    ledger: LedgerState
     ledger_began: date | None
 
     @classmethod
@@ -66,7 +64,7 @@ class Known:
         """Four queries at most."""
         prices = DailyPrice.objects.filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
         began = DailyTotal.objects.first_day()
-        return cls(nodes, {day: price for day, price in prices if price}, Ledger.load(), began)
+        return cls(nodes, {day: price for day, price in prices if price}, LedgerState.known(), began)
 
     def has(self, day: date) -> bool:
         in_ledger = self.ledger_began is not None and day >= self.ledger_began and self.ledger.knows(day)
@@ -100,7 +98,7 @@ def backfill_days(*, stats: Stats, now: datetime, run: Run, days: int, force: bo
         run.guard()
         known = Known.load(nodes, first, last)
         there = {row.day: row for row in Snapshot.objects.between(first, last)}
-        new = [_new(known, day, now) for day in days_between(first, last) if day not in there and known.has(day)]
+        new = [_new(known, day, now) for day in Span(first, last).days() if day not in there and known.has(day)]
         backfilled = [row for row in there.values() if row.source == Snapshot.Source.BACKFILLED]
         changed = [row for row in backfilled if known.fill(row, now, overwrite=force) or force]
         Snapshot.objects.bulk_create(new, batch_size=200)
@@ -130,8 +128,8 @@ def by_day(points: Sequence[NodePoint]) -> dict[date, NodePoint]:
     """
     chosen: dict[date, tuple[tuple[bool, bool], NodePoint]] = {}
     tiers = ("total", "cumulus", "nimbus", "stratus")
-    told = [compared({f"node_{tier}": getattr(point, tier) for tier in tiers}, point.total) for point in points]
-    for point, is_sure in zip(points, confirmed(told), strict=True):
+    pairs = [compared({f"node_{tier}": getattr(point, tier) for tier in tiers}, point.total) for point in points]
+    for point, is_sure in zip(points, confirmed(pairs), strict=True):
         day = point.at.date()
         rank = (point.at >= opening(day), is_sure)
         if day not in chosen or rank > chosen[day][0]:
@@ -207,6 +205,7 @@ def _settled(run: Run, done: SnapshotReport) -> Report:
     "backfill",
     report=BackfillReport,
     help="Fill missing days; force: also rebuild backfilled days.",
+    group=JobGroup.REPAIR,
     answer="What came of a backfill.",
     lease=LEASE,
     params={

@@ -6,7 +6,7 @@ Works only against a network that is simulated on this machine.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -23,14 +23,15 @@ from metrics.catalogue import FIXED, RATIOS, Number, Values, tracked_apps, with_
 from metrics.collect import EVERY_ONE, HOUR, HOURLY
 from metrics.models import ImageCount, Reading, Source, TrackedApp, image_matcher
 from metrics.selectors import Latest
-from ops.runs import NotDone, Run
+from ops.jobs.runs import NotDone, Run
 from revenue.models import DailyPrice
 from snapshots.models import ImageDay, Snapshot
 from snapshots.selectors import missing_days
 from snapshots.take import opening
 
-YEAR, MONTH = 365.0, 30.0  # days
-WAVES = (400.0, 131.0, 37.0, 11.0, 3.1, 1.0)  # days; the last one is the course of a day
+YEAR = 365.0  # days
+WAVES = ((400.0, 0.4), (131.0, 0.3), (37.0, 0.25), (11.0, 0.2), (3.1, 0.1), (1.0, 0.08))
+"""Days and height of each wave; the last one is the course of a day."""
 MOST_USED = 0.95  # of a capacity
 NEWCOMERS = 3  # tracked games that came in the last months
 TIERS = ("node_cumulus", "node_nimbus", "node_stratus")
@@ -43,37 +44,27 @@ COLUMNS = {metric.key: metric.source for metric in FIXED if metric.key not in RA
 CATEGORIES = {"gaming_": "gaming_apps_total", "crypto_": "crypto_nodes_total"}
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """How much of its value of today something had. `month`, `year`: the share of it so long ago."""
-
-    month: float
-    year: float
-    waves: tuple[tuple[float, float, float], ...]
-    """Days, phase, share of the value."""
-    born: float | None = None
-    """Days ago; before, it did not exist."""
-
-    def at(self, age: float) -> float | None:
-        """Return the share of today's value `age` days ago; None when there was nothing yet."""
-        if self.born is not None and age >= self.born:
-            return None
-        grown = 1.0 if self.born is None else max(0.03, 1 - age / self.born) ** 1.5
-        trend = 1 - (1 - self.month) * age / MONTH
-        if age > MONTH:
-            trend = self.month * (self.year / self.month) ** ((age - MONTH) / (YEAR - MONTH))
-        wave = sum(height * (sin(2 * pi * age / days + phase) - sin(phase)) for days, phase, height in self.waves)
-        return grown * trend * max(0.1, 1 + wave)
+Curve = Callable[[float], float | None]
+"""How much of its value of today something had so many days ago; None when there was nothing yet."""
 
 
-def curve(
-    seed: int, name: str, year: float, wobble: float, month: float | None = None, born: float | None = None
-) -> Curve:
-    """Return a curve of its own for each name. `wobble` is about the greatest part that the waves add or take."""
+def curve(seed: int, name: str, year: float, wobble: float, born: float | None = None) -> Curve:
+    """Return a curve of its own for each name.
+
+    `year` is the share of today's value a year ago, `wobble` about the greatest part that the waves add or take. Before
+    `born` days ago it did not exist.
+    """
     rng = random.Random(f"{seed}:{name}")
-    sizes = [wobble * size * rng.uniform(0.5, 1.0) for size in (0.4, 0.3, 0.25, 0.2, 0.1, 0.08)]
-    waves = tuple((days, rng.uniform(0, 2 * pi), size) for days, size in zip(WAVES, sizes, strict=True))
-    return Curve(year ** (MONTH / YEAR) if month is None else month, year, waves, born)
+    waves = [(days, rng.uniform(0, 2 * pi), wobble * size * rng.uniform(0.5, 1.0)) for days, size in WAVES]
+
+    def at(age: float) -> float | None:
+        if born is not None and age >= born:
+            return None
+        grown = 1.0 if born is None else max(0.03, 1 - age / born) ** 1.5
+        wave = sum(height * (sin(2 * pi * age / days + phase) - sin(phase)) for days, phase, height in waves)
+        return float(grown * year ** (age / YEAR) * max(0.1, 1 + wave))
+
+    return at
 
 
 class Past:
@@ -82,10 +73,8 @@ class Past:
     def __init__(self, present: Values, tracked: Iterable[str], seed: int, days: int) -> None:
         self.present: dict[str, Number] = {key: value for key, value in present.items() if value is not None}
         self.seed = seed
-        # 4 % fewer nodes a month ago: what the simulated network tells of its last 30 days.
-        self.nodes = curve(seed, "nodes", year=0.82, wobble=0.004, month=0.96)
+        self.nodes = curve(seed, "nodes", year=0.61, wobble=0.004)  # 4 % fewer a month ago, as in the network's history
         self.containers = curve(seed, "containers", year=0.6, wobble=0.03)
-        self.machines = {total: curve(seed, total, year=0.98, wobble=0.002) for total in CAPACITY}
         self.use = {total: curve(seed, f"use of {total}", year=0.85, wobble=0.05) for total in CAPACITY}
         self.apps = self._apps([key for key in tracked if key in self.present], days)
         self.curves: dict[str, Curve] = {
@@ -110,7 +99,7 @@ class Past:
         """Return every metric `age` days ago, percentages included; a tracked app that did not exist has no key."""
         known: dict[str, Number] = {}
         for key in self.curves.keys() & self.present.keys():
-            if (share := self.curves[key].at(age)) is not None:
+            if (share := self.curves[key](age)) is not None:
                 known[key] = round(self.present[key] * share, 10 if key == "flux_price_usd" else None)
         known |= {key: max(1, known[key]) for key in self.apps.keys() & known.keys() if self.present[key]}
         if known.keys() >= set(TIERS):
@@ -127,7 +116,7 @@ class Past:
                 tracked = [name for name in self.apps if name.startswith(prefix)]
                 others = max(0.0, self.present[key] - sum(self.present[name] for name in tracked))
                 named = sum(known.get(name, 0) for name in tracked)
-                found[key] = named + round(others * (self.containers.at(age) or 0))
+                found[key] = named + round(others * (self.containers(age) or 0))
         return found
 
     def _cloud(self, age: float) -> dict[str, Number]:
@@ -135,10 +124,9 @@ class Past:
         found: dict[str, Number] = {}
         for total, (used, places) in CAPACITY.items():
             if total in self.present:
-                share = (self.nodes.at(age) or 0) * (self.machines[total].at(age) or 0)
-                found[total] = round(self.present[total] * share, places)
+                found[total] = round(self.present[total] * (self.nodes(age) or 0), places)
                 if self.present[total] and used in self.present:
-                    part = self.present[used] / self.present[total] * (self.use[total].at(age) or 0)
+                    part = self.present[used] / self.present[total] * (self.use[total](age) or 0)
                     found[used] = round(found[total] * min(MOST_USED, part), places)
         return found
 
@@ -227,7 +215,7 @@ def _image_days(missing: list[date], past: Past, now: datetime) -> Iterator[Imag
     for day in missing:
         age = _age(opening(day), now)
         for row in images:
-            share = curves[row.image].at(age)
+            share = curves[row.image](age)
             if share is not None and round(row.count * share):
                 yield ImageDay(day=day, image=row.image, category=row.category, count=round(row.count * share))
 
@@ -249,7 +237,7 @@ def _make_readings(past: Past, now: datetime) -> int:
     """Hourly ones for 90 days, of every ten minutes for the last 7, all before the first that there is."""
     until = Reading.objects.aggregate(first=Min("at"))["first"] or now
     made_up = ((at, past.at(_age(at, now))) for at in _moments(now) if at < until)
-    rows = [Reading(at=at, values={key: n for key, n in told.items() if n is not None}) for at, told in made_up]
+    rows = [Reading(at=at, values={key: n for key, n in values.items() if n is not None}) for at, values in made_up]
     return len(Reading.objects.bulk_create(rows, batch_size=500))
 
 

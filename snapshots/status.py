@@ -13,8 +13,10 @@ from fluxtracker.timestamps import iso
 from metrics.selectors import OLD
 from ops import leases, registry
 from ops.alerts.services import installed_at
-from ops.health import is_scheduled
+from ops.api.serializers import SnapshotHealth
 from ops.models import TaskState
+from ops.registry import States
+from ops.schedule import is_scheduled
 from ops.status import OK, Part, Status, words
 from snapshots.api import serializers
 from snapshots.models import Snapshot
@@ -27,15 +29,13 @@ CHECK_LATE = timedelta(minutes=90)  # three checks missed
 SNAPSHOT_LATE = timedelta(hours=2)  # after midnight UTC: four checks without a snapshot
 LOOKED_BACK = 30  # days
 
-KEYS = ("healthy", "todaySnapshotExists", "consecutiveFailures", "lastCheck", "lastSuccess", "reason")
-
 
 @registry.health_check("snapshot")
-def snapshot_part(now: datetime | None) -> Part:
+def snapshot_part(now: datetime | None, states: States | None = None) -> Part:
     """Return the `snapshot` part of `/api/health`. Without a database (`now` None) nothing is known. Few queries."""
     if now is None:
-        return Part(dict.fromkeys(KEYS))
-    state, exists = TaskState.of(TASK), Snapshot.objects.filter(day=now.date()).exists()
+        return Part(dict.fromkeys(SnapshotHealth().fields))
+    state, exists = TaskState.of(TASK, states), Snapshot.objects.filter(day=now.date()).exists()
     is_checked = state.last_started_at is not None  # before the first check nothing is late
     status = snapshot_status(state, exists, now) if is_checked else OK
     report = {

@@ -18,7 +18,7 @@ from fluxtracker.periods import is_ahead, is_fresh, midnight
 from metrics.catalogue import COUNTED, FIXED, RATIOS, TOTALS
 from metrics.models import ImageCount, Source
 from metrics.selectors import OLD, Latest, SourceView
-from ops.runs import Run
+from ops.jobs.runs import Run
 from snapshots.models import ImageDay, Refusal, Snapshot
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
 
     One that was imported from the old tracker is no reason to have none of our own.
 
-    `patient`: a source that was never asked or that failed only now is waited for; else it counts as not read. One
+    `patient`: a source that was never read or that failed only now is waited for; else it counts as not read. One
     that is in doubt is always waited for: soon it is confirmed or gone.
     """
     day = now.date()

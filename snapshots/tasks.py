@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from ops.jobs.scheduled import run_quietly
 from ops.registry import changed
-from ops.runs import run_quietly
 from snapshots import services
 
 

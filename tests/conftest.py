@@ -1,19 +1,20 @@
 import os
 import time
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
-from django.core.cache import cache
+from django.core.cache import caches
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, TransactionTestCase
 from hypothesis import settings
 
-from fluxtracker.api.throttling import Window
+from fluxtracker.api.throttling import Counters, Window
 from fluxtracker.upstream.http.limits import Shared
-from ops.audit import rewriting
 from tests.engines import SECOND
 from tests.marks import EXAMPLES
+from tests.remembered import put_back, standing
 from tests.system.home import POSTGRES
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=EXAMPLES)
@@ -31,11 +32,22 @@ def touches(item):
     return bool(marked or is_case or TOUCHING & set(item.fixturenames))
 
 
+LONG = {"chromium", "template", "empty_home"}
+
+
+def takes_long(item):
+    """Return whether a test has a browser or an installation of its own."""
+    return bool(LONG & set(item.fixturenames))
+
+
 def pytest_collection_modifyitems(config, items):
     """Tests of what only one engine has are none on the other: not skipped, for there is nothing to miss.
 
-    Nor are those on the second engine that touch none.
+    Nor are those on the second engine that touch none. Of those that take long, `make test` runs the `quick` ones.
     """
+    for item in items:
+        if takes_long(item) and not item.get_closest_marker("quick"):
+            item.add_marker(pytest.mark.slow)
     others = [item for item in items if item.get_closest_marker("sqlite" if POSTGRES else "postgresql")]
     if os.environ.get(SECOND):
         others += [item for item in items if not touches(item)]
@@ -53,8 +65,8 @@ def closed_circuits(monkeypatch):
 @pytest.fixture(autouse=True)
 def nothing_counted(monkeypatch):
     """The same for what its clients have asked."""
-    monkeypatch.setattr("fluxtracker.api.throttling.window", Window())
-    monkeypatch.setattr("fluxtracker.api.throttling.pages", Window())
+    monkeypatch.setattr("fluxtracker.api.throttling.window", Window("", Counters()))
+    monkeypatch.setattr("fluxtracker.api.throttling.pages", Window("", Counters()))
 
 
 @pytest.fixture(autouse=True)
@@ -70,10 +82,15 @@ def static_files_when_asked(settings):
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch):
-    """The same for the comparisons and panels that a process keeps for its readers."""
-    monkeypatch.setattr("snapshots.comparison.cache.KEPT", {})
-    cache.clear()
+def nothing_kept():
+    """The same for the answers that a process keeps for its readers."""
+    from deployments.customers import payers_of, retention_of
+    from reports.selectors import figures_of
+
+    caches["local"].clear()
+    figures_of.cache_clear()
+    payers_of.cache_clear()
+    retention_of.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -97,16 +114,33 @@ def leases_outlive_the_test(request, monkeypatch):
         monkeypatch.setattr("ops.leases.HEARTBEAT_S", 3_600.0)
 
 
+@pytest.fixture(scope="session")
+def migrated(django_db_setup, django_db_blocker):
+    """Return the rows of each table as the migrations left them."""
+    with django_db_blocker.unblock():
+        if POSTGRES:
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM")  # the rows of tests that were rolled back, through which every query goes
+        return standing()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def never_flushed():
+    """Keep Django from emptying every table after a test that commits, and from making the first rows of all again."""
+    with mock.patch.object(TransactionTestCase, "_fixture_teardown"):
+        yield
+
+
 @pytest.fixture(autouse=True)
-def audit_log_forgotten(request):
-    """Emptying a database after a test deletes rows that its triggers keep from everybody."""
+def rows_put_back(request):
+    """Restore the tables that a test has changed for good."""
     if not commits(request):
         yield
         return
+    tables = request.getfixturevalue("migrated")
     request.getfixturevalue("transactional_db")
     yield
-    with rewriting(), connection.cursor() as cursor:
-        cursor.execute("DELETE FROM ops_auditentry")
+    put_back(tables)
 
 
 @pytest.fixture

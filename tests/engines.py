@@ -10,6 +10,7 @@ import redis
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432/test"
 REDIS = "redis://127.0.0.1:6379/15"
+NO_WAIT = "-c synchronous_commit=off"  # no test kills the server, so nothing is lost that was not yet on the disk
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 SECOND = "TESTS_SECOND_ENGINE"  # set where everything has run on SQLite: what touches no engine does not run again
@@ -23,7 +24,7 @@ def production(*, beside: int = 0) -> dict[str, str]:
     if beside:  # Django makes its own database, named after this one
         server, _, number = broker.rpartition("/")
         postgres, broker = f"{postgres}_beside_{beside}", f"{server}/{(int(number) - beside) % 16}"
-    return {"DATABASE_URL": postgres, "REDIS_URL": broker}
+    return {"DATABASE_URL": postgres, "REDIS_URL": broker, "PGOPTIONS": NO_WAIT}
 
 
 def missing() -> list[str]:

@@ -25,6 +25,11 @@ class Mailbox:
         threading.Thread(target=self._serve, daemon=True).start()
 
     @property
+    def settings(self) -> dict[str, str]:
+        """With which an installation mails to it."""
+        return {"ALERT_EMAILS": "me@example.org", "EMAIL_URL": f"smtp://127.0.0.1:{self.port}"}
+
+    @property
     def subjects(self) -> list[str]:
         return [message_from_string(text, policy=default)["Subject"] for text in self.texts]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from ops.audit import rewriting
+from ops.audit_log import rewriting
 
 LASTING = {"django_content_type", "auth_permission"}  # as the migrations leave them
 Rows = list[tuple[Any, ...]]

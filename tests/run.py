@@ -34,10 +34,16 @@ PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run firs
     ),
     "the rest": (),
     "browsers": BROWSERS,
-    "pages": ("tests/access", "tests/admin", "tests/api", "tests/dashboard"),
+    "the ledger and its history": (
+        *("tests/counts", "tests/deployments", "tests/reports", "tests/revenue", "tests/snapshots"),
+    ),
+    "pages": ("tests/api", "tests/dashboard"),
     "processes": ("tests/system", "tests/frame"),
     "wrong answers": ("tests/system/test_bad_answers.py",),
 }
+ON_BOTH = ("the rest", "the ledger and its history", "pages")  # what `make test` runs on PostgreSQL too
+OTHER_PARTS = ("the rest", "browsers", "wrong answers")  # little SQL: PostgreSQL gets what is marked `engine`
+FEW_PARTS = (*ON_BOTH, "browsers", "processes")  # of `make test`: it has few tests of the others
 FOLDERS = {  # of an app, where it has more than the one with its name
     "fluxtracker": ("tests/api", "tests/frame", "tests/simnet", "tests/upstream"),
     "ops": ("tests/access", "tests/admin", "tests/ops"),
@@ -45,7 +51,9 @@ FOLDERS = {  # of an app, where it has more than the one with its name
 }
 AT_ONCE = 4  # on two cores: half of them wait for other processes
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project again
-QUICK = {"TEST_EXAMPLES": "20"}
+QUICK = {"TEST_EXAMPLES": "12"}
+AGAIN = {"TEST_EXAMPLES": "25"}  # of a law on the second engine: CI draws the same examples for both
+ALL, NOT_SLOW = "not bench", "not bench and not slow"
 LAWS = "law or hypothesis"  # the plugin of hypothesis sets its mark
 MORE = f"slow or {LAWS}"  # what the full run does more of
 LOG = "log"
@@ -73,24 +81,30 @@ def stages(*, full: bool, browser: bool, production: bool, after_test: bool = Fa
 
     `after_test`: of the full run what `make test` does not do, for who has just called it. `only`: one path of it.
     """
-    marks, speed = ("not bench", {}) if full else ("not bench and not slow", QUICK)
-    speed = speed | ({engines.BOTH: "1"} if production else {})
-    lite, production_marks = marks, marks if full else f"engine and {marks} and not ({LAWS})"
-    if after_test:
-        lite, production_marks = f"{marks} and ({MORE})", f"{marks} and ({MORE} or not engine)"
+    speed = ({} if full else QUICK) | ({engines.BOTH: "1"} if production else {})
+    marks = ALL if full else NOT_SLOW
     found = []
-    for number, (part, paths) in enumerate({only: (only,)}.items() if only else parts().items()):
+    for number, (part, paths) in enumerate({only: (only,)}.items() if only else parts(full=full).items()):
         in_browser = paths[:1] == BROWSERS
         if in_browser and not browser:
             continue
-        found.append(Stage(f"SQLite and the embedded broker, {part}", lite, speed, paths))
-        if not production or (in_browser and not full):
-            continue
-        # A browser sees no engine: its slow tests are slow by their number of screens, and most show one database.
-        some = f"engine and {marks} and not slow" if in_browser else production_marks
-        settings = speed | engines.production(beside=number) | {engines.SECOND: "1"}
-        found.append(Stage(f"PostgreSQL and Redis, {part}", some, settings, paths))
+        on_sqlite = f"{marks} and ({MORE})" if after_test else marks
+        found.append(Stage(f"SQLite and the embedded broker, {part}", on_sqlite, speed, paths))
+        on_second = marks_of_second(part, full, after_test)
+        if production and on_second:
+            settings = AGAIN | speed | engines.production(beside=number) | {engines.SECOND: "1"}
+            found.append(Stage(f"PostgreSQL and Redis, {part}", on_second, settings, paths))
     return found
+
+
+def marks_of_second(part: str, full: bool, after_test: bool) -> str:
+    """Return which tests of a part run on PostgreSQL and Redis too; empty: none."""
+    if not full:
+        return f"engine and {NOT_SLOW} and not ({LAWS})" if part in ON_BOTH else ""
+    if part in OTHER_PARTS:
+        return f"engine and {ALL} and ({MORE})" if after_test and part in ON_BOTH else f"engine and {ALL}"
+    everything = f"{ALL} and (engine or not further)"
+    return f"{everything} and ({MORE} or not engine)" if after_test and part in ON_BOTH else everything
 
 
 def stages_of(app: str) -> list[Stage]:
@@ -98,8 +112,7 @@ def stages_of(app: str) -> list[Stage]:
     files = [path for folder in folders(app) for path in (ROOT / folder).rglob("test_*.py")]
     ordered = [path.relative_to(ROOT).as_posix() for path in sorted(files, key=lambda path: -path.stat().st_size)]
     halves = (tuple(ordered[::2]), tuple(ordered[1::2]))
-    marks = "not bench and not slow"
-    return [Stage(f"{app} on SQLite, {n} of 2", marks, QUICK, half) for n, half in enumerate(halves, 1) if half]
+    return [Stage(f"{app} on SQLite, {n} of 2", NOT_SLOW, QUICK, half) for n, half in enumerate(halves, 1) if half]
 
 
 def folders(app: str) -> tuple[str, ...]:
@@ -108,15 +121,16 @@ def folders(app: str) -> tuple[str, ...]:
     return found if is_app else ()
 
 
-def parts() -> dict[str, tuple[str, ...]]:
+def parts(*, full: bool) -> dict[str, tuple[str, ...]]:
     """Pytest's arguments for each part: together they are the whole suite, and nothing is in two of them."""
-    named = [path for paths in PARTS.values() for path in paths]
+    chosen = PARTS if full else {part: PARTS[part] for part in FEW_PARTS}
+    named = [path for paths in chosen.values() for path in paths]
 
     def arguments(paths: tuple[str, ...]) -> tuple[str, ...]:
         others = [path for path in named if not paths or any(path.startswith(f"{mine}/") for mine in paths)]
         return (*paths, *(f"--ignore={other}" for other in others))
 
-    return {part: arguments(paths) for part, paths in PARTS.items()}
+    return {part: arguments(paths) for part, paths in chosen.items()}
 
 
 def clean_environment(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,31 +26,6 @@ EMPTY: Mapping[str, str] = {
 NEVER = "No data yet (updated hourly)."
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One entry: its name, the figure that ranks it or the time it was deployed at, and details."""
-
-    name: str
-    figure: str = ""
-    detail: str = ""
-    title: str = ""
-    at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One feed. `note` says why it is old or missing, `empty` why it has no entries."""
-
-    key: str
-    label: str
-    items: tuple[Item, ...]
-    read_at: datetime | None
-    note: str
-    empty: str
-    more: str
-    chosen: bool
-
-
 def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     rows = {row.name: row for row in Feed.objects.all()}
     requested = query.get("feed", "")
@@ -59,42 +33,46 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     return {"feeds": [_shown(rows.get(key) or Feed(name=key), key == chosen, now) for key in LABELS]}
 
 
-def _shown(row: Feed, chosen: bool, now: datetime) -> Shown:
-    items = tuple(_item(item, now) for item in row.items)
-    return Shown(
-        key=row.name,
-        label=LABELS[row.name],
-        items=items,
-        read_at=row.read_at,
-        note=words(row.status(now), now, public=True),
-        empty="" if items else EMPTY[row.name] if row.read_at else NEVER,
-        more=_more(row, len(items)),
-        chosen=chosen,
-    )
+def _shown(row: Feed, chosen: bool, now: datetime) -> dict[str, Any]:
+    """Return one feed. `note` says why it is old or missing, `empty` why it has no entries."""
+    return {
+        "key": row.name,
+        "label": LABELS[row.name],
+        "items": [_item(item, now) for item in row.items],
+        "read_at": row.read_at,
+        "note": words(row.status(now), now, public=True),
+        "empty": EMPTY[row.name] if row.read_at else NEVER,
+        "more": _more(row),
+        "chosen": chosen,
+    }
 
 
-def _more(row: Feed, shown: int) -> str:
+def _more(row: Feed) -> str:
     """Return how many there are beyond those that are listed, and of how many the end is not known."""
     coverage = row.coverage or {}
     total = coverage.get("endWithin7Days")
     if row.name != Feed.Name.EXPIRING or total is None:
         return ""
     apps, end = formatting.plural(total, "app"), "ends" if total == 1 else "end"
-    words = f"{apps} {end} within 7 days; the next {shown} are listed."
+    words = f"{apps} {end} within 7 days; the next {len(row.items)} are listed."
     unknown = coverage.get("endsUnknown")
     return f"{words} The end of {formatting.plural(unknown, 'more app')} is not known." if unknown else words
 
 
-def _item(item: Mapping[str, Any], now: datetime) -> Item:
+def _item(item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return a name with the figure that ranks it or the time it was deployed at, and details."""
     match item["type"]:
         case "app":
-            return Item(item["label"], formatting.plural(item["value"], "instance"), title=item["name"])
+            instances = formatting.plural(item["value"], "instance")
+            return {"name": item["label"], "figure": instances, "title": item["name"]}
         case "benchmark":
-            return Item(item["label"], f"{formatting.count(item['value'])} {item['unit']}", item["name"])
+            figure = f"{formatting.count(item['value'])} {item['unit']}"
+            return {"name": item["label"], "figure": figure, "detail": item["name"]}
         case "deployed":
             at = datetime.fromisoformat(item["deployedAt"])
-            return Item(item["name"], detail=_parts(item), title=item["image"] or "", at=at)
-    return Item(item["name"], _until(item["expiresAt"], now), f"block {formatting.whole(item['expireHeight'])}")
+            return {"name": item["name"], "at": at, "detail": _parts(item), "title": item["image"]}
+    until, block = _until(item["expiresAt"], now), f"block {formatting.whole(item['expireHeight'])}"
+    return {"name": item["name"], "figure": until, "detail": block}
 
 
 def _parts(item: Mapping[str, Any]) -> str:

@@ -50,6 +50,17 @@ def line(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bound
     return _path(trend_points(values, width, height, bounds))
 
 
+def bars(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:
+    """Return the `d` of a bar for each known value, from the foot of the drawing."""
+    room = (width - 2 * PAD) / max(len(values), 1)
+    places = trend_points(values, width, height, bounds)
+    return "".join(
+        f"M{PAD + number * room + room * 0.1:.1f} {height - PAD}V{place[1]:.1f}h{room * 0.8:.1f}V{height - PAD}z"
+        for number, place in enumerate(places)
+        if place is not None
+    )
+
+
 def trend_points(
     values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None
 ) -> list[Point | None]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Literal
 
+from django.conf import settings
 from django.http import QueryDict
 
+from dashboard.panels import first_start
 from dashboard.panels.base import Panel
-from dashboard.panels.figures import Change, change
+from dashboard.panels.figures import change
 from fluxtracker import formatting
 from fluxtracker.api.conditional import make_etag
-from metrics.catalogue import Number
 from metrics.models import Source
 from metrics.selectors import Latest, metrics_stamp
 from metrics.status import NAMES, source_status
@@ -33,50 +32,29 @@ OVERDUE = timedelta(minutes=10)  # two syncs missed: the tip we know is no more 
 WORDS: Mapping[Level, str] = {"ok": "All systems normal", "warn": "Degraded", "bad": "Down"}
 
 
-@dataclass(frozen=True, slots=True)
-class StripStatus:
-    """The status strip: the block the ledger is complete up to, how far that is from the tip, how old."""
+def strip_status(health: Health, completed_at: datetime | None, now: datetime) -> dict[str, Any]:
+    """Return the block the ledger is complete up to, how late that is, how old, and what is wrong.
 
-    level: Level
-    synced_height: int | None
-    behind: int | None
-    completed_at: datetime | None
-    statuses: tuple[Status, ...]
-    problems: tuple[str, ...]
-    """The same in words."""
-    tip_at: str
-    """When the tip was read, where it could not be read since; else empty."""
-
-    @property
-    def behind_minutes(self) -> int:
-        """Return about how long the chain takes for the blocks we are behind."""
-        return round((self.behind or 0) * BLOCK_TIME / timedelta(minutes=1))
-
-    @property
-    def word(self) -> str:
-        """Return the strip's colour in words."""
-        return WORDS[self.level]
-
-
-def strip_status(health: Health, completed_at: datetime | None, now: datetime) -> StripStatus:
-    """Make it from the health report and the time a sync last reached its tip."""
+    `completed_at` is when a sync last reached its tip, `tip_at` when that tip was read, where it could not be since.
+    """
     sync = health.report["sync"]
     statuses = (*health.problems, *_reliable(sync, completed_at))
-    return StripStatus(
-        level=_level(sync, completed_at) if statuses else "ok",
-        synced_height=sync["lastSyncBlock"],
-        behind=_behind(sync, completed_at, now),
-        completed_at=completed_at,
-        statuses=statuses,
-        problems=tuple(dict.fromkeys(words(status, now, public=True) for status in statuses)),
-        tip_at=_tip_at(sync, completed_at, now),
-    )
-
-
-def _level(sync: Mapping[str, Any], completed_at: datetime | None) -> Level:
-    """Return red when the figures are out of date, amber for any other problem."""
-    stuck = not sync["healthy"] and (completed_at is not None or sync["consecutiveFailures"] >= ALERT_AFTER)
-    return "bad" if stuck else "warn"
+    is_stuck = not sync["healthy"] and (completed_at is not None or sync["consecutiveFailures"] >= ALERT_AFTER)
+    level: Level = "bad" if statuses and is_stuck else "warn" if statuses else "ok"
+    behind, tip_at = _behind(sync, completed_at, now), _tip_at(sync, completed_at, now)
+    if behind is not None and behind < settings.MIN_CONFIRMATIONS and not tip_at:
+        behind = None  # the newest blocks count once they are deep enough
+    return {
+        "level": level,
+        "word": WORDS[level],
+        "synced_height": sync["lastSyncBlock"],
+        "behind": behind,
+        "behind_minutes": round((behind or 0) * BLOCK_TIME / timedelta(minutes=1)),
+        "completed_at": completed_at,
+        "statuses": statuses,
+        "problems": list(dict.fromkeys(words(status, now, public=True) for status in statuses)),
+        "tip_at": tip_at,
+    }
 
 
 def _behind(sync: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> int | None:
@@ -108,34 +86,17 @@ def _reliable(sync: Mapping[str, Any], completed_at: datetime | None) -> Iterato
         yield Status("complete_until", facts={"height": height})
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """The last price. `change`: against yesterday's; None where that is unknown."""
-
-    usd: Decimal
-    source: str
-    read_at: datetime
-    change: Change | None
-    yesterday: str
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """A number of the network; `why` says why it is unknown, `note` that it is old."""
-
-    label: str
-    value: Number | None
-    why: str
-    note: str
-
-
 def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Read the strip in a few small queries."""
     found = health.look(now)
     completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
     latest = Latest.load(now)
+    status = strip_status(found, completed_at, now)
+    starting = first_start.context(latest.sources, status["statuses"], now) if completed_at is None else {}
     return {
-        "status": strip_status(found, completed_at, now),
+        **starting,
+        "problems": starting.get("problems", status["problems"]),
+        "status": status,
         "price": _price(now),
         "counts": (
             _count("nodes", "node_total", Source.Name.NODES, latest, now),
@@ -147,32 +108,25 @@ def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
     }
 
 
-def _price(now: datetime) -> Price | None:
-    live = LivePrice.objects.first()
+def _price(now: datetime) -> dict[str, Any] | None:
+    """Return the last price and its change against yesterday's, as far as they are known."""
+    live = LivePrice.last()
     if live is None:
         return None
-    yesterday = (
-        DailyPrice.objects.filter(day=now.date() - timedelta(days=1)).values_list("price_usd", flat=True).first()
-    )
-    return Price(live.price_usd, live.source, live.read_at, _since(yesterday, live.price_usd), _words(yesterday))
-
-
-def _since(before: Decimal | None, now: Decimal) -> Change | None:
-    """Return the change in percent: the difference of two prices below a dollar says little."""
+    found = {"usd": live.price_usd, "source": "simulated" if settings.DEMO else live.source, "read_at": live.read_at}
+    day = now.date() - timedelta(days=1)
+    before = DailyPrice.objects.filter(day=day).values_list("price_usd", flat=True).first()
     if before is None:
-        return None
-    percentage = float(round((now - before) * 100 / before, 1)) or 0.0
-    return change(percentage, formatting.percent)
+        return found
+    percentage = float(round((live.price_usd - before) * 100 / before, 1)) or 0.0  # of a few cents, dollars say little
+    yesterday = f"yesterday's price was {formatting.price(before)}"
+    return found | {"change": change(percentage, formatting.percent), "yesterday": yesterday}
 
 
-def _words(yesterday: Decimal | None) -> str:
-    return "" if yesterday is None else f"yesterday's price was {formatting.price(yesterday)}"
-
-
-def _count(label: str, metric: str, source: str, latest: Latest, now: datetime) -> Count:
-    said = words(source_status(latest.sources[source]), now, public=True)
-    value = latest.values.get(metric)
-    return Count(label, value, said or "This source does not tell it." if value is None else "", said)
+def _count(label: str, metric: str, source: str, latest: Latest, now: datetime) -> dict[str, Any]:
+    """Return a number of the network; `why` says why it is unknown, `note` that it is old."""
+    note, value = words(source_status(latest.sources[source]), now, public=True), latest.values.get(metric)
+    return {"label": label, "value": value, "why": note or "This source does not have it.", "note": note}
 
 
 def _snapshot(today: date) -> str:
@@ -186,34 +140,21 @@ def _snapshot(today: date) -> str:
 STRIP = Panel("strip", "Freshness", "parts/strip.html", read_strip)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLine:
-    """`read_at` None: never read. `trouble` is empty when all is well."""
-
-    name: str
-    read_at: datetime | None
-    trouble: str
-
-
 def read_sources(query: QueryDict, now: datetime) -> dict[str, Any]:
     return {"sources": lines(now)}
 
 
-def lines(now: datetime) -> list[SourceLine]:
-    """Return one line per source, in a few small queries."""
-    latest = Latest.load(now)
-    views = [latest.sources[name] for name in NAMES]
-    return [
-        _chain(now),
-        *(SourceLine(NAMES[view.name], view.read_at, words(source_status(view), now, public=True)) for view in views),
-    ]
-
-
-def _chain(now: datetime) -> SourceLine:
-    ledger = LedgerState.known()
-    status = sync_status(ledger, TaskState.of(TASK), now)
-    is_problem = ledger.completed_at is not None and not status.is_ok
-    return SourceLine("Payments", ledger.completed_at, words(status, now, public=True) if is_problem else "")
+def lines(now: datetime) -> list[dict[str, Any]]:
+    """Return each source, when it was last read and what is wrong with it, in a few small queries."""
+    latest, ledger = Latest.load(now), LedgerState.known()
+    sync = sync_status(ledger, TaskState.of(TASK), now)
+    chain = words(sync, now, public=True) if ledger.completed_at is not None and not sync.is_ok else ""
+    found = [{"name": "Payments", "read_at": ledger.completed_at, "trouble": chain}]
+    for name in NAMES:
+        view = latest.sources[name]
+        trouble = words(source_status(view), now, public=True)
+        found.append({"name": NAMES[name], "read_at": view.read_at, "trouble": trouble})
+    return found
 
 
 SOURCES = Panel("sources", "Sources", "parts/sources.html", read_sources)

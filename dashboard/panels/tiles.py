@@ -1,25 +1,22 @@
-"""Show the tiles: revenue, nodes, cloud, apps, games and crypto nodes, each against the period that was chosen."""
+"""Show the tiles: revenue of the chosen period, and the network now against as long ago."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import date, datetime
+from typing import Any
 
 from django.conf import settings
 from django.http import QueryDict
-from django.utils import timezone
 
+from dashboard.panels import earned, periods
 from dashboard.panels.base import Panel
 from dashboard.panels.figures import (
     CORES,
     COUNT,
-    FLUX,
     SHARE,
     SIZE,
-    USD,
-    Change,
     Figure,
     Form,
     Leaf,
@@ -29,7 +26,6 @@ from dashboard.panels.figures import (
     revenue,
 )
 from fluxtracker import formatting
-from fluxtracker.periods import Bucket
 from metrics.catalogue import GROUPS, percent, tracked_apps
 from metrics.models import Source, TrackedApp
 from metrics.selectors import Latest, metrics_stamp
@@ -40,22 +36,6 @@ from snapshots.comparison import cache, serializers
 LISTED = 5  # tracked apps of a tile; the others are folded
 
 
-class Words(NamedTuple):
-    """Names of a period: on its switch, as an age, for itself and for the previous one."""
-
-    label: str
-    ago: str
-    this: str
-    last: str
-
-
-PERIODS: Mapping[Bucket, Words] = {
-    Bucket.DAY: Words("Day", "yesterday", "today", "yesterday"),
-    Bucket.WEEK: Words("Week", "7 days ago", "this week", "last week"),
-    Bucket.MONTH: Words("Month", "30 days ago", "this month", "last month"),
-    Bucket.QUARTER: Words("Quarter", "90 days ago", "this quarter", "last quarter"),
-    Bucket.YEAR: Words("Year", "365 days ago", "this year", "last year"),
-}
 TITLES: Mapping[str, str] = {
     "revenue": "Revenue",
     "nodes": "Nodes",
@@ -73,18 +53,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {  # those whose age decides how fresh 
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """`lead` is its large figure, `folded` what is one click away; `troubles` say what is old and why."""
-
-    key: str
-    title: str
-    lead: Figure | None
-    rows: tuple[Figure, ...]
-    folded: tuple[Figure, ...]
-    troubles: tuple[str, ...]
-    read_at: datetime | None
-    coverage: str
+Tile = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +71,8 @@ class Material:
         current, in_points = leaf["current"], "points" in leaf
         difference, percentage = (leaf["points"], None) if in_points else (leaf["change"], leaf["percentage"])
         moved = change(difference, form.change, percentage)
+        if moved and in_points:
+            moved = replace(moved, trend="neutral")  # more use is neither good nor bad
         return Figure.of(
             metric,
             label,
@@ -119,63 +90,58 @@ class Material:
         key: str,
         lead: Figure | None,
         rows: Iterable[Figure],
-        folded: Iterable[Figure] = (),
+        folded: Sequence[Figure] = (),
         coverage: str = "",
     ) -> Tile:
+        """Return a tile: `lead` is its large figure, `folded` what is one click away."""
         sources = [self.latest.sources[name] for name in SOURCES[key]]
-        statuses = [source_status(source) for source in sources]
-        return Tile(
-            key,
-            TITLES[key],
-            lead,
-            tuple(rows),
-            tuple(folded),
-            tuple(words(status, self.now, public=True) for status in statuses if not status.is_ok),
-            min((source.read_at for source in sources if source.read_at), default=None),
-            coverage,
-        )
-
-
-def chosen(query: QueryDict) -> Bucket:
-    """Return the period of the address; a week when it says none, or none that there is."""
-    letter = query.get("period", "").upper()
-    return next((bucket for bucket in Bucket if bucket.letter == letter), Bucket.WEEK)
+        problems = [status for source in sources if not (status := source_status(source)).is_ok]
+        return {
+            "key": key,
+            "title": TITLES[key],
+            "lead": lead,
+            "rows": list(rows),
+            "folded": folded,
+            "troubles": [words(status, self.now, public=True) for status in problems],
+            "read_at": min((source.read_at for source in sources if source.read_at), default=None),
+            "coverage": coverage,
+        }
 
 
 def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Read the tiles. The number of queries does not grow with the figures; the comparison is usually ready."""
-    bucket = chosen(query)
-    answer = serializers.with_ages(cache.find(bucket, now).answer, now)
+    chosen = periods.chosen(query, now)
+    answer = serializers.with_ages(cache.find(chosen.choice.bucket, now).answer, now)
     latest = Latest.load(now)
-    partial = _partial(answer)
-    earned = _earned(bucket, answer["revenue"], revenue(now))
-    day = date.fromisoformat(answer["comparisonDate"])
+    partial = _partial(answer, now)
+    money = earned.load(chosen, answer["revenue"])
+    day = periods.day_words(date.fromisoformat(answer["comparisonDate"]), now)
     return {
-        "bucket": bucket,
-        "earned": earned,
-        "against": f"{_day(day, with_year=True)}, {PERIODS[bucket].ago}",
-        "partial": partial and f"{partial} {_consequence(answer, earned)}",
+        "chosen": chosen,
+        "earned": earned.context(money, revenue(now)),
+        "against": f"{day}, {chosen.choice.ago}",
+        "partial": partial and f"{partial} {_consequence(answer)}",
         "tiles": _tiles(Material(now, answer, latest, network(latest, now), partial)),
-        "page_title": _title(earned),
+        "page_title": earned.title(money),
         "confirmations": settings.MIN_CONFIRMATIONS,
     }
 
 
 def stamp(query: QueryDict, now: datetime) -> object:
-    """Return what the tiles depend on: comparison, readings and the minute."""
-    made = cache.find(chosen(query), now)
-    return made.stamp, made.made_at, metrics_stamp(), int(now.timestamp()) // 60
+    """Return what the tiles depend on: comparison, readings and the minute. Two small queries."""
+    bucket = periods.chosen(query, now).choice.bucket
+    return cache.stamp(bucket, cache.facts(), now), metrics_stamp(), int(now.timestamp()) // 60
 
 
-def _tiles(material: Material) -> tuple[Tile, ...]:
+def _tiles(material: Material) -> list[Tile]:
     tracked = tracked_apps()
-    return (
+    return [
         _nodes(material),
         _cloud(material),
         _apps(material),
         _tracked("gaming", "Total game servers", material, tracked),
         _tracked("crypto", "All crypto nodes", material, tracked),
-    )
+    ]
 
 
 def _nodes(material: Material) -> Tile:
@@ -251,135 +217,21 @@ def _tracked(category: str, label: str, material: Material, tracked: Iterable[Tr
     return material.tile(category, total, found[:LISTED], found[LISTED:])
 
 
-def _partial(answer: Mapping[str, Any]) -> str:
+def _partial(answer: Mapping[str, Any], now: datetime) -> str:
     """Say that there is nothing to compare with, and which day is the nearest; empty when there is."""
     if not answer["partialData"]:
         return ""
-    day = _day(date.fromisoformat(answer["comparisonDate"]), with_year=True)
+    day = periods.day_words(date.fromisoformat(answer["comparisonDate"]), now)
     if answer["nearestDate"] is None:
         return f"There is no snapshot of {day}, and none of any other day yet. The first is taken soon after 00:05 UTC."
-    nearest = _day(date.fromisoformat(answer["nearestDate"]), with_year=True)
+    nearest = periods.day_words(date.fromisoformat(answer["nearestDate"]), now)
     return f"There is no snapshot of {day} to compare with; the nearest day that has one is {nearest}."
 
 
-def _consequence(answer: Mapping[str, Any], earned: Mapping[str, Any]) -> str:
+def _consequence(answer: Mapping[str, Any]) -> str:
     lead = "Until then the" if answer["nearestDate"] is None else "The"
-    rest = "; revenue is complete" if earned["as_of"] and not earned["late"] else ""
+    rest = "; revenue is complete" if answer["revenue"]["asOf"] and not answer["revenue"]["stale"] else ""
     return f"{lead} network's changes are not known{rest}."
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One of FLUX, dollars and payments: now, against the like-for-like part and against the whole period before."""
-
-    figure: Figure
-    before: str
-    """The like-for-like part of the period before, with its unit; empty when it is not known."""
-    whole: str
-    """The whole period before, with its unit."""
-    whole_change: Change | None
-    note: str
-
-
-def _earned(bucket: Bucket, answer: Mapping[str, Any], sparks: Sparks) -> dict[str, Any]:
-    """Read the `revenue` part of a comparison. The ranges say from when to when."""
-    like = answer["toDate"]
-    as_of = answer["asOf"] and datetime.fromisoformat(answer["asOf"])
-    why, late = "No sync has completed yet.", ""
-    if as_of:
-        at = formatting.moment(as_of)
-        why = f"Not read yet: the last complete sync was on {at}."
-        late = f"No sync has completed since {at}: newer payments are missing." if answer["stale"] else ""
-    why_no_usd = "None of these payments has a price yet." if like["payments"]["count"] else why
-    period = answer["previous"]
-    return {
-        "this": PERIODS[bucket].this,
-        "last": PERIODS[bucket].last,
-        "range": f"{_day(datetime.fromisoformat(like['current']['start']))} – now",
-        "like_range": _stretch(*(datetime.fromisoformat(like["previous"][end]) for end in ("start", "end"))),
-        "whole_range": _between(*(date.fromisoformat(period[end]) for end in ("start", "end"))),
-        "whole_days": like["wholeDays"],
-        "is_whole_complete": bool(period.get("complete")),
-        "flux": _line("revenue_flux", "FLUX", FLUX, answer["flux"], like["flux"], why, sparks),
-        "usd": _line("revenue_usd", "US dollars", USD, answer["usd"], like["usd"], why_no_usd, sparks),
-        "payments": _line("payments", "Payments", COUNT, answer["payments"], like["payments"], why, sparks),
-        "as_of": as_of,
-        "late": late,
-    }
-
-
-def _line(
-    metric: str, label: str, form: Form, whole: Mapping[str, Any], like: Mapping[str, Any], why: str, sparks: Sparks
-) -> Line:
-    key = "count" if form is COUNT else "amount"
-    before = like["previous"]
-    figure = Figure.of(
-        metric,
-        label,
-        like[key],
-        form,
-        why=why,
-        change=_difference(like[key], before, form),
-        why_no_change="No earlier data: the ledger does not reach back that far." if before is None else "",
-        spark=sparks.of(metric),
-    )
-    return Line(
-        figure,
-        before="" if before is None else _with_unit(before, form),
-        whole="" if whole["previous"] is None else _with_unit(whole["previous"], form),
-        whole_change=_difference(whole[key], whole["previous"], form),
-        note=" · ".join(_unpriced(like)),
-    )
-
-
-def _difference(current: float | None, before: float | None, form: Form) -> Change | None:
-    """Return the change, absolute and in percent; the API has only the percentage of FLUX and dollars."""
-    if current is None or before is None:
-        return None
-    difference = round(current - before, 8)
-    return change(difference, form.change, round(difference * 100 / before, 2) if before else None)
-
-
-def _with_unit(value: float, form: Form) -> str:
-    if form is COUNT:
-        return formatting.plural(int(value), "payment")
-    return f"{form.value(value)} FLUX" if form is FLUX else form.value(value)
-
-
-def _unpriced(like: Mapping[str, Any]) -> Iterable[str]:
-    """Yield how many payments the dollars leave out."""
-    if like.get("usdMissing") and like["amount"] is not None:
-        yield f"{formatting.whole(like['usdMissing'])} without a price"
-    if like.get("usdMissingPrevious"):
-        yield f"{formatting.whole(like['usdMissingPrevious'])} before without a price"
-
-
-def _title(earned: Mapping[str, Any]) -> str:
-    """Return `▲ +8.0 % · 31,204.55 FLUX this week`, the title of the page."""
-    figure: Figure = earned["flux"].figure
-    if not figure.value:
-        return "Revenue not known yet"
-    moved = figure.change
-    lead = f"{moved.arrow} {moved.share} · " if moved and moved.share else ""
-    return f"{lead}{figure.value} FLUX {earned['this']}"
-
-
-def _stretch(start: datetime, end: datetime) -> str:
-    """Return `Mon 9 Nov – Thu 12 Nov, 14:05 UTC`; whole days without their midnight."""
-    if end <= start:
-        return f"{_day(start)}, 00:00 UTC"
-    if end.time() == start.time():
-        return _between(start, end - timedelta(days=1))
-    return f"{_between(start, end)}, {end:%H:%M} UTC"
-
-
-def _between(first: date, last: date) -> str:
-    return " – ".join(dict.fromkeys((_day(first), _day(last))))
-
-
-def _day(day: date, *, with_year: bool = False) -> str:
-    year = f" {day.year}" if with_year and day.year != timezone.now().year else ""
-    return f"{day:%a} {day.day} {day:%b}{year}"
-
-
-TILES = Panel("tiles", "Figures", "parts/tiles.html", read, stamp, keys=("period",), usual=Bucket.WEEK.letter)
+TILES = Panel("tiles", "Figures", "parts/tiles.html", read, stamp, keys=periods.KEYS, usual=periods.USUAL.key)

@@ -23,13 +23,13 @@ from fluxtracker.database import database_words, is_unmigrated
 log = structlog.get_logger(__name__)
 
 NO_DATABASE = "the database cannot be reached or is not migrated; try again shortly"
-NOBODY = "nobody is signed in; expected the header `Authorization: Token <token>`, or a signed-in session of the staff"
+NOT_SIGNED_IN = "sign in first: expected the header `Authorization: Token <token>`, or a signed-in session of the staff"
 FORBIDDEN = "permission denied: staff only"
 RETRY_AFTER_S = 10
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler. None for what nobody foresaw: Django logs it and answers 500."""
+    """DRF's exception handler. None for anything else: Django logs it and answers 500."""
     if is_database_trouble(exc):
         log.warning("database_unavailable", error=database_words(exc))
         return Response({"error": NO_DATABASE}, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
@@ -64,7 +64,7 @@ def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, An
 def _with_what_is_allowed(words: str, exc: Exception, context: Mapping[str, Any]) -> str:
     """DRF's own words say what is wrong and no more."""
     if words == exceptions.NotAuthenticated.default_detail:
-        return NOBODY
+        return NOT_SIGNED_IN
     if words == exceptions.NotFound.default_detail:
         return nothing_at(context["request"].path)
     if words == exceptions.PermissionDenied.default_detail:
@@ -82,7 +82,7 @@ def _invalid(data: Any) -> dict[str, Any]:
     return {"error": "; ".join(f"{key}: {words}" for key, words in fields.items()), "fields": fields}
 
 
-@csrf_exempt  # else a POST without cookies would be told of those instead
+@csrf_exempt  # else a POST without cookies would get an error about those instead
 def unknown_path(request: HttpRequest) -> HttpResponse:
     """Return everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
     path = request.path_info

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
-from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, NoReturn
 
 from django.db.models import QuerySet
@@ -17,12 +16,15 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 
 from fluxtracker import money
+from fluxtracker.periods import Bucket
+from fluxtracker.ranges import EARLIEST, EXPECTED, LATEST, MOST_DAYS, Range, WrongRange, read_range
 from fluxtracker.timestamps import iso, parse_day, unix_ms, unix_s
 
 NUMBER = re.compile(r"([0-9]{1,20}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[-+]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
 WHOLE = re.compile(r"[0-9]{1,100}", re.ASCII)
 AMOUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{0,20})?|\.[0-9]{1,20}", re.ASCII)
 MOST_PAGES = 10**15
+DEFAULT_DAYS = 30
 
 
 class Expecting:
@@ -91,6 +93,22 @@ class Day(Expecting, serializers.DateField):
         return parse_day(str(value).strip()) or self.fail("invalid")
 
 
+class RangeOfDays(Expecting, serializers.CharField):
+    """Some UTC days in one word, read as a `Range`; not required."""
+
+    expected = EXPECTED
+
+    def __init__(self, instead: str = "the whole ledger") -> None:
+        words = "such as `this_month`, `last_7d`, `2026-10` or `2025-01..2026-10`"
+        super().__init__(required=False, help_text=f"UTC days {words}; instead of {instead}.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return read_range(super().to_internal_value(data), timezone.now().date())
+        except WrongRange as error:
+            raise serializers.ValidationError(str(error)) from error
+
+
 class PastDay(Day):
     """A UTC day up to today; not required."""
 
@@ -142,7 +160,7 @@ def satoshi(text: str) -> int | None:
 
 
 class Query(serializers.Serializer[Any]):
-    """The filters of a list, for the API, the page and exports. Unknown keys are ignored."""
+    """The filters of a list, for the API, the page and exports. Keys that are not its own are left to the caller."""
 
     ends: ClassVar[Sequence[tuple[str, str]]] = ()
     """Pairs of fields of which the first must not be above the second."""
@@ -170,10 +188,73 @@ class Query(serializers.Serializer[Any]):
         return attrs
 
 
+def with_range(values: Mapping[str, Any], given: Mapping[str, Any], first: str, last: str) -> dict[str, Any]:
+    """Return the values with the days of their `range` as `first` and `last`; 400 where `given` says days, too."""
+    asked: Range | None = values.get("range")
+    if asked is None:
+        return {**values}
+    others = [key for key in dict.fromkeys((first, last, "days")) if key in given]
+    if others:
+        raise serializers.ValidationError(
+            {"range": [f"say either `range` or {', '.join(f'`{key}`' for key in others)}"]}
+        )
+    return {**values, first: asked.first, last: asked.last}
+
+
 def require_order(values: Mapping[str, Any], first: str, last: str) -> None:
     """400 when the range ends before it begins."""
     if values.get(first) and values.get(last) and values[first] > values[last]:
         raise serializers.ValidationError({first: [ErrorDetail(f"must not be after `{last}`", code="order")]})
+
+
+class RangeQuery(Query):
+    """A range of days; an end that is left open is today."""
+
+    ends = (("start", "end"),)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """400 when the range is reversed or longer than MOST_DAYS."""
+        ((first, last),) = self.ends
+        begin: date | None = super().validate(attrs).get(first)
+        end: date = attrs.get(last) or timezone.now().date()
+        if begin is not None and (end - begin).days + 1 > MOST_DAYS:
+            raise serializers.ValidationError({first: [f"the range may have at most {MOST_DAYS} days"]})
+        return attrs
+
+
+class DaysQuery(RangeQuery):
+    """The UTC days `start` to `end`, both always there once it is checked: by default the last 30."""
+
+    start = Day(required=False, help_text=f"First UTC day, included; by default {DEFAULT_DAYS} days end at `end`.")
+    end = Day(required=False, help_text="Last UTC day, included; by default today.")
+    range = RangeOfDays("`start` and `end`")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = with_range(attrs, self.initial_data, "start", "end")
+        end: date = attrs.get("end") or timezone.now().date()
+        begin: date = attrs.get("start") or max(end, EARLIEST + _BACK) - _BACK
+        if not begin >= EARLIEST or not end <= LATEST:
+            raise serializers.ValidationError({"start": [f"expected days between {EARLIEST} and {LATEST}"]})
+        return super().validate({**attrs, "start": begin, "end": end})
+
+
+_BACK = timedelta(days=DEFAULT_DAYS - 1)
+
+
+class BucketOf(OneOf):
+    """A unit of the calendar, read as a Bucket."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__([bucket.value for bucket in Bucket], **kwargs)
+
+    def to_internal_value(self, data: Any) -> Bucket:
+        return Bucket(super().to_internal_value(data))
+
+
+class ByQuery(DaysQuery):
+    """The same, and what one row stands for, as a Bucket; `periods.split` makes the rows' days."""
+
+    by = BucketOf(default=Bucket.DAY, help_text="What one row stands for; weeks begin on Monday.")
 
 
 class PageQuery(Query):
@@ -212,36 +293,33 @@ class Answer(serializers.Serializer[Any]):
 
 @cache
 def _compiled(answer: type[Answer]) -> Callable[[Any], dict[str, Any]]:
-    """Return a function that writes an object or a dict, with all that follows from the declaration made once."""
+    """Return a function that writes an object or a dict.
+
+    It is made of code, as the methods of dataclasses are: a loop over the fields takes four times as long.
+    """
     fields = answer().fields
-    from_dict, from_object = (_reader([str(field.source) for field in fields.values()], what) for what in (True, False))
-    names, written = list(fields), [(name, write) for name, field in fields.items() if (write := _writer(field))]
+    writers = {f"write_{name}": write for name, field in fields.items() if (write := _writer(field))}
 
-    def write_all(source: Any) -> dict[str, Any]:
-        answer = dict(zip(names, from_dict(source) if isinstance(source, dict) else from_object(source), strict=True))
-        for name, write in written:
-            if (value := answer[name]) is not None:
-                answer[name] = write(value)
-        return answer
+    def code(from_dict: bool) -> str:
+        reads = ((name, _read(str(field.source), from_dict)) for name, field in fields.items())
+        return ", ".join(
+            f"{name!r}: None if (value := {read}) is None else write_{name}(value)"
+            if f"write_{name}" in writers
+            else f"{name!r}: {read}"
+            for name, read in reads
+        )
 
-    return write_all
-
-
-def _reader(sources: list[str], from_dict: bool) -> Write:
-    """Return what reads the values, all at once where no source is a path into a dict or the whole."""
-    if len(sources) > 1 and not any(source == "*" or (from_dict and "." in source) for source in sources):
-        return itemgetter(*sources) if from_dict else attrgetter(*sources)
-    readers = [_read_one(source, from_dict) for source in sources]
-    return lambda whole: [read(whole) for read in readers]
+    source = f"lambda source: {{{code(True)}}} if isinstance(source, dict) else {{{code(False)}}}"
+    found: Callable[[Any], dict[str, Any]] = eval(source, writers)  # noqa: S307  our own names
+    return found
 
 
-def _read_one(source: str, from_dict: bool) -> Write:
+def _read(source: str, from_dict: bool) -> str:
+    """Return the code that reads one value: `*` is the whole, a path goes on through attributes."""
     if source == "*":
-        return lambda whole: whole
-    key, _, path = source.partition(".")
-    if not from_dict:
-        return attrgetter(source)
-    return (lambda row: attrgetter(path)(row[key])) if path else itemgetter(key)
+        return "source"
+    key, dot, path = source.partition(".")
+    return f"source[{key!r}]{dot}{path}" if from_dict else f"source.{source}"
 
 
 def _writer(field: Any) -> Write | None:

@@ -29,9 +29,9 @@ class JSONByDefault(DefaultContentNegotiation):
             return next((parser for parser in there if parser.media_type == JSON), there[0])
         found: BaseParser | None = super().select_parser(request, there)
         if found is None:
-            told = request.content_type.partition(";")[0].strip()[:100]
+            given = request.content_type.partition(";")[0].strip()[:100]
             allowed = ", ".join(str(parser.media_type) for parser in there)
-            raise exceptions.ParseError(f'a body of the content type "{told}" is not read; expected one of {allowed}')
+            raise exceptions.ParseError(f'a body of the content type "{given}" is not read; expected one of {allowed}')
         return found
 
     def select_renderer(

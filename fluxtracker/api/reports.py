@@ -86,5 +86,5 @@ def _serializer_field(hint: Any, options: Mapping[str, Any]) -> Any:
     if get_origin(hint) is tuple:
         return result_of(parts[0], serializers.Serializer)(many=True, **options)
     if get_origin(hint) is dict:
-        return serializers.DictField(child=serializers.CharField(), **options)
+        return serializers.DictField(child=SIMPLE.get(parts[1], serializers.CharField)(), **options)
     return SIMPLE[hint](**options)

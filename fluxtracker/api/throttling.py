@@ -1,18 +1,30 @@
-"""Identify clients and limit their requests per minute (API_RATE), and the places for work that holds a thread."""
+"""Identify clients, and limit their requests per minute (API_RATE) and the places for work that holds a thread.
+
+The web processes count together in a small SQLite file that the server makes anew at each start and names in
+WEB_FOLDER. Other programs, and a process while that file cannot be used, count in their own memory.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import math
+import os
+import sqlite3
 import threading
 import time
-from collections import Counter
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
-from threading import Lock
+from pathlib import Path
+from typing import TypeVar
 
+import structlog
 from django.conf import settings
 from django.http import HttpRequest
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 NEAR = tuple(  # where a proxy of ours may be; `is_private` would be too wide
     map(ipaddress.ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
@@ -76,6 +88,115 @@ def _parsed(text: str) -> Address | None:
     return getattr(known, "ipv4_mapped", None) or known
 
 
+WEB_FOLDER = "FLUXTRACKER_WEB_FOLDER"  # in the environment of the web processes
+BUSY_S = 0.25  # for a lock that another process holds for some microseconds
+MOST_CLIENTS = 20_000  # counted one by one in a minute, of each kind
+MOST_SHARED = 1_024  # counts that all further clients of the minute share
+TABLES = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS counts
+  (kind TEXT, client TEXT, minute INTEGER, n INTEGER, PRIMARY KEY (kind, client)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT, until REAL);
+"""
+ADD = """
+INSERT INTO counts VALUES (?, ?, ?, 1)
+ON CONFLICT DO UPDATE SET n = CASE minute WHEN excluded.minute THEN n + 1 ELSE 1 END, minute = excluded.minute
+RETURNING n
+"""
+
+
+class Counters:
+    """Counts by minute, and places that are taken for a time. `folder`: shared with other processes through a file."""
+
+    def __init__(self, folder: str | None = None, *, of_server: bool = False) -> None:
+        self._folder, self._of_server = folder, of_server
+        self._lock = threading.RLock()  # a download that is garbage gives its place back at any moment
+        self._pid, self._minute, self._is_alone = 0, 0, False
+        self._connection: sqlite3.Connection
+        self._alone = connect(":memory:")
+
+    def count(self, kind: str, client: str, minute: int) -> int:
+        """Count one for the client in the minute and return how many there are, this one included."""
+
+        def work(database: sqlite3.Connection) -> int:
+            if minute != self._minute:
+                self._minute = minute
+                database.execute("DELETE FROM counts WHERE minute <> ?", [minute])
+            known, name = "SELECT 1 FROM counts WHERE kind = ? AND client = ? AND minute = ?", client
+            if not database.execute(known, [kind, name, minute]).fetchone():
+                (clients,) = database.execute(ADD, [f"clients of {kind}", "", minute]).fetchone()
+                if clients > MOST_CLIENTS:
+                    name = f"shared {zlib.crc32(client.encode()) % MOST_SHARED}"
+            (n,) = database.execute(ADD, [kind, name, minute]).fetchone()
+            return int(n)
+
+        return self._do(work)
+
+    def take(self, kind: str, most: int, now: float, until: float) -> int | None:
+        """Take one of `most` places until an instant of the monotonic clock. Return its id; None when all are taken."""
+
+        def work(database: sqlite3.Connection) -> int | None:
+            if taken(database, kind, now) >= most:
+                return None
+            return database.execute("INSERT INTO places (kind, until) VALUES (?, ?)", [kind, until]).lastrowid
+
+        return self._do(work)
+
+    def give_back(self, place: int) -> None:
+        """Free the place; giving it back twice changes nothing."""
+        self._do(lambda database: database.execute("DELETE FROM places WHERE id = ?", [place]))
+
+    def taken(self, kind: str, now: float) -> int:
+        """Return how many places are taken."""
+        return self._do(lambda database: taken(database, kind, now))
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it in a transaction; in this process's own memory while the file fails."""
+        with self._lock:
+            try:
+                done = within(self._shared(), work)
+                self._is_alone = False
+                return done
+            except sqlite3.Error as error:
+                if not self._is_alone:
+                    log.warning("counters_unusable", error=str(error))
+                self._is_alone = True
+                return within(self._alone, work)
+
+    def _shared(self) -> sqlite3.Connection:
+        """Return the connection of this process: SQLite's do not survive a fork."""
+        if self._pid != os.getpid():
+            folder = os.environ.get(WEB_FOLDER) if self._of_server else self._folder
+            self._connection = connect(str(Path(folder) / "counters.sqlite3") if folder else ":memory:")
+            self._pid = os.getpid()
+        return self._connection
+
+
+def within(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    if database.in_transaction:
+        return work(database)
+    database.execute("BEGIN IMMEDIATE")
+    with database:
+        return work(database)
+
+
+def taken(database: sqlite3.Connection, kind: str, now: float) -> int:
+    """Return how many places are taken, and free those whose time is over."""
+    database.execute("DELETE FROM places WHERE kind = ? AND until <= ?", [kind, now])
+    (number,) = database.execute("SELECT count(*) FROM places WHERE kind = ?", [kind]).fetchone()
+    return int(number)
+
+
+def connect(file: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.executescript(TABLES)
+    return connection
+
+
+SHARED = Counters(of_server=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """How a client stands against the limit. Times are in seconds."""
@@ -100,32 +221,25 @@ class Quota:
 
 
 WINDOW_S = 60.0
-MOST_CLIENTS = 20_000  # counted one by one in a minute
-SHARED = 1_024  # counts that all further clients of the minute share
 HEALTH = ("/api/health", "/api/health/live", "/api/health/ready")  # monitors may ask as often as they like
 FOR_PROGRAMS = ("/api/", "/export/", "/metrics")  # what is no page
 
 
 class Window:
-    """Counts requests by client in whole minutes. One a process: without a broker it works the same."""
+    """Counts requests by client in whole minutes, with all web processes that share the counters."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._number, self._counts = 0, Counter[str]()
+    def __init__(self, kind: str, counters: Counters) -> None:
+        self._kind, self._counters = kind, counters
 
     def count(self, client: str, limit: int, now: float) -> Quota:
         """Count a request and return what is left."""
-        number = int(now // WINDOW_S)
-        with self._lock:
-            if number != self._number:
-                self._number, self._counts = number, Counter()
-            if client not in self._counts and len(self._counts) >= MOST_CLIENTS:
-                client = f"shared {hash(client) % SHARED}"
-            self._counts[client] += 1
-            return Quota(limit, limit - self._counts[client], (number + 1) * WINDOW_S - now, WINDOW_S)
+        minute = int(now // WINDOW_S)
+        counted = self._counters.count(self._kind, client, minute)
+        return Quota(limit, limit - counted, (minute + 1) * WINDOW_S - now, WINDOW_S)
 
 
-window, pages = Window(), Window()  # a script that used up its requests can still be looked at in a browser
+# Two: a script that used up its requests can still be looked at in a browser.
+window, pages = Window("programs", SHARED), Window("pages", SHARED)
 
 
 def count(request: HttpRequest) -> Quota | None:
@@ -146,31 +260,20 @@ def is_for_programs(request: HttpRequest) -> bool:
 
 
 class Places:
-    """At most `most` at once; each for at most `seconds`."""
+    """At most `most` at once, over all web processes that share the counters; each for at most `seconds`."""
 
-    def __init__(self, most: int, seconds: float) -> None:
-        self.most, self._seconds = most, seconds
-        self._lock = Lock()
-        self._until: dict[object, float] = {}
+    def __init__(self, kind: str, most: int, seconds: float, counters: Counters = SHARED) -> None:
+        self.most, self._kind, self._seconds, self._counters = most, kind, seconds, counters
 
-    def take(self) -> object | None:
+    def take(self) -> int | None:
         """Take a place and return what gives it back; None when all are taken."""
         now = time.monotonic()
-        with self._lock:
-            self._until = {place: until for place, until in self._until.items() if until > now}
-            if len(self._until) >= self.most:
-                return None
-            place = object()
-            self._until[place] = now + self._seconds
-            return place
+        return self._counters.take(self._kind, self.most, now, now + self._seconds)
 
-    def give_back(self, place: object) -> None:
+    def give_back(self, place: int) -> None:
         """Free the place; giving it back twice changes nothing."""
-        with self._lock:
-            self._until.pop(place, None)
+        self._counters.give_back(place)
 
     @property
     def taken(self) -> int:
-        now = time.monotonic()
-        with self._lock:
-            return sum(until > now for until in self._until.values())
+        return self._counters.taken(self._kind, time.monotonic())

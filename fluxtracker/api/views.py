@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
@@ -14,6 +15,7 @@ from django.views.decorators.cache import cache_control
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -23,6 +25,8 @@ from rest_framework.views import APIView
 from fluxtracker.api.conditional import LIVE_S, unless_known
 from fluxtracker.api.fields import Answer, ErrorAnswer, Query
 from fluxtracker.database import read_snapshot
+from fluxtracker.formatting import printable
+from fluxtracker.web.cache import cached
 
 INDEX_S = 300
 RELEASED_S = 3600  # for what only a release changes
@@ -38,6 +42,35 @@ class PublicView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    query: ClassVar[type[Query] | None] = None
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view, keys = super().as_view(**initkwargs), cls.known_keys()
+        return view if keys is None else cached(keys)(view)
+
+    @classmethod
+    def known_keys(cls) -> frozenset[str] | None:
+        """Return the keys of the address that the answer depends on; None: any, and it is not cached."""
+        return _keys_of(cls.query)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """400 for a key that the view does not read: an answer has one address."""
+        super().initial(request, *args, **kwargs)
+        known = self.known_keys()
+        if known is not None and (unknown := [key for key in request.query_params if key not in known]):
+            words = f"unknown; expected one of {', '.join(sorted(known))}"
+            wrong: dict[str, Any] = {printable(key)[:50]: [words] for key in unknown[:3]}
+            if self.query:
+                form = self.query(data=request.query_params.dict())
+                wrong |= {} if form.is_valid() else form.errors
+            raise ValidationError(wrong)
+
+
+@cache
+def _keys_of(query: type[Query] | None) -> frozenset[str]:
+    """Once for each: every instance of a serializer copies its fields."""
+    return frozenset([*(query().fields if query else ()), "format"])
 
 
 class ReadSchema(AutoSchema):
@@ -56,7 +89,7 @@ class ReadSchema(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         bad_query = {400: BAD_QUERY} if self.view.query else {}
-        return {200: self.view.answer, **self.view.errors, **bad_query, **ERRORS}
+        return {200: self.view.answer, **bad_query, **self.view.errors, **ERRORS}
 
 
 class ReadView(PublicView):
@@ -64,7 +97,6 @@ class ReadView(PublicView):
 
     operation: ClassVar[str]
     tag: ClassVar[str]
-    query: ClassVar[type[Query] | None] = None
     parameters: ClassVar[Sequence[OpenApiParameter]] = ()
     answer: ClassVar[type[Answer]]
     errors: ClassVar[Mapping[int, OpenApiResponse]] = {}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from fluxtracker.simnet.base58 import ethereum, zel_id
 
 
 class Template(NamedTuple):
@@ -23,63 +28,15 @@ class Template(NamedTuple):
     """The component that counts, when it is not the first."""
 
 
-TEMPLATES = (
-    Template("", (("web", "runonflux/orbit:latest"),), 14),
-    Template("", (("app", "RunOnFlux/Orbit:latest"),), 3),
-    Template("", (("web", "nginx:latest"), ("db", "mariadb:11")), 9),
-    Template("", (("www", "smartico/aave:latest"),), 4),
-    Template("", (("tool", "registry.example.org:5000/team/tool:1.2"),), 3),
-    Template("", (("fm", "earnfm/earnfm-client:latest"), ("ps", "packetstream/psclient")), 9),
-    Template("", (("edge", "ghcr.io/girderworks/edge:1.4"),), 9),
-    Template("presearchnode", (("presearch", "presearch/node:latest"),), 12, by_name="crypto_presearch"),
-    Template("kaspanode", (("kaspad", "kaspanet/rusty-kaspad:v1.0.1"),), 5, by_name="crypto_kaspa"),
-    Template("streamrnode", (("node", "streamr/node:v102"),), 4, by_name="crypto_streamr"),
-    Template("ravencoin", (("core", "dramirezrt/ravencoin-core-server:latest"),), 3),
-    Template("kadena", (("chainweb", "runonflux/kadena-chainweb-node:2.31"),), 3),
-    Template("alephium", (("node", "touilleio/alephium-standalone:latest"),), 2),
-    Template("bittensor", (("subtensor", "opentensor/subtensor:latest"),), 2),
-    Template("timpicollector", (("collector", "timpiltd/timpi-collector:latest"),), 3),
-    Template("timpigeocore", (("geocore", "timpiltd/timpi-geocore:latest"),), 2),
-    Template("wordpress", (("wp", "runonflux/wp-nginx:latest"), ("mysql", "mysql:8.3.0")), 12, by_name="wordpress"),
-    Template("minecraftj", (("mc", "itzg/minecraft-server:java21"),), 7, True, "gaming_minecraft"),
-    Template("minecraftb", (("mc", "itzg/minecraft-bedrock-server:latest"),), 3, True, "gaming_minecraft"),
-    Template("palworld", (("server", "thijsvanloef/palworld-server-docker:latest"),), 5, True, "gaming_palworld"),
-    Template("enshrouded", (("server", "sknnr/enshrouded-dedicated-server:latest"),), 3, True, "gaming_enshrouded"),
-    Template("valheim", (("server", "lloesche/valheim-server:latest"),), 4, True, "gaming_valheim"),
-    Template("dragonwilds", (("server", "dragonwilds/server:latest"),), 9, True, "gaming_dragonwilds"),
-    Template(
-        "fivem",
-        (("operator", "fivem/operator:1"), ("mariadb", "mariadb:11"), ("game", "fivem/game:1")),
-        3,
-        True,
-        "gaming_fivem",
-        counted="game",
-    ),
-    Template("satisfactory", (("server", "wolveix/satisfactory-server:latest"),), 2),
-    Template("factorio", (("server", "factoriotools/factorio:stable"),), 1),
-)
+def _templates(kind: str) -> tuple[Template, ...]:
+    rows = json.loads(Path(__file__).with_name("apps.json").read_text())[kind]
+    return tuple(Template(**row | {"components": tuple(map(tuple, row["components"]))}) for row in rows)
+
+
+TEMPLATES = _templates("usual")
 """The kinds of the apps behind payments. Changing the list renames the apps of every seed."""
-
-WEBSITE = ("website", "xyz/palworld-server-website:latest")
-
-RARE = (
-    Template("projectzomboid", (("server", "danixu86/projectzomboid:1"),), 3, True, "gaming_project_zomboid"),
-    Template("rustserver", (("server", "pfeiffermax/rust-game-server:latest"),), 2, True, "gaming_rust"),
-    Template("rustserveroxide", (("server", "pfeiffermax/rust-game-server:oxide"),), 1, True, "gaming_rust"),
-    Template("terraria", (("server", "littlestache/terraria:latest"),), 2, True, "gaming_terraria"),
-    Template("windrose", (("server", "indifferentbroccoli/windrose-server-docker"),), 2, True, "gaming_windrose"),
-    Template("palworld", (("server", "runonflux/palworld-server-flux:1"), WEBSITE), 2, True, "gaming_palworld"),
-    Template("", (("game", "thijsvanloef/palworld-server-docker:v1"), WEBSITE), 2),
-    Template("", (("mc", "itzg/minecraft-server:java17"), ("fdm", "runonflux/flux-dns-fdm:minecraft")), 2),
-    Template("", (("game", "mbround18/valheim:3"),), 1),
-    Template("", (("game", "thmhoag/arkserver"),), 1),
-    Template("", (("feather", "ghcr.io/girderworks/feather:2"),), 4),
-    Template("", (("tool", "registry.example.org:5000/team/untagged"),), 1),
-    Template("blockbook", (("blockbook", "runonflux/blockbook-docker:latest"),), 1, True, "crypto"),
-    Template("hermesagent", (("agent", "nousresearch/hermes:latest"),), 1, True),
-)
+RARE = _templates("rare")
 """Further kinds; every network has one app of each."""
-
 OTHER_PEOPLES = "hunter2-of-somebody-else"
 """A secret in the environment parameters of open specifications. It must not be stored, logged or shown."""
 
@@ -109,11 +66,16 @@ class App:
     components: tuple[Component, ...]
     instances: int
     expire: Any
-    """Blocks."""
+    """Blocks; seconds in version 9."""
     encrypted: bool = False
     template: Template | None = None
     prefix: str = "/flux"
     """How the names of its containers begin."""
+
+    @property
+    def seconds(self) -> int | None:
+        """Return how long it runs, where its version counts seconds."""
+        return self.expire if self.version >= 9 else None
 
     def specification(self) -> dict[str, Any]:
         """Return the specification in the shape of its version (docs/upstream.md#apps)."""
@@ -192,13 +154,27 @@ def make_app(rng: random.Random, number: int, templates: tuple[Template, ...] = 
     return App(
         name=_name(template, rng, number),
         version=version,
-        owner=f"1{sha256(f'owner{number % 97}'.encode()).hexdigest()[:33]}",
+        owner=owner(number),
         components=tuple(_component(name, tag, rng) for name, tag in parts),
         instances=rng.choice((1, 2, 3, 3, 3, 5, 10)) if version >= 3 else 3,
         expire=rng.choice((88_000, 88_000, 88_000, 20_160, 264_000)),
         encrypted=template.site or (version == 8 and rng.random() < 0.35),
         template=template,
     )
+
+
+TEAM_OWNER = "196GJWyLxzAw3MirTT7Bqs2iGpUQio29GH"
+OWNERS = 400
+
+
+@lru_cache(maxsize=10_000)
+def owner(number: int) -> str:
+    """Return the owner of an app by its number: the team has 13 %, some log in by Ethereum, a few own many."""
+    draw = int(sha256(f"owner {number}".encode()).hexdigest()[:8], 16) / 2**32
+    if draw < 0.13:
+        return TEAM_OWNER
+    place = int(OWNERS * ((draw - 0.13) / 0.87) ** 2)
+    return ethereum(f"owner {place}") if place % 25 == 7 else zel_id(f"owner {place}")
 
 
 def _name(template: Template, rng: random.Random, number: int) -> str:

@@ -36,7 +36,7 @@ class AddressIndex:
     def count(self, address: str, tx: Tx, sign: int) -> None:
         """Add a transaction to the sums (`sign` 1), or take it off (-1)."""
         self.received += sign * sum(o.sat for o in tx.outputs if o.address == address)
-        self.sent += sign * sum(i.sat for i in tx.inputs if i.address == address and i.told)
+        self.sent += sign * sum(i.sat for i in tx.inputs if i.address == address and i.named)
 
     def between(self, low: int, high: int) -> list[Tx]:
         """Return the transactions of a range of heights, both included, oldest first."""
@@ -59,7 +59,6 @@ class Chain:
         self.by_txid: dict[str, Tx] = {}
         self.by_address: dict[str, AddressIndex] = {}
         self.blocks: dict[int, list[Tx]] = {}
-        self.spenders: dict[str, tuple[Tx, Input]] = {}
 
     def time(self, height: int) -> int:
         if height <= self.start:
@@ -83,24 +82,11 @@ class Chain:
     def add(self, tx: Tx) -> None:
         self.by_txid[tx.txid] = tx
         self.blocks.setdefault(tx.height, []).append(tx)
-        for item in tx.inputs:
-            if item.found and item.txid:
-                self.spenders[item.txid] = (tx, item)
         for address in tx.addresses():
             self.by_address.setdefault(address, AddressIndex()).add(address, tx)
 
     def get(self, txid: str) -> Tx | None:
-        """Return a transaction of the chain, or one that a transaction of the chain spends."""
-        return self.by_txid.get(txid) or self._spent(txid)
-
-    def _spent(self, txid: str) -> Tx | None:
-        found = self.spenders.get(txid)
-        if found is None:
-            return None
-        tx, item = found
-        paid = [Output(None, 1000 + n) for n in range(item.vout)] + [Output(item.address, item.sat)]
-        source = (Input(None, digest(txid, "older"), 0, sum(o.sat for o in paid), found=False),)
-        return Tx(txid, source, tuple(paid), height=max(1, tx.height - 120))
+        return self.by_txid.get(txid)
 
     def __iter__(self) -> Iterator[Tx]:
         return iter(self.by_txid.values())
@@ -179,7 +165,7 @@ def blockbook_halves(chain: Chain, tx: Tx, address: str) -> tuple[bytes, bytes]:
 def _vin(n: int, item: Input, address: str) -> dict[str, Any]:
     if item.coinbase:
         return {"sequence": SEQUENCE, "n": n, "isAddress": False, "coinbase": COINBASE}
-    names = {"addresses": [item.address], "isAddress": True} if item.address and item.told else {"isAddress": False}
+    names = {"addresses": [item.address], "isAddress": True} if item.address and item.named else {"isAddress": False}
     return {
         "txid": item.txid,
         **({"vout": item.vout} if item.vout else {}),
@@ -254,7 +240,7 @@ def _daemon_vin(item: Input, spent_index: bool) -> dict[str, Any]:
     code = signature_of(item)
     asm = f"{code[2:142]}[ALL] {code[-66:]}"
     found: dict[str, Any] = {"txid": item.txid, "vout": item.vout, "scriptSig": {"asm": asm, "hex": code}}
-    if spent_index and item.told and item.address:
+    if spent_index and item.named and item.address:
         found |= {"value": item.sat / 1e8, "valueSat": item.sat, "address": item.address}
     return found | {"sequence": SEQUENCE}
 

@@ -174,6 +174,7 @@ def daemon(world: World, path: str, query: Mapping[str, str], tip: int, *, spent
         "getrawtransaction": node.raw_transaction,
         "getaddresstxids": node.address_txids,
         "getfluxnodecount": node.node_count,
+        "viewdeterministicfluxnodelist": node.node_list,
     }
     return methods[name]() if name in methods else failure(f"Method {name} not found", -1)
 
@@ -190,6 +191,9 @@ class Node:
 
     def node_count(self) -> Answer:
         return success(network.node_count(self.world))
+
+    def node_list(self) -> Answer:
+        return success(network.node_list(self.world, self.tip, self.given.get("filter", "")))
 
     def block_hash(self) -> Answer:
         height = self._number("index")

@@ -1,45 +1,23 @@
-"""The app registry through FluxOS (docs/upstream.md#apps) and stats.runonflux.io (docs/upstream.md#statistics).
+"""The answers of stats.runonflux.io (docs/upstream.md#statistics).
 
 Only what the clients of the project ask is served: of a node's row in `/fluxinfo`, the fields that they name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
 
-from fluxtracker.simnet.history import digest
 from fluxtracker.simnet.network import Container, FluxNode
-from fluxtracker.simnet.records import MAIN, Answer, failure, success
-from fluxtracker.simnet.registry import specification
+from fluxtracker.simnet.operators import NOWHERE, Facts, facts, geolocation, programs
+from fluxtracker.simnet.records import Answer, success
 from fluxtracker.simnet.world import World
 
-TERMS = {"portMin": 1, "portMax": 65_535, "minimumInstances": 3, "maximumInstances": 100}
-PRICE = {"height": 1_597_156, "cpu": 0.03, "ram": 0.01, "hdd": 0.004, "minPrice": 0.01, "port": 0.4}
 OVERHEAD_GB = 12  # that a component takes beyond what it asks for (docs/upstream.md#statistics)
 HISTORY_STEP, HISTORY_DAYS = 870, 30  # seconds between two points of the history of node counts
 KEPT, KEPT_BYTES = 12, 6_000_000  # answers that are kept, and the size of the largest one
-
-
-def apps(world: World, path: str, query: Mapping[str, str]) -> Answer:
-    if path == "permanentmessages":
-        if "hash" not in query:
-            return Answer(_envelope(world.registry.dump()))
-        message = world.registry.find(query["hash"])
-        return Answer(b"".join(_envelope(iter([world.registry.record(message)] if message else []))))
-    if path == "globalappsspecifications":
-        return success([specification(message) for message in world.registry.current().values()])
-    if path == "deploymentinformation":
-        return success({"price": [PRICE], "address": MAIN} | TERMS)
-    return failure(f"Unknown path {path}")
-
-
-def _envelope(rows: Iterator[bytes]) -> Iterator[bytes]:
-    yield b'{"status":"success","data":['
-    yield from rows
-    yield b"]}"
 
 
 class Rows:
@@ -48,21 +26,44 @@ class Rows:
     def __init__(self, world: World) -> None:
         self.world, self.network, self.began = world, world.network, world.network.began()
 
-    def row(self, node: FluxNode, wanted: Collection[str] = ()) -> dict[str, Any]:
-        """Return a node's row. The large fields are left out unless they are wanted or nothing is named."""
-        makers = {"benchmark": self._benchmark, "apps": self._apps}
-        row: dict[str, Any] = {name: make(node) for name, make in makers.items() if not wanted or name in wanted}
+    def row(self, node: FluxNode, fields: Collection[str] = ()) -> dict[str, Any]:
+        """Return a node's row. The large fields are left out unless `fields` names them or nothing."""
+        makers = {
+            "benchmark": self._benchmark,
+            "apps": self._apps,
+            "geolocation": self._geolocation,
+            "flux": self._flux,
+            "daemon": self._daemon,
+        }
+        row: dict[str, Any] = {name: make(node) for name, make in makers.items() if not fields or name in fields}
         one = node.machine
         row |= {
-            "geolocation": {"ip": one.ip.split(":")[0] if node.is_reachable else ""},
             "ip": one.ip,
             "tier": one.tier,
-            "collateralHash": digest(self.world.seed, "collateral", one.number),
-            "collateralIndex": one.number % 3,
+            "paymentAddress": self._facts(node).payment_address,
+            "activeSince": str(int(one.joined)),
+            "collateralHash": one.collateral,
+            "collateralIndex": one.outidx,
             "roundTime": self.began * 1000,
             "dataCollectedAt": self.began * 1000 + one.number,
         }
         return row if node.is_reachable else row | {"error": {}}
+
+    def _facts(self, node: FluxNode) -> Facts:
+        return facts(self.world.seed, node.machine.collateral)
+
+    def _geolocation(self, node: FluxNode) -> dict[str, Any]:
+        if not node.is_reachable:
+            return NOWHERE | {"lat": 0, "lon": 0, "org": ""}
+        return geolocation(self._facts(node), node.machine.ip.split(":")[0])
+
+    def _flux(self, node: FluxNode) -> dict[str, Any]:
+        if not node.is_reachable:
+            return {"version": "", "ip": "", "zelid": "", "timezone": "", "dos": {"dosState": 0, "dosMessage": None}}
+        return programs(self._facts(node), node.machine.ip)
+
+    def _daemon(self, node: FluxNode) -> dict[str, Any]:
+        return {"info": {"version": self._facts(node).daemon if node.is_reachable else 0}}
 
     def _benchmark(self, node: FluxNode) -> dict[str, Any]:
         """All numbers are 0 during a benchmark, after a failed one and for an unreachable node."""
@@ -77,7 +78,9 @@ class Rows:
             "upload_speed": one.upload,
         }
         state = one.tier if node.is_good else node.state if node.is_reachable else "0"
-        return {"bench": {"status": state} | (numbers if node.is_good else dict.fromkeys(numbers, 0))}
+        version = self._facts(node).benchmark if node.is_reachable else "0"
+        bench = {"status": state} | (numbers if node.is_good else dict.fromkeys(numbers, 0))
+        return {"info": {"version": version}, "bench": bench}
 
     def _apps(self, node: FluxNode) -> dict[str, Any]:
         running = [self.network.row(node, container) for container in node.containers if container.running]

@@ -1,4 +1,4 @@
-"""The payments of the past, made one after the other from a seed with every documented peculiarity, and the prices.
+"""The payments of the past, made one after the other from a seed, and the prices.
 
 Ids are hashes of the seed and a number, not of the transaction's bytes. The price is a slow wave between about 0.07
 and 0.20 US dollars, with noise.
@@ -16,30 +16,34 @@ from itertools import accumulate
 from math import cos, pi
 
 from fluxtracker.simnet import records as a
-from fluxtracker.simnet.catalogue import App, Catalogue
-from fluxtracker.simnet.records import Input, Known, Output, Tx, height_at, time_of
+from fluxtracker.simnet.base58 import made_up
+from fluxtracker.simnet.records import Act, Input, Known, Output, Tx, height_at, time_of
 
 FLUX = 100_000_000  # satoshi
 
 KINDS = {
     "app": 780,
     "several_outputs": 20,
-    "several_senders": 8,
     "two_addresses": 14,
     "plain": 38,
     "fluxdrive": 14,
-    "binary": 10,
     "free_change": 40,
-    "almost_free": 14,
     "development": 24,
     "change": 10,
-    "coinbase": 4,
-    "untold_sender": 1,
-    "shielded": 3,
-    "odd_script": 6,
-    "price_message": 2,
 }
-"""Kinds of transactions that touch a tracked address, with how often each occurs among 988."""
+"""Kinds of transactions that touch a tracked address, with how often each occurs."""
+
+
+UNDERPAID = 400  # one more payment after so many is below the least price of 0.01 FLUX
+UNDERPAID_SAT = 500_000
+MONTH = 30 * 86_400
+
+
+@lru_cache(maxsize=100)
+def shares(month: int) -> tuple[float, float]:
+    """Return below which draws a month's senders are the card gateway, and the team: their shares swing."""
+    card = 0.38 + 0.22 * ((_noise(0, f"card {month}") + 1) / 2)
+    return card, card + 0.3 * ((_noise(0, f"team {month}") + 1) / 2) ** 2
 
 
 def digest(*parts: object) -> str:
@@ -48,7 +52,7 @@ def digest(*parts: object) -> str:
 
 @lru_cache(maxsize=100_000)
 def customer(number: int) -> str:
-    return a.made_up(f"customer {number}")
+    return made_up(f"customer {number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,17 @@ class Plan:
         return cls(seed, payments, max(1, height_at(time_of(high) - days * 86_400)), high)
 
 
-def transactions(plan: Plan, catalogue: Catalogue) -> Iterator[Tx]:
-    """Yield the transactions of the past, oldest first."""
-    maker = Maker(plan.seed, catalogue, apps=max(12, plan.payments // 10), customers=plan.payments // 8 + 20)
+def transactions(plan: Plan, maker_type: type[Maker]) -> Iterator[Tx]:
+    """Yield the transactions of the past, oldest first. Those with a message have no app yet."""
+    maker = maker_type(plan.seed, customers=plan.payments // 8 + 20)
     for number, height in enumerate(_heights(plan)):
-        tx = maker.make(number, progress=(number + 1) / plan.payments)
+        tx = maker.make(number, progress=(number + 1) / plan.payments, seconds=time_of(height))
         tx.height = height
         yield tx
+        if number % UNDERPAID == UNDERPAID - 1:
+            underpaid = maker.underpaid(number)
+            underpaid.height = height
+            yield underpaid
 
 
 def _heights(plan: Plan) -> list[int]:
@@ -87,20 +95,32 @@ def _heights(plan: Plan) -> list[int]:
 
 
 class Maker:
-    """Makes transactions of every kind; transaction `number` depends on the seed and on those before it."""
+    """Makes transactions; transaction `number` depends on the seed and on those before it."""
 
-    def __init__(self, seed: int, catalogue: Catalogue, *, apps: int, customers: int, name: str = "") -> None:
+    kinds = KINDS
+
+    def __init__(self, seed: int, *, customers: int, name: str = "") -> None:
         self.seed = f"{seed}{name}"
         self.rng = random.Random(f"{self.seed}:payments")
-        self.catalogue = catalogue
-        self.apps, self.customers = apps, customers
-        self.kinds, self.cumulative = list(KINDS), list(accumulate(KINDS.values()))
+        self.customers = customers
+        self._gateway, self._team = 0.55, 0.58
+        self.names, self.cumulative = list(self.kinds), list(accumulate(self.kinds.values()))
 
-    def make(self, number: int, progress: float = 1.0) -> Tx:
+    def make(self, number: int, progress: float = 1.0, seconds: float = 0.0) -> Tx:
         """Make the next transaction; `progress` says how much of the past is over, from 0 to 1."""
-        [kind] = self.rng.choices(self.kinds, cum_weights=self.cumulative)
+        self._gateway, self._team = shares(int(seconds) // MONTH)
+        [kind] = self.rng.choices(self.names, cum_weights=self.cumulative)
         tx: Tx = getattr(self, f"_{kind}")(number, progress)
         tx.txid = digest(self.seed, "tx", number)
+        return tx
+
+    def underpaid(self, number: int) -> Tx:
+        """Make a payment below the least price, without a word to the draws of the others."""
+        sender, message_hash = customer(number % self.customers), digest(self.seed, "underpaid message", number)
+        paid = (Output(a.MAIN, UNDERPAID_SAT), Output(sender, FLUX), Output(None, 0, message_hash.encode()))
+        spent = Input(sender, digest(self.seed, "underpaid previous", number), 1, UNDERPAID_SAT + FLUX)
+        tx = Tx(digest(self.seed, "underpaid", number), (spent,), paid, act=Act.UNDERPAID)
+        tx.message_hash = message_hash
         return tx
 
     # The parts of the methods below.
@@ -115,21 +135,11 @@ class Maker:
 
     def _sender(self) -> str:
         draw = self.rng.random()
-        if draw < 0.55:
+        if draw < self._gateway:
             return a.GATEWAY
-        return a.TEAM if draw < 0.58 else customer(self.rng.randrange(self.customers))
+        return a.TEAM if draw < self._team else customer(self.rng.randrange(self.customers))
 
-    def _pick_app(self, progress: float) -> App:
-        """Choose an app. Newer apps pay later: at the start of the history only the first ones exist."""
-        return self.catalogue[int(self.apps * progress * self.rng.random() ** 0.6)]
-
-    def _spend(self, number: int, sender: str | None, sat: int, *, told: bool = True) -> tuple[Input, ...]:
-        previous = digest(self.seed, "previous", number)
-        return (Input(sender, previous, self.rng.choice((0, 1, 1, 2)), sat, told),)
-
-    def _paid(
-        self, number: int, outputs: list[Output], *, sender: str, data: bytes | None = None, told: bool = True
-    ) -> Tx:
+    def _paid(self, number: int, outputs: list[Output], *, sender: str, data: bytes | None = None) -> Tx:
         """Make a payment as wallets do: outputs, change, OP_RETURN; the fee is mostly 0."""
         spent = sum(o.sat for o in outputs)
         fee = self.rng.choice((0, 0, 0, 0, 30, 130))
@@ -137,12 +147,16 @@ class Maker:
         outputs = [*outputs, Output(sender, change)]
         if data is not None:
             outputs.append(Output(None, 0, data))
-        return Tx("", self._spend(number, sender, spent + change + fee, told=told), tuple(outputs))
+        previous = digest(self.seed, "previous", number)
+        spends = Input(sender, previous, self.rng.choice((0, 1, 1, 2)), spent + change + fee)
+        return Tx("", (spends,), tuple(outputs))
 
     def _app_payment(self, number: int, progress: float, outputs: list[Output], sender: str) -> Tx:
         message_hash = digest(self.seed, "message", number)
         tx = self._paid(number, outputs, sender=sender, data=message_hash.encode())
-        tx.app, tx.message_hash = self._pick_app(progress), message_hash
+        self.rng.random()  # which app it is for, which `Stories` choose now
+        tx.act = Act.FREE if [output.sat for output in outputs] == [a.FREE_FEE_SAT] else Act.USUAL
+        tx.message_hash = message_hash
         draw = self.rng.random()
         tx.known = Known.NEVER if draw < 0.015 else Known.LATER if draw < 0.03 else Known.YES
         return tx
@@ -157,13 +171,6 @@ class Maker:
         outputs = [Output(address, self._sat()) for _ in range(self.rng.choice((2, 2, 3)))]
         return self._app_payment(number, progress, outputs, self._sender())
 
-    def _several_senders(self, number: int, progress: float) -> Tx:
-        """Pay from several inputs: the first sender decides, so a tracked address after it changes nothing."""
-        tx = self._app_payment(number, progress, [Output(a.MAIN, self._sat())], self._sender())
-        second = Input(self.rng.choice((a.MAIN, a.TEAM)), digest(self.seed, "second", number), 1, 5 * FLUX)
-        tx.inputs = (*tx.inputs, second)
-        return tx
-
     def _two_addresses(self, number: int, progress: float) -> Tx:
         outputs = [Output(a.MAIN, self._sat()), Output(a.MIDDLE, self._sat())]
         return self._app_payment(number, progress, outputs, self._sender())
@@ -176,24 +183,9 @@ class Maker:
         text = "FLUXDRIVE" + "".join(self.rng.choices(letters, k=24))
         return self._paid(number, [Output(a.MAIN, self._sat())], sender=self._sender(), data=text.encode())
 
-    def _binary(self, number: int, progress: float) -> Tx:
-        data = b"\xff" + self.rng.randbytes(31)
-        return self._paid(number, [Output(self._address(), self._sat())], sender=self._sender(), data=data)
-
     def _free_change(self, number: int, progress: float) -> Tx:
         outputs = [Output(self._address(), a.FREE_FEE_SAT)]
         return self._app_payment(number, progress, outputs, a.DEVELOPMENT)
-
-    def _almost_free(self, number: int, progress: float) -> Tx:
-        """Pay almost the free fee, which is revenue: a satoshi off, in two halves, or from another sender."""
-        choices: list[tuple[str, list[int]]] = [
-            (a.DEVELOPMENT, [a.FREE_FEE_SAT - 1]),
-            (a.DEVELOPMENT, [a.FREE_FEE_SAT + 1]),
-            (a.DEVELOPMENT, [a.FREE_FEE_SAT // 2] * 2),
-            (self._sender(), [a.FREE_FEE_SAT]),
-        ]
-        sender, amounts = choices[number % 4]
-        return self._app_payment(number, progress, [Output(a.MAIN, sat) for sat in amounts], sender)
 
     def _development(self, number: int, progress: float) -> Tx:
         return self._app_payment(number, progress, [Output(a.MAIN, self._sat())], a.DEVELOPMENT)
@@ -202,28 +194,6 @@ class Maker:
         """Spend from a tracked address: what comes back to it is not revenue."""
         owner, target = self._address(), self.rng.choice((customer(0), a.TEAM, a.MIDDLE))
         return self._paid(number, [Output(target, self._sat())], sender=owner)
-
-    def _price_message(self, number: int, progress: float) -> Tx:
-        return self._paid(number, [Output(a.MAIN, FLUX)], sender=a.MAIN, data=b"p_3_1_0.5_0.01_1")
-
-    def _coinbase(self, number: int, progress: float) -> Tx:
-        outputs = (Output(a.FUND, FLUX // 2), Output(a.MAIN, FLUX), Output(customer(1), 9 * FLUX))
-        return Tx("", (Input(None, "", 0, 0, coinbase=True),), outputs)
-
-    def _untold_sender(self, number: int, progress: float) -> Tx:
-        """Pay from a sender that the sources do not name; the spent transaction names it."""
-        choices = [(self._sender(), self._sat()), (a.DEVELOPMENT, a.FREE_FEE_SAT), (a.MAIN, self._sat())]
-        sender, sat = choices[number % 3]
-        return self._paid(number, [Output(a.MAIN, sat)], sender=sender, told=False)
-
-    def _shielded(self, number: int, progress: float) -> Tx:
-        """Pay from the shielded pool: there is no input to name a sender."""
-        return Tx("", (), (Output(self._address(), self._sat()),))
-
-    def _odd_script(self, number: int, progress: float) -> Tx:
-        """Pay with one output that has no address; Blockbook then says `addresses: null`."""
-        outputs = [Output(None, 1000), Output(a.MAIN, self._sat())]
-        return self._paid(number, outputs, sender=self._sender())
 
 
 EPOCH = date(2020, 9, 1)

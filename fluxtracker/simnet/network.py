@@ -6,12 +6,17 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from math import floor
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from fluxtracker.simnet.catalogue import App, Component
+from fluxtracker.simnet.history import digest
+from fluxtracker.simnet.operators import COLLATERAL, facts
 
 if TYPE_CHECKING:
+    from fluxtracker.simnet.records import Message
     from fluxtracker.simnet.world import World
 
 TIERS = {"CUMULUS": (4, 7.7, 220), "NIMBUS": (8, 30.6, 440), "STRATUS": (16, 61.9, 880)}
@@ -21,6 +26,11 @@ UNREACHABLE, FAILED = 0.022, 0.004
 ROUND = 960  # seconds between two collections of the statistics
 OLD_NAMES = {"cumulus": "basic", "nimbus": "super", "stratus": "bamf"}
 DAY = 86_400
+STEADY, STAYS = 0.4, (20, 160)  # share of the places whose node never goes, and days that others stay
+MOVING, RESTS = 0.15, (4, 30)  # share of the places whose node moves, and days that it rests
+UNDER_FILLED = 0.03  # share of the apps that have fewer instances than ordered
+NAMELESS = 560  # one in so many is listed without an address
+NEVER_PAID = "1516980000"
 SHRUNK, SHRUNK_DAYS = 0.04, 30  # the network grew by this share in so many days before the world was made
 
 
@@ -39,21 +49,64 @@ class Machine:
     eps: float
     download: float
     upload: float
+    collateral: str
+    """The transaction that locked its coins; they move on when the node goes."""
+    joined: float
+    """Unix seconds."""
+
+    @property
+    def outidx(self) -> int:
+        return self.number % 3
 
 
-def machine(seed: int, number: int) -> Machine:
+class Changes(NamedTuple):
+    """When the node in one place is another one, and when it moves to another address. Days; 0: never."""
+
+    stays: float
+    stayed: float
+    rests: float
+    rested: float
+    age: float
+    """Of the first node, when the world was made."""
+
+    def joined(self, started: float, seconds: float) -> tuple[int, float]:
+        """Return how many nodes came before the one of an instant, and when that one came."""
+        days = (seconds - started) / DAY
+        before = max(0, floor((days + self.stayed) / self.stays)) if self.stays else 0
+        return before, started + DAY * (before * self.stays - self.stayed if before else -self.age)
+
+    def moves(self, started: float, seconds: float) -> int:
+        return max(0, floor(((seconds - started) / DAY + self.rested) / self.rests)) if self.rests else 0
+
+
+@lru_cache(maxsize=20_000)
+def changes(seed: int, number: int) -> Changes:
+    rng = random.Random(f"{seed}:changes:{number}")
+    stays = rng.uniform(*STAYS) if rng.random() >= STEADY else 0.0
+    rests = rng.uniform(*RESTS) if rng.random() < MOVING else 0.0
+    return Changes(stays, stays * rng.random(), rests, rests * rng.random(), rng.uniform(3, 700))
+
+
+def machine(seed: int, number: int, before: int = 0, moves: int = 0, joined: float = 0.0) -> Machine:
+    """Return the node in a place after so many others and so many moves; the place decides its tier."""
     rng = random.Random(f"{seed}:node:{number}")
     tier = rng.choices(tuple(TIERS), SHARES)[0]
     reachable = rng.random() >= UNREACHABLE
+    later = f":{before}" if before else ""
+    if before or moves:
+        rng.seed(f"{seed}:node:{number}{later}:{moves}")
     port = rng.choice(("", ":16137", ":16147", ":16167"))
     ip = f"{rng.randrange(11, 220)}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}{port}"
-    rng.random()  # whether it runs ArcaneOS, which no answer says any more
+    rng.random()  # whether it runs ArcaneOS, which is told elsewhere
+    if before or moves:
+        rng.seed(f"{seed}:machine:{number}{later}")  # the same after a move
     least = TIERS[tier]
     cores = least[0] * rng.choice((1, 1, 1, 2))
     ram = round(least[1] + rng.choice((0, 0.1, 1.4, 1.9)), 1)
     ssd = least[2] + rng.choice((0.0, 0.0, 6.94, 36.0))
     write, eps, down, up = (round(rng.uniform(0.6, 2.0) * usual, 2) for usual in (700, 320 * cores, 900, 850))
-    return Machine(number, tier, ip, reachable, cores, ram, ssd, write, eps, down, up)
+    collateral = digest(seed, "collateral", f"{number}{later}")
+    return Machine(number, tier, ip, reachable, cores, ram, ssd, write, eps, down, up, collateral, joined)
 
 
 class Container(NamedTuple):
@@ -97,7 +150,8 @@ class Network:
         self.world = world
         self.bodies: dict[str, bytes] = {}
         """Kept answers by projection, until the round or the registry changes."""
-        self._machines: list[Machine] = []
+        self._machines: list[tuple[tuple[int, int], Machine]] = []
+        """By number: how many nodes and moves came before, and the machine."""
         self._nodes: list[FluxNode] = []
         self._nodes_of: tuple[object, ...] = ()
         self._hosts: list[int] = []
@@ -109,11 +163,19 @@ class Network:
         """Return the start of the current round of statistics, in Unix seconds."""
         return int(self.world.now()) // ROUND * ROUND
 
-    def machines(self, count: int) -> list[Machine]:
-        """Return the first machines, by number."""
-        for number in range(len(self._machines), count):
-            self._machines.append(machine(self.world.seed, number))
-        return self._machines[:count]
+    def machines(self, count: int, seconds: float | None = None) -> list[Machine]:
+        """Return the first machines of an instant, by number; of now when it is None."""
+        seed, started = self.world.seed, self.world.started
+        seconds = self.world.now() if seconds is None else seconds
+        for number in range(count):
+            plan = changes(seed, number)
+            before, joined = plan.joined(started, seconds)
+            state = before, plan.moves(started, seconds)
+            if number == len(self._machines):
+                self._machines.append((state, machine(seed, number, *state, joined)))
+            elif self._machines[number][0] != state:
+                self._machines[number] = state, machine(seed, number, *state, joined)
+        return [one for _, one in self._machines[:count]]
 
     def nodes(self) -> list[FluxNode]:
         """Return all nodes with the containers of the current apps."""
@@ -127,7 +189,7 @@ class Network:
         return self._nodes
 
     def _collected(self) -> list[FluxNode]:
-        found = [FluxNode(one, self._state(one)) for one in self.machines(self.world.nodes)]
+        found = [FluxNode(one, self._state(one)) for one in self.machines(self.world.nodes, self.began())]
         hosts = [node.machine.number for node in found if node.is_reachable]
         if hosts != self._hosts:
             self._hosts = hosts
@@ -153,8 +215,24 @@ class Network:
         for name in sorted(current):
             app = current[name].app
             if name not in self._apps or self._apps[name][0] is not app:
-                self._apps[name] = (app, self._place(app))
+                self._apps[name] = (app, self._place(app)[self.missing(current[name]) :])
             yield from self._apps[name][1]
+
+    def missing(self, message: Message) -> int:
+        """Return how many instances of an app no node has installed."""
+        draw = crc32(f"{self.world.seed}:missing:{message.app.name}".encode()) / 2**32
+        lacks = message.tx.act and draw < UNDER_FILLED and message.app.instances > 1
+        return 1 + int(draw / UNDER_FILLED * (message.app.instances - 1)) if lacks else 0
+
+    def instances(self) -> Iterator[tuple[Message, Placed]]:
+        """Yield the current apps with the nodes that run them, as `nodes` found them."""
+        for name, message in self.world.registry.current().items():
+            if name in self._apps:
+                yield message, self._apps[name][1]
+
+    def placed(self, message: Message) -> Placed:
+        """Return the nodes that ran an app before it ended."""
+        return self._place(message.app)[self.missing(message) :] if self._hosts else []
 
     def _place(self, app: App, *, listed: bool = True) -> Placed:
         rng = random.Random(f"{self.world.seed}:place:{app.name}")
@@ -193,3 +271,35 @@ def node_count(world: World) -> dict[str, int]:
     old = {f"{OLD_NAMES[name]}-enabled": count for name, count in counts.items()}
     new = {f"{name}-enabled": count for name, count in counts.items()}
     return {"total": total, "stable": total, **old, **new, "ipv4": total // 3, "ipv6": 0, "onion": 0}
+
+
+def node_list(world: World, tip: int, wanted: str) -> list[dict[str, Any]]:
+    """Return `viewdeterministicfluxnodelist`: the nodes whose address, payment address or collateral has `wanted`."""
+    rows = (_listed(world, one, tip, rank) for rank, one in enumerate(world.network.machines(world.nodes)))
+    return [row for row in rows if any(wanted in row[key] for key in ("ip", "payment_address", "txhash"))]
+
+
+def _listed(world: World, one: Machine, tip: int, rank: int) -> dict[str, Any]:
+    owner, chain = facts(world.seed, one.collateral), world.chain
+    draw = int(one.collateral[:8], 16)
+    added = max(1, min(chain.height_at(one.joined), tip - 3))
+    paid = max(0, tip - draw % 7_000)
+    paid = paid if paid > added + 200 else 0
+    return {
+        "collateral": f"COutPoint({one.collateral}, {one.outidx})",
+        "txhash": one.collateral,
+        "outidx": str(one.outidx),
+        "ip": "" if draw % NAMELESS == 0 else one.ip,
+        "network": "" if draw % NAMELESS == 0 else "ipv4",
+        "added_height": added,
+        "confirmed_height": added + 2,
+        "last_confirmed_height": max(added + 2, tip - draw % 480),
+        "last_paid_height": paid,
+        "tier": one.tier,
+        "payment_address": owner.payment_address,
+        "pubkey": owner.pubkey,
+        "activesince": str(chain.time(added + 2)),
+        "lastpaid": str(chain.time(paid)) if paid else NEVER_PAID,
+        "amount": f"{COLLATERAL[one.tier]}.00",
+        "rank": rank,
+    }

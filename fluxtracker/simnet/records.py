@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import orjson
 
+from fluxtracker.simnet.base58 import ALPHABET, T1, T3, checksum
 from fluxtracker.simnet.catalogue import App
 
 
@@ -28,14 +28,30 @@ class Known(StrEnum):
     SPECIFICATION = "specification"  # only globalappsspecifications has it
 
 
+class Act(StrEnum):
+    """What a payment's message does to its app; before its story is told, what it is to do."""
+
+    USUAL = "usual"
+    FREE = "free"  # a change that costs 0.02 FLUX
+    UNDERPAID = "underpaid"
+    NEW = "new"
+    REREGISTERED = "reregistered"
+    WON_BACK = "won_back"
+    RENEWAL = "renewal"
+    CHANGE = "change"
+    SHORTENED = "shortened"
+    CANCELLED = "cancelled"
+    IGNORED = "ignored"
+
+
 class Input(NamedTuple):
-    """An output that a transaction spends. `told`: Blockbook and a daemon name its address."""
+    """An output that a transaction spends. `named`: Blockbook and a daemon name its address."""
 
     address: str | None
     txid: str
     vout: int
     sat: int
-    told: bool = True
+    named: bool = True
     found: bool = True
     """Whether the sources know the spent transaction."""
     coinbase: bool = False
@@ -61,6 +77,10 @@ class Tx:
     app: App | None = None
     message_hash: str = ""
     known: Known = Known.YES
+    act: str = ""
+    """An `Act`; empty where a test made the message, which has no story."""
+    registers: bool | None = None
+    """Whether its message is a registration, else an update; None: as it is the first of its app or not."""
     known_from: int = 0
     """Height of the tip from which the registry knows a message that is `Known.LATER`."""
     version: int = 4
@@ -70,7 +90,7 @@ class Tx:
     def addresses(self) -> set[str]:
         """Return the addresses whose lists hold this transaction."""
         found = {o.address for o in self.outputs if o.address}
-        return found | {i.address for i in self.inputs if i.address and i.told}
+        return found | {i.address for i in self.inputs if i.address and i.named}
 
 
 class Message(NamedTuple):
@@ -97,6 +117,15 @@ def height_at(seconds: float) -> int:
     return FORK_HEIGHT + past // (NEW_SECONDS if past >= 0 else OLD_SECONDS)
 
 
+def expiry(app: App, height: int) -> int:
+    """Return the block at which a specification of versions 1 to 8 ends (docs/upstream.md#app-terms)."""
+    default = 22_000 if height < FORK_HEIGHT else 88_000
+    end = height + (app.expire if app.version >= 6 else default)
+    if height < FORK_HEIGHT < end:
+        end = FORK_HEIGHT + 4 * (end - FORK_HEIGHT)
+    return end
+
+
 def utc(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
@@ -104,9 +133,6 @@ def utc(seconds: float) -> datetime:
 def day_of(seconds: float) -> date:
     return utc(seconds).date()
 
-
-ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-T1, T3 = bytes.fromhex("1cb8"), bytes.fromhex("1cbd")
 
 MAIN = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 MIDDLE = "t3aGJvdtd8NR6GrnqnRuVEzH6MbrXuJFLUX"
@@ -122,24 +148,6 @@ FREE_FEE_SAT = 2_000_000
 """What the development wallet pays for a free change of an app: no revenue."""
 
 
-def made_up(name: str) -> str:
-    """Return a t1 address without an owner, always the same for one name."""
-    return _encode(T1 + sha256(name.encode()).digest()[:20])
-
-
-def _encode(payload: bytes) -> str:
-    number = int.from_bytes(payload + _checksum(payload))
-    digits = []
-    while number:
-        number, digit = divmod(number, 58)
-        digits.append(ALPHABET[digit])
-    return "".join(reversed(digits))
-
-
-def _checksum(payload: bytes) -> bytes:
-    return sha256(sha256(payload).digest()).digest()[:4]
-
-
 @lru_cache(maxsize=100_000)
 def decode(address: str) -> bytes:
     """Return the prefix and hash of an address; raise ValueError for anything else."""
@@ -149,7 +157,7 @@ def decode(address: str) -> bytes:
     for character in address:
         number = number * 58 + ALPHABET.index(character)
     raw = number.to_bytes(26)
-    if raw[:2] not in (T1, T3) or _checksum(raw[:22]) != raw[22:]:
+    if raw[:2] not in (T1, T3) or checksum(raw[:22]) != raw[22:]:
         raise ValueError("not a Flux address")
     return raw[:22]
 

@@ -6,21 +6,26 @@ Further apps run without a payment in the world. Their messages are as old as th
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from math import ceil
 from typing import Any
 
 import orjson
 
+from fluxtracker.batches import batched
 from fluxtracker.simnet import records
-from fluxtracker.simnet.catalogue import RARE, TEMPLATES, App, Catalogue, Component, make_app
+from fluxtracker.simnet.catalogue import RARE, TEMPLATES, App, Component, make_app
 from fluxtracker.simnet.chain import Chain
 from fluxtracker.simnet.history import FLUX, digest
-from fluxtracker.simnet.records import MAIN, TRACKED, Known, Message, Output, Tx
+from fluxtracker.simnet.records import MAIN, TRACKED, Act, Known, Message, Output, Tx, expiry
+from fluxtracker.simnet.stories import OldMessage, old_hash, old_messages
 
+HASH = re.compile("[0-9a-f]{64}")
+LEGACY_UNTIL = 1_004_000  # block until which half of the messages carry the keys of ZelCash
 BATCH = 500  # records that are written at once
-OLD_APPS = 200  # different apps among the old messages
 FURTHER_FROM = 3_000_000  # numbers of the further apps in the catalogue
 BY_NAME = tuple(template for template in TEMPLATES if template.by_name and not template.site)
 LONG = 264_000  # blocks
@@ -29,22 +34,26 @@ LONG = 264_000  # blocks
 class Registry:
     """What the nodes of the network know of app messages at their tip."""
 
-    def __init__(self, chain: Chain, catalogue: Catalogue, old_messages: int) -> None:
+    def __init__(self, chain: Chain, old_messages: int, old_until: int) -> None:
+        """`old_messages` lie before block `old_until`: their payments are not in this world."""
         self.chain = chain
-        self.catalogue = catalogue
-        self.old_messages = old_messages
+        self.old_messages, self.old_until = old_messages, old_until
         self.by_hash: dict[str, Message] = {}
+        self.by_key: dict[str, dict[str, Message]] = {}
+        """The messages of each app by hash; names are the same in any case."""
         self.edition = 0
         """Grows whenever `current` changes."""
         self._changes = 0
         self._current: dict[str, Message] = {}
         self._current_of: tuple[int, int] = (-1, -1)
-        self._bodies: dict[str, bytes] = {}
 
     def add(self, tx: Tx) -> None:
         """Remember the message of a payment; it stays when a reorganisation takes the payment away."""
         if tx.message_hash and tx.app:
-            self.by_hash[tx.message_hash] = Message(tx.app, tx)
+            others = self.by_key.setdefault(tx.app.name.lower(), {})
+            if tx.registers is None:
+                tx.registers = not others
+            self.by_hash[tx.message_hash] = others[tx.message_hash] = Message(tx.app, tx)
             self.touch()
 
     def touch(self) -> None:
@@ -61,44 +70,41 @@ class Registry:
         message = self.by_hash.get(message_hash)
         return message if message and self.knows(message.tx) else None
 
+    def records_of(self, message_hash: str) -> list[bytes]:
+        """Return the permanentmessages records with a hash: one or none."""
+        message = self.find(message_hash)
+        if message:
+            return [self.record(message)]
+        number = int(message_hash[56:], 16) if HASH.fullmatch(message_hash) else self.old_messages
+        if number >= self.old_messages or old_hash(self.chain.seed, number) != message_hash:
+            return []
+        return [_old_record(message) for message in islice(self._old(), number, number + 1)]
+
     def record(self, message: Message) -> bytes:
         """Return a permanentmessages record (docs/upstream.md#app-messages)."""
         tx = message.tx
         paid = sum(o.sat for o in tx.outputs if o.address in TRACKED)
         height = max(tx.height, 0)
-        return self._record(message.app, tx.message_hash, tx.txid, height, self.chain.time(height), paid)
+        seconds = self.chain.time(height)
+        legacy = tx.message_hash.startswith("00")
+        return _record(message.app, tx.message_hash, tx.txid, height, seconds, paid, bool(tx.registers), legacy)
 
-    def _record(self, app: App, message_hash: str, txid: str, height: int, seconds: int, sat: int) -> bytes:
-        kind = "update" if int(message_hash[0], 16) > 3 else "register"
-        legacy = message_hash.startswith("00")  # written with the keys of ZelCash
-        family, key = ("zelapp", "zelAppSpecifications") if legacy else ("fluxapp", "appSpecifications")
-        if app.name not in self._bodies:
-            self._bodies[app.name] = orjson.dumps(app.specification())
-        return b'{"type":"%b","version":1,"%b":%b,"hash":"%b","timestamp":%d,"signature":"%b","txid":"%b",' % (
-            f"{family}{kind}".encode(),
-            key.encode(),
-            self._bodies[app.name],
-            message_hash.encode(),
-            seconds * 1000 - 61_483,
-            b"H" + message_hash[:40].encode() * 2 + b"=",
-            txid.encode(),
-        ) + b'"height":%d,"valueSat":%d}' % (height, sat)
-
-    def dump(self) -> Iterator[bytes]:
-        """Yield all records in batches with commas between them, about in the order of time."""
-        rows, comma = self._all(), b""
-        while batch := list(islice(rows, BATCH)):
+    def dump(self, name: str | None = None, owner: str | None = None) -> Iterator[bytes]:
+        """Yield records in batches with commas between them, about in the order of time: all, of an app or an owner."""
+        rows, comma = self._all(name, owner), b""
+        for batch in batched(rows, BATCH):
             yield comma + b",".join(batch)
             comma = b","
 
-    def _all(self) -> Iterator[bytes]:
-        for number in range(self.old_messages):
-            message_hash = digest(self.chain.seed, "old message", number)
-            height = 694_307 + number * 18
-            app = self.catalogue[1_000_000 + number % OLD_APPS]
-            yield self._record(app, message_hash, digest(message_hash), height, records.time_of(height), 10**9)
-        for message in self.known():
-            yield self.record(message)
+    def _all(self, name: str | None, owner: str | None) -> Iterator[bytes]:
+        def is_wanted(app: App) -> bool:
+            return name in (None, app.name) and owner in (None, app.owner)
+
+        yield from (_old_record(message) for message in self._old() if is_wanted(message.app))
+        yield from (self.record(message) for message in self.known() if is_wanted(message.app))
+
+    def _old(self) -> Iterator[OldMessage]:
+        return old_messages(self.chain.seed, self.old_messages, self.old_until, self.chain)
 
     def current(self) -> dict[str, Message]:
         """Return the latest message of each listed app, by app name. Do not change it."""
@@ -117,33 +123,73 @@ class Registry:
 
     def end_of(self, message: Message) -> int | None:
         """Return the block at which an app ends; None for an app that is never taken off the list."""
-        return expiry(message.app, message.tx.height)
+        app, chain = message.app, self.chain
+        if app.version < 9:
+            return expiry(app, message.tx.height)
+        if app.seconds is None:
+            return None
+        left = chain.time(message.tx.height) + app.seconds - chain.time(chain.tip)
+        return chain.tip + ceil(left / records.NEW_SECONDS)
 
     def _latest(self) -> dict[str, Message]:
-        """Return the latest message of each app, ended or not."""
+        """Return the latest message that counts of each app, ended or not, by its name."""
         latest: dict[str, Message] = {}
         for message in self.by_hash.values():
-            tx = message.tx
-            if tx.height > 0 and (self.knows(tx) or tx.known == Known.SPECIFICATION):
-                before = latest.get(message.app.name)
-                if before is None or before.tx.height <= tx.height:
-                    latest[message.app.name] = message
-        return latest
+            if self.counts(message):
+                key = message.app.name.lower()
+                before = latest.get(key)
+                if before is None or before.tx.height <= message.tx.height:
+                    latest[key] = message
+        return {message.app.name: message for message in latest.values()}
+
+    def counts(self, message: Message) -> bool:
+        tx = message.tx
+        return tx.height > 0 and tx.act != Act.IGNORED and (self.knows(tx) or tx.known == Known.SPECIFICATION)
+
+    def before(self, message: Message) -> Message | None:
+        """Return the message of an app that counted before this one."""
+        others = self.by_key.get(message.app.name.lower(), {}).values()
+        found = [one for one in others if one.tx.height < message.tx.height and self.counts(one)]
+        return max(found, key=lambda one: one.tx.height, default=None)
+
+    def ended_since(self, seconds: float) -> Iterator[Message]:
+        """Yield the last messages of the apps that ended after an instant."""
+        for message in self._latest().values():
+            end = self.end_of(message)
+            if end is not None and end < self.chain.tip and self.chain.time(end) >= seconds:
+                yield message
+
+
+def _old_record(message: OldMessage) -> bytes:
+    seconds, legacy = records.time_of(message.height), message.height < LEGACY_UNTIL and message.hash[0] < "8"
+    txid = digest(message.hash)
+    return _record(message.app, message.hash, txid, message.height, seconds, 10**9, message.registers, legacy)
+
+
+def _record(
+    app: App, message_hash: str, txid: str, height: int, seconds: int, sat: int, registers: bool, legacy: bool
+) -> bytes:
+    """Return a record; a `legacy` one is written with the keys of ZelCash."""
+    family, key = ("zelapp", "zelAppSpecifications") if legacy else ("fluxapp", "appSpecifications")
+    return orjson.dumps(
+        {
+            "type": f"{family}{'register' if registers else 'update'}",
+            "version": 1,
+            key: app.specification(),
+            "hash": message_hash,
+            "timestamp": seconds * 1000 - 61_483,
+            "signature": f"H{message_hash[:40] * 2}=",
+            "txid": txid,
+            "height": height,
+            "valueSat": sat,
+        }
+    )
 
 
 def specification(message: Message) -> dict[str, Any]:
     """Return a globalappsspecifications record."""
     found = message.app.specification()
     return found | {"hash": message.tx.message_hash, "height": message.tx.height}
-
-
-def expiry(app: App, height: int) -> int:
-    """Return the block at which a specification of versions 1 to 8 ends (docs/upstream.md#app-terms)."""
-    default = 22_000 if height < records.FORK_HEIGHT else 88_000
-    end = height + (app.expire if app.version >= 6 else default)
-    if height < records.FORK_HEIGHT < end:
-        end = records.FORK_HEIGHT + 4 * (end - records.FORK_HEIGHT)
-    return end
 
 
 def further_apps(seed: int, tip: int) -> Iterator[tuple[App, int]]:

@@ -2,8 +2,8 @@
 
     /blockbook/api/v2/...  /blockbook2/api/v2/...   two Blockbook instances
     /daemon/...  /apps/...                          FluxOS
-    /fluxinfo  /fluxhistorystats                    stats.runonflux.io
-    /coingecko/...  /binance/...  /cryptocompare/...  /explorer/...
+    /fluxinfo  /fluxhistorystats  /marketplace/...   stats.runonflux.io
+    /coingecko/...  /binance/...  /explorer/...
 
 `settings_for` gives the settings that point the project at it.
 """
@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from fluxtracker.simnet import chain_sources, fluxos_stats, prices
+from fluxtracker.simnet import chain_sources, fluxos_apps, fluxos_stats, prices
 from fluxtracker.simnet.records import Answer, json
 from fluxtracker.simnet.world import World
 
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        self._send(self.server.sim.answer(parts.path, query, self.headers.get("Authorization", "")))
+        self._send(self.server.sim.answer(parts.path, query))
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -120,16 +120,16 @@ class SimServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def answer(self, path: str, query: Mapping[str, str], authorization: str) -> Answer:
+    def answer(self, path: str, query: Mapping[str, str]) -> Answer:
         self.world.catch_up()
         with self.world.lock:
-            return self.route(path, query, authorization)
+            return self.route(path, query)
 
     def world_of(self, source: str) -> World:
         """Return the world whose chain a source follows."""
         return self.world
 
-    def route(self, path: str, query: Mapping[str, str], authorization: str, back: int = 0) -> Answer:
+    def route(self, path: str, query: Mapping[str, str], back: int = 0) -> Answer:
         """Answer a request; the tips of the chain sources go `back` by so many blocks."""
         source, _, rest = path.strip("/").partition("/")
         world = self.world_of(source)
@@ -140,10 +140,9 @@ class SimServer:
         if source == "daemon":
             tip -= next(self._daemon_lags)
             return chain_sources.daemon(world, rest, query, tip, spent_index=self.spent_index)
-        if source == "cryptocompare":
-            return prices.cryptocompare(world, rest, query, authorization)
         others = {
-            "apps": fluxos_stats.apps,
+            "apps": fluxos_apps.apps,
+            "marketplace": fluxos_apps.marketplace,
             "fluxinfo": fluxos_stats.fluxinfo,
             "fluxhistorystats": fluxos_stats.history,
             "coingecko": prices.coingecko,

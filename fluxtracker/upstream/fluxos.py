@@ -18,7 +18,11 @@ from fluxtracker.upstream.http.limits import Body, TooLarge
 from fluxtracker.upstream.parsing import (
     FIRST_HALF,
     HALF,
+    amount,
     brief,
+    count,
+    full_address,
+    has_ip,
     is_address,
     is_damaged,
     is_hash,
@@ -32,14 +36,26 @@ from fluxtracker.upstream.records import (
     AppMessage,
     AppSpecification,
     AppSpecifications,
+    DeploymentPrice,
+    DeploymentTerms,
+    Instance,
+    Locations,
     read_term,
 )
 
 log = structlog.get_logger(__name__)
 
 RPC_NOT_FOUND, RPC_OUT_OF_RANGE = -5, -8
+DEPLOYMENT = "/deploymentinformation"
+PRICED = ("cpu", "ram", "hdd", "minPrice", "port", "scope", "staticip")
+MOST_FLUX = 1_000_000  # of one price; more is absurd
+LIMITS = (
+    "minimumInstances", "maximumInstances", "blocksLasting", "minBlocksAllowance", "maxBlocksAllowance",
+    "blocksAllowanceInterval",
+)  # fmt: skip
 ORBIT = "runonflux/orbit"  # the image of apps that are deployed from a git repository
 MAX_NAME = 128
+MOST_VERSIONS = 1_000
 MESSAGE_BYTES = 8 << 20
 DUMP_BYTES = 512 << 20  # 93 MB in 2026-09, growing
 ITEM_BYTES = 8 << 20  # of one item of a stream
@@ -81,15 +97,49 @@ class AppRegistry(Upstream):
 
     def payment_address(self) -> str:
         """Return the address that the terms of deployment name."""
-        path = "/deploymentinformation"
-        data = envelope(self.get(path, max_bytes=MEDIUM), self.host, self.where(path))
-        address = data.get("address") if isinstance(data, dict) else None
+        address = self._deployment().get("address")
         if not isinstance(address, str) or not is_address(address):
-            raise self.bad(path, "the terms of deployment name no address")
+            raise self.bad(DEPLOYMENT, "the terms of deployment name no address")
         return address
+
+    def deployment_terms(self) -> DeploymentTerms:
+        """Return what it costs to deploy an app."""
+        data = self._deployment()
+        rows = data.get("price")
+        if not isinstance(rows, list):
+            raise self.bad(DEPLOYMENT, "no list of prices")
+        found = [price for price in map(_price, rows) if price]
+        if not found:
+            raise self.bad(DEPLOYMENT, f"none of {len(rows)} prices is usable")
+        limits = {name: limit for name in LIMITS if (limit := or_none(whole, data.get(name), name)) is not None}
+        return DeploymentTerms(tuple(sorted(set(found), key=_by_height)), limits, len(rows) - len(found))
+
+    def _deployment(self) -> dict[str, Any]:
+        data = envelope(self.get(DEPLOYMENT, max_bytes=MEDIUM), self.host, self.where(DEPLOYMENT))
+        if not isinstance(data, dict):
+            raise self.bad(DEPLOYMENT, "the terms of deployment are no object")
+        return data
+
+    def locations(self) -> Locations:
+        """Return the instances that run, encrypted apps included. 2.4 MB."""
+        path = "/locations"
+        rows = envelope(self.get(path), self.host, self.where(path))
+        if not isinstance(rows, list) or not rows:
+            raise self.bad(path, "no list of instances" if rows else "an empty list")
+        found = [place for place in map(_placed, rows) if place]
+        places = dict(reversed(found))  # the first row of each
+        if not places:
+            raise self.bad(path, f"none of {len(rows)} rows is usable")
+        instances = tuple(reversed(places.values()))
+        return Locations(instances, len(rows), len(rows) - len(found), len(found) - len(instances))
 
     def message(self, message_hash: str) -> AppMessage | None:
         """Return the message with this hash; None while it is not known."""
+        records = self.message_records(message_hash)
+        return next(filter(None, map(_from_message, records)), None)
+
+    def message_records(self, message_hash: str) -> list[dict[str, Any]]:
+        """Return every record of a message with this hash as it came; none while it is not known."""
         path = "/permanentmessages"
         answer = self.get(path, {"hash": message_hash}, max_bytes=MESSAGE_BYTES)
         records = envelope(answer, self.host, self.where(path))
@@ -98,7 +148,22 @@ class AppRegistry(Upstream):
         wanted = [record for record in records if isinstance(record, dict) and record.get("hash") == message_hash]
         if records and not wanted:
             raise self.bad(path, "messages with other hashes than the one asked for")
-        return next(filter(None, map(_from_message, wanted)), None)
+        return wanted
+
+    def all_message_records(self) -> Iterator[Any]:
+        """Yield every record of a message as it came, in a stream: 93 MB. UpstreamError where it breaks off."""
+        url = f"{self.base}/permanentmessages"
+        with self.http.open_stream(url, max_bytes=DUMP_BYTES, endpoint=self.base) as body:
+            yield from records_of(body)
+
+    def latest_version(self) -> int:
+        """Return the newest version that a specification may have."""
+        path = "/latestspecificationversion"
+        data = envelope(self.get(path), self.host, self.where(path))
+        found = or_none(count, data.get("version") if isinstance(data, dict) else data, "a version", MOST_VERSIONS)
+        if not found:
+            raise self.bad(path, "no version of specifications")
+        return found
 
     def dump(self, wanted: Collection[str]) -> dict[str, AppMessage]:
         """Return the wanted ones of all messages there are. The answer is 93 MB: read as a stream."""
@@ -139,14 +204,14 @@ def records_of(body: Body) -> Any:
     # use_float in both: without it a number of 5,000 digits ends the whole process (ijson 3.6.0).
     status_parser = ijson.items_coro(statuses, "status", use_float=True)
     item_parser = ijson.items_coro(items, "data.item", use_float=True)
-    head, count, since = b"", 0, 0
+    head, items_read, since = b"", 0, 0
     try:
         for chunk in _mended(body):
             head = head or chunk[:HEAD_BYTES]
             if not statuses:  # it stands at the beginning as a rule, and each parser costs its time
                 status_parser.send(chunk)
             item_parser.send(chunk)
-            count += len(items)
+            items_read += len(items)
             since = 0 if items else since + len(chunk)
             if since > ITEM_BYTES:
                 raise TooLarge(body.source, body.where, "one item of the answer is too large")
@@ -159,7 +224,7 @@ def records_of(body: Body) -> Any:
     if list(statuses) != ["success"]:
         envelope(_small(head), body.source, body.where)
         raise BadAnswer(body.source, body.where, "the answer does not end as a success")
-    if not count:
+    if not items_read:
         raise BadAnswer(body.source, body.where, "an empty list")
 
 
@@ -201,11 +266,11 @@ def _message(message_hash: object, specification: object) -> AppMessage | None:
     """Return the record of a message; None where it names no app, as if it were not known yet."""
     if not isinstance(message_hash, str) or not is_hash(message_hash) or not isinstance(specification, dict):
         return None
-    name = _clean(specification.get("name"))
+    name = clean_name(specification.get("name"))
     return AppMessage(message_hash, name, _is_git(specification)) if name else None
 
 
-def _clean(name: object) -> str:
+def clean_name(name: object) -> str:
     """Return a name that strangers chose: printable, of bounded length."""
     if not isinstance(name, str) or is_damaged(name):
         return ""
@@ -221,13 +286,13 @@ def _is_git(specification: dict[str, Any]) -> bool:
 
 def app_specification(row: object) -> AppSpecification | None:
     """Return the public part of a specification of any version (docs/upstream.md#apps); None where it names no app."""
-    name = _clean(row.get("name")) if isinstance(row, dict) else ""
+    name = clean_name(row.get("name")) if isinstance(row, dict) else ""
     if not name or not isinstance(row, dict):
         return None
     flat = not isinstance(row.get("compose"), list)
     parts = [row] if flat else row["compose"]
     hash_, height = row.get("hash"), or_none(whole, row.get("height"), "it")
-    version = _version(row)
+    version = version_of(row)
     return AppSpecification(
         name=name,
         version=version,
@@ -241,13 +306,14 @@ def app_specification(row: object) -> AppSpecification | None:
     )
 
 
-def _version(row: dict[str, Any]) -> int:
+def version_of(row: dict[str, Any]) -> int:
+    """Return the version of a specification; 0 where it says none."""
     return or_none(whole, row.get("version"), "it") or 0
 
 
 def _log_unknown_keys(rows: list[Any]) -> None:
     """Log once which further keys the versions after 8 have: their names, never what they say."""
-    later = (row for row in rows if isinstance(row, dict) and _version(row) > LAST_IN_BLOCKS)
+    later = (row for row in rows if isinstance(row, dict) and version_of(row) > LAST_IN_BLOCKS)
     found = sorted({key for row in later for key in row if is_key(key)} - KEYS - _logged)
     if found and len(_logged) < MOST_KEYS:
         _logged.update(found)
@@ -255,4 +321,28 @@ def _log_unknown_keys(rows: list[Any]) -> None:
 
 
 def _component(part: dict[str, Any]) -> AppComponent:
-    return AppComponent(_clean(part.get("name")), parse_image(part.get("repotag")))
+    return AppComponent(clean_name(part.get("name")), parse_image(part.get("repotag")))
+
+
+def _placed(row: Any) -> tuple[tuple[str, str], Instance] | None:
+    """Return an instance and what tells it from all others: the app and the node's address, which is not kept."""
+    name = clean_name(row.get("name")) if isinstance(row, dict) else ""
+    address = row.get("ip") if name else None
+    if not name or has_ip(name) or not isinstance(address, str) or not address.strip():
+        return None
+    hash_ = row.get("hash")
+    hash_ = hash_.lower() if isinstance(hash_, str) and is_hash(hash_.lower()) else None
+    return (name.lower(), full_address(address.strip())), Instance(name, hash_)
+
+
+def _price(row: Any) -> DeploymentPrice | None:
+    """Return a row of the table; None where it tells no height from -1 on, or no price."""
+    height = or_none(whole, row.get("height"), "a height", -1) if isinstance(row, dict) else None
+    if height is None:
+        return None
+    prices = [or_none(amount, row.get(name), name, MOST_FLUX) for name in PRICED]
+    return None if prices.count(None) == len(prices) else DeploymentPrice(height, *prices)
+
+
+def _by_height(price: DeploymentPrice) -> tuple[int, str]:
+    return price.height, repr(price)

@@ -22,6 +22,20 @@ is_hash = re.compile(r"[0-9a-f]{64}").fullmatch
 is_address = re.compile(r"[!-~]{1,64}").fullmatch  # OP_RETURN texts have a blank
 
 
+USUAL_PORT = 16127  # of a node whose address has none
+IN_TEXT = re.compile(r"(?<![0-9])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9])|(?:[0-9a-f]{0,4}:){2,}", re.IGNORECASE)
+
+
+def full_address(address: str) -> str:
+    """Return a node's address with its port."""
+    return address if ":" in address else f"{address}:{USUAL_PORT}"
+
+
+def has_ip(text: str) -> bool:
+    """Return whether the text has what may be an IP address."""
+    return IN_TEXT.search(text) is not None
+
+
 DAMAGED = "\ufffd"
 """Stands for what is no text. A row whose name has it is left out: it would be another's name."""
 

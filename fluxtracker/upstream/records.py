@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
+TIERS = ("CUMULUS", "NIMBUS", "STRATUS")
 FORK_HEIGHT = 2_020_000  # from here on a block comes every 30 s, before it came every 120 s
 OLD_SECONDS, NEW_SECONDS = 120, 30
 OLD_TERM, NEW_TERM = 22_000, 88_000  # blocks an app runs when its specification does not say
@@ -201,6 +203,71 @@ class AppSpecifications:
     """The apps that are registered now, and how many rows told no usable name."""
 
     apps: tuple[AppSpecification, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNode:
+    """A node that the chain knows as confirmed. Its address, with the port, is used and never stored."""
+
+    collateral: str
+    """The output that it rests on, as `txid:index`: what names a node for good."""
+    tier: str
+    address: str
+    """Empty where the list does not tell it."""
+    payment_address: str | None
+    pubkey: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeList:
+    """Every confirmed node once. `left_out`: rows that are no node; `repeated`: further rows of a node."""
+
+    nodes: tuple[ListedNode, ...]
+    rows: int
+    left_out: int
+    repeated: int
+
+
+class Instance(NamedTuple):
+    """An app that runs on one node. `hash` is that of the message whose specification it runs."""
+
+    name: str
+    hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """The running instances: at most one of an app for each node. A node that is gone lingers up to 125 minutes."""
+
+    instances: tuple[Instance, ...]
+    rows: int
+    left_out: int
+    repeated: int
+
+
+class DeploymentPrice(NamedTuple):
+    """FLUX for a month and three instances, for what is registered from `height` on. None: not told.
+
+    `cpu` is for 0.1 core, `ram` for 100 MB, `hdd` for 1 GB; the others are fees.
+    """
+
+    height: int
+    cpu: float | None
+    ram: float | None
+    hdd: float | None
+    min_price: float | None
+    port: float | None
+    scope: float | None
+    static_ip: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentTerms:
+    """What it costs to deploy an app, each price once and in order of height, and the limits of an app by name."""
+
+    prices: tuple[DeploymentPrice, ...]
+    limits: Mapping[str, int]
     left_out: int
 
 

@@ -5,16 +5,18 @@ Each answer counts the rows it left out, by reason. A node with several rows cou
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
 from fluxtracker.upstream import stats_rows
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http.client import MEDIUM, Upstream
-from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count
+from fluxtracker.upstream.node_facts import PROJECTION, NodeFacts, node_facts
+from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, is_damaged
 from fluxtracker.upstream.stats_rows import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
 
 BYTES = 48 << 20  # of an answer; all fields of all nodes are 22 MB
@@ -23,6 +25,7 @@ NODE = "collateralHash,collateralIndex,ip,dataCollectedAt,roundTime,error,geoloc
 """What tells which node a row is of, and which of its rows is the best."""
 CAPACITY = NODE + "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd,apps.resources"
 CONTAINERS = NODE + ",".join(f"apps.runningapps.{name}" for name in ("Names", "Image", "State", "Status"))
+FACTS = NODE + PROJECTION
 BENCHMARKS = NODE + "tier," + ",".join(f"benchmark.bench.{name}" for name in stats_rows.BENCHED)
 
 
@@ -32,6 +35,14 @@ class Record(Protocol):
 
 
 T = TypeVar("T", bound=Record)
+
+
+def is_template(name: object) -> TypeGuard[str]:
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,99}", name) is not None
+
+
+def is_words(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= 50 and not is_damaged(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,18 @@ class Stats(Upstream):
             raise self.bad("/fluxinfo", "no list of nodes")
         return tiers
 
+    def templates(self) -> dict[str, str]:
+        """Return the category of each template of the marketplace, by its name in small letters."""
+        path = "/marketplace/listapps"
+        rows = envelope(self.get(path, max_bytes=BYTES), self.host, self.where(path))
+        if not isinstance(rows, list):
+            raise self.bad(path, "no list of templates")
+        told = [(row.get("name"), row.get("category")) for row in rows if isinstance(row, dict)]
+        found = {name.lower(): words for name, words in told if is_template(name) and is_words(words)}
+        if not found:
+            raise self.bad(path, f"none of {len(rows)} templates is usable")
+        return found
+
     def capacity(self) -> Nodes[Capacity]:
         """Cores, memory and storage of every node, and what its apps take of them."""
         found = _read(self._nodes(CAPACITY), stats_rows.capacity)
@@ -120,6 +143,13 @@ class Stats(Upstream):
         found = _read(self._nodes(BENCHMARKS), stats_rows.benchmark)
         if not found.nodes:
             raise self.bad("/fluxinfo", f"no usable benchmark in {found.rows} rows")
+        return found
+
+    def node_facts(self) -> Nodes[NodeFacts]:
+        """Return where each node is, who provides it and what it runs."""
+        found = _read(self._nodes(FACTS), node_facts)
+        if not any(node.reached for node in found.nodes):
+            raise self.bad("/fluxinfo", f"no node that was reached in {found.rows} rows")
         return found
 
     def node_history(self) -> NodeHistory:

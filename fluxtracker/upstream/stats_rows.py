@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fluxtracker.images import parse_image
-from fluxtracker.upstream.parsing import amount, count, is_damaged, or_none
+from fluxtracker.upstream.parsing import amount, count, full_address, is_damaged, or_none
+from fluxtracker.upstream.records import TIERS
 
 MOST_CORES = 4096  # of one node; more is absurd
 MOST_RAM_GB = 65_536
@@ -15,7 +16,6 @@ MOST_SPEED = 10_000_000  # events/s, MB/s or Mbit/s
 MB = 1024  # in one GB, as FluxOS counts (docs/upstream.md#statistics)
 LONGEST_NAME = 200
 
-USUAL_PORT = 16127
 LAST_MS = 4_102_444_800_000  # the year 2100
 
 CAPACITY = (("cores", MOST_CORES), ("ram", MOST_RAM_GB), ("ssd", MOST_STORAGE_GB))
@@ -144,7 +144,7 @@ class Benchmark:
 def capacity(row: Any) -> Capacity:
     if is_placeholder(row):
         return Capacity(collateral(row), UNKNOWN, UNKNOWN, unreachable=True)
-    bench, locked = _inner(row, "benchmark", "bench"), _inner(row, "apps", "resources")
+    bench, locked = inner(row, "benchmark", "bench"), inner(row, "apps", "resources")
     cores, ram_gb, storage_gb = (or_none(amount, bench.get(name), name, most) for name, most in CAPACITY)
     has = Resources(cores or None, ram_gb or None, storage_gb or None, None in (cores, ram_gb, storage_gb))
     cores, ram_mb, storage_gb = (or_none(amount, locked.get(name), name, most) for name, most in LOCKED)
@@ -152,7 +152,7 @@ def capacity(row: Any) -> Capacity:
     return Capacity(collateral(row), has, Resources(*takes, None in takes))
 
 
-def _inner(row: Any, *path: str) -> dict[str, Any]:
+def inner(row: Any, *path: str) -> dict[str, Any]:
     """Return the object at the end of the path, an empty one where there is none."""
     for key in path:
         row = row.get(key) if isinstance(row, dict) else None
@@ -186,7 +186,7 @@ def node_key(row: Any) -> str | None:
     address = row.get("ip")
     if not isinstance(address, str) or not address:
         return None
-    return address if ":" in address else f"{address}:{USUAL_PORT}"
+    return full_address(address)
 
 
 def collected_at(row: Any) -> int:
@@ -235,12 +235,12 @@ def _container(row: Any) -> Container | None:
 def benchmark(row: Any) -> Benchmark:
     if is_placeholder(row):
         raise NotUsed("unreachable")
-    bench, tier = _inner(row, "benchmark", "bench"), row["tier"]
+    bench, tier = inner(row, "benchmark", "bench"), row["tier"]
     found = [or_none(amount, bench.get(name), name, most) for name, most in BENCHED.items()]
     if all(number is None for number in found):
         raise ValueError("no number")
     if not any(found):
         raise NotUsed("benchmarking")
-    if tier not in ("CUMULUS", "NIMBUS", "STRATUS"):
+    if tier not in TIERS:
         raise ValueError("an unknown tier")
     return Benchmark(tier, *found)

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 
 from fluxtracker.api import exceptions, throttling
 from fluxtracker.api.throttling import Quota, is_near
+from fluxtracker.web.cache import INTERNAL
 
 log = structlog.get_logger(__name__)
 Answer = Callable[[HttpRequest], HttpResponseBase]
@@ -34,6 +35,9 @@ GROUPS = (
     ("admin", re.compile(r"/(api/)?admin(/|$)")),
 )
 READING = ("GET", "HEAD")
+ANY_ORIGIN = "*"
+LONGEST_LOGGED = 200  # characters of a path
+BEGAN = "fluxtracker.began"  # in the environ: when the request arrived
 ONE_DAY = "86400"  # seconds
 REQUEST_ID = "X-Request-ID"
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
@@ -48,6 +52,11 @@ PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in NOT_NEEDED)
 class Middleware:
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
+
+
+def began(request: HttpRequest) -> float:
+    """Return when the request arrived, by the performance counter; now, where no server has noted it."""
+    return float(request.META.get(BEGAN, time.perf_counter()))
 
 
 class RequestId(Middleware):
@@ -82,15 +91,22 @@ class ForwardedScheme(Middleware):
     """Accept the scheme (SECURE_PROXY_SSL_HEADER) from our own proxies only."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not is_near(request.META.get("REMOTE_ADDR", "")):
-            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        drop_hearsay(request.META)
         return self.get_response(request)
+
+
+def drop_hearsay(environ: dict[str, Any]) -> None:
+    """Drop what no proxy of ours has said."""
+    if not is_near(environ.get("REMOTE_ADDR", "")):
+        environ.pop("HTTP_X_FORWARDED_PROTO", None)
 
 
 class RateLimit(Middleware):
     """Refuse a client's requests above API_RATE before any other work."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if INTERNAL in request.META:
+            return self.get_response(request)
         quota = throttling.count(request)
         request.quota = quota  # type: ignore[attr-defined]  # for Headers
         if quota is None or not quota.is_over:
@@ -105,13 +121,17 @@ class BodyLimit(Middleware):
     """Refuse a body that is too large for its path, or of unknown length, before it is read."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        most = next(most for start, most in MOST_BODY_BYTES if request.path_info.startswith(start))
+        most = most_body_bytes(request.path_info)
         if "Transfer-Encoding" in request.headers:  # Django would take the body for empty
             words = f"the length of the body is missing; expected Content-Length, at most {most} bytes here"
             return _refused(request, 411, words, {"most": most})
         if int(request.META.get("CONTENT_LENGTH") or 0) > most:
             return _refused(request, 413, f"the body is too large; expected at most {most} bytes here", {"most": most})
         return self.get_response(request)
+
+
+def most_body_bytes(path: str) -> int:
+    return next(most for start, most in MOST_BODY_BYTES if path.startswith(start))
 
 
 def _refused(request: HttpRequest, status: int, words: str, context: dict[str, Any]) -> HttpResponse:
@@ -135,6 +155,22 @@ class Headers(Middleware):
         return response
 
 
+API, VERSION_1 = "/api/", "/api/v1/"
+
+
+def unversioned(path: str) -> str:
+    """Return the path that answers: there is one version, and `/api/v1/x` is `/api/x`."""
+    return API + path.removeprefix(VERSION_1) if path.startswith(VERSION_1) else path
+
+
+class ApiVersion(Middleware):
+    """Answer under `/api/v1/`, too, where the server has not read the path that way already."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.path = request.path_info = unversioned(request.path_info)
+        return self.get_response(request)
+
+
 class HeadWithoutBody(Middleware):
     """Answer HEAD with the headers of GET alone: servers warn of a body that they must not send."""
 
@@ -152,14 +188,17 @@ class RequestLog(Middleware):
     """Log one line per request: method, path without its query, status, milliseconds."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        started = time.perf_counter()
+        started = began(request)
         response = self.get_response(request)
+        if INTERNAL in request.META:
+            response._has_been_logged = True  # type: ignore[attr-defined]  # logged for each client that gets it
+            return response
         logged = is_logged(request.path, response.status_code)
         if logged:
             log.info(
                 "request",
                 method=request.method,
-                path=request.path,
+                path=request.path[:LONGEST_LOGGED],
                 status=response.status_code,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
@@ -192,7 +231,7 @@ def is_logged(path: str, status: int) -> bool:
 
 
 class CrossOriginReads(Middleware):
-    """Let the origins of CORS_ALLOWED_ORIGINS read the API: GET only, without cookies."""
+    """Let the origins of CORS_ALLOWED_ORIGINS, or all (`*`), read the API: GET only, without cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not settings.CORS_ALLOWED_ORIGINS or not request.path.startswith("/api/"):
@@ -207,7 +246,8 @@ class CrossOriginReads(Middleware):
 
 
 def _may_read(request: HttpRequest, method: str) -> bool:
-    return method in READING and request.headers.get("Origin", "").lower() in settings.CORS_ALLOWED_ORIGINS
+    origin, allowed = request.headers.get("Origin", "").lower(), settings.CORS_ALLOWED_ORIGINS
+    return method in READING and bool(origin) and (ANY_ORIGIN in allowed or origin in allowed)
 
 
 def _allow(response: HttpResponseBase, origin: str, *, preflight: bool) -> None:
@@ -223,7 +263,7 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 SECONDS = Histogram(
     "fluxtracker_http_request_duration_seconds",
-    "From a request's arrival to the head of its answer, of this web process.",
+    "From a request's arrival to the head of its answer, of all web processes.",
     ("route", "method", "status"),
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
@@ -235,8 +275,10 @@ class Latency(Middleware):
     """Count every response by the pattern of its path, not by the path, which the client chooses."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        started = time.perf_counter()
+        started = began(request)
         response = self.get_response(request)
+        if INTERNAL in request.META:
+            return response
         method = request.method if request.method in METHODS else "other"
         SECONDS.labels(_route(request), method, str(response.status_code)).observe(time.perf_counter() - started)
         return response

@@ -1,48 +1,101 @@
-"""Configure gunicorn (`--config python:fluxtracker.web.server`)."""
+"""Serve the site with granian: `python -m fluxtracker.web.server`."""
+
+from __future__ import annotations
 
 import gc
 import os
+import resource
+import socket
+import sys
 from importlib import import_module
-from typing import Any
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fluxtracker.settings")
 
 from django.conf import settings
-from gunicorn import glogging
+from django.core.exceptions import ImproperlyConfigured
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
 
-bind = [f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"]
-worker_class = "fluxtracker.web.workers.Worker"
-workers = 1
-threads = 8
-worker_connections = 600  # below the 1,024 files that a process may have open on many systems
-preload_app = True  # the master and its workers share the memory of the imported code
-timeout = 60  # seconds without a heartbeat of a worker
-graceful_timeout = 5  # seconds for running requests when it stops
-keepalive = 5  # seconds
-forwarded_allow_ips = ""  # clients cannot choose scheme or script name: ForwardedScheme reads proxy headers
-forwarder_headers = ""
-header_map = "drop"  # names with an underscore, which look like names with a hyphen in WSGI
-sendfile = False  # Python waits for its reader without a limit
-max_requests = 0
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108  a heartbeat, no data
-control_socket_disable = True
-accesslog = None  # fluxtracker.web.middleware writes one line per request
-errorlog = "-"
-logger_class = "fluxtracker.web.server.Logger"
-loglevel = "warning"
+from fluxtracker.api.throttling import WEB_FOLDER
+
+BACKLOG = 1_024  # connections that wait to be accepted
+MOST_CONNECTIONS = 8_192  # of each process, also silent ones
+PATIENCE_MS = 30_000  # for a reader that takes nothing
+HEAD_MS = 10_000  # for the head of a request, and between two requests of a connection
+GRACE_S = 5  # for running requests when it stops
+HEAD_BYTES = 2**16
+UNSENT_BYTES = 2**16  # that wait in the kernel: few, so that a reader's progress is seen soon
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  no disk to fill
+WRONG_SETTINGS = 4  # exit code
+LOGGING = {"loggers": {"_granian": {"level": "WARNING"}}, "handlers": {}, "formatters": {}}  # the root's handler
 
 
-class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Sends gunicorn's lines through our formatter, which masks secrets and escapes control characters."""
+class Server(MPServer):
+    """Granian with one listening socket for all processes, which gives up readers that take nothing."""
 
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
+    def _init_shared_socket(self) -> None:
+        family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
+        listener = socket.create_server((self.bind_addr, self.bind_port), family=family, backlog=BACKLOG)
+        listener.set_inheritable(True)
+        for option, value in (("TCP_USER_TIMEOUT", PATIENCE_MS), ("TCP_NOTSENT_LOWAT", UNSENT_BYTES)):
+            if hasattr(socket, option):  # on Linux, where connections inherit them
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        number = listener.fileno()
+        vars(self).update(_ssp=None, _sso=listener, _sfd=number, _shd=SocketHolder(number, False, BACKLOG))  # type: ignore[call-arg]
 
 
-def pre_fork(server: Any, worker: Any) -> None:
-    """Import every view and freeze it for the garbage collector, so that workers share the memory of the master."""
-    import_module(settings.ROOT_URLCONF)
+def server() -> Server:
+    return Server(
+        "fluxtracker.asgi:application",
+        address=settings.HOST,
+        port=settings.PORT,
+        interface=Interfaces.ASGI,
+        workers=settings.WEB_PROCESSES,
+        loop=Loops.asyncio,  # uvloop keeps a refused request until the garbage collector comes
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=MOST_CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_MS, max_buffer_size=HEAD_BYTES),
+        log_level=LogLevels.warning,
+        log_dictconfig=LOGGING,
+        respawn_failed_workers=True,
+        workers_kill_timeout=GRACE_S,
+    )
+
+
+def allow_files() -> None:
+    """Let each process have as many connections: many systems begin with 1,024 open files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = MOST_CONNECTIONS + 1_024
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed if most == resource.RLIM_INFINITY else min(needed, most), most))
+
+
+def collect_less_garbage() -> None:
+    """Leave out what is there already, and look only after so many new objects: one answer may have thousands."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
+
+
+def main() -> int:
+    try:
+        allow_files()
+        with TemporaryDirectory(prefix="fluxtracker-web-", dir=MEMORY) as folder:
+            os.environ |= {WEB_FOLDER: folder, "PROMETHEUS_MULTIPROC_DIR": folder}
+            for name in ("fluxtracker.asgi", settings.ROOT_URLCONF):  # once: the processes share its memory
+                import_module(name)
+            collect_less_garbage()
+            server().serve()
+    except ImproperlyConfigured as error:
+        sys.stderr.write(f"error: {error}\n")
+        return WRONG_SETTINGS
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from fluxtracker.api.fields import Answer, MicroDollars, Satoshi, UnixTimeMs
+from fluxtracker.api.fields import Answer, MicroDollars, OrNull, Satoshi, UnixTimeMs
 from metrics.selectors import Step
 from ops.models import ServiceState
 from revenue.api.serializers import UNKNOWN
@@ -118,11 +118,15 @@ class CheckAnswer(Answer):
     name = serializers.CharField()
     kind = serializers.ChoiceField(ServiceState.Kind.choices)
     status = serializers.ChoiceField(ServiceState.Status.choices)
-    latencyMs = serializers.IntegerField(allow_null=True, help_text="null: nothing was asked, instances were counted.")
-    detail = serializers.CharField(allow_null=True)
-    checkedAt = serializers.DateTimeField()
-    lastOk = serializers.DateTimeField(allow_null=True, help_text="null: never.")
-    consecutiveFailures = serializers.IntegerField(help_text="Checks in a row that found it failed or missing.")
+    latencyMs = serializers.IntegerField(
+        source="latency_ms", allow_null=True, help_text="null: nothing was asked, instances were counted."
+    )
+    detail = OrNull(allow_null=True)
+    checkedAt = serializers.DateTimeField(source="checked_at")
+    lastOk = serializers.DateTimeField(source="last_ok_at", allow_null=True, help_text="null: never.")
+    consecutiveFailures = serializers.IntegerField(
+        source="consecutive_failures", help_text="Checks in a row that found it failed or missing."
+    )
 
 
 class TestStatus(Answer):
@@ -130,9 +134,11 @@ class TestStatus(Answer):
 
     isSchedulerRunning = serializers.BooleanField(help_text="A worker lives and the checks are on its schedule.")
     isTestInProgress = serializers.BooleanField()
-    lastRun = serializers.DateTimeField(allow_null=True)
-    lastCompleted = serializers.DateTimeField(allow_null=True)
-    consecutiveFailures = serializers.IntegerField(help_text="Runs in a row in which no upstream answered.")
+    lastRun = serializers.DateTimeField(source="task.last_started_at", allow_null=True)
+    lastCompleted = serializers.DateTimeField(source="task.last_success_at", allow_null=True)
+    consecutiveFailures = serializers.IntegerField(
+        source="task.consecutive_failures", help_text="Runs in a row in which no upstream answered."
+    )
     isHealthy = serializers.BooleanField()
     reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
     note = serializers.CharField(help_text="What a check is.")

@@ -12,11 +12,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework.serializers import Field, ValidationError
 
 from fluxtracker.api.fields import OneOf, Query, Words
-from fluxtracker.api.views import ReadView, StatusView
+from fluxtracker.api.views import ReadView
 from fluxtracker.periods import midnight
 from fluxtracker.timestamps import parse_day
 from metrics.api import serializers
-from metrics.catalogue import GROUPS, Metric, grouped, metrics, tracked_apps
+from metrics.catalogue import GROUPS, grouped, metrics, tracked_apps
 from metrics.models import Source
 from metrics.selectors import MOST_POINTS, Latest, Step, metrics_stamp, timeline, usual_step
 from metrics.status import status
@@ -54,8 +54,10 @@ class ReadingsQuery(Query):
     step = OneOf(list(Step), required=False, help_text="Default: as fine as about 2,000 points allow.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The metric, both ends as instants and the step."""
-        metric = _metric(attrs.get("metric", ""))
+        """Return the metric, both ends as instants and the step."""
+        known = {metric.key: metric for metric in metrics()}
+        if attrs.get("metric") not in known:
+            raise ValidationError({"metric": [f"expected one of {', '.join(known)}"]})
         try:
             start, end = _range(attrs.get("start"), attrs.get("end"), timezone.now())
         except OverflowError:
@@ -65,38 +67,20 @@ class ReadingsQuery(Query):
         if end - start > LONGEST:
             raise ValidationError({"start": [f"the range may be at most {LONGEST.days} days"]})
         step = Step(attrs["step"]) if "step" in attrs else usual_step(end - start)
-        _require_few(step, end - start)
-        return {"metric": metric, "start": start, "end": end, "step": step}
-
-
-def _metric(key: str) -> Metric:
-    known = {metric.key: metric for metric in metrics()}
-    if key not in known:
-        raise ValidationError({"metric": [f"expected one of {', '.join(known)}"]})
-    return known[key]
+        if (points := (end - start) // step.length) > MOST_POINTS:
+            words = f"{step} gives {points:,} points in this range; at most {MOST_POINTS:,} are allowed"
+            raise ValidationError({"step": [words]})
+        return {"metric": known[attrs["metric"]], "start": start, "end": end, "step": step}
 
 
 def _range(start: date | datetime | None, end: date | datetime | None, now: datetime) -> tuple[datetime, datetime]:
-    first = None if start is None else _begin(start)
-    last = max(now, first or now) if end is None else _end(end)
+    """Return both ends as instants. A day is included to its last moment."""
+    first = start if start is None or isinstance(start, datetime) else midnight(start)
+    if end is None:
+        last = max(now, first or now)
+    else:
+        last = end if isinstance(end, datetime) else midnight(end) + ONE_DAY - timedelta.resolution
     return first or last - ONE_DAY, last
-
-
-def _begin(moment: date | datetime) -> datetime:
-    return moment if isinstance(moment, datetime) else midnight(moment)
-
-
-def _end(moment: date | datetime) -> datetime:
-    """A day is included to its last moment."""
-    return moment if isinstance(moment, datetime) else midnight(moment) + ONE_DAY - timedelta.resolution
-
-
-def _require_few(step: Step, span: timedelta) -> None:
-    points = span // step.length
-    if points > MOST_POINTS:
-        raise ValidationError(
-            {"step": [f"{step} gives {points:,} points in this range; at most {MOST_POINTS:,} are allowed"]}
-        )
 
 
 # Required, though the query's own check refuses what is missing: its error lists what there is.
@@ -143,10 +127,10 @@ class ReadingsView(MinuteView):
         return values | {"points": points, "count": len(points)}
 
 
-class TestStatusView(StatusView):
+class TestStatusView(ReadView):
     """What the last check of each upstream, game and crypto node found."""
 
-    name, operation = "Service checks", "test_status"
+    name, operation, tag = "Service checks", "test_status", "admin"
     answer = serializers.TestStatus
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -20,17 +20,19 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from fluxtracker import formatting
 from fluxtracker.admin import ReadOnlyAdmin, user_of
-from ops import audit
+from ops import audit_log
 from ops.access import authentication
 from ops.access.login import RevokeTokens
 from ops.models import ApiToken
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
-admin.site.unregister([User, Group])
+admin.site.unregister([User, Group, TOTPDevice, StaticDevice])  # of the last two the pages show secrets
 
 
 class PasswordForm(RevokeTokens, AdminPasswordChangeForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -155,11 +157,11 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def _make(self, request: HttpRequest, wanted: dict[str, Any]) -> authentication.Made:
         return authentication.create(
             username=wanted["user"], now=timezone.now(), days=wanted["days"], name=wanted["name"],
-            by=user_of(request).get_username(), address=audit.address_of(request),
+            by=user_of(request).get_username(), address=audit_log.address_of(request),
         )  # fmt: skip
 
     def _revoke(self, request: HttpRequest, chosen: list[ApiToken]) -> None:
-        now, by, address = timezone.now(), user_of(request).get_username(), audit.address_of(request)
+        now, by, address = timezone.now(), user_of(request).get_username(), audit_log.address_of(request)
         done = sum(authentication.revoke(token=token, now=now, by=by, address=address) for token in chosen)
         words = f"{formatting.plural(done, 'token')} revoked." if done else "Nothing to revoke: already revoked."
         self.message_user(request, words, messages.SUCCESS if done else messages.WARNING)

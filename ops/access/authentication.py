@@ -17,7 +17,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from ops import audit
+from ops import audit_log
 from ops.models import ApiToken
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ def _note_use(row: ApiToken, now: datetime) -> None:
 
 def _audit(action: str, row: ApiToken, by: str, address: str | None) -> None:
     detail = {"token": row.prefix, "user": row.user.get_username(), "name": row.name}
-    audit.record(actor=by, address=address, action=action, outcome=audit.DONE, detail=detail)
+    audit_log.record(actor=by, address=address, action=action, outcome=audit_log.DONE, detail=detail)
 
 
 KEYWORD = "Token"

@@ -23,7 +23,7 @@ from django.utils.crypto import salted_hmac
 from fluxtracker import formatting
 from fluxtracker.admin import user_of
 from fluxtracker.api.throttling import client_of
-from ops import audit
+from ops import audit_log
 from ops.access import authentication
 from ops.models import SignInAttempt
 
@@ -61,7 +61,7 @@ class Visitor:
     def of(cls, request: HttpRequest, name: str) -> Self:
         seen = request.get_signed_cookie(COOKIE, "", salt=COOKIE, max_age=COOKIE_AGE) or ""
         browser = seen[MARK:] if seen[:MARK] == mark_of(name) else ""
-        return cls(name, audit.address_of(request), browser)
+        return cls(name, audit_log.address_of(request), browser)
 
     def begin(self, now: datetime) -> SignInAttempt:
         """Count an attempt as failed until it has succeeded. Closed when there were too many."""
@@ -88,7 +88,7 @@ class Visitor:
     def refuse(self, action: str) -> None:
         """Record a refusal, with the name only if it is a user's: people type passwords into that field."""
         actor = self.name if "\0" not in self.name and User.objects.filter(username=self.name).exists() else ""
-        audit.record_refusal(actor=actor, address=self.address, action=action, detail={"mark": mark_of(self.name)})
+        audit_log.record_refusal(actor=actor, address=self.address, action=action, detail={"mark": mark_of(self.name)})
 
     def remember(self, response: HttpResponseBase) -> None:
         """Let the browser be known by a name that it has signed in with."""
@@ -121,8 +121,11 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     response = admin.site.login(request)
     if response.status_code == 302:
         attempt.delete()
-        audit.record(
-            actor=cast("User", request.user).get_username(), address=visitor.address, action=ACTION, outcome=audit.DONE
+        audit_log.record(
+            actor=cast("User", request.user).get_username(),
+            address=visitor.address,
+            action=ACTION,
+            outcome=audit_log.DONE,
         )
         visitor.remember(response)
     elif response.status_code == 200:
@@ -162,7 +165,7 @@ class RevokeTokens(forms.Form):
     def revoke(request: HttpRequest, username: str) -> None:
         """Revoke the user's tokens if the form says so."""
         if request.POST.get("revoke_tokens"):
-            by, address = user_of(request).get_username(), audit.address_of(request)
+            by, address = user_of(request).get_username(), audit_log.address_of(request)
             done = authentication.revoke_all(username=username, now=timezone.now(), by=by, address=address)
             messages.success(request, f"{formatting.plural(done, 'API token')} revoked.")
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from celery import current_app, current_task
 
-from ops import broker
+from fluxtracker.database import compiled_once
 from ops.models import Alert
 from ops.status import Status, words
 
@@ -62,36 +61,7 @@ def is_open(key: str) -> bool:
 
 def open_alerts() -> list[Alert]:
     """Return the newest first."""
-    return list(Alert.objects.filter(closed_at=None).order_by("-raised_at", "-id"))
+    return list(_open())
 
 
-CHECK, SEND = "ops.tasks.check_alerts", "ops.tasks.send_alerts"
-THEIR_OWN = (CHECK, SEND)  # their failures wait for the next scheduled check
-EXPIRES_S = 240  # the schedule asks again by then
-
-
-def in_worker() -> bool:
-    """Return whether a worker's task runs here, and not a command, a request or a test that calls the function."""
-    request = current_task.request if current_task else None
-    return bool(request and not request.called_directly and not request.is_eager)
-
-
-def ask_for_check() -> None:
-    """Check the alerts now, after a failure, and not only when they are due."""
-    if in_worker() and current_task.name not in THEIR_OWN:
-        ask(CHECK)
-
-
-def ask(task: str) -> bool:
-    """Give the task to the broker. Outside a worker, or without a broker, it is left to the schedule."""
-    return in_worker() and give(task)
-
-
-def give(task: str) -> bool:
-    """Give the task to the broker. Return whether it took it."""
-    try:
-        current_app.send_task(task, expires=EXPIRES_S, retry=False)
-    except broker.ERRORS as error:
-        log.info("task_not_asked_for", task=task, error=type(error).__name__)
-        return False
-    return True
+_open = compiled_once(lambda: Alert.objects.filter(closed_at=None).order_by("-raised_at", "-id"))

@@ -1,4 +1,4 @@
-"""Send alerts: by mail to ALERT_EMAILS and to ALERT_WEBHOOK_URL, each message once per channel.
+"""Send alerts: by mail to ALERT_EMAILS, to ALERT_WEBHOOK_URL and to ALERT_URLS, each message once per channel.
 
 A try is claimed by a conditional UPDATE before it is made. A channel that refused a message is tried again in every
 round; one that may have taken it is tried once more, with the same delivery id. So is one whose sender died.
@@ -13,11 +13,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from html import escape
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import structlog
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.smtp import EmailBackend
 from django.db import transaction
 from django.db.models import Q
@@ -25,18 +25,36 @@ from django.db.models import Q
 from fluxtracker import formatting
 from fluxtracker.periods import is_ahead, is_fresh
 from fluxtracker.timestamps import iso
+from ops.alerts.apprise import Service
 from ops.alerts.webhook import NotDelivered, Webhook
 from ops.models import Alert, AlertDelivery
 
 DISCORD_LONGEST = 2000  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is sent about an alert. `event`: raised, repeated, closed or test. `text` is one sentence for people.
+class Sendable(Protocol):
+    """What a channel delivers: a mail of its subject, text and HTML, a JSON body, or a headline and a text.
 
     `delivery_id` is the same in every try: a receiver that got it twice can tell by it.
     """
+
+    @property
+    def headline(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def mail_text(self) -> str: ...
+    @property
+    def mail_html(self) -> str: ...
+    @property
+    def body(self) -> dict[str, Any]: ...
+    @property
+    def delivery_id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent about an alert. `event`: raised, repeated, closed or test. `text` is one sentence for people."""
 
     event: str
     key: str
@@ -63,6 +81,14 @@ class Message:
     @property
     def headline(self) -> str:
         return f"Fluxtracker: {self.text}"
+
+    @property
+    def mail_text(self) -> str:
+        return f"{self.text}\n\n/api/health and the admin say more.\n"
+
+    @property
+    def mail_html(self) -> str:
+        return ""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -144,15 +170,17 @@ class Mail:
     recipients: tuple[str, ...]
     name: str = "email"
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: Sendable) -> None:
         """Send one mail to all of them. Every try of one delivery has the same Message-ID. Raise NotDelivered."""
-        mail = EmailMessage(
+        mail = EmailMultiAlternatives(
             " ".join(message.headline.split())[:SUBJECT],
-            f"{message.text}\n\n/api/health and the admin say more.\n",
+            message.mail_text,
             to=list(self.recipients),
             headers={"Message-ID": f"<{message.delivery_id}@fluxtracker>"},
             connection=get_connection(fail_silently=False),
         )
+        if message.mail_html:
+            mail.attach_alternative(message.mail_html, "text/html")
         if type(mail.connection) is EmailBackend:
             mail.connection = _Backend(fail_silently=False)
         try:
@@ -170,11 +198,11 @@ class Hook:
     webhook: Webhook
     name: str = "webhook"
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, message: Sendable) -> None:
         self.webhook.post(message.body, message.delivery_id)
 
 
-Channel = Mail | Hook
+Channel = Mail | Hook | Service
 
 
 def configured() -> list[Channel]:
@@ -184,7 +212,7 @@ def configured() -> list[Channel]:
         channels.append(Mail(tuple(settings.ALERT_EMAILS)))
     if settings.ALERT_WEBHOOK_URL:
         channels.append(Hook(Webhook(settings.ALERT_WEBHOOK_URL)))
-    return channels
+    return channels + list(map(Service, settings.ALERT_URLS))
 
 
 log = structlog.get_logger(__name__)
@@ -252,13 +280,13 @@ def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
         except NotDelivered as error:
             failed[name] = str(error)
             if error.maybe:
-                _may_be_told(row, str(error), now)
+                _record_unconfirmed(row, str(error), now)
             else:
                 refused.add(name)
                 _write(row, claimed_at=None, error=str(error)[:LONGEST_ERROR])
         else:
             sent += 1
-            _is_told(row, now, pending=False, unconfirmed=0, error="")
+            _record_sent(row, now, pending=False, unconfirmed=0, error="")
     return SendReport(sent, failed)
 
 
@@ -292,9 +320,9 @@ def _event(row: AlertDelivery, now: datetime) -> str:
     if row.claimed_at is not None:
         return ""
     if row.alert.closed_at is not None:
-        heard = row.sent_at is not None
+        was_sent = row.sent_at is not None
         again = row.recovery_sent_at is None or (row.pending and row.event == Event.CLOSED)
-        return Event.CLOSED if heard and again else ""
+        return Event.CLOSED if was_sent and again else ""
     if row.sent_at is None:
         return Event.RAISED
     if row.pending:
@@ -310,7 +338,7 @@ def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
     rows = list(alert.deliveries.all())
     for row in rows:
         if row.claimed_at is not None and not is_fresh(row.claimed_at, now, CLAIM_LASTS):
-            _may_be_told(row, "its sender ended in the middle", now)
+            _record_unconfirmed(row, "its sender ended in the middle", now)
     for name in ("sent_at", "recovery_sent_at"):
         at = getattr(alert, name)
         if at is not None and all(getattr(row, name) != at for row in rows):
@@ -319,12 +347,12 @@ def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
                 AlertDelivery.objects.update_or_create(alert=alert, channel=channel, defaults=sent)
 
 
-def _may_be_told(row: AlertDelivery, reason: str, now: datetime) -> None:
+def _record_unconfirmed(row: AlertDelivery, reason: str, now: datetime) -> None:
     count = row.unconfirmed + 1
-    _is_told(row, now, pending=count < MOST_UNCONFIRMED, unconfirmed=count, error=reason[:LONGEST_ERROR])
+    _record_sent(row, now, pending=count < MOST_UNCONFIRMED, unconfirmed=count, error=reason[:LONGEST_ERROR])
 
 
-def _is_told(row: AlertDelivery, now: datetime, **values: Any) -> None:
+def _record_sent(row: AlertDelivery, now: datetime, **values: Any) -> None:
     """Write down that the channel took it now, and so in the alert."""
     sent = {"recovery_sent_at" if row.event == Event.CLOSED else "sent_at": now}
     with transaction.atomic():

@@ -6,10 +6,13 @@ Each rule looks at what the database remembers and yields what is wrong now.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import requests
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Min
@@ -17,14 +20,14 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from fluxtracker.periods import is_ahead, is_fresh
-from ops import checks, health, runs, schedule
+from ops import check_results, health, schedule
 from ops.alerts import records, sending
-from ops.alerts.records import CHECK, SEND, ask
 from ops.alerts.sending import Message
 from ops.alerts.webhook import NotDelivered
-from ops.models import ALERT_AFTER, ServiceState, TaskState
+from ops.jobs import runs
+from ops.jobs.scheduled import CHECK, SEND, give, in_worker, run_quietly
+from ops.models import ALERT_AFTER, Alert, ServiceState, TaskState
 from ops.registry import alert_rule
-from ops.runs import run_quietly
 from ops.schedule import is_overdue
 from ops.status import Status
 
@@ -33,6 +36,7 @@ BACKUP_LATE = timedelta(hours=26)
 CATCHES_UP = timedelta(minutes=15)  # without a look at the alerts: this machine was off
 DISK_RELIEF = 1.1  # times the limits, before it counts as healed: no alert again and again at the edge
 GB = 1 << 30
+HEARTBEAT_TIMEOUT_S = 10
 
 
 def problems(now: datetime) -> Iterator[Status]:
@@ -57,7 +61,7 @@ def of_tasks(now: datetime) -> Iterator[Status]:
 @alert_rule
 def of_services(now: datetime) -> Iterator[Status]:
     """Yield each service that failed three checks in a row."""
-    yield from map(checks.failing, ServiceState.objects.filter(consecutive_failures__gte=ALERT_AFTER))
+    yield from map(check_results.failing, ServiceState.objects.filter(consecutive_failures__gte=ALERT_AFTER))
 
 
 @alert_rule
@@ -99,9 +103,9 @@ def check_alerts(*, trigger: str, wait: float = 0) -> Report:
         run.guard()
         now = timezone.now()
         done = records.settle(problems(now), now)
-        run.report = {"raised": done.raised, "closed": done.closed, "open": done.open}
-    if sending.due([channel.name for channel in sending.configured()], now):
-        ask(SEND)
+        run.report = asdict(done)
+    if sending.due([channel.name for channel in sending.configured()], now) and in_worker():
+        give(SEND)
     return run.report
 
 
@@ -122,10 +126,29 @@ def send_alerts(*, trigger: str, wait: float = 0) -> Report:
     """Send what is due. Counts as failed when a channel did not take its message."""
     with runs.run("send_alerts", trigger=trigger, wait=wait) as run:
         done = sending.send_alerts(channels=sending.configured(), now=timezone.now())
-        run.report = {"sent": done.sent, "failed": done.failed}
+        run.report = asdict(done)
         if done.failed:
             raise runs.NotDone(_words(done.failed), run.report)
     return run.report
+
+
+def ping_heartbeat(*, trigger: str, wait: float = 0) -> Report:
+    """Tell HEARTBEAT_URL that all is well, where it is set and no alert is open: its silence is the alarm."""
+    with runs.run("ping_heartbeat", trigger=trigger, wait=wait) as run:
+        is_due = bool(settings.HEARTBEAT_URL) and not Alert.objects.filter(closed_at=None).exists()
+        run.report = {"pinged": is_due}
+        if is_due:
+            _ping(settings.HEARTBEAT_URL, run.report)
+    return run.report
+
+
+def _ping(url: str, report: Report) -> None:
+    try:
+        status = requests.get(url, timeout=HEARTBEAT_TIMEOUT_S, headers={"User-Agent": "fluxtracker"}).status_code
+    except requests.RequestException as error:  # its text holds the address
+        raise runs.NotDone(f"the heartbeat was not taken ({type(error).__name__})", report) from None
+    if status >= 400:
+        raise runs.NotDone(f"the heartbeat was not taken (HTTP {status})", report)
 
 
 def send_test(*, trigger: str, wait: float = 0) -> Report:
@@ -136,7 +159,7 @@ def send_test(*, trigger: str, wait: float = 0) -> Report:
     channels = sending.configured()
     report: Report = {"email": None, "webhook": None} | {channel.name: "sent" for channel in channels}
     if not channels:
-        raise runs.NotDone("no alert channel is configured: set ALERT_WEBHOOK_URL or ALERT_EMAILS", report)
+        raise runs.NotDone("no alert channel is configured: set ALERT_URLS, ALERT_WEBHOOK_URL or ALERT_EMAILS", report)
     failed, message = dict[str, str](), Message.test()
     for channel in channels:
         try:

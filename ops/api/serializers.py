@@ -1,18 +1,8 @@
-"""The shapes of this room's answers, for the OpenAPI description and for readers.
-
-What the job endpoints answer.
-
-Jobs as the API writes them, and which status tells how one ended.
-"""
+"""Declare the answers about health and jobs."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from rest_framework import serializers, status
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.reverse import reverse
+from rest_framework import serializers
 
 from fluxtracker.api.fields import Answer, ErrorAnswer, OrNull, PageAnswer, Query, Seconds
 from ops.models import Job
@@ -37,7 +27,7 @@ class WorkerHealth(Answer):
 class OverdueWork(Answer):
     name = serializers.CharField(help_text="The row of the schedule.")
     task = serializers.CharField()
-    lastRun = serializers.DateTimeField(allow_null=True, help_text="null: never.")
+    lastRun = serializers.DateTimeField(source="since", allow_null=True, help_text="null: never.")
 
 
 class ScheduleHealth(Answer):
@@ -86,11 +76,13 @@ class SyncHealth(Answer):
 
 
 class ServiceHealth(Answer):
-    status = serializers.ChoiceField(["ok", "failing", "failed", "never"], help_text="failed: 3 times in a row.")
-    lastSuccess = serializers.DateTimeField(allow_null=True)
-    lastFailure = serializers.DateTimeField(allow_null=True)
-    consecutiveFailures = serializers.IntegerField()
-    error = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(
+        ["ok", "failing", "failed", "never"], source="health", help_text="failed: 3 times in a row."
+    )
+    lastSuccess = serializers.DateTimeField(source="last_success_at", allow_null=True)
+    lastFailure = serializers.DateTimeField(source="last_failure_at", allow_null=True)
+    consecutiveFailures = serializers.IntegerField(source="consecutive_failures")
+    error = OrNull(source="last_error", allow_null=True)
 
 
 class SourceHealth(Answer):
@@ -113,15 +105,24 @@ class ChecksHealth(Answer):
 
 
 class BackupHealth(ServiceHealth):
-    file = serializers.CharField(allow_null=True)
+    file = serializers.CharField(source="reported_file", allow_null=True)
 
 
 class AlertHealth(Answer):
     key = serializers.CharField(help_text="What it is about: one open alert a key.")
     message = serializers.CharField()
-    since = serializers.DateTimeField()
-    lastSeen = serializers.DateTimeField(help_text="When it was last found to be so.")
-    lastTold = serializers.DateTimeField(allow_null=True, help_text="By mail or webhook.")
+    since = serializers.DateTimeField(source="raised_at")
+    lastSeen = serializers.DateTimeField(source="seen_at", help_text="When it was last found to be so.")
+    lastTold = serializers.DateTimeField(source="sent_at", allow_null=True, help_text="By mail or webhook.")
+
+
+class MessagesHealth(Answer):
+    readAt = serializers.DateTimeField(allow_null=True, help_text="When new ones were last looked for.")
+    completeAt = serializers.DateTimeField(allow_null=True, help_text="When all were last read.")
+    latestVersion = serializers.IntegerField(
+        allow_null=True, help_text="Of app specifications, as FluxOS tells; null: it has not told yet."
+    )
+    leftOut = serializers.DictField(child=serializers.IntegerField(), help_text="Records that say nothing usable.")
 
 
 class HealthAnswer(Answer):
@@ -137,6 +138,8 @@ class HealthAnswer(Answer):
     snapshot = SnapshotHealth()
     sync = SyncHealth()
     sources = serializers.DictField(child=SourceHealth(), help_text="Of the metrics, by name.")
+    census = serializers.DictField(child=SourceHealth(), help_text="Of the census, by name.")
+    messages = MessagesHealth(help_text="Of apps.")
     checks = ChecksHealth(allow_null=True)
     services = serializers.DictField(child=ServiceHealth(), help_text="By periodic work.")
     backup = BackupHealth(allow_null=True)
@@ -204,62 +207,3 @@ class JobAnswer(Answer):
 
 class JobsPage(PageAnswer):
     jobs = JobAnswer(many=True, source="rows")
-
-
-State, Failure = Job.State, Job.Failure
-
-# 409: asking again at once would end alike. 503: something that it needs is away for now.
-STATUS = {
-    **dict.fromkeys((Failure.RUNNING, Failure.REFUSED), status.HTTP_409_CONFLICT),
-    **dict.fromkeys(
-        (Failure.UPSTREAM, Failure.DATABASE, Failure.BROKER, Failure.WORKER), status.HTTP_503_SERVICE_UNAVAILABLE
-    ),
-}
-RETRY_AFTER_S = 60
-
-
-def job_row(job: Job, request: Request) -> dict[str, Any]:
-    """Return what `JobAnswer` is written from."""
-    return {**vars(job), "failure": job.failure or None, "url": url_of(job, request)}
-
-
-def url_of(job: Job, request: Request) -> str:
-    return reverse("job", args=[job.pk], request=request)
-
-
-def answer_for(job: Job, request: Request) -> Response:
-    """What a request that waited for the job is told."""
-    if job.state == State.DONE:
-        return Response({"success": True, "job": job.pk} | (job.result or {}))
-    if job.state in Job.ACTIVE:
-        body = under_way(job, request)
-        return Response(body, status=status.HTTP_202_ACCEPTED, headers={"Location": body["url"]})
-    return failed(job)
-
-
-def failed(job: Job) -> Response:
-    """It did not come to its end. What the command would have reported is told as well."""
-    body = {
-        **(job.result or {}),
-        "success": False,
-        "alreadyRunning": job.failure == Failure.RUNNING,
-        "error": job.error,
-        "job": job.pk,
-        "status": job.state,
-    }
-    if job.state == State.CANCELLED:
-        return Response(body, status=status.HTTP_409_CONFLICT)
-    code = STATUS.get(Failure(job.failure), status.HTTP_500_INTERNAL_SERVER_ERROR)
-    later = {"Retry-After": str(RETRY_AFTER_S)} if code == status.HTTP_503_SERVICE_UNAVAILABLE else {}
-    return Response(body, status=code, headers=later)
-
-
-def under_way(job: Job, request: Request) -> dict[str, Any]:
-    return {"success": True, "job": job.pk, "status": job.state, "url": url_of(job, request)}
-
-
-def conflict(message: str, job: Job | None, *, is_running: bool) -> Response:
-    body: dict[str, Any] = {"success": False, "alreadyRunning": is_running, "error": message}
-    if job:
-        body |= {"job": job.pk, "status": job.state}
-    return Response(body, status=status.HTTP_409_CONFLICT)

@@ -12,5 +12,5 @@ urlpatterns = [
     path("admin/jobs", views.JobsView.as_view(), name="jobs"),
     path("admin/jobs/<int:number>", views.JobView.as_view(), name="job"),
     path("admin/jobs/<int:number>/cancel", views.CancelView.as_view(), name="job-cancel"),
-    *(path(f"admin/{name}", views.ask_view(job), name=f"ask-{name}") for name, job in jobs().items()),
+    *(path(f"admin/{name}", views.job_request_view(job), name=f"ask-{name}") for name, job in jobs().items()),
 ]

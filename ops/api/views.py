@@ -1,11 +1,4 @@
-"""Jobs under /api/admin/: one POST for each job, the list, one job, and calling it off.
-
-`/api/health` and its two short forms for machines. Monitors may ask as often as they like.
-
-`/metrics`: for a Prometheus that shows a token of the staff; METRICS_ON_LOOPBACK lets one on this machine in.
-
-The base of endpoints for the staff.
-"""
+"""Answer health checks, Prometheus, and staff who request, watch and cancel jobs."""
 
 from __future__ import annotations
 
@@ -21,12 +14,13 @@ from django.utils.cache import patch_cache_control
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from rest_framework import exceptions, status
+from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from fluxtracker.api.conditional import never
@@ -34,7 +28,7 @@ from fluxtracker.api.fields import ErrorAnswer, OneOf, Page, PageQuery
 from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.throttling import client_address
 from fluxtracker.api.views import ERRORS, PublicView
-from ops import audit, health, prometheus
+from ops import audit_log, health, prometheus
 from ops.access.authentication import IsStaff, StaffSession, TokenAuthentication
 from ops.api import serializers
 from ops.jobs import services
@@ -82,30 +76,30 @@ class ReadyView(PublicView):
         )
 
 
-def needs_nothing(request: HttpRequest) -> bool:
-    """Whether it is a direct client on this machine, and those are let in. Else one is a stranger until told who."""
+def may_scrape(request: HttpRequest) -> bool:
+    """Return whether this is a direct client on this machine and METRICS_ON_LOOPBACK lets those in."""
     return settings.METRICS_ON_LOOPBACK and client_address(request) is None
 
 
 class StaffOrThisMachine(IsStaff):
     def has_permission(self, request: Request, view: object) -> bool:
-        return needs_nothing(request._request) or super().has_permission(request, view)
+        return may_scrape(request._request) or super().has_permission(request, view)
 
 
 class MetricsView(APIView):
-    """Errors are JSON, as everywhere."""
+    """`/metrics` for Prometheus, with a token of the staff, or from this machine. Errors are JSON."""
 
     permission_classes: Sequence[type[BasePermission]] = (StaffOrThisMachine,)
     renderer_classes = (JSONRenderer,)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """There is one form, whatever is asked for."""
+        """Choose the one format, whatever the client accepts."""
         return super().perform_content_negotiation(request, force=True)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Whom nobody asks needs no database: without one there is still something to tell."""
+        """Authenticate nobody on this machine: without a database there is still something to read."""
         request = self.request
-        return [] if request is not None and needs_nothing(request) else super().get_authenticators()
+        return [] if request is not None and may_scrape(request) else super().get_authenticators()
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponse:
@@ -115,7 +109,7 @@ class MetricsView(APIView):
 
 
 class StaffView(APIView):
-    """By token or session: 401 for strangers, 403 for who is not staff. Its answers are kept nowhere."""
+    """Base of the staff's endpoints, by token or session: 401 for strangers, 403 for other users. Never cached."""
 
     authentication_classes = (TokenAuthentication, StaffSession)
     permission_classes = (IsStaff,)
@@ -127,14 +121,14 @@ class StaffView(APIView):
 
 
 def staff_of(request: Request) -> User:
-    """The user that the permission has let through."""
+    """Return the user that the permission has let through."""
     user = request.user
     assert isinstance(user, User)  # noqa: S101  for the types: IsStaff has seen to it
     return user
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the API's description tells of tokens."""
+    """Describe tokens in the OpenAPI schema."""
 
     target_class = TokenAuthentication
     name = "token"
@@ -149,7 +143,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
 
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """A session, with the header X-CSRFToken for writes."""
+    """Describe sessions, which need the header X-CSRFToken for writes."""
 
     target_class = StaffSession
     name = "session"
@@ -180,7 +174,54 @@ AWAY = OpenApiResponse(
 )
 
 
-class AskView(StaffView):
+State, Failure = Job.State, Job.Failure
+# 409: asking again at once would end alike. 503: something that it needs is away for now.
+CODES = {
+    **dict.fromkeys((Failure.RUNNING, Failure.REFUSED), 409),
+    **dict.fromkeys((Failure.UPSTREAM, Failure.DATABASE, Failure.BROKER, Failure.WORKER), 503),
+}
+RETRY_AFTER_S = 60
+
+
+def answer_for(job: Job, request: Request) -> Response:
+    """Return the answer to a request that has waited for the job."""
+    if job.state == State.DONE:
+        return Response({"success": True, "job": job.pk} | (job.result or {}))
+    if job.state in Job.ACTIVE:
+        body = under_way(job, request)
+        return Response(body, status=202, headers={"Location": body["url"]})
+    return failed(job)
+
+
+def failed(job: Job) -> Response:
+    """Return the answer about a job that failed or was cancelled, with the report of its run as far as it came."""
+    body = {
+        **(job.result or {}), "success": False, "alreadyRunning": job.failure == Failure.RUNNING, "error": job.error,
+        "job": job.pk, "status": job.state,
+    }  # fmt: skip
+    code = 409 if job.state == State.CANCELLED else CODES.get(Failure(job.failure), 500)
+    return Response(body, status=code, headers={"Retry-After": str(RETRY_AFTER_S)} if code == 503 else None)
+
+
+def under_way(job: Job, request: Request) -> dict[str, Any]:
+    return {"success": True, "job": job.pk, "status": job.state, "url": url_of(job, request)}
+
+
+def conflict(message: str, job: Job | None, *, is_running: bool) -> Response:
+    about = {"job": job.pk, "status": job.state} if job else {}
+    return Response({"success": False, "alreadyRunning": is_running, "error": message, **about}, status=409)
+
+
+def row_of(job: Job, request: Request) -> dict[str, Any]:
+    """Return what `JobAnswer` is written from."""
+    return {**vars(job), "failure": job.failure or None, "url": url_of(job, request)}
+
+
+def url_of(job: Job, request: Request) -> str:
+    return reverse("job", args=[job.pk], request=request)
+
+
+class JobRequestView(StaffView):
     """Asks for a job and waits for its result, as long as `wait` says."""
 
     job_type: ClassVar[JobType]
@@ -190,23 +231,27 @@ class AskView(StaffView):
         seconds = wait_of(request)
         try:
             job = services.request_job(
-                self.job_type.name, body, user=staff_of(request), address=audit.address_of(request._request), via="api"
+                self.job_type.name,
+                body,
+                user=staff_of(request),
+                address=audit_log.address_of(request._request),
+                via="api",
             )
         except services.AlreadyRunning as error:
-            return serializers.conflict(str(error), error.job, is_running=True)
+            return conflict(str(error), error.job, is_running=True)
         except services.NotSent as error:
-            return serializers.failed(error.job)
-        return serializers.answer_for(services.wait_for(job, seconds), request)
+            return failed(error.job)
+        return answer_for(services.wait_for(job, seconds), request)
 
 
 def wait_of(request: Request) -> float:
-    """From the query, else from the body."""
+    """Return how long to wait, from the query or else from the body."""
     body = request.data if isinstance(request.data, dict) else {}
     given = request.query_params if "wait" in request.query_params else body
     return float(serializers.WaitQuery.read(given)["wait"])
 
 
-def ask_view(job: JobType) -> Any:
+def job_request_view(job: JobType) -> Any:
     """Return the view that asks for this job, described with its own parameters and result."""
     word = job.name.replace("-", "_")
     described = extend_schema(
@@ -222,7 +267,7 @@ def ask_view(job: JobType) -> Any:
         },
     )  # fmt: skip
     attributes = {"job_type": job, "__doc__": job.help}
-    view: type[AskView] = type(f"{word.title().replace('_', '')}View", (AskView,), attributes)
+    view: type[JobRequestView] = type(f"{word.title().replace('_', '')}View", (JobRequestView,), attributes)
     return extend_schema_view(post=described)(view).as_view()
 
 
@@ -249,7 +294,7 @@ class JobsView(StaffView):
         query = JobsQuery.read(request.query_params)
         found = Job.objects.filter(**{COLUMNS[key]: query[key] for key in COLUMNS if query.get(key)})
         page = Page.of(found.order_by("-id"), query)
-        rows = [serializers.job_row(job, request) for job in page.rows]
+        rows = [row_of(job, request) for job in page.rows]
         return Response(serializers.JobsPage.write(replace(page, rows=rows)))
 
 
@@ -266,7 +311,7 @@ class JobView(StaffView):
         responses={200: serializers.JobAnswer, 404: NO_SUCH_JOB, **REFUSED, **ERRORS},
     )  # fmt: skip
     def get(self, request: Request, number: int) -> Response:
-        return Response(serializers.JobAnswer.write(serializers.job_row(find(number), request)))
+        return Response(serializers.JobAnswer.write(row_of(find(number), request)))
 
 
 class CancelView(StaffView):
@@ -286,11 +331,11 @@ class CancelView(StaffView):
     def post(self, request: Request, number: int) -> HttpResponseBase:
         job = find(number)
         try:
-            job = services.cancel(job, user=staff_of(request), address=audit.address_of(request._request))
+            job = services.cancel(job, user=staff_of(request), address=audit_log.address_of(request._request))
         except services.AlreadyOver as error:
-            return serializers.conflict(str(error), job, is_running=False)
-        body = serializers.under_way(job, request)
-        return Response(body, status=200 if job.state == Job.State.CANCELLED else status.HTTP_202_ACCEPTED)
+            return conflict(str(error), job, is_running=False)
+        body = under_way(job, request)
+        return Response(body, status=200 if job.state == State.CANCELLED else 202)
 
 
 def find(number: int) -> Job:

@@ -20,6 +20,7 @@ from django.utils.crypto import salted_hmac
 from fluxtracker.api.reports import UNDESCRIBED
 from fluxtracker.database import read_snapshot
 from fluxtracker.env import make_private
+from fluxtracker.files import sync
 from ops import leases
 from ops.backup import tables
 from ops.backup.file import BATCH, Header, NotRestorable, Reader, TableHead, Writer, header_of
@@ -133,7 +134,7 @@ def _whole(target: Path) -> Iterator[IO[bytes]]:
         with part.open("r+b", buffering=0) as file:
             yield file
         os.replace(part, target)
-        _sync_folder(target.parent)
+        sync(target.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -149,14 +150,6 @@ def clear_parts(where: Path) -> None:
 
 def _is_old(part: Path) -> bool:
     return time.time() - part.stat().st_mtime > LEFT_ALONE
-
-
-def _sync_folder(where: Path) -> None:
-    handle = os.open(where, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _header(now: datetime) -> Header:

@@ -21,7 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django_celery_beat.models import PeriodicTasks
 
 from ops import leases, schedule
-from ops.audit import rewriting
+from ops.audit_log import rewriting
 from ops.backup import tables as backup_tables
 from ops.backup.dump import read_through
 from ops.backup.file import Header, NotRestorable, Reader, Row, TableHead
@@ -147,7 +147,7 @@ def analyze() -> None:
         query("ANALYZE")
 
 
-NO_JOBS = {"check_alerts", "refresh_price", "send_alerts"}  # tasks that write and are no jobs
+NO_JOBS = {"check_alerts", "ping_heartbeat", "refresh_price", "send_alerts"}  # tasks that write and are no jobs
 
 
 def writers() -> list[str]:
@@ -216,7 +216,7 @@ def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = l
         revoked = _revoked()
         header, left_out = _replace(path, sha256, progress)
         mend_restored(header.migrations)
-        _settle(now, revoked)
+        _keep_out(now, revoked)
         check_references()
     analyze()
     log.info("restored", rows=header.rows, made_at=header.made_at, left_out=left_out)
@@ -277,7 +277,7 @@ def _replace(path: Path, sha256: str, progress: Progress) -> tuple[Header, int]:
         reader = Reader(raw)
         for head in reader.header.tables:
             loader = Loader(known[head.name], head, names)
-            loader.load(_told(reader, head, progress))
+            loader.load(_with_progress(reader, head, progress))
             left_out += loader.left_out
         if reader.end() != sha256:
             raise ValueError("another checksum")
@@ -294,7 +294,7 @@ def _unchanged(path: Path) -> Iterator[None]:
         raise NotRestorable(f"{path} was changed while it was read; nothing was changed here") from error
 
 
-def _told(reader: Reader, head: TableHead, progress: Progress) -> Any:
+def _with_progress(reader: Reader, head: TableHead, progress: Progress) -> Any:
     done = 0
     for rows in reader.batches(head):
         yield rows
@@ -308,7 +308,7 @@ def _revoked() -> dict[str, datetime]:
     return {digest: at for digest, at in tokens if at is not None}
 
 
-def _settle(now: datetime, revoked: dict[str, datetime]) -> None:
+def _keep_out(now: datetime, revoked: dict[str, datetime]) -> None:
     """Keep out what must not come back with the rows: jobs that ran then, tokens that were revoked since."""
     Job.objects.filter(state__in=Job.ACTIVE).update(
         state=Job.State.FAILED, finished_at=now, error="the database was restored from a backup"

@@ -15,9 +15,9 @@ from fluxtracker.api.reports import as_report
 from ops.backup import dump, restore
 from ops.backup.dump import NotBackedUp, origin
 from ops.backup.file import NotRestorable, header_of
+from ops.jobs.runs import NotDone, Run
 from ops.models import TaskRun, TaskState
 from ops.registry import changed, job
-from ops.runs import NotDone, Run
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +69,8 @@ def _made_at(path: Path) -> datetime | None:
 def _is_ours(path: Path, made_at: datetime) -> bool:
     """Return whether its header proves that this installation made it at this moment."""
     header = header_of(path)
-    said = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
-    return header is not None and header.made_at == said and header.origin == origin(said)
+    stamp = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
+    return header is not None and header.made_at == stamp and header.origin == origin(stamp)
 
 
 Report = dict[str, Any]
@@ -99,18 +99,13 @@ def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progr
     with restore.others_kept_out(wait) as keeper:
         try:
             done = restore.restore(path=path, now=started, keeper=keeper, progress=progress or (lambda _: None))
-        except OSError as error:
-            raise NotDone(f"cannot read {path}: {error.strerror or error}", _nothing(path)) from error
-        except NotRestorable as error:
-            raise NotDone(str(error), _nothing(path)) from error
+        except (OSError, NotRestorable) as error:
+            reason = f"cannot read {path}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+            raise NotDone(reason, {"file": str(path), "rows": None, "sha256": None}) from error
         report = {"file": path.name} | as_report(done)
         _record(trigger, started, report)
     changed()
     return report | {"file": str(path)}
-
-
-def _nothing(path: Path) -> Report:
-    return {"file": str(path), "rows": None, "sha256": None}
 
 
 def _record(trigger: str, started: Any, report: Report) -> None:

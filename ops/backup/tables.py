@@ -26,24 +26,13 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 
 from ops.registry import APPS
 
-Check = Callable[[Any], Any]
+Change = Callable[[Any], Any]
 
 MOST_PARTS = 1_000_000  # of a JSON text
 LONGEST_NAME = 300
 
 
-def plain(field: models.Field[Any, Any]) -> Check:
-    kind = field.get_internal_type()
-    if kind == "BooleanField":
-        return _boolean
-    if kind == "JSONField":
-        return _json_of(field)
-    if kind in BaseDatabaseOperations.integer_field_ranges:
-        return _whole_from(*BaseDatabaseOperations.integer_field_ranges[kind])
-    return _text_of(field)
-
-
-def decimal(field: models.Field[Any, Any]) -> Check:
+def _decimal_of(field: models.Field[Any, Any]) -> Change:
     places: int = getattr(field, "decimal_places", 0)
     limit = Decimal(10) ** (int(getattr(field, "max_digits", 0)) - places)
 
@@ -64,7 +53,7 @@ def _boolean(value: Any) -> Any:
     return value
 
 
-def _whole_from(low: int, high: int) -> Check:
+def _whole_from(low: int, high: int) -> Change:
     def check(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
             raise ValueError(f"no whole number from {low} to {high}")
@@ -73,7 +62,7 @@ def _whole_from(low: int, high: int) -> Check:
     return check
 
 
-def _text_of(field: models.Field[Any, Any]) -> Check:
+def _text_of(field: models.Field[Any, Any]) -> Change:
     longest = field.max_length or 10**9
     ours = field.model._meta.app_label in APPS and field.choices
     allowed = {key for key, _ in field.flatchoices} | {""} if ours else None
@@ -88,7 +77,7 @@ def _text_of(field: models.Field[Any, Any]) -> Check:
     return check
 
 
-def _json_of(field: models.Field[Any, Any]) -> Check:
+def _json_of(field: models.Field[Any, Any]) -> Change:
     """Check text, as both engines store it; of a column that begins as an object or a list, one of these."""
     kind: Any = field.default if field.default in (dict, list) else object
 
@@ -118,13 +107,6 @@ EXCLUDED = frozenset(
         "ops.SignInAttempt",  # counts for a quarter of an hour
     }
 )
-
-
-PLAIN = (
-    "AutoField", "BigAutoField", "IntegerField", "BigIntegerField", "SmallIntegerField", "PositiveIntegerField",
-    "PositiveSmallIntegerField", "PositiveBigIntegerField", "BooleanField", "CharField", "TextField", "JSONField",
-)  # fmt: skip
-"""Text, whole numbers and true or false are written as they are, all others as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +165,6 @@ def query(statement: str, params: Sequence[Any] | None = None) -> list[tuple[Any
         return cursor.fetchall() if cursor.description else []
 
 
-Change = Callable[[Any], Any]
 Changes = list[tuple[int, Change]]
 
 
@@ -234,17 +215,32 @@ Takes = list[tuple[int, Change, bool]]
 
 def reading(columns: tuple[Column, ...], names: Names) -> Takes:
     """Return what to do to a row of a file before this database takes it, and where it may hold nothing."""
-    instant = _instant_for_sqlite if connection.vendor == "sqlite" else _instant
-    makers: dict[str, Callable[[Column], Change]] = {
-        **dict.fromkeys(PLAIN, lambda column: plain(column.field)),
-        "FloatField": lambda _: _number,
-        "DecimalField": lambda column: decimal(column.field),
-        "DateTimeField": lambda _: instant,
-        "DateField": lambda _: _day,
-        "BinaryField": lambda _: _bytes,
-        **dict.fromkeys(("content_types", "permissions"), lambda _: names.number),
-    }
-    return [(i, makers[column.kind](column), column.null) for i, column in enumerate(columns)]
+    return [(i, _reader(column, names), column.null) for i, column in enumerate(columns)]
+
+
+def _reader(column: Column, names: Names) -> Change:
+    """Return what checks and converts a value. Text, whole numbers and true or false are written as they are."""
+    match column.kind:
+        case "content_types" | "permissions":
+            return names.number
+        case "BooleanField":
+            return _boolean
+        case "CharField" | "TextField":
+            return _text_of(column.field)
+        case "JSONField":
+            return _json_of(column.field)
+        case "DateTimeField":
+            return _instant_for_sqlite if connection.vendor == "sqlite" else _instant
+        case "DateField":
+            return _day
+        case "DecimalField":
+            return _decimal_of(column.field)
+        case "FloatField":
+            return _number
+        case "BinaryField":
+            return _bytes
+        case kind:
+            return _whole_from(*BaseDatabaseOperations.integer_field_ranges[kind])
 
 
 def change(row: list[Any], changes: Changes) -> None:

@@ -25,9 +25,9 @@ from fluxtracker.upstream.http.errors import UpstreamError
 from ops import leases, registry
 from ops.broker import NoBroker
 from ops.jobs import services
+from ops.jobs.runs import NotDone, one_line, public_words, report_of
 from ops.leases import LeaseLost, database_time
 from ops.models import Job
-from ops.runs import NotDone, one_line, public_words, report_of
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +13,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from ops import audit, broker, leases, registry
+from fluxtracker.api.throttling import Places
+from ops import audit_log, broker, leases, registry
 from ops.broker import NoBroker
 from ops.models import Job
 from ops.registry import JobType
@@ -40,8 +40,8 @@ def send(job_id: int) -> None:
 
 
 POLL_S = 0.15
-MOST_WAITING = 2  # requests of a process that wait for a result (docs/contract.md#api)
-_places = threading.BoundedSemaphore(MOST_WAITING)
+MOST_WAITING, LONGEST_WAIT_S = 2, 60.0  # requests that wait for a result (docs/contract.md#api)
+places = Places("waiting requests", MOST_WAITING, LONGEST_WAIT_S)
 
 
 class AlreadyRunning(Exception):
@@ -70,34 +70,27 @@ def request_job(name: str, params: object, *, user: User, address: str | None, v
     `params` as a request's body has them. UnknownJob; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
     """
     job_type = registry.find(name)
-    values = _checked(job_type, params, user, address)
+    entry: dict[str, Any] = {"actor": user.get_username(), "address": address, "action": f"job {name}"}
+    try:
+        values = job_type.checked(params)
+    except ValidationError:
+        if "confirm" in job_type.params:  # it destroys and was not confirmed
+            audit_log.record_if_possible(**entry, outcome=audit_log.REFUSED, detail={"reason": "not confirmed"})
+        raise
     try:
         _refuse_a_second(job_type, values)
         job = _create(job_type, values, user, via)
     except AlreadyRunning as error:
-        _audit(job_type, user, address, audit.REFUSED, {"reason": str(error)})
+        audit_log.record(**entry, outcome=audit_log.REFUSED, detail={"reason": str(error)})
         raise
-    _audit(job_type, user, address, audit.ASKED, {"job": job.pk, **values})
+    audit_log.record(**entry, outcome=audit_log.ASKED, detail={"job": job.pk, **values})
     _send(job)
     return job
 
 
-def _checked(job_type: JobType, params: object, user: User, address: str | None) -> dict[str, Any]:
-    """Return the parameters. What destroys and was not confirmed goes into the audit log as a refusal."""
-    try:
-        return job_type.checked(params)
-    except ValidationError:
-        if "confirm" in job_type.params:
-            audit.record_if_possible(
-                actor=user.get_username(), address=address, action=f"job {job_type.name}", outcome=audit.REFUSED,
-                detail={"reason": "not confirmed"},
-            )  # fmt: skip
-        raise
-
-
 def wait_for(job: Job, seconds: float) -> Job:
     """Return the job when it is over, or as it is after so many seconds; at once when two requests wait already."""
-    if seconds <= 0 or not _places.acquire(blocking=False):
+    if seconds <= 0 or (place := places.take()) is None:
         return _fresh(job)
     try:
         give_up = time.monotonic() + seconds
@@ -105,7 +98,7 @@ def wait_for(job: Job, seconds: float) -> Job:
             time.sleep(POLL_S)
         return job
     finally:
-        _places.release()
+        places.give_back(place)
 
 
 def cancel(job: Job, *, user: User, address: str | None) -> Job:
@@ -117,8 +110,8 @@ def cancel(job: Job, *, user: User, address: str | None) -> Job:
         or row.filter(state=Job.State.RUNNING).update(cancel_asked=True)
     ):
         raise AlreadyOver(f"the job is over already: {_fresh(job).state}")
-    audit.record(
-        actor=user.get_username(), address=address, action="cancel job", outcome=audit.ASKED,
+    audit_log.record(
+        actor=user.get_username(), address=address, action="cancel job", outcome=audit_log.ASKED,
         detail={"job": job.pk, "name": job.name},
     )  # fmt: skip
     return _fresh(job)
@@ -145,7 +138,7 @@ def _create(job_type: JobType, values: dict[str, Any], user: User, via: str) -> 
         with transaction.atomic():
             return Job.objects.create(
                 name=job_type.name, params=values, user=user, actor=user.get_username(), via=via,
-                request_id=audit.request_id(), created_at=now, sent_at=now,
+                request_id=audit_log.request_id(), created_at=now, sent_at=now,
             )  # fmt: skip
     except IntegrityError:  # another request was faster
         raise AlreadyRunning(f"{job_type.name} is already queued", active(job_type.name)) from None
@@ -161,12 +154,6 @@ def _send(job: Job) -> None:
             state=Job.State.FAILED, failure=Job.Failure.BROKER, error=words(error.status, now), finished_at=now
         ):
             raise NotSent(_fresh(job)) from error
-
-
-def _audit(job_type: JobType, user: User, address: str | None, outcome: str, detail: dict[str, Any]) -> None:
-    audit.record(
-        actor=user.get_username(), address=address, action=f"job {job_type.name}", outcome=outcome, detail=detail
-    )
 
 
 def _fresh(job: Job) -> Job:

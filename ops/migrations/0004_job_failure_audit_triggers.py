@@ -2,8 +2,8 @@
 
 from django.db import migrations, models
 
-from ops.audit import protect
-from ops.audit import unprotect
+from ops.audit_log import protect
+from ops.audit_log import unprotect
 
 
 def add(apps, schema_editor):

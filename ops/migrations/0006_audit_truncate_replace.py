@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from ops.audit import protect
+from ops.audit_log import protect
 
 
 def add(apps, schema_editor):

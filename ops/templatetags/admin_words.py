@@ -30,6 +30,11 @@ def number(value: int | None) -> str:
 
 
 @register.filter
+def deleted(count: int) -> str:
+    return f"{formatting.whole(count)} deleted"
+
+
+@register.filter
 def bytes_size(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count < 1e9 else formatting.size(count / 1e9)
 
@@ -68,7 +73,7 @@ def outcome(job: Job) -> str:
 @register.filter
 def state_words(state: TaskState | None) -> str:
     """Return how a task's last run went; empty for one that never ran."""
-    if state is None or not (state.last_success_at or state.last_failure_at):
+    if state is None or state.health == "never":
         return ""
     if state.consecutive_failures:
         return f"{formatting.plural(state.consecutive_failures, 'failure')} in a row: {state.last_error}"
@@ -77,6 +82,6 @@ def state_words(state: TaskState | None) -> str:
 
 @register.filter
 def state_mood(state: TaskState | None) -> str:
-    if state is None or not (state.last_success_at or state.last_failure_at):
+    if state is None or state.health == "never":
         return ""
     return "bad" if state.consecutive_failures else "good"

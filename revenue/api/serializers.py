@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
 from fluxtracker.api.fields import Answer, MicroDollars, OrNull, PageAnswer, Price, Satoshi, UnixTime, UnixTimeMs
@@ -43,12 +45,40 @@ class AppSums(Answer):
     total_revenue = Satoshi(source="revenue_sat", help_text="FLUX")
     total_revenue_sat = serializers.IntegerField(source="revenue_sat")
     avg_payment = Satoshi(source="average_sat", help_text="FLUX")
+    total_revenue_usd = MicroDollars(source="usd", allow_null=True, help_text="Of the priced payments.")
+    usdMissing = serializers.IntegerField(source="unpriced", help_text="Payments without a price.")
     first_payment = serializers.DateField(source="first_paid_at", help_text="UTC day.")
     last_payment = serializers.DateField(source="last_paid_at", help_text="UTC day.")
 
 
 class AppsAnswer(PageAnswer):
     apps = AppSums(many=True, source="rows")
+
+
+class PayerTotals(Answer):
+    flux = Satoshi(source="revenue_sat")
+    flux_sat = serializers.IntegerField(source="revenue_sat")
+    usd = MicroDollars(allow_null=True, help_text="Of the priced payments.")
+    usdMissing = serializers.IntegerField(source="usd_missing", help_text="Payments without a price.")
+    payments = serializers.IntegerField()
+
+
+class PayerAnswer(PageAnswer):
+    """`total` counts the payments that are kept; `totals` also those that are pruned."""
+
+    address = serializers.CharField(source="payer.address")
+    label = OrNull(source="payer.words", allow_null=True)  # type: ignore[assignment]  # the wire name
+    payments = Transaction(many=True, source="rows")
+    apps = serializers.ListField(child=serializers.CharField(), help_text="Apps that the payments of this page name.")
+    totals = PayerTotals(source="payer")
+    first = serializers.DateField(source="payer.first", help_text="UTC day of the first payment.")
+    last = serializers.DateField(source="payer.last", help_text="UTC day of the last payment.")
+    coverage = serializers.DictField(child=serializers.FloatField(allow_null=True), source="payer.coverage")
+    asOf = serializers.DateTimeField(source="payer.as_of", allow_null=True)
+    notes = serializers.DictField(child=serializers.CharField(), source="payer.notes")
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "class": serializers.CharField(source="payer.category")}
 
 
 class DaySums(Answer):
@@ -127,7 +157,7 @@ class PeriodAnswer(Answer):
     payments = Count(source="whole.payments")
     timestamp = UnixTimeMs(source="now", help_text="ms")
     asOf = serializers.DateTimeField(
-        source="ledger.completed_at", allow_null=True, help_text="When a sync last completed."
+        source="ledger.read_until", allow_null=True, help_text="When a sync last completed."
     )
     stale = serializers.BooleanField(source="is_stale", help_text="No sync has completed for 30 minutes.")
 

@@ -14,6 +14,6 @@ urlpatterns = [
         path(f"revenue/{bucket.adverb}", views.period_view(bucket), name=f"revenue-{bucket.adverb}")
         for bucket in LONGER
     ),
-    path("analytics/apps", views.AppsView.as_view(), name="analytics-apps"),
+    path("payers/<str:address>", views.PayerView.as_view(), name="payer"),
     path("admin/revenue-status", views.RevenueStatusView.as_view(), name="revenue-status"),
 ]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django.http import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework.exceptions import NotFound
 
-from fluxtracker.api.fields import Page
+from fluxtracker.api.fields import ErrorAnswer, Page, PageQuery
 from fluxtracker.api.views import ReadView, StatusView
-from fluxtracker.periods import Bucket
+from fluxtracker.periods import DAY, Bucket, Period
 from revenue import selectors
 from revenue.api import serializers
-from revenue.payments import filters, pagination
-from revenue.payments.filters import AppsQuery, DailyQuery, TransactionsQuery
+from revenue.payments import filters, pagination, payers
+from revenue.payments.filters import DailyQuery, TransactionsQuery
+from revenue.payments.payers import PayerPage
 from revenue.selectors import ledger_stamp
 from revenue.status import status
 
@@ -28,7 +31,7 @@ class TransactionsView(ReadView):
     query, answer = TransactionsQuery, serializers.TransactionsAnswer
 
     def etag(self, now: datetime) -> object:
-        return ledger_stamp()
+        return ledger_stamp(), now.date()
 
     def read(self, values: dict[str, Any], now: datetime) -> Page:
         page, limit = values["page"], values["limit"]
@@ -38,17 +41,34 @@ class TransactionsView(ReadView):
         return Page(pagination.with_confirmations(rows, pagination.tip_height()), total, page, limit)
 
 
-class AppsView(ReadView):
-    """Revenue per app, highest first."""
+class PayerView(ReadView):
+    """Payments of one sender, newest first, and what all of them come to, pruned ones included."""
 
-    name, operation, tag = "App analytics", "analytics_apps", "analytics"
-    query, answer = AppsQuery, serializers.AppsAnswer
+    name, operation, tag = "Payer", "payer", "revenue"
+    query, answer = PageQuery, serializers.PayerAnswer
+    parameters = (OpenApiParameter("address", str, OpenApiParameter.PATH, description="The sender's address."),)
+    errors = {404: OpenApiResponse(ErrorAnswer, "It has paid nothing.")}
 
     def etag(self, now: datetime) -> object:
-        return ledger_stamp()
+        return ledger_stamp(), now.date()
 
-    def read(self, values: dict[str, Any], now: datetime) -> Page:
-        return Page.of(selectors.apps(values.get("search", ""), values["sort"]), values)
+    def read(self, values: dict[str, Any], now: datetime) -> PayerPage:
+        payer = payers.find(self.kwargs["address"], now.date())
+        if payer is None:
+            raise NotFound(" ".join(filter(None, ["this address has paid nothing that is known.", selectors.unkept()])))
+        page, limit = values["page"], values["limit"]
+        selection = filters.select(TransactionsQuery.read({"sender": payer.address}))
+        rows = pagination.page_rows(selection, payer.kept, (page - 1) * limit, limit)
+        found = pagination.with_confirmations(rows, pagination.tip_height())
+        return PayerPage(found, payer.kept, page, limit, payer)
+
+
+def _listed(values: dict[str, Any], today: date) -> Period | None:
+    """Return the days that an answer lists besides its periods; None: none."""
+    if "start" in values:
+        return Period.of_days(values["start"], values["end"])
+    days = values.get("days", 0)
+    return Period.of_days(today - (days - 1) * DAY, today) if days else None
 
 
 class PeriodView(ReadView):
@@ -65,18 +85,19 @@ class PeriodView(ReadView):
         return ledger_stamp(), now.date(), int(now.timestamp()) // TO_DATE_S
 
     def read(self, values: dict[str, Any], now: datetime) -> selectors.PeriodReport:
-        return selectors.period_report(self.bucket, now, values.get("days", 0))
+        return selectors.period_report(self.bucket, now, _listed(values, now.date()))
 
 
 def period_view(bucket: Bucket) -> Callable[..., HttpResponseBase]:
     """Return the view of one calendar."""
     names = {"bucket": bucket, "operation": f"revenue_{bucket.adverb}"}
     view: type[PeriodView] = type(f"{bucket.adverb.capitalize()}View", (PeriodView,), names)
-    return view.as_view()
+    made: Callable[..., HttpResponseBase] = view.as_view()
+    return made
 
 
 class DailyView(PeriodView):
-    """Today so far against yesterday, and every day of the last `days`, oldest first."""
+    """Today so far against yesterday, and every day of the last `days` or of a `range`, oldest first."""
 
     bucket, operation = Bucket.DAY, "revenue_daily"
     query, answer = DailyQuery, serializers.DailyAnswer

@@ -7,26 +7,40 @@ if any of them fits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connection
-from django.db.models import BigIntegerField, CharField, F, Q, Value
+from django.db.models import BigIntegerField, CharField, Count, F, Q, QuerySet, Sum, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 from rest_framework import serializers
 
-from fluxtracker.api.fields import Day, Flux, OneOf, PageQuery, Query, Whole, Words, satoshi
+from fluxtracker.api.fields import (
+    Day,
+    Flux,
+    OneOf,
+    PageQuery,
+    Query,
+    RangeOfDays,
+    Whole,
+    Words,
+    satoshi,
+    with_range,
+)
 from fluxtracker.periods import Bucket, Period, midnight
 from fluxtracker.timestamps import parse_day
+from fluxtracker.upstream.parsing import MAX_HEIGHT
+from ops.registry import Hook
 from revenue.models import App, AppType, Payment
 from revenue.querysets import PaymentQuerySet
-from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER, OpenDays
+from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER, OpenDays, Sums
 
+MOST_SUMMED = 250_000  # rows that a stranger's search adds up
 MOST_APPS = 10_000  # ids in one statement
 TXID = re.compile(r"[0-9a-f]{4,64}")  # by its beginning, from 4 characters on (docs/contract.md#api)
 ADDRESS = re.compile(r"[0-9A-Za-z]{4,64}", re.ASCII)
@@ -38,6 +52,7 @@ UNINDEXED: dict[str, Combinable] = {
     "any_address": Coalesce("address", Value(""), output_field=CharField()),
     "any_app_id": Coalesce(F("app_id"), Value(0), output_field=BigIntegerField()),
     "any_amount_sat": Coalesce("amount_sat", Value(-1), output_field=BigIntegerField()),
+    "any_height": Coalesce(F("height"), Value(-1), output_field=BigIntegerField()),
 }
 
 
@@ -162,13 +177,25 @@ ORDERS = {  # what `sort` may say: column, descending. The id decides between eq
 DEFAULT_ORDER = "-timestamp"
 
 
-FREE = ("sender", "type", "min_amount", "max_amount")  # filters of which the daily totals know nothing
+FREE = (
+    "sender",
+    "owner",
+    "type",
+    "block",
+    "min_amount",
+    "max_amount",
+)  # filters that no daily total knows
 LOOKUPS = {
     "address": "address",
     "sender": "from_address",
+    "block": "height",
     "min_amount": "amount_sat__gte",
     "max_amount": "amount_sat__lte",
 }
+
+
+txids_of_owner: Hook[Callable[[str], QuerySet[Any, Any]]] = Hook(["selectors"])
+"""Returns the transactions that were paid for the apps of an owner; the one app that knows messages registers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +252,9 @@ class Selection:
 
     def _filters(self, prefix: str) -> Q:
         found = {f"{prefix}{lookup}": self.values[key] for key, lookup in LOOKUPS.items() if self.has(key)}
+        if self.has("owner"):
+            (txids,) = (read(self.values["owner"]) for read in txids_of_owner)
+            found[f"{prefix}txid__in"] = txids
         if self.app_id:
             found[f"{prefix}app_id"] = self.app_id
         return Q(**found, app_type=self.values["type"]) if self.has("type") else Q(**found)
@@ -236,6 +266,21 @@ class Selection:
         if not self.days.total or self.meanings == ():
             return 0
         return self.rows().count() if self.meanings is None else self._count_meanings(self.meanings)
+
+    def sums(self) -> Sums:
+        """Return what all rows that fit add up to, their number as `count` has it. At most one query more."""
+        if self.is_plain:
+            found = self.days.sums
+        else:
+            payments = self.count()
+            if not payments:
+                return Sums(0, 0, 0, 0)
+            if payments > MOST_SUMMED:
+                return Sums(None, payments, None, 0)
+            row = self.matches().aggregate(sat=Sum("amount_sat"), micro=Sum("usd_micro"), priced=Count("usd_micro"))
+            found = (row["sat"] or 0, payments, row["micro"] or 0, row["priced"])
+        sat, payments, micro, priced = found
+        return Sums(sat, payments, micro if priced or not payments else None, payments - priced)
 
     def count_up_to(self, most: int) -> int:
         """How many rows fit, `most` for all that are more: it stops there, so that no wide filter scans everything."""
@@ -261,7 +306,7 @@ class Selection:
 
 def select(values: Mapping[str, Any]) -> Selection:
     """Look up what the totals and the apps know of the filters, as `TransactionsQuery` reads them."""
-    everything = OpenDays.load()
+    everything = OpenDays()
     term, name = values.get("search"), values.get("app")
     found = meanings(term, everything) if term else None
     if found is not None and len(found) == 1:
@@ -292,7 +337,27 @@ def _as_filter(values: Mapping[str, Any], found: list[Meaning]) -> tuple[Mapping
     return values, found
 
 
-class TransactionsQuery(PageQuery):
+def _days() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    return {
+        "from": Day(required=False, help_text="First UTC day, included."),
+        "to": Day(required=False, help_text="Last UTC day, included."),
+        "range": RangeOfDays("`from` and `to`"),
+    }
+
+
+class _InDays(PageQuery):
+    """A list of some days; a `range` is read as its `from` and `to`."""
+
+    ends: ClassVar[Sequence[tuple[str, str]]] = (("from", "to"),)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return super().get_fields() | _days()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return super().validate(with_range(attrs, self.initial_data, "from", "to"))
+
+
+class TransactionsQuery(_InDays):
     search = Words(
         help_text="Beginning of a txid or an address (4 characters or more), part of an app name, "
         "an exact amount of FLUX, a day YYYY-MM-DD or a month YYYY-MM."
@@ -302,21 +367,21 @@ class TransactionsQuery(PageQuery):
     type = OneOf(list(AppType.values), required=False, help_text="How the app was deployed.")
     address = Words(help_text="Exact address that was paid.")
     sender = Words(help_text="Exact address that paid.")
+    owner = Words(help_text="Exact id of the owner whose apps were paid for.")
+    block = Whole(required=False, maximum=MAX_HEIGHT, help_text="Height of the block.")
     min_amount = Flux(required=False, help_text="FLUX, included.")
     max_amount = Flux(required=False, help_text="FLUX, included.")
     ends = (("from", "to"), ("min_amount", "max_amount"))
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        return super().get_fields() | {
-            "from": Day(required=False, help_text="First UTC day, included."),
-            "to": Day(required=False, help_text="Last UTC day, included."),
-        }
 
-
-class AppsQuery(PageQuery):
+class AppsQuery(_InDays):
     search = Words(help_text="Part of an app name.")
     sort = OneOf(list(APP_ORDERS), default=DEFAULT_APP_ORDER, help_text="A minus means descending.")
 
 
 class DailyQuery(Query):
     days = Whole(default=30, maximum=3650, help_text="Days back from today, today included.")
+    range = RangeOfDays("`days`")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return with_range(attrs, self.initial_data, "start", "end")

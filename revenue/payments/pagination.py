@@ -20,6 +20,7 @@ from revenue.models import LedgerState, Payment
 from revenue.payments.filters import Selection, within
 from revenue.querysets import PaymentQuerySet
 
+NEAR = 2_000  # rows from either end up to which a page is reached by a walk, without the days
 GATHER = 5_000  # matches up to which their keys are fetched and sorted here
 WALK_MARGIN = 4  # a walk gives up after so many times the rows that it should take
 BATCH = 1_000  # rows in memory at once when all are read
@@ -88,7 +89,9 @@ def with_confirmations(rows: list[Row], tip: int | None) -> list[Row]:
 def _ids(selection: Selection, total: int, offset: int, limit: int) -> list[int]:
     column, _ = selection.order
     if selection.is_plain and column == "paid_at":
-        return _by_days(selection, offset, limit)
+        if selection.has("address") or min(offset, total - offset - limit) > NEAR:
+            return _by_days(selection, offset, limit)
+        return _slice(selection.rows(), selection, total, offset, limit)
     if selection.is_plain:
         return _slice(selection.rows(), selection, total, offset, limit)
     if total <= GATHER:
@@ -104,7 +107,7 @@ def _by_days(selection: Selection, offset: int, limit: int) -> list[int]:
     _, descending = selection.order
     place = selection.days.place(offset, limit, oldest_first=not descending)
     first, last = min(place.days), max(place.days)
-    rows = selection.walk().filter(within(first, last))
+    rows = (selection.walk() if selection.has("address") else selection.rows()).filter(within(first, last))
     if selection.has("address") and (last - first).days >= SHORT_WALK:
         rows = Payment.objects.filter(day__in=place.days, address=selection.values["address"])
     return _slice(rows, selection, place.rows, place.skip, limit)

@@ -13,7 +13,7 @@ import structlog
 from fluxtracker.env import TrackedAddress
 from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.records import Listing
-from ops.runs import Run
+from ops.jobs.runs import Run
 from revenue import ledger
 from revenue.models import Cursor, DailyTotal, LedgerState
 from revenue.sync import writer

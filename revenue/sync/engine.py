@@ -22,7 +22,7 @@ from fluxtracker.batches import garbage_kept
 from fluxtracker.periods import is_ahead
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import ChainSource, Tip, TxidIndex
-from ops.runs import Run, one_line
+from ops.jobs.runs import Run, one_line
 from revenue import ledger
 from revenue.models import TIP_STANDS, LedgerState
 from revenue.status import last_sync_block

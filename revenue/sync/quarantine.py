@@ -12,7 +12,7 @@ from django.db.models import F
 from fluxtracker.batches import backoff
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, UpstreamError
 from fluxtracker.upstream.records import ChainTx, Tip
-from ops.runs import Run
+from ops.jobs.runs import Run
 from revenue import ledger
 from revenue.models import LedgerState, Quarantined
 from revenue.sync import writer

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, UpstreamError
 from fluxtracker.upstream.records import Block, ChainSource, Tip
-from ops.runs import Run
+from ops.jobs.runs import Run
 from revenue import ledger
 from revenue.models import LedgerState, Payment
 from revenue.sync.writer import Reading

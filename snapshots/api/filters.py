@@ -5,32 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, NoReturn
 
-from django.utils import timezone
 from rest_framework import serializers
 
-from fluxtracker.api.fields import Day, OneOf, Query, Whole
+from fluxtracker.api.fields import Day, OneOf, Query, RangeQuery, Whole
 from fluxtracker.images import image_name
 from fluxtracker.periods import Bucket
 from snapshots.selectors import Days
 
-MOST_DAYS = 3660
 MOST_ROWS = 3650
 ROWS = 30
-
-
-class RangeQuery(Query):
-    """A range of days; an end that is left open is today."""
-
-    ends = (("start", "end"),)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """400 when the range is reversed or longer than MOST_DAYS."""
-        ((first, last),) = self.ends
-        begin: date | None = super().validate(attrs).get(first)
-        end: date = attrs.get(last) or timezone.now().date()
-        if begin is not None and (end - begin).days + 1 > MOST_DAYS:
-            raise serializers.ValidationError({first: [f"the range may have at most {MOST_DAYS} days"]})
-        return attrs
 
 
 class NeededDay(Day):

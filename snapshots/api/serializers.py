@@ -188,15 +188,13 @@ class TopApp(TopCounts):
 class TopAnswer(Answer):
     category = serializers.CharField()
     days = Whole()
-    asOf = serializers.DateTimeField(
-        source="read_at", allow_null=True, help_text="When containers were last read; null: never."
-    )
-    stale = serializers.BooleanField(source="is_old", help_text="That was over 2 hours ago, or never.")
-    comparisonDate = serializers.DateField(source="compared", allow_null=True)
+    asOf = serializers.DateTimeField(allow_null=True, help_text="When containers were last read; null: never.")
+    stale = serializers.BooleanField(help_text="That was over 2 hours ago, or never.")
+    comparisonDate = serializers.DateField(allow_null=True)
     message = serializers.CharField(allow_null=True, help_text="Why there is nothing to compare with.")
     count = Whole()
     total = Whole(help_text="Images of the category that run now.")
-    data = TopImage(many=True, source="images")  # type: ignore[assignment]  # the wire name
+    data = TopImage(many=True)  # type: ignore[assignment]  # the wire name
     apps = TopApp(many=True, help_text="The tracked apps of the category, those without a public image included.")
 
 

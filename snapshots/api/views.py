@@ -19,14 +19,15 @@ from fluxtracker.api.conditional import LIVE_S, SETTLED_S, unless_known
 from fluxtracker.api.fields import Answer, ErrorAnswer
 from fluxtracker.api.views import BAD_QUERY, ReadView, StatusView
 from metrics.selectors import metrics_stamp
-from revenue.selectors import Ledger, ledger_stamp
+from revenue.models import LedgerState
+from revenue.selectors import ledger_stamp
 from snapshots import selectors, status
 from snapshots.api import filters, serializers
 from snapshots.comparison import cache
 from snapshots.comparison import serializers as comparison_serializers
 from snapshots.comparison.serializers import ComparisonAnswer
 from snapshots.models import Snapshot
-from snapshots.selectors import CATEGORY_TOTALS, Days, History, Top, containers_read_at, last_due, snapshot_stamp, stats
+from snapshots.selectors import CATEGORY_TOTALS, Days, History, containers_read_at, last_due, snapshot_stamp, stats
 
 SETTLED = timedelta(days=2)
 
@@ -51,17 +52,18 @@ class SnapshotsView(HistoryView):
     name, operation = "Snapshots", "history_snapshots"
     query = filters.SnapshotsQuery
     answer: ClassVar[type[Answer]] = serializers.SnapshotsAnswer
+    fields: ClassVar[tuple[str, ...]] = selectors.FIELDS
 
     def read(self, values: dict[str, Any], now: datetime) -> History:
         first, last = values.get("start_date"), values.get("end_date")
-        return selectors.load(filters.newest(first, last, values.get("limit")), now)
+        return selectors.load(filters.newest(first, last, values.get("limit")), now, self.fields)
 
 
 class FullView(SnapshotsView):
     """The same with every column flat, under the names of the tracker that was replaced."""
 
     name, operation = "Snapshots, every column", "history_snapshots_full"
-    answer = serializers.FullAnswer
+    answer, fields = serializers.FullAnswer, selectors.EVERY_FIELD
 
 
 class RangeView(HistoryView):
@@ -78,7 +80,7 @@ class RangeView(HistoryView):
     def get(self, request: Request, **path: str) -> HttpResponseBase:
         response = super().get(request, **path)
         last, now = self.query.read(request.query_params)["end"], timezone.now()
-        if last >= now.date() - SETTLED or not Ledger.load().has_all_of(last, now):
+        if last >= now.date() - SETTLED or not LedgerState.known().has_all_of(last, now):
             patch_cache_control(response, max_age=LIVE_S)
         return response
 
@@ -104,7 +106,7 @@ class SnapshotView(HistoryView):
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         day = filters.asked_day(self.kwargs["date"])
-        return selectors.load(Days(day, day), now).rows[0]
+        return selectors.load(Days(day, day), now, selectors.EVERY_FIELD).rows[0]
 
 
 class CategoryView(HistoryView):
@@ -117,7 +119,7 @@ class CategoryView(HistoryView):
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         category = known(self.kwargs["category"])
         days = filters.newest(values.get("start"), values.get("end"), values.get("limit"))
-        rows = selectors.read_columns(days, ("day", CATEGORY_TOTALS[category], "counts"))
+        rows = selectors.read_columns(days, ("day", CATEGORY_TOTALS[category]))
         return {
             "category": category,
             "count": len(rows),
@@ -136,11 +138,7 @@ class ImagesView(ReadView):
         return snapshot_stamp()
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        image, start, end = values["image"], values.get("start"), values.get("end")
-        found = selectors.image_history(image, start, end)
-        data = [{"date": day, "count": count} for day, count in found.days]
-        answer = {"image": image, "category": found.category, "start": start, "end": end}
-        return answer | {"count": len(data), "data": data}
+        return selectors.image_history(values["image"], values.get("start"), values.get("end"))
 
 
 class TopView(ReadView):
@@ -157,7 +155,7 @@ class TopView(ReadView):
         """Readings grow old without a change of any row, and the day compared with moves at midnight."""
         return metrics_stamp(), snapshot_stamp(), now.date(), selectors.is_old(containers_read_at(), now)
 
-    def read(self, values: dict[str, Any], now: datetime) -> Top:
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         return selectors.top_images(known(self.kwargs["category"]), values["limit"], values["days"], now)
 
 

@@ -1,17 +1,20 @@
 """Keep the five comparisons ready, and find the one that still fits.
 
-A comparison is used while its stamp fits and it is at most five minutes old. A reader who finds none makes one and
-keeps it in the memory of its process; only `keep_warm` writes.
+A comparison is used while its stamp fits and it is at most five minutes old. A reader who finds none makes one; only
+`keep_warm` writes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import structlog
+from django.db import connection
 from django.db.models import CharField, Count, Max, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -37,6 +40,14 @@ def facts() -> Facts:
 
     One small query.
     """
+    with connection.cursor() as cursor:
+        cursor.execute(*_facts_query())
+        return tuple(sorted(cursor.fetchall(), key=str))
+
+
+@cache
+def _facts_query() -> tuple[str, Sequence[Any]]:
+    """Return its SQL, compiled once: that takes longer than to run it."""
     sources = Source.objects.filter(name__in=READ).order_by().values_list("name", Cast("read_at", TEXT), Value(""))
     tracked = TrackedApp.objects.filter(active=True, category__in=COUNTED).order_by()
     ledger = LedgerState.objects.values_list(Value("ledger"), Cast("version", TEXT), Cast("completed_at", TEXT))
@@ -45,7 +56,8 @@ def facts() -> Facts:
     rows = sources.union(
         tracked.values_list("category", "key", Value("")), ledger, days.values_list("kind", "rows", "last"), all=True
     )
-    return tuple(sorted(rows, key=str))
+    sql, params = rows.query.sql_with_params()
+    return sql, params
 
 
 def stamp(bucket: Bucket, found: Facts, now: datetime) -> str:
@@ -68,16 +80,12 @@ class Made:
     answer: Report
 
     def fits(self, stamp: str, now: datetime) -> bool:
-        """Return whether it says what would be said now. One from the future is as wrong as one from the past."""
+        """Return whether it is what would be made now. One from the future is as wrong as one from the past."""
         return self.stamp == stamp and is_fresh(self.made_at, now, OLDEST)
 
 
-KEPT: dict[Bucket, Made] = {}
-"""What this process made for its readers: at most one for each bucket."""
-
-
 def keep_warm() -> None:
-    """Make the comparisons anew whose stamp has changed or that are five minutes old.
+    """Make the comparisons again whose stamp has changed or that are five minutes old.
 
     May run anywhere and beside itself: who writes last may leave a stamp behind that fits no more, and then
     readers make their own until the next time.
@@ -96,14 +104,12 @@ def keep_warm() -> None:
 
 def find(bucket: Bucket, now: datetime) -> Made:
     """Return the comparison, from two small queries when it is warm."""
-    wanted = stamp(bucket, facts(), now)
+    current = stamp(bucket, facts(), now)
     row = WarmComparison.objects.filter(period=bucket.letter).first()
-    for made in (_made(row) if row else None, KEPT.get(bucket)):
-        if made is not None and made.fits(wanted, now):
-            return made
+    if row and (made := _made(row)).fits(current, now):
+        return made
     with read_snapshot():
-        KEPT[bucket] = made = _make([bucket], facts(), now)[0]
-    return made
+        return _make([bucket], facts(), now)[0]
 
 
 def _make(buckets: Collection[Bucket], found: Facts, now: datetime) -> list[Made]:

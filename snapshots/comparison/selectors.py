@@ -104,11 +104,11 @@ class Comparison:
         """Return groups without any previous value: the snapshot is missing, or its source had failed that day."""
         groups: dict[str, Collection[Group]] = {name: [getattr(self, name)] for name in SHOWN}
         groups["cloud"] = self.cloud.values()
-        return [name for name, parts in groups.items() if not any(map(_has_past, parts))]
-
-
-def _has_past(group: Group) -> bool:
-    return any(pair.previous is not None for pair in group.values())
+        return [
+            name
+            for name, parts in groups.items()
+            if all(pair.previous is None for part in parts for pair in part.values())
+        ]
 
 
 def load(buckets: Collection[Bucket], now: datetime) -> Material:

@@ -12,7 +12,7 @@ from fluxtracker.periods import Bucket, is_fresh
 from fluxtracker.timestamps import parse_instant
 from metrics.selectors import OLD
 from revenue.api.serializers import TRENDS, Amount, Count, PeriodSums, ToDateAnswer, UsdAmount
-from revenue.selectors import STALE
+from revenue.models import STALE
 from snapshots.comparison.selectors import SHOWN
 from snapshots.models import Snapshot
 
@@ -81,7 +81,7 @@ class ComparedRevenue(Answer):
     payments = Count(source="whole.payments")
     toDate = ToDateAnswer(source="to_date", help_text="Like for like.")
     asOf = serializers.DateTimeField(
-        source="ledger.completed_at", allow_null=True, help_text="When a sync last completed."
+        source="ledger.read_until", allow_null=True, help_text="When a sync last completed."
     )
     stale = serializers.BooleanField(source="is_stale", help_text="No sync has completed for 30 minutes.")
 

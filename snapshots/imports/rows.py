@@ -131,7 +131,7 @@ class OldFile:
     connection: sqlite3.Connection
 
     def rows(self, table: str) -> Iterator[Row]:
-        """Every row as it stands there, by column."""
+        """Yield every row by column, unchanged."""
         if not self._columns(table):
             return
         cursor = self.connection.execute(f'SELECT * FROM "{table}"')  # noqa: S608  our own names

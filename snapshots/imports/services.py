@@ -6,10 +6,9 @@ The whole file is read and checked first; then each kind of rows is stored in it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from fluxtracker.api.reports import as_report, described
-from ops import leases, registry, runs
+from ops import leases, registry
+from ops.jobs import runs
 from revenue import importing
-from revenue.importing import Guard, OldPayment, Taken
-from snapshots.imports import rows as imports_rows
-from snapshots.imports.rows import NotTheOriginal, OldDay, Read, opened
+from revenue.importing import Guard, Taken
+from snapshots.imports import rows
+from snapshots.imports.rows import NotTheOriginal, OldDay, Read, Row, opened
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.services import LEASE
 
@@ -36,14 +36,14 @@ WRITTEN = ("source", "made_at", *COLUMNS)
 TAKEN_HERE = "taken here"
 
 
-@dataclass(frozen=True, slots=True)
-class Old:
-    """What the file holds, row by row in our terms."""
-
-    days: Read[OldDay]
-    payments: Read[OldPayment]
-    prices: Read[tuple[date, Decimal]]
-    images: Read[ImageDay]
+KINDS: Mapping[str, tuple[str, Callable[[Iterator[Row], date], Read[Any]]]] = {
+    "snapshots": ("daily_snapshots", rows.snapshots),
+    "transactions": ("revenue_transactions", rows.payments),
+    "prices": ("flux_price_history", rows.prices),
+    "imageSnapshots": ("repo_snapshots", rows.images),
+}
+"""By key of the report: the old tracker's table, and what converts its rows."""
+Old = Mapping[str, Read[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,7 @@ def read_file(path: Path, today: date) -> Old:
     """Return everything in the file, as it is at one moment. NotDone where it is none of the old tracker."""
     try:
         with opened(path) as file:
-            return Old(
-                imports_rows.snapshots(file.rows("daily_snapshots"), today),
-                imports_rows.payments(file.rows("revenue_transactions"), today),
-                imports_rows.prices(file.rows("flux_price_history"), today),
-                imports_rows.images(file.rows("repo_snapshots"), today),
-            )
+            return {kind: convert(file.rows(table), today) for kind, (table, convert) in KINDS.items()}
     except (NotTheOriginal, OSError) as error:
         words = f"{path.name} {error}; nothing was imported"
         if isinstance(error, OSError):
@@ -78,30 +73,25 @@ def read_file(path: Path, today: date) -> Old:
 
 def import_rows(*, old: Old, now: datetime, guard: Guard, progress: Callable[[str], None]) -> ImportReport:
     """Take over what is not known here."""
-    progress("snapshots")
-    days = _import_days(old.days.rows, now, guard)
-    progress("payments")
-    payments = importing.import_payments(old.payments.rows, guard)
-    progress("prices")
-    prices = importing.import_prices(dict(old.prices.rows), now.date(), guard)
-    progress("images")
-    images = _import_images(old.images.rows, guard)
-    kinds: dict[str, tuple[Read[Any], Taken]] = {
-        "snapshots": (old.days, days),
-        "transactions": (old.payments, payments),
-        "prices": (old.prices, prices),
-        "imageSnapshots": (old.images, images),
+    writers: dict[str, Callable[[Any], Taken]] = {
+        "snapshots": lambda found: _import_days(found, now, guard),
+        "transactions": lambda found: importing.import_payments(found, guard),
+        "prices": lambda found: importing.import_prices(dict(found), now.date(), guard),
+        "imageSnapshots": lambda found: _import_images(found, guard),
     }
-    left_out = {kind: read.left_out + Counter(taken.left_out) for kind, (read, taken) in kinds.items()}
-    changed = {kind: +read.changed for kind, (read, _) in kinds.items()}
+    taken: dict[str, Taken] = {}
+    for kind, write in writers.items():
+        progress(kind)
+        taken[kind] = write(old[kind].rows)
+    left_out = {kind: old[kind].left_out + Counter(taken[kind].left_out) for kind in KINDS}
     report = ImportReport(
-        snapshots=days.rows,
-        transactions=payments.rows,
-        prices=prices.rows,
-        image_snapshots=images.rows,
+        snapshots=taken["snapshots"].rows,
+        transactions=taken["transactions"].rows,
+        prices=taken["prices"].rows,
+        image_snapshots=taken["imageSnapshots"].rows,
         skipped=sum(reasons.total() for reasons in left_out.values()),
         left_out={kind: reasons for kind, reasons in left_out.items() if reasons},
-        changed={kind: reasons for kind, reasons in changed.items() if reasons},
+        changed={kind: reasons for kind in KINDS if (reasons := +old[kind].changed)},
     )
     log.info("imported", snapshots=report.snapshots, transactions=report.transactions, skipped=report.skipped)
     return report
@@ -120,19 +110,18 @@ def _import_days(days: Sequence[OldDay], now: datetime, guard: Guard) -> Taken:
                 new.append(_fill(Snapshot(day=old.day), old, now))
             elif row.source == Source.TAKEN:
                 left_out[TAKEN_HERE] += 1
-            elif _differs(row, old):
-                changed.append(_fill(row, old, now))
-            else:
+            elif (
+                row.source == Source.IMPORT
+                and {key: getattr(row, key) for key in old.values} == old.values
+                and row.counts == {**row.counts, **old.counts}
+            ):
                 left_out["known already"] += 1
+            else:
+                changed.append(_fill(row, old, now))
         Snapshot.objects.bulk_create(new, batch_size=200)
         Snapshot.objects.bulk_update(changed, WRITTEN, batch_size=200)
         Refusal.objects.filter(day__in=[row.day for row in new]).delete()
     return Taken(len(new) + len(changed), left_out)
-
-
-def _differs(row: Snapshot, old: OldDay) -> bool:
-    known = {key: getattr(row, key) for key in old.values}
-    return row.source != Source.IMPORT or known != old.values or row.counts != {**row.counts, **old.counts}
 
 
 def _fill(row: Snapshot, old: OldDay, now: datetime) -> Snapshot:
@@ -146,14 +135,16 @@ def _fill(row: Snapshot, old: OldDay, now: datetime) -> Snapshot:
     return row
 
 
-def _import_images(rows: Sequence[ImageDay], guard: Guard) -> Taken:
+def _import_images(found: Sequence[ImageDay], guard: Guard) -> Taken:
     """Return counts of images of days that were not taken here. A day that is there already is brought in line."""
     with transaction.atomic():
         guard()
         taken = set(Snapshot.objects.filter(source=Source.TAKEN).values_list("day", flat=True))
-        wanted = [row for row in rows if row.day not in taken]
-        there = _image_counts(wanted)
-        new = [row for row in wanted if there.get((row.day, row.image)) != (row.category, row.count)]
+        kept = [row for row in found if row.day not in taken]
+        days = {row.day for row in kept}
+        stored = ImageDay.objects.filter(day__range=(min(days), max(days))) if days else ImageDay.objects.none()
+        there = set(stored.values_list("day", "image", "category", "count").iterator())
+        new = [row for row in kept if (row.day, row.image, row.category, row.count) not in there]
         ImageDay.objects.bulk_create(
             new,
             update_conflicts=True,
@@ -161,19 +152,8 @@ def _import_images(rows: Sequence[ImageDay], guard: Guard) -> Taken:
             update_fields=["category", "count"],
             batch_size=1_000,
         )
-    left_out = {TAKEN_HERE: len(rows) - len(wanted), "known already": len(wanted) - len(new)}
+    left_out = {TAKEN_HERE: len(found) - len(kept), "known already": len(kept) - len(new)}
     return Taken(len(new), {reason: count for reason, count in left_out.items() if count})
-
-
-def _image_counts(rows: Iterable[ImageDay]) -> dict[tuple[date, str], tuple[str, int]]:
-    days = [row.day for row in rows]
-    if not days:
-        return {}
-    stored = ImageDay.objects.filter(day__range=(min(days), max(days)))
-    return {
-        (day, image): (category, count)
-        for day, image, category, count in stored.values_list("day", "image", "category", "count").iterator()
-    }
 
 
 Report = dict[str, Any]

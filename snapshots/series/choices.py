@@ -1,4 +1,4 @@
-"""What a chart can show: what the ledger sums, what snapshots hold, and the containers of any image."""
+"""What a chart can show: what the ledger sums and splits, what snapshots hold, and the containers of any image."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from deployments.breakdown import ORGANIC
 from fluxtracker.images import image_name, image_part
 from metrics import catalogue
-from metrics.catalogue import Metric
+from metrics.catalogue import PERCENT, Metric
 from metrics.models import ImageCount, Source
+from revenue.models import Label
 from snapshots.models import ImageDay
 from snapshots.selectors import images_of_days
 
 
 class Category(StrEnum):
-    """Where a metric stands in lists, in the order of the page."""
+    """The groups of metrics, in the order of the page."""
 
     REVENUE = "revenue"
     NODES = "nodes"
@@ -43,27 +45,21 @@ LONGEST_IMAGE = 255
 FLUX, USD = "FLUX", "USD"
 
 
-class Kind(StrEnum):
-    """How days are put together: a sum is added up, a state is what it was last."""
-
-    SUM = "sum"
-    STATE = "state"
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something to draw. `unit` is empty for counts; `source` names the metrics source that tells it today."""
+    """Something to draw. `unit` is empty for counts; `source` is the metrics source of today's value.
+
+    Days of a sum are added up; of any other metric a week or month shows the last one, of a run-rate the mean.
+    `stream`: which daily rows it is of, beyond the ledger's totals and the snapshots.
+    """
 
     key: str
     label: str
     unit: str
     category: Category
-    kind: Kind = Kind.STATE
+    is_sum: bool = False
     source: str | None = None
-
-    @property
-    def is_sum(self) -> bool:
-        return self.kind == Kind.SUM
+    stream: str = ""
 
     @property
     def image(self) -> str | None:
@@ -72,16 +68,46 @@ class Choice:
 
 
 SUMS = (
-    Choice("revenue_flux", "Revenue in FLUX", FLUX, Category.REVENUE, Kind.SUM),
-    Choice("revenue_usd", "Revenue in US dollars", USD, Category.REVENUE, Kind.SUM),
-    Choice("payments", "Payments", "", Category.REVENUE, Kind.SUM),
+    Choice("revenue_flux", "Revenue in FLUX", FLUX, Category.REVENUE, is_sum=True),
+    Choice("revenue_usd", "Revenue in US dollars", USD, Category.REVENUE, is_sum=True),
+    Choice("payments", "Payments", "", Category.REVENUE, is_sum=True),
+)
+
+BY_SOURCE = {
+    ORGANIC: "Organic revenue (without the team)",
+    Label.Category.CARD.value: "Revenue by card",
+    Label.Category.TEAM.value: "Revenue from the team",
+}
+ACCRUED, RUN_RATE, DEFERRED = "accrued", "mrr", "deferred"
+BY_TIME = {
+    ACCRUED: "Accrued revenue",
+    RUN_RATE: "Run-rate (MRR)",
+    DEFERRED: "Paid, not yet earned (deferred)",
+}
+FILL, OPERATED, COUNTRIES = "fill_percent", "operators", "countries"
+MONEY = tuple(
+    Choice(
+        f"{stream}_{unit.lower()}",
+        f"{label} in {words}",
+        unit,
+        Category.REVENUE,
+        is_sum=stream not in (RUN_RATE, DEFERRED),
+        stream=stream,
+    )
+    for stream, label in {**BY_SOURCE, **BY_TIME}.items()
+    for unit, words in ((FLUX, "FLUX"), (USD, "US dollars"))
+)
+STATES = (
+    Choice(FILL, "Ordered instances that run", PERCENT, Category.APPS, stream=FILL),
+    Choice(OPERATED, "Operators (payment addresses)", "", Category.NODES, stream=OPERATED),
+    Choice(COUNTRIES, "Countries", "", Category.NODES, stream=COUNTRIES),
 )
 
 
 def fixed() -> list[Choice]:
     """Return everything but images, by category. One query."""
     order = list(Category)
-    found = [*SUMS, *map(_of_metric, catalogue.metrics())]
+    found = [*SUMS, *MONEY, *map(_of_metric, catalogue.metrics()), *STATES]
     return sorted(found, key=lambda choice: order.index(choice.category))
 
 
@@ -92,8 +118,8 @@ def of_image(image: str) -> Choice:
 def resolve(keys: Sequence[str], listed: Sequence[Choice] | None = None) -> tuple[list[Choice], list[str]]:
     """Return the choices of these keys in order, and the keys that name nothing. At most three queries.
 
-    Each choice comes once, also where an image is spelled in two ways. `listed`: what `fixed` answered, where it
-    was asked already.
+    Each choice comes once, also where an image is spelled in two ways. `listed`: what `fixed` returned, where it
+    is known already.
     """
     known = {choice.key: choice for choice in (fixed() if listed is None else listed)}
     images = {key: image_name(key.removeprefix(IMAGE)) for key in keys if key.startswith(IMAGE)}

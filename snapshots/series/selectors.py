@@ -7,22 +7,26 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
-from itertools import groupby
+from itertools import groupby, islice
 from operator import or_
 from typing import Any
 
 from django.db.models import Min, Q
 
+from deployments.selectors import stamp as messages_stamp
 from fluxtracker import money
-from fluxtracker.periods import Bucket, Span, split
+from fluxtracker.periods import Bucket, Period, Span, midnight, split
 from metrics.catalogue import RATIOS, Number, percent
 from metrics.models import ImageCount, Source
 from metrics.selectors import Latest, metrics_stamp
 from revenue.models import DailyTotal
-from revenue.selectors import Sums, Totals, ledger_stamp
+from revenue.selectors import Sums, Totals
 from snapshots.models import ImageDay, Snapshot
 from snapshots.selectors import snapshot_stamp, with_closes
-from snapshots.series.choices import Choice, Kind
+from snapshots.series.choices import FLUX, MONEY, STATES, USD, Choice
+from snapshots.series.streams import UNKNOWN as UNKNOWN_SUMS
+from snapshots.series.streams import Streams, Summed, states
+from snapshots.series.streams import first_day as first_day_of_streams
 
 Days = dict[date, Number]
 COLUMNS = frozenset(field.name for field in Snapshot._meta.concrete_fields)
@@ -39,39 +43,49 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class DayValues:
-    """`totals` is None where nothing of the ledger was asked for; a day that is not in `states` is unknown."""
+    """`totals` is None where nothing of the ledger is requested; a day that is not in `states` is unknown.
+
+    `sources`: where the values of snapshots are from.
+    """
 
     totals: Totals | None
     states: Mapping[str, Days]
     sources: Mapping[date, str]
     live: Mapping[str, Live]
+    streams: Streams | None = None
 
     @classmethod
     def load(cls, choices: Sequence[Choice], first: date, last: date, now: datetime) -> DayValues:
-        """At most eight queries, whatever the range and the number of metrics."""
-        states = [choice for choice in choices if choice.kind == Kind.STATE]
-        found, sources = _snapshots(states, first, last) if states else ({}, {})
+        """Read the days with at most 13 queries, whatever the range and the number of metrics."""
+        taken = [choice for choice in choices if not choice.is_sum and not choice.stream]
+        found, sources = _snapshots(taken, first, last) if taken else ({}, {})
         live: dict[str, Live] = {}
-        if states and first <= now.date() <= last:
-            live = _add_readings(found, states, now)
-        has_sums = len(states) < len(choices)
-        return cls(Totals.load(first, last) if has_sums else None, found, sources, live)
+        if taken and first <= now.date() <= last:
+            live = _add_readings(found, taken, now)
+        found |= states({choice.key for choice in choices if choice in STATES}, first, last)
+        has_money = any(choice.is_sum or choice in MONEY for choice in choices)
+        totals = Totals.load(first, last) if has_money else None
+        parts = [choice for choice in choices if choice in MONEY]
+        streams = Streams.load(parts, totals, Span(first, last), now) if parts and totals else None
+        return cls(totals, found, sources, live, streams)
 
 
 def first_day_of(choices: Sequence[Choice]) -> date | None:
-    """Return the first day of which one of these metrics is known; None when none has any. At most three queries."""
+    """Return the first day of which one of these metrics is known; None when none has any. At most six queries."""
     firsts: list[date | None] = []
-    if any(choice.kind == Kind.SUM for choice in choices):
+    if any(choice.is_sum for choice in choices):
         firsts.append(DailyTotal.objects.first_day())
-    if told := [_told(choice) for choice in choices if choice.kind == Kind.STATE]:
-        known = Snapshot.objects.filter(reduce(or_, told))
+    if asked := {choice.stream for choice in choices if choice.stream}:
+        firsts.append(first_day_of_streams(asked))
+    if knowing := [_knowing(choice) for choice in choices if not choice.is_sum and not choice.stream]:
+        known = Snapshot.objects.filter(reduce(or_, knowing))
         firsts.append(known.aggregate(first=Min("day"))["first"])
     if images := [choice.image for choice in choices if choice.image]:
         firsts.append(ImageDay.objects.filter(image__in=images).aggregate(first=Min("day"))["first"])
     return min((day for day in firsts if day is not None), default=None)
 
 
-def _told(choice: Choice) -> Q:
+def _knowing(choice: Choice) -> Q:
     """Return the snapshots that know the metric. An image that a snapshot does not list had no container, see below."""
     if choice.image:
         return Q(source=Snapshot.Source.TAKEN, **{f"{ALL_IMAGES}__isnull": False})
@@ -144,17 +158,18 @@ def _image_counts(choices: Sequence[Choice]) -> dict[str, int]:
 
 
 MOST_METRICS = 8
-DRAWN = (Bucket.DAY, Bucket.WEEK, Bucket.MONTH)
+DRAWN = (Bucket.DAY, Bucket.WEEK, Bucket.MONTH, Bucket.QUARTER)
 MOST_DAYS = 3660
 DAY = timedelta(days=1)
 GROWN_LATE_S = 600
+NOTHING = Summed(UNKNOWN_SUMS, complete=False, cut=False)
 LEDGER, LIVE, TAKEN, UNKNOWN = "ledger", "live", Snapshot.Source.TAKEN.value, ""
 PLAIN = (LEDGER, TAKEN, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesRequest:
-    """What to draw, both days included. `previous`: also as many days right before; `cumulative`: sums add up."""
+    """What to draw, both days included. `previous`: also as many buckets right before; `cumulative`: sums add up."""
 
     choices: tuple[Choice, ...]
     first: date
@@ -164,7 +179,8 @@ class SeriesRequest:
     cumulative: bool = False
 
     @property
-    def days(self) -> int:
+    def length(self) -> int:
+        """Return the number of days."""
         return (self.last - self.first).days + 1
 
 
@@ -213,9 +229,9 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The series of one view. `completed_at`: of the ledger; None also where nothing of it was asked for."""
+    """The series of one view. `completed_at`: of the ledger; None also where nothing of it is requested."""
 
-    wanted: SeriesRequest
+    request: SeriesRequest
     spans: list[Span]
     before: list[Span] | None
     series: list[Series]
@@ -243,34 +259,49 @@ class Chart:
         return {"first": dates[0], "last": self.before[-1].last, "dates": dates}
 
 
-@dataclass(frozen=True, slots=True)
-class Summed:
-    """The ledger's sums of a span. `complete`: each of its days is over and has all its payments."""
-
-    sums: Sums
-    complete: bool
-    cut: bool
-
-
-def read(*, wanted: SeriesRequest, now: datetime) -> Chart:
-    """At most eight queries for any range and any metrics; one more with the days before."""
-    spans = split(wanted.first, wanted.last, wanted.bucket)
-    before = [span.back(wanted.days) for span in spans] if wanted.previous else None
-    known = DayValues.load(wanted.choices, (before or spans)[0].first, wanted.last, now)
+def read(*, request: SeriesRequest, now: datetime) -> Chart:
+    """Return the chart, with at most 15 queries for any range and any metrics; three more with the days before."""
+    spans = split(request.first, request.last, request.bucket)
+    before = _before(spans, request.bucket) if request.previous else None
+    known = DayValues.load(request.choices, (before or spans)[0].first, request.last, now)
     began = DailyTotal.objects.first_day() if before and known.totals else None
-    draw = _Drawn(known, spans, wanted.cumulative, now)
-    draw_ghost = _Drawn(known, before or [], wanted.cumulative, now, began or date.max)
+    draw = _Drawn(known, spans, request.cumulative, now)
+    draw_ghost = _Drawn(known, before or [], request.cumulative, now, began or date.max)
     series = [
         Series(choice, draw.line(choice), draw_ghost.line(choice) if before else None, known.live.get(choice.key))
-        for choice in wanted.choices
+        for choice in request.choices
     ]
-    completed_at = known.totals.ledger.completed_at if known.totals else None
-    return Chart(wanted, spans, before, series, completed_at, now.date())
+    completed_at = known.totals.ledger.read_until if known.totals else None
+    return Chart(request, spans, before, series, completed_at, now.date())
+
+
+def _before(spans: Sequence[Span], bucket: Bucket) -> list[Span]:
+    """Return as many buckets of the same kind right before: September for October. A cut one has the same part."""
+    if bucket == Bucket.DAY:
+        return [span.back(len(spans)) for span in spans]
+    period = Period.containing(bucket, midnight(spans[0].first))
+    earlier = list(islice(_going_back(period.previous()), len(spans)))[::-1]
+    whole = [Period.containing(bucket, midnight(span.first)) for span in spans]
+    return [_like(span, own, other) for span, own, other in zip(spans, whole, earlier, strict=True)]
+
+
+def _going_back(period: Period) -> Iterator[Period]:
+    while True:
+        yield period
+        period = period.previous()
+
+
+def _like(span: Span, own: Period, other: Period) -> Span:
+    """Return the days of `other` that `span` has of `own`."""
+    if not span.cut:
+        return Span(other.first_day, other.last_day)
+    first = min(other.first_day + (span.first - own.first_day), other.last_day)
+    return Span(first, min(first + (span.last - span.first), other.last_day), cut=True)
 
 
 def stamp(now: datetime) -> tuple[Any, ...]:
-    """Changes with the ledger, the snapshots, the readings and the day; and with time, as sources grow late."""
-    return ledger_stamp(), snapshot_stamp(), metrics_stamp(), now.date(), int(now.timestamp()) // GROWN_LATE_S
+    """Changes with the ledger, messages, snapshots, readings, censuses, the day; and as sources grow late."""
+    return messages_stamp(now), snapshot_stamp(), metrics_stamp(), int(now.timestamp()) // GROWN_LATE_S
 
 
 def first_day() -> date | None:
@@ -297,36 +328,39 @@ class _Drawn:
         self, known: DayValues, spans: Sequence[Span], cumulative: bool, now: datetime, began: date = date.min
     ) -> None:
         self.known, self.spans, self.cumulative = known, spans, cumulative
-        self.summed = [_summed(known.totals, span, now, began) for span in spans] if known.totals else []
+        self.summed = {"": [_summed(known.totals, span, now, began) for span in spans] if known.totals else []}
+        for stream, found in (known.streams.of(spans) if known.streams else {}).items():
+            pairs = zip(found, spans, strict=True)
+            self.summed[stream] = [each if span.last >= began else NOTHING for each, span in pairs]
 
     def line(self, choice: Choice) -> Line:
-        if choice.kind == Kind.STATE:
-            return _states(self.known, choice.key, self.spans)
-        return _sums(Line(self.spans), self.summed, choice.key, self.cumulative)
+        if choice.stream in self.summed and (choice.is_sum or choice.stream):
+            return _sums(Line(self.spans), self.summed[choice.stream], choice, self.cumulative and choice.is_sum)
+        return _states(self.known, choice, self.spans)
 
 
 def _summed(totals: Totals, span: Span, now: datetime, began: date) -> Summed:
     days = span.days()
-    sums = totals.of(days) if span.last >= began else Sums(None, None, None, 0)
+    sums = totals.of(days) if span.last >= began else UNKNOWN_SUMS
     complete = span.first >= began and all(totals.ledger.has_all_of(day, now) for day in days)
     return Summed(sums, complete, span.cut)
 
 
-# For each sum: its integer in the ledger, and how that integer is written.
+# For each unit: its integer in the ledger, and how that integer is written.
 PARTS: dict[str, tuple[Callable[[Sums], int | None], Callable[[int], Number]]] = {
-    "revenue_flux": (lambda sums: sums.revenue_sat, money.flux),
-    "revenue_usd": (lambda sums: sums.usd_micro, lambda micro: float(money.usd(micro) or 0)),
-    "payments": (lambda sums: sums.payments, lambda count: count),
+    FLUX: (lambda sums: sums.revenue_sat, money.flux),
+    USD: (lambda sums: sums.usd_micro, lambda micro: float(money.usd(micro) or 0)),
+    "": (lambda sums: sums.payments, lambda count: count),
 }
 
 
-def _sums(line: Line, summed: Iterable[Summed], key: str, cumulative: bool) -> Line:
+def _sums(line: Line, summed: Iterable[Summed], choice: Choice, cumulative: bool) -> Line:
     """Cumulative: the sum from the first day on, in integers; once a part is missing, all that follows lacks it."""
-    part, write = PARTS[key]
+    part, write = PARTS[choice.unit]
     total, lacking = 0, False
     for number, span in enumerate(summed):
         value = part(span.sums)
-        lacks = not span.complete or (key == "revenue_usd" and span.sums.usd_missing > 0)
+        lacks = not span.complete or (choice.unit == USD and span.sums.usd_missing > 0)
         lacking = lacking or lacks
         if value is not None and cumulative:
             value = total = total + value
@@ -337,9 +371,10 @@ def _sums(line: Line, summed: Iterable[Summed], key: str, cumulative: bool) -> L
     return line
 
 
-def _states(known: DayValues, key: str, spans: Sequence[Span]) -> Line:
+def _states(known: DayValues, choice: Choice, spans: Sequence[Span]) -> Line:
     """Return the last value that is known of each span, and where it comes from."""
-    days, live = known.states[key], known.live.get(key)
+    days, live = known.states[choice.key], known.live.get(choice.key)
+    sources = {} if choice.stream else known.sources
     line = Line(spans)
     for span in spans:
         day = span.last
@@ -348,5 +383,5 @@ def _states(known: DayValues, key: str, spans: Sequence[Span]) -> Line:
         value = days.get(day)
         line.points.append(value)
         is_live = live is not None and day == live.read_at.date()
-        line.sources.append(UNKNOWN if value is None else LIVE if is_live else known.sources.get(day, TAKEN))
+        line.sources.append(UNKNOWN if value is None else LIVE if is_live else sources.get(day, TAKEN))
     return line

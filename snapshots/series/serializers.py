@@ -27,7 +27,7 @@ class LineAnswer(Answer):
         child=serializers.DateField(),
         source="partial_days",
         help_text="Those of `dates` whose sum lacks something: a day that is not over, not known or not wholly "
-        "priced, or a week or month of which the range has only a part.",
+        "priced, or a week, month or quarter of which the range has only a part.",
     )
     marks = Mark(many=True, help_text="Where values were not read on their day: from the history, made up, or now.")
 
@@ -66,10 +66,10 @@ class PreviousAnswer(Answer):
 
 
 class ChartAnswer(Answer):
-    start = serializers.DateField(source="wanted.first")
-    end = serializers.DateField(source="wanted.last", help_text="Included.")
-    bucket = serializers.ChoiceField(list(DRAWN), source="wanted.bucket")
-    cumulative = serializers.BooleanField(source="wanted.cumulative")
+    start = serializers.DateField(source="request.first")
+    end = serializers.DateField(source="request.last", help_text="Included.")
+    bucket = serializers.ChoiceField(list(DRAWN), source="request.bucket")
+    cumulative = serializers.BooleanField(source="request.cumulative")
     count = serializers.IntegerField(help_text="Points of each series.")
     dates = serializers.ListField(child=serializers.DateField(), help_text="First UTC day of each point.")
     ends = serializers.ListField(child=serializers.DateField(), help_text="Last UTC day of each point.")

@@ -8,9 +8,10 @@ from typing import Any
 
 from rest_framework.serializers import CharField, ValidationError
 
-from fluxtracker.api.fields import Day, OneOf, Query, Whole, Words
+from fluxtracker.api.fields import Day, OneOf, Query, RangeOfDays, Whole, Words, with_range
 from fluxtracker.api.views import ReadView
 from fluxtracker.periods import Bucket
+from fluxtracker.ranges import EARLIEST, LATEST
 from metrics.selectors import metrics_stamp
 from snapshots.selectors import snapshot_stamp
 from snapshots.series import choices, selectors, serializers
@@ -18,7 +19,6 @@ from snapshots.series.selectors import DRAWN, MOST_DAYS, MOST_METRICS, Chart, Se
 
 DEFAULT_DAYS = 30
 ALL = "all"
-EARLIEST, LATEST = date(2000, 1, 1), date(2199, 12, 31)
 LONGEST_LIST = MOST_METRICS * (len(choices.IMAGE) + choices.LONGEST_IMAGE + 1)
 
 
@@ -61,12 +61,14 @@ class ViewQuery(Query):
     days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} when nothing is said.")
     start = Day(required=False, help_text="First UTC day, included; instead of `days`.")
     end = Day(required=False, help_text="Last UTC day, included; today when only `start` is said.")
+    range = RangeOfDays("`days`, or `start` and `end`")
     bucket = OneOf(list(DRAWN), default=Bucket.DAY.value, help_text="What one point stands for.")
-    previous = Flag(help_text="1: also as many days right before, as `ghost`.")
+    previous = Flag(help_text="1: also as many days, weeks, months or quarters right before, as `ghost`.")
     cumulative = Flag(help_text="1: revenue and payments add up from the first day on.")
     ends = (("start", "end"),)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = with_range(attrs, self.initial_data, "start", "end")
         if "days" in attrs and ("start" in attrs or "end" in attrs):
             raise ValidationError({"days": ["say either `days`, or `start` and `end`"]})
         if "end" in attrs and "start" not in attrs:
@@ -90,7 +92,7 @@ class MetricsQuery(Query):
 def requested(values: dict[str, Any], today: date) -> SeriesRequest:
     """What the checked query asks for. ValidationError when its range is too long."""
     first, last = _range(values, today)
-    asked = SeriesRequest(
+    series = SeriesRequest(
         choices=values["metrics"],
         first=first,
         last=last,
@@ -98,10 +100,10 @@ def requested(values: dict[str, Any], today: date) -> SeriesRequest:
         previous=values["previous"] == "1",
         cumulative=values["cumulative"] == "1",
     )
-    if not 1 <= asked.days <= MOST_DAYS or first < EARLIEST or last > LATEST:
+    if not 1 <= series.length <= MOST_DAYS or first < EARLIEST or last > LATEST:
         expected = f"expected a range of 1 to {MOST_DAYS} days between {EARLIEST} and {LATEST}"
         raise ValidationError({"start": [expected]})
-    return asked
+    return series
 
 
 def _range(values: dict[str, Any], today: date) -> tuple[date, date]:
@@ -121,7 +123,7 @@ class SeriesView(ReadView):
         return selectors.stamp(now)
 
     def read(self, values: dict[str, Any], now: datetime) -> Chart:
-        return selectors.read(wanted=requested(values, now.date()), now=now)
+        return selectors.read(request=requested(values, now.date()), now=now)
 
 
 class MetricsView(ReadView):

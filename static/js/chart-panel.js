@@ -6,7 +6,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const WAIT = 250; // ms
   let typed = 0; // timer
   let searched = "";
-  let shown = new URLSearchParams(location.search); // the address whose answer stands here
+  let shown = new URLSearchParams(location.search); // the address whose answer is shown
 
   const root = () => section.querySelector(".chart");
   const field = () => section.querySelector("#chart-add");
@@ -61,10 +61,10 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   async function copy(link) {
-    const said = section.querySelector(".chart-copied");
+    const copied = section.querySelector(".chart-copied");
     try {
       await navigator.clipboard.writeText(link.href);
-      said.textContent = "Link copied.";
+      copied.textContent = "Link copied.";
     } catch {
       location.assign(link.href); // the address of the page is the link then
     }

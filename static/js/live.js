@@ -1,5 +1,5 @@
 // Keeps the page current: asks for the strip every 5 s while the page is looked at, and says when the server is away.
-// All panels are asked for when the strip tells of newer data, every five minutes, and on demand (live.refreshAll).
+// All panels are loaded again when the strip shows newer data, every five minutes, and on demand (live.refreshAll).
 "use strict";
 const live = (() => {
   const EVERY = 5_000; // ms
@@ -34,7 +34,10 @@ const live = (() => {
   button.addEventListener("click", () => refreshAll());
   document.addEventListener("panels:news", () => refreshAll({ quiet: true }));
   document.addEventListener("panels:answered", ({ detail }) => {
-    if (detail.ok || !detail.unmet) lost.hidden = detail.ok;
+    if (detail.ok || !detail.unmet) {
+      lost.hidden = detail.ok;
+      strip.toggleAttribute("data-lost", !detail.ok);
+    }
     times.set(detail.date);
   });
   document.addEventListener("visibilitychange", () => {

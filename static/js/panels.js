@@ -20,7 +20,7 @@ const panels = (() => {
     const keys = section.dataset.keys.split(" ").filter(Boolean); // of the address
     const state = { keys, etag: section.dataset.etag, show: put, written: new Set(), failedAt: 0 };
     states.set(section, state);
-    state.shown = state.asked = own(section); // the section's part of the address
+    state.shown = state.requested = own(section); // the section's part of the address
     section.addEventListener("input", ({ target }) => target.id && state.written.add(target.id));
   }
 
@@ -88,7 +88,7 @@ const panels = (() => {
     if (Math.abs(moved) >= 1) scrollBy({ top: moved, behavior: "instant" });
   }
 
-  // What was written since the section was last asked for another view stays in its field. While somebody writes
+  // What was written since the section was last loaded for another view stays in its field. While the visitor types
   // there, the content waits.
   function put(section, { html, etag }) {
     const state = states.get(section);
@@ -103,15 +103,15 @@ const panels = (() => {
   }
 
   // Asks for a section. A request that failed is repeated as soon as the server answers anything; the section says so
-  // if it was asked for by hand, shows another view or fails again.
+  // if it was reloaded by hand, shows another view or fails again.
   async function refresh(section, { quiet = false } = {}) {
     const state = states.get(section);
     const [search, part] = [location.search, own(section)];
-    if (part !== state.asked) state.written.clear();
+    if (part !== state.requested) state.written.clear();
     else if (quiet && state.request) return (state.again = true); // once what is under way is answered
     state.request?.abort();
     const request = (state.request = new AbortController());
-    state.asked = part;
+    state.requested = part;
     if (!quiet) section.setAttribute("aria-busy", "true");
     try {
       const moved = !fits(section);
@@ -162,9 +162,10 @@ const panels = (() => {
     tell(document, "panels:address");
   }
 
-  // Takes all keys of a section from a query.
+  // Takes all keys of a section from a query, but for the range that it shares with others.
   function follow(section, query, options) {
-    go(Object.fromEntries(states.get(section).keys.map((key) => [key, query.get(key)])), options);
+    const keys = states.get(section).keys.filter((key) => key !== "range");
+    go(Object.fromEntries(keys.map((key) => [key, query.get(key)])), options);
   }
 
   function steer(section, go) {

@@ -3,9 +3,9 @@
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const section = panels.named("payments");
-  const said = document.getElementById("said");
+  const announcement = document.getElementById("announcement");
 
-  const TYPING = 100; // ms of quiet before the search is asked for
+  const TYPING = 100; // ms of quiet before the search is sent
   const NEW_FOR = 60_000; // ms that a new payment stays marked
   const COPIED_FOR = 1_500; // ms
   const RESULTS = "#payments-results";
@@ -13,14 +13,14 @@ document.addEventListener("DOMContentLoaded", () => {
   let pause = 0;
   let whole = false; // the form is replaced, too; else it stays as it is being filled in
 
-  const tell = (words) => (said.textContent = words);
+  const announce = (words) => (announcement.textContent = words);
 
   // Notes which rows are there and marks those that came as news.
   function note(news) {
     const rows = [...section.querySelectorAll("tr[data-payment]")];
     const fresh = rows.filter((row) => !seen.has(row.id));
     for (const row of fresh) seen.set(row.id, news ? Date.now() : 0);
-    if (news && fresh.length) tell(fresh.length === 1 ? "1 new payment." : `${fresh.length} new payments.`);
+    if (news && fresh.length) announce(fresh.length === 1 ? "1 new payment." : `${fresh.length} new payments.`);
     for (const row of rows) row.classList.toggle("new", Date.now() - seen.get(row.id) < NEW_FOR);
   }
 
@@ -52,7 +52,7 @@ document.addEventListener("DOMContentLoaded", () => {
     clearTimeout(pause);
     whole = form?.id !== "payments-form";
     panels.follow(section, query, { replace });
-    if (await panels.refresh(section)) tell(outcome());
+    if (await panels.refresh(section)) announce(outcome());
   }
 
   // What is wrong in the fields, and how many were found.
@@ -74,9 +74,9 @@ document.addEventListener("DOMContentLoaded", () => {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      if (!copyOldWay(text)) return tell("The browser did not let it be copied.");
+      if (!copyOldWay(text)) return announce("The browser did not let it be copied.");
     }
-    tell(`Copied ${text}`);
+    announce(`Copied ${text}`);
     button.dataset.done = "";
     setTimeout(() => delete button.dataset.done, COPIED_FOR);
   }

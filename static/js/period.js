@@ -1,43 +1,59 @@
-// The period switch: all five are fetched ahead, so that another one is there at once. In the address; back works.
+// The period switch, the steps to past periods and the range of all panels: all periods are fetched ahead, so that
+// another one is there at once. In the address; back works. Keys: d w m q y, and the left and right arrow.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
-  const OLD = 60_000; // ms after which what was fetched ahead is shown, and asked for again
+  const OLD = 60_000; // ms after which what was fetched ahead is shown, and fetched again
+  const MOST = 60; // answers that are kept
   const KEYS_OFF = "fluxtracker-keys-off";
+  const STEPS = { ArrowLeft: "#period-back", ArrowRight: "#period-on" };
   const form = document.getElementById("period");
   const tiles = panels.named("tiles");
+  const ranges = panels.named("range");
   const keys = document.getElementById("keys");
   const radios = [...form.elements.period];
   const { usual } = tiles.dataset;
-  const ahead = new Map(); // period -> its answer, and when it came
-  let shown = radios.find((radio) => radio.checked).value;
+  const ahead = new Map(); // period and time -> its answer, and when it came
   let at = Date.now(); // when what is shown came
 
-  function inAddress() {
-    const value = (new URLSearchParams(location.search).get("period") ?? "").toUpperCase();
+  const address = () => new URLSearchParams(location.search);
+  const view = (period, time, range) => `${range ? "" : period} ${time ?? ""} ${range ?? ""}`;
+  const inAddress = () => view(periodInAddress(), address().get("at"), rangeInAddress());
+  // The period's own keys go before the range.
+  const rangeInAddress = () => (address().get("period") || address().get("at") ? "" : address().get("range"));
+
+  function periodInAddress() {
+    const value = (address().get("period") ?? "").toUpperCase();
     return radios.some((radio) => radio.value === value) ? value : usual;
   }
 
+  let shown = inAddress();
+  const period = () => shown.split(" ")[0];
+
   async function fetchAhead() {
-    for (const period of radios.map((radio) => radio.value).filter((period) => period !== shown)) {
-      const query = new URLSearchParams(location.search);
-      query.set("period", period);
+    const time = address().get("at");
+    for (const other of radios.map((radio) => radio.value).filter((value) => value !== period())) {
+      const query = address();
+      query.set("period", other);
+      query.delete("range");
+      const key = view(other, time);
       try {
-        const answer = await panels.ask(tiles, `?${query}`, ahead.get(period)?.etag);
-        ahead.set(period, { ...(answer ?? ahead.get(period)), at: Date.now() });
+        const answer = await panels.ask(tiles, `?${query}`, ahead.get(key)?.etag);
+        ahead.set(key, { ...(answer ?? ahead.get(key)), at: Date.now() });
       } catch {
-        return; // said already; a switch asks again
+        return; // reported already; a switch tries again
       }
     }
   }
 
-  // Puts the period's tiles in place: at once when they are here, else when they come. The address is right already.
-  function show(period) {
-    if (period === shown) return;
+  // Puts the view's tiles in place: at once when they are here, else when they come. The address is right already.
+  function show(wanted) {
+    if (wanted === shown) return;
     panels.hush(tiles);
-    const before = tiles.querySelector("[data-period]")?.dataset.period; // not the one chosen, if that did not come
-    if (before) ahead.set(before, { html: tiles.innerHTML, etag: panels.etag(tiles), at });
-    shown = period;
-    const answer = ahead.get(period);
+    const before = tiles.querySelector("[data-period]")?.dataset; // not the one chosen, if that did not come
+    if (ahead.size > MOST) ahead.clear();
+    if (before) ahead.set(view(before.period, before.at, before.range), { html: tiles.innerHTML, etag: panels.etag(tiles), at });
+    shown = wanted;
+    const answer = ahead.get(wanted);
     if (answer) {
       panels.put(tiles, answer);
       at = answer.at;
@@ -46,26 +62,40 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   // The focus goes with the choice.
-  function check(period) {
-    const radio = radios.find((one) => one.value === period);
-    radio.checked = true;
-    if (radios.includes(document.activeElement)) radio.focus({ preventScroll: true });
+  function check(value) {
+    for (const radio of radios) radio.checked = radio.value === value;
+    const radio = radios.find((one) => one.checked);
+    if (radio && radios.includes(document.activeElement)) radio.focus({ preventScroll: true });
   }
 
-  function choose(period) {
-    check(period);
-    panels.go({ period: period === usual ? null : period });
+  function choose(value) {
+    check(value);
+    panels.go({ period: value === usual ? null : value, range: null });
   }
+
+  const step = (link) => panels.go({ [link.dataset.key]: link.dataset.at || null });
 
   form.addEventListener("change", ({ target }) => choose(target.value));
   form.addEventListener("click", ({ target }) => {
     // a click on the one that is chosen already changes nothing, and asks for it again
-    if (target.name === "period" && target.value === shown) live.refreshAll();
+    if (target.name === "period" && target.value === period()) live.refreshAll();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
+  tiles.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-at]");
+    if (!link || !panels.plain(event)) return;
+    event.preventDefault();
+    step(link);
+  });
+  panels.steer(ranges, async (query) => {
+    const own = ranges.firstElementChild.dataset.own.split(" ").map((key) => [key, null]);
+    panels.go({ ...Object.fromEntries(own), range: query.get("range") });
+    await panels.refresh(ranges);
+    ranges.querySelector("summary")?.focus({ preventScroll: true });
+  });
   document.addEventListener("panels:refreshed", fetchAhead);
   document.addEventListener("panels:address", () => {
-    check(inAddress());
+    check(rangeInAddress() ? "" : periodInAddress());
     show(inAddress());
   });
   tiles.addEventListener("panel:shown", () => {
@@ -74,12 +104,19 @@ document.addEventListener("DOMContentLoaded", () => {
     if (title) document.title = `${title} · Fluxtracker`;
   });
   document.addEventListener("keydown", (event) => {
-    const period = event.key.toUpperCase();
-    const taken = event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented;
-    if (taken || keys.ariaPressed === "false" || !radios.some((radio) => radio.value === period)) return;
+    const taken = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.defaultPrevented;
+    if (taken || keys.ariaPressed === "false") return;
+    if (STEPS[event.key]) {
+      const link = tiles.querySelector(STEPS[event.key]);
+      const free = event.target === document.body || tiles.contains(event.target);
+      if (link && free && !event.target.closest("input, select, textarea")) step(link);
+      return;
+    }
+    const value = event.key.toUpperCase();
+    if (!radios.some((radio) => radio.value === value)) return;
     if (event.target.closest?.("input:not([type=radio]), select, textarea, [contenteditable]")) return;
-    if (period === shown) live.refreshAll();
-    else choose(period);
+    if (value === period()) live.refreshAll();
+    else choose(value);
   });
   keys.addEventListener("click", () => {
     keys.ariaPressed = String(keys.ariaPressed === "false");

@@ -1,4 +1,4 @@
-// Dark or light: the system's choice, or the button's, kept under the same key as the Django admin keeps it.
+// Dark, light or the system's choice, remembered under the same key and words as the Django admin keeps it. Dark at first.
 "use strict";
 const storage = (() => {
   try {
@@ -9,21 +9,20 @@ const storage = (() => {
 })();
 
 (() => {
+  const LABELS = { dark: "Dark", light: "Light", auto: "System" };
+  const themes = Object.keys(LABELS);
   const { dataset } = document.documentElement;
-  const system = matchMedia("(prefers-color-scheme: light)");
-  const shown = () => dataset.theme ?? (system.matches ? "light" : "dark");
   const kept = storage?.getItem("theme");
-  if (["dark", "light"].includes(kept)) dataset.theme = kept;
+  dataset.theme = themes.includes(kept) ? kept : "dark";
 
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    const label = () => (button.textContent = shown() === "dark" ? "Light theme" : "Dark theme");
+    const label = () => (button.textContent = `Theme: ${LABELS[dataset.theme]}`);
     button.addEventListener("click", () => {
-      dataset.theme = shown() === "dark" ? "light" : "dark";
+      dataset.theme = themes[(themes.indexOf(dataset.theme) + 1) % themes.length];
       storage?.setItem("theme", dataset.theme);
       label();
     });
-    system.addEventListener("change", label);
     button.hidden = false;
     label();
   });

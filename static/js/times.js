@@ -24,7 +24,7 @@ const times = (() => {
     }
   }
 
-  // The server said that it is `date` (ms since 1970) now.
+  // By the server it is `date` (ms since 1970) now.
   const set = (date) => date && (skew = date - Date.now());
 
   set(Date.parse(document.body.dataset.now));

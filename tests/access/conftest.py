@@ -10,7 +10,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.utils import timezone
 
-from ops import audit
+from fluxtracker.api.throttling import Counters
+from ops import audit_log
 from ops.access import authentication
 
 
@@ -29,7 +30,7 @@ def nothing_remembered() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_flood(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals of earlier tests do not count."""
-    monkeypatch.setattr(audit, "flood", audit.Flood())
+    monkeypatch.setattr(audit_log, "flood", audit_log.Flood(Counters()))
 
 
 @pytest.fixture

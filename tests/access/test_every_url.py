@@ -25,20 +25,23 @@ PUBLIC = {
     "analytics-comparison", "metrics-current", "metrics-category", "metrics-category-top", "carousel-stats",
     "carousel-deployed", "carousel-expiring", "history-snapshots", "history-snapshots-full", "history-snapshot",
     "history-range", "history-images", "history-series", "history-metrics", "history-readings", "history-category",
-    "stats", "revenue-status", "snapshot-status", "test-status", "^api/",
+    "app", "owner", "economics-kinds", "economics-cohorts",
+    "network-decentralisation", "network-nodes", "network-fill",
+    "economics-accrual", "economics-forecast", "revenue-sources", "revenue-categories", "payer", "export-fees",
+    "stats", "revenue-status", "snapshot-status", "test-status", "^api/", "reports-kpi",
 }  # fmt: skip
 ASKS = {f"ask-{name}" for name in jobs()} | {"job-cancel"}  # POST, staff
 STAFF_READS = {"jobs", "job", "prometheus"}
 SIGN_IN = {"admin/login/", "admin:login"}
 ANY_STAFF = {  # pages of the admin that need no permission on a table
     "admin:index", "admin:password_change", "admin:password_change_done", "admin:jsi18n",
-    "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:overview", "admin:work",
+    "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:overview", "admin:work", "admin:second-factor",
 }  # fmt: skip
 BUTTONS = {  # POST, staff; some ask for a permission besides
     "admin:ops_alert_test", "admin:ops_job_cancel", "admin:ops_apitoken_revoke", "admin:metrics_trackedapp_preview",
 }  # fmt: skip
 OF_A_TABLE = {  # further pages that ask for a permission on a table
-    "admin:auth_user_password_change", "admin:ops_job_standing",
+    "admin:auth_user_password_change", "admin:ops_job_progress",
     "admin:snapshots_snapshot_calendar", "admin:snapshots_snapshot_day",
 }  # fmt: skip
 TABLE_PAGES = ("changelist", "add", "history", "delete", "change")
@@ -73,7 +76,7 @@ def address(route: str) -> str:
 
 def kind(label: str, route: str) -> str | None:
     """Who may: public, staff, table, sign-in. None: not classified."""
-    if label in PUBLIC or label.startswith("dashboard:") or label in DASHBOARD:
+    if label in PUBLIC or label.startswith(("dashboard:", "reports:")) or label in DASHBOARD:
         return "public"
     if label in ASKS:
         return "ask"

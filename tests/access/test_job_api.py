@@ -1,6 +1,5 @@
 """What POST /api/admin/... answers, and how jobs are looked at."""
 
-import threading
 from datetime import timedelta
 from decimal import Decimal
 
@@ -8,6 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from fluxtracker.api.throttling import Counters, Places
 from fluxtracker.upstream import prices
 from ops import registry
 from ops.jobs import runner, services
@@ -208,7 +208,8 @@ def test_a_form_does_as_well_as_json(token_client, sent):
 
 @pytest.mark.parametrize("told", ["", " ", "application/json; charset=utf-16"])
 def test_a_body_of_which_nothing_is_told_is_json_and_json_is_utf_8(token_client, sent, told):
-    response = token_client.generic("POST", "/api/admin/snapshot?wait=0", b'{"force": true}', content_type=told)
+    body = b'{"force": true, "wait": 0}'
+    response = token_client.generic("POST", "/api/admin/snapshot", body, content_type=told)
     assert (response.status_code, Job.objects.get().params) == (202, {"force": True})
 
 
@@ -258,13 +259,15 @@ def test_a_job_that_failed_while_its_request_waited(post, monkeypatch, failure, 
 
 
 def test_two_requests_wait_and_the_third_is_answered_at_once(staff, sent, monkeypatch):
-    monkeypatch.setattr(services, "_places", threading.BoundedSemaphore(2))
+    places = Places("", 2, 60, Counters())
+    monkeypatch.setattr(services, "places", places)
     monkeypatch.setattr(services, "POLL_S", 0.01)
     job = services.request_job("revenue-sync", {}, user=staff, address=None, via="api")
-    with services._places, services._places:
-        assert services.wait_for(job, 3600).state == "queued"
+    held = [places.take() for _ in range(2)]
+    assert services.wait_for(job, 3600).state == "queued"
+    places.give_back(held[0])
     assert services.wait_for(job, 0.05).state == "queued"
-    assert services._places.acquire(blocking=False)
+    assert places.taken == 1
 
 
 def test_cancelling(post, sent, token_client):

@@ -123,3 +123,10 @@ def test_bad_tokens_do_not_shut_the_form(client, right):
 
 def test_the_page_in_front_of_the_admin_leads_to_this_form(client):
     assert client.get("/admin/")["Location"] == "/admin/login/?next=/admin/"
+
+
+def test_the_page_says_how_to_create_the_first_account_until_there_is_one(client):
+    get_user_model().objects.all().delete()
+    assert b"createsuperuser" in client.get("/admin/login/").content
+    get_user_model().objects.create_user("ann", password="only-for-this-test", is_staff=True)
+    assert b"createsuperuser" not in client.get("/admin/login/").content

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from ops import audit
+from ops import audit_log
 from ops.access import login
 from ops.models import AuditEntry, SignInAttempt
 from tests.waiting import AMPLE
@@ -113,7 +113,7 @@ def test_of_attempts_at_the_same_moment_ten_are_looked_at(monkeypatch, address):
 
 
 def test_a_flood_of_failures_fills_neither_the_audit_log_nor_the_table(monkeypatch):
-    monkeypatch.setattr(audit, "MOST", 5)
+    monkeypatch.setattr(audit_log, "MOST", 5)
     start = timezone.now().replace(second=1)
     with time_machine.travel(start, tick=False):
         codes = {knock(f"name{n}", address=address).status_code for n, address in enumerate(islice(strangers(), 40))}

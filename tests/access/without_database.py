@@ -1,4 +1,4 @@
-"""A program that asks for every URL in every way and prints what came: its database is away."""
+"""A program that asks for every URL in every way (`--few`: in two) and prints what came: its database is away."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ WAYS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "a session": (("get", "post"), {"HTTP_COOKIE": SESSION}),
     "a condition": (("get",), {"HTTP_IF_NONE_MATCH": "*", "HTTP_AUTHORIZATION": "Token abcdefgh"}),
 }
+FEW_WAYS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {"a stranger": (("get", "head"), {})}
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     client = Client(raise_request_exception=False, HTTP_HOST="localhost")
     found = []
     for url in sorted({url for _, _, url in ALL}):
-        for way, (methods, headers) in WAYS.items():
+        for way, (methods, headers) in (FEW_WAYS if "--few" in sys.argv else WAYS).items():
             for method in methods:
                 response = getattr(client, method)(url, **headers)
                 content = b"".join(response.streaming_content) if response.streaming else response.content

@@ -12,8 +12,8 @@ from django.test import Client
 
 from ops.access import authentication
 from ops.alerts import services
+from ops.jobs.runs import NotDone
 from ops.models import Alert, ApiToken, AuditEntry
-from ops.runs import NotDone
 from tests.dashboard.rows import NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "plain_static_files")]

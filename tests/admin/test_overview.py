@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from ops import leases
+from ops.admin_site import GROUPS
 from ops.jobs import services
 from ops.models import Alert, AuditEntry, Job, ServiceState, TaskState, WorkerSeen
 from ops.schedule import install
@@ -208,36 +210,57 @@ def test_wrong_parameters_are_told_and_nothing_is_started(olivia: Client, broker
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["reset-revenue-sync", "clear-revenue-data"])
-def test_what_destroys_is_asked_for_twice(olivia: Client, broker: list[int], name: str) -> None:
+@pytest.mark.parametrize("name", ["reset-revenue-sync", "clear-revenue-data", "prune"])
+def test_what_destroys_needs_its_name_typed(olivia: Client, broker: list[int], name: str) -> None:
     sure = {"confirm": "clear"}
-    first = olivia.post(f"/admin/work/{name}/", sure)
-    assert first.status_code == 200
-    assert "Yes, " in first.content.decode()
+    for given in ({}, {"sure": "yes"}):
+        answer = olivia.post(f"/admin/work/{name}/", sure | given)
+        assert answer.status_code == 400
+        assert f"Type {name} to confirm." in answer.content.decode()
     assert not Job.objects.exists()
-    olivia.post(f"/admin/work/{name}/", sure | {"sure": "yes"})
+    olivia.post(f"/admin/work/{name}/", sure | {"sure": name})
     assert Job.objects.get().name == name
+
+
+def test_what_destroys_says_how_much_and_how_old_the_last_backup_is(olivia: Client, settings: Any) -> None:
+    synced()
+    pay(at=NOW - timedelta(days=40))
+    pay()
+    settings.RETENTION_DAYS = 30
+    assert "payments 1 deleted last backup never Back up first" in words(olivia.get("/admin/work/prune/"))
+    TaskState.objects.create(name="backup", last_success_at=NOW - MINUTE)
+    shown = words(olivia.get("/admin/work/clear-revenue-data/"))
+    assert "payments 2 deleted" in shown
+    assert "last backup 1 min ago" in shown
+    assert "rows deletes none" in words(olivia.get("/admin/work/reset-revenue-sync/"))
+
+
+def test_tables_and_jobs_are_listed_by_what_they_are_for(olivia: Client) -> None:
+    shown = words(olivia.get("/admin/"))
+    titles = ("Read: ", "Repair: ", "Danger: ", "Today", "Jobs", "Data", "Alerts", "Access", "Other tables")
+    assert [title for title in titles if title not in shown] == []
+    assert {name for names in GROUPS.values() for name in names} <= {m._meta.label for m in site._registry}
 
 
 def test_clearing_needs_the_word(olivia: Client, broker: list[int]) -> None:
     for given in ({}, {"confirm": "yes"}):
-        answer = olivia.post("/admin/work/clear-revenue-data/", {"sure": "yes", **given})
+        answer = olivia.post("/admin/work/clear-revenue-data/", {"sure": "clear-revenue-data", **given})
         assert answer.status_code == 400
     assert not Job.objects.exists()
 
 
 def test_a_job_that_is_active_is_led_to_and_not_asked_for_again(olivia: Client, broker: list[int]) -> None:
-    olivia.post("/admin/work/prune/")
-    answer = olivia.post("/admin/work/prune/", follow=True)
+    olivia.post("/admin/work/backup/")
+    answer = olivia.post("/admin/work/backup/", follow=True)
     job = Job.objects.get()
     assert answer.redirect_chain == [(f"/admin/ops/job/{job.pk}/change/", 302)]
-    assert f"Not started: prune is already queued (job {job.pk})." in words(answer)
+    assert f"Not started: backup is already queued (job {job.pk})." in words(answer)
 
 
 def test_work_of_the_schedule_is_not_disturbed(olivia: Client, broker: list[int]) -> None:
-    assert leases.try_take("prune", "elsewhere:12:1.00:ab") is None
-    answer = olivia.post("/admin/work/prune/", follow=True)
-    assert "Not started: prune is already running (pid 12 on elsewhere)." in words(answer)
+    assert leases.try_take("backup", "elsewhere:12:1.00:ab") is None
+    answer = olivia.post("/admin/work/backup/", follow=True)
+    assert "Not started: backup is already running (pid 12 on elsewhere)." in words(answer)
     assert not Job.objects.exists()
 
 
@@ -246,29 +269,29 @@ def test_without_a_broker_the_job_says_why_it_will_not_run(olivia: Client, monke
         raise services.NoBroker()
 
     monkeypatch.setattr(services, "send", away)
-    answer = olivia.post("/admin/work/prune/", follow=True)
+    answer = olivia.post("/admin/work/backup/", follow=True)
     assert "Not started: the broker does not answer" in words(answer)
     assert Job.objects.get().state == "failed"
 
 
 def test_all_staff_may_start_work_as_in_the_api(broker: list[int]) -> None:
     client = staff()
-    answer = client.post("/admin/work/prune/", follow=True)
+    answer = client.post("/admin/work/backup/", follow=True)
     assert answer.redirect_chain == [("/admin/", 302)]
     assert "queued as job" in words(answer)
 
 
 def test_nobody_else_may(client: Client, broker: list[int]) -> None:
-    assert client.post("/admin/work/prune/").status_code == 302
+    assert client.post("/admin/work/backup/").status_code == 302
     client.force_login(User.objects.create_user("rita"))
-    assert client.post("/admin/work/prune/").status_code == 302
+    assert client.post("/admin/work/backup/").status_code == 302
     assert not Job.objects.exists()
 
 
 def test_a_request_from_another_site_starts_nothing(broker: list[int]) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("olivia"))
-    assert client.post("/admin/work/prune/").status_code == 403
+    assert client.post("/admin/work/backup/").status_code == 403
     assert not Job.objects.exists()
 
 

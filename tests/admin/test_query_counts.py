@@ -23,7 +23,20 @@ from django_celery_beat.models import (
 )  # fmt: skip
 
 from carousel.models import Feed
-from metrics.models import Category, ImageCount, Memory, Reading, Source, TrackedApp
+from deployments.models import AppEvent, AppLife, FillDay, MessageFact, MessagesState
+from metrics.models import (
+    Category,
+    CensusDay,
+    DeploymentTerms,
+    ImageCount,
+    InstanceChange,
+    Memory,
+    NodeChange,
+    Reading,
+    RunningApp,
+    Source,
+    TrackedApp,
+)
 from ops.models import (
     Alert,
     AlertDelivery,
@@ -39,17 +52,22 @@ from ops.models import (
     TaskState,
     WorkerSeen,
 )  # fmt: skip
+from reports.models import ReportDelivery
 from revenue.models import (
     App,
+    ChangedDay,
     Cursor,
     DailyPrice,
     DailyTotal,
+    Label,
     LedgerState,
     LivePrice,
     Message,
     Payment,
+    PrunedPayment,
     Quarantined,
     RemovedPayment,
+    ShareRule,
 )
 from snapshots.models import ImageDay, Refusal, Snapshot
 from tests.dashboard.rows import ADDRESS, NOW, made, pay, store
@@ -74,6 +92,18 @@ def token(n: int) -> None:
 def beat(n: int) -> None:
     interval = IntervalSchedule.objects.create(every=1000 + n, period="minutes")
     PeriodicTask.objects.create(name=f"t{n}", task="x.y", interval=interval)
+
+
+def message(n: int) -> None:
+    MessageFact.objects.create(
+        hash=f"{n:064x}", kind="register", name=f"a{n}", app_key=f"a{n}", version=8, encrypted=False, height=n,
+        category="other", txid=f"{n:064x}",
+    )  # fmt: skip
+
+
+def event(n: int) -> None:
+    app = AppLife.objects.create(app_key=f"a{n}", name=f"a{n}", category="other")
+    AppEvent.objects.create(app=app, position=1, life=1, kind="new", height=n, at=NOW, day=NOW.date())
 
 
 HEIGHTS = {"first_height": 1, "height": 2, "tip_height": 3, "tip_hash": "ab"}
@@ -119,6 +149,25 @@ MAKE: dict[type, Callable[[int], object]] = {
     IntervalSchedule: lambda n: IntervalSchedule.objects.create(every=1000 + n, period="minutes"),
     CrontabSchedule: lambda n: CrontabSchedule.objects.create(minute=str(n % 60), hour=str(n // 60)),
     ClockedSchedule: lambda n: ClockedSchedule.objects.create(clocked_time=NOW + n * DAY),
+    MessageFact: lambda n: message(n),
+    AppLife: lambda n: AppLife.objects.create(app_key=f"a{n}", name=f"a{n}", category="other"),
+    AppEvent: lambda n: event(n),
+    CensusDay: lambda n: CensusDay.objects.create(day=NOW.date() - n * DAY),
+    NodeChange: lambda n: NodeChange.objects.create(day=NOW.date() - n * DAY, tier="CUMULUS", since=NOW),
+    RunningApp: lambda n: RunningApp.objects.create(app_key=f"a{n}", name=f"a{n}", instances=1, hashes={}),
+    InstanceChange: lambda n: InstanceChange.objects.create(app_key=f"a{n}", at=NOW, instances=1),
+    DeploymentTerms: lambda n: DeploymentTerms.objects.create(at=NOW - n * DAY, prices=[], limits={}),
+    PrunedPayment: lambda n: PrunedPayment.objects.create(
+        txid=f"{n:064x}", day=NOW.date(), paid_at=NOW, height=n, amount_sat=1, payments=1
+    ),
+    ChangedDay: lambda n: ChangedDay.objects.create(day=NOW.date() - n * DAY),
+    Label: lambda n: Label.objects.create(subject=f"t1{n}", kind="address", category="card", words="w", source="s"),
+    ReportDelivery: lambda n: ReportDelivery.objects.create(
+        period="month", first_day=NOW.date() - n * DAY, channel="email"
+    ),
+    FillDay: lambda n: FillDay.objects.create(
+        day=NOW.date() - n * DAY, read_at=NOW, ordered=1, running=1, expired_running=0
+    ),
     SolarSchedule: lambda n: SolarSchedule.objects.create(event="sunrise", latitude=n, longitude=n),
 }
 A_FEW_ROWS = {  # tables of a row or of a few that never become more
@@ -126,6 +175,8 @@ A_FEW_ROWS = {  # tables of a row or of a few that never become more
     LivePrice: lambda: LivePrice.objects.create(id=1, price_usd=1, source="x", read_at=NOW),
     Source: lambda: Source.objects.create(name="nodes"),
     Category: lambda: None,
+    ShareRule: lambda: None,
+    MessagesState: lambda: MessagesState.load(),
 }
 # Queries of the list and of a row's page, with those for the session and the user.
 COUNTS: dict[type, tuple[int, int]] = {
@@ -165,7 +216,22 @@ COUNTS: dict[type, tuple[int, int]] = {
     User: (6, 8),
     Group: (5, 6),
     PeriodicTask: (8, 9),
-    IntervalSchedule: (5, 8),
+    IntervalSchedule: (5, 10),
+    MessageFact: (5, 4),
+    AppLife: (5, 4),
+    AppEvent: (5, 5),
+    CensusDay: (5, 4),
+    NodeChange: (6, 4),
+    RunningApp: (5, 4),
+    InstanceChange: (5, 4),
+    DeploymentTerms: (4, 4),
+    PrunedPayment: (5, 4),
+    ChangedDay: (4, 4),
+    Label: (5, 4),
+    ReportDelivery: (5, 4),
+    FillDay: (4, 4),
+    ShareRule: (5, 4),
+    MessagesState: (4, 4),
     CrontabSchedule: (5, 5),
     ClockedSchedule: (5, 5),
     SolarSchedule: (5, 5),

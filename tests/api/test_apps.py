@@ -28,6 +28,8 @@ def test_an_app_has_its_sums_and_its_first_and_last_day(get, apps):
             "total_revenue": 31.0,
             "total_revenue_sat": 3_100_000_000,
             "avg_payment": 15.5,
+            "total_revenue_usd": 2.325,
+            "usdMissing": 0,
             "first_payment": "2026-10-25",
             "last_payment": "2026-11-15",
         }

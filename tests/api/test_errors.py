@@ -13,8 +13,9 @@ from rest_framework.views import APIView
 
 from fluxtracker import urls
 from fluxtracker.api import throttling
+from fluxtracker.api.throttling import Counters
 from fluxtracker.api.views import PublicView
-from revenue.payments.filters import OpenDays
+from revenue.selectors import OpenDays
 
 READS = (
     "",
@@ -159,7 +160,7 @@ def test_without_a_database_everything_is_503(client, path, error):
 
 @pytest.mark.django_db
 def test_a_database_that_goes_away_in_the_middle_is_503(client):
-    with patch.object(OpenDays, "load", side_effect=OperationalError("server closed the connection")):
+    with patch.object(OpenDays, "between", side_effect=OperationalError("server closed the connection")):
         response = client.get("/api/revenue/transactions")
     assert_is_error(response, 503)
     assert response["Retry-After"] == "10"
@@ -207,6 +208,6 @@ def test_no_limit_at_all_when_the_rate_is_zero(client, settings):
 
 
 def test_a_new_minute_counts_anew():
-    window = throttling.Window()
+    window = throttling.Window("", Counters())
     counted = [window.count("a", 1, now) for now in (0.0, 30.0, 60.0)]
     assert [(quota.is_over, quota.reset_s) for quota in counted] == [(False, 60.0), (True, 30.0), (False, 60.0)]

@@ -169,8 +169,12 @@ def test_every_wrong_value_is_named_at_once(client):
     assert set(fields) == {"page", "limit", "from"}
 
 
-def test_unknown_query_keys_are_ignored(get, year):
-    assert get(PATH, colour="red")["total"] == 130
+@pytest.mark.parametrize("key", ["colour", "Page", "_"])
+def test_a_key_that_is_unknown_is_refused_with_those_that_are_known(client, year, key):
+    answer = client.get(f"/api/{PATH}", {key: "2"})
+    assert answer.status_code == 400
+    assert f"{key}: unknown; expected one of" in answer.json()["error"]
+    assert "min_amount, owner" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("page", [1, 2, 4])

@@ -85,9 +85,9 @@ def table() -> list[str]:
         return ["  in a browser: not measured, no chromium"]
     half_a_year_ago = timezone.now().date() - timedelta(days=182)
     web = serving(Program("web", WEB).argv, {**os.environ, "REQUEST_LOGGING": "0"}, within_s=60)
-    with web as address, sync_playwright() as playwright:
+    with web as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--disable-gpu"])
-        context: Any = browser.new_context(base_url=address, viewport={"width": 1440, "height": 900})
+        context: Any = browser.new_context(base_url=site.url, viewport={"width": 1440, "height": 900})
         context.add_init_script(WATCH)
         page = context.new_page()
         lines = [

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
+from carousel.models import Feed
 from metrics.catalogue import tracked_apps
 from metrics.models import ImageCount, Reading, Source
 from revenue.models import LivePrice
@@ -63,3 +64,15 @@ def _snapshot(day: date, columns: list[str], rng: random.Random, now: datetime) 
         **CLOUD,
         **APPS,
     )
+
+
+def fill_lists(items: int = 20) -> None:
+    """The carousel's lists, read just now."""
+    now = timezone.now().replace(microsecond=0)
+    numbers = range(1, items + 1)
+    network = [
+        {"type": "app", "rank": n, "label": f"Image {n}", "name": f"library/image-{n}", "value": 900 - n,
+         "unit": "instances", "category": None, "asOf": now.isoformat()}
+        for n in numbers
+    ]  # fmt: skip
+    Feed.objects.create(name=Feed.Name.NETWORK, items=network, coverage={"rows": 6724}, read_at=now, tried_at=now)

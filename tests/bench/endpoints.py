@@ -134,10 +134,8 @@ def admin_pages() -> dict[str, tuple[str, str]]:
 
 def forget_comparisons() -> None:
     """As if nothing had been made ahead."""
-    from snapshots.comparison import cache
     from snapshots.models import WarmComparison
 
-    cache.KEPT.clear()
     WarmComparison.objects.all().delete()
 
 

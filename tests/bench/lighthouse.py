@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests import engines
-from tests.bench.serving import serving
+from tests.bench.serving import Served, serving
 from tests.run import clean_environment
 
 LIGHTHOUSE = "lighthouse@13"
@@ -27,7 +27,7 @@ FLAGS = (
 FILLED_WITHIN = 300  # s
 
 
-def demo(folder: Path) -> AbstractContextManager[str]:
+def demo(folder: Path) -> AbstractContextManager[Served]:
     """The address of a demo of our own."""
     command = [sys.executable, "-m", "fluxtracker.supervisor.main", "--demo"]
     return serving(command, clean_environment(folder, {}), within_s=FILLED_WITHIN)
@@ -50,8 +50,8 @@ def main() -> int:
     if engines.chromium() is None or shutil.which("npx") is None:
         sys.stderr.write("error: make lighthouse needs a chromium and npm, which comes with Node.js\n")
         return 1
-    with tempfile.TemporaryDirectory() as folder, demo(Path(folder)) as address:
-        found = scores(address, Path(folder) / "report.json")
+    with tempfile.TemporaryDirectory() as folder, demo(Path(folder)) as site:
+        found = scores(site.url, Path(folder) / "report.json")
     for name, value in found.items():
         sys.stdout.write(f"  {name:<20}{value:>8}{f'  ({TARGET})' if name in CATEGORIES else ''}\n")
     return int(any(found[name] < TARGET for name in CATEGORIES))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import engines
-from tests.bench.test_endpoints import postgres
+from tests.bench.engine import postgres
 from tests.run import clean_environment
 from tests.settings_names import ROOT
 

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import resource
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.bench.test_sync import settings_said
-from tests.settings_names import ROOT
-from tests.system.home import Home, environment
+from tests.bench.syncs import network
+from tests.system.home import Home
 
 pytestmark = pytest.mark.bench
 
 NODES, CONTAINERS = 8_000, 14_000
 
 
-@contextmanager
-def network(folder: Path) -> Iterator[dict[str, str]]:
-    options = ("--port", "0", "--payments", "2000", "--nodes", str(NODES), "--containers", str(CONTAINERS), "--gzip")
-    command = [sys.executable, "-m", "tests.simnet.serve", *options, "--block-seconds", "3600"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(folder, ""), stdout=subprocess.PIPE, text=True)
-    try:
-        yield settings_said(process)
-    finally:
-        process.terminate()
-        process.wait(10)
+OPTIONS = ("--payments", "2000", "--nodes", str(NODES), "--containers", str(CONTAINERS), "--gzip")
 
 
 def test_a_collection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = Home(tmp_path, "")
     try:
-        with network(tmp_path) as settings:
+        with network(tmp_path, *OPTIONS) as settings:
             home.settings |= settings
             assert home.manage("migrate", "--verbosity", "0").code == 0
             requests.get(f"{settings['FLUX_STATS_URL']}/fluxinfo?projection=tier", timeout=60)  # builds its rows

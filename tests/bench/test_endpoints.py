@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests import engines
+from tests.bench.engine import postgres
 from tests.run import clean_environment
 from tests.settings_names import ROOT
 
 pytestmark = pytest.mark.bench
-
-NAME = "bench_endpoints"
-
-
-@contextmanager
-def postgres() -> Iterator[str]:
-    """The address of an empty database that is gone afterwards."""
-    server, _, _ = engines.production()["DATABASE_URL"].rpartition("/")
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {NAME}")
-        connection.execute(f"CREATE DATABASE {NAME}")
-        yield f"{server}/{NAME}"
-        connection.execute(f"DROP DATABASE {NAME}")
 
 
 def run(size: int, folder: Path, settings: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

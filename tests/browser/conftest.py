@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Condition
+from typing import Any
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
@@ -145,6 +146,11 @@ def transactional_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) 
         yield
 
 
+@pytest.fixture(autouse=True)
+def rows_put_back() -> None:
+    """Leave it to `worlds`, which does it before the next test."""
+
+
 @pytest.fixture(scope="package")
 def worlds(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Worlds]:
     with django_db_blocker.unblock():
@@ -214,6 +220,12 @@ def asks(name: str, period: str = "") -> Callable[[Response], bool]:
         return address.path == f"/panels/{name}/" and (not period or parse_qs(address.query).get("period") == wanted)
 
     return of
+
+
+def in_theme(page: Page, theme: str, **media: Any) -> None:
+    """Have the page and its system in this theme. The page is dark unless its reader chose otherwise."""
+    page.add_init_script(f"localStorage.setItem('theme', '{theme}')")
+    page.emulate_media(color_scheme="light" if theme == "light" else "dark", **media)
 
 
 def widths_of(page: Page, *widths: int) -> list[tuple[int, int]]:

@@ -13,9 +13,10 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
-from fluxtracker.simnet.records import made_up
+from fluxtracker.simnet.base58 import made_up
 from ops.status import Status
 from revenue.models import App, Payment
+from tests.browser.conftest import in_theme
 from tests.dashboard import rows
 
 FOLDER = Path(__file__).parents[2] / "docs/img"
@@ -120,7 +121,7 @@ def page(chromium: Browser, live_server: LiveServer, server_at_rest: None) -> It
 def test_the_pictures_of_the_documents(page: Page, folder: Path) -> None:
     for picture in PICTURES:
         page.set_viewport_size({"width": picture.width, "height": picture.height})
-        page.emulate_media(color_scheme=picture.theme, reduced_motion="reduce")
+        in_theme(page, picture.theme, reduced_motion="reduce")
         page.goto(picture.address)
         if picture.part:
             page.locator(picture.part).evaluate("part => part.scrollIntoView()")

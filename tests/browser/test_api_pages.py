@@ -29,6 +29,7 @@ def test_an_endpoint_can_be_tried_from_its_description(page: Page) -> None:
     expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
 
 
+@pytest.mark.quick
 def test_the_index_leads_to_an_answer(page: Page) -> None:
     page.goto("/api/")
     page.get_by_role("link", name="/api/revenue/weekly").click()

@@ -59,6 +59,7 @@ def test_what_says_that_the_server_is_away_is_seen_and_heard(page: Page, away) -
     page.evaluate("panels.refresh(panels.named('strip'))")
     expect(page.locator(LOST)).to_be_visible()
     expect(page.locator(LOST)).to_be_in_viewport()
+    expect(page.locator("#panel-strip")).to_have_attribute("data-lost", "")  # its dot is grey
 
 
 @pytest.mark.usefixtures("still")

@@ -77,6 +77,7 @@ def test_with_reduced_motion_it_is_a_plain_list(page: Page) -> None:
     assert becomes(page, "running")
 
 
+@pytest.mark.quick
 def test_another_list_is_chosen_and_stays_when_the_page_is_refreshed(page: Page) -> None:
     page.goto("/")
     page.get_by_role("radio", name="Just deployed").click()

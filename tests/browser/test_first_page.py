@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -16,7 +17,7 @@ from tests.dashboard import rows
 from tests.dashboard.rows import ADDRESS, FLUX, pay
 from tests.waiting import AMPLE
 
-pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("ledger")]
+pytestmark = pytest.mark.usefixtures("ledger")
 
 POLL_MS, FULL_MS = 5_000, 300_000
 TITLE = re.compile(r"^(▲ \+[\d,.]+ % · |▼ −[\d,.]+ % · )?[\d,]+\.\d\d FLUX this week · Fluxtracker$")
@@ -33,14 +34,18 @@ def ready(page: Page) -> None:
         page.goto("/")
 
 
+@pytest.mark.engine
+@pytest.mark.quick
 def test_it_shows_the_numbers(page: Page) -> None:
     page.goto("/")
     expect(page).to_have_title(TITLE)
-    expect(page.locator(STRIP)).to_contain_text("synced to block 2,996,908")
+    expect(page.locator(STRIP)).to_contain_text("confirmed to block 2,996,908")
     expect(page.locator("[data-line=flux] .figure")).to_have_text(re.compile(r"^[\d,]+\.\d\d FLUX$"))
     expect(page.locator("[data-tile=nodes]")).to_contain_text("6,724")
 
 
+@pytest.mark.engine
+@pytest.mark.quick
 def test_revenue_follows_new_payments_within_ten_seconds(page: Page) -> None:
     page.goto("/")
     pay(1_234 * FLUX, at=timezone.now(), app="minecraft1510")
@@ -49,6 +54,7 @@ def test_revenue_follows_new_payments_within_ten_seconds(page: Page) -> None:
     expect(page).to_have_title(re.compile(r"1,2\d\d\.00 FLUX this week"))
 
 
+@pytest.mark.engine
 @pytest.mark.usefixtures("still")
 def test_a_poll_without_news_leaves_the_page_alone(page: Page) -> None:
     page.goto("/")
@@ -115,6 +121,7 @@ def test_it_is_refreshed_on_demand(page: Page) -> None:
     expect(page.locator("[data-tile=nodes]")).to_contain_text("9,999")
 
 
+@pytest.mark.quick
 @pytest.mark.usefixtures("still")
 def test_a_server_that_is_away_is_told_and_the_page_recovers(page: Page, watch: Watch) -> None:
     page.goto("/")
@@ -139,13 +146,61 @@ def test_a_503_leaves_the_last_figures_and_says_so(page: Page, watch: Watch) -> 
     page.route("**/*", unavailable)
     page.clock.run_for(POLL_MS)
     expect(page.locator("#lost")).to_be_visible()
-    expect(page.locator(".strip")).to_contain_text("synced to block")
+    expect(page.locator(".strip")).to_contain_text("confirmed to block")
     page.unroute_all(behavior="wait")
     page.goto("about:blank")  # nothing more is asked for
     assert all("503" in trouble for trouble in watch.troubles)
     watch.troubles.clear()
 
 
+@pytest.mark.quick
+def test_the_answer_stands_above_the_fold_of_a_phone(page: Page) -> None:
+    pay(at=timezone.now() - timedelta(days=40))
+    pay(5 * FLUX, at=timezone.now() - timedelta(days=7, minutes=5))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    chips = page.locator("[data-tile=revenue] .chips-line li")
+    expect(chips).to_have_count(2)
+    expect(chips.first).to_contain_text("vs last week by now")
+    expect(chips.last).to_contain_text("of all last week")
+    for part in (".strip .sync", "[data-line=flux]", "[data-line=usd]", "[data-line=payments]", ".pace"):
+        box = page.locator(f"#main {part}").first.bounding_box()
+        assert box is not None, part
+        assert box["y"] + box["height"] <= 600, part
+    last = chips.last.bounding_box()
+    assert last is not None
+    assert last["y"] + last["height"] <= 600
+    strip = page.locator(".strip").bounding_box()
+    assert strip is not None
+    assert strip["height"] < 24, "one line"
+
+
+@pytest.mark.quick
+def test_steps_and_arrow_keys_lead_to_past_weeks_and_back(page: Page) -> None:
+    pay(7 * FLUX, at=timezone.now() - timedelta(days=40))
+    ready(page)
+    title = page.locator("[data-tile=revenue] h2")
+    page.evaluate("window.same = true")
+    page.get_by_role("link", name="The week before").click()
+    expect(title).to_have_text("Revenue week 46, 9 – 15 Nov")
+    assert urlsplit(page.url).query == "at=2026-W46"
+    page.keyboard.press("ArrowLeft")
+    expect(title).to_have_text("Revenue week 45, 2 – 8 Nov")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(title).to_have_text("Revenue this week")
+    assert urlsplit(page.url).query == ""
+    page.go_back()
+    page.go_back()
+    expect(title).to_have_text("Revenue week 45, 2 – 8 Nov")
+    choose(page, "Month")
+    expect(title).to_have_text("Revenue this month")
+    page.reload()
+    assert parse_qs(urlsplit(page.url).query) == {"period": ["M"], "at": ["2026-W45"]}
+    expect(title).to_have_text("Revenue this month")
+
+
+@pytest.mark.quick
 def test_the_period_is_switched_by_a_click_without_a_load(page: Page, watch: Watch) -> None:
     ready(page)
     page.evaluate("window.same = true")
@@ -310,18 +365,44 @@ def test_times_tell_the_readers_own_on_hover(chromium: Browser, live_server: Liv
 
 
 @pytest.mark.parametrize("system", ["dark", "light"])
-def test_the_theme_is_the_systems_until_it_is_chosen(page: Page, system: str) -> None:
+def test_the_theme_is_dark_until_light_or_the_systems_is_chosen_and_remembered(page: Page, system: str) -> None:
+    dark, light = "rgb(12, 9, 20)", "rgb(247, 244, 255)"
     page.emulate_media(color_scheme=system)
     page.goto("/")
     background = "getComputedStyle(document.documentElement).backgroundColor"
-    before = page.evaluate(background)
-    assert before == {"dark": "rgb(12, 9, 20)", "light": "rgb(247, 244, 255)"}[system]
+    assert page.evaluate(background) == dark
+    for label, colour in (("Light", light), ("System", {"dark": dark, "light": light}[system]), ("Dark", dark)):
+        page.click("#theme")
+        expect(page.locator("#theme")).to_have_text(f"Theme: {label}")
+        assert page.evaluate(background) == colour
+        page.reload()
+        assert page.evaluate(background) == colour
 
-    page.click("#theme")
-    chosen = page.evaluate(background)
-    assert chosen != before
-    page.reload()
-    assert page.evaluate(background) == chosen
+
+def test_keys_show_the_shortcuts_and_go_to_the_search(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("?")
+    expect(page.locator("#shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#shortcuts")).to_be_hidden()
+    page.keyboard.press("/")
+    expect(page.locator("#payments-search")).to_be_focused()
+    expect(page.locator("#payments-search")).to_have_value("")
+
+
+@pytest.mark.quick
+def test_on_a_phone_ten_payments_have_two_lines_each_until_more_are_asked_for(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    rows_of = page.locator("tr[data-payment]")
+    expect(rows_of.nth(9)).to_be_visible()
+    expect(rows_of.nth(10)).to_be_hidden()
+    box = rows_of.first.bounding_box()
+    assert box is not None
+    assert box["height"] < 72
+    assert page.evaluate("document.documentElement.scrollHeight") <= 7 * 844
+    page.get_by_label("Show all 25 rows").check()
+    expect(rows_of.nth(24)).to_be_visible()
 
 
 def test_nothing_is_wider_than_the_screen(page: Page) -> None:
@@ -333,6 +414,7 @@ def test_nothing_is_wider_than_the_screen(page: Page) -> None:
     assert widths_of(page, 320, 390, 740, 768, 1100, 1440) == []
 
 
+@pytest.mark.quick
 def test_it_works_without_javascript(chromium: Browser, live_server: LiveServer) -> None:
     context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
     page = context.new_page()

@@ -15,7 +15,7 @@ from dashboard.panels.base import Panel
 from metrics.models import Source
 from revenue.models import Cursor, DailyTotal, LedgerState, LivePrice, Payment
 from snapshots.models import Snapshot
-from tests.browser.conftest import Watch, asks, widths_of
+from tests.browser.conftest import Watch, asks, in_theme, widths_of
 from tests.dashboard import rows
 from tests.marks import only_in_full
 
@@ -67,12 +67,13 @@ def violations(page: Page) -> list[tuple[str, list[str]]]:
     return [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("look", ["partial", *only_in_full(*(look for look in LOOKS if look != "partial"))])
 @pytest.mark.parametrize(("width", "theme"), SCREENS)
 def test_every_look_is_whole_and_accessible(page: Page, look: str, width: int, theme: str) -> None:
     LOOKS[look]()
     page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    in_theme(page, theme, reduced_motion="reduce")
     page.goto("/")
     expect(page.locator("main")).to_contain_text(SAYS[look])
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -96,9 +97,9 @@ def test_a_panel_that_failed_offers_to_try_again(
     with page.expect_response(asks("tiles", "Y")):  # the last one that is fetched ahead
         page.goto("/?period=M")
     expect(page.locator("#panel-tiles")).to_contain_text("Figures cannot be read at the moment.")
-    expect(page.locator("#panel-strip")).to_contain_text("synced to block")
+    expect(page.locator("#panel-strip")).to_contain_text("confirmed to block")
     assert violations(page) == []
-    assert sum("/panels/tiles/" in request.url for request in watch.requests) <= 4  # the other periods, once
+    assert sum("/panels/tiles/" in request.url for request in watch.requests) <= 6  # the other periods, once
     monkeypatch.setitem(views.PANELS, "tiles", whole)
     page.get_by_role("link", name="Try again").click()
     expect(page.locator("[data-tile=revenue] h2")).to_have_text("Revenue this month")
@@ -121,7 +122,7 @@ def test_a_panel_that_is_waited_for_says_so(page: Page) -> None:
 
 @pytest.mark.parametrize(("width", "theme"), SCREENS)
 def test_the_page_about_the_data_is_whole_and_accessible(page: Page, theme: str, width: int) -> None:
-    page.emulate_media(color_scheme=theme)
+    in_theme(page, theme)
     page.set_viewport_size({"width": width, "height": 800})
     page.goto("/data/")
     expect(page.get_by_role("heading", name="About the data")).to_be_visible()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -12,7 +10,6 @@ from metrics.models import Source
 from tests.browser.test_chart import LIVE, history, see
 from tests.dashboard import rows
 from tests.dashboard.rows import FLUX, pay
-from tests.marks import only_in_full
 
 __all__ = ["history"]
 
@@ -23,7 +20,7 @@ PLACES = (
     "#about-nodes summary",
     "#more-gaming summary",
     "[data-tile=nodes] .rows li:nth-child(2) a",
-    "[data-line=usd] a.course",
+    "[data-cell=usd] a.course",
     "#chart-words summary",
     "#chart-table summary",
     ".chart-categories li:nth-child(2) a",
@@ -54,11 +51,10 @@ def place(page: Page, selector: str) -> float:
     return float(page.locator(selector).evaluate("element => element.getBoundingClientRect().top"))
 
 
-@pytest.mark.parametrize("places", [PLACES[::4], *only_in_full((PLACES,))], ids=["some", "all"])
-def test_what_has_the_focus_keeps_it_and_its_place(page: Page, places: Sequence[str]) -> None:
+def test_what_has_the_focus_keeps_it_and_its_place(page: Page) -> None:
     rows.feed("network", [ITEM] * 40, timezone.now())
     see(page)
-    for number, selector in enumerate(places, 2):
+    for number, selector in enumerate(PLACES, 2):
         one = page.locator(selector).first
         one.evaluate("element => element.scrollIntoView({block: 'center'})")
         one.focus()

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from ops.schedule import install
-from tests.browser.conftest import Watch
+from tests.browser.conftest import Watch, in_theme
 
 pytestmark = pytest.mark.usefixtures("ledger")
 
@@ -47,6 +47,7 @@ def test_the_admin_keeps_to_our_content_policy(signed_in: Page) -> None:
         assert answer.status == 200, address
 
 
+@pytest.mark.quick
 def test_a_payment_opens_from_the_list(signed_in: Page) -> None:
     signed_in.goto("/admin/revenue/payment/")
     signed_in.click("#result_list tbody th a")
@@ -73,7 +74,7 @@ def test_the_theme_chosen_on_the_page_holds_in_the_admin(signed_in: Page) -> Non
 
 @pytest.mark.parametrize("system", ["dark", "light"])
 def test_an_address_without_a_page_is_told_in_the_same_look(page: Page, watch: Watch, system: str) -> None:
-    page.emulate_media(color_scheme=system)
+    in_theme(page, system)
     page.goto("/nowhere")
     expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     assert Axe().run(page).response["violations"] == []

@@ -12,14 +12,11 @@ from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
-from tests.browser.conftest import Watch, widths_of
+from tests.browser.conftest import Watch, in_theme, widths_of
 from tests.browser.worlds import Worlds
 from tests.dashboard import payments_rows
 from tests.dashboard.rows import FLUX, pay
-from tests.marks import only_in_full
 from tests.waiting import AMPLE
-
-pytestmark = pytest.mark.engine
 
 ROWS = "tr[data-payment]"
 COUNT = "#payments-count"
@@ -51,6 +48,8 @@ def ready(page: Page, address: str = "/") -> None:
     page.wait_for_load_state("load")
 
 
+@pytest.mark.engine
+@pytest.mark.quick
 @pytest.mark.usefixtures("still")
 def test_it_searches_while_one_types_and_the_address_follows(page: Page, watch: Watch) -> None:
     ready(page)
@@ -64,7 +63,7 @@ def test_it_searches_while_one_types_and_the_address_follows(page: Page, watch: 
     expect(page.locator(SEARCH)).to_be_focused()
     asked = len([request for request in watch.requests if "/panels/payments/" in request.url]) - before
     assert asked == 1, "one question for one pause"
-    expect(page.locator("#said")).to_contain_text("18 payments")
+    expect(page.locator("#announcement")).to_contain_text("18 payments")
 
 
 @pytest.mark.usefixtures("still")
@@ -142,6 +141,8 @@ def test_a_search_that_was_emptied_leaves_no_step_back_without_effect(page: Page
     expect(search).to_have_value("")
 
 
+@pytest.mark.engine
+@pytest.mark.quick
 def test_pages_are_turned_and_jumped_to(page: Page) -> None:
     ready(page)
     first = page.locator(ROWS).first.get_attribute("id")
@@ -160,6 +161,7 @@ def test_pages_are_turned_and_jumped_to(page: Page) -> None:
     expect(page).to_have_url(url(""))
 
 
+@pytest.mark.engine
 def test_filters_hold_as_soon_as_they_are_set_and_chips_remove_them(page: Page) -> None:
     ready(page)
     page.locator("#payments-filters summary").click()
@@ -191,6 +193,7 @@ def test_other_keys_of_the_address_are_kept(page: Page) -> None:
     expect(page).to_have_url(url(r"\?period=Y&days=90&search=craft"))
 
 
+@pytest.mark.engine
 def test_a_new_payment_appears_within_ten_seconds_and_is_marked(page: Page) -> None:
     ready(page)
     row = pay(1_234 * FLUX, at=timezone.now(), app="fresh1")
@@ -226,7 +229,7 @@ def test_ids_are_copied_and_that_is_said(page: Page, context: BrowserContext) ->
     button = page.locator(f"{ROWS} .tx .copy").first
     txid = button.get_attribute("data-copy")
     button.click()
-    expect(page.locator("#said")).to_have_text(f"Copied {txid}")
+    expect(page.locator("#announcement")).to_have_text(f"Copied {txid}")
     assert page.evaluate("navigator.clipboard.readText()") == txid
 
 
@@ -238,11 +241,12 @@ def test_ids_are_copied_where_the_browser_has_no_clipboard(page: Page) -> None:
     ready(page)
     button = page.locator(f"{ROWS} .tx .copy").first
     button.click()
-    expect(page.locator("#said")).to_have_text(f"Copied {button.get_attribute('data-copy')}")
+    expect(page.locator("#announcement")).to_have_text(f"Copied {button.get_attribute('data-copy')}")
     assert page.evaluate("window.took[0]") == "copy"
     expect(button).to_be_focused()
 
 
+@pytest.mark.engine
 def test_the_file_holds_what_is_filtered(page: Page, tmp_path: Path) -> None:
     ready(page, "/?sort=amount")
     page.locator(SEARCH).press_sequentially("craft")
@@ -257,6 +261,7 @@ def test_the_file_holds_what_is_filtered(page: Page, tmp_path: Path) -> None:
         assert [row["txid"] for row in csv.DictReader(lines)] == shown
 
 
+@pytest.mark.engine
 def test_the_second_tab_leads_to_an_app_and_its_payments(page: Page) -> None:
     ready(page)
     page.get_by_role("link", name="By app").click()
@@ -265,17 +270,20 @@ def test_the_second_tab_leads_to_an_app_and_its_payments(page: Page) -> None:
     page.locator(SEARCH).press_sequentially("craft")
     expect(page.locator(COUNT)).to_contain_text("of 1 app")
     page.get_by_role("link", name="minecraft1510").click()
-    expect(page).to_have_url(url(r"\?app=minecraft1510"))
+    expect(page).to_have_url(re.compile(r"/app/minecraft1510$"))
+    page.get_by_role("link", name="All in the list").click()
+    expect(page).to_have_url(url(r"\?app=minecraft1510#panel-payments"))
     expect(page.locator(".app-card")).to_contain_text("minecraft1510")
     expect(page.locator(".app-card .spark")).to_be_visible()
     expect(page.locator(COUNT)).to_contain_text("of 18 payments")
+    page.go_back()
     page.go_back()
     expect(page.locator(COUNT)).to_contain_text("of 1 app")
 
 
 def test_it_works_by_keyboard_alone(page: Page) -> None:
     ready(page)
-    page.locator("#payments-tab-2").focus()
+    page.locator(".tabs a").last.focus()
     page.keyboard.press("Tab")
     expect(page.locator(SEARCH)).to_be_focused()
     page.keyboard.type("word")
@@ -325,7 +333,7 @@ def test_a_server_that_is_away_leaves_the_list_and_says_so(page: Page, watch: Wa
 def test_a_panel_that_failed_is_there_again_after_another_try(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr("dashboard.panels.payments.filters.parse.__code__", (lambda query: 1 / 0).__code__)
-        ready(page)
+        ready(page, "/?period=Y")  # no other test's page, which the browser may have and the server confirm
         expect(page.locator("#panel-payments .failed")).to_contain_text("Payments cannot be read at the moment.")
     page.locator("#panel-payments .retry").click()
     expect(page.locator(ROWS)).to_have_count(25)
@@ -367,12 +375,10 @@ def test_nothing_is_wider_than_the_screen(page: Page, state: str) -> None:
     assert widths_of(page, 320, 390, 480, 700, 768, 1024, 1240, 1440) == []
 
 
-@pytest.mark.parametrize(
-    ("system", "width"), [("dark", 320), *only_in_full(("light", 320), ("light", 768), ("dark", 1440))]
-)
+@pytest.mark.parametrize(("system", "width"), [("dark", 320), ("light", 1440)])
 def test_axe_finds_no_violation(page: Page, system: str, width: int) -> None:
     pay(at=timezone.now(), priced=False, from_address=None)
-    page.emulate_media(color_scheme=system, reduced_motion="reduce")
+    in_theme(page, system, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 800})
     for state, address in STATES.items():
         ready(page, address)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carousel.lists import MOST_PROBES, Timeline, made_since, scheduled
+from carousel.lists import MOST_PROBES, made_since
+from fluxtracker.block_times import Timeline, scheduled
 from fluxtracker.upstream.records import FORK_HEIGHT, Block, Unit, end_height, read_term
 
 FORK_TIME = datetime(2025, 10, 25, 18, 0, 35, tzinfo=UTC)

@@ -26,7 +26,7 @@ def paths(sim):
 
 @pytest.mark.engine
 def test_a_sync_with_nothing_new_is_one_request_and_writes_no_row(synced, in_process, django_assert_max_num_queries):
-    with django_assert_max_num_queries(60 + WARM):
+    with django_assert_max_num_queries(62 + WARM):
         report = in_process("sync_revenue", "--json").report
     assert (report["requests"], report["fetched"], report["added"]) == (1, 0, 0)
     assert paths(synced) == [""]

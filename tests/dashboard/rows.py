@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 
 from carousel.models import Feed
-from metrics.catalogue import TRACKED
-from metrics.models import Source, TrackedApp
+from metrics.models import Source
 from ops.models import WorkerSeen
 from revenue.ledger import recompute_apps, recompute_days, writing
 from revenue.models import App, Cursor, LedgerState, LivePrice, Payment
@@ -116,9 +117,7 @@ def network(at: datetime = NOW, **changed: Any) -> None:
 
 def tracked() -> None:
     """The apps that an installation begins with: a test of a browser leaves none of them."""
-    for name, key, category, images, names in TRACKED:
-        patterns = {"image_patterns": images, "name_patterns": names}
-        TrackedApp.objects.get_or_create(category=category, key=key, defaults={"name": name} | patterns)
+    import_module("metrics.migrations.0002_tracked_apps").seed(apps, None)
 
 
 def snapshot(day: date, source: str = "taken", **changed: Any) -> Snapshot:

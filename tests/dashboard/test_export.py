@@ -21,7 +21,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from dashboard import exports
-from fluxtracker.api.throttling import Places
+from fluxtracker.api.throttling import Counters, Places
 from revenue.payments import pagination
 from tests.dashboard import export_moment
 from tests.dashboard.payments_rows import ledger
@@ -36,7 +36,7 @@ FILES = ["payments.csv", "payments.ndjson", "apps.csv"]
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch) -> Places:
     """Every test is a process of its own as far as running downloads go."""
-    made = Places(exports.MOST_AT_ONCE, 60)
+    made = Places("", exports.MOST_AT_ONCE, 60, Counters())
     monkeypatch.setattr(exports, "places", made)
     return made
 

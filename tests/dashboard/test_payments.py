@@ -62,6 +62,13 @@ def href(markup: str, key: str) -> str:
     return html.unescape(found[1])
 
 
+def page_of(markup: str, key: str) -> str:
+    """The page that the link of that id leads to."""
+    found = re.search(rf'id="{key}"\s+href="(/[^"]*)"', markup)
+    assert found, key
+    return html.unescape(found[1])
+
+
 def follow(client: Client, markup: str, key: str) -> str:
     address = href(markup, key)
     assert address.startswith("?")
@@ -277,9 +284,9 @@ def test_when_one_filter_is_not_enough_it_says_so(client: Client) -> None:
     [
         ("plain", None, "plain transfer", "names no app, and is counted"),
         ("fluxdrive", None, "FluxDrive", "storage on FluxDrive"),
-        ("app", None, "name not read yet", "asked for after the next sync"),
-        ("app", 0, "name not read yet", "asked for after the next sync"),
-        ("app", 3, "app name pending", "It is asked for again"),
+        ("app", None, "name not read yet", "requested after the next sync"),
+        ("app", 0, "name not read yet", "requested after the next sync"),
+        ("app", 3, "app name pending", "It is requested again"),
     ],
 )
 def test_a_payment_without_an_app_says_why(
@@ -343,13 +350,26 @@ def test_days_that_no_sync_has_looked_at_are_gaps_in_the_curve(client: Client, c
     assert "3 days not known" in words(panel(client, app="one"))
 
 
-def test_the_row_of_an_app_leads_to_its_payments(client: Client) -> None:
+def test_a_row_leads_to_the_pages_of_its_app_its_sender_its_day_and_its_block(client: Client) -> None:
     synced()
     row = pay(app="one & two")
-    pay(app="other")
-    shown = follow(client, panel(client, search="one"), f"p{row.pk}-app")
+    shown = panel(client)
+    links = {name: page_of(shown, f"p{row.pk}-{name}") for name in ("app", "sender", "day", "block")}
+    assert links == {
+        "app": "/app/one%20&%20two", "sender": f"/payer/{row.from_address}", "day": f"/day/{row.day}",
+        "block": f"/block/{row.height}",
+    }  # fmt: skip
+
+
+def test_the_payments_of_a_block_are_a_filter_that_a_search_keeps(client: Client) -> None:
+    synced()
+    pay(height=200)
+    pay(height=300)
+    shown = panel(client, block="200")
     assert total(shown) == 1
-    assert "app one & two ×" in words(shown)
+    assert "block 200 ×" in words(shown)
+    assert '<input type="hidden" name="block" value="200">' in shown
+    assert page_of(shown, "payments-export-1") == "/export/payments.csv?block=200"
 
 
 # The looks

@@ -1,4 +1,4 @@
-"""The payments panel's second tab: what each app paid."""
+"""The payments panel's other tabs: what each app, owner and sender paid; and the sums of every list."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from fluxtracker.formatting import short
+from tests.dashboard.reading import html
 from tests.dashboard.rows import FLUX, NOW, pay, synced
-from tests.dashboard.test_payments import follow, href, panel, total, words
+from tests.dashboard.test_export_laws import cells
+from tests.dashboard.test_payments import follow, page_of, panel, total, words
+from tests.dashboard.test_things import OWNER, message
+from tests.factories import digest
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
+
+STRANGER = "t1Stranger1111111111111111111111111"
 
 
 @pytest.fixture
@@ -90,12 +97,13 @@ def test_pages(client: Client) -> None:
     assert names(follow(client, first, "payments-next")) == [f"app{number:02}" for number in range(25, 30)]
 
 
-def test_an_app_leads_to_its_payments_and_the_tabs_back(client: Client, apps: None) -> None:
+def test_an_app_leads_to_its_page_and_its_filter_back_to_the_tab(client: Client, apps: None) -> None:
     shown = panel(client, tab="apps", search="craft", period="M")
     key = re.search(r'id="(a\d+-app)"[^>]*>Minecraft1<', shown)
     assert key
-    assert href(shown, key[1]) == "?period=M&app=Minecraft1"
-    mine = follow(client, shown, key[1])
+    assert page_of(shown, key[1]) == "/app/Minecraft1"
+    mine = panel(client, app="Minecraft1", period="M")
+    assert page_of(mine, "payments-app-page") == "/app/Minecraft1"
     assert total(mine) == 2
     assert "Share of all FLUX 35.00 %" in words(mine)
     assert names(follow(client, mine, "payments-tab-2")) == ["Minecraft1", "minecraft2", "small"]
@@ -113,3 +121,46 @@ def test_the_file_holds_what_is_searched_for(client: Client, apps: None) -> None
     payments = panel(client, search="craft", sort="amount", page="2", limit="50", period="M")
     assert 'href="/export/payments.csv?search=craft&amp;sort=amount"' in payments
     assert 'href="/export/payments.ndjson?search=craft&amp;sort=amount"' in payments
+
+
+def test_owners_and_senders_have_lists_of_their_own(client: Client, apps: None) -> None:
+    """Each with its sums over everything that fits, its file, and a link to its page."""
+    row_of = pay(3 * FLUX, app="Web1", kind="app", message_hash=digest("o"), from_address=STRANGER)
+    message(row_of, "Web1")
+    for tab, name, page in (("owners", OWNER, "owner"), ("payers", STRANGER, "payer")):
+        shown = panel(client, tab=tab)
+        assert f'href="/{page}/{name}"' in shown
+        assert words(row(shown, short(name))).startswith(f"{short(name)} 1 payment 3.00 FLUX $0.22 13.04 %"), tab
+        found = {line[page]: line for line in cells(client, f"/export/{tab}.csv")}
+        assert (found[name]["revenue_sat"], found[name]["payments"]) == (str(3 * FLUX), "1")
+        assert total(panel(client, tab=tab, search=name[:5])) == 1
+        assert total(panel(client, tab=tab, range="2025-11")) == 0
+    senders = words(panel(client, tab="payers"))
+    assert "Total of all 2 6 payments 23.00 FLUX 2 not priced · $1.49" in senders
+
+
+def test_an_owner_filters_payments_everywhere(client: Client, apps: None) -> None:
+    message(pay(3 * FLUX, app="Web1", kind="app", message_hash=digest("o")), "Web1")
+    assert total(panel(client, owner=OWNER)) == 1
+    assert total(panel(client, owner=OWNER, search="Web")) == 1
+    assert total(panel(client, owner="1Nobody")) == 0
+    assert client.get("/api/revenue/transactions", {"owner": OWNER}).json()["total"] == 1
+    assert len(cells(client, "/export/payments.csv", owner=OWNER)) == 1
+    page = html(client, f"/owner/{OWNER}")
+    assert f'href="/export/payments.csv?owner={OWNER}"' in page
+
+
+@pytest.mark.parametrize(
+    ("query", "sums"),
+    [
+        ({}, "Total of all 5 20.00 FLUX 2 not priced · $1.26"),
+        ({"search": "minecraft"}, "Total of all 3 12.00 FLUX 1 not priced · $0.82"),
+        ({"app": "small"}, "Total of all 1 2.00 FLUX — Without a price"),
+        ({"range": "last_7d"}, "Total of all 3 12.00 FLUX 1 not priced · $0.82"),
+        ({"tab": "apps"}, "Total of all 3 4 payments 14.00 FLUX 2 not priced · $0.82"),
+        ({"tab": "apps", "range": "last_7d"}, "Total of all 2 2 payments 6.00 FLUX 1 not priced · $0.37"),
+    ],
+)
+def test_a_row_adds_up_all_that_fits(client: Client, apps: None, query: dict[str, str], sums: str) -> None:
+    """Whatever the page shows of it."""
+    assert sums in words(panel(client, **query))

@@ -11,7 +11,8 @@ from django_celery_beat.models import PeriodicTask
 
 from dashboard.panels import strip
 from metrics.models import Source
-from ops import health, overview
+from ops import health
+from ops.admin_site import load_overview
 from ops.alerts import services
 from ops.alerts.records import settle
 from ops.alerts.sending import Message
@@ -82,15 +83,15 @@ def test_page_health_alerts_mail_and_admin_have_one_code_and_one_sentence(
     assert list(services.problems(NOW)) != []
     assert {status.code for status in services.problems(NOW) if not status.is_ok} == {code}
     assert {status.key for status in services.problems(NOW) if not status.is_ok} == {problem.key}
-    assert problem in strip.strip_status(health.look(NOW), NOW, NOW).statuses
-    assert overview.load(NOW).statuses == (problem,)
+    assert problem in strip.strip_status(health.look(NOW), NOW, NOW)["statuses"]
+    assert load_overview(NOW).statuses == (problem,)
 
     sentence = words(problem, NOW)
     settle(services.problems(NOW), NOW)
     assert client.get("/api/health").json()["problems"] == [sentence]
     assert Alert.objects.get().message == sentence
     assert Message.of(AlertDelivery(alert=Alert.objects.get(), event="raised")).text == sentence
-    assert overview.load(NOW).other_problems == []  # the alert says it
+    assert load_overview(NOW).other_problems == []  # the alert says it
     assert words(problem, NOW, public=True) in text(client)
 
 

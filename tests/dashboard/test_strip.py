@@ -21,7 +21,7 @@ def test_the_strip_says_how_fresh_the_page_is(client: Client, clock: time_machin
     synced()
     clock.shift(41)
     words = text(client)
-    assert "All systems normal: synced to block 2,996,908 · 7 blocks (about 4 min) behind the tip · 41 s ago" in words
+    assert "All systems normal: confirmed to block 2,996,908 · 41 s ago" in words
     assert "1 FLUX = $0.07440 · coingecko, 41 s ago" in words
     assert 'aria-label="Problems"' not in client.get("/").content.decode()
 
@@ -151,7 +151,7 @@ def test_quarantined_transactions_are_counted(client: Client) -> None:
 def test_an_address_that_was_never_read_makes_the_height_unknown(client: Client) -> None:
     synced()
     Cursor.objects.filter(address=ADDRESS).delete()
-    assert "synced to block —" in text(client)
+    assert "confirmed to block —" in text(client)
 
 
 def test_the_size_of_the_network_and_the_last_snapshot_are_told(client: Client) -> None:

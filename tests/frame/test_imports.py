@@ -8,19 +8,20 @@ import pytest
 
 from tests.settings_names import ROOT
 
-APPS = ("fluxtracker", "ops", "revenue", "metrics", "carousel", "snapshots", "dashboard")  # from the bottom up
+FROM_THE_BOTTOM_UP = "fluxtracker ops revenue metrics carousel deployments snapshots reports dashboard"
+APPS = FROM_THE_BOTTOM_UP.split()
 FOR_THE_DEMO = {
     "fluxtracker/supervisor/demo.py",
     "fluxtracker/management/commands/simulate_network.py",
 }
-NAMED_BY_DJANGO = {  # and by gunicorn and Celery: settings, URLs, and what they load by name
+NAMED_BY_DJANGO = {  # and by granian, Celery and the supervisor: settings, URLs, and what they load by name
     "fluxtracker/settings.py",
     "fluxtracker/urls.py",
     "fluxtracker/celery.py",
     "fluxtracker/database.py",
     "fluxtracker/supervisor/demo.py",
     "fluxtracker/web/server.py",
-    "fluxtracker/wsgi.py",
+    "fluxtracker/supervisor/processes.py",
     "ops/apps.py",
 }
 

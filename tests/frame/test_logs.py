@@ -74,7 +74,7 @@ def test_nothing_that_a_stranger_sends_moves_a_terminal(written, sent, shown):
     try:
         raise ValueError(f"the answer was x{sent}y")
     except ValueError:
-        logging.getLogger("gunicorn.error").exception("failed")
+        logging.getLogger("_granian").exception("failed")
     lines = written().removesuffix("\n").split("\n")
     assert [f"x{shown.lower()}y" in line.lower() for line in lines] == [True] * 4
     assert all(line.isprintable() for line in lines)

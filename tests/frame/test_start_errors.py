@@ -9,8 +9,7 @@ from tests.settings_names import ROOT
 STARTS = {
     "manage.py": ("manage.py", "check"),
     "the supervisor": ("-m", "fluxtracker.supervisor.main"),
-    "our gunicorn": ("-m", "gunicorn", "--config", "python:fluxtracker.web.server", "fluxtracker.wsgi:application"),
-    "any gunicorn": ("-m", "gunicorn", "--bind", "unix:/dev/null", "--check-config", "fluxtracker.wsgi"),
+    "web": ("-m", "fluxtracker.web.server"),
     "worker": ("-m", "celery", "--app", "fluxtracker", "worker"),
     "beat": ("-m", "celery", "--app", "fluxtracker", "beat"),
 }

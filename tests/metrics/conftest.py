@@ -13,6 +13,7 @@ from django.utils import timezone
 from metrics.models import Source
 from tests.api.conftest import get, plain_static_files, refused
 from tests.factories import NOON
+from tests.metrics.census_network import CensusNetwork
 from tests.metrics.network import API, BINANCE, DEAD, EXPLORER, GECKO, STATS, Network, spec
 from tests.system.conftest import build, in_process, warned
 
@@ -82,5 +83,24 @@ def counted(network: Network, collect: Callable[..., Any]) -> Callable[..., dict
         assert collect()["sources"]["apps"] == "ok"
         values: dict[str, Any] = Source.objects.get(name="apps").values
         return values
+
+    return run
+
+
+@pytest.fixture
+def census_network(web: responses_library.RequestsMock, settings: Any) -> CensusNetwork:
+    """Ten nodes, each with one instance of one of four apps."""
+    settings.FLUX_API_URL, settings.FLUX_STATS_URL, settings.UPSTREAM_RATE = API, STATS, 0
+    return CensusNetwork(web)
+
+
+@pytest.fixture
+def census(in_process: Callable[..., Any], clock: Any) -> Callable[..., Any]:
+    """Runs the command and answers its report; `code` is what it has to end with."""
+
+    def run(*, code: int = 0) -> Any:
+        outcome = in_process("take_census", "--json")
+        assert outcome.code == code, outcome
+        return json.loads(outcome.out.splitlines()[-1]) if not code else outcome.err
 
     return run

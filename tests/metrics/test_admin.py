@@ -10,8 +10,17 @@ from django.contrib import admin
 from django.urls import reverse
 
 from fluxtracker.admin import ReadOnlyAdmin
-from metrics.models import Category, TrackedApp
+from metrics.models import (
+    Category,
+    CensusDay,
+    DeploymentTerms,
+    InstanceChange,
+    NodeChange,
+    RunningApp,
+    TrackedApp,
+)
 from tests.admin.conftest import olivia, victor
+from tests.metrics.conftest import NOW
 
 __all__ = ["olivia", "victor"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static_files")]
@@ -28,9 +37,18 @@ FORM = {
 ADD = "/admin/metrics/trackedapp/add/"
 
 
+def record_a_census():
+    CensusDay.objects.create(day=NOW.date(), nodes='{"tiers": {}}', facts=None, running={"apps": 1})
+    NodeChange.objects.create(day=NOW.date(), tier="CUMULUS", since=NOW)
+    RunningApp.objects.create(app_key="one", name="One", instances=3, hashes={})
+    InstanceChange.objects.create(app_key="one", at=NOW, instances=3)
+    DeploymentTerms.objects.create(at=NOW, prices=[{"height": -1}], limits={})
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_page_opens_without_anything_inline(network, collect, olivia, model):
     collect()
+    record_a_census()
     name = f"admin:metrics_{model._meta.model_name}"
     pages = [reverse(f"{name}_changelist"), reverse(f"{name}_changelist") + "?q=abcd"]
     pages.append(reverse(f"{name}_change", args=[model._default_manager.first().pk]))

@@ -8,10 +8,10 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.checks import check_instances, judge_instances
 from metrics.models import Reading, Source, TrackedApp
-from ops import checks, health
-from ops.checks import Finding
+from metrics.service_checks import check_instances, judge_instances
+from ops import check_results, health
+from ops.check_results import Finding
 from ops.models import ServiceCheck, ServiceState
 from ops.status import words
 from tests.system.conftest import build, in_process, sim
@@ -104,7 +104,7 @@ def test_the_laws_of_fewer(running, week):
 
 def test_missing_three_times_is_an_alert_and_unknown_neither_counts_nor_ends(network, now, caplog):
     def check(status):
-        checks.record([Finding("gaming", "Palworld", status, None, "none is left")], now)
+        check_results.record([Finding("gaming", "Palworld", status, None, "none is left")], now)
         return ServiceState.objects.get(name="Palworld").consecutive_failures
 
     rows = [check(status) for status in ("missing", "missing", "unknown", "missing", "unknown", "missing", "ok")]
@@ -114,8 +114,8 @@ def test_missing_three_times_is_an_alert_and_unknown_neither_counts_nor_ends(net
 
 
 def test_what_is_no_longer_checked_has_no_state_but_its_past(network, now):
-    checks.record([Finding("gaming", "Palworld", "ok"), Finding("crypto", "Kaspa", "ok")], now)
-    checks.record([Finding("crypto", "Kaspa", "ok")], now)
+    check_results.record([Finding("gaming", "Palworld", "ok"), Finding("crypto", "Kaspa", "ok")], now)
+    check_results.record([Finding("crypto", "Kaspa", "ok")], now)
     assert list(ServiceState.objects.values_list("name", flat=True)) == ["Kaspa"]
     assert ServiceCheck.objects.count() == 3
 

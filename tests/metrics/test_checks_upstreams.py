@@ -13,8 +13,8 @@ from django.apps import apps
 from django.utils import timezone
 
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES
-from metrics import checks as metrics_checks
-from metrics.checks import Answer, harmless, judge_upstreams
+from metrics import service_checks as metrics_checks
+from metrics.service_checks import Answer, harmless, judge_upstreams
 from metrics.tasks import check_services
 from ops.models import ServiceCheck, ServiceState, TaskRun, TaskState
 from tests.api.conftest import get

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from fluxtracker.upstream.fluxos import app_specification
 from metrics.catalogue import FIXED
-from metrics.categories import AppIndex, Classifier
-from metrics.checks import check_instances
 from metrics.counting import count_running
 from metrics.models import Category, ImageCount, Memory, TrackedApp
+from metrics.service_checks import check_instances
+from metrics.tracked_apps import AppIndex, Classifier
 from tests.metrics.network import spec, stats, unreachable
 from tests.upstream.payloads import payload
 

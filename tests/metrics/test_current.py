@@ -14,7 +14,7 @@ from tests.factories import pay, settle
 from tests.metrics.conftest import NOW
 from tests.metrics.network import unreachable
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
 
 def leaves(answer):

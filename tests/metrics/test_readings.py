@@ -16,7 +16,7 @@ from metrics.models import Reading
 from metrics.selectors import MOST_POINTS, USUAL_POINTS, Step, usual_step
 from tests.metrics.conftest import NOW
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engine]
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.django_db
 
 
 def reports(moment):
-    return sources_part(moment).report
+    return sources_part(moment, {}).report
 
 
 def told(moment):
-    return [words(status, moment) for status in sources_part(moment).problems if not status.is_ok]
+    return [words(status, moment) for status in sources_part(moment, {}).problems if not status.is_ok]
 
 
 def test_a_fresh_installation_has_no_trouble():

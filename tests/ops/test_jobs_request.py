@@ -161,7 +161,7 @@ def test_every_job_takes_what_its_form_lets_through(job):
     words = {job.keywords.get(key, key) for key in job.params}
     assert words - {"confirm"} <= job.takes
     assert job.keywords.keys() <= job.params.keys()
-    assert job.destructive or "confirm" not in job.params
+    assert job.is_dangerous or "confirm" not in job.params
 
 
 # Calling it off

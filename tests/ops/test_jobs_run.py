@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from fluxtracker.upstream.http.client import WATCH, Http
 from fluxtracker.upstream.http.errors import Unavailable
-from ops import leases, registry, runs
-from ops.jobs import runner
+from ops import leases, registry
+from ops.jobs import runner, runs
 from ops.jobs.runner import resend_jobs
 from ops.models import Job, TaskRun, TaskState
 from ops.tasks import run_job
@@ -133,6 +133,7 @@ def test_a_failure_is_told_by_kind_and_in_words(does, error, failure, words):
 
 
 def test_work_that_somebody_else_is_at_fails_as_already_running(monkeypatch):
+    monkeypatch.setattr(runner, "LEASE_WAIT_S", 0.1)
     with leases.hold("work"):
         failed = run(job())
     assert (failed.state, failed.failure) == ("failed", "running")

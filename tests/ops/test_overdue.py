@@ -23,7 +23,8 @@ from fluxtracker.supervisor import broker
 from metrics.models import Source
 from ops import broker as ops_broker
 from ops import heartbeat, leases, schedule, tasks
-from ops.alerts import records, services
+from ops.alerts import services
+from ops.jobs import scheduled
 from ops.jobs import services as jobs_services
 from ops.models import Alert, Lease, TaskState, WorkerSeen
 from ops.schedule import SCHEDULE, UNRECORDED, install
@@ -129,7 +130,7 @@ def test_many_are_one_sentence() -> None:
     TaskState.objects.update(last_started_at=NOW - 90 * MINUTE, last_success_at=NOW - 90 * MINUTE)
     (problem,) = (words for words in report()["problems"] if words.startswith("The schedule"))
     assert problem.count("has not run since") == 3
-    assert problem.endswith(", 2 more.")
+    assert problem.endswith(", 4 more.")
 
 
 def test_what_is_under_way_or_switched_off_or_new_is_not_overdue() -> None:
@@ -195,7 +196,7 @@ def test_beat_checks_the_alerts_where_no_worker_does(settings: Any) -> None:
 
 def test_a_worker_asks_for_the_check_where_beat_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
-    monkeypatch.setattr(records, "give", lambda task: given.append(task) or True)
+    monkeypatch.setattr(scheduled, "give", lambda task: given.append(task) or True)
     monkeypatch.setattr(heartbeat, "FIRST_LOOK_S", 0.0)
     monkeypatch.setattr(heartbeat, "seen", lambda hostname: None)
     monkeypatch.setattr(heartbeat.connection, "close", lambda: None)
@@ -203,7 +204,7 @@ def test_a_worker_asks_for_the_check_where_beat_does_not(monkeypatch: pytest.Mon
         last_did("check_alerts", ago)
         heartbeat._stop.set()
         heartbeat._beat("here")
-    assert given == [records.CHECK]
+    assert given == [scheduled.CHECK]
 
 
 # A broker that answers, and takes no writes

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import responses
+import yaml
 from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.test import Client
@@ -16,13 +19,15 @@ from fluxtracker.celery import app as celery_app
 from fluxtracker.upstream.http.client import SENT, Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.web import middleware
+from metrics.models import Source
 from ops import broker as broker_program
-from ops import runs
 from ops.broker import Depth
+from ops.jobs import runs
 from ops.models import Alert, Tally, TaskRun
 from ops.status import Status
-from revenue.models import LedgerState
+from revenue.models import DailyTotal, LedgerState
 from tests.ops.conftest import NOW
+from tests.settings_names import ROOT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker", "nothing_sent")]
 
@@ -116,7 +121,7 @@ def test_counts_that_cannot_be_written_are_written_by_the_next_run(monkeypatch: 
         raise OperationalError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ops.runs.count_run", away)
+        patch.setattr("ops.jobs.runs.count_run", away)
         work()
     assert not Tally.objects.exists()
     work()
@@ -243,3 +248,44 @@ def test_a_broker_that_is_away_has_no_depth(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.undo()
     monkeypatch.setattr(celery_app.conf, "broker_url", "redis://:hunter2@127.0.0.1:1/0")
     assert broker_program.depth() is None
+
+
+NODES = {"node_total": 6700, "node_stratus": 0}
+
+
+def test_the_network_and_revenue_are_there_and_what_is_not_known_is_not() -> None:
+    Source.objects.create(
+        name=Source.Name.NODES, read_at=NOW, tried_at=NOW, values={"node_total": 6700, "node_stratus": 0}
+    )
+    DailyTotal.objects.create(day=NOW.date(), address="t1", revenue_sat=250_000_000, payments=2)
+    samples = scrape()
+    assert value(samples, "network_node_total") == 6700
+    assert value(samples, "network_node_stratus") == 0
+    assert value(samples, "network_node_cumulus") is None
+    assert value(samples, "revenue_today_flux") == value(samples, "revenue_all_flux") == 2.5
+    assert value(samples, "revenue_today_payments") == 2
+
+
+def test_nothing_known_of_revenue_is_no_zero() -> None:
+    samples = scrape()
+    assert value(samples, "revenue_today_flux") is value(samples, "revenue_all_flux") is None
+
+
+ROOM = ROOT / "ops/grafana"
+
+
+@pytest.mark.parametrize("name", ["dashboard.json", "alerts.yml"])
+def test_the_dashboard_and_the_alert_rules_name_metrics_that_exist(name: str) -> None:
+    named = set(re.findall(r"fluxtracker_[a-z_]+", (ROOM / name).read_text()))
+    response = Client().get("/metrics")
+    declared = set(re.findall(r"^# TYPE (\S+)", response.content.decode(), re.MULTILINE))
+    assert len(named) >= 6
+    assert named - declared == set()
+
+
+def test_the_alert_rules_and_the_dashboard_are_whole() -> None:
+    (group,) = yaml.safe_load((ROOM / "alerts.yml").read_text())["groups"]
+    assert all(rule["expr"] and rule["annotations"]["summary"] for rule in group["rules"])
+    panels = json.loads((ROOM / "dashboard.json").read_text())["panels"]
+    assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))
+    assert all(panel["targets"] for panel in panels)

@@ -10,9 +10,10 @@ from structlog.testing import capture_logs
 
 from fluxtracker.database import database_words
 from fluxtracker.upstream.http.client import Cancelled
-from ops import health, runs
+from ops import health
+from ops.jobs import runs
+from ops.jobs.scheduled import run_quietly
 from ops.models import Alert, TaskRun, TaskState
-from ops.runs import run_quietly
 from tests.system.conftest import in_process
 
 __all__ = ["in_process"]
@@ -28,7 +29,7 @@ def ask_for_what_is_not_there(*, trigger):
 @pytest.fixture
 def failed_three_times(monkeypatch):
     """A task whose statement is wrong; answers what was logged."""
-    monkeypatch.setattr("ops.runs.ask_for_check", lambda: None)
+    monkeypatch.setattr("ops.jobs.scheduled.ask_for_check", lambda: None)
     with capture_logs() as logs:
         for _ in range(3):
             run_quietly(ask_for_what_is_not_there)

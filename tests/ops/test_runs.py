@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from ops import runs
+from ops.jobs import runs
 from ops.leases import LeaseHeld
 from ops.models import TaskRun, TaskState
 from tests.ops.conftest import NOW
@@ -69,7 +69,7 @@ def test_failures_are_counted_whatever_their_words(odd):
 
 
 def test_a_failure_whose_words_are_refused_is_counted_by_its_kind(monkeypatch):
-    monkeypatch.setattr("ops.runs.printable", lambda text: text)
+    monkeypatch.setattr("ops.jobs.runs.printable", lambda text: text)
     with pytest.raises(runs.NotDone), runs.run("work", trigger="schedule"):
         raise runs.NotDone("half a \ud800", {})
     assert TaskState.objects.get().last_error == TaskRun.objects.get().error == "NotDone"

@@ -2,7 +2,7 @@ import pytest
 from django.utils import timezone
 
 from fluxtracker.env import TrackedAddress
-from ops import runs
+from ops.jobs import runs
 from revenue.sync.engine import sync_revenue
 from tests.revenue.fake_chain import FakeChain
 

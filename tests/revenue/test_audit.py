@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from fluxtracker.upstream.http.errors import UpstreamError
-from ops import runs
+from ops.jobs import runs
 from revenue import ledger
 from revenue.audit import audit_revenue
 from revenue.models import Payment

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from fluxtracker.env import TrackedAddress
 from fluxtracker.upstream.http.errors import NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.records import Block, Unreadable
-from ops import runs
+from ops.jobs import runs
 from revenue import ledger
-from revenue.models import Cursor, DailyTotal, LedgerState, Payment
-from revenue.selectors import Ledger
+from revenue.models import Cursor, LedgerState, Payment
+from revenue.selectors import Totals
 from revenue.status import sync_part
 from tests.marks import examples
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
@@ -51,7 +51,7 @@ def mine(chain, blocks, *txs, apart=2 * MINUTE):
 
 
 def is_complete(day=FIRST):
-    return Ledger.load().has_all_of(day, timezone.now())
+    return LedgerState.known().has_all_of(day, timezone.now())
 
 
 def run(verb, **options):
@@ -97,7 +97,7 @@ def test_an_index_that_stands_before_midnight_completes_no_day(evening, clock, l
 def test_days_that_a_source_stood_through_before_it_was_first_read_are_not_known(evening, clock):
     clock.move_to(MIDNIGHT + 2 * DAY)
     sync(evening)
-    known = Ledger.load()
+    known = LedgerState.known()
     assert [known.knows(FIRST + DAY * n) for n in range(3)] == [True, False, False]
     assert sync_part(timezone.now()).report["lagSeconds"] > 2 * 86_400
 
@@ -400,9 +400,7 @@ def test_what_was_complete_once_never_changes(two_addresses, apart, paid, synced
         newest = max(block.time for block in chain.blocks)
         with time_machine.travel(newest + late * SECOND, tick=False):
             sync(chain)
-            days = {
-                day: DailyTotal.objects.filter(day=day).summed() for day in _days(start, newest) if is_complete(day)
-            }
+            days = {day: Totals.load(day, day).rows for day in _days(start, newest) if is_complete(day)}
         assert told.items() <= days.items()
         settled = [block.time for block in chain.blocks[: -CONFIRMATIONS + 1]]
         assert all(max(settled) >= datetime(day.year, day.month, day.day, tzinfo=UTC) + DAY for day in days)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fluxtracker.env import TrackedAddress
-from ops import runs
+from ops.jobs import runs
 from revenue import ledger
 from revenue.sync.engine import sync_revenue
 from tests.marks import examples

@@ -8,7 +8,7 @@ import time_machine
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from ops import runs
+from ops.jobs import runs
 from revenue import ledger
 from revenue.audit import audit_revenue
 from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from fluxtracker.simnet import chain, records
 from fluxtracker.simnet.chain import AddressIndex
 from fluxtracker.simnet.history import digest
-from fluxtracker.simnet.records import Tx
+from fluxtracker.simnet.records import Input, Output, Tx
 
 
 class Chain(chain.Chain):
@@ -16,6 +16,26 @@ class Chain(chain.Chain):
         self.branches = [(0, 0)]
         """The first height of each branch and its number, in order of height."""
         self.forks = 0
+        self.spenders: dict[str, tuple[Tx, Input]] = {}
+
+    def add(self, tx: Tx) -> None:
+        super().add(tx)
+        for item in tx.inputs:
+            if item.found and item.txid:
+                self.spenders[item.txid] = (tx, item)
+
+    def get(self, txid: str) -> Tx | None:
+        """Return a transaction of the chain, or one that a transaction of the chain spends."""
+        return super().get(txid) or self._spent(txid)
+
+    def _spent(self, txid: str) -> Tx | None:
+        found = self.spenders.get(txid)
+        if found is None:
+            return None
+        tx, item = found
+        paid = [Output(None, 1000 + n) for n in range(item.vout)] + [Output(item.address, item.sat)]
+        source = (Input(None, digest(txid, "older"), 0, sum(o.sat for o in paid), found=False),)
+        return Tx(txid, source, tuple(paid), height=max(1, tx.height - 120))
 
     def hash(self, height: int) -> str:
         branch = next(number for low, number in reversed(self.branches) if low <= height)

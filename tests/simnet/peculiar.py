@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
-from fluxtracker.simnet import network, records, registry
+from fluxtracker.simnet import network, registry
 from fluxtracker.simnet.catalogue import RARE, TEMPLATES, App, Catalogue, Component, make_app
 from fluxtracker.simnet.history import digest
 from fluxtracker.simnet.network import Container, FluxNode, Placed
@@ -128,15 +127,6 @@ class Registry(registry.Registry):
 
     def has_time_left(self, message: Message) -> bool:
         return super().is_listed(message)
-
-    def end_of(self, message: Message) -> int | None:
-        app, chain = message.app, self.chain
-        if not isinstance(app, TimedApp):
-            return super().end_of(message)
-        if app.seconds is None:
-            return None
-        left = chain.time(message.tx.height) + app.seconds - chain.time(chain.tip)
-        return chain.tip + ceil(left / records.NEW_SECONDS)
 
     def latest_of(self, name: str) -> Message | None:
         """The latest message of an app that may not be listed any more."""

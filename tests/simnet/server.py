@@ -17,6 +17,8 @@ from fluxtracker.simnet import server
 from fluxtracker.simnet.records import Answer
 from tests.simnet import control, fault_effects
 from tests.simnet.control import Fault, Faults, Kind
+from tests.simnet.cryptocompare import cryptocompare
+from tests.simnet.odd_rows import with_odd_rows
 from tests.simnet.world import World
 
 REMEMBERED = 100_000  # requests
@@ -69,7 +71,8 @@ def zipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 class SimServer(server.SimServer):
     """`faults` spoil its answers, `lags` hold its Blockbook instances back, `sides` are branches of its sources.
 
-    `spent_index=False`: the daemons name no senders. `gzip=True` compresses for clients that accept it.
+    `spent_index=False`: the daemons name no senders. `gzip=True` compresses for clients that accept it;
+    `odd=True` adds odd rows to messages, instances, nodes and statistics (`tests.simnet.odd_rows`).
     """
 
     world: World
@@ -83,7 +86,9 @@ class SimServer(server.SimServer):
         gzip: bool = False,
         spent_index: bool = True,
         daemon_lags: tuple[int, ...] = server.SimServer.daemon_lags,
+        odd: bool = False,
     ) -> None:
+        self.odd = odd
         self.gzip, self.spent_index, self.daemon_lags = gzip, spent_index, daemon_lags
         self.sides: dict[str, World] = {}
         """The worlds of those sources that follow a branch of their own."""
@@ -135,7 +140,13 @@ class SimServer(server.SimServer):
             world.catch_up()
         back = fault.blocks if fault and fault.kind == Kind.HEIGHT_BACKWARDS else 0
         with self.world.lock:
-            answer = self.route(path, query, authorization, back)
+            source, _, rest = path.strip("/").partition("/")
+            if source == "cryptocompare":
+                answer = cryptocompare(self.world, rest, query, authorization)
+            else:
+                answer = self.route(path, query, back)
+            if self.odd:
+                answer = with_odd_rows(self.world, path, query, answer)
         if fault:
             answer = fault_effects.spoil(answer, fault, path, self.memory.get(path))
         elif isinstance(answer.body, bytes):

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import requests
 
-from fluxtracker.simnet.records import DEVELOPMENT, MAIN, MIDDLE, made_up
+from fluxtracker.simnet.base58 import made_up
+from fluxtracker.simnet.records import DEVELOPMENT, MAIN, MIDDLE
 from tests.simnet.asking import get
 from tests.simnet.server import SimServer
 from tests.simnet.world import World

@@ -15,10 +15,10 @@ import requests
 
 from fluxtracker.simnet import fluxos_stats, network
 from fluxtracker.simnet.catalogue import RARE
-from fluxtracker.simnet.registry import expiry
+from fluxtracker.simnet.records import expiry
 from tests.simnet import truth
 from tests.simnet.asking import NOW, build, get
-from tests.simnet.peculiar import SPELLINGS
+from tests.simnet.peculiar import SPELLINGS, TIMED
 from tests.simnet.server import SimServer
 from tests.simnet.truth import COUNTS
 from tests.simnet.world import World
@@ -263,12 +263,12 @@ def test_thirty_days_pass_and_the_network_lives_on() -> None:
 
 def test_nodes_come_and_go(sim: SimServer) -> None:
     world = sim.world
-    first = [row["ip"] for row in get(sim, "/fluxinfo", projection="ip")["data"]]
+    first = [row["tier"] for row in get(sim, "/fluxinfo", projection="tier")["data"]]
     world.advance(3 * 86_400)
     world.set_nodes(50)
     grown = get(sim, "/daemon/getfluxnodecount")["data"]
     assert grown["total"] == 50
-    assert [row["ip"] for row in get(sim, "/fluxinfo", projection="ip")["data"]][:20] == first
+    assert [row["tier"] for row in get(sim, "/fluxinfo", projection="tier")["data"]][:20] == first
     points = sorted((int(key), sum(tiers.values())) for key, tiers in get(sim, "/fluxhistorystats")["data"].items())
     totals = [total for _, total in points]
     assert totals[-1] in (20, 50)
@@ -297,6 +297,8 @@ def test_the_apps_that_end_next_and_those_just_deployed(busy: SimServer) -> None
     in_blocks = [s for s in specs if s["version"] <= 8]
     ends = [(expiry(messages[s["hash"]].app, s["height"]), s["name"]) for s in in_blocks]
     seconds = {"Andromeda": 604_800, "Borealis": 604_800, "Cassini": 88_000}
+    odd = {name for name, *_ in TIMED}
+    seconds |= {s["name"]: s["expire"] for s in specs if s["version"] == 9 and s["name"] not in odd}
     ends += [(s["height"] + ceil(seconds[s["name"]] / 30), s["name"]) for s in specs if s["name"] in seconds]
     ends.sort()
     assert busy.world.expected_expiring(10) == [(name, end) for end, name in ends if end >= tip][:10]

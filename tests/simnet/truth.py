@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from fluxtracker.simnet import history
 from fluxtracker.simnet import records as a
-from fluxtracker.simnet.catalogue import App, Catalogue
+from fluxtracker.simnet.catalogue import App
 from fluxtracker.simnet.chain import Chain
 from fluxtracker.simnet.history import Plan, transactions
 from fluxtracker.simnet.network import Container, FluxNode
 from fluxtracker.simnet.records import Tx
+from tests.simnet.oddities import Maker
 from tests.simnet.peculiar import SPELLINGS, TOWER, Registry
 
 HASH = re.compile(rb"[0-9a-fA-F]{64}")
@@ -78,7 +79,7 @@ def sender(tx: Tx) -> str | None:
 
 def is_sender_known(tx: Tx) -> bool:
     """Whether the sources tell the owner of the first input, or the transaction that it spends."""
-    return not tx.inputs or tx.inputs[0].found or (tx.inputs[0].told and tx.inputs[0].address is not None)
+    return not tx.inputs or tx.inputs[0].found or (tx.inputs[0].named and tx.inputs[0].address is not None)
 
 
 def message_hash(tx: Tx) -> str:
@@ -112,7 +113,7 @@ def rows(txs: Iterable[Tx], tracked: Mapping[str, int], *, tip: int, min_confirm
 
 def stream(plan: Plan, tracked: Mapping[str, int] = a.TRACKED) -> Iterator[TruthRow]:
     """The rows of a past that is never kept in memory: for benchmarks with a million of them."""
-    for tx in transactions(plan, Catalogue(plan.seed)):
+    for tx in transactions(plan, Maker):
         yield from rows_of(tx, tracked)
 
 

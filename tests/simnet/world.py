@@ -15,6 +15,8 @@ from fluxtracker.simnet.catalogue import App, Component
 from fluxtracker.simnet.history import FLUX, customer, digest
 from fluxtracker.simnet.records import MAIN, TRACKED, Input, Known, Output, Tx
 from tests.simnet.chain import Chain
+from tests.simnet.lives import TellsLives
+from tests.simnet.oddities import Maker
 from tests.simnet.peculiar import Network, Registry
 from tests.simnet.truth import TellsTruth
 
@@ -54,12 +56,14 @@ class MakesPayments:
         change: int = 3 * FLUX,
         after: Iterable[Output] = (),
         txid: str | None = None,
+        registers: bool | None = None,
     ) -> Tx:
         """A transaction for `mine`, `broadcast` or `add`: `sat` to `address`, or the `outputs` given.
 
         `app` puts a message hash into an OP_RETURN, `data` other bytes; `after` are outputs behind it.
         `told=False`: the sources do not name the sender, which is the owner of the first input; `found=False`: nor
-        do they know the transaction that it spends. The sources name `more_senders`.
+        do they know the transaction that it spends. The sources name `more_senders`. `registers`: whether the message
+        is a registration (None: it is when the app has none yet); an `App` says owner, term and instances.
         """
         self._made += 1
         number = self._made
@@ -76,7 +80,7 @@ class MakesPayments:
         if data is not None:
             paid.append(Output(None, 0, data))
         paid += after
-        tx.known = Known(known)
+        tx.known, tx.registers = Known(known), registers
         tx.outputs = tuple(paid)
         spent = spent._replace(sat=sum(o.sat for o in paid))
         tx.inputs = (Input(None, "", 0, 0, coinbase=True) if coinbase else spent,)
@@ -92,7 +96,7 @@ class MakesPayments:
         return App(app, 8, "1HsodCjRyFSbbtYVXCSTYYX8DJkUKVQd64", parts, instances=3, expire=88_000)
 
 
-class World(MakesPayments, TellsTruth, world.World):
+class World(MakesPayments, TellsTruth, TellsLives, world.World):
     """The network that `make demo` simulates, with payments, reorganisations and branches that a test asks for.
 
     `now` is the time at its start (the real time when it is None). A `frozen` world has no clock: only `mine` and
@@ -100,7 +104,7 @@ class World(MakesPayments, TellsTruth, world.World):
     than FluxOS 8.18. `benchmarking` is the share of nodes whose benchmark is running.
     """
 
-    chain_type, registry_type = Chain, Registry
+    chain_type, registry_type, maker_type = Chain, Registry, Maker
     chain: Chain
     registry: Registry
     network: Network
@@ -208,6 +212,8 @@ class World(MakesPayments, TellsTruth, world.World):
             side.mempool = []
             side.registry = copy.copy(self.registry)
             side.registry.chain, side.registry.by_hash = side.chain, dict(self.registry.by_hash)
+            side.registry.by_key = {key: dict(messages) for key, messages in self.registry.by_key.items()}
+            side.stories = copy.deepcopy(self.stories, {id(self.chain): side.chain, id(self.catalogue): self.catalogue})
             return side
 
     def _fate(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fluxtracker.periods import Bucket, Period
 from revenue.models import DailyTotal, LedgerState, Payment
-from revenue.selectors import Ledger, Sums, Totals, compare, cut, parts, periods, to_date
+from revenue.selectors import Sums, Totals, compare, cut, parts, periods, to_date
 from tests.factories import MAIN, SECOND, pay, settle
 from tests.marks import examples
 from tests.snapshots.comparing import SPANS, ask, at
@@ -235,7 +235,7 @@ def test_sums_to_date_are_those_of_the_rows_in_the_ranges_that_are_named(data, n
         )
     settle(completed_at=now)
     totals = Totals.load(whole.previous().first_day, now.date())
-    one = cut(bucket, now, totals.ledger)
+    one = cut(Period.containing(bucket, now), now, totals.ledger)
     found = to_date(one, totals, parts([one]))
     rows = list(Payment.objects.all())
     assert told(found.current.sums) == brute(rows, one.current)
@@ -247,9 +247,10 @@ def test_sums_to_date_are_those_of_the_rows_in_the_ranges_that_are_named(data, n
 
 @given(now=moments, bucket=st.sampled_from(list(Bucket)), closed=st.none() | st.integers(0, 800))
 def test_current_and_previous_never_overlap_and_never_leave_their_periods(now, bucket, closed):
-    ledger = Ledger(now, None if closed is None else now.date() - timedelta(days=closed))
+    closed_through = None if closed is None else now.date() - timedelta(days=closed)
+    ledger = LedgerState(completed_at=now, closed_through=closed_through)
     current, previous = periods(bucket, now)
-    one = cut(bucket, now, ledger)
+    one = cut(Period.containing(bucket, now), now, ledger)
     assert previous.end == Period.containing(bucket, now).start == current.start
     assert previous.start == one.previous.start <= one.previous.end <= previous.end == one.current.start
     assert one.current.end == now < current.end

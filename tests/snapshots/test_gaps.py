@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.selectors import days_between, gaps, last_due, missing_days
+from fluxtracker.periods import Span
+from snapshots.selectors import gaps, last_due, missing_days
 
 FIRST = date(2027, 12, 1)
 days = st.integers(0, 200).map(lambda n: FIRST + timedelta(days=n))  # with the leap day of 2028
@@ -21,12 +22,12 @@ def test_present_and_missing_days_make_the_range_whole_without_overlap(present, 
     assert found == sorted(set(found))
     assert not present & set(found)
     inside = {day for day in present if first <= day <= last}
-    assert sorted(inside | set(found)) == list(days_between(first, last))
+    assert sorted(inside | set(found)) == Span(first, last).days()
 
 
 @given(first=days, last=days)
 def test_a_range_has_every_day_once_and_a_reversed_one_none(first, last):
-    found = list(days_between(first, last))
+    found = Span(first, last).days()
     assert len(found) == max((last - first).days + 1, 0)
     assert all(later - earlier == timedelta(days=1) for earlier, later in pairwise(found))
     assert not found or (found[0], found[-1]) == (first, last)

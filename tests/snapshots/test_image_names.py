@@ -109,7 +109,9 @@ def test_migrate_merges_the_history_once_and_for_all():
         call_command("migrate", app, name, fake=True, verbosity=0)
         before = next(parent for parent in loader.graph.node_map[app, name].parents if parent[0] == app)
         call_command("migrate", *before, fake=True, verbosity=0)
-    call_command("migrate", verbosity=0)
+    for merge in merges:  # the merges once more, over tables that later migrations have made already
+        call_command("migrate", *merge, verbosity=0)
+    call_command("migrate", fake=True, verbosity=0)
     assert_merged()
     assert list(ImageDay.objects.values()) == rows
 

@@ -198,5 +198,5 @@ def test_a_large_limit_is_cut(get, now):
 def test_few_queries_whatever_the_number_of_images(client, now, django_assert_max_num_queries):
     ImageDay.objects.bulk_create([ImageDay(day=days_ago(7), image=f"game/{n:03}", count=1) for n in range(150)])
     assert Source.objects.count() == 5
-    with django_assert_max_num_queries(21):
+    with django_assert_max_num_queries(18):
         assert client.get("/api/metrics/category/gaming/top?limit=100").status_code == 200

@@ -344,7 +344,7 @@ def test_the_number_of_queries_depends_on_nothing(client, django_assert_max_num_
     settle(NOW)
     every = "revenue_flux,payments,node_total,ram_utilization_percent,gaming_palworld,image:kaspanet/rusty-kaspad"
     query = {"metrics": every, "days": "all", "previous": "1", "bucket": "week"}
-    with django_assert_max_num_queries(20):  # 8 for the stamp, 2 for the choices, 2 for `all`, 7 for the values
+    with django_assert_max_num_queries(18):  # 6 for the stamp, 2 for the choices, 2 for `all`, 7 for the values
         client.get("/api/history/series", query)
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from fluxtracker import money
 from fluxtracker.periods import Bucket, split
-from revenue.selectors import Ledger, Totals
+from revenue.models import LedgerState
+from revenue.selectors import Totals
 from snapshots.series import selectors
-from snapshots.series.choices import SUMS, Category, Choice, Kind
+from snapshots.series.choices import SUMS, Category, Choice
 from snapshots.series.selectors import DayValues
 from tests.snapshots.series_rows import DAY, NOW, TODAY
 
@@ -29,7 +30,7 @@ def days_ago(values: Mapping[int, int]) -> dict[date, int]:
 
 def ledger_of(paid: Mapping[date, int], completed_at: datetime | None = NOW) -> DayValues:
     rows = {day: {"revenue_sat": sat, "payments": 1, "usd_micro": 0, "priced": 1} for day, sat in paid.items()}
-    return DayValues(Totals(rows, Ledger(completed_at, None)), {}, {}, {})
+    return DayValues(Totals(rows, LedgerState(completed_at=completed_at)), {}, {}, {})
 
 
 def stretch(bounds: tuple[int, int]) -> tuple[date, date]:
@@ -85,8 +86,8 @@ def test_a_state_is_the_last_known_value_of_its_span(values, bounds, bucket):
 @given(RANGES, BUCKETS)
 def test_the_days_before_are_as_many_and_end_right_before_the_first(bounds, bucket):
     first, last = stretch(bounds)
-    wanted = selectors.SeriesRequest((NODES,), first, last, bucket, previous=True)
-    before = [span.back(wanted.days) for span in split(first, last, bucket)]
+    request = selectors.SeriesRequest((NODES,), first, last, bucket, previous=True)
+    before = [span.back(request.length) for span in split(first, last, bucket)]
     assert before[-1].last == first - timedelta(days=1)
-    assert sum(len(span.days()) for span in before) == wanted.days
-    assert NODES.kind == Kind.STATE
+    assert sum(len(span.days()) for span in before) == request.length
+    assert not NODES.is_sum

@@ -12,7 +12,7 @@ from django.db import connection
 
 from metrics.catalogue import FIXED, RATIOS
 from metrics.models import Source
-from ops import runs
+from ops.jobs import runs
 from ops.models import TaskState
 from revenue.models import LivePrice
 from snapshots import take

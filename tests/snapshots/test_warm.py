@@ -72,7 +72,7 @@ def test_a_cold_one_is_made_by_the_same_plan_for_every_period(client):
         with CaptureQueriesContext(connection) as queries:
             ask(client, period)
         tables = tuple(re.search(r'FROM "(\w+)"', sql)[1] for sql in statements(queries))
-        assert len(tables) == 10, tables
+        assert len(tables) == 11, tables
         plans.add(tables)
     assert len(plans) == 1
 
@@ -81,7 +81,7 @@ def test_a_cold_one_is_made_by_the_same_plan_for_every_period(client):
 def test_all_five_are_made_from_the_same_few_queries(client):
     with CaptureQueriesContext(connection) as queries:
         keep_warm()
-    assert len(statements(queries)) == 10, statements(queries)
+    assert len(statements(queries)) == 11, statements(queries)
     assert set(made()) == set(SPANS)
 
 
@@ -90,7 +90,7 @@ def test_missing_snapshots_cost_one_query_more(client):
     Snapshot.objects.filter(node_total__in=[1, 30, 365]).delete()
     with CaptureQueriesContext(connection) as queries:
         keep_warm()
-    assert len(statements(queries)) == 11
+    assert len(statements(queries)) == 12
     assert [ask(client, period)["nearestDate"] for period in "DMY"] == ["2026-11-13", "2026-11-13", "2026-08-22"]
 
 
@@ -194,25 +194,6 @@ def test_midnight_is_a_change(client, clock):
     answer = ask(client, "D")
     assert (answer["currentDate"], answer["comparisonDate"]) == ("2026-11-21", "2026-11-20")
     assert answer["revenue"]["current"]["start"] == "2026-11-21"
-
-
-@pytest.mark.engine
-def test_what_a_process_made_it_keeps_for_its_readers(client, clock):
-    first = client.get(PATH, {"period": "M"})
-    clock.shift(timedelta(minutes=4))
-    with CaptureQueriesContext(connection) as queries:
-        second = client.get(PATH, {"period": "M"})
-    assert len(queries) == 2
-    assert (second["ETag"], second["Age"]) == (first["ETag"], "240")
-    assert WarmComparison.objects.count() == 0
-
-
-def test_a_process_keeps_one_of_each_and_no_more(client, clock):
-    for _ in range(3):
-        for period in SPANS:
-            ask(client, period)
-        clock.shift(timedelta(minutes=6))
-    assert {bucket.letter for bucket in cache.KEPT} == set(SPANS)
 
 
 # It never claims to be fresh because it is kept

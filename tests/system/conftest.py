@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.limits import Body, Shared
+from tests.mailbox import Mailbox
 from tests.simnet.server import SimServer
 from tests.simnet.world import World
 from tests.system.home import Home, Outcome, Template
@@ -44,6 +45,13 @@ def build(settings: Any) -> Iterator[Build]:
 def sim(build: Build) -> SimServer:
     """A network with 60 payments of every kind in its past."""
     return build()
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    box = Mailbox()
+    yield box
+    box.close()
 
 
 class Impatient(Http):

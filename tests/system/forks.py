@@ -29,8 +29,8 @@ LIBRARIES = (
     "celery.app.base", "celery.app.task", "celery.bin.celery", "celery.concurrency.prefork", "celery.worker",
     "charset_normalizer", "csp.constants", "django.contrib.postgres.fields", "django.contrib.postgres.forms",
     "django.core.mail", "django.core.management", "django.db.backends.sqlite3.base", "django.db.models",
-    "django.template.engine", "django.test.signals", "environ", "gunicorn.app.wsgiapp",
-    "gunicorn.workers.gthread", "ijson", "kombu.transport.redis", "orjson", "prometheus_client", "psutil",
+    "django.template.engine", "django.test.signals", "environ", "granian.server.mp",
+    "ijson", "kombu.transport.redis", "orjson", "psutil",
     "psycopg", "redis", "requests", "structlog", "whitenoise", "xml.sax",
 )  # fmt: skip
 
@@ -168,6 +168,7 @@ def main() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     gc.freeze()
+    os.umask(0o022)  # as a login has it: what is made for its owner alone is so by its own doing
     words = wait_for_words(socket.socket(fileno=int(sys.argv[1])))
     sys.path[0] = str(ROOT)
     if words[0] == "-m":

@@ -1,9 +1,17 @@
-"""The web process's own configuration, but a test says how long it waits for a client, and it parts from none soon."""
+"""The web process as it is, but a test says how long it waits for a client."""
 
 import os
+import sys
+from importlib import import_module
 
-from fluxtracker.web import workers as web_workers  # `workers` is a setting of gunicorn's
-from fluxtracker.web.server import *  # noqa: F403
+import django
 
-web_workers.PATIENCE = float(os.environ["CLIENT_PATIENCE"])
-web_workers.PARTING = 600.0
+from fluxtracker.web import server
+
+django.setup()
+patience = float(os.environ["CLIENT_PATIENCE"])
+server.PATIENCE_MS = server.HEAD_MS = int(1000 * patience)
+vars(import_module("fluxtracker.web.asgi"))["PATIENCE_S"] = patience
+
+if __name__ == "__main__":
+    sys.exit(server.main())

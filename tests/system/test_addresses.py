@@ -3,7 +3,8 @@
 import pytest
 
 from fluxtracker.env import TrackedAddress
-from fluxtracker.simnet.records import MAIN, MIDDLE, OLDEST, made_up
+from fluxtracker.simnet.base58 import made_up
+from fluxtracker.simnet.records import MAIN, MIDDLE, OLDEST
 from tests.system.ledger import assert_sums_hold, assert_true, rows, truth
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]

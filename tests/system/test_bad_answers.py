@@ -136,6 +136,7 @@ def test_a_first_sync_that_fails_leaves_nothing_wrong_behind(sim, settings, in_p
     assert_heals(sim, settings, in_process, client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EMPTY)
 @pytest.mark.parametrize("path", ["^/blockbook/.*/address/", "^/blockbook.*/address/"], ids=["first", "both"])
 def test_a_first_sync_does_not_believe_that_there_is_nothing(sim, in_process, kind, path):
@@ -162,6 +163,7 @@ def test_a_repeated_answer_never_makes_the_ledger_wrong_and_is_over_when_it_is_o
     assert_true(grown.world, tip=grown.world.tip_height)
 
 
+@pytest.mark.slow
 def test_a_first_sync_through_pages_that_repeat_is_never_wrong(build: Build, in_process):
     sim = build(payments=3000)
     sim.faults.add(Kind.REPEAT_PAGE, "^/blockbook/.*/address/")
@@ -169,6 +171,7 @@ def test_a_first_sync_through_pages_that_repeat_is_never_wrong(build: Build, in_
     assert_true(sim.world)
 
 
+@pytest.mark.slow
 @without_height
 @pytest.mark.parametrize("payments", [20, 120], ids=["one by one", "all at once"])
 def test_names_that_cannot_be_had_come_later(build, settings, in_process, warned, client, wrong, payments):
@@ -218,6 +221,7 @@ def test_what_passes_by_itself_is_not_even_worth_a_warning(grown, in_process, wa
     assert (fault.hits, warned()) == (1, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.engine), *SLOW_SEEDS])
 @pytest.mark.parametrize("path", ["", "^/blockbook"], ids=["everywhere", "blockbooks"])
 def test_syncs_converge_through_random_faults(build, settings, in_process, seed, path):
@@ -239,6 +243,7 @@ def test_syncs_converge_through_random_faults(build, settings, in_process, seed,
     assert_true(sim.world)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *SLOW_SEEDS])
 def test_reorganisations_amid_random_faults_are_right_in_the_end(build, settings, in_process, seed):
     settings.UPSTREAM_TIMEOUT = 0.3
@@ -274,6 +279,7 @@ def test_three_failures_in_a_row_are_an_alert_and_the_recovery_is_told(grown, in
     assert client.get("/api/health").json()["sync"]["healthy"] is True
 
 
+@pytest.mark.slow
 def test_a_long_history_is_read_through_the_daemon_alone_some_of_it_each_time(build, in_process):
     sim = build(payments=1200)
     sim.faults.add(Kind.HTTP_500, BOTH)

@@ -100,6 +100,7 @@ def test_one_other_source_is_enough_to_refuse_it(busy, in_process, client, away)
     assert "followed another branch" in client.get("/").content.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fates", some_in_full(FATES, "all of it"))
 @pytest.mark.parametrize("blocks", [100, 120, 400], ids=["shorter", "as long", "longer"])
 def test_without_a_witness_rows_stay_and_everything_says_so(busy, in_process, client, fates, blocks):

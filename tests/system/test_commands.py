@@ -34,7 +34,12 @@ REPORTS = {
     f"audit_revenue --blocks {10**30}": {"checked": WHOLE},
     "prune": {"transactions": WHOLE, "checks": WHOLE},
     "check_services": {"checks": list},
+    "take_census": {"day": str, "sources": dict, "nodes": WHOLE, "instances": WHOLE},
     "refresh_carousel": {"network": WHOLE, "deployed": WHOLE, "expiring": WHOLE},
+    "sync_messages": {
+        "read": WHOLE, "added": WHOLE, "changed": WHOLE, "notFound": WHOLE, "leftOut": dict, "lives": WHOLE,
+    },
+    "sync_messages --full": {"read": WHOLE, "requests": WHOLE, "seconds": NUMBER},
     "reset_revenue_sync": {"lastSyncBlock": NOTHING},
     "clear_revenue_data --yes": {"deleted": WHOLE},
 }  # fmt: skip
@@ -174,7 +179,9 @@ UNKNOWN = {
     "backfill_usd": {"updated": None, "remaining": None},
     "backfill_snapshots --days 9": {"created": 0, "skipped": 0},
     "refresh_carousel": {"network": 0, "deployed": 0, "expiring": 0},
+    "sync_messages": dict.fromkeys(("read", "added", "changed", "notFound", "leftOut", "lives")),
     "collect_metrics": {"sources": dict.fromkeys(("nodes", "cloud", "apps", "specs", "price"), "failed")},
+    "take_census": {"sources": dict.fromkeys(("node_list", "node_facts", "locations", "terms"), "failed")},
     "check_services": {},
 }
 

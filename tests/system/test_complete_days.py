@@ -85,6 +85,7 @@ def test_four_blocks_after_midnight_do_not_complete_the_day(sim, in_process, cli
     assert_true(sim.world, tip=read_tip())
 
 
+@pytest.mark.slow
 def test_an_index_that_stands_before_midnight_does_not_complete_the_day(sim, in_process, client, moment):
     for later in (0, 600):
         moment.move_to(MIDNIGHT + (6 + later) * MINUTE)

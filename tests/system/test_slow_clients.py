@@ -14,7 +14,7 @@ from django.templatetags.static import static
 
 from fluxtracker.supervisor.demo import free_port
 from fluxtracker.supervisor.processes import PYTHON, Program
-from fluxtracker.web.server import threads
+from fluxtracker.web.asgi import THREADS
 from tests.factories import MAIN, SENDER
 from tests.marks import only_in_full, some_in_full
 from tests.system.home import Home, Template
@@ -26,7 +26,7 @@ NO_END = 600.0  # seconds: who answers meanwhile has not waited for those that s
 ROWS = 12_000
 EXPORT = "/export/payments.csv"
 PAGE = "/api/revenue/transactions?limit=1000"
-COMMAND = (PYTHON, "-m", "gunicorn", "--config", "python:tests.system.hasty_web", "fluxtracker.wsgi:application")
+COMMAND = (PYTHON, "-m", "tests.system.hasty_web")
 
 
 @dataclass
@@ -54,6 +54,7 @@ class Web:
         """What a client who is in no way slow gets; 0 when nothing comes."""
         try:
             with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=seconds) as answer:
+                answer.read()
                 return int(answer.status)
         except OSError as error:
             return int(getattr(error, "code", 0))
@@ -108,7 +109,13 @@ def without_clients(web: Web) -> Iterator[Web]:
 
 def serve(home: Home, name: str, patience: float) -> int:
     port = free_port()
-    settings = {"CLIENT_PATIENCE": str(patience), "PORT": str(port), "HOST": "127.0.0.1", "API_RATE": "0"}
+    settings = {
+        "CLIENT_PATIENCE": str(patience),
+        "PORT": str(port),
+        "HOST": "127.0.0.1",
+        "API_RATE": "0",
+        "WEB_PROCESSES": "1",
+    }
     home.run(Program(name, COMMAND, settings))
     return port
 
@@ -147,6 +154,15 @@ def read_to_the_end(client: socket.socket) -> bytes:
     return found
 
 
+def looks_whole(client: socket.socket) -> bool | None:
+    """Read the rest. Return whether it ends as an answer does; None: so it does, and rows are missing."""
+    try:
+        found = read_all(client)
+    except ConnectionResetError:
+        return False
+    return found.endswith(b"\r\n0\r\n\r\n") and (found.count(MAIN.encode()) == ROWS or None)
+
+
 def is_cut_off(client: socket.socket, drop: bytes) -> bool:
     """Send one more drop, and rest. Return whether the server has closed the connection."""
     try:
@@ -168,9 +184,10 @@ def test_readers_that_take_nothing_are_cut_off_and_leave_their_places_to_others(
     assert eventually(stall)
     assert web.status(EXPORT) == 503
     assert eventually(lambda: web.status(EXPORT, 10) == 200)
-    time.sleep(1)  # the others' time was over within moments of the first one's
-    with pytest.raises(ConnectionResetError):
-        read_all(stalled[0])
+    assert eventually(lambda: "reader_gone" in web.log)
+    ends = [looks_whole(client) for client in stalled]
+    assert False in ends
+    assert None not in ends
     assert not web.tracebacks
 
 
@@ -178,9 +195,13 @@ def test_readers_that_take_nothing_are_cut_off_and_leave_their_places_to_others(
 def test_a_reader_that_rests_holds_no_old_state_of_the_database(web):
     assert len(web.ask().recv(900)) == 900  # some of the rows
     web.home.execute("DELETE FROM revenue_dailytotal")
-    with web.home.connection() as database:
-        database.execute("PRAGMA busy_timeout = 0")
-        assert database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+
+    def is_free() -> bool:
+        with web.home.connection() as database:
+            database.execute("PRAGMA busy_timeout = 0")
+            return bool(database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0))
+
+    assert eventually(is_free)  # soon: the next rows are read ahead
 
 
 def test_a_steady_reader_gets_everything_however_slow(web):
@@ -194,12 +215,11 @@ def test_a_steady_reader_gets_everything_however_slow(web):
 
 
 @pytest.mark.parametrize("path", [PAGE, static("rest_framework/css/bootstrap.min.css")])
-def test_readers_on_every_thread_do_not_take_the_site_down(web, path):
-    for _ in range(threads):
-        web.ask(path, times=60)
-    assert eventually(lambda: web.status(seconds=1) == 0)
-    assert eventually(lambda: web.status() == 200)
-    assert not web.tracebacks
+def test_readers_that_take_nothing_hold_up_nobody_else(patient_web, path):
+    for _ in range(THREADS):
+        patient_web.ask(path, times=60)
+    assert [patient_web.status() for _ in range(5)] == [200] * 5
+    assert not patient_web.tracebacks
 
 
 FORM = "POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\n"
@@ -217,7 +237,7 @@ HALF = {
 
 @pytest.mark.parametrize("words", some_in_full(HALF, "line", "body", "chunk"))
 def test_half_a_request_holds_no_thread(patient_web, words):
-    for _ in range(5 * threads):
+    for _ in range(5 * THREADS):
         patient_web.say(words)
     assert [patient_web.status() for _ in range(5)] == [200] * 5
     assert not patient_web.tracebacks
@@ -242,7 +262,7 @@ def test_the_rest_of_a_connection_waits_without_a_thread_too(patient_web):
     """The next request is half there with the one before it, and comes in drops."""
     begun = [
         patient_web.say("GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET /api/he")
-        for _ in range(5 * threads)
+        for _ in range(5 * THREADS)
     ]
     assert [client.recv(9) for client in begun] == [b"HTTP/1.1 "] * len(begun)
     assert [patient_web.status() for _ in range(5)] == [200] * 5
@@ -294,11 +314,11 @@ def test_no_client_chooses_where_it_is(web):
 def test_what_the_server_itself_says_of_a_client_moves_no_terminal(web):
     client = web.say("GET /\x1b[31m HTTP/1.1\r\n\x1b]0;owned\x07: x\r\n\r\n")
     assert read_to_the_end(client).startswith(b"HTTP/1.1 400")
-    assert eventually(lambda: "Invalid" in web.log)
+    assert web.status() == 200
     assert "\x1b" not in web.log
 
 
 def test_clients_that_do_not_hang_up_hold_nobody_up(patient_web):
-    for _ in range(threads - 2):
+    for _ in range(THREADS):
         patient_web.say("GET /api/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").recv(9)
     assert patient_web.status() == 200

@@ -11,15 +11,17 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from rest_framework.exceptions import ErrorDetail
 
+from dashboard.panels.periods import RANGE, range_of
 from fluxtracker import formatting
 from fluxtracker.periods import Bucket
+from fluxtracker.ranges import EARLIEST
 from snapshots.series import choices as series_choices
 from snapshots.series import selectors
-from snapshots.series.choices import Choice, Kind
+from snapshots.series.choices import Choice
 from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, SeriesRequest
-from snapshots.series.views import ALL, DEFAULT_DAYS, EARLIEST, ViewQuery
+from snapshots.series.views import ALL, DEFAULT_DAYS, ViewQuery
 
-KEYS = ("metrics", "days", "start", "end", "bucket", "previous", "cumulative", "rows")
+KEYS = ("metrics", "days", "start", "end", "bucket", "previous", "cumulative", "mean", "rows")
 TYPED = ("add",)  # what a form asks for: part of the answer's `metrics`, so that no link repeats it
 PLACE = "#panel-chart"
 DEFAULT = "revenue_flux"
@@ -31,58 +33,75 @@ Days = int | Literal["all"]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """`days` is None where the address names both ends. `said`: what is wrong, by field."""
+class View(SeriesRequest):
+    """A series as an address requests it. `days` is None where the address names both ends."""
 
-    choices: tuple[Choice, ...]
-    days: Days | None
-    first: date
-    last: date
-    bucket: Bucket = Bucket.DAY
-    previous: bool = False
-    cumulative: bool = False
+    days: Days | None = None
+    range: str = ""
+    """Of all panels; `follows`: its days are shown, not the chart's own."""
+    follows: bool = False
+    mean: bool = False
+    """Also the mean of 7 days, of what is summed by day."""
     every_row: bool = False
-    said: Mapping[str, str] = field(default_factory=dict)
+    wrong: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong, by field."""
 
     @property
-    def wanted(self) -> SeriesRequest:
-        return SeriesRequest(self.choices, self.first, self.last, self.bucket, self.previous, self.cumulative)
+    def can_mean(self) -> bool:
+        return self.has_sums and self.bucket == Bucket.DAY and not self.cumulative
 
     @property
     def has_sums(self) -> bool:
-        return any(choice.kind == Kind.SUM for choice in self.choices)
+        return any(choice.is_sum for choice in self.choices)
 
     def keys(self) -> dict[str, str]:
         """Return the address's keys of this view; what is by default is left out."""
         metrics = ",".join(choice.key for choice in self.choices)
-        ends = {"start": self.first.isoformat(), "end": self.last.isoformat()}
+        days = "" if self.days == DEFAULT_DAYS and not self.range else str(self.days)
         found = {
             "metrics": "" if metrics == DEFAULT else metrics,
-            **(ends if self.days is None else {"days": "" if self.days == DEFAULT_DAYS else str(self.days)}),
+            **(self.typed or ({} if self.follows else {"days": days})),
             "bucket": "" if self.bucket == Bucket.DAY else self.bucket.value,
             "previous": "1" if self.previous else "",
             "cumulative": "1" if self.cumulative else "",
+            "mean": "1" if self.mean else "",
             "rows": ALL if self.every_row else "",
         }
         return {key: value for key, value in found.items() if value}
 
+    @property
+    def typed(self) -> dict[str, str]:
+        """Return the ends that the fields show: those of days of the chart's own."""
+        is_own = self.days is None and not self.follows
+        return {"start": self.first.isoformat(), "end": self.last.isoformat()} if is_own else {}
+
     def exactly(self) -> dict[str, str]:
-        """Return the keys that mean the same days tomorrow, for links, files and the API."""
+        """Return the keys that mean the same days tomorrow, for links, files and the API; a range stays as it is."""
         metrics = ",".join(choice.key for choice in self.choices)
-        keys = replace(self, days=None, every_row=False).keys()
-        return {"metrics": metrics} | keys
+        keys = replace(self, days=None, every_row=False, mean=False).keys()
+        return {"metrics": metrics} | keys | ({RANGE: self.range} if self.follows else {})
+
+    def beside(self) -> dict[str, str]:
+        """Return `exactly` with the ledger's other sums, as far as there is room: a reader of one sees all three."""
+        keys = [choice.key for choice in self.choices]
+        sums = [choice.key for choice in series_choices.SUMS if choice.key not in keys] if self.has_sums else []
+        return self.exactly() | {"metrics": ",".join([*keys, *sums][:MOST_METRICS])}
 
     def with_choices(self, found: Sequence[Choice]) -> View:
         return replace(self, choices=tuple(found), every_row=False)
 
     def with_days(self, days: Days) -> View:
-        return replace(self, days=days, every_row=False)
+        return replace(self, days=days, follows=False, every_row=False)
 
 
 def address(query: QueryDict, view: View) -> str:
     """Return the page with this view and everything else that the visitor chose."""
-    others = [(key, str(value)) for key, value in query.items() if key not in (*KEYS, *TYPED)]
-    return f"?{encoded([*others, *view.keys().items()])}{PLACE}"
+    return f"?{encoded([*others(query), *view.keys().items()])}{PLACE}"
+
+
+def others(query: QueryDict) -> list[tuple[str, str]]:
+    """Return the address's keys of the other panels."""
+    return [(key, str(value)) for key, value in query.items() if key not in (*KEYS, *TYPED)]
 
 
 def encoded(keys: Sequence[tuple[str, str]]) -> str:
@@ -91,48 +110,53 @@ def encoded(keys: Sequence[tuple[str, str]]) -> str:
 
 def parse(query: QueryDict, listed: Sequence[Choice], today: date) -> View:
     """At most four queries."""
-    said: dict[str, str] = {}
-    found = _metrics(query, listed, said)
-    given = {key: query[key] for key in KEYS if query.get(key)}
+    messages: dict[str, str] = {}
+    found = _metrics(query, listed, messages)
+    given = {key: query[key] for key in KEYS if query.get(key) and key != "mean"}
     if given.keys() & {"start", "end"}:
         given.pop("days", None)
-    values, wrong = ViewQuery.read_valid(given)
-    days, first, last = _range(values, wrong, today, said)
+    asked = range_of(query, today)
+    follows = asked is not None and not given.keys() & {"days", "start", "end"}
+    values, wrong = ViewQuery.read_valid(given | ({RANGE: asked.text} if asked and follows else {}))
+    days, first, last = _range(values, wrong, today, messages)
     return View(
         choices=tuple(found),
         days=days,
+        range=asked.text if asked else "",
+        follows=follows,
         first=first,
         last=last,
         bucket=Bucket(values["bucket"]),
         previous=values["previous"] == "1" and days != ALL,  # there is nothing before all days
         cumulative=values["cumulative"] == "1",
+        mean=query.get("mean") == "1",
         every_row=query.get("rows") == ALL,
-        said=said,
+        wrong=messages,
     )
 
 
-def _metrics(query: QueryDict, listed: Sequence[Choice], said: dict[str, str]) -> list[Choice]:
+def _metrics(query: QueryDict, listed: Sequence[Choice], messages: dict[str, str]) -> list[Choice]:
     keys = list(dict.fromkeys(filter(None, (key.strip() for key in query.get("metrics", "").split(",")))))
     found, unknown = series_choices.resolve(keys[: 2 * MOST_METRICS], listed)
     if unknown:
-        said["add"] = f"Nothing is called {', '.join(map(_quoted, unknown))}."
+        messages["add"] = f"Nothing is called {', '.join(map(_quoted, unknown))}."
     added = query.get("add", "").strip()
     if added:
-        found = _with_added(found, added, listed, said)
+        found = _with_added(found, added, listed, messages)
     if len(found) > MOST_METRICS:
-        said["add"] = f"At most {MOST_METRICS} metrics are drawn together; take one out first."
+        messages["add"] = f"At most {MOST_METRICS} metrics are drawn together; take one out first."
     return found[:MOST_METRICS] or [choice for choice in listed if choice.key == DEFAULT]
 
 
-def _with_added(found: list[Choice], text: str, listed: Sequence[Choice], said: dict[str, str]) -> list[Choice]:
+def _with_added(found: list[Choice], text: str, listed: Sequence[Choice], messages: dict[str, str]) -> list[Choice]:
     matches = _named(text, listed)
     if len(matches) == 1:
         return found if matches[0] in found else [*found, matches[0]]
     if matches:
         names = ", ".join(choice.label for choice in matches[:CLOSE])
-        said["add"] = f"{_quoted(text)} fits {formatting.plural(len(matches), 'metric')}: {names}{_more(matches)}."
+        messages["add"] = f"{_quoted(text)} fits {formatting.plural(len(matches), 'metric')}: {names}{_more(matches)}."
     else:
-        said["add"] = f"Nothing is called {_quoted(text)}."
+        messages["add"] = f"Nothing is called {_quoted(text)}."
     return found
 
 
@@ -151,9 +175,9 @@ def _more(matches: Sequence[Choice]) -> str:
 
 
 def _range(
-    values: Mapping[str, Any], wrong: Mapping[str, ErrorDetail], today: date, said: dict[str, str]
+    values: Mapping[str, Any], wrong: Mapping[str, ErrorDetail], today: date, messages: dict[str, str]
 ) -> tuple[Days | None, date, date]:
-    """Return the days as the address has them, and the first and last one. Put what is wrong into `said`."""
+    """Return the days as the address has them, and the first and last one. Put what is wrong into `messages`."""
     first, last = values.get("start"), values.get("end", today)
     why = ""
     if wrong.keys() & {"start", "end"}:
@@ -164,10 +188,10 @@ def _range(
         why = f"At most {formatting.whole(MOST_DAYS)} days are drawn, from {EARLIEST.year} on."
     elif first:
         if last > today:
-            said["range"] = "Days to come are not known; what is shown ends today."
+            messages["range"] = "Days to come are not known; what is shown ends today."
         return None, min(first, today), min(last, today)
     if why:
-        said["range"] = f"{why} The last {formatting.plural(DEFAULT_DAYS, 'day')} are shown."
+        messages["range"] = f"{why} The last {formatting.plural(DEFAULT_DAYS, 'day')} are shown."
     days = values.get("days", DEFAULT_DAYS)
     return (days, *(selectors.all_days(today) if days == ALL else selectors.last_days(days, today)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,15 +14,15 @@ from dashboard.panels import figures
 from dashboard.panels.base import Panel
 from dashboard.panels.chart import filters, sentences
 from dashboard.panels.chart.filters import View
-from dashboard.panels.chart.sentences import EACH
+from dashboard.panels.periods import RANGE
 from fluxtracker import formatting
 from fluxtracker.database import read_snapshot
-from fluxtracker.periods import Bucket, is_fresh
+from fluxtracker.periods import is_fresh
 from metrics.models import ImageCount
-from revenue.selectors import STALE
+from revenue.models import STALE
 from snapshots.series import choices, selectors
-from snapshots.series.choices import LABELS, Category, Choice, Kind
-from snapshots.series.selectors import MOST_DAYS, MOST_METRICS, Chart, Series, first_day_of
+from snapshots.series.choices import LABELS, Category, Choice
+from snapshots.series.selectors import DRAWN, MOST_DAYS, MOST_METRICS, Chart, Series, first_day_of
 
 RANGES: tuple[tuple[filters.Days, str, str], ...] = (
     (7, "7d", "7 days"),
@@ -33,7 +33,6 @@ RANGES: tuple[tuple[filters.Days, str, str], ...] = (
     (365, "1y", "1 year"),
     ("all", "all", "all days"),
 )
-BUCKETS = {Bucket.DAY: "Day", Bucket.WEEK: "Week", Bucket.MONTH: "Month"}
 STARTS = {  # what a category shows when it is chosen; of the others the first metric
     Category.NODES: ("node_cumulus", "node_nimbus", "node_stratus"),
     Category.CLOUD: ("cpu_utilization_percent", "ram_utilization_percent", "storage_utilization_percent"),
@@ -52,7 +51,7 @@ def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Context:
     """
 
     def link(label: str, other: View, chosen: bool = False, words: str = "") -> Context:
-        address = filters.address(query, replace(other, said={}))
+        address = filters.address(query, replace(other, wrong={}))
         return {"label": label, "address": address, "chosen": chosen, "words": words}
 
     here = view.choices[0].category
@@ -67,14 +66,26 @@ def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Context:
         "metrics": [
             link(choice.label, view.with_choices(_toggled(view, choice)), choice in view.choices) for choice in inside
         ],
-        "ranges": [link(label, view.with_days(days), days == view.days, words) for days, label, words in RANGES],
+        "ranges": [
+            *_shared(link, view),
+            *(link(label, view.with_days(days), days == view.days, words) for days, label, words in RANGES),
+        ],
         "buckets": [
-            link(label, replace(view, bucket=bucket, every_row=False), bucket == view.bucket)
-            for bucket, label in BUCKETS.items()
+            link(bucket.capitalize(), replace(view, bucket=bucket, every_row=False), bucket == view.bucket)
+            for bucket in DRAWN
         ],
         "every_row": link("every row", replace(view, every_row=True)),
         "all_days": link("all days", view.with_days("all")),
     }
+
+
+def _shared(link: Callable[..., Context], view: View) -> list[Context]:
+    """Return the link to the range of all panels, where there is one."""
+    return (
+        [link("range", replace(view, follows=True, every_row=False), view.follows, "of all panels")]
+        if view.range
+        else []
+    )
 
 
 def top_images() -> list[Choice]:
@@ -105,12 +116,14 @@ def read(query: QueryDict, now: datetime) -> Context:
     with read_snapshot():
         listed = choices.fixed()
         view = filters.parse(query, listed, now.date())
-        chart = selectors.read(wanted=view.wanted, now=now)
+        chart = selectors.read(request=view, now=now)
         top = top_images()
         is_known = _is_known(chart)
         first = None if is_known else first_day_of(view.choices)
         has_history = bool(is_known or first or selectors.first_day())
     rows = sentences.rows(chart)
+    is_cut = view.days == "all" and view.length == MOST_DAYS
+    older = [f"There are older days; a chart holds {formatting.whole(MOST_DAYS)}."] if is_cut else []
     return {
         "view": view,
         "chart": chart,
@@ -121,17 +134,19 @@ def read(query: QueryDict, now: datetime) -> Context:
         "drawing": _drawing(chart),
         "range": sentences.days(view.first, view.last),
         "marks": sentences.marks(chart),
-        "notes": [*_troubles(chart, now), *_cut(view), *filter(None, [sentences.nothing_before(chart)])],
+        "notes": [*_troubles(chart, now), *older, *filter(None, [sentences.nothing_before(chart)])],
         "rings": any(drawn.line.partial for drawn in chart.series),
         "rows": rows if view.every_row else rows[:ROWS_SHOWN],
         "rows_total": len(rows),
         "listed": [(choice, LABELS[choice.category]) for choice in [*listed, *top]],
-        "others": _others(query),
+        "others": filters.others(query),
         "kept": list(view.keys().items()),
         "kept_days": [pair for pair in view.keys().items() if pair[0] in ("metrics", "bucket", "days")],
-        "each": EACH[view.bucket].capitalize(),
+        "each": view.bucket.capitalize(),
         "here": filters.encoded(list(view.keys().items())),
         "exactly": filters.encoded(list(view.exactly().items())),
+        "beside": filters.encoded(list(view.beside().items())),
+        "today": now.date(),
         "library": _library(),
         "history_from": first,
         "has_history": has_history,
@@ -166,24 +181,33 @@ def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Context:
         "number": number + 1,
         "choice": drawn.choice,
         "last": sentences.value(drawn.choice, last[1]) if last else "",
-        "when": sentences.stretch(chart.spans[last[0]]) if last else "",
+        "when": sentences.when(chart, last[0]) if last else "",
         "sentence": sentences.sentence(drawn, chart),
-        "without": filters.address(query, replace(view.with_choices(left), said={})) if left else "",
+        "without": filters.address(query, replace(view.with_choices(left), wrong={})) if left else "",
     }
 
 
 def _drawing(chart: Chart) -> Context | None:
-    """Return the first metric as SVG, with its bounds in words; None when nothing of it is known."""
+    """Return the first metric as SVG, with its bounds in words; None when nothing of it is known.
+
+    What adds up is bars from 0, those that are not whole apart; a state is a line.
+    """
     drawn = chart.series[0]
-    ghost = drawn.ghost.points if drawn.ghost else []
-    known = [point for point in [*drawn.line.points, *ghost] if point is not None]
-    if not known:
+    line, ghost = drawn.line, drawn.ghost.points if drawn.ghost else []
+    is_bars = drawn.choice.is_sum and not chart.request.cumulative
+    known = [point for point in [*line.points, *ghost, *([0] if is_bars else [])] if point is not None]
+    if not any(point is not None for point in [*line.points, *ghost]):
         return None
     bounds = (min(known), max(known)) if min(known) < max(known) else None
+    draw = figures.bars if is_bars else figures.line
+    whole = [None if number in line.partial and is_bars else point for number, point in enumerate(line.points)]
+    rest = [point if number in line.partial and is_bars else None for number, point in enumerate(line.points)]
     return {
-        "line": figures.line(drawn.line.points, WIDTH, HEIGHT, bounds),
-        "ghost": figures.line(ghost, WIDTH, HEIGHT, bounds),
-        "low": sentences.value(drawn.choice, min(known)),
+        "line": draw(whole, WIDTH, HEIGHT, bounds),
+        "rest": draw(rest, WIDTH, HEIGHT, bounds),
+        "ghost": draw(ghost, WIDTH, HEIGHT, bounds),
+        "is_bars": is_bars,
+        "low": "0" if is_bars else sentences.value(drawn.choice, min(known)),
         "high": sentences.value(drawn.choice, max(known)),
         "width": WIDTH,
         "height": HEIGHT,
@@ -192,9 +216,9 @@ def _drawing(chart: Chart) -> Context | None:
 
 def _troubles(chart: Chart, now: datetime) -> Iterator[str]:
     """Yield which of today's values are old, and since when."""
-    if chart.wanted.last < chart.today:
+    if chart.request.last < chart.today:
         return
-    if any(drawn.choice.kind == Kind.SUM for drawn in chart.series):
+    if any(drawn.choice.is_sum for drawn in chart.series):
         if chart.completed_at is None:
             yield "No sync has completed yet: revenue is not known."
         elif not is_fresh(chart.completed_at, now, STALE):
@@ -213,16 +237,6 @@ def _stale(found: Iterable[Series]) -> dict[datetime, str]:
     return late
 
 
-def _cut(view: View) -> Iterator[str]:
-    if view.days == "all" and view.wanted.days == MOST_DAYS:
-        yield f"There are older days; a chart holds {formatting.whole(MOST_DAYS)}."
-
-
-def _others(query: QueryDict) -> list[tuple[str, str]]:
-    """Return what a form of this panel has to carry along for the rest of the page."""
-    return [(key, str(value)) for key, value in query.items() if key not in (*filters.KEYS, *filters.TYPED)]
-
-
 def _library() -> dict[str, str]:
     """Return the addresses of the drawing library; empty before `make setup` has built it."""
     try:
@@ -232,5 +246,11 @@ def _library() -> dict[str, str]:
 
 
 CHART = Panel(
-    "chart", "Chart", "parts/chart.html", read, stamp, keys=(*filters.KEYS, *filters.TYPED), usual=filters.DEFAULT
+    "chart",
+    "Chart",
+    "parts/chart.html",
+    read,
+    stamp,
+    keys=(*filters.KEYS, *filters.TYPED, RANGE),
+    usual=filters.DEFAULT,
 )

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from fluxtracker import formatting
-from fluxtracker.periods import Bucket, Span
+from fluxtracker.periods import Span
 from metrics.catalogue import CORES, GB, PERCENT, Number
-from snapshots.series.choices import FLUX, USD, Choice, Kind
+from snapshots.series.choices import FLUX, USD, Choice
 from snapshots.series.selectors import LIVE, Chart, Line, Series, SeriesRequest
 
 PRICE = "flux_price_usd"
@@ -28,7 +28,6 @@ SOURCES = {
     "import": "from the tracker that was replaced",
     LIVE: "as last read",
 }
-EACH = {Bucket.DAY: "day", Bucket.WEEK: "week", Bucket.MONTH: "month"}
 
 
 def value(choice: Choice, number: Number) -> str:
@@ -38,66 +37,68 @@ def value(choice: Choice, number: Number) -> str:
     return FORMS[choice.unit](number)
 
 
-def day(when: date) -> str:
-    """Return `14 Nov 2026`."""
-    return f"{when.day} {when:%b %Y}"
-
-
 def days(first: date, last: date) -> str:
     """Return `22 Oct – 20 Nov 2026`; both years only where they differ."""
     if first == last:
-        return day(first)
-    start = f"{first.day} {first:%b}" if first.year == last.year else day(first)
-    return f"{start} – {day(last)}"
+        return formatting.day(first)
+    start = f"{first.day} {first:%b}" if first.year == last.year else formatting.day(first)
+    return f"{start} – {formatting.day(last)}"
 
 
-def stretch(span: Span) -> str:
-    """Return the days of a point: one, or from the first to the last of its week or month."""
-    return days(span.first, span.last)
+def when(chart: Chart, index: int) -> str:
+    """Return the days of a point, and that it is in progress where it is a sum of a day that goes on."""
+    goes_on = chart.spans[index].last >= chart.today and any(index in drawn.line.partial for drawn in chart.series)
+    return stretch(chart.spans[index]) + (", in progress" if goes_on else "")
+
+
+def stretch(*spans: Span) -> str:
+    """Return the days of one or more spans: from the first to the last of a day, a week or a month."""
+    return days(min(span.first for span in spans), max(span.last for span in spans))
 
 
 def sentence(drawn: Series, chart: Chart) -> str:
     """Return what its line shows: range, ends, change, extremes, gaps, doubts."""
-    wanted = chart.wanted
-    summed = ", added up" if wanted.cumulative and drawn.choice.kind == Kind.SUM else ""
-    name = f"{drawn.choice.label}{summed}, {days(wanted.first, wanted.last)} by {EACH[wanted.bucket]}"
+    request = chart.request
+    summed = ", added up" if request.cumulative and drawn.choice.is_sum else ""
+    name = f"{drawn.choice.label}{summed}, {days(request.first, request.last)} by {request.bucket}"
     return f"{name}: {'; '.join(_facts(drawn, chart))}."
 
 
 def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
     choice, line, spans = drawn.choice, drawn.line, chart.spans
-    known = [(number, spans[index]) for index, number in enumerate(line.points) if number is not None]
-    if not known:
+    every = [(index, number) for index, number in enumerate(line.points) if number is not None]
+    if not every:
         yield "no data"
         return
+    whole = [pair for pair in every if pair[0] not in line.partial]
+    known = [(number, spans[index]) for index, number in whole or every]
     (first, _), (last, _) = known[0], known[-1]
     if len(known) == 1:
         yield f"{value(choice, first)} {_when(known[0][1])}"
     else:
-        yield f"from {value(choice, first)} to {value(choice, last)}{_change(first, last)}"
+        moved = _change(first, last) if whole else ""  # what is not whole says nothing of a change
+        yield f"from {value(choice, first)} to {value(choice, last)}{moved}"
         low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
         yield f"lowest {value(choice, low[0])} {_when(low[1])}"
         yield f"highest {value(choice, high[0])} {_when(high[1])}"
-    if len(known) < len(spans):
-        yield f"{len(spans) - len(known)} of {formatting.whole(len(spans))} points not known"
+    if len(every) < len(spans):
+        yield f"{len(spans) - len(every)} of {formatting.whole(len(spans))} points not known"
+    if whole and whole[-1] != every[-1]:
+        yield f"{value(choice, every[-1][1])} {_when(spans[every[-1][0]])}, incomplete"
     if line.partial:
-        yield formatting.plural(len(line.partial), f"incomplete {EACH[chart.wanted.bucket]}")
+        yield formatting.plural(len(line.partial), f"incomplete {chart.request.bucket}")
     yield from _against(drawn, chart)
 
 
 def before(chart: Chart) -> str:
     """Return the days before, which are drawn dotted; empty where they are not, or nothing is known of them."""
     known = any(drawn.ghost and last_known(drawn.ghost) for drawn in chart.series)
-    return _range_before(chart) if known else ""
+    return stretch(*chart.before) if chart.before and known else ""
 
 
 def nothing_before(chart: Chart) -> str:
     """Say that the previous period was requested and has no data; else empty."""
-    return f"No data for the previous period, {_range_before(chart)}." if chart.before and not before(chart) else ""
-
-
-def _range_before(chart: Chart) -> str:
-    return _stretch(chart.before or ())
+    return f"No data for the previous period, {stretch(*chart.before)}." if chart.before and not before(chart) else ""
 
 
 def _against(drawn: Series, chart: Chart) -> Iterator[str]:
@@ -110,20 +111,20 @@ def _against(drawn: Series, chart: Chart) -> Iterator[str]:
         for index, (now, then) in enumerate(zip(line.points, ghost.points, strict=True))
         if now is not None and then is not None
     ]
-    if drawn.choice.kind == Kind.SUM:
+    if drawn.choice.is_sum:
         whole = [pair for pair in both if pair[0] not in {*line.partial, *ghost.partial}]
         if whole:
-            yield _sums_against(drawn.choice, [pair[1:] for pair in whole], chart.wanted)
+            yield _sums_against(drawn.choice, [pair[1:] for pair in whole], chart.request)
     elif both:
         index, now, then = both[-1]
         here, there = (_when(spans[index]) for spans in (chart.spans, chart.before))
         yield f"{value(drawn.choice, now)} {here}, before {value(drawn.choice, then)} {there}{_change(then, now)}"
-    yield f"previous period, {_range_before(chart)}: {'dotted' if last_known(ghost) else 'no data'}"
+    yield f"previous period, {stretch(*chart.before)}: {'dotted' if last_known(ghost) else 'no data'}"
 
 
-def _sums_against(choice: Choice, pairs: Sequence[tuple[Number, Number]], wanted: SeriesRequest) -> str:
-    now, then = pairs[-1] if wanted.cumulative else (sum(side) for side in zip(*pairs, strict=True))
-    whole = formatting.plural(len(pairs), f"full {EACH[wanted.bucket]}")
+def _sums_against(choice: Choice, pairs: Sequence[tuple[Number, Number]], request: SeriesRequest) -> str:
+    now, then = pairs[-1] if request.cumulative else (sum(side) for side in zip(*pairs, strict=True))
+    whole = formatting.plural(len(pairs), f"full {request.bucket}")
     return f"total of {whole}: {value(choice, now)} (previous: {value(choice, then)}){_change(then, now)}"
 
 
@@ -170,7 +171,7 @@ def _notes(chart: Chart, index: int) -> Iterator[str]:
 def _why_partial(span: Span, chart: Chart) -> str:
     if span.last >= chart.today:
         return "in progress"
-    return f"a part of the {EACH[chart.wanted.bucket]}" if span.cut else "not all known or priced"
+    return f"a part of the {chart.request.bucket}" if span.cut else "not all known or priced"
 
 
 def marks(chart: Chart) -> list[str]:
@@ -180,12 +181,7 @@ def marks(chart: Chart) -> list[str]:
         for index, source in enumerate(line.sources):
             if source in SOURCES and source != LIVE:
                 found.setdefault(source, []).append(chart.spans[index])
-    return [f"{_stretch(spans)}: {SOURCES[source]}." for source, spans in found.items()]
-
-
-def _stretch(spans: Sequence[Span]) -> str:
-    """Return the days from the first to the last span."""
-    return days(min(span.first for span in spans), max(span.last for span in spans))
+    return [f"{stretch(*spans)}: {SOURCES[source]}." for source, spans in found.items()]
 
 
 def last_known(line: Line) -> tuple[int, Number] | None:

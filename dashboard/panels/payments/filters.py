@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from django.core.paginator import Page, Paginator
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.http import urlencode
 from rest_framework.exceptions import ErrorDetail
 
 from dashboard.panels.payments.rows import WALLETS
+from dashboard.panels.periods import RANGE, range_of
 from fluxtracker import formatting
+from fluxtracker.ranges import Range
 from revenue.payments import filters
 from revenue.payments.filters import DEFAULT_ORDER, AppsQuery, TransactionsQuery
 from revenue.selectors import DEFAULT_APP_ORDER
 
-FILTERS = ("search", "app", "type", "address", "sender", "from", "to", "min_amount", "max_amount")
+FILTERS = ("search", "app", "type", "address", "sender", "owner", "block", "from", "to", "min_amount", "max_amount")
+UNWRITTEN = "block"  # comes by a link: the form has no field for it
 OWN = ("tab", *FILTERS, "sort", "page", "limit")
-TABS = ("payments", "apps")
+TABS = ("payments", "apps", "owners", "payers")
 LIMITS = (25, 50, 100, 200)
 PLACE = "#panel-payments"  # where a browser without JavaScript comes back to
 WRONG_PAGE = "Expected a whole number from 1; this is page 1."
@@ -37,12 +42,14 @@ class PanelQuery:
     values: Mapping[str, Any]
     """The filters, the sorting and the page as the API's query reads them."""
     typed: Mapping[str, str]
-    """The same as the visitor wrote them, wrong ones too: what stands in the fields."""
+    """The same as the visitor wrote them, wrong ones too: what the fields show."""
     wrong: Mapping[str, str]
     """What is wrong, by field, in a sentence."""
     limit: int
     others: tuple[tuple[str, str], ...]
     """The address's keys of the other panels."""
+    range: Range | None = None
+    """Of all panels, where the address names no days of payments."""
 
     @property
     def sort(self) -> str:
@@ -60,7 +67,8 @@ class PanelQuery:
     @property
     def is_live(self) -> bool:
         """Return whether new payments come in at the top of what is shown."""
-        return self.tab == "payments" and not self.active and self.sort == DEFAULT_ORDER and self.page == 1
+        goes_on = self.range is None or self.range.goes_on
+        return goes_on and self.tab == "payments" and not self.active and self.sort == DEFAULT_ORDER and self.page == 1
 
     def keys(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the panel's own keys that an address needs, with changes; an empty value drops a key.
@@ -81,14 +89,17 @@ class PanelQuery:
 
     def hidden(self, *fields: str) -> list[tuple[str, str]]:
         """Return what a form has to carry besides its fields."""
-        return [*self.others, *((key, value) for key, value in self.keys().items() if key not in fields)]
+        left = {key: value for key, value in self.keys().items() if key == UNWRITTEN or key not in fields}
+        return [*self.others, *left.items()]
 
 
 def parse(query: QueryDict) -> PanelQuery:
     given = {key: text for key in OWN if (text := str(query.get(key, "")).strip())}
+    asked = range_of(query, timezone.now().date(), "from", "to")
     tab = given["tab"] if given.get("tab") in TABS else TABS[0]
     form = TransactionsQuery if tab == "payments" else AppsQuery
-    values, wrong = form.read_valid({key: given[key] for key in (*FILTERS, "sort", "page") if key in given})
+    read = {key: given[key] for key in (*FILTERS, "sort", "page") if key in given}
+    values, wrong = form.read_valid(read | ({RANGE: asked.text} if asked else {}))
     wrong.pop("sort", None)
     limit = given.get("limit", "")
     return PanelQuery(
@@ -98,6 +109,7 @@ def parse(query: QueryDict) -> PanelQuery:
         wrong={key: _sentence(key, error) for key, error in wrong.items()},
         limit=int(limit) if limit in map(str, LIMITS) else LIMITS[0],
         others=tuple((key, str(value)) for key, value in query.items() if key not in OWN),
+        range=asked,
     )
 
 
@@ -113,7 +125,7 @@ def _sentence(key: str, error: ErrorDetail) -> str:
 
 
 TOGETHER = TransactionsQuery.ends  # two ends of one thing
-ENOUGH = 1_000  # what would be found is counted up to here: nobody waits for the exact number
+ENOUGH = 1_000  # what would be found is counted up to here: the exact number would take too long
 TYPE_WORDS = {"git": "git", "docker": "docker", "unknown": "other or not known"}
 
 
@@ -126,23 +138,6 @@ class Chip:
     link: str
 
 
-@dataclass(frozen=True, slots=True)
-class Loosened:
-    """What would be found without a filter."""
-
-    chip: Chip
-    payments: int
-    """At most ENOUGH, which then means that many or more."""
-
-    @property
-    def words(self) -> str:
-        return (
-            f"{formatting.whole(self.payments)}+ payments"
-            if self.payments == ENOUGH
-            else formatting.plural(self.payments, "payment")
-        )
-
-
 def chips(requested: PanelQuery) -> list[Chip]:
     paired = {key for pair in TOGETHER for key in pair}
     groups: list[tuple[str, ...]] = [(key,) for key in requested.active if key not in paired]
@@ -150,12 +145,20 @@ def chips(requested: PanelQuery) -> list[Chip]:
     return [Chip(keys, _words(requested.active, keys), requested.without(*keys)) for keys in groups]
 
 
-def loosened(requested: PanelQuery, found: list[Chip]) -> list[Loosened]:
-    """For each filter how many payments fit all others, the most first; those that change nothing are left out."""
+def loosened(requested: PanelQuery, found: list[Chip]) -> list[tuple[Chip, str]]:
+    """Return for each filter how many payments fit all others, the most first; those that change nothing are left out.
+
+    ENOUGH means that many or more.
+    """
     if requested.tab != "payments":
         return []
-    counts = [Loosened(chip, _count_without(requested, chip.keys)) for chip in found]
-    return sorted((one for one in counts if one.payments), key=lambda one: -one.payments)
+    counts = [(_count_without(requested, chip.keys), chip) for chip in found]
+    counts.sort(key=lambda pair: -pair[0])
+    return [
+        (chip, f"{formatting.whole(ENOUGH)}+ payments" if count == ENOUGH else formatting.plural(count, "payment"))
+        for count, chip in counts
+        if count
+    ]
 
 
 def _count_without(requested: PanelQuery, keys: tuple[str, ...]) -> int:
@@ -185,11 +188,12 @@ WORDS: Mapping[str, Callable[[str], str]] = {
     "type": lambda name: TYPE_WORDS[name],
     "address": lambda address: f"to {formatting.short(address)}",
     "sender": _sender,
+    "owner": lambda owner: f"owner {formatting.short(owner)}",
+    "block": lambda height: f"block {height}",
 }
 
 
-Direction = Literal["ascending", "descending"]
-WAYS: Mapping[str, Mapping[str, tuple[str, str]]] = {  # tab: key: words for descending, ascending
+WAYS: dict[str, Mapping[str, tuple[str, str]]] = {  # tab: key: words for descending, ascending
     "payments": {
         "timestamp": ("newest first", "oldest first"),
         "amount": ("largest first", "smallest first"),
@@ -200,26 +204,11 @@ WAYS: Mapping[str, Mapping[str, tuple[str, str]]] = {  # tab: key: words for des
         "payments": ("most payments first", "fewest payments first"),
         "usd": ("most dollars first", "fewest dollars first"),
         "last": ("most recently paid first", "least recently paid first"),
-        "first": ("newest app first", "oldest app first"),
+        "first": ("newest first", "oldest first"),
         "app": ("Z to A", "A to Z"),
     },
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """A column that can be sorted by. `direction` is set when the list is sorted by it; `link` turns it round."""
-
-    key: str
-    direction: Direction | None
-    link: str
-    words: str
-    """What a click does."""
-
-
-def sorts(requested: PanelQuery) -> dict[str, Sort]:
-    """By column."""
-    return {key: _sort(requested, key, words) for key, words in WAYS[requested.tab].items()}
+WAYS |= dict.fromkeys(TABS[2:], WAYS["apps"])
 
 
 def ways(requested: PanelQuery) -> list[tuple[str, str, bool]]:
@@ -234,61 +223,23 @@ def ways(requested: PanelQuery) -> list[tuple[str, str, bool]]:
     ]
 
 
-def _sort(requested: PanelQuery, key: str, words: tuple[str, str]) -> Sort:
+def sorts(requested: PanelQuery) -> dict[str, dict[str, str | None]]:
+    """Return by column how the list is sorted by it, if it is, and what a click does: it turns the order round."""
+    return {key: _sort(requested, key, words) for key, words in WAYS[requested.tab].items()}
+
+
+def _sort(requested: PanelQuery, key: str, words: tuple[str, str]) -> dict[str, str | None]:
     descends = requested.sort.startswith("-")
     is_sorted = requested.sort.removeprefix("-") == key
     down = not descends if is_sorted else key != "app"
-    direction: Direction | None = ("descending" if descends else "ascending") if is_sorted else None
-    return Sort(key, direction, requested.link({"sort": f"{'-' if down else ''}{key}"}), words[0] if down else words[1])
+    return {
+        "key": key,
+        "direction": ("descending" if descends else "ascending") if is_sorted else None,
+        "link": requested.link({"sort": f"{'-' if down else ''}{key}"}),
+        "words": words[0] if down else words[1],
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class Pager:
-    """Where a page stands in the list. An empty address: there is no such page."""
-
-    page: int
-    pages: int
-    total: int
-    offset: int
-    last_row: int
-    first: str
-    previous: str
-    next: str
-    last: str
-    limits: tuple[tuple[int, str], ...]
-    hidden: tuple[tuple[str, str], ...]
-    past_end: str
-    """What to say for a page that does not exist."""
-
-    @property
-    def first_row(self) -> int:
-        return self.offset + 1 if self.total else 0
-
-
-def pager(requested: PanelQuery, total: int) -> Pager:
-    """Return the requested page; the last one when there are not so many."""
-    pages = max(-(-total // requested.limit), 1)
-    page = min(requested.page, pages)
-    offset = (page - 1) * requested.limit
-
-    def to(number: int) -> str:
-        return requested.link({"page": str(number)}) if 1 <= number <= pages and number != page else ""
-
-    return Pager(
-        page=page,
-        pages=pages,
-        total=total,
-        offset=offset,
-        last_row=min(offset + requested.limit, total),
-        first=to(1),
-        previous=to(page - 1),
-        next=to(page + 1),
-        last=to(pages),
-        limits=tuple((limit, requested.link({"limit": str(limit)})) for limit in LIMITS),
-        hidden=tuple(requested.hidden("page")),
-        past_end=f"There {_pages(pages)}; this is the last." if requested.page > pages else "",
-    )
-
-
-def _pages(count: int) -> str:
-    return f"{'is' if count == 1 else 'are'} {formatting.plural(count, 'page')}"
+def paged(requested: PanelQuery, total: int) -> Page[int]:
+    """Return the requested page of so many rows; the last one when there are not so many."""
+    return Paginator(range(total), requested.limit).get_page(requested.page)

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from functools import partial
 from typing import Any
+from zlib import crc32
 
 from django.conf import settings
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 
 from dashboard.panels.base import Panel
-from dashboard.panels.payments import apps
 from dashboard.panels.payments.filters import (
     FILTERS,
+    LIMITS,
     OWN,
     PLACE,
     TYPE_WORDS,
     PanelQuery,
     chips,
     loosened,
-    pager,
+    paged,
     parse,
     sorts,
     ways,
 )
 from dashboard.panels.payments.rows import WALLETS, listed, words
+from dashboard.panels.periods import RANGE, between
+from deployments.breakdown import AppSum, AppSums, apps_between, payers_between, sums
+from deployments.splits import OWNER
+from fluxtracker import formatting, money
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import is_fresh
-from revenue.models import LedgerState, Quarantined
+from revenue.models import STALE, App, DailyTotal, LedgerState, Payment, Quarantined
 from revenue.payments import filters, pagination
-from revenue.selectors import STALE, ledger_stamp
+from revenue.querysets import SUMMED
+from revenue.selectors import Sums, apps, ledger_stamp, open_totals
 from revenue.status import last_sync_block
 
 
@@ -53,7 +64,7 @@ class LedgerProgress:
     @classmethod
     def load(cls, now: datetime) -> LedgerProgress:
         """Read it in at most three small queries."""
-        state = LedgerState.objects.filter(id=1).first() or LedgerState()
+        state = LedgerState.known()
         stale = state.completed_at is not None and not is_fresh(state.completed_at, now, STALE)
         height = last_sync_block() if stale or state.completed_at is None else None
         waiting = Quarantined.objects.count()
@@ -74,7 +85,7 @@ def read(query: QueryDict, now: datetime) -> Context:
     requested = parse(query)
     with read_snapshot():
         ledger = LedgerProgress.load(now)
-        shown = _payments(requested, ledger, now) if requested.tab == "payments" else apps.listed(requested)
+        shown = _payments(requested, ledger, now) if requested.tab == "payments" else listed_apps(requested)
     return _frame(requested, ledger) | shown
 
 
@@ -86,7 +97,9 @@ def stamp(query: QueryDict, now: datetime) -> Hashable:
 def _frame(requested: PanelQuery, ledger: LedgerProgress) -> Context:
     return {
         "requested": requested,
-        "noun": "payment" if requested.tab == "payments" else "app",
+        "range_words": requested.range and between(requested.range.first, requested.range.last, timezone.now()),
+        "search_for": SEARCHED.get(requested.tab, "Id or address"),
+        "noun": requested.tab.removesuffix("s"),
         "typed": requested.typed,
         "wrong": requested.wrong,
         "fields": {
@@ -101,6 +114,8 @@ def _frame(requested: PanelQuery, ledger: LedgerProgress) -> Context:
         "sorts": sorts(requested),
         "ways": ways(requested),
         "hidden": requested.hidden(*(*FILTERS, "sort")),
+        "hidden_but_page": requested.hidden("page"),
+        "limits": LIMITS,
         "place": PLACE,
         "types": TYPE_WORDS.items(),
         "wallets": WALLETS.items(),
@@ -116,28 +131,119 @@ def _only_search(tab: str) -> dict[str, str]:
 
 def _payments(requested: PanelQuery, ledger: LedgerProgress, now: datetime) -> Context:
     selection = filters.select(requested.values)
-    place = pager(requested, selection.count())
-    rows = listed(pagination.page_rows(selection, place.total, place.offset, requested.limit))
+    added = selection.sums()
+    page = paged(requested, added.payments or 0)
+    total, offset = page.paginator.count, max(page.start_index() - 1, 0)
+    rows = listed(pagination.page_rows(selection, total, offset, requested.limit))
     app = requested.values.get("app", "")
     return {
-        "rows": [row | {"link": requested.link({"app": row["app"], "search": "", "sort": ""})} for row in rows],
-        "pager": place,
+        "rows": rows,
+        "page": page,
         "words": words(rows),
-        "card": apps.card(app, ledger.read_until, now) if app else None,
-        "loosened": [] if place.total else loosened(requested, chips(requested)),
+        "sums": added,
+        "card": app_card(app, ledger.read_until, now) if app else None,
+        "loosened": [] if total else loosened(requested, chips(requested)),
         "like_app": requested.link({"tab": "apps", "search": app, "app": "", "sort": ""}) if app else "",
     }
 
 
 def _exports(requested: PanelQuery) -> list[tuple[str, str]]:
     """Return what the list's filters let through, as files: name and address."""
-    keys = urlencode({key: value for key, value in requested.keys({"limit": ""}).items() if key != "tab"})
+    own = {key: value for key, value in requested.keys({"limit": ""}).items() if key != "tab"}
+    keys = urlencode(({RANGE: requested.range.text} if requested.range else {}) | own)
     return [(name, reverse(view) + (f"?{keys}" if keys else "")) for name, view in EXPORTS[requested.tab]]
 
 
-TABS = (("payments", "Payments"), ("apps", "By app"))
+def whole_revenue() -> int:
+    """Return the satoshi of all payments in the ledger; single payments of closed days are deleted."""
+    return open_totals().sum_of("revenue_sat")
+
+
+def whole_of_days(values: Mapping[str, Any]) -> int:
+    """Return the satoshi of the days of a filter, `from` and `to`, pruned payments included."""
+    first, last = values.get("from") or date.min, values.get("to") or date.max
+    return DailyTotal.objects.between(first, last).sum_of("revenue_sat")
+
+
+def share_percent(part: int, whole: int) -> Decimal | None:
+    """Return percent with 4 decimals; None when there is no whole."""
+    return (Decimal(part) * 100 / whole).quantize(Decimal("0.0001"), ROUND_HALF_EVEN) if whole else None
+
+
+def share_words(part_sat: int, whole_sat: int) -> str:
+    """Return `12.34 %`; a small share is not shown as zero."""
+    percent = share_percent(part_sat, whole_sat)
+    if percent is None:
+        return ""
+    return "< 0.01 %" if 0 < percent < Decimal("0.005") else f"{percent:.2f} %"
+
+
+def listed_apps(requested: PanelQuery) -> Context:
+    """Return the apps, owners or senders of a page. Four queries, five for senders."""
+    values, search = requested.values, requested.values.get("search", "")
+    days = (values.get("from"), values.get("to"))
+    found: Any
+    if any(days) or requested.tab != "apps":
+        found, whole = OF_DAYS[requested.tab](*days, search, requested.sort).apps, whole_of_days(values)
+    else:
+        found, whole = apps(search, requested.sort), whole_revenue()
+    page = paged(requested, len(found) if isinstance(found, list) else found.count())
+    first = max(page.start_index() - 1, 0)
+    rows = [
+        {"app": app, "id": crc32(app.name.encode()), "share": share_words(app.revenue_sat, whole)}
+        for app in found[first : page.end_index()]
+    ]
+    return {"rows": rows, "page": page, "sums": _added(found), "view": f"dashboard:{requested.tab.removesuffix('s')}"}
+
+
+def _added(found: QuerySet[App] | list[AppSum]) -> Sums:
+    """Return what all that were found add up to, whatever the page. One query for rows of the ledger."""
+    if isinstance(found, list):
+        return sums(tuple(sum(getattr(one, name) for one in found) for name in SUMMED))
+    total = found.order_by().aggregate(**{f"all_{name}": Coalesce(Sum(name), 0) for name in SUMMED})
+    return sums(tuple(total.values()))
+
+
+LONGEST = 366  # days of the curve
+DAY = timedelta(days=1)
+
+
+def app_card(name: str, read_until: datetime | None, now: datetime) -> Context | None:
+    """Return what is shown above an app's payments; None when no payment names it. Three queries.
+
+    `read_until`: of the ledger. `curve`: FLUX per day, None where no sync has looked yet.
+    """
+    app = App.objects.filter(name=name, payments__gt=0).first()
+    if app is None or app.first_paid_at is None:
+        return None
+    first = max(app.first_paid_at.date(), now.date() - LONGEST * DAY)
+    return {
+        "app": app,
+        "share": share_words(app.revenue_sat, whole_revenue()),
+        "curve": _curve(app, first, now.date(), read_until),
+        "curve_label": f"FLUX per day, {formatting.day(app.first_paid_at)} to today",
+    }
+
+
+def _curve(app: App, first: date, today: date, read_until: datetime | None) -> list[float | None]:
+    sums = Payment.objects.filter(app=app, day__gte=first).order_by().values_list("day").annotate(sat=Sum("amount_sat"))
+    paid = dict(sums)
+    known = read_until.date() if read_until else None
+    days = [first + DAY * number for number in range((today - first).days + 1)]
+    return [
+        money.flux(paid[day]) if day in paid else 0.0 if known is not None and day <= known else None for day in days
+    ]
+
+
+OF_DAYS: Mapping[str, Callable[..., AppSums]] = {
+    "apps": apps_between,
+    "owners": partial(apps_between, dimension=OWNER),
+    "payers": payers_between,
+}
+TABS = (("payments", "Payments"), ("apps", "By app"), ("owners", "By owner"), ("payers", "By sender"))
+SEARCHED = {"payments": "App, address, transaction, amount or date", "apps": "App"}
 EXPORTS = {
     "payments": (("CSV", "dashboard:export-payments-csv"), ("NDJSON", "dashboard:export-payments-ndjson")),
-    "apps": (("CSV", "dashboard:export-apps-csv"),),
+    **{tab: (("CSV", f"dashboard:export-{tab}-csv"),) for tab in ("apps", "owners", "payers")},
 }
-PAYMENTS = Panel("payments", "Payments", "parts/payments_panel.html", read, stamp, keys=OWN)
+PAYMENTS = Panel("payments", "Payments", "parts/payments_panel.html", read, stamp, keys=(*OWN, RANGE))

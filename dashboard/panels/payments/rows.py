@@ -37,11 +37,11 @@ PLAIN = Word("plain transfer", "A transfer to the address without a message: it 
 FLUXDRIVE = Word("FluxDrive", "A payment for storage on FluxDrive: it belongs to no app.")
 UNREAD = Word(
     "name not read yet",
-    "The payment names its app by the hash of a message, which is asked for after the next sync.",
+    "The payment names its app by the hash of a message, which is requested after the next sync.",
 )
 MISSING = Word(
     "app name pending",
-    "The payment names its app by the hash of a message that no node knows yet. It is asked for again, "
+    "The payment names its app by the hash of a message that no node knows yet. It is requested again, "
     "with growing pauses; some messages never come.",
 )
 GIT = Word("git", "The app was deployed from a git repository.")
@@ -50,7 +50,7 @@ TYPES: Mapping[str, Word] = {"git": GIT, "docker": DOCKER}
 
 
 def unnamed(kind: str, attempts: int) -> Word:
-    """Return why a payment has no app. `attempts`: how often its message was asked for."""
+    """Return why a payment has no app. `attempts`: how often its message was requested."""
     if kind == Payment.Kind.FLUXDRIVE:
         return FLUXDRIVE
     if kind == Payment.Kind.PLAIN:
@@ -59,7 +59,7 @@ def unnamed(kind: str, attempts: int) -> Word:
 
 
 def when_again(word: Word, again_at: datetime | None) -> str:
-    """Return the word's meaning for one payment: with the time at which its message is asked for again."""
+    """Return the word's meaning for one payment: with the time at which its message is requested again."""
     if word is MISSING and again_at is not None:
         return f"{word.meaning} Next: {formatting.moment(again_at)}."
     return word.meaning

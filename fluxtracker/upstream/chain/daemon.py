@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fluxtracker.upstream.chain.transactions import ChainUpstream, daemon_tx
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http.client import MAX_BYTES, SMALL, Http
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
-from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, instant, is_hash, or_none, whole
-from fluxtracker.upstream.records import ChainTx, Listing, NodeCounts, Tip, Unreadable
+from fluxtracker.upstream.parsing import (
+    MAX_NODES,
+    WRONG_SHAPE,
+    count,
+    full_address,
+    instant,
+    is_address,
+    is_hash,
+    or_none,
+    whole,
+)
+from fluxtracker.upstream.records import TIERS, ChainTx, ListedNode, Listing, NodeCounts, NodeList, Tip, Unreadable
 
 TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
 BEHIND = "outside chain range"  # says a node that lacks the last blocks
@@ -94,6 +105,18 @@ class Daemon(ChainUpstream):
             raise self.bad(path, "it counts no node at all")
         return NodeCounts(**tiers, told_total=or_none(count, answer.get("total"), "total"))
 
+    def node_list(self) -> NodeList:
+        """Return every confirmed node. 4 MB."""
+        path = "/viewdeterministicfluxnodelist"
+        rows = self.answer(path)
+        if not isinstance(rows, list) or not rows:
+            raise self.bad(path, "no list of nodes" if rows else "an empty list")
+        found = [node for node in map(_listed_node, rows) if node]
+        nodes = {node.collateral: node for node in reversed(found)}  # the first row of each
+        if not nodes:
+            raise self.bad(path, f"none of {len(rows)} rows is usable")
+        return NodeList(tuple(reversed(nodes.values())), len(rows), len(rows) - len(found), len(found) - len(nodes))
+
     def _listed(self, txid: str) -> ChainTx | Unreadable:
         """Return a listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
         try:
@@ -115,3 +138,28 @@ def _tier_count(answer: dict[str, Any], tier: str) -> int:
     """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (docs/upstream.md#daemon)."""
     name = f"{tier}-enabled"
     return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name, MAX_NODES)
+
+
+is_pubkey = re.compile(r"[0-9a-f]{2,130}", re.IGNORECASE).fullmatch
+
+
+def _listed_node(row: Any) -> ListedNode | None:
+    """Return a row of the list (docs/upstream.md#node-list); None where it names no node or no tier."""
+    try:
+        txid, index, tier = row["txhash"].lower(), count(row["outidx"], "an output"), row["tier"]
+    except WRONG_SHAPE:
+        return None
+    if not is_hash(txid) or tier not in TIERS:
+        return None
+    address, paid_to, key = (_text(row.get(name)) for name in ("ip", "payment_address", "pubkey"))
+    return ListedNode(
+        collateral=f"{txid}:{index}",
+        tier=tier,
+        address=full_address(address) if address else "",
+        payment_address=paid_to if is_address(paid_to) else None,
+        pubkey=key.lower() if is_pubkey(key) else None,
+    )
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""

@@ -3,9 +3,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from fluxtracker.api.fields import Whole
 from fluxtracker.timestamps import iso
 from ops.access import authentication
-from ops.commands import ReportCommand, whole_number
+from ops.commands import ReportCommand, read_by
 
 
 class Command(ReportCommand):
@@ -14,7 +15,7 @@ class Command(ReportCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("user", help="the user's name")
-        parser.add_argument("--days", type=whole_number(1, 3650), help="when it expires (default: never)")
+        parser.add_argument("--days", type=read_by(Whole(maximum=3650)), help="when it expires (default: never)")
         parser.add_argument("--name", default="", help="what it is for, at most 60 characters")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:

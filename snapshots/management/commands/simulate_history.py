@@ -3,10 +3,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 from django.utils import timezone
+from rest_framework.serializers import IntegerField
 
+from fluxtracker.api.fields import Whole
 from fluxtracker.api.reports import as_report
-from ops import registry, runs
-from ops.commands import LEASE_WAIT_S, ReportCommand, whole_number
+from ops import registry
+from ops.commands import LEASE_WAIT_S, ReportCommand, read_by
+from ops.jobs import runs
 from snapshots import simulate
 from snapshots.services import LEASE
 
@@ -16,8 +19,9 @@ class Command(ReportCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--days", type=whole_number(1, 3650), default=365, help="how many days back (365)")
-        parser.add_argument("--seed", type=whole_number(0, 2**31), default=1, help="another seed, another past (1)")
+        parser.add_argument("--days", type=read_by(Whole(maximum=3650)), default=365, help="how many days back (365)")
+        seed = read_by(IntegerField(min_value=0, max_value=2**31))
+        parser.add_argument("--seed", type=seed, default=1, help="another seed, another past (1)")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         """Simulate the history. Neither a task nor the API may make up numbers."""

@@ -1,0 +1,6 @@
+from dashboard import services
+from ops.commands import JobCommand
+
+
+class Command(JobCommand):
+    job = services.publish_files

@@ -1,0 +1,246 @@
+"""Write the files of each completed month, and keep the index of those that are published.
+
+A month is a folder that is written under another name, synced and renamed; the index names the folder to read, and
+is replaced at once. Whatever is killed in between leaves what was published before, and the next run clears it up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db.models import Min
+
+from dashboard.cells import csv_lines
+from dashboard.open_data.tables import KINDS, ROWS_AT_ONCE, TABLES, Table
+from fluxtracker import files
+from fluxtracker.batches import batched
+from fluxtracker.database import read_snapshot
+from fluxtracker.env import make_private
+from fluxtracker.periods import Bucket, Period, midnight
+from revenue.models import DailyTotal, LedgerState
+from snapshots.models import Snapshot
+
+INDEX, SUMS, DICTIONARY = "index.json", "SHA256SUMS", "datapackage.json"
+LICENCE = {
+    "name": "CC0-1.0",
+    "title": "CC0 1.0 Universal: no rights reserved",
+    "path": "https://creativecommons.org/publicdomain/zero/1.0/",
+}
+CSV, PARQUET = "csv", "parquet"
+MEDIA_TYPES = {CSV: "text/csv", PARQUET: "application/vnd.apache.parquet"}
+# One thread: the same rows make the same bytes. Nothing is downloaded.
+DUCKDB: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
+    "memory_limit": "256MB",
+    "autoinstall_known_extensions": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A published file. `rows`: of a table, without its header."""
+
+    name: str
+    size: int
+    sha256: str
+    rows: int | None = None
+
+    @classmethod
+    def of(cls, path: Path, rows: int | None = None) -> File:
+        with path.open("rb") as content:
+            return cls(path.name, path.stat().st_size, hashlib.file_digest(content, "sha256").hexdigest(), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The files of a month, and the folder that holds them."""
+
+    key: str
+    folder: str
+    made_at: str
+    files: Mapping[str, File]
+
+    def has(self, table: Table, form: str = CSV) -> bool:
+        return f"{table.name}.{form}" in self.files
+
+
+def folder() -> Path:
+    return Path(settings.DATA_DIR) / "files"
+
+
+def published() -> dict[str, Month]:
+    """Return the published months by name, newest first."""
+    try:
+        rows = orjson.loads((folder() / INDEX).read_bytes())
+    except FileNotFoundError:
+        return {}
+    months = (Month(**row | {"files": {file["name"]: File(**file) for file in row["files"]}}) for row in rows)
+    return {month.key: month for month in months if (folder() / month.folder).is_dir()}
+
+
+def completed(now: datetime) -> Iterator[Period]:
+    """Yield the months that are over and of which every payment is in, newest first. Four queries."""
+    days = [DailyTotal.objects.aggregate(day=Min("day"))["day"], Snapshot.objects.aggregate(day=Min("day"))["day"]]
+    first: date | None = min(filter(None, days), default=None)
+    ledger, month = LedgerState.known(), Period.containing(Bucket.MONTH, now).previous()
+    while first is not None and month.end > midnight(first):
+        if all(ledger.has_all_of(day, now) for day in month.days()):
+            yield month
+        month = month.previous()
+
+
+def publish(month: Period, known: Month | None, now: datetime) -> Month | None:
+    """Write the month's files unless they are published as they would be written. Return what is new."""
+    part = folder() / f".{month.key}{files.PART}"
+    make_private(part)
+    try:
+        tables = _write_tables(part, month, known, now)
+        if known and all(known.files.get(name) == file for name, file in tables.items()) and _has_all(known, tables):
+            return None
+        for name in tables:
+            if known and not (part / name).exists():
+                shutil.copyfile(folder() / known.folder / name, part / name)
+        return _keep(part, month.key, _with_parquet(part, tables), now)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_tables(part: Path, month: Period, known: Month | None, now: datetime) -> dict[str, File]:
+    """Write a CSV file for each table. One whose rows are pruned stays as it was published, or is left out."""
+    found = {}
+    with read_snapshot():
+        ledger = LedgerState.known()
+        for table in TABLES:
+            path = part / f"{table.name}.{CSV}"
+            if table.is_known(month, ledger):
+                found[path.name] = File.of(path, _write(path, table, month, now))
+            elif known and known.has(table):
+                found[path.name] = known.files[path.name]
+    return found
+
+
+def _write(path: Path, table: Table, month: Period, now: datetime) -> int:
+    """Return the number of rows."""
+    written = 0
+    with path.open("xb") as file:
+        file.write(csv_lines([[column.name for column in table.columns]]))
+        for some in batched(table.rows(month, now), ROWS_AT_ONCE):
+            file.write(csv_lines(some))
+            written += len(some)
+    return written
+
+
+def _has_all(known: Month, tables: Mapping[str, File]) -> bool:
+    """Return whether each table is published in every format that can be written here."""
+    return not has_parquet() or all(f"{Path(name).stem}.{PARQUET}" in known.files for name in tables)
+
+
+def has_parquet() -> bool:
+    """Return whether DuckDB is installed. It is imported here and not before: that takes a tenth of a second."""
+    try:
+        import duckdb  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _with_parquet(part: Path, tables: Mapping[str, File]) -> dict[str, File]:
+    """Return the files with those in Parquet, which have the rows of the CSV files."""
+    if not has_parquet():
+        return dict(tables)
+    import duckdb
+
+    found = dict(tables)
+    with duckdb.connect(config=DUCKDB | {"temp_directory": str(part)}) as database:
+        for table in TABLES:
+            source, target = part / f"{table.name}.{CSV}", part / f"{table.name}.{PARQUET}"
+            if source.name in tables:
+                database.execute(_copy(table, source, target))
+                found[target.name] = File.of(target, tables[source.name].rows)
+    return found
+
+
+def _copy(table: Table, source: Path, target: Path) -> str:
+    columns = ", ".join(f"'{column.name}': '{column.kind}'" for column in table.columns)
+    form = "header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = ''"
+    read = f"read_csv({_quoted(source)}, {form}, columns = {{{columns}}})"
+    return f"COPY (FROM {read}) TO {_quoted(target)} (FORMAT parquet, COMPRESSION zstd)"
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("'", "''")
+    return f"'{text}'"
+
+
+def _keep(part: Path, key: str, tables: dict[str, File], now: datetime) -> Month:
+    """Rename the folder to the one that the index will name, once everything in it is on the disk."""
+    sums = "".join(f"{file.sha256}  {file.name}\n" for file in tables.values()).encode()
+    name = f"{key}-{hashlib.sha256(sums).hexdigest()[:12]}"
+    files.write(part / SUMS, sums)
+    files.write(part / DICTIONARY, orjson.dumps(dictionary(key, tables, now), option=orjson.OPT_INDENT_2))
+    further = {file.name: file for file in (File.of(part / SUMS), File.of(part / DICTIONARY))}
+    for path in part.iterdir():
+        path.chmod(0o600)
+        files.sync(path)
+    files.sync(part)
+    shutil.rmtree(folder() / name, ignore_errors=True)  # of a run that was killed before it wrote the index
+    os.replace(part, folder() / name)
+    files.sync(folder())
+    return Month(key, name, f"{now:%Y-%m-%dT%H:%M:%SZ}", tables | further)
+
+
+def dictionary(key: str, tables: Mapping[str, File], now: datetime) -> dict[str, Any]:
+    """Describe a month's files as a Data Package: licence, checksums, and what each column means."""
+    return {
+        "profile": "data-package",
+        "name": f"fluxtracker-{key}",
+        "title": f"What the Flux network earned and was, {key}",
+        "created": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "licenses": [LICENCE],
+        "resources": [
+            _resource(table, form, tables[f"{table.name}.{form}"])
+            for table in TABLES
+            for form in (CSV, PARQUET)
+            if f"{table.name}.{form}" in tables
+        ],
+    }
+
+
+def _resource(table: Table, form: str, file: File) -> dict[str, Any]:
+    columns = [{"name": each.name, "type": KINDS[each.kind], "description": each.words} for each in table.columns]
+    return {
+        "name": f"{table.name}-{form}",
+        "title": table.title,
+        "path": file.name,
+        "format": form,
+        "mediatype": MEDIA_TYPES[form],
+        "encoding": "utf-8",
+        "bytes": file.size,
+        "hash": f"sha256:{file.sha256}",
+        "rowCount": file.rows,
+        "schema": {"fields": columns, "missingValues": [""]},
+    }
+
+
+def write_index(months: Mapping[str, Month]) -> None:
+    """Publish these months."""
+    newest_first = (months[key] for key in sorted(months, reverse=True))
+    rows = [asdict(month) | {"files": list(map(asdict, month.files.values()))} for month in newest_first]
+    files.replace(folder() / INDEX, orjson.dumps(rows))
+
+
+def clear_up() -> None:
+    """Remove what no index names: parts of runs that were killed, and folders that were replaced before."""
+    named = {month.folder for month in published().values()}
+    for path in folder().iterdir():
+        if path.is_dir() and path.name not in named:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,126 @@
+"""Show where the revenue of the chosen period comes from, and what is paid already for the time to come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import QueryDict
+
+from dashboard.panels import periods
+from dashboard.panels.base import Panel
+from dashboard.panels.periods import Chosen
+from deployments import accounts
+from deployments.accounts import Amount, Ending, ForecastDay
+from deployments.selectors import stamp as messages_stamp
+from deployments.splits import CATEGORY, SOURCE, Splits, Sums
+from fluxtracker import formatting
+from fluxtracker.periods import DAY, Bucket, Period
+from metrics.catalogue import percent
+from revenue.labels import UNKNOWN
+from revenue.models import ChangedDay, Label
+
+LISTED = 8  # categories; the rest are summed
+AHEAD = 30  # days
+TEAM = Label.Category.TEAM.value
+SOURCES: Mapping[str, str] = {
+    "card": "Card gateway (customers who pay by card)",
+    TEAM: "Flux team",
+    "platform": "Wallets of the platform",
+    "other": "Everybody else",
+    UNKNOWN: "Not known (pruned before senders were kept)",
+}
+NOT_SPLIT = "Many days have changed; they are split with the next update."
+NO_PAYMENT = "No payment in this period yet."
+
+
+def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
+    """Read both splits of the chosen period's whole days. Seven queries, whatever the period."""
+    chosen = periods.chosen(query, now)
+    days = _days(chosen, now)
+    sources, categories = (
+        Splits.load(key, days.first_day, days.last_day).of(days.days()) for key in (SOURCE, CATEGORY)
+    )
+    total = sum(part[0] for part in (sources or {}).values())
+    organic = total - (sources or {}).get(TEAM, (0,))[0]
+    return {
+        "this": chosen.this,
+        "range": periods.stretch(days, now),
+        "why": NOT_SPLIT if sources is None or categories is None else "" if total else NO_PAYMENT,
+        "total": total,
+        "organic": organic,
+        "organic_share": percent(organic, total),
+        "sources": list(_parts(sources or {}, total, SOURCES)),
+        "categories": list(_folded(_parts(categories or {}, total, {UNKNOWN: "Not known (encrypted or no app)"}))),
+    }
+
+
+def _days(chosen: Chosen, now: datetime) -> Period:
+    """Return the days of the period so far; for one that rolls as many whole days and today."""
+    if chosen.choice.rolling:
+        return Period.of_days(now.date() - chosen.choice.rolling + DAY, now.date())
+    return Period.of_days(chosen.period.first_day, min(chosen.period.last_day, now.date()))
+
+
+def _parts(found: Mapping[str, Sums], total: int, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the parts, the largest first."""
+    for key, (sat, payments, _, _) in sorted(found.items(), key=lambda part: (-part[1][0], part[0])):
+        label = names.get(key) or key.replace("-", " ").capitalize()
+        yield {"key": key, "label": label, "sat": sat, "payments": payments, "share": percent(sat, total)}
+
+
+def _folded(parts: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the first ones, and the others as one."""
+    every = list(parts)
+    yield from every[:LISTED]
+    if rest := every[LISTED:]:
+        sums = {key: sum(part[key] for part in rest) for key in ("sat", "payments")}
+        share = sum(part["share"] or 0 for part in rest)
+        yield {"key": "rest", "label": formatting.plural(len(rest), "more", "more"), "share": share, **sums}
+
+
+def origins_stamp(query: QueryDict, now: datetime) -> object:
+    return messages_stamp(now), ChangedDay.objects.count()
+
+
+def read_paid(query: QueryDict, now: datetime) -> dict[str, Any]:
+    """Read run-rate, what is not earned yet, and the apps that end within AHEAD days."""
+    today = now.date()
+    report, ahead = accounts.accrual(today, today, Bucket.DAY, now), accounts.forecast(now)
+    soon = ahead.data[:AHEAD]
+    return {
+        "run_rate": _known(report.mrr, report.notes.get("mrr", accounts.NO_DAY)),
+        "deferred": _known(ahead.deferred, ahead.notes.get("deferred", accounts.NOT_READ)),
+        "is_read": ahead.deferred.sat is not None,
+        "ending": sum(day.ending.apps for day in soon) + ahead.ending_today.apps,
+        "earned_soon": sum(day.accrued.sat or 0 for day in soon),
+        "weeks": list(_weeks(ahead.ending_today, soon)),
+        "ahead": AHEAD,
+        "unknown_ends": ahead.coverage["endsUnknown"],
+    }
+
+
+def _known(amount: Amount, why: str) -> dict[str, Any]:
+    return {"sat": amount.sat, "usd_micro": amount.usd_micro, "why": why}
+
+
+def _weeks(today: Ending, days: Sequence[ForecastDay]) -> Iterator[dict[str, Any]]:
+    """Yield how many apps end in each seven days from today on."""
+    for start in range(0, len(days), 7):
+        some = days[start : start + 7]
+        apps = sum(day.ending.apps for day in some) + (today.apps if start == 0 else 0)
+        first = some[0].date - (timedelta(days=1) if start == 0 else timedelta())
+        yield {"first": first, "last": some[-1].date, "apps": apps}
+
+
+ORIGINS = Panel(
+    "origins",
+    "Where it comes from",
+    "parts/origins.html",
+    read_origins,
+    origins_stamp,
+    keys=periods.KEYS,
+    usual=periods.USUAL.key,
+)
+PAID = Panel("paid", "What is already paid", "parts/paid.html", read_paid, origins_stamp)

@@ -1,0 +1,189 @@
+"""Read what was paid for one thing: by day from kept sums, and its newest payments by their indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.db.models import Q, Sum
+
+from dashboard.panels.payments.rows import listed
+from deployments.models import DailySplit
+from fluxtracker.periods import Bucket, split
+from fluxtracker.timestamps import parse_day
+from revenue.models import ChangedDay, DailyTotal, Payment, PrunedPayment
+from revenue.payments.filters import begins
+from revenue.payments.pagination import COLUMNS
+from revenue.querysets import SUMMED
+from revenue.selectors import Sums
+
+NEWEST = 20  # payments on a page
+CLOSE = 5  # names to suggest
+LIKE = 6  # characters of an id that those to suggest begin with
+LONGEST = 128  # of a name; hardly anything is that long
+
+Parts = tuple[int, ...]
+"""Of SUMMED."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What one day or month adds up to. `is_open`: it is not over yet; `marked`: it is what the page is about."""
+
+    first: date
+    last: date
+    sums: Sums
+    is_open: bool = False
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What was paid for a thing on each day that has a payment, oldest first."""
+
+    days: dict[date, Parts]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[Any, ...]]) -> Paid:
+        """Add up rows of a day and SUMMED."""
+        sums: dict[date, Parts] = {}
+        for day, *parts in rows:
+            sums[day] = tuple(map(sum, zip(sums[day], parts, strict=True))) if day in sums else tuple(parts)
+        return cls({day: sums[day] for day in sorted(sums) if sums[day][1]})
+
+    @property
+    def total(self) -> Sums:
+        return _sums(self.days.values())
+
+    @property
+    def ends(self) -> tuple[date, date] | None:
+        """Return the first and the last day; None without a payment."""
+        days = list(self.days)
+        return (days[0], days[-1]) if days else None
+
+    def newest(self, enough: int = NEWEST) -> list[date]:
+        """Return the last days that together have so many payments."""
+        found: list[date] = []
+        for day in reversed(self.days):
+            if enough <= 0:
+                break
+            found.append(day)
+            enough -= self.days[day][1]
+        return found
+
+    def months(self, today: date) -> list[Bar]:
+        """Return every month from the first payment's to this one, those without any too."""
+        if not self.days:
+            return []
+        by_month: dict[tuple[int, int], list[Parts]] = {}
+        for day, parts in self.days.items():
+            by_month.setdefault((day.year, day.month), []).append(parts)
+        months = split(next(iter(self.days)).replace(day=1), max(today, next(reversed(self.days))), Bucket.MONTH)
+        return [
+            Bar(span.first, span.last, _sums(by_month.get((span.first.year, span.first.month), ())), span.cut)
+            for span in months
+        ]
+
+
+def _sums(rows: Iterable[Parts]) -> Sums:
+    revenue_sat, payments, usd_micro, priced = map(sum, zip(*rows, strict=True)) if (rows := [*rows]) else (0, 0, 0, 0)
+    return Sums(revenue_sat, payments, usd_micro if priced or not payments else None, payments - priced)
+
+
+def by_sender(address: str) -> Paid:
+    """Return what an address paid, from one index each of the payments and of those that are pruned. Two queries."""
+    return Paid.of([*_open(Q(from_address=address)), *_pruned(Q(from_address=address))])
+
+
+def by_split(dimension: str, keys: Collection[str], which: Q) -> Paid:
+    """Return what an app or an owner was paid for, from the splits. Two queries, and two for days that wait for theirs.
+
+    `which`: the payments of the same.
+    """
+    pending = set(ChangedDay.objects.values_list("day", flat=True))
+    rows = DailySplit.objects.filter(dimension=dimension, key__in=keys).values_list("day", *SUMMED)
+    found = [row for row in rows if row[0] not in pending]
+    if pending:
+        among = which & Q(day__in=pending)
+        found += [*_open(among), *_pruned(among)]
+    return Paid.of(found)
+
+
+def _open(which: Q) -> list[tuple[Any, ...]]:
+    return [(row["day"], *(row[key] for key in SUMMED)) for row in Payment.objects.filter(which).sums_by_day()]
+
+
+def _pruned(which: Q) -> list[tuple[Any, ...]]:
+    rows = PrunedPayment.objects.filter(which).order_by().values_list("day")
+    sums = {"sum_sat": Sum("amount_sat"), "sum_payments": Sum("payments"), "sum_micro": Sum("usd_micro")}
+    return list(rows.annotate(**sums, sum_priced=Sum("priced")))
+
+
+def newest(which: Q, days: Collection[date]) -> list[Row]:
+    """Return the newest payments that fit, on these days, as the list of payments shows them. At most two queries."""
+    if not days:
+        return []
+    return listed(list(Payment.objects.filter(which, day__in=days).newest_first().values(*COLUMNS)[:NEWEST]))
+
+
+def outputs(which: Q) -> list[Row]:
+    """Return all payments of a transaction or a block."""
+    return listed(list(Payment.objects.filter(which).order_by("height", "id").values(*COLUMNS)))
+
+
+def added(rows: Collection[Row]) -> Sums:
+    """Return what payments add up to."""
+    return _sums((row["amount_sat"], 1, row["usd_micro"] or 0, int(row["usd_micro"] is not None)) for row in rows)
+
+
+def senders_like(address: str) -> list[str]:
+    """Return senders that begin as this one."""
+    return _like("from_address", address)
+
+
+def transactions_like(txid: str) -> list[str]:
+    """Return transactions that begin as this one."""
+    return _like("txid", txid.lower())
+
+
+def _like(column: str, text: str) -> list[str]:
+    if len(text) < 4:
+        return []
+    found = Payment.objects.filter(begins(column, text[:LIKE])).order_by().values_list(column, flat=True)
+    return sorted(found.distinct()[:CLOSE])
+
+
+def first_day() -> date | None:
+    return DailyTotal.objects.first_day()
+
+
+def read_day(text: str, first: date | None, today: date) -> tuple[date | None, date | None]:
+    """Return the day that the text names, None where the ledger has none of that name, and the nearest that it has."""
+    day = parse_day(text)
+    if first is None:
+        return None, None
+    nearest = max(first, min(day or today, today))
+    return (day if day == nearest else None), nearest
+
+
+def around(height: int) -> tuple[int | None, int | None]:
+    """Return the nearest blocks with payments below and above. Two queries."""
+    heights = Payment.objects.order_by().values_list("height", flat=True)
+    return (
+        heights.filter(height__lt=height).order_by("-height").first(),
+        heights.filter(height__gt=height).order_by("height").first(),
+    )
+
+
+def gone(txid: str) -> PrunedPayment | None:
+    """Return what is left of a transaction whose payments are pruned."""
+    return PrunedPayment.objects.filter(txid=txid).select_related("app").order_by("day").first()
+
+
+def paid_at(rows: Collection[Row]) -> datetime:
+    """Return the time of the block that holds the payments."""
+    when: datetime = min(row["paid_at"] for row in rows)
+    return when

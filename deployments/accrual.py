@@ -1,0 +1,271 @@
+"""Earn what was paid over the time it was paid for, a day at a time, and keep what that adds up to.
+
+Each life of an app has one pool of money. While it lives, the pool divided by the time left is earned per second;
+what was earned by an instant is rounded down to the satoshi, so the parts of a pool add up to it exactly.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import count, repeat
+from operator import add, floordiv, sub
+from typing import NamedTuple, Protocol
+
+from deployments.models import AppEvent, DailyAccrual
+from fluxtracker.batches import chunks
+from fluxtracker.rows import write_rows
+from revenue.models import DailyTotal
+
+DAY_S = 86_400
+WITHOUT_MONEY = frozenset({AppEvent.Kind.LOST, AppEvent.Kind.IGNORED})  # a payment for these belongs to no life
+
+SUMS = [field.name for field in DailyAccrual._meta.concrete_fields if not field.primary_key]
+
+
+class PaidEvent(Protocol):
+    """An event of an app's life: `lives.Event` and rows of AppEvent alike, in the order in which they count."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def life(self) -> int: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def end_at(self) -> datetime | None: ...
+    @property
+    def revenue_sat(self) -> int: ...
+    @property
+    def usd_micro(self) -> int: ...
+
+
+class DayFlow(NamedTuple):
+    """What one day earned, what cancellations left over on it, and what was paid on it for a known term."""
+
+    accrued_sat: int = 0
+    breakage_sat: int = 0
+    assigned_sat: int = 0
+    accrued_usd_micro: int = 0
+    breakage_usd_micro: int = 0
+    assigned_usd_micro: int = 0
+
+    def __sub__(self, other: DayFlow) -> DayFlow:
+        return DayFlow(*map(sub, self, other))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What was paid and not yet earned at `at`; from then on the same is earned per second until `end`."""
+
+    at: datetime
+    end: datetime
+    sat: int
+    usd_micro: int
+
+    def left(self, now: datetime) -> tuple[int, int]:
+        """Return satoshi and micro-dollars that are not yet earned at an instant."""
+        if now >= self.end or self.end <= self.at:
+            return 0, 0
+        gone, length = max(_seconds(now) - _seconds(self.at), 0), _seconds(self.end) - _seconds(self.at)
+        return self.sat - self.sat * gone // length, self.usd_micro - self.usd_micro * gone // length
+
+
+class Flows:
+    """Adds up the flows of many apps by day. Small: one place a day, whatever the number of payments."""
+
+    def __init__(self, stream: type[_Stream] | None = None) -> None:
+        make = stream or _Stream
+        self.sat, self.usd_micro = make(), make()
+
+    def add(self, events: Iterable[PaidEvent]) -> Balance | None:
+        """Add what all events of one app come to; return the balance after the last one."""
+        pools: dict[int, _Pool] = {}
+        last = None
+        for event in events:
+            if event.end_at is not None and is_assigned(event):
+                at = _seconds(event.at)
+                pool = pools.setdefault(event.life, _Pool(at))
+                self._pay(pool, event, at, _seconds(event.end_at))
+                last = pool
+        left = None if last is None else last.balance()
+        for pool in pools.values():
+            self._earn(pool, pool.end)
+        return left
+
+    def _pay(self, pool: _Pool, event: PaidEvent, at: int, end: int) -> None:
+        """Earn until the event, then take its payment and its end; a cancellation releases all there is."""
+        self._earn(pool, at)
+        pool.at, pool.end = max(at, pool.at), end
+        pool.sat += event.revenue_sat
+        pool.usd_micro += event.usd_micro
+        day = pool.at // DAY_S
+        self.sat.assigned[day] += event.revenue_sat
+        self.usd_micro.assigned[day] += event.usd_micro
+        if event.kind == AppEvent.Kind.CANCELLED:
+            self.sat.breakage[day] += pool.sat
+            self.usd_micro.breakage[day] += pool.usd_micro
+            pool.sat = pool.usd_micro = 0
+
+    def _earn(self, pool: _Pool, until: int) -> None:
+        pool.sat -= self.sat.earn(pool.sat, pool.at, pool.end, until)
+        pool.usd_micro -= self.usd_micro.earn(pool.usd_micro, pool.at, pool.end, until)
+
+    def by_day(self) -> dict[date, DayFlow]:
+        """Return the days on which anything flows, oldest first."""
+        sat, usd_micro = self.sat.by_day(), self.usd_micro.by_day()
+        nothing = (0, 0, 0)
+        days = sorted(sat.keys() | usd_micro.keys())
+        return {_day(day): DayFlow(*sat.get(day, nothing), *usd_micro.get(day, nothing)) for day in days}
+
+
+@dataclass(slots=True)
+class _Pool:
+    """What one life has left since its last event. Instants are seconds since 1970."""
+
+    at: int
+    end: int = 0
+    sat: int = 0
+    usd_micro: int = 0
+
+    def balance(self) -> Balance:
+        return Balance(_instant(self.at), _instant(self.end), self.sat, self.usd_micro)
+
+
+class _Stream:
+    """Amounts of one currency by day, days counted since 1970."""
+
+    def __init__(self) -> None:
+        self.assigned: defaultdict[int, int] = defaultdict(int)
+        self.breakage: defaultdict[int, int] = defaultdict(int)
+        self._earned: defaultdict[int, int] = defaultdict(int)  # in whole stretches, by the day of their end
+        self._earning: list[int] = []  # by midnight: what was earned by then of the stretches that it lies in
+
+    def earn(self, amount: int, at: int, end: int, until: int) -> int:
+        """Add the stretch from `at` to `until`, of a pool that is spread from `at` to `end`; return what it earned.
+
+        What has no time left is earned on the day on which it came.
+        """
+        if not amount or (until <= at < end):
+            return 0
+        stop = min(until, end)
+        earned = amount if stop == end else amount * (stop - at) // (end - at)
+        self.spread(amount, at, end, stop)
+        self._earned[max(stop - 1, at) // DAY_S] += earned
+        return earned
+
+    def spread(self, amount: int, at: int, end: int, stop: int) -> None:
+        """Add what is earned by each midnight of the stretch, without a loop: of a million payments it has millions."""
+        first, last = at // DAY_S + 1, (stop - 1) // DAY_S
+        if first <= last:
+            self._earning.extend(repeat(0, last + 1 - len(self._earning)))
+            shares = count(amount * (first * DAY_S - at), amount * DAY_S)
+            parts = map(floordiv, shares, repeat(end - at, last + 1 - first))
+            self._earning[first : last + 1] = map(add, self._earning[first : last + 1], parts)
+
+    def by_day(self) -> dict[int, tuple[int, int, int]]:
+        """Return accrued, breakage and assigned of the days that have any."""
+        days = {*self._earned, *self.breakage, *self.assigned}
+        before, whole, rows = 0, 0, {}
+        for day in range(min(days), max(days) + 1) if days else ():
+            whole += self._earned.get(day, 0)
+            now = whole + (self._earning[day + 1] if day + 1 < len(self._earning) else 0)
+            row = now - before, self.breakage.get(day, 0), self.assigned.get(day, 0)
+            before = now
+            if any(row):
+                rows[day] = row
+        return rows
+
+
+class _Unspread(_Stream):
+    """The same for balances alone, which need no days."""
+
+    def spread(self, amount: int, at: int, end: int, stop: int) -> None:
+        pass
+
+
+def is_assigned(event: PaidEvent) -> bool:
+    """Return whether its payment belongs to a life whose end is known."""
+    return event.end_at is not None and event.kind not in WITHOUT_MONEY
+
+
+def schedule(events: Iterable[PaidEvent]) -> dict[date, DayFlow]:
+    """Return what each day gets of what was paid for one app, days to come too."""
+    flows = Flows()
+    flows.add(events)
+    return flows.by_day()
+
+
+def balance(events: Iterable[PaidEvent]) -> Balance | None:
+    """Return the balance of one app after its last event; None where nothing belongs to a known term."""
+    return Flows(_Unspread).add(events)
+
+
+def difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> dict[date, DayFlow]:
+    """Return by how much the flows change where new events replace old ones. Each item has all events of one app."""
+    before, after = Flows(), Flows()
+    for flows, apps in ((before, old), (after, new)):
+        for events in apps:
+            flows.add(events)
+    gone, there = before.by_day(), after.by_day()
+    nothing = DayFlow()
+    return {day: there.get(day, nothing) - gone.get(day, nothing) for day in sorted(gone.keys() | there.keys())}
+
+
+def apply_difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> None:
+    """Write what changes in the daily rows where new events replace old ones. In the caller's transaction.
+
+    What became assigned to a life, or no longer is, leaves or joins the unassigned part of its event's day, so that
+    the rows go on adding up to their cash.
+    """
+    _add({day: _changes(flow) for day, flow in difference(old, new).items()})
+
+
+def _changes(flow: DayFlow) -> dict[str, int]:
+    return {
+        "accrued_sat": flow.accrued_sat,
+        "breakage_sat": flow.breakage_sat,
+        "unassigned_sat": -flow.assigned_sat,
+        "accrued_usd_micro": flow.accrued_usd_micro,
+        "breakage_usd_micro": flow.breakage_usd_micro,
+        "unassigned_usd_micro": -flow.assigned_usd_micro,
+    }
+
+
+def recompute_cash(days: Collection[date]) -> None:
+    """Bring the cash of these days in line with the ledger. What no event has taken of it is unassigned."""
+    for some in chunks(sorted(days)):
+        rows = DailyTotal.objects.filter(day__in=some).by_day()
+        totals = {row["day"]: (row["revenue_sat"], row["usd_micro"]) for row in rows}
+        known = {row.day: (row.cash_sat, row.cash_usd_micro) for row in DailyAccrual.objects.filter(day__in=some)}
+        _add({day: _cash(totals.get(day, (0, 0)), known.get(day, (0, 0))) for day in some})
+
+
+def _cash(total: tuple[int, int], known: tuple[int, int]) -> dict[str, int]:
+    sat, usd_micro = total[0] - known[0], total[1] - known[1]
+    return {
+        "cash_sat": sat,
+        "unassigned_sat": sat,
+        "cash_usd_micro": usd_micro,
+        "unassigned_usd_micro": usd_micro,
+    }
+
+
+def _add(changes: Mapping[date, Mapping[str, int]]) -> None:
+    """Add to the rows of the days, and store those that are new."""
+    rows = [(day, *(change.get(name, 0) for name in SUMS)) for day, change in changes.items() if any(change.values())]
+    write_rows(DailyAccrual, ("day", *SUMS), rows, unique=["day"], add=True)
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _day(number: int) -> date:
+    return _instant(number * DAY_S).date()

@@ -1,0 +1,73 @@
+"""Keep the time of one block a day, and date all others by them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db.models import Min
+
+from deployments.models import BlockTime
+from fluxtracker.batches import ROWS, chunks
+from fluxtracker.block_times import Timeline
+from fluxtracker.upstream.records import Block
+from revenue.models import DailyTotal, LedgerState, Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Heights whose times changed; `high` is None where all later ones did."""
+
+    low: int
+    high: int | None
+
+
+def timeline() -> Timeline:
+    """Return the times of all blocks. One query."""
+    rows = BlockTime.objects.order_by("height").values_list("height", "at")
+    return Timeline.of(Block(height, at) for height, at in rows)
+
+
+def tip_of_ledger() -> int | None:
+    """Return the last block of the chain that the ledger knows of."""
+    return LedgerState.objects.values_list("tip_height", flat=True).first()
+
+
+def learn() -> Stretch | None:
+    """Store the first block with a payment of each day that has none yet; return the heights that are dated anew.
+
+    What is stored stays: then the times that follow from it do not depend on when it was learned.
+    """
+    before = dict(BlockTime.objects.values_list("height", "day"))
+    days = set(DailyTotal.objects.values_list("day", flat=True).distinct()) - set(before.values())
+    new = [*_first_blocks(sorted(days)), *_settled_block()]
+    BlockTime.objects.bulk_create(new, ignore_conflicts=True, batch_size=ROWS)
+    added = set(BlockTime.objects.values_list("height", flat=True)) - before.keys()
+    return _around(added, before) if added else None
+
+
+def _first_blocks(days: Sequence[date]) -> list[BlockTime]:
+    found = []
+    for some in chunks(days, ROWS):
+        rows = Payment.objects.filter(day__in=some, vout__isnull=False).order_by().values("day")
+        for row in rows.annotate(height=Min("height"), at=Min("paid_at")):
+            found.append(BlockTime(**row))
+    return found
+
+
+def _settled_block() -> list[BlockTime]:
+    """Return a block of the chain's last settled day, for days without a payment."""
+    row = LedgerState.objects.exclude(settled_height=None).exclude(settled_at=None).first()
+    if row is None or row.settled_height is None or row.settled_at is None:
+        return []
+    return [BlockTime(height=row.settled_height, at=row.settled_at, day=row.settled_at.date())]
+
+
+def _around(added: Collection[int], before: Collection[int]) -> Stretch:
+    """Return the heights between the known blocks on both sides of the new ones."""
+    low, high = min(added), max(added)
+    return Stretch(
+        max((height for height in before if height < low), default=0),
+        min((height for height in before if height > high), default=None),
+    )

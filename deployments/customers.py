@@ -1,0 +1,177 @@
+"""Count the customers of some days: the owners who paid, how few apps pay most, and how much stays from day to day.
+
+A customer is an owner: the card gateway is one sender for many of them. The report and `/api/economics/cohorts` have
+their figures from here (docs/metrics.md#customers).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from django.db.models import Count, Max, Q, QuerySet, Sum
+
+from deployments import accrual
+from deployments.accrual import WITHOUT_MONEY
+from deployments.decomposition import MONTH_S
+from deployments.models import AppEvent
+from fluxtracker.money import MICRO
+from fluxtracker.periods import Period
+
+PLANS = ("all", "weekly", "longer")
+TOP = 10
+MOST_OF = 80  # percent
+
+
+def events(plan: str = "all") -> QuerySet[AppEvent]:
+    """Select the events of apps whose first term is of 7 days or less, or longer."""
+    found = AppEvent.objects.order_by()
+    return found if plan == "all" else found.filter(app__weekly=plan == "weekly")
+
+
+def paid_by(key: str, period: Period, plan: str = "all") -> dict[str, int]:
+    """Return satoshi by `app` or `owner` over whole days, of the payments whose message is known. One query."""
+    rows = _paid(plan).filter(day__range=(period.first_day, period.last_day)).exclude(**{key: None})
+    return dict(rows.values_list(key).annotate(sat=Sum("revenue_sat")))
+
+
+def _paid(plan: str) -> QuerySet[AppEvent]:
+    return events(plan).filter(revenue_sat__gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Payers:
+    """How many owners paid on some days. `returning`: those who had paid before."""
+
+    paying: int
+    returning: int
+    sat: int
+    """What they paid."""
+
+    @property
+    def new(self) -> int:
+        return self.paying - self.returning
+
+
+def payers(period: Period, plan: str = "all") -> Payers:
+    """Return who paid on these days. Made once for each state of the events. Three queries."""
+    return payers_of(period, plan, _events_stamp())
+
+
+@lru_cache(maxsize=64)
+def payers_of(period: Period, plan: str, state: object) -> Payers:
+    found = paid_by("owner", period, plan)
+    before = set(_paid(plan).filter(day__lt=period.first_day).values_list("owner", flat=True).distinct())
+    return Payers(len(found), len(found.keys() & before), sum(found.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Concentration:
+    """The share of the TOP largest payers, and how many of the largest make up MOST_OF percent; None of nothing."""
+
+    top10_percent: float | None
+    apps_for_80_percent: int | None
+    sat: int = 0
+    """What all of them paid."""
+
+
+def concentration(paid: Iterable[int]) -> Concentration:
+    largest = sorted(paid, reverse=True)
+    total, sum_, many = sum(largest), 0, 0
+    for sat in largest:
+        if sum_ * 100 >= MOST_OF * total:
+            break
+        sum_, many = sum_ + sat, many + 1
+    return Concentration(percent(sum(largest[:TOP]), total), many or None, total)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What the customers of one instant earn later: start + expansion - contraction - lost, micro-dollars per second.
+
+    `lost` is what those earned who earn nothing any more.
+    """
+
+    start: float
+    expansion: float
+    contraction: float
+    lost: float
+
+    @property
+    def end(self) -> float:
+        return self.start + self.expansion - self.contraction - self.lost
+
+    @property
+    def percent(self) -> float | None:
+        """Return net retention; None where nothing was earned at the start."""
+        return percent(self.end, self.start)
+
+    @property
+    def usd_a_month(self) -> dict[str, float]:
+        names = ("start", "expansion", "contraction", "lost")
+        return {name: round(getattr(self, name) * MONTH_S / MICRO, 2) for name in names}
+
+
+def retention(period: Period, plan: str = "all") -> Retention:
+    """Return how the run-rate of the owners at the period's start differs from the one at its end.
+
+    In dollars, as list prices are: in FLUX the price of FLUX would make the figure. Made once for each state of the
+    events, for it takes every event of the apps in force. Two queries.
+    """
+    return retention_of(period, plan, _events_stamp())
+
+
+def _events_stamp() -> object:
+    """Change with every event: a life that is built anew has new rows. One small query."""
+    newest = AppEvent.objects.aggregate(last=Max("pk"), events=Count("pk"))
+    return newest["last"], newest["events"]
+
+
+@lru_cache(maxsize=64)
+def retention_of(period: Period, plan: str, state: object) -> Retention:
+    then, now = _rates([period.start, period.end], plan)
+    changes = [(rate, now[owner]) for owner, rate in then.items() if rate]
+    return Retention(
+        sum(rate for rate, _ in changes),
+        sum(max(later - rate, 0) for rate, later in changes),
+        sum(max(rate - later, 0) for rate, later in changes if later),
+        sum(rate for rate, later in changes if not later),
+    )
+
+
+def _rates(moments: Sequence[datetime], plan: str) -> list[Counter[str]]:
+    """Return what the apps of each owner earned per second at each moment."""
+    counted = events(plan).exclude(kind__in=WITHOUT_MONEY)
+    in_force = Q()
+    for moment in moments:
+        in_force |= Q(at__lte=moment, end_at__gt=moment)
+    rows = counted.filter(app__in=counted.filter(in_force).values("app"), at__lte=max(moments))
+    columns = ("app_id", "kind", "life", "owner", "at", "end_at", "revenue_sat", "usd_micro")
+    found: list[Counter[str]] = [Counter() for _ in moments]
+    ordered = rows.order_by("app_id", "position").values_list(*columns, named=True)
+    for _, of_app in groupby(ordered, key=attrgetter("app_id")):
+        told = list(of_app)
+        for moment, rates in zip(moments, found, strict=True):
+            before = [event for event in told if event.at <= moment]
+            if before and before[-1].owner:
+                rates[before[-1].owner] += _rate(before, moment)  # type: ignore[assignment]  # a sum of floats
+    return found
+
+
+def _rate(told: Sequence[Any], moment: datetime) -> float:
+    """Return how many micro-dollars an app earned per second at a moment, from its events up to then."""
+    last = told[-1]
+    if last.end_at is None or last.end_at <= moment:
+        return 0
+    left = accrual.balance(event for event in told if event.life == last.life)
+    return left.usd_micro / (left.end - left.at).total_seconds() if left and left.end > moment else 0
+
+
+def percent(part: float, whole: float) -> float | None:
+    return round(part * 100 / whole, 2) if whole else None

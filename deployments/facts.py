@@ -1,0 +1,147 @@
+"""Store facts of app messages, and find what depends on them (docs/metrics.md#apps-by-their-messages)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date
+from operator import attrgetter
+from typing import Any
+
+from django.db import transaction
+
+from deployments import splits
+from deployments.categories import Catalogue
+from deployments.lives import order
+from deployments.models import ChangedApp, MessageFact
+from fluxtracker.batches import ROWS, chunks
+from fluxtracker.rows import write_rows
+from fluxtracker.upstream.messages import PermanentMessage
+from fluxtracker.upstream.records import AppSpecification, Term, Unit
+from ops.jobs.runs import Run
+from revenue import ledger
+from revenue.selectors import facts_of
+
+SETTLED = 120  # blocks, an hour: a list of specifications may be that much older than the newest messages
+COPIED = (
+    "name", "owner", "version", "instances", "cpu_tenths", "ram_mb", "hdd_gb", "encrypted", "height", "sent_at",
+    "txid", "value_sat", "applied",
+)  # fmt: skip
+"""Columns that are called as in the message."""
+WRITTEN = ("hash", "app_key", "kind", "term", "term_unit", "images", "category", *COPIED)
+READ = ("app_key", "hash", "kind", "term", "term_unit", "images", *COPIED)
+copied = attrgetter(*COPIED)
+
+
+def _row(message: PermanentMessage, catalogue: Catalogue) -> tuple[object, ...]:
+    """Return the values of the columns WRITTEN."""
+    kind = MessageFact.Kind.REGISTER if message.is_registration else MessageFact.Kind.UPDATE
+    amount, unit = (message.term.amount, message.term.unit) if message.term else (None, Unit.BLOCKS)
+    category = catalogue.category(message.name, message.images, encrypted=message.encrypted)
+    told = (message.hash, message.app_key, kind.value, amount, unit.value, list(message.images), category)
+    return *told, *copied(message)
+
+
+def _message(
+    message_hash: str, kind: str, term: int | None, unit: str, images: list[str], *told: Any
+) -> PermanentMessage:
+    """Return the message whose columns READ have these values."""
+    return PermanentMessage(
+        hash=message_hash,
+        is_registration=kind == MessageFact.Kind.REGISTER,
+        term=None if term is None else Term(term, Unit(unit)),
+        images=tuple(images),
+        **dict(zip(COPIED, told, strict=True)),
+    )
+
+
+def of_apps(app_keys: Collection[str]) -> dict[str, list[PermanentMessage]]:
+    """Return all messages of these apps."""
+    found: dict[str, list[PermanentMessage]] = {}
+    for keys in chunks(sorted(app_keys)):
+        for app_key, *values in MessageFact.objects.filter(app_key__in=keys).values_list(*READ):
+            found.setdefault(app_key, []).append(_message(*values))
+    return found
+
+
+class Writer:
+    """Store what one read of messages tells. Of several with one hash the first in the chain counts."""
+
+    def __init__(self, run: Run, catalogue: Catalogue) -> None:
+        self.run, self.catalogue = run, catalogue
+        self.read = self.added = self.changed = self.repeated = 0
+        self._seen: dict[bytes, int] = {}
+
+    def store(self, messages: Iterable[PermanentMessage]) -> None:
+        """Store the messages that are new or stand elsewhere in the chain now, in one transaction."""
+        found: dict[str, PermanentMessage] = {}
+        for message in messages:
+            self.read += 1
+            key, before = bytes.fromhex(message.hash), self._seen.get(bytes.fromhex(message.hash))
+            self.repeated += before is not None
+            if before is None or message.height < before:
+                self._seen[key] = message.height
+                found[message.hash] = message
+        stored = {
+            row[0]: row[1:] for row in MessageFact.objects.filter(hash__in=found).values_list("hash", "height", "txid")
+        }
+        new = [one for one in found.values() if stored.get(one.hash) != (one.height, one.txid)]
+        self.changed += sum(one.hash in stored for one in new)
+        self.added += sum(one.hash not in stored for one in new)
+        if new:
+            self._write(new, {txid for _, txid in stored.values()})
+
+    def _write(self, new: Sequence[PermanentMessage], txids_before: Collection[str]) -> None:
+        with ledger.locked():
+            self.run.guard()
+            write_rows(MessageFact, WRITTEN, (_row(message, self.catalogue) for message in new), unique=["hash"])
+            mark_apps({message.app_key for message in new})
+            splits.mark({*txids_before, *(message.txid for message in new)})
+
+
+def mark_apps(app_keys: Collection[str]) -> None:
+    """Note that the lives of these apps have to be built anew."""
+    rows = [ChangedApp(app_key=key) for key in sorted(app_keys)]
+    ChangedApp.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS)
+
+
+def days_paid(hashes: Collection[str]) -> set[date]:
+    """Return the days of the payments for these messages."""
+    found: set[date] = set()
+    for some in chunks(sorted(hashes)):
+        txids = set(MessageFact.objects.filter(hash__in=some).values_list("txid", flat=True))
+        found |= {fact.day for fact in facts_of(txids)}
+    return found
+
+
+def prove(specifications: Iterable[AppSpecification], tip: int, run: Run) -> int:
+    """Note which messages the network ignored: those after the one that it takes for the app's newest.
+
+    Return how many messages count otherwise than before.
+    """
+    told = sorted((app.height, app.name.lower(), app.hash) for app in specifications if app.height and app.hash)
+    newest = {app_key: message_hash for _, app_key, message_hash in told}
+    wrong = [
+        message
+        for app_key, messages in of_apps(newest).items()
+        for message in _contradicted(messages, newest[app_key], tip)
+    ]
+    if wrong:
+        with transaction.atomic():
+            run.guard()
+            for applied in (True, False):
+                hashes = [message.hash for message in wrong if message.applied != applied]
+                for some in chunks(hashes):
+                    MessageFact.objects.filter(hash__in=some).update(applied=applied)
+            mark_apps({message.app_key for message in wrong})
+    return len(wrong)
+
+
+def _contradicted(messages: Sequence[PermanentMessage], newest: str, tip: int) -> Iterator[PermanentMessage]:
+    """Yield the messages of an app whose `applied` is wrong, where the newest that counts is this one."""
+    in_force = next((message for message in messages if message.hash == newest), None)
+    if in_force is None:
+        return
+    for message in messages:
+        is_ignored = order(message) > order(in_force) and message.height <= tip - SETTLED
+        if message.applied != (message is in_force or (message.applied and not is_ignored)):
+            yield message

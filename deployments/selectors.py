@@ -1,0 +1,232 @@
+"""Select apps and owners with their lives and payments, and what messages did by day."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from difflib import get_close_matches
+from typing import Any
+
+from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+
+from deployments import clock
+from deployments.lives import Kind
+from deployments.models import AppEvent, AppLife, DailySplit, MessageFact, MessagesState
+from fluxtracker.periods import Bucket, split
+from metrics.selectors import running_instances
+from revenue.models import App, LedgerState, PrunedPayment
+from revenue.payments.filters import txids_of_owner
+from revenue.querysets import SUMMED
+from revenue.selectors import ledger_stamp, unkept
+
+State = AppLife.State
+Report = dict[str, Any]
+KINDS = tuple(kind.value for kind in Kind if kind != Kind.IGNORED)
+NEAR, LOOKED_AT = 5, 2_000  # names to suggest, of so many that begin alike
+NOT_READ = "The app messages have not been read yet."
+
+
+def stamp(now: datetime) -> object:
+    """Change with the ledger, the messages and the day. Two small queries."""
+    state = MessagesState.objects.values_list("version", "read_at", "catalogue_at").first()
+    return ledger_stamp(), state, now.date()
+
+
+@txids_of_owner
+def txids_of(owner: str) -> QuerySet[MessageFact, Any]:
+    """Return the transactions of an owner's messages, for a subquery."""
+    return MessageFact.objects.filter(owner=owner).values("txid")
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Payments of an app or owner. `usd_micro` covers the priced ones; None where there are payments and none is."""
+
+    payments: int
+    revenue_sat: int
+    usd_micro: int | None
+    usd_missing: int
+    first: datetime | None
+    last: datetime | None
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Sums:
+        """Add up rows with `payments`, `revenue_sat`, `usd_micro`, `priced`, `first`, `last`."""
+        there = [row for row in rows if row["payments"]]
+        sums = Counter[str]()
+        for row in there:
+            sums.update({key: row[key] or 0 for key in ("payments", "revenue_sat", "usd_micro", "priced")})
+        return cls(
+            sums["payments"],
+            sums["revenue_sat"],
+            sums["usd_micro"] if sums["priced"] or not sums["payments"] else None,
+            sums["payments"] - sums["priced"],
+            min((row["first"] for row in there if row["first"]), default=None),
+            max((row["last"] for row in there if row["last"]), default=None),
+        )
+
+
+def tip() -> int:
+    return max(clock.tip_of_ledger() or 0, MessagesState.known().tip_height)
+
+
+def state_of(life: AppLife, tip: int, now: datetime) -> str:
+    """Return how an app stands: it still runs in its end block, as FluxOS 8.17 has it."""
+    if life.cancelled:
+        return State.CANCELLED.value
+    if life.end_at is None:
+        return State.UNKNOWN.value
+    runs = life.end_at > now if life.end_height is None else life.end_height >= tip
+    return (State.RUNNING if runs else State.EXPIRED).value
+
+
+def find_app(name: str, now: datetime) -> Report | None:
+    """Return all that is known of an app, its name in any case; None where no message and no payment names it."""
+    key = name.lower()
+    life = AppLife.objects.filter(app_key=key).first()
+    names = list(App.objects.filter(name__iexact=name).order_by("-payments", "name").values_list("name", flat=True))
+    events = list(AppEvent.objects.filter(app=key).order_by("position"))
+    spelled = {*names, *([life.name] if life else [])}
+    payments = _payments(name, [event.txid for event in events if event.txid], spelled)
+    if life is None and not payments.payments:
+        return None
+    row = life or AppLife(app_key=key, name=names[0] if names else name, category="unknown")
+    notes = {} if life else {"life": "No message of this app is known yet."}
+    if life and life.end_at is None:
+        notes["end"] = "The term of its last message is not known."
+    if lost := unkept():
+        notes["payments"] = lost
+    running = running_instances([key])
+    return {
+        "app": row,
+        "state": state_of(row, tip(), now),
+        "running": running.of(key),
+        "payments": payments,
+        "life": events,
+        "notes": notes | ({} if running.at else {"instances.running": "The census has not been taken yet."}),
+        **coverage(),
+    }
+
+
+def _payments(name: str, txids: list[str], spelled: Collection[str]) -> Sums:
+    """Return what was paid for an app: the ledger's rows by its name, and what is pruned.
+
+    That is known by the app's messages, and of payments without one by the days' splits, without a time of day.
+    """
+    rows = App.objects.filter(name__iexact=name, payments__gt=0)
+    open_rows = rows.values(
+        "payments", "revenue_sat", "usd_micro", "priced", first=F("first_paid_at"), last=F("last_paid_at")
+    )
+    pruned = PrunedPayment.objects.filter(txid__in=txids).order_by().values("app")
+    gone = list(
+        pruned.annotate(
+            revenue_sat=Sum("amount_sat"), priced=Sum("priced"), first=Min("paid_at"), last=Max("paid_at"),
+            payments=Sum("payments"), usd_micro=Sum("usd_micro"),
+        )
+    )  # fmt: skip
+    return Sums.of([*open_rows, *gone, _without_message(spelled, gone)])
+
+
+def _without_message(spelled: Collection[str], gone: Iterable[Mapping[str, Any]]) -> Report:
+    """Return what the splits of pruned days say of the app beyond its messages."""
+    closed = LedgerState.known().closed_through
+    days = DailySplit.objects.filter(dimension=DailySplit.Dimension.APP, key__in=spelled, day__lte=closed or date.min)
+    whole = days.aggregate(**{name: Coalesce(Sum(name), 0) for name in SUMMED})
+    rest = {name: max(total - sum(row[name] or 0 for row in gone), 0) for name, total in whole.items()}
+    return {**rest, "first": None, "last": None}
+
+
+def close_names(name: str) -> list[str]:
+    """Return names of apps that are written much like this one."""
+    key = name.lower()
+    alike = AppLife.objects.filter(app_key__startswith=key[:2]).order_by("-registered_at", "app_key")
+    names = dict(alike.values_list("app_key", "name")[:LOOKED_AT])
+    return [names[found] for found in get_close_matches(key, list(names), NEAR)]
+
+
+def coverage() -> Report:
+    """Return what answers about messages rest on, and as of when."""
+    state = MessagesState.known()
+    told = {key: value for key, value in state.coverage.items() if isinstance(value, int)}
+    left_out = sum(state.coverage.get("leftOut", {}).values())
+    return {"coverage": told | {"leftOut": left_out}, "as_of": state.read_at}
+
+
+def owned(owner: str) -> list[dict[str, Any]]:
+    """Return one row for each app that has messages of this owner, with what was paid for those."""
+    keys = MessageFact.objects.filter(owner=owner).values("app_key")
+    rows = (
+        AppEvent.objects.filter(app__in=keys, owner=owner)
+        .order_by()
+        .values("app")
+        .annotate(
+            name=F("app__name"),
+            sum_payments=Sum("payments"),
+            sum_sat=Sum("revenue_sat"),
+            sum_micro=Sum("usd_micro"),
+            sum_priced=Sum("priced"),
+            first=Min("at", filter=Q(payments__gt=0)),
+            last=Max("at", filter=Q(payments__gt=0)),
+        )
+    )
+    return [dict(row) for row in rows]
+
+
+def kinds(first: date, last: date, bucket: Bucket) -> Report:
+    """Return what messages did in a range of days, by kind. Four queries."""
+    sums = (Count("id"), Sum("revenue_sat"), Sum("usd_micro"), Sum("payments"), Sum("priced"))
+    rows = AppEvent.objects.filter(day__gte=first, day__lte=last, kind__in=KINDS).order_by().values_list("day", "kind")
+    by_day: defaultdict[date, dict[str, list[int]]] = defaultdict(dict)
+    for day, kind, *values in rows.annotate(*sums):
+        by_day[day][kind] = values
+    is_read = MessagesState.known().complete_at is not None
+    data = []
+    for span in split(first, last, bucket):
+        found: defaultdict[str, list[list[int]]] = defaultdict(list)
+        for day in span.days():
+            for kind, values in by_day.get(day, {}).items():
+                found[kind].append(values)
+        data.append({"date": span.first} | {kind: _kind(found.get(kind, ()), is_read) for kind in KINDS})
+    return {"data": data, "notes": {} if is_read else {"data": NOT_READ}, **coverage()}
+
+
+NO_MESSAGE = {"count": 0, "sat": 0, "usd_micro": 0, "usd_missing": 0}
+
+
+def _kind(days: Sequence[list[int]], is_read: bool) -> Report:
+    """Return what the messages of one kind add up to."""
+    if not is_read:
+        return {"count": None, "sat": None, "usd_micro": None, "usd_missing": 0}
+    if not days:
+        return NO_MESSAGE
+    count, sat, micro, paid, priced = days[0] if len(days) == 1 else map(sum, zip(*days, strict=True))
+    return {
+        "count": count,
+        "sat": sat,
+        "usd_micro": micro if priced or not paid else None,
+        "usd_missing": paid - priced,
+    }
+
+
+NO_COHORTS: Report = {
+    "cohorts": [], "medianLifeDays": None, "netRetention": None, "apps": 0, "owners": {}, "concentration": {},
+    "retention": {}, "period": {},
+}  # fmt: skip
+
+
+def cohorts(plan: str) -> Report:
+    """Return the cohorts as the last sync of messages has them. One query."""
+    state = MessagesState.known()
+    found: Report | None = state.cohorts.get(plan)
+    notes: dict[str, str] = {}
+    if found is None:
+        found = dict(NO_COHORTS)
+        notes["cohorts"] = NOT_READ
+    elif found["medianLifeDays"] is None:
+        notes["medianLifeDays"] = "Half of the apps or more are still there."
+    if found["netRetention"] is None:
+        notes["netRetention"] = "No app with a price was in force when the period began."
+    return NO_COHORTS | found | {"notes": notes, **coverage()}

@@ -1,0 +1,48 @@
+"""Write many rows without model instances: a first read of messages has hundreds of thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import DateField, DateTimeField, Field, JSONField, Model
+
+
+def write_rows(
+    model: type[Model],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    unique: Sequence[str] = (),
+    add: bool = False,
+) -> None:
+    """Insert rows of the values of `columns`, which are those that the table requires.
+
+    Where one with the same values of `unique` is there, the other columns of that one are set, or with `add` added to.
+    In the caller's transaction.
+    """
+    table, by_column = connection.ops.quote_name(model._meta.db_table), list(zip(*rows, strict=True))
+    if not by_column:
+        return
+    adapted = [_adapted(model._meta.get_field(name), values) for name, values in zip(columns, by_column, strict=True)]
+    names, places = ", ".join(columns), ", ".join(["%s"] * len(columns))
+    sql = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608  our own names
+    if unique:
+        old = f"{table}.{{0}} + " if add else ""
+        changes = ", ".join(f"{{0}} = {old}EXCLUDED.{{0}}".format(name) for name in columns if name not in unique)
+        sql += f" ON CONFLICT ({', '.join(unique)}) DO UPDATE SET {changes}"
+    with connection.cursor() as cursor:
+        cursor.executemany(sql, list(zip(*adapted, strict=True)))
+
+
+def _adapted(field: Field[Any, Any] | Any, values: Sequence[Any]) -> Iterable[Any]:
+    """Return the values of one column as the engine takes them."""
+    adapt: Callable[[Any], Any] | None = None
+    if isinstance(field, DateTimeField):
+        adapt = connection.ops.adapt_datetimefield_value
+    elif isinstance(field, DateField):
+        adapt = connection.ops.adapt_datefield_value
+    elif isinstance(field, JSONField):
+        adapt = lambda value: field.get_db_prep_save(value, connection)  # noqa: E731
+    return map(adapt, values) if adapt else values

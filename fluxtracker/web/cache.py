@@ -1,0 +1,231 @@
+"""Keep the answers of public reads as they are sent, and say which requests they answer.
+
+An answer is served for FRESH_S without asking; after that one request asks Django whether its ETag still holds,
+while others get the last answer until it is LAST_S old. So whatever is committed shows within two seconds in every
+process, also when the state goes backwards. A client chooses an answer by its address and by whether it takes gzip,
+by nothing else; requests with a session or a token never come here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from threading import Lock
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+import structlog
+from django.conf import settings
+from django.core.cache import caches
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.locmem import LocMemCache
+from django.http import HttpRequest
+from django.urls import Resolver404, ResolverMatch, resolve
+
+from fluxtracker import __version__
+
+log = structlog.get_logger(__name__)
+
+FRESH_S = 0.8
+LAST_S = 1.6
+KEPT_S = 600  # unused ones
+LARGEST_BYTES = 2**21  # of one answer
+HEAD_BYTES = 2_000  # about what its headers and its address take
+LONGEST_PATH = 200
+LONGEST_QUERY = 1_000
+RESTS_S = 5.0  # without a shared cache that failed
+LOCAL, SHARED = "local", "default"
+READING = ("GET", "HEAD")
+INTERNAL = "fluxtracker.internal"  # in the environ of a request that the cache makes
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def cached(keys: Iterable[str], fresh_s: float = FRESH_S) -> Callable[[View], View]:
+    """Mark a view whose answer is the same for everyone. `keys`: those of the query that it reads."""
+
+    def mark(view: View) -> View:
+        view.cached = frozenset(keys), fresh_s  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+class Route(NamedTuple):
+    match: ResolverMatch
+    keys: frozenset[str]
+    fresh_s: float
+    is_api: bool
+
+
+class Address(NamedTuple):
+    """What an answer depends on. The query is in order and has no key that its view does not read."""
+
+    scheme: str
+    host: str
+    path: str
+    query: str
+    encoding: str
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(repr((__version__, self)).encode()).hexdigest()
+
+
+class Answer(NamedTuple):
+    """A whole answer. `read_at`: the time before its data were read, in seconds since 1970."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    read_at: float
+
+    def is_younger(self, seconds: float) -> bool:
+        return 0 <= time.time() - self.read_at < seconds
+
+    @property
+    def etag(self) -> str:
+        return next((value for name, value in self.headers if name == "ETag"), "")
+
+    @property
+    def is_public(self) -> bool:
+        """Return whether others may get it, too."""
+        headers = {name.lower(): value.lower() for name, value in self.headers}
+        secret = "private" in headers.get("cache-control", "") or "cookie" in headers.get("vary", "")
+        return "set-cookie" not in headers and not secret
+
+    @property
+    def is_kept(self) -> bool:
+        return self.status == 200 and self.is_public and len(self.body) <= LARGEST_BYTES
+
+
+class Plain:
+    """Writes answers for the shared cache without pickle: what lies in Redis runs no code."""
+
+    def dumps(self, answer: Answer) -> bytes:
+        return orjson.dumps([answer.status, answer.headers, answer.read_at]) + b"\n" + answer.body
+
+    def loads(self, data: bytes) -> Answer:
+        head, _, body = data.partition(b"\n")
+        status, headers, read_at = orjson.loads(head)
+        return Answer(status, tuple((name, value) for name, value in headers), body, read_at)
+
+
+class LocalMemory(LocMemCache):
+    """Django's cache in this process's memory, bounded by bytes as well: what was used longest ago goes first."""
+
+    # Django's own, which its type stubs leave out.
+    _lock: Lock
+    _cache: OrderedDict[str, Answer]  # used last stands first
+    _has_expired: Callable[[str], bool]
+    _delete: Callable[[str], bool]
+
+    def __init__(self, name: str, params: dict[str, Any]) -> None:
+        super().__init__(name, params)
+        self._most_bytes = int(params["OPTIONS"]["MAX_BYTES"])
+
+    def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        """Return the answer itself and no copy: it cannot be changed, and many readers share it."""
+        key = self.make_and_validate_key(key, version)
+        with self._lock:
+            if self._has_expired(key):
+                self._delete(key)
+                return default
+            self._cache.move_to_end(key, last=False)
+            return self._cache[key]
+
+    def set(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
+        with self._lock:
+            self._set(self.make_and_validate_key(key, version), value, timeout)
+
+    def _set(self, key: str, value: Answer, timeout: Any = None) -> None:
+        super()._set(key, value, timeout)  # type: ignore[misc]
+        while sum(len(answer.body) + HEAD_BYTES for answer in self._cache.values()) > self._most_bytes:
+            self._delete(next(reversed(self._cache)))
+
+
+@lru_cache(maxsize=2_048)
+def route(path: str) -> Route | None:
+    """Return how the path is read; None where its answer is not for everyone."""
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return None
+    keys, fresh_s = getattr(match.func, "cached", (None, 0.0))
+    return None if keys is None else Route(match, keys, fresh_s, path.startswith("/api/"))
+
+
+def address_of(request: HttpRequest) -> tuple[Address, Route] | None:
+    """Return what the request asks for; None when it has to be answered on its own."""
+    meta = request.META
+    if request.method not in READING or "HTTP_AUTHORIZATION" in meta or "HTTP_HOST" not in meta:
+        return None
+    if settings.SESSION_COOKIE_NAME in meta.get("HTTP_COOKIE", ""):
+        return None
+    found = route(request.path_info) if len(request.path_info) <= LONGEST_PATH else None
+    if found is None or (found.is_api and not wants_json(meta.get("HTTP_ACCEPT", ""))):
+        return None
+    query = canonical(meta.get("QUERY_STRING", ""), found)
+    if query is None:
+        return None
+    encoding = "gzip" if takes_gzip(meta.get("HTTP_ACCEPT_ENCODING", "")) else ""
+    return Address(request.scheme or "", meta["HTTP_HOST"].lower(), request.path_info, query, encoding), found
+
+
+def wants_json(accept: str) -> bool:
+    return "html" not in accept and (not accept or "json" in accept or "*/*" in accept)
+
+
+def takes_gzip(accept: str) -> bool:
+    """Return whether the header names gzip, and not with a weight of 0."""
+    weights = dict(word.partition(";q=")[::2] for word in accept.lower().replace(" ", "").split(","))
+    weight = weights.get("gzip")
+    return weight == "" or bool(weight and weight.strip("0."))
+
+
+def canonical(query: str, found: Route) -> str | None:
+    """Return the query in order. Pages drop the keys that they do not know; None: the API refuses it."""
+    if not query:
+        return ""
+    if len(query) > LONGEST_QUERY:
+        return None
+    pairs = parse_qsl(query.encode("latin-1").decode(errors="replace"), keep_blank_values=True)
+    known = [(key, value) for key, value in pairs if key in found.keys]
+    if found.is_api and (len(known) < len(pairs) or any(pair[0] == "format" and pair[1] != "json" for pair in known)):
+        return None
+    return urlencode(sorted(known, key=lambda pair: pair[0]))
+
+
+class Answers:
+    """The answers that this process keeps, and behind them those that all processes share (REDIS_URL)."""
+
+    def __init__(self) -> None:
+        self._local, self._shared = caches[LOCAL], None if settings.EMBEDDED_BROKER else caches[SHARED]
+        self._rests_until = 0.0
+
+    def find(self, address: Address) -> Answer | None:
+        answer: Answer | None = self._local.get(address.key)
+        return answer
+
+    def find_shared(self, address: Address) -> Answer | None:
+        answer: Answer | None = self._try(lambda shared: shared.get(address.key))
+        return answer
+
+    def keep(self, address: Address, answer: Answer) -> None:
+        self._local.set(address.key, answer, KEPT_S)
+        self._try(lambda shared: shared.set(address.key, answer, KEPT_S))
+
+    def _try(self, work: Callable[[Any], Any]) -> Any:
+        """A shared cache that is down or full makes answers slower, never wrong."""
+        if self._shared is None or time.monotonic() < self._rests_until:
+            return None
+        try:
+            return work(self._shared)
+        except Exception as error:  # of whichever backend
+            self._rests_until = time.monotonic() + RESTS_S
+            log.warning("shared_cache_failed", error=type(error).__name__)
+            return None

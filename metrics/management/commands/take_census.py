@@ -1,0 +1,6 @@
+from metrics.services import take_census
+from ops.commands import JobCommand
+
+
+class Command(JobCommand):
+    job = take_census

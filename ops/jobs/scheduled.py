@@ -1,0 +1,69 @@
+"""Run what the schedule sends to a worker, and ask for the next task after a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import current_app, current_task, shared_task
+from django.db import DatabaseError
+
+from fluxtracker.upstream.http.errors import UpstreamError
+from ops import broker
+from ops.jobs.runs import NotDone, one_line
+from ops.leases import LeaseHeld, LeaseLost
+from ops.registry import JobType
+
+log = structlog.get_logger(__name__)
+
+CHECK, SEND = "ops.tasks.check_alerts", "ops.tasks.send_alerts"
+EXPIRES_S = 240  # the schedule asks again by then
+
+
+def task_of(job: JobType) -> Any:
+    """Return the Celery task of a job, which the schedule sends."""
+
+    def quietly() -> None:
+        run_quietly(job)
+
+    return shared_task(name=f"{job.app}.tasks.{job.run_name}")(quietly)
+
+
+def run_quietly(task: Callable[..., object]) -> None:
+    """Run a task on its schedule. The run itself records and logs failures; each asks for a check of the alerts."""
+    try:
+        task(trigger="schedule")
+    except LeaseHeld as error:
+        log.info("task_skipped", reason=str(error))
+    except (UpstreamError, LeaseLost, NotDone) as error:
+        log.debug("task_ended", reason=str(error))
+        ask_for_check()
+    except DatabaseError as error:
+        log.warning("task_ended_by_database", kind=type(error).__name__, error=one_line(error))
+        ask_for_check()
+    except Exception:
+        ask_for_check()
+        raise
+
+
+def in_worker() -> bool:
+    """Return whether a worker's task runs here, and not a command, a request or a test that calls the function."""
+    request = current_task.request if current_task else None
+    return bool(request and not request.called_directly and not request.is_eager)
+
+
+def ask_for_check() -> None:
+    """Ask for a check of the alerts now. Failures of the alerts' own tasks wait for the next scheduled one."""
+    if in_worker() and current_task.name not in (CHECK, SEND):
+        give(CHECK)
+
+
+def give(task: str) -> bool:
+    """Give the task to the broker. Return whether it took it; else the schedule sends it."""
+    try:
+        current_app.send_task(task, expires=EXPIRES_S, retry=False)
+    except broker.ERRORS as error:
+        log.info("task_not_asked_for", task=task, error=type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""Figures of money: what was paid, by whom, at which price, and what it earned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from deployments import accounts
+from fluxtracker.money import MICRO, SAT
+from fluxtracker.periods import Period, Span
+from reports.figures import Group, How, Known, Spec, Unit, mean, missing, ratio, share, unknown
+from reports.groups.splits import Dimension, State, parts
+from revenue import pricing
+from revenue.selectors import Sums, Totals
+
+SPECS = (
+    Spec("fees_flux", Group.MONEY, "Fees", Unit.FLUX, How.SUM),
+    Spec("fees_usd", Group.MONEY, "Fees in dollars", Unit.USD, How.SUM),
+    Spec("payments", Group.MONEY, "Payments", Unit.COUNT, How.SUM),
+    Spec("organic_flux", Group.MONEY, "Organic fees (without the team)", Unit.FLUX, How.SUM),
+    Spec("card_share", Group.MONEY, "Paid by card", Unit.PERCENT, How.RATIO),
+    Spec("accrued_flux", Group.MONEY, "Accrued revenue", Unit.FLUX, How.SUM),
+    Spec("accrued_usd", Group.MONEY, "Accrued revenue in dollars", Unit.USD, How.SUM),
+    Spec("breakage_flux", Group.MONEY, "Left over of cancelled apps", Unit.FLUX, How.SUM),
+    Spec("mrr_flux", Group.MONEY, "Run-rate (MRR)", Unit.FLUX, How.MEAN),
+    Spec("mrr_usd", Group.MONEY, "Run-rate (MRR) in dollars", Unit.USD, How.MEAN),
+    Spec("deferred_flux", Group.MONEY, "Deferred revenue", Unit.FLUX, How.MEAN),
+    Spec("flux_price_usd", Group.MONEY, "FLUX price", Unit.PRICE, How.MEAN),
+)
+
+Prices = Mapping[date, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the ledger knows of both periods: daily totals and closing prices."""
+
+    totals: Totals
+    prices: Prices
+    now: datetime
+
+    @classmethod
+    def load(cls, first: date, last: date, now: datetime) -> Ledger:
+        rows = pricing.priced().filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
+        return cls(Totals.load(first, last), {day: price for day, price in rows if price is not None}, now)
+
+    def lacking(self, period: Period) -> list[date]:
+        """Return the days of which a payment may still come in."""
+        return [day for day in period.days() if not self.totals.ledger.has_all_of(day, self.now)]
+
+    def sums(self, period: Period) -> Sums | Known:
+        """Return what was paid, or why that is not known."""
+        days, lacking = list(period.days()), self.lacking(period)
+        if lacking:
+            return missing("the ledger is not complete", lacking, len(days))
+        return self.totals.of(days)
+
+
+def fees(period: Period, ledger: Ledger) -> dict[str, Known]:
+    """Return what was paid in FLUX and in dollars, and how often."""
+    sums = ledger.sums(period)
+    if isinstance(sums, Known):
+        return dict.fromkeys(("fees_flux", "fees_usd", "payments"), sums)
+    return {"fees_flux": in_flux(sums.revenue_sat), "payments": Known(sums.payments), "fees_usd": _dollars(sums)}
+
+
+def price(period: Period, ledger: Ledger) -> dict[str, Known]:
+    """Return the mean of the closing prices."""
+    return {"flux_price_usd": mean(ledger.prices, list(period.days()), "no closing price is known")}
+
+
+def in_flux(sat: int | None, coverage: float | None = 100.0) -> Known:
+    return Known(None if sat is None else Decimal(sat) / SAT, coverage)
+
+
+def in_dollars(micro: int | None, coverage: float | None = 100.0) -> Known:
+    return Known(None if micro is None else Decimal(micro) / MICRO, coverage)
+
+
+def _dollars(sums: Sums) -> Known:
+    """Return the sum over the payments that have a price; coverage says how many those are."""
+    payments = sums.payments or 0
+    if sums.usd_micro is None:
+        return unknown("no payment has a price yet")
+    return in_dollars(sums.usd_micro, share(payments - sums.usd_missing, payments))
+
+
+ACCRUALS = ("accrued_flux", "accrued_usd", "breakage_flux", "mrr_flux", "mrr_usd", "deferred_flux")
+TEAM, CARD = "team", "card"
+
+
+def sources(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
+    """Return what is left without the team's own payments, and the share of the card gateway. One query."""
+    keys = ("organic_flux", "card_share")
+    sums = ledger.sums(period)
+    if isinstance(sums, Known):
+        return dict.fromkeys(keys, sums)
+    if missing := state.waits(period):
+        return dict.fromkeys(keys, missing)
+    paid = parts(Dimension.SOURCE, period)
+    if sum(paid.values()) != (sums.revenue_sat or 0):
+        return dict.fromkeys(keys, unknown("the payments have not been split by sender yet"))
+    known = share(sum(paid.values()) - paid.get("unknown", 0), sum(paid.values()))
+    return {
+        "organic_flux": in_flux(sum(paid.values()) - paid.get(TEAM, 0), known),
+        "card_share": ratio(Known(paid.get(CARD, 0), known), Known(sum(paid.values()), known)),
+    }
+
+
+def accruals(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
+    """Return what was earned, the run-rate and what is left, the last two as means of the days. Two queries."""
+    lacking = ledger.lacking(period)
+    if lacking:
+        return dict.fromkeys(ACCRUALS, missing("the ledger is not complete", lacking, len(list(period.days()))))
+    if unread := state.unread(period):
+        return dict.fromkeys(ACCRUALS, unread)
+    days = list(period.days())
+    flows = accounts.flows(Span(days[0], days[-1]))
+    sums = {name: sum(row[name] for row in flows.values()) for name in accounts.SUMS}
+    known = share(sums["cash_sat"] - sums["unassigned_sat"], sums["cash_sat"])
+    dollars = Known(None, known, "no payment behind it has a price")
+    earned = accounts.Amount.of(sums["accrued_sat"], sums["accrued_usd_micro"])
+    rate = accounts.run_rate(sums, len(days))
+    return {
+        "accrued_flux": in_flux(earned.sat, known),
+        "accrued_usd": in_dollars(earned.usd_micro, known) if earned.usd_micro is not None else dollars,
+        "breakage_flux": in_flux(sums["breakage_sat"], known),
+        "mrr_flux": in_flux(rate.sat, known),
+        "mrr_usd": in_dollars(rate.usd_micro, known) if rate.usd_micro is not None else dollars,
+        "deferred_flux": in_flux(_mean_left(flows, days), known),
+    }
+
+
+def _mean_left(flows: Mapping[date, accounts.Row], days: Sequence[date]) -> int:
+    """Return the mean of what was not yet earned at the end of each day, in satoshi."""
+    left, total = accounts.left_before(days[0]), 0
+    for day in days:
+        row = flows.get(day)
+        left += accounts.left_of(row) if row else 0
+        total += left
+    return round(Decimal(total) / len(days))

@@ -1,0 +1,146 @@
+"""Make the report of a completed period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property, lru_cache
+
+from deployments.models import MessagesState
+from fluxtracker.periods import Bucket, Period, midnight
+from reports import calendar
+from reports.calendar import Named
+from reports.figures import Figure, Known, compared
+from reports.groups import census, customers, money, network, rewards, volume
+from reports.groups.splits import State
+from reports.groups.volume import Sales
+from revenue.models import ChangedDay, DailyTotal, LedgerState
+from revenue.selectors import ledger_stamp
+from snapshots.selectors import snapshot_stamp
+
+HOW = "Sums of the period for flows, means of its days for stocks, points for percentages."
+
+
+class NotOver(Exception):
+    """The period is not over; `last` is the newest one that is."""
+
+    def __init__(self, last: Period) -> None:
+        self.last = last
+        bucket = calendar.bucket_of(last)
+        super().__init__(f"the {bucket} is not over; the last completed one is {last.key}")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a period was, against the one before."""
+
+    current: Named
+    previous: Named
+    figures: list[Figure]
+    as_of: datetime | None
+
+    @property
+    def bucket(self) -> Bucket:
+        return self.current.bucket
+
+    @cached_property
+    def notes(self) -> dict[str, str]:
+        """Return why figures are missing, by their keys."""
+        return {figure.key: "; ".join(figure.notes) for figure in self.figures if figure.notes}
+
+    @property
+    def coverage(self) -> dict[str, float]:
+        known = sum(figure.value is not None for figure in self.figures)
+        days = (self.current.last_day - self.current.first_day).days + 1
+        return {"days": days, "figures": len(self.figures), "known": known}
+
+
+def report(period: Period, now: datetime) -> Report:
+    """Return the report of a calendar period. Raise NotOver. Made once for each state of the database."""
+    if not calendar.is_over(period, now):
+        raise NotOver(calendar.last_completed(calendar.bucket_of(period), now))
+    ledger, today = LedgerState.known(), midnight(now.date())
+    figures = list(figures_of(period, today, (_days_known(ledger), _others())))
+    return Report(Named.of(period), Named.of(period.previous()), figures, ledger.read_until)
+
+
+def _days_known(ledger: LedgerState) -> object:
+    """Change with what the ledger has, and with the days of which it has everything."""
+    until = ledger.complete_until
+    known = ledger.read_until and ledger.read_until.date()
+    return ledger.version, ledger.closed_through, until and until.date(), frozenset(ledger.lacking), known
+
+
+def _others() -> object:
+    """Change with all else that a report rests on. Five small queries."""
+    messages = MessagesState.objects.values_list("version", "complete_at").first()
+    return snapshot_stamp(), messages, ChangedDay.objects.count(), census.stamp()
+
+
+@lru_cache(maxsize=64)
+def figures_of(period: Period, today: datetime, state: object) -> tuple[Figure, ...]:
+    """Return the figures as of the beginning of today. About 40 queries; none for a `state` that is known."""
+    before = period.previous()
+    made = _Maker.load(period, before, today)
+    current, previous = made.known(period, before), made.known(before, before.previous())
+    covered = rewards.coverage(period, before, known={period: current, before: previous})
+    current["reward_coverage"], previous["reward_coverage"] = covered[period], covered[before]
+    categories = volume.category_specs(current, previous)
+    volume.without_zeros(categories, current, previous)
+    specs = [*money.SPECS, *volume.EFFECT_SPECS, *customers.SPECS, *volume.SPECS, *categories, *NETWORK]
+    return tuple(compared(specs, current, previous))
+
+
+NETWORK = (*network.SPECS, *census.SPECS, *rewards.SPECS)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """What is read once for both periods."""
+
+    ledger: money.Ledger
+    snapshots: network.Rows
+    state: State
+    now: datetime
+    _sales: dict[Period, Sales] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, period: Period, before: Period, now: datetime) -> _Maker:
+        first, last = before.previous().first_day, period.last_day
+        return cls(money.Ledger.load(first, last, now), network.load(before.first_day, last), State.load(), now)
+
+    def known(self, period: Period, before: Period) -> dict[str, Known]:
+        """Return all that is known of a period, but for the rewards."""
+        ledger, state = self.ledger, self.state
+        fees_sat = ledger.totals.of(period.days()).revenue_sat
+        return {
+            **money.fees(period, ledger),
+            **money.price(period, ledger),
+            **money.sources(period, ledger, state),
+            **money.accruals(period, ledger, state),
+            **volume.effects(period, self.sales(period), self.sales(before), state),
+            **customers.events(period, state, self.now),
+            **customers.owners(period, before, fees_sat, state),
+            **customers.concentration(period, fees_sat, state),
+            **volume.sales(period, self.sales(period), state),
+            **volume.categories(period, state),
+            **network.stocks(period, self.snapshots),
+            **census.filled(period),
+            **census.spread(period),
+            **census.changes(period),
+        }
+
+    def sales(self, period: Period) -> Sales:
+        if period not in self._sales:
+            self._sales[period] = Sales.load(period, self.ledger.totals)
+        return self._sales[period]
+
+
+def stamp(now: datetime) -> object:
+    """Changes with all that a report rests on. Six small queries."""
+    return ledger_stamp(), _others(), now.date()
+
+
+def first_day() -> date | None:
+    """Return the first day with a payment; None before the first sync."""
+    return DailyTotal.objects.filter(payments__gt=0).first_day()

@@ -1,0 +1,42 @@
+"""Compute what blocks issue (docs/upstream.md#chain)."""
+
+from __future__ import annotations
+
+from fluxtracker.money import SAT
+from fluxtracker.upstream.records import FORK_HEIGHT
+
+FIRST_SAT = 14 * SAT  # a block from the fork on
+REDUCED_EVERY = 1_051_200  # blocks: nine tenths from then on
+MOST_REDUCTIONS = 20
+WORK_SAT = 150 * SAT  # a block before the fork
+HALVED_FROM, HALVED_EVERY, MOST_HALVINGS = 2_500, 655_350, 2
+SLOW_UNTIL = 5_000  # the very first blocks issued less: heights of 2018, before any app
+
+
+def subsidy_sat(height: int) -> int:
+    """Return what the block at this height issues. ValueError for the slow start of 2018."""
+    if height >= FORK_HEIGHT:
+        subsidy = FIRST_SAT
+        for _ in range(min((height - FORK_HEIGHT) // REDUCED_EVERY, MOST_REDUCTIONS)):
+            subsidy = subsidy * 9 // 10
+        return subsidy
+    if height < SLOW_UNTIL:
+        raise ValueError("the subsidy of the first blocks is not known here")
+    return WORK_SAT >> min((height - HALVED_FROM) // HALVED_EVERY, MOST_HALVINGS)
+
+
+def issued_sat(low: int, high: int) -> int:
+    """Return what the blocks from `low` up to, but not including, `high` issue."""
+    total, height = 0, low
+    while height < high:
+        end = min(_next_change(height), high)
+        total += (end - height) * subsidy_sat(height)
+        height = end
+    return total
+
+
+def _next_change(height: int) -> int:
+    """Return the first height above this one whose block may issue another amount."""
+    if height >= FORK_HEIGHT:
+        return height + REDUCED_EVERY - (height - FORK_HEIGHT) % REDUCED_EVERY
+    return min(height + HALVED_EVERY - (height - HALVED_FROM) % HALVED_EVERY, FORK_HEIGHT)

@@ -1,0 +1,83 @@
+"""Whatever the order in which messages and payments come and go, the same lives, events and accruals follow."""
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from deployments import accrual, clock, facts, rebuild
+from deployments.categories import Catalogue
+from deployments.models import AppEvent, AppLife, BlockTime, ChangedApp, DailyAccrual, MessageFact, MessagesState
+from ops.jobs import runs
+from revenue import ledger
+from revenue.models import DailyTotal, Payment
+from tests.deployments.messages import MONTH, OWNER, START, STRANGER, at, register, update
+from tests.factories import MAIN, pay
+from tests.marks import examples, law
+
+TIP = START + 3 * MONTH
+STEPS = st.tuples(
+    st.sampled_from((register, update)),
+    st.integers(0, 60),  # of a twentieth of a month
+    st.sampled_from((1, 100, 20_160, MONTH, 2 * MONTH, None)),
+    st.sampled_from((OWNER, STRANGER)),
+    st.sampled_from(("One", "TWO")),
+    st.integers(0, 3),  # FLUX that are paid for it
+)
+
+
+def state():
+    rows = DailyAccrual.objects.order_by("day").values()
+    accruals = [row for row in rows if any(value for key, value in row.items() if key != "day")]
+    events = AppEvent.objects.order_by("app", "position").values(*rebuild.COLUMNS, "app", "position", "day")
+    return list(AppLife.objects.order_by("app_key").values()), list(events), accruals
+
+
+def pay_for(message, flux):
+    return pay(str(flux), message_hash=message.hash, txid=message.txid, height=message.height, at=at(message.height))
+
+
+def settle_days(days):
+    with ledger.writing():
+        ledger.recompute_days({(day, MAIN) for day in days})
+        rebuild.rebuild(rebuild.touched(days))
+        accrual.recompute_cash(days)
+
+
+@law
+@pytest.mark.engine
+class Laws(TestCase):
+    @hypothesis_settings(max_examples=examples(30), deadline=None)
+    @given(steps=st.lists(STEPS, min_size=1, max_size=8), data=st.data())
+    def test_the_order_of_arrival_does_not_matter(self, steps, data):
+        BlockTime.objects.create(height=START, at=at(START), day=at(START).date())
+        MessagesState.load()
+        MessagesState.objects.update(tip_height=TIP)
+        told = {}
+        for kind, place, term, owner, name, flux in steps:
+            message = kind(START + place * MONTH // 20, term, owner=owner, name=name)
+            told[message.hash] = message, flux
+        arrivals = [("message", one) for one in told] + [("payment", one) for one in told if told[one][1]]
+        removed = data.draw(st.sets(st.sampled_from(sorted(told))))
+        with runs.run("sync_messages", trigger="test") as run:
+            for what, key in data.draw(st.permutations(arrivals)):
+                message, flux = told[key]
+                if what == "message":
+                    facts.Writer(run, Catalogue.load()).store([message])
+                    rebuild.rebuild_changed(run)
+                else:
+                    settle_days({pay_for(message, flux).day})
+            for key in removed & {one for one in told if told[one][1]}:  # a reorganisation takes it away
+                payment = Payment.objects.get(message_hash=key)
+                payment.delete()
+                settle_days({payment.day})
+            incremental = state()
+            AppLife.objects.all().delete()
+            DailyAccrual.objects.all().delete()
+            ChangedApp.objects.bulk_create([ChangedApp(app_key=key) for key in {m.app_key for m, _ in told.values()}])
+            rebuild.rebuild_changed(run)
+            accrual.recompute_cash(set(DailyTotal.objects.values_list("day", flat=True)))
+        assert MessageFact.objects.count() == len(told)
+        assert clock.timeline().time_of(START) == at(START)
+        assert state() == incremental
