@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run firs
         *("tests/system/test_kills.py", "tests/system/test_kills_under_load.py"),
     ),
     "the rest": (),
+    "operations": ("tests/access", "tests/admin", "tests/ops"),
     "browsers": BROWSERS,
     "the ledger and its history": (
         *("tests/counts", "tests/deployments", "tests/reports", "tests/revenue", "tests/snapshots"),
@@ -41,8 +42,8 @@ PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run firs
     "processes": ("tests/system", "tests/frame"),
     "wrong answers": ("tests/system/test_bad_answers.py",),
 }
-ON_BOTH = ("the rest", "the ledger and its history", "pages")  # what `make test` runs on PostgreSQL too
-OTHER_PARTS = ("the rest", "browsers", "wrong answers")  # little SQL: PostgreSQL gets what is marked `engine`
+ON_BOTH = ("the rest", "operations", "the ledger and its history", "pages")  # what `make test` runs on PostgreSQL too
+OTHER_PARTS = ("the rest", "operations", "browsers", "wrong answers")  # PostgreSQL gets what is marked
 FEW_PARTS = (*ON_BOTH, "browsers", "processes")  # of `make test`: it has few tests of the others
 FOLDERS = {  # of an app, where it has more than the one with its name
     "fluxtracker": ("tests/api", "tests/frame", "tests/simnet", "tests/upstream"),

@@ -47,7 +47,7 @@ NAMES = ("engine", "slow", "further", "law", "hypothesis")
 
 
 @pytest.mark.parametrize("engine", ["SQLite", "PostgreSQL"])
-@pytest.mark.parametrize("file", [paths[0] for paths in run.PARTS.values() if paths] + ["tests/ops", "tests/frame"])
+@pytest.mark.parametrize("file", [paths[0] for paths in run.PARTS.values() if paths] + ["tests/ops", "tests/metrics"])
 def test_the_full_run_after_the_quick_one_does_what_that_left_out(file, engine):
     """Together they are the full run: each mark's tests, on each engine."""
     quick, full, later = (
