@@ -59,8 +59,9 @@ audit: ## known vulnerabilities of what the lock files name (needs the internet)
 	@test -x build/audit/bin/pip-audit || { $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet "pip-audit>=2.9,<3"; }
 	@build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-embedded.lock
 
-openapi: dev ## write docs/openapi.yaml
+openapi: dev ## write docs/openapi.yaml, and the samples of /api/docs/
 	$(PY) manage.py spectacular --fail-on-warn --validate --file docs/openapi.yaml
+	@$(PY) -m pytest -q -p no:logging tests/api/samples.py
 
 lock: dev ## choose dependencies anew (needs uv and npm)
 	@command -v uv >/dev/null || { echo "error: make lock needs uv: python3 -m pip install uv"; exit 1; }

@@ -86,7 +86,6 @@ INSTALLED_APPS = [
     "csp",
     "rest_framework",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "fluxtracker",
     "ops",
     "revenue",
@@ -244,9 +243,6 @@ SPECTACULAR_SETTINGS = {
     '`{"error": "..."}`. Answers carry an `ETag`: ask with `If-None-Match`.',
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "HealthStatus": ["ok", "degraded", "error"],
         "PartStatus": ["ok", "error"],

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from fluxtracker.api import exceptions
-from fluxtracker.api.views import INDEX_S, RELEASED_S, DocsView, IndexView, SchemaView
+from fluxtracker.api.views import RELEASED_S, IndexView, SchemaView, docs_view
 from fluxtracker.web.cache import cached
 
 admin.autodiscover()
@@ -12,7 +12,7 @@ admin.autodiscover()
 urlpatterns = [
     path("api/", IndexView.as_view(), name="api"),
     path("api/schema/", cached({"format", "lang", "version"}, RELEASED_S)(SchemaView.as_view()), name="schema"),
-    path("api/docs/", cached((), INDEX_S)(DocsView.as_view()), name="docs"),
+    path("api/docs/", docs_view, name="docs"),
     path("api/", include("ops.api.urls")),
     path("api/", include("revenue.api.urls")),
     path("api/", include("deployments.api.urls")),

@@ -7,14 +7,17 @@ from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar
 
-from django.http import HttpResponseBase
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularAPIView
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -22,6 +25,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
+from fluxtracker.api import docs
 from fluxtracker.api.conditional import LIVE_S, unless_known
 from fluxtracker.api.fields import Answer, ErrorAnswer, Query
 from fluxtracker.database import read_snapshot
@@ -161,14 +165,17 @@ class SchemaView(SpectacularAPIView):
     authentication_classes = ()
 
 
-@method_decorator(cache_control(public=True, max_age=INDEX_S), name="get")
-class DocsView(SpectacularSwaggerSplitView):
-    """The description as a page. Its script is a file of its own, so that the content policy holds.
-
-    Kept no longer than the index: it names static files that are gone after a release.
-    """
-
-    authentication_classes = ()
-    http_method_names = ("get", "head")  # its one renderer makes pages, no description of itself
-    template_name = "api/docs.html"
-    url_name = "schema"
+@cached((), INDEX_S)
+@cache_control(public=True, max_age=INDEX_S)
+@require_safe
+def docs_view(request: HttpRequest) -> HttpResponse:
+    """Show the description as a page; kept no longer than the index: it names static files that are gone later."""
+    return render(
+        request,
+        "api/docs.html",
+        {
+            "description": settings.SPECTACULAR_SETTINGS["DESCRIPTION"],
+            "groups": docs.groups(),
+            "site": request.build_absolute_uri("/").rstrip("/"),
+        },
+    )
