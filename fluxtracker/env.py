@@ -159,8 +159,8 @@ def http_urls(name: str, default: str) -> list[str]:
     return found
 
 
-def webhook_url(name: str) -> str:
-    """Return an https address, or nothing. Its path is a secret."""
+def https_url(name: str) -> str:
+    """Return an https address as it is written, or nothing."""
     return _checked_url(name, text(name), ("https",)) if text(name) else ""
 
 

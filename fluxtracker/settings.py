@@ -57,17 +57,26 @@ LOG_GROUPS = {
 LOG_ERRORS_ONLY = env.flag("LOG_ERRORS_ONLY", False)
 
 # Alerts (docs/operations.md)
-ALERT_WEBHOOK_URL = env.webhook_url("ALERT_WEBHOOK_URL")
+ALERT_WEBHOOK_URL = env.https_url("ALERT_WEBHOOK_URL")
 ALERT_EMAILS = env.emails("ALERT_EMAILS")
 ALERT_URLS = env.apprise_urls("ALERT_URLS")
 ALERT_PRIVATE_TARGETS = env.flag("ALERT_PRIVATE_TARGETS", False)
-HEARTBEAT_URL = env.webhook_url("HEARTBEAT_URL")
+HEARTBEAT_URL = env.https_url("HEARTBEAT_URL")
 MAIL_SERVER = env.mail_server("EMAIL_URL", needed=bool(ALERT_EMAILS))
 EMAIL_HOST, EMAIL_PORT = MAIL_SERVER.host, MAIL_SERVER.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = MAIL_SERVER.user, MAIL_SERVER.password
 EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL_SERVER.secure == "tls", MAIL_SERVER.secure == "ssl"
 EMAIL_TIMEOUT = 10  # s
 DEFAULT_FROM_EMAIL = env.email("EMAIL_FROM", EMAIL_HOST_USER if "@" in EMAIL_HOST_USER else "fluxtracker@localhost")
+
+# Sign-in (docs/operations.md)
+REQUIRE_SECOND_FACTOR = env.flag("REQUIRE_SECOND_FACTOR", False)
+OIDC_ISSUER = env.https_url("OIDC_ISSUER")  # to the letter as the provider writes it, slash included
+OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
+OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
+OIDC_STAFF_GROUP = env.text("OIDC_STAFF_GROUP")
+OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
 
 INSTALLED_APPS = [
     "ops.apps.AdminConfig",
@@ -304,6 +313,7 @@ logging.configure(
     secrets=[
         SECRET_KEY,
         CRYPTOCOMPARE_API_KEY,
+        OIDC_CLIENT_SECRET,
         *env.passwords("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "ALERT_WEBHOOK_URL", "EMAIL_URL"),
         *env.paths("ALERT_WEBHOOK_URL", "HEARTBEAT_URL"),
         *(form for url in ALERT_URLS for form in (url, url.partition("://")[2])),

@@ -22,6 +22,7 @@ from fluxtracker.admin import UNKNOWN, LargeTableAdmin, ReadOnlyAdmin, column, l
 from fluxtracker.periods import AHEAD
 from ops import audit_log, leases
 from ops.access import admin as access_admin
+from ops.access.authentication import lacks_second_factor
 from ops.alerts import services
 from ops.alerts.sending import configured
 from ops.jobs import services as jobs_services
@@ -163,7 +164,8 @@ class JobAdmin(LargeTableAdmin):
 
     def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show how far it is, for a page that polls. It reloads when the job is over or the reader may not see it."""
-        if not (self.admin_site.has_permission(request) and self.has_view_permission(request)):
+        is_staff = self.admin_site.has_permission(request) and not lacks_second_factor(request)
+        if not (is_staff and self.has_view_permission(request)):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         job = get_object_or_404(Job, pk=pk)
         headers = {} if job.state in Job.ACTIVE else {"HX-Refresh": "true"}

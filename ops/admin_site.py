@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any, NamedTuple, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -25,7 +27,8 @@ from fluxtracker.admin import user_of
 from fluxtracker.database import database_bytes
 from ops import audit_log, check_results, health, registry, schedule
 from ops.access import login as access_login
-from ops.access import second_factor
+from ops.access import second_factor, single_sign_on
+from ops.access.authentication import lacks_second_factor
 from ops.health import Disk
 from ops.jobs import services
 from ops.models import Alert, Job, ServiceState, TaskState, WorkerSeen
@@ -49,6 +52,7 @@ JOB_GROUPS = {
     JobGroup.REPAIR: "Repair: what is missing or wrong",
     JobGroup.DANGER: "Danger: what no job brings back",
 }
+FOR_SETTING_UP = ("admin:second-factor", "admin:logout")
 LABELS = {"batchSize": "batch size"}  # of parameters that are not called what people call them
 
 
@@ -117,6 +121,18 @@ class Site(AdminSite):
         ]
         return [*own, *super().get_urls()]
 
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
+        """Lead staff who have to set up a second factor to the page for it, from every other one."""
+
+        @wraps(view)
+        def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            name = request.resolver_match.view_name if request.resolver_match else ""
+            if name not in FOR_SETTING_UP and lacks_second_factor(request):
+                return HttpResponseRedirect(reverse("admin:second-factor"))
+            return view(request, *args, **kwargs)
+
+        return super().admin_view(asked, cacheable)
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """Return the tables by what operators use them for; of one app, for its own page, as Django does."""
         apps = super().get_app_list(request, app_label)
@@ -134,7 +150,10 @@ class Site(AdminSite):
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         _forget_relative_next(request)
-        context = {"has_accounts": User.objects.filter(is_staff=True, is_active=True).exists()}
+        context = {
+            "has_accounts": User.objects.filter(is_staff=True, is_active=True).exists(),
+            "single_sign_on": settings.OIDC_NAME if single_sign_on.is_configured() else "",
+        }
         return super().login(request, context | (extra_context or {}))
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
@@ -150,7 +169,7 @@ class Site(AdminSite):
 
     def overview(self, request: HttpRequest) -> HttpResponse:
         """Render the part of the first page that is polled. A signed-out reader reloads the page."""
-        if not self.has_permission(request):
+        if not self.has_permission(request) or lacks_second_factor(request):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         return TemplateResponse(request, "admin/overview_parts.html", {"overview": load_overview(timezone.now())})
 

@@ -7,6 +7,7 @@ from typing import Any
 from celery.signals import celeryd_init
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
+from django.core import checks
 from django.db.models.signals import post_migrate
 
 
@@ -15,8 +16,16 @@ class OpsConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
+        checks.register(check_sign_in, checks.Tags.security, deploy=True)
         celeryd_init.connect(prepare_worker)
         post_migrate.connect(install_schedule, sender=self)
+
+
+def check_sign_in(**_: Any) -> list[checks.CheckMessage]:
+    """Say what is incomplete in the settings of single sign-on."""
+    from ops.access import single_sign_on
+
+    return single_sign_on.check_settings()
 
 
 def prepare_worker(**_: Any) -> None:

@@ -189,7 +189,7 @@ def record_left_out(now: float) -> None:
 
 REFUSALS = (401, 403)
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
-SIGN_IN = "admin/login/"  # writes its own entries (ops.sign_in)
+SIGN_IN = "admin/login/"  # and those below write their own entries (ops.access)
 
 
 class AuditTrail:
@@ -206,7 +206,7 @@ class AuditTrail:
         record_left_out(time.time())
         if response.status_code in REFUSALS:
             _refused(request, response.status_code)
-        elif is_work and response.status_code == 302 and route_of(request) != SIGN_IN:
+        elif is_work and response.status_code == 302 and not route_of(request).startswith(SIGN_IN):
             _done(request, staff, changes) if staff else _refused(request, 302)  # strangers are sent to the sign-in
         return response
 

@@ -68,6 +68,7 @@ PLAIN = (
     "ALERT_URLS",
     "EMAIL_URL",
     "HEARTBEAT_URL",
+    "OIDC_ISSUER",
     "HTTPS",
 )
 

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.permissions import BasePermission
@@ -154,4 +157,25 @@ class IsStaff(BasePermission):
     message = "staff only: this user has no staff status"
 
     def has_permission(self, request: Request, view: object) -> bool:
-        return bool(request.user and request.user.is_authenticated and request.user.is_staff)
+        if not (request.user and request.user.is_authenticated and request.user.is_staff):
+            return False
+        if request.auth is None and lacks_second_factor(request._request):
+            self.message = "a second factor is required: set one up at /admin/second-factor/, or use a token"
+            return False
+        return True
+
+
+SIGNED_IN = "signed_in"  # in the session: how and when the user signed in
+OIDC = "oidc"
+
+
+def has_second_factor(user: User) -> bool:
+    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
+
+
+def lacks_second_factor(request: HttpRequest) -> bool:
+    """Return whether a signed-in user has to set one up first. Single sign-on leaves it to the provider."""
+    user = request.user
+    if not settings.REQUIRE_SECOND_FACTOR or not isinstance(user, User):
+        return False
+    return request.session.get(SIGNED_IN, {}).get("by") != OIDC and not has_second_factor(user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from django import forms
 from django.conf import settings
@@ -16,9 +16,11 @@ from django.contrib.auth.views import PasswordChangeView
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.crypto import salted_hmac
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from fluxtracker import formatting
 from fluxtracker.admin import user_of
@@ -35,6 +37,7 @@ DRIFT = timedelta(minutes=1)  # between the clocks of two hosts; an attempt that
 COOKIE = "known_browser"
 COOKIE_AGE = timedelta(days=90)
 MARK = 16  # digits
+BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class Closed(Exception):
@@ -47,7 +50,9 @@ class Closed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who tries a password for which name, from where. `address` empty: over a Unix socket.
+    """Who tries to sign in with which name, from where. `address` empty: over a Unix socket.
+
+    `name` empty: one who is known only afterwards, as with a passkey. Then the client alone is limited.
 
     `browser` is set for one that has signed in with that name before. Only its own failures close it: otherwise a
     stranger could lock out users of that name or address.
@@ -80,7 +85,7 @@ class Visitor:
             [rows.filter(browser=self.browser)]
             if self.browser
             else [rows.filter(client=client_of(self.address)), rows.filter(mark=mark_of(self.name))]
-        )
+        )[: 2 if self.name else 1]
         tenth = [list(found.values_list("at", flat=True)[MOST_FAILURES - 1 : MOST_FAILURES]) for found in counted]
         if ends := [found[0] + WINDOW for found in tenth if found]:
             raise Closed(max(int((max(ends) - now).total_seconds()) + 1, 1))
@@ -121,16 +126,25 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     response = admin.site.login(request)
     if response.status_code == 302:
         attempt.delete()
-        audit_log.record(
-            actor=cast("User", request.user).get_username(),
-            address=visitor.address,
-            action=ACTION,
-            outcome=audit_log.DONE,
-        )
-        visitor.remember(response)
+        admit(request, response)
     elif response.status_code == 200:
         visitor.refuse(ACTION)
     return response
+
+
+def admit(request: HttpRequest, response: HttpResponseBase, *, by: str = "") -> None:
+    """Record that the user has signed in, and let the session and the browser remember it. `by` empty: a password."""
+    name, address = user_of(request).get_username(), audit_log.address_of(request)
+    detail = {"by": by} if by else {}
+    audit_log.record(actor=name, address=address, action=ACTION, outcome=audit_log.DONE, detail=detail)
+    request.session[authentication.SIGNED_IN] = {"by": by, "at": timezone.now().timestamp()}
+    Visitor.of(request, name).remember(response)
+
+
+def where_to(request: HttpRequest, address: str) -> str:
+    """Return an address of this site to go on to after a sign-in: the given one, or the admin's first page."""
+    is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    return address if is_ours and address.startswith("/") else reverse("admin:index")
 
 
 def too_often(request: HttpRequest, visitor: Visitor, wait: int) -> HttpResponse:

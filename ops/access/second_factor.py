@@ -29,6 +29,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 from fluxtracker.admin import user_of
 from ops import audit_log
 from ops.access import authentication
+from ops.access.authentication import has_second_factor, lacks_second_factor
 from ops.access.login import Closed, Visitor, too_often
 
 ON, OFF, REFUSED = "second factor on", "second factor off", "second factor code"
@@ -37,10 +38,6 @@ CODE_BYTES = 8  # 64 bits, as 16 hexadecimal digits
 KEPT_DIGITS = 16  # of a recovery code's digest
 PENDING = "second_factor_key"  # in the session, until a code proves that the app has it
 LONGEST = 40
-
-
-def has_second_factor(user: User) -> bool:
-    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
 def is_right(user: User, code: str) -> bool:
@@ -131,7 +128,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     left = StaticToken.objects.filter(device__user=user).count()
     context = {
         **admin.site.each_context(request), "title": "Second factor", "form": form, "codes": codes, "is_on": is_on,
-        "pending": device and Pending(device), "left": left,
+        "pending": device and Pending(device), "left": left, "is_required": lacks_second_factor(request),
     }  # fmt: skip
     response = TemplateResponse(request, "admin/second_factor.html", context)
     add_never_cache_headers(response)

@@ -32,6 +32,7 @@ PUBLIC = {
 }  # fmt: skip
 ASKS = {f"ask-{name}" for name in jobs()} | {"job-cancel"}  # POST, staff
 STAFF_READS = {"jobs", "job", "prometheus"}
+SINGLE_SIGN_ON = {"oidc", "oidc-callback"}  # not there until it is configured
 SIGN_IN = {"admin/login/", "admin:login"}
 ANY_STAFF = {  # pages of the admin that need no permission on a table
     "admin:index", "admin:password_change", "admin:password_change_done", "admin:jsi18n",
@@ -82,6 +83,8 @@ def kind(label: str, route: str) -> str | None:
         return "ask"
     if label in STAFF_READS:
         return "staff read"
+    if label in SINGLE_SIGN_ON:
+        return "single sign-on"
     if label in SIGN_IN:
         return "sign in"
     if label in ANY_STAFF:
@@ -152,6 +155,7 @@ def test_they_may_and_the_others_may_not(people, sent, label, route, url):
         "public": public, "ask": ask, "staff read": staff_read, "sign in": sign_in, "any staff": any_staff,
         "table": table, "button": button, "sign out": sign_out, "other admin": other_admin,
     }  # fmt: skip
+    checks["single sign-on"] = single_sign_on
     check = checks.get(kind(label, route) or "")
     assert check, f"{route}: say in this file who may"
     check(url, *people)
@@ -198,6 +202,10 @@ def staff_read(url, anonymous, user, staff, superuser):
 
 def sign_in(url, *people):
     assert [client.get(url).status_code for client in people] == [200, 200, 302, 302]
+
+
+def single_sign_on(url, *people):
+    assert codes(url, people) == [404] * 4
 
 
 def sign_out(url, *people):

@@ -177,12 +177,12 @@ def test_passwords_are_found_in_addresses(monkeypatch):
 )
 def test_a_webhook_is_an_https_address(name, value):
     with pytest.raises(ImproperlyConfigured, match="expected an address that starts with https://"):
-        env.webhook_url(name(value))
+        env.https_url(name(value))
 
 
 def test_a_webhook_may_be_missing(name):
-    assert env.webhook_url(name("")) == ""
-    assert env.webhook_url(name("https://hooks.example/services/T0")) == "https://hooks.example/services/T0"
+    assert env.https_url(name("")) == ""
+    assert env.https_url(name("https://hooks.example/services/T0")) == "https://hooks.example/services/T0"
 
 
 @pytest.mark.parametrize(
