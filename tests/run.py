@@ -32,14 +32,14 @@ PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run firs
         *("tests/system/test_job_kills.py", "tests/system/test_backup_kills.py"),
         *("tests/system/test_kills.py", "tests/system/test_kills_under_load.py"),
     ),
-    "the rest": (),
-    "operations": ("tests/access", "tests/admin", "tests/ops"),
-    "browsers": BROWSERS,
     "the ledger and its history": (
         *("tests/counts", "tests/deployments", "tests/reports", "tests/revenue", "tests/snapshots"),
     ),
-    "pages": ("tests/api", "tests/dashboard"),
     "processes": ("tests/system", "tests/frame"),
+    "browsers": BROWSERS,
+    "the rest": (),
+    "operations": ("tests/access", "tests/admin", "tests/ops"),
+    "pages": ("tests/api", "tests/dashboard"),
     "wrong answers": ("tests/system/test_bad_answers.py",),
 }
 ON_BOTH = ("the rest", "operations", "the ledger and its history", "pages")  # what `make test` runs on PostgreSQL too
