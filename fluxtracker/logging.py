@@ -78,6 +78,7 @@ def configure(*, debug: bool, secrets: Iterable[str] = ()) -> None:
                 "celery.app.trace": {"level": "WARNING"},
                 "celery.worker.strategy": {"level": "WARNING"},  # "Task ... received": the runs say it
                 "apprise": {"level": "ERROR"},  # alert_not_delivered says it, without hosts
+                "fido2": {"level": "WARNING"},  # each use, with the passkey's id: the audit log says it
                 "urllib3": {"level": "ERROR"},
                 "fluxtracker": {"level": "DEBUG" if debug else "INFO"},
             },

@@ -27,7 +27,7 @@ from fluxtracker.admin import user_of
 from fluxtracker.database import database_bytes
 from ops import audit_log, check_results, health, registry, schedule
 from ops.access import login as access_login
-from ops.access import second_factor, single_sign_on
+from ops.access import passkeys, second_factor, single_sign_on
 from ops.access.authentication import lacks_second_factor
 from ops.health import Disk
 from ops.jobs import services
@@ -44,7 +44,7 @@ GROUPS = {  # of the tables that operators need; all others are listed last
         *("revenue.Label", "revenue.ShareRule", "deployments.AppLife", "metrics.TrackedApp", "metrics.Category"),
     ),
     "Alerts": ("ops.Alert", "ops.AlertDelivery", "reports.ReportDelivery"),
-    "Access": ("auth.User", "auth.Group", "ops.ApiToken", "ops.AuditEntry", "ops.SignInAttempt"),
+    "Access": ("auth.User", "auth.Group", "ops.ApiToken", "ops.Passkey", "ops.AuditEntry", "ops.SignInAttempt"),
 }
 OTHERS = "Other tables"
 JOB_GROUPS = {
@@ -52,7 +52,7 @@ JOB_GROUPS = {
     JobGroup.REPAIR: "Repair: what is missing or wrong",
     JobGroup.DANGER: "Danger: what no job brings back",
 }
-FOR_SETTING_UP = ("admin:second-factor", "admin:logout")
+FOR_SETTING_UP = ("admin:second-factor", "admin:passkey-add", "admin:logout")
 LABELS = {"batchSize": "batch size"}  # of parameters that are not called what people call them
 
 
@@ -117,6 +117,12 @@ class Site(AdminSite):
         own = [
             path("overview/", never_cache(self.overview), name="overview"),
             path("second-factor/", self.admin_view(second_factor.second_factor), name="second-factor"),
+            path("second-factor/passkey/", self.admin_view(second_factor.add_passkey), name="passkey-add"),
+            path(
+                "second-factor/passkey/<int:pk>/remove/",
+                self.admin_view(second_factor.remove_passkey),
+                name="passkey-remove",
+            ),
             path("work/<slug:name>/", self.admin_view(self.work), name="work"),
         ]
         return [*own, *super().get_urls()]
@@ -152,6 +158,7 @@ class Site(AdminSite):
         _forget_relative_next(request)
         context = {
             "has_accounts": User.objects.filter(is_staff=True, is_active=True).exists(),
+            "passkey": passkeys.for_sign_in(request) if passkeys.is_possible(request) else None,
             "single_sign_on": settings.OIDC_NAME if single_sign_on.is_configured() else "",
         }
         return super().login(request, context | (extra_context or {}))

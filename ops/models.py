@@ -233,6 +233,25 @@ class ApiToken(models.Model):
         return f"{self.prefix}… of {self.user}"
 
 
+class Passkey(models.Model):
+    """A WebAuthn credential that signs its owner in (ops.access.passkeys). It holds no secret: the private key stays
+    on the owner's device."""
+
+    user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the credential's id.")
+    credential = models.TextField(help_text="Id and public key, as WebAuthn encodes them, in base64.")
+    sign_count = models.BigIntegerField(help_text="The device's own count of uses; 0 where it has none.")
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(help_text="Challenges that are older do not count.")
+
+    class Meta:
+        ordering = ["created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+
 class SignInAttempt(models.Model):
     """A password that was tried: it counts for 15 minutes, unless it was right (ops.access.login)."""
 

@@ -28,7 +28,7 @@ from fluxtracker.admin import ReadOnlyAdmin, user_of
 from ops import audit_log
 from ops.access import authentication
 from ops.access.login import RevokeTokens
-from ops.models import ApiToken
+from ops.models import ApiToken, Passkey
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -100,6 +100,15 @@ class TokenForm(forms.Form):
         super().__init__(*args, **kwargs)
         user = cast("forms.ChoiceField", self.fields["user"])
         user.choices = [(name, name) for name in users]
+
+
+@admin.register(Passkey)
+class Passkeys(ReadOnlyAdmin):
+    """Who has which. Their users add and remove them under *Second factor*."""
+
+    list_display = fields = ("user", "name", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "name")
 
 
 @admin.register(ApiToken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.conf import settings
@@ -167,10 +167,18 @@ class IsStaff(BasePermission):
 
 SIGNED_IN = "signed_in"  # in the session: how and when the user signed in
 OIDC = "oidc"
+FRESH = timedelta(minutes=15)
 
 
 def has_second_factor(user: User) -> bool:
-    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
+    """Return whether the user has an authenticator app or a passkey."""
+    return TOTPDevice.objects.filter(user=user, confirmed=True).exists() or user.passkeys.exists()
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Return whether the session began a short while ago: what it may change is then in its owner's hands."""
+    at = request.session.get(SIGNED_IN, {}).get("at", 0)
+    return timezone.now() - datetime.fromtimestamp(at, UTC) <= FRESH
 
 
 def lacks_second_factor(request: HttpRequest) -> bool:

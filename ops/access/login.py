@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import wraps
 from typing import Any, Self
 
 from django import forms
@@ -14,13 +16,14 @@ from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordCha
 from django.contrib.auth.models import User
 from django.contrib.auth.views import PasswordChangeView
 from django.db import connection, transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.crypto import salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
 
 from fluxtracker import formatting
 from fluxtracker.admin import user_of
@@ -38,6 +41,14 @@ COOKIE = "known_browser"
 COOKIE_AGE = timedelta(days=90)
 MARK = 16  # digits
 BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class Refused(Exception):
+    """A sign-in without a password that fails. `code` goes into the audit log, `words` to the visitor."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(code)
+        self.code, self.words = code, words
 
 
 class Closed(Exception):
@@ -130,6 +141,41 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
     elif response.status_code == 200:
         visitor.refuse(ACTION)
     return response
+
+
+View = Callable[[HttpRequest], HttpResponseBase]
+
+
+def counted(by: str, is_offered: Callable[[HttpRequest], bool]) -> Callable[[View], View]:
+    """Count a sign-in without a password as a failed attempt of the client until it succeeds.
+
+    A refusal leads to the sign-in page, which says why. Where this way in is not offered there is no page (404).
+    """
+
+    def limit(view: View) -> View:
+        @never_cache
+        @wraps(view)
+        def answer(request: HttpRequest) -> HttpResponseBase:
+            if not is_offered(request):
+                raise Http404(f"{by}: not offered here")
+            visitor = Visitor.of(request, "")
+            try:
+                attempt = visitor.begin(timezone.now())
+            except Closed as closed:
+                return too_often(request, visitor, closed.wait)
+            try:
+                response = view(request)
+            except Refused as refused:
+                detail = {"by": by, "why": refused.code}
+                audit_log.record_refusal(actor="", address=visitor.address, action=ACTION, detail=detail)
+                messages.error(request, refused.words)
+                return HttpResponseRedirect(reverse("admin:login"))
+            attempt.delete()
+            return response
+
+        return answer
+
+    return limit
 
 
 def admit(request: HttpRequest, response: HttpResponseBase, *, by: str = "") -> None:

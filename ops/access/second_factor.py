@@ -1,4 +1,4 @@
-"""A second factor for staff who want one: six digits of an app, or a recovery code, besides the password.
+"""A second factor for staff: six digits of an app, or a recovery code, besides the password; or a passkey alone.
 
 The code is a part of the sign-in form, so that the limit of attempts counts wrong codes as it does wrong passwords,
 and nothing tells which of them was wrong.
@@ -7,6 +7,7 @@ and nothing tells which of them was wrong.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +18,26 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_POST
 from django_otp import match_token
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 
 from fluxtracker.admin import user_of
 from ops import audit_log
-from ops.access import authentication
-from ops.access.authentication import has_second_factor, lacks_second_factor
-from ops.access.login import Closed, Visitor, too_often
+from ops.access import authentication, passkeys
+from ops.access.authentication import has_second_factor, is_fresh, lacks_second_factor
+from ops.access.login import Closed, Refused, Visitor, too_often
+from ops.models import Passkey
 
 ON, OFF, REFUSED = "second factor on", "second factor off", "second factor code"
+PASSKEY_ON, PASSKEY_OFF = "passkey added", "passkey removed"
 CODES = 10
 CODE_BYTES = 8  # 64 bits, as 16 hexadecimal digits
 KEPT_DIGITS = 16  # of a recovery code's digest
@@ -103,36 +108,110 @@ class Pending:
 @sensitive_post_parameters("code")
 @sensitive_variables("codes")
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Show whether the user has a second factor; switch it on or off, or make new recovery codes, with a code."""
-    user, codes = user_of(request), list[str]()
-    is_on = has_second_factor(user)
-    device = None if is_on else _pending(request, user)
-    form = CodeForm(request.POST or None)
-    if request.method == "POST":
-        visitor = Visitor.of(request, user.get_username())
-        try:
-            attempt = visitor.begin(timezone.now())
-        except Closed as closed:
-            return too_often(request, visitor, closed.wait)
-        if form.is_valid() and _proves(user, device, form.cleaned_data["code"]):
-            attempt.delete()
-            if is_on and "off" in request.POST:
-                remove(user, by=user.get_username(), address=audit_log.address_of(request))
-                messages.success(request, "Second factor is off.")
-                return HttpResponseRedirect(reverse("admin:second-factor"))
-            codes = _keep(request, user, device)
-            is_on, device = True, None
-        elif form.is_valid():
-            visitor.refuse(REFUSED)
-            form.add_error("code", "The code is wrong, or was used before. Check the clock of your device.")
-    left = StaticToken.objects.filter(device__user=user).count()
+    """Show what the user has; add the app with its first code; with a right code, make new codes or switch it off."""
+    user = user_of(request)
+    if request.method != "POST":
+        return _page(request)
+    is_new = not _has_app(user) and not {"off", "renew"} & request.POST.keys()
+    if is_new and not _may_add(request):
+        return _again(request)
+    form = CodeForm(request.POST)
+    visitor = Visitor.of(request, user.get_username())
+    try:
+        attempt = visitor.begin(timezone.now())
+    except Closed as closed:
+        return too_often(request, visitor, closed.wait)
+    device = _pending(request, user) if is_new else None
+    if form.is_valid() and _proves(user, device, form.cleaned_data["code"]):
+        attempt.delete()
+        if "off" in request.POST:
+            remove(user, by=user.get_username(), address=audit_log.address_of(request))
+            messages.success(request, "Second factor is off.")
+            return HttpResponseRedirect(reverse("admin:second-factor"))
+        return _page(request, codes=_keep(request, user, device))
+    if form.is_valid():
+        visitor.refuse(REFUSED)
+        form.add_error("code", "The code is wrong, or was used before. Check the clock of your device.")
+    return _page(request, app_form=form) if is_new else _page(request, form=form)
+
+
+@require_POST
+@sensitive_variables("codes")
+def add_passkey(request: HttpRequest) -> HttpResponse:
+    """Add the passkey that the browser has made, and recovery codes with the first one."""
+    user = user_of(request)
+    if not (passkeys.is_possible(request) and _may_add(request)):
+        return _again(request)
+    try:
+        added = passkeys.add(request, user)
+    except Refused as refused:
+        messages.error(request, refused.words)
+        return HttpResponseRedirect(reverse("admin:second-factor"))
+    _audit(request, PASSKEY_ON, {"passkey": added.name})
+    if not StaticToken.objects.filter(device__user=user).exists():
+        return _page(request, codes=_keep(request, user, None))
+    messages.success(request, "Passkey added.")
+    return HttpResponseRedirect(reverse("admin:second-factor"))
+
+
+@require_POST
+def remove_passkey(request: HttpRequest, pk: int) -> HttpResponse:
+    """Remove one; the recovery codes go with the last thing that they stand in for."""
+    user = user_of(request)
+    if not is_fresh(request):
+        return _again(request)
+    passkey = get_object_or_404(Passkey, user=user, pk=pk)
+    with transaction.atomic():
+        passkey.delete()
+        if not has_second_factor(user):
+            StaticDevice.objects.filter(user=user).delete()
+    _audit(request, PASSKEY_OFF, {"passkey": passkey.name})
+    messages.success(request, "Passkey removed.")
+    return HttpResponseRedirect(reverse("admin:second-factor"))
+
+
+def _page(
+    request: HttpRequest, *, form: CodeForm | None = None, app_form: CodeForm | None = None, codes: Sequence[str] = ()
+) -> HttpResponse:
+    user = user_of(request)
+    may_add, is_possible = _may_add(request), passkeys.is_possible(request)
     context = {
-        **admin.site.each_context(request), "title": "Second factor", "form": form, "codes": codes, "is_on": is_on,
-        "pending": device and Pending(device), "left": left, "is_required": lacks_second_factor(request),
-    }  # fmt: skip
+        **admin.site.each_context(request),
+        "title": "Second factor",
+        "codes": codes,
+        "form": form or CodeForm(),
+        "app_form": app_form or CodeForm(auto_id="app_%s"),
+        "is_on": has_second_factor(user),
+        "has_app": _has_app(user),
+        "may_add": may_add,
+        "pending": None if codes or _has_app(user) or not may_add else Pending(_pending(request, user)),
+        "passkeys": user.passkeys.all(),
+        "new_passkey": passkeys.for_new(request, user) if is_possible and may_add and not codes else None,
+        "left": StaticToken.objects.filter(device__user=user).count(),
+        "is_required": lacks_second_factor(request),
+    }
     response = TemplateResponse(request, "admin/second_factor.html", context)
     add_never_cache_headers(response)
     return response
+
+
+def _has_app(user: User) -> bool:
+    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
+
+
+def _may_add(request: HttpRequest) -> bool:
+    """Return whether a way in may be added: the first one, or by somebody who has just signed in."""
+    return not has_second_factor(user_of(request)) or is_fresh(request)
+
+
+def _again(request: HttpRequest) -> HttpResponse:
+    messages.error(request, "Sign out and in again first: this changes who can sign in.")
+    return HttpResponseRedirect(reverse("admin:second-factor"))
+
+
+def _audit(request: HttpRequest, action: str, detail: dict[str, Any]) -> None:
+    name, address = user_of(request).get_username(), audit_log.address_of(request)
+    audit_log.record(actor=name, address=address, action=action, outcome=audit_log.DONE, detail=detail)
 
 
 def _pending(request: HttpRequest, user: User) -> TOTPDevice:
@@ -161,16 +240,15 @@ def _keep(request: HttpRequest, user: User, device: TOTPDevice | None) -> list[s
         kept = StaticDevice.objects.create(user=user, name="recovery")
         StaticToken.objects.bulk_create([StaticToken(device=kept, token=_digest(code)) for code in codes])
     request.session.pop(PENDING, None)
-    detail = {"recoveryCodes": CODES, "isNew": device is not None}
-    name, address = user.get_username(), audit_log.address_of(request)
-    audit_log.record(actor=name, address=address, action=ON, outcome=audit_log.DONE, detail=detail)
+    _audit(request, ON, {"recoveryCodes": CODES, "isNew": device is not None})
     return ["-".join(code[at : at + 4] for at in range(0, len(code), 4)) for code in codes]
 
 
 def remove(user: User, *, by: str, address: str | None = None) -> bool:
-    """Delete the user's second factor and recovery codes. Return False when there was none."""
+    """Delete the user's app, passkeys and recovery codes. Return False when there was none."""
     with transaction.atomic():
-        found = [*TOTPDevice.objects.filter(user=user), *StaticDevice.objects.filter(user=user)]
+        devices = (TOTPDevice, StaticDevice, Passkey)
+        found = [device for kind in devices for device in kind.objects.filter(user=user)]
         for device in found:
             device.delete()
     if found:

@@ -8,28 +8,24 @@ the next is kept in a signed cookie, so that strangers make no sessions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 import requests
 import structlog
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.models import User
 from django.core import checks
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.crypto import constant_time_compare
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from ops import audit_log
 from ops.access.authentication import OIDC
-from ops.access.login import ACTION, BACKEND, Closed, Visitor, admit, too_often, where_to
+from ops.access.login import BACKEND, Refused, admit, counted, where_to
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +48,8 @@ REASONS = {
 }
 
 
-class Refused(Exception):
-    """The visitor is not signed in. `code`: a key of REASONS."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+def _refused(code: str) -> Refused:
+    return Refused(code, REASONS[code])
 
 
 def is_configured() -> bool:
@@ -75,39 +67,8 @@ def check_settings() -> list[checks.CheckMessage]:
     return []
 
 
-View = Callable[[HttpRequest], HttpResponseBase]
-
-
-def _limited(view: View) -> View:
-    """Count it as an attempt to sign in until it succeeds; a refusal ends on the sign-in page."""
-
-    @never_cache
-    @require_GET
-    @wraps(view)
-    def answer(request: HttpRequest) -> HttpResponseBase:
-        if not is_configured():
-            raise Http404("single sign-on is not configured")
-        visitor = Visitor.of(request, "")
-        try:
-            attempt = visitor.begin(timezone.now())
-        except Closed as closed:
-            return too_often(request, visitor, closed.wait)
-        try:
-            response = view(request)
-        except Refused as refused:
-            audit_log.record_refusal(
-                actor="", address=visitor.address, action=ACTION, detail={"by": OIDC, "why": refused.code}
-            )
-            messages.error(request, REASONS[refused.code])
-            response = HttpResponseRedirect(reverse("admin:login"))
-        else:
-            attempt.delete()
-        return response
-
-    return answer
-
-
-@_limited
+@require_GET
+@counted(OIDC, lambda _: is_configured())
 def start(request: HttpRequest) -> HttpResponseBase:
     """Send the visitor to the provider."""
     with _protocol_errors():
@@ -120,14 +81,15 @@ def start(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
-@_limited
+@require_GET
+@counted(OIDC, lambda _: is_configured())
 def callback(request: HttpRequest) -> HttpResponseBase:
     """Sign in the user whom the provider has sent back."""
     begun = json.loads(request.get_signed_cookie(COOKIE, "", salt=COOKIE, max_age=COOKIE_AGE) or "{}")
     if not begun or not constant_time_compare(begun["state"], request.GET.get("state", "")):
-        raise Refused("expired")
+        raise _refused("expired")
     if request.GET.get("error") or not request.GET.get("code"):
-        raise Refused("denied")
+        raise _refused("denied")
     with _protocol_errors():
         claims = _claims(request, begun)
     user = _account(claims, address=audit_log.address_of(request))
@@ -161,7 +123,7 @@ def _protocol_errors() -> Iterator[None]:
     else:
         return
     log.warning("single_sign_on_failed", code=code, error=kind)
-    raise Refused(code)
+    raise _refused(code)
 
 
 def _client() -> Any:
@@ -223,10 +185,10 @@ def _account(claims: dict[str, Any], *, address: str) -> User:
     """Return the account that the claims open. Members of the staff group get one, without any permission."""
     email, is_verified = claims.get("email"), claims.get("email_verified") in (True, "true")
     if not (isinstance(email, str) and email.isascii() and is_verified and 3 <= len(email) <= LONGEST_NAME):
-        raise Refused("email")
+        raise _refused("email")
     groups = claims.get(settings.OIDC_GROUPS_CLAIM)
     if settings.OIDC_STAFF_GROUP and not (isinstance(groups, list) and settings.OIDC_STAFF_GROUP in groups):
-        raise Refused("group")
+        raise _refused("group")
     found = list(User.objects.filter(email__iexact=email)[:2])
     if not found and settings.OIDC_STAFF_GROUP and not User.objects.filter(username__iexact=email).exists():
         user = User.objects.create_user(email, email, is_staff=True)
@@ -234,5 +196,5 @@ def _account(claims: dict[str, Any], *, address: str) -> User:
         audit_log.record(actor=email, address=address, action="create user", outcome=audit_log.DONE, detail=detail)
         return user
     if len(found) != 1 or not (found[0].is_staff and found[0].is_active):
-        raise Refused("account")
+        raise _refused("account")
     return found[0]

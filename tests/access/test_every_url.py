@@ -37,6 +37,7 @@ SIGN_IN = {"admin/login/", "admin:login"}
 ANY_STAFF = {  # pages of the admin that need no permission on a table
     "admin:index", "admin:password_change", "admin:password_change_done", "admin:jsi18n",
     "admin:autocomplete", "admin:view_on_site", "admin:app_list", "admin:overview", "admin:work", "admin:second-factor",
+    "admin:passkey-add", "admin:passkey-remove",
 }  # fmt: skip
 BUTTONS = {  # POST, staff; some ask for a permission besides
     "admin:ops_alert_test", "admin:ops_job_cancel", "admin:ops_apitoken_revoke", "admin:metrics_trackedapp_preview",
@@ -83,6 +84,8 @@ def kind(label: str, route: str) -> str | None:
         return "ask"
     if label in STAFF_READS:
         return "staff read"
+    if label == "passkey":
+        return "passkey"
     if label in SINGLE_SIGN_ON:
         return "single sign-on"
     if label in SIGN_IN:
@@ -155,7 +158,7 @@ def test_they_may_and_the_others_may_not(people, sent, label, route, url):
         "public": public, "ask": ask, "staff read": staff_read, "sign in": sign_in, "any staff": any_staff,
         "table": table, "button": button, "sign out": sign_out, "other admin": other_admin,
     }  # fmt: skip
-    checks["single sign-on"] = single_sign_on
+    checks |= {"single sign-on": single_sign_on, "passkey": passkey}
     check = checks.get(kind(label, route) or "")
     assert check, f"{route}: say in this file who may"
     check(url, *people)
@@ -206,6 +209,12 @@ def sign_in(url, *people):
 
 def single_sign_on(url, *people):
     assert codes(url, people) == [404] * 4
+
+
+def passkey(url, *people):
+    """A form that leads somewhere over HTTPS or on localhost only."""
+    assert codes(url, people) == [405] * 4
+    assert codes(url, people, "post") == [404] * 4
 
 
 def sign_out(url, *people):

@@ -19,6 +19,7 @@ from ops.models import (
     AuditEntry,
     Job,
     Lease,
+    Passkey,
     ServiceCheck,
     ServiceState,
     SignInAttempt,
@@ -60,6 +61,14 @@ def one_of_each(db: None) -> None:
     ServiceCheck.objects.create(kind="api", name="stats", status="ok", at=NOW)
     Job.objects.create(name="prune", actor="olivia", via="admin", created_at=NOW, result={"transactions": 0})
     ApiToken.objects.create(user=User.objects.create_user("tim"), prefix="abcd1234", digest="ef" * 32, created_at=NOW)
+    Passkey.objects.create(
+        user=User.objects.create_user("pat"),
+        name="Phone",
+        digest="ab" * 32,
+        sign_count=0,
+        created_at=NOW,
+        last_used_at=NOW,
+    )
     AuditEntry.objects.create(at=NOW, actor="olivia", action="prune", outcome="asked", detail={"days": 1})
     SignInAttempt.objects.create(at=NOW, client="192.0.2.7", mark="ab" * 8)
     alert = Alert.objects.create(key="disk", message="The disk is nearly full.", raised_at=NOW, seen_at=NOW)

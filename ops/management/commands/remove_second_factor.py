@@ -8,7 +8,7 @@ from ops.commands import ReportCommand
 
 
 class Command(ReportCommand):
-    help = "Remove a user's second factor and recovery codes, where they have lost both. The password stays."
+    help = "Remove a user's app, passkeys and recovery codes, where they are lost. The password stays."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
