@@ -9,13 +9,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model
 from django.db.models.fields import NOT_PROVIDED, Field
 from django.db.models.signals import m2m_changed, post_delete, pre_save
+from django.http import HttpRequest
 
 from fluxtracker.admin import ReadOnlyAdmin
 from fluxtracker.formatting import printable
@@ -25,6 +28,7 @@ MASK = "***"
 LONGEST_VALUE = 200
 MOST = 50  # of one request
 UNTOLD = ("last_login", "last_run_at", "total_run_count", "date_changed")  # kept by programs, not by people
+MORE = "more changes are not listed"
 Change = dict[str, str | None]
 _changes: ContextVar[list[Change] | None] = ContextVar("changes", default=None)
 
@@ -44,6 +48,35 @@ def collecting(is_wanted: bool) -> Iterator[list[Change]]:
         _changes.reset(token)
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows that a bulk action of a list was started for, as they were. `count`: how many there are in all."""
+
+    action: str
+    count: int
+    rows: list[Model]
+
+    def note_changes(self) -> None:
+        """Note what became of them: `queryset.update()` sends no signal."""
+        if not self.rows:
+            return
+        now = type(self.rows[0])._base_manager.in_bulk([row.pk for row in self.rows])
+        for row in self.rows:
+            if row.pk in now:
+                _compare(now[row.pk], row)
+
+
+def selected(request: HttpRequest, model_admin: Any) -> Selection | None:
+    """Return the selection of a bulk action, with the first rows of it; None where the request is none."""
+    action = request.POST.get("action", "")
+    if model_admin is None or action not in model_admin.get_actions(request):
+        return None
+    rows = model_admin.get_queryset(request).filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+    if request.POST.get("select_across") == "1":
+        rows = model_admin.get_changelist_instance(request).get_queryset(request)
+    return Selection(action, rows.count(), list(rows.order_by("pk")[: MOST + 1]))
+
+
 @cache
 def _watch() -> None:
     """Listen to the models that the admin can edit."""
@@ -60,8 +93,11 @@ def _watch() -> None:
 def _saved(sender: type[Model], instance: Model, **_: Any) -> None:
     if _changes.get() is None:
         return
-    before = None if instance._state.adding else sender._base_manager.filter(pk=instance.pk).first()
-    for field in sender._meta.concrete_fields:
+    _compare(instance, None if instance._state.adding else sender._base_manager.filter(pk=instance.pk).first())
+
+
+def _compare(instance: Model, before: Model | None) -> None:
+    for field in instance._meta.concrete_fields:
         old, new = before and getattr(before, field.attname), getattr(instance, field.attname)
         is_default = before is None and new in (None, "", _default(field))
         if old != new and not is_default and not field.primary_key and field.name not in UNTOLD:
@@ -90,10 +126,16 @@ def _related(sender: type[Model], instance: Model, action: str, model: type[Mode
 
 def _note(instance: Model, field: str, old: Any, new: Any) -> None:
     found = _changes.get()
-    if found is not None and len(found) < MOST:
-        old, new = (MASK if SECRET.search(field) and value is not None else _words(value) for value in (old, new))
-        subject = instance._meta.label_lower + (f" {instance.pk}" if instance.pk else "")
-        found.append({"object": subject, "field": field, "old": old, "new": new})
+    if found is None or len(found) > MOST:
+        return
+    subject = instance._meta.label_lower + (f" {instance.pk}" if instance.pk else "")
+    if any((change["object"], change["field"]) == (subject, field) for change in found):
+        return  # an action that saves its rows one by one
+    if len(found) == MOST:
+        found.append({"object": "", "field": "", "old": None, "new": MORE})
+        return
+    old, new = (MASK if SECRET.search(field) and value is not None else _words(value) for value in (old, new))
+    found.append({"object": subject, "field": field, "old": old, "new": new})
 
 
 def _words(value: Any) -> str | None:

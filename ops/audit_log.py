@@ -201,14 +201,27 @@ class AuditTrail:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         is_work = request.path_info.startswith("/admin/") and request.method not in SAFE
         staff = _staff(request) if is_work else ""  # signing out forgets who it was
+        selections: list[audit_changes.Selection] = []
+        request.audited = selections if staff else None  # type: ignore[attr-defined]
         with audit_changes.collecting(bool(staff)) as changes:
             response = self.get_response(request)
+            for selection in selections:
+                selection.note_changes()
         record_left_out(time.time())
         if response.status_code in REFUSALS:
             _refused(request, response.status_code)
         elif is_work and response.status_code == 302 and not route_of(request).startswith(SIGN_IN):
-            _done(request, staff, changes) if staff else _refused(request, 302)  # strangers are sent to the sign-in
+            if staff:
+                _done(request, staff, changes, selections)
+            else:
+                _refused(request, 302)  # strangers are sent to the sign-in
         return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: object, kwargs: object) -> None:
+        """Remember the rows that a bulk action is for."""
+        selections = getattr(request, "audited", None)
+        if selections is not None and (found := audit_changes.selected(request, getattr(view, "model_admin", None))):
+            selections.append(found)
 
 
 def route_of(request: HttpRequest) -> str:
@@ -241,13 +254,17 @@ def _staff(request: HttpRequest) -> str:
     return name if name and request.user.is_active and request.user.is_staff else ""
 
 
-def _done(request: HttpRequest, actor: str, changes: list[audit_changes.Change]) -> None:
+def _done(
+    request: HttpRequest, actor: str, changes: list[audit_changes.Change], selections: list[audit_changes.Selection]
+) -> None:
     """Record a form of the admin that was accepted, and what it changed: those end in a redirect."""
     match = request.resolver_match
     kwargs = match.kwargs if match else {}
     detail: dict[str, Any] = {
         key: str(value) for key, value in kwargs.items() if key in ("object_id", "name", "id", "number")
     }
+    for selection in selections:
+        detail |= {"action": selection.action, "rows": selection.count}
     detail |= {"changes": changes} if changes else {}
     record_if_possible(
         actor=actor, address=address_of(request),

@@ -7,8 +7,10 @@ from django.contrib.auth.models import Group, User
 from django_celery_beat.models import PeriodicTask
 
 from ops import schedule
+from ops.audit_changes import MORE
 from ops.models import AuditEntry
-from revenue.models import Label
+from revenue.models import Label, Quarantined
+from tests.dashboard.rows import NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static_files")]
 
@@ -80,3 +82,47 @@ def test_the_schedule_is_watched_and_its_programs_are_not(root):
     assert changes()["enabled"] == ("True", "False")
     PeriodicTask.objects.filter(pk=task.pk).first().save()
     assert AuditEntry.objects.count() == before + 1
+
+
+def act(client, path, action, rows, **more):
+    return send(client, path, {"action": action, "_selected_action": [row.pk for row in rows], **more})
+
+
+def test_a_bulk_action_has_what_it_changed_in_each_row(root):
+    schedule.install()
+    tasks = list(PeriodicTask.objects.filter(name__in=["prune", "backup"]).order_by("pk"))
+    path = "/admin/django_celery_beat/periodictask/"
+    entry = act(root, path, "disable_tasks", tasks)
+    assert (entry.detail["action"], entry.detail["rows"]) == ("disable_tasks", 2)
+    assert entry.detail["changes"] == [
+        {"object": f"django_celery_beat.periodictask {task.pk}", "field": "enabled", "old": "True", "new": "False"}
+        for task in tasks
+    ]
+    assert "changes" not in act(root, path, "disable_tasks", tasks).detail
+    assert len(act(root, path, "toggle_tasks", tasks).detail["changes"]) == 2
+
+
+def test_a_bulk_action_for_all_rows_says_how_many_and_that_some_are_not_listed(root):
+    Quarantined.objects.bulk_create(
+        Quarantined(txid=f"{n:064x}", address="t1", reason="sender", first_seen_at=NOW, next_attempt_at=NOW)
+        for n in range(120)
+    )
+    some = Quarantined.objects.order_by("pk")[:2]
+    entry = act(root, "/admin/revenue/quarantined/", "retry", some, select_across="1")
+    assert (entry.detail["action"], entry.detail["rows"], len(entry.detail["changes"])) == ("retry", 120, 51)
+    assert entry.detail["changes"][0]["field"] == "next_attempt_at"
+    assert entry.detail["changes"][-1] == {"object": "", "field": "", "old": None, "new": MORE}
+
+
+def test_a_bulk_delete_has_each_row_once(root):
+    labels = [Label.objects.create(subject=f"t1{n}", kind="address", category="card", words="x") for n in range(3)]
+    entry = act(root, "/admin/revenue/label/", "delete_selected", labels, post="yes")
+    assert (entry.detail["action"], len(entry.detail["changes"])) == ("delete_selected", 3)
+    assert Label.objects.filter(pk__in=[label.pk for label in labels]).count() == 0
+
+
+@pytest.mark.parametrize("keys", [["999999999"], []])
+def test_keys_that_no_row_has_change_nothing(root, keys):
+    root.post("/admin/revenue/label/", {"action": "delete_selected", "_selected_action": keys, "post": "yes"})
+    entry = AuditEntry.objects.last()
+    assert entry is None or "changes" not in entry.detail

@@ -44,6 +44,7 @@ from ops.models import (
     AuditEntry,
     Job,
     Lease,
+    Passkey,
     ServiceCheck,
     ServiceState,
     SignInAttempt,
@@ -89,6 +90,12 @@ def token(n: int) -> None:
     ApiToken.objects.create(user=user, prefix=f"{n:08x}", digest=f"{n:064x}", created_at=NOW)
 
 
+def passkey(n: int) -> None:
+    user = User.objects.create(username=f"u{n}", is_staff=True)
+    moments = {"created_at": NOW, "last_used_at": NOW}
+    Passkey.objects.create(user=user, name="Phone", digest=f"{n:064x}", sign_count=0, **moments)
+
+
 def beat(n: int) -> None:
     interval = IntervalSchedule.objects.create(every=1000 + n, period="minutes")
     PeriodicTask.objects.create(name=f"t{n}", task="x.y", interval=interval)
@@ -113,6 +120,7 @@ MAKE: dict[type, Callable[[int], object]] = {
         alert=Alert.objects.create(key=f"d{n}", message="m", raised_at=NOW, seen_at=NOW), channel="email"
     ),
     ApiToken: token,
+    Passkey: passkey,
     AuditEntry: lambda n: AuditEntry.objects.create(at=NOW, action="a", outcome="done"),
     Job: lambda n: Job.objects.create(name="prune", state="done", actor="a", via="api", created_at=NOW),
     Lease: lambda n: Lease.objects.create(name=f"l{n}"),
@@ -183,6 +191,7 @@ COUNTS: dict[type, tuple[int, int]] = {
     Alert: (5, 5),
     AlertDelivery: (4, 5),
     ApiToken: (4, 5),
+    Passkey: (4, 5),
     AuditEntry: (5, 4),
     Job: (6, 4),
     Lease: (4, 4),
