@@ -52,7 +52,7 @@ bench-full: dev ## that at 1,000,000 payments on both engines, then endpoints, b
 	@$(PY) -m tests.bench --payments 1000000 --engine postgresql
 	@$(PY) -m pytest -m bench -s --no-header -p no:cacheprovider
 
-lighthouse: dev ## the demo's page as Lighthouse judges it (needs npm and a chromium)
+lighthouse: dev ## a demo's pages as Lighthouse judges them, and on slow 4G (needs npm and a chromium)
 	@$(PY) -m tests.bench.lighthouse
 
 audit: ## known vulnerabilities of what the lock files name (needs the internet)

@@ -126,7 +126,11 @@ def tasks(states: Mapping[str, TaskState], now: datetime) -> Iterator[Line]:
 def _task_state(row: ScheduledTask, late: Mapping[str, Overdue]) -> str:
     if not row.enabled:
         return OFF
-    return "overdue" if row.name in late else row.state.health if row.state else "never"
+    if row.name in late:
+        return "overdue"
+    if row.state is None:  # Beat has sent it, or has not; how it ended is not recorded
+        return "sent" if row.last_at else "never"
+    return row.state.health
 
 
 def _task_problem(row: ScheduledTask, late: Overdue | None, now: datetime) -> str:

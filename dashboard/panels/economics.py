@@ -31,6 +31,11 @@ SOURCES: Mapping[str, str] = {
     "other": "Everybody else",
     UNKNOWN: "Not known (pruned before senders were kept)",
 }
+CATEGORIES: Mapping[str, str] = {
+    UNKNOWN: "Not known (encrypted or no app)",
+    "rpc-node": "RPC nodes",
+    "wordpress": "WordPress",
+}
 NOT_SPLIT = "Many days have changed; they are split with the next update."
 NO_PAYMENT = "No payment in this period yet."
 
@@ -52,7 +57,7 @@ def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
         "organic": organic,
         "organic_share": percent(organic, total),
         "sources": list(_parts(sources or {}, total, SOURCES)),
-        "categories": list(_folded(_parts(categories or {}, total, {UNKNOWN: "Not known (encrypted or no app)"}))),
+        "categories": list(_folded(_parts(categories or {}, total, CATEGORIES))),
     }
 
 

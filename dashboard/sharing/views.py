@@ -27,6 +27,7 @@ from revenue.selectors import Sums, Totals, ledger_stamp
 
 DAYS = 30  # that a card shows as bars
 MONTHS = 24
+FRAME_S = 300  # after which a frame loads itself again, with or without scripts
 NOT_KNOWN = "not known yet"
 THEMES = ("dark", "light", "auto")
 
@@ -105,6 +106,8 @@ def framed(panel: Panel) -> Any:
         part = show(panel, request.GET, now)
         theme = request.GET.get("theme", "")
         context = {"part": part, "now": now, "theme": theme if theme in THEMES else THEMES[0]}
-        return render(request, "dashboard/embed.html", context)
+        response = render(request, "dashboard/embed.html", context)
+        response.headers["Refresh"] = str(FRAME_S)
+        return response
 
     return frame

@@ -48,6 +48,16 @@ class Endpoint:
     body: str
     answer: str
 
+    @property
+    def options(self) -> str:
+        """Return what curl needs besides the address; the token stands in a variable of the shell."""
+        found = [] if self.method == "GET" or self.body else [f"-X {self.method}"]
+        if self.body:
+            found.append(f"-H 'Content-Type: application/json' -d '{self.body}'")
+        if not self.is_public:
+            found.append('-H "Authorization: Token $TOKEN"')
+        return "".join(f" {option}" for option in found)
+
 
 @dataclass(frozen=True, slots=True)
 class Chapter:

@@ -1,5 +1,4 @@
-// The period switch, the steps to past periods and the range of all panels: all periods are fetched ahead, so that
-// another one is there at once. In the address; back works. Keys: d w m q y, and the left and right arrow.
+// The period switch, steps to past periods and the range. All periods are fetched ahead. Keys: d w m q y, arrows.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const OLD = 60_000; // ms after which what was fetched ahead is shown, and fetched again
@@ -96,6 +95,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("panels:refreshed", fetchAhead);
   document.addEventListener("panels:address", () => {
     check(rangeInAddress() ? "" : periodInAddress());
+    document.getElementById("share-link").value = location.href;
     show(inAddress());
   });
   tiles.addEventListener("panel:shown", () => {

@@ -120,16 +120,6 @@ def test_a_panel_that_is_waited_for_says_so(page: Page) -> None:
     expect(page.locator("#panel-tiles")).not_to_have_attribute("aria-busy", "true")
 
 
-@pytest.mark.parametrize(("width", "theme"), SCREENS)
-def test_the_page_about_the_data_is_whole_and_accessible(page: Page, theme: str, width: int) -> None:
-    in_theme(page, theme)
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto("/data/")
-    expect(page.get_by_role("heading", name="About the data")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert violations(page) == []
-
-
 def test_at_200_percent_everything_is_still_there(page: Page) -> None:
     fresh()
     page.set_viewport_size({"width": 720, "height": 450})  # 1440 by 900, twice as large
