@@ -8,7 +8,7 @@ from django.db.backends.sqlite3 import base
 
 from fluxtracker import database as limits
 
-CACHE_KB = 4_000  # of each thread; more makes no request faster
+CACHE_KB = 1_000  # of each thread, of which a web process has ten
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
