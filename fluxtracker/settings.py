@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from fluxtracker import env, logging
+from fluxtracker import __version__, env, logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.read_dotenv(BASE_DIR / ".env")
@@ -250,7 +250,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "What the Flux network earns and what it is. Amounts are FLUX, keys that end in `_sat` satoshi; "
     "days are UTC; `null` means that nobody can know. An error says what is wrong and what is allowed: "
     '`{"error": "..."}`. Answers carry an `ETag`: ask with `If-None-Match`.',
-    "VERSION": "1",
+    "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "HealthStatus": ["ok", "degraded", "error"],

@@ -16,6 +16,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from fluxtracker import __version__
 from fluxtracker.database import compiled_once, database_words
 from fluxtracker.timestamps import iso, unix_ms
 from ops import broker, check_results, schedule
@@ -67,6 +68,7 @@ def _health(database: Status, parts: Mapping[str, Part], now: datetime) -> Healt
     report = {
         "status": "error" if not database.is_ok else "degraded" if problems else "ok",
         "timestamp": unix_ms(now),
+        "version": __version__,
         "uptime": round(time.monotonic() - STARTED),
         "db": database_report(database),
         **{name: part.report for name, part in parts.items()},

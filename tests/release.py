@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -26,18 +25,17 @@ def notes(changelog: str, version: str) -> str:
     return found[1].strip()
 
 
-def code_versions() -> set[str]:
-    """Return the versions that pyproject.toml and the package name."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    package = re.search(r'^__version__ = "(.+)"', (ROOT / "fluxtracker/__init__.py").read_text(), re.MULTILINE)
-    return {project, package[1] if package else "none"}
+def code_version() -> str:
+    """Return the version that the package names; nothing else in the code names one."""
+    found = re.search(r'^__version__ = "([^"]+)"', (ROOT / "fluxtracker/__init__.py").read_text(), re.MULTILINE)
+    return found[1] if found else "none"
 
 
 def check(tag: str) -> str:
     """Return the version of the tag; ValueError where code or CHANGELOG disagree."""
     version = tag.removeprefix("v")
-    if code_versions() != {version}:
-        raise ValueError(f"the tag says {version}, the code {' and '.join(sorted(code_versions()))}")
+    if code_version() != version:
+        raise ValueError(f"the tag says {version}, the code {code_version()}")
     changelog = (ROOT / "CHANGELOG.md").read_text()
     if versions(changelog)[:1] != [version]:
         raise ValueError(f"CHANGELOG.md does not begin with {version}")

@@ -130,6 +130,7 @@ class HealthAnswer(Answer):
         ["ok", "degraded", "error"], help_text="error (503): the database is out of reach or not migrated."
     )
     timestamp = serializers.IntegerField(help_text="ms")
+    version = serializers.CharField(help_text="Of the answering process.")
     uptime = serializers.IntegerField(help_text="Of the answering process, s.")
     db = DatabaseHealth()
     broker = BrokerHealth()

@@ -1,10 +1,13 @@
 """What a release is made of: workflows are read and not run, the rest is tried."""
 
 import re
+import tomllib
 
 import pytest
 import yaml
+from django.template.loader import render_to_string
 
+from fluxtracker import __version__
 from tests import release
 from tests.settings_names import ROOT
 
@@ -65,8 +68,33 @@ def test_the_notes_of_a_release_are_its_part_of_the_changelog():
         release.notes(CHANGES, "1.0.0")
 
 
-def test_the_code_has_one_version():
-    assert len(release.code_versions()) == 1
+def test_the_tag_of_this_version_would_pass_and_its_notes_are_not_empty():
+    """The workflow begins with this step."""
+    first = steps(WORKFLOWS["release"])[1]["run"]
+    assert first.startswith('python3 -m tests.release "${GITHUB_REF_NAME}"')
+    assert "### Added" in release.check(f"v{__version__}")
+
+
+def test_pyproject_takes_the_version_from_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert (project["project"]["dynamic"], "version" in project["project"]) == (["version"], False)
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "fluxtracker.__version__"}
+    assert release.code_version() == __version__
+
+
+@pytest.mark.django_db
+def test_pages_api_and_description_name_the_version(client):
+    assert client.get("/api/health").json()["version"] == __version__
+    assert yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())["info"]["version"] == __version__
+    assert f"Version {__version__}" in render_to_string("base.html")
+
+
+def test_images_are_labelled_and_named_by_the_tag():
+    labels = next(step for step in steps(WORKFLOWS["release"]) if step.get("id") == "names")
+    assert "type=semver,pattern={{version}}" in labels["with"]["tags"]
+    build = next(step for step in steps(WORKFLOWS["release"]) if "build-push" in step.get("uses", ""))
+    assert build["with"]["labels"] == "${{ steps.names.outputs.labels }}"
+    assert set(re.findall(r"fluxtracker:([0-9.]+)-", (ROOT / "deploy/fluxos.json").read_text())) == {__version__}
 
 
 def test_a_tag_of_another_version_is_refused():
