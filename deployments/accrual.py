@@ -203,24 +203,27 @@ def balance(events: Iterable[PaidEvent]) -> Balance | None:
     return Flows(_Unspread).add(events)
 
 
-def difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> dict[date, DayFlow]:
-    """Return by how much the flows change where new events replace old ones. Each item has all events of one app."""
-    before, after = Flows(), Flows()
-    for flows, apps in ((before, old), (after, new)):
-        for events in apps:
-            flows.add(events)
+def difference(before: Flows, after: Flows) -> dict[date, DayFlow]:
+    """Return by how much the second has more on each day than the first."""
     gone, there = before.by_day(), after.by_day()
     nothing = DayFlow()
     return {day: there.get(day, nothing) - gone.get(day, nothing) for day in sorted(gone.keys() | there.keys())}
 
 
-def apply_difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> None:
-    """Write what changes in the daily rows where new events replace old ones. In the caller's transaction.
+def apply_difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> list[Balance | None]:
+    """Write what changes in the daily rows where new events replace old ones; return the balance after each.
+
+    Each item has all events of one app. In the caller's transaction.
 
     What became assigned to a life, or no longer is, leaves or joins the unassigned part of its event's day, so that
     the rows go on adding up to their cash.
     """
-    _add({day: _changes(flow) for day, flow in difference(old, new).items()})
+    before, after = Flows(), Flows()
+    for events in old:
+        before.add(events)
+    balances = [after.add(events) for events in new]
+    _add({day: _changes(flow) for day, flow in difference(before, after).items()})
+    return balances
 
 
 def _changes(flow: DayFlow) -> dict[str, int]:

@@ -10,16 +10,17 @@ from itertools import chain
 from operator import add, attrgetter
 from typing import Any, NamedTuple
 
+from django.db import connection
 from django.db.models import Count, Max, Min, Sum
 from django.db.models.functions import Coalesce
 
-from deployments import splits
-from deployments.splits import APP, CATEGORY, NOTHING, SOURCE, Splits, between, compute, pending_days
-from fluxtracker.batches import ROWS, chunks
+from deployments import period_splits, splits
+from deployments.splits import APP, CATEGORY, NOTHING, SOURCE, Splits, compute, pending_days
+from fluxtracker.batches import chunks
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, Span, split
 from revenue.labels import SOURCES, UNKNOWN
-from revenue.models import AppFigures, ChangedDay, Label, LedgerState, Payment, PrunedPayment
+from revenue.models import AppFigures, Label, LedgerState, Payment, PrunedPayment
 from revenue.querysets import SUMMED
 from revenue.selectors import COLUMNS, Sums, Totals
 
@@ -160,27 +161,81 @@ class AppSums:
     """Apps in the order asked for, and how many of the days are not in them yet."""
 
     apps: list[AppSum] = field(default_factory=list)
+    total: int = 0
+    """How many apps there are, also beyond those that were asked for."""
     unsplit: int = 0
     as_of: datetime | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def apps_between(first: date | None, last: date | None, search: str, sort: str, dimension: str = APP) -> AppSums:
-    """Return what apps, or owners, paid from one day to another, pruned payments included. Three queries."""
+Shown = tuple[int, int]
+"""Where a page begins, and how many rows it has."""
+
+
+def apps_between(
+    first: date | None,
+    last: date | None,
+    search: str,
+    sort: str,
+    dimension: str = APP,
+    shown: Shown | None = None,
+) -> AppSums:
+    """Return what apps, or owners, paid from one day to another, pruned payments included: all, or a page of them.
+
+    Four queries, more where days wait to be split.
+    """
     first, last = first or date.min, last or date.max
     pending = pending_days(first, last)
     is_few = len(pending) <= splits.MOST_PENDING
-    rows = between(dimension, first, last).exclude(key="").exclude(day__in=ChangedDay.objects.values("day"))
-    sums = rows.order_by().values_list("key").annotate(*map(Sum, SUMMED), Min("day"), Max("day"))
-    found = {row[0]: AppSum._make(row) for row in sums.iterator(ROWS)}
-    for key, part in (compute(pending, [dimension]) if pending and is_few else {}).items():
-        if key.key:
-            found[key.key] = _with(found.get(key.key), key.key, part, key.day)
-    words = search.lower()
-    wanted = [app for app in found.values() if words in app.name.lower() and app.payments]
     unsplit = 0 if is_few else len(pending)
     said = {"apps": WAITING.format(days=unsplit)} if unsplit else {}
-    return AppSums(_sorted(wanted, sort), unsplit, LedgerState.known().read_until, said)
+    query = period_splits.select(dimension, first, last, pending, search)
+    waiting = compute(pending, [dimension]) if pending and is_few else {}
+    apps, total = _with_waiting(query, waiting, search, sort, shown) if waiting else _page(query, sort, shown)
+    return AppSums(apps, total, unsplit, LedgerState.known().read_until, said)
+
+
+def _page(query: period_splits.Sql, sort: str, shown: Shown | None) -> tuple[list[AppSum], int]:
+    """Return the sums in order, and how many there are. Two queries where a page is past the end."""
+    sql, params = query
+    start, limit = shown or (0, 0)
+    rows = f"SELECT *, count(*) OVER () FROM ({sql}) AS summed ORDER BY {_order(sort)}"  # noqa: S608  our own names
+    with connection.cursor() as cursor:
+        cursor.execute(f"{rows} LIMIT %s OFFSET %s" if shown else rows, [*params, limit, start] if shown else params)
+        found = cursor.fetchall()
+        if found or not start:
+            return [_app_sum(row[:-1]) for row in found], found[0][-1] if found else 0
+        cursor.execute(f"SELECT count(*) FROM ({sql}) AS summed", params)  # noqa: S608  our own names
+        (total,) = cursor.fetchone()
+    return [], total
+
+
+def _order(sort: str) -> str:
+    """Return what `_sorted` sorts by, in SQL."""
+    key, direction = sort.removeprefix("-"), "DESC" if sort.startswith("-") else "ASC"
+    name = 'name COLLATE "C"' if connection.vendor == "postgresql" else "name"
+    if key == "app":
+        return f"{name} {direction}"
+    column = {"first": "first_day", "last": "last_day"}.get(key, COLUMNS[key])
+    return f"{'priced = 0, ' if key == 'usd' else ''}{column} {direction}, {name}"
+
+
+def _with_waiting(
+    query: period_splits.Sql, waiting: splits.Parts, search: str, sort: str, shown: Shown | None
+) -> tuple[list[AppSum], int]:
+    """Return the same with the days that were split just now."""
+    found = {app.name: app for app in _page(query, sort, None)[0]}
+    for key, part in waiting.items():
+        if key.key and search.lower() in key.key.lower():
+            found[key.key] = _with(found.get(key.key), key.key, part, key.day)
+    apps = _sorted([app for app in found.values() if app.payments], sort)
+    return apps if shown is None else apps[shown[0] : sum(shown)], len(apps)
+
+
+def _app_sum(row: Sequence[Any]) -> AppSum:
+    """Return a row of a query. SQLite has days as text where they are computed."""
+    *told, first, last = row
+    return AppSum(*told, *(date.fromisoformat(day) if isinstance(day, str) else day for day in (first, last)))
 
 
 def payers_between(first: date | None, last: date | None, search: str, sort: str) -> AppSums:
@@ -202,7 +257,7 @@ def payers_between(first: date | None, last: date | None, search: str, sort: str
             ends = (row["first_paid_at"], row["last_paid_at"])
             found[name] = _with(_with(found.get(name), name, sums, ends[0]), name, NOTHING, ends[1])
     wanted = [payer for payer in found.values() if search.lower() in payer.name.lower()]
-    return AppSums(_sorted(wanted, sort), 0, LedgerState.known().read_until)
+    return AppSums(_sorted(wanted, sort), len(wanted), 0, LedgerState.known().read_until)
 
 
 def _with(app: AppSum | None, name: str, part: splits.Sums, day: date) -> AppSum:

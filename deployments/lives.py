@@ -38,6 +38,17 @@ class Paid:
     height: int | None = None
     """Of its block as the ledger has it, after reorganisations too; None: as the message has it."""
 
+    def __add__(self, other: Paid) -> Paid:
+        """Return what two outputs of the transaction paid."""
+        return Paid(
+            min(self.at, other.at),
+            self.payments + other.payments,
+            self.revenue_sat + other.revenue_sat,
+            self.usd_micro + other.usd_micro,
+            self.priced + other.priced,
+            other.height,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

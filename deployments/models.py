@@ -180,6 +180,33 @@ class DailySplit(models.Model):
         return f"{self.day} {self.dimension} {self.key}"
 
 
+class PeriodSplit(models.Model):
+    """What an app or an owner paid in a calendar month or year: the sum of its DailySplit rows."""
+
+    class Bucket(models.TextChoices):
+        MONTH = "month"
+        YEAR = "year"
+
+    dimension = models.CharField(max_length=8, choices=DailySplit.Dimension)
+    bucket = models.CharField(max_length=5, choices=Bucket)
+    first = models.DateField(help_text="First day of the month or year.")
+    key = models.CharField(max_length=128, blank=True)
+    revenue_sat = models.BigIntegerField()
+    payments = models.PositiveIntegerField()
+    usd_micro = models.BigIntegerField()
+    priced = models.PositiveIntegerField()
+    first_day = models.DateField(help_text="First day with a payment.")
+    last_day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dimension", "bucket", "first", "key"], name="period_split_part")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bucket} {self.first} {self.dimension} {self.key}"
+
+
 class DailyAccrual(models.Model):
     """What a day earns of what was paid, were nothing to change; days to come are the curve if nobody renews.
 

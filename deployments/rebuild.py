@@ -5,7 +5,7 @@ The result depends on what is stored alone, never on the order in which it came.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, timedelta
 from operator import attrgetter
@@ -13,6 +13,7 @@ from operator import attrgetter
 from django.db.models import F, Q
 
 from deployments import accrual, clock, facts
+from deployments.accrual import Balance
 from deployments.lives import LOST_AFTER, Event, Kind, Life, Paid, build_life, order
 from deployments.models import AppEvent, AppLife, ChangedApp, MessageFact, MessagesState
 from fluxtracker.batches import chunks
@@ -24,7 +25,6 @@ from fluxtracker.upstream.messages import PermanentMessage
 from fluxtracker.upstream.parsing import MAX_HEIGHT
 from ops.jobs.runs import Run
 from revenue import ledger, selectors
-from revenue.models import Payment
 
 APPS = 500  # of one transaction
 MARGIN = timedelta(days=1)  # what the estimated time of a block may be off
@@ -32,16 +32,44 @@ COLUMNS = [field.name for field in fields(Event)]
 LIFE_COLUMNS = [field.name for field in AppLife._meta.concrete_fields]
 told = attrgetter(*COLUMNS)
 
+Key = tuple[str, str]
+"""Of what was paid: the hash of a message and the transaction."""
+
 
 def touched(days: Collection[date]) -> set[str]:
-    """Return the apps whose messages or events the payments of these days concern, or did concern."""
+    """Return the apps whose events say something else than what was paid on these days for their messages.
+
+    An event that stands later than its payment, after the one before it, is among them: it does no harm.
+    """
     found: set[str] = set()
-    for some in chunks(sorted(selectors.hashes_paid(days))):
-        found |= set(MessageFact.objects.filter(hash__in=some).values_list("app_key", flat=True))
+    for some in chunks(sorted(days)):
+        found |= _touched(some)
+    return found
+
+
+def _touched(days: Sequence[date]) -> set[str]:
+    rows = MessageFact.objects.filter(selectors.is_hash_paid(days)).values_list("hash", "txid", "app_key")
+    apps = {(message_hash, txid): app_key for message_hash, txid, app_key in rows}
+    stored = _stored_payments(days)
+    if not stored:
+        return set(apps.values())
+    paid = _paid(Q(day__in=days))
+    for some in chunks(sorted({txid for _, txid in stored.keys() - paid.keys()})):
+        paid |= _paid(Q(txid__in=some))
+    wrong = {app for key, (app, told) in stored.items() if paid.get(key) != told}
+    return wrong | {apps[key] for key in apps.keys() & (paid.keys() - stored.keys())}
+
+
+def _stored_payments(days: Sequence[date]) -> dict[Key, tuple[str, Paid | None]]:
+    """Return the app and what was paid, of each event whose message was paid for on these days, or that says so."""
+    columns = ("at", "payments", "revenue_sat", "usd_micro", "priced", "height")
     near = {day + DAY * later for day in days for later in (0, 1)}  # an event is never before the one before it
-    for few in chunks(sorted(near)):
-        paid = AppEvent.objects.filter(day__in=few, payments__gt=0)
-        found |= set(paid.values_list("app_id", flat=True))
+    events = AppEvent.objects.order_by().values_list("message_hash", "txid", "app_id", *columns)
+    found: dict[Key, tuple[str, Paid | None]] = {}
+    for which in (selectors.is_hash_paid(days, "message_hash"), Q(day__in=sorted(near), payments__gt=0)):
+        for message_hash, txid, app, *told in events.filter(which):
+            paid = Paid(*told)
+            found[message_hash, txid] = app, paid if paid.payments else None
     return found
 
 
@@ -84,32 +112,22 @@ def rebuild(app_keys: Collection[str]) -> None:
 
 def _rebuild(keys: Sequence[str], times: Timeline, tip: int) -> None:
     messages = facts.of_apps(keys)
-    paid = _paid(message for found in messages.values() for message in found)
+    paid = _paid(Q(txid__in=MessageFact.objects.filter(app_key__in=keys).values("txid")))
     lives = {key: build_life(messages.get(key, ()), paid, times, tip) for key in keys}
     stored = _stored(keys)
     changed = [key for key in keys if stored.get(key, ()) != lives[key].events]
-    accrual.apply_difference([stored.get(key, ()) for key in changed], [lives[key].events for key in changed])
-    _write_lives(lives, messages)
-    _write_events({key: lives[key].events for key in changed})
+    after = accrual.apply_difference([stored.get(key, ()) for key in changed], [lives[key].events for key in changed])
+    _write_lives(lives, messages, dict(zip(changed, after, strict=True)))
+    _write_events({key: (stored.get(key, ()), lives[key].events) for key in changed})
     MessagesState.objects.filter(id=1).update(version=F("version") + 1)
 
 
-def _paid(messages: Iterable[PermanentMessage]) -> dict[tuple[str, str], Paid]:
-    """Return what was paid for these messages, by hash and txid."""
-    wanted = {(message.hash, message.txid) for message in messages if message.txid}
-    found: dict[tuple[str, str], Paid] = {}
-    for fact in selectors.facts_of({txid for _, txid in wanted}):
-        key = (fact.message_hash, fact.txid)
-        if key in wanted and fact.kind == Payment.Kind.APP:
-            before = found.get(key) or Paid(fact.paid_at, 0, 0, 0, 0)
-            found[key] = Paid(
-                min(before.at, fact.paid_at),
-                before.payments + fact.payments,
-                before.revenue_sat + fact.revenue_sat,
-                before.usd_micro + fact.usd_micro,
-                before.priced + fact.priced,
-                fact.height,
-            )
+def _paid(which: Q) -> dict[Key, Paid]:
+    """Return what these payments paid for messages, by hash and txid."""
+    found: dict[Key, Paid] = {}
+    for message_hash, txid, at, height, sat, payments, usd_micro, priced in selectors.message_payments(which):
+        key, paid = (message_hash, txid), Paid(at, payments, sat, usd_micro, priced, height)
+        found[key] = found[key] + paid if key in found else paid
     return found
 
 
@@ -122,18 +140,29 @@ def _stored(keys: Sequence[str]) -> dict[str, tuple[Event, ...]]:
     return {key: tuple(events) for key, events in found.items()}
 
 
-def _write_lives(lives: Mapping[str, Life], messages: Mapping[str, Sequence[PermanentMessage]]) -> None:
-    """Store the lives; an app without an event yet has none."""
+def _write_lives(
+    lives: Mapping[str, Life],
+    messages: Mapping[str, Sequence[PermanentMessage]],
+    balances: Mapping[str, Balance | None],
+) -> None:
+    """Store the lives; an app without an event yet has none. `balances` of those whose events changed."""
     there = {key: life for key, life in lives.items() if life.events}
     AppLife.objects.filter(app_key__in=lives.keys() - there.keys()).delete()
     newest = [life.last.hash for life in there.values() if life.last]
     categories = dict(MessageFact.objects.filter(hash__in=newest).values_list("hash", "category"))
-    rows = (_life_row(key, max(messages[key], key=order).name, life, categories) for key, life in there.items())
+    rows = (
+        _life_row(
+            AppLife(app_key=key, name=max(messages[key], key=order).name, category="unknown"),
+            life,
+            categories,
+            balances[key] if key in balances else accrual.balance(life.events),
+        )
+        for key, life in there.items()
+    )
     write_rows(AppLife, LIFE_COLUMNS, map(attrgetter(*LIFE_COLUMNS), rows), unique=["app_key"])
 
 
-def _life_row(key: str, name: str, life: Life, categories: Mapping[str, str]) -> AppLife:
-    row, balance = AppLife(app_key=key, name=name, category="unknown"), accrual.balance(life.events)
+def _life_row(row: AppLife, life: Life, categories: Mapping[str, str], balance: Balance | None) -> AppLife:
     if life.first and life.last:
         row.name, row.owner, row.instances = life.last.name, life.last.owner, life.last.instances
         row.category = categories[life.last.hash]
@@ -146,12 +175,13 @@ def _life_row(key: str, name: str, life: Life, categories: Mapping[str, str]) ->
     return row
 
 
-def _write_events(changed: Mapping[str, Sequence[Event]]) -> None:
-    """Replace the events of these apps."""
-    AppEvent.objects.filter(app__in=changed).delete()
-    rows = (
-        (key, position, event.at.date(), *told(event))
-        for key, events in changed.items()
-        for position, event in enumerate(events, 1)
-    )
+def _write_events(changed: Mapping[str, tuple[Sequence[Event], Sequence[Event]]]) -> None:
+    """Replace the events of these apps from the first that differs on: as a rule, one is new at the end."""
+    rows: list[tuple[object, ...]] = []
+    for key, (before, after) in changed.items():
+        same = next((place for place, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), None)
+        same = min(len(before), len(after)) if same is None else same
+        if same < len(before):
+            AppEvent.objects.filter(app=key, position__gt=same).delete()
+        rows += ((key, place, event.at.date(), *told(event)) for place, event in enumerate(after[same:], same + 1))
     write_rows(AppEvent, ("app_id", "position", "day", *COLUMNS), rows)

@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
+from deployments import period_splits
 from deployments.models import DailySplit, MessageFact
 from fluxtracker.batches import chunks
 from fluxtracker.rows import write_rows
 from revenue.labels import UNKNOWN, Senders
 from revenue.models import App, ChangedDay, DailyTotal, Payment
 from revenue.querysets import SUMMED
-from revenue.selectors import Fact, facts, facts_of
+from revenue.selectors import Fact, facts, facts_of, is_hash_paid
 
 SOURCE, CATEGORY, APP, OWNER = DailySplit.Dimension.values
 FLUXDRIVE = "fluxdrive"
@@ -55,7 +56,7 @@ Parts = Mapping[Key, Sums]
 def compute(days: Collection[date], dimensions: Sequence[str] = tuple(REST)) -> Parts:
     """Return the parts of these days' totals, from payments, labels and messages as they are now."""
     found, names, senders = list(facts(days)), _Names(), Senders.load()
-    messages = _messages({fact.message_hash for fact in found if fact.message_hash})
+    messages = _messages(days)
     adding: defaultdict[tuple[str, date, str], list[int]] = defaultdict(lambda: [*NOTHING])
     for fact in found:
         message = messages.get(fact.message_hash)
@@ -94,9 +95,10 @@ class _Names(dict[int, str]):
         return self[key]
 
 
-def _messages(hashes: Collection[str]) -> dict[str, Message]:
+def _messages(days: Collection[date]) -> dict[str, Message]:
+    """Return the messages that were paid for on these days, by their hashes."""
     rows = MessageFact.objects.values_list("hash", "txid", "owner", "category", "name")
-    found = chain.from_iterable(rows.filter(hash__in=some) for some in chunks(sorted(hashes)))
+    found = chain.from_iterable(rows.filter(is_hash_paid(some)) for some in chunks(sorted(days)))
     return {key: Message(txid, owner, category, name) for key, txid, owner, category, name in found}
 
 
@@ -129,6 +131,7 @@ def recompute(days: Collection[date]) -> None:
         DailySplit.objects.filter(pk__in=some).delete()
     changed = [(*key, *sums) for key, sums in new.items() if key not in stored or stored[key][1] != sums]
     write_rows(DailySplit, (*Key._fields, *SUMMED), changed, unique=Key._fields)
+    period_splits.refresh([*(row[:3] for row in changed), *(stored.keys() - new.keys())])
 
 
 def mark(txids: Collection[str]) -> None:

@@ -328,7 +328,6 @@ class Fact(NamedTuple):
     """What is kept of a payment, also once it is pruned: then all outputs of its transaction are one."""
 
     day: date
-    paid_at: datetime
     height: int
     txid: str
     from_address: str | None
@@ -341,40 +340,58 @@ class Fact(NamedTuple):
     priced: int
 
 
-FACT = ("day", "paid_at", "height", "txid", "from_address", "kind", "message_hash", "app_id", "amount_sat")
+FACT = ("day", "height", "txid", "from_address", "kind", "message_hash", "app_id")
+
+
+class MessagePayment(NamedTuple):
+    """What is kept of a payment for an app message."""
+
+    message_hash: str
+    txid: str
+    paid_at: datetime
+    height: int
+    revenue_sat: int
+    payments: int
+    usd_micro: int
+    priced: int
 
 
 def facts(days: Collection[date]) -> Iterator[Fact]:
     """Yield the payments of these days, pruned ones included. Two queries for each few thousand days."""
     for some in chunks(sorted(days)):
-        yield from _facts(Q(day__in=some))
+        yield from map(Fact._make, _kept(Q(day__in=some), FACT))
 
 
 def facts_of(txids: Collection[str]) -> Iterator[Fact]:
     """Yield the payments of these transactions, pruned ones included."""
     for some in chunks(sorted(txids)):
-        yield from _facts(Q(txid__in=some))
+        yield from map(Fact._make, _kept(Q(txid__in=some), FACT))
 
 
-def hashes_paid(days: Collection[date]) -> set[str]:
-    """Return the hashes of the messages that were paid for on these days, pruned payments included."""
-    found: set[str] = set()
-    for some in chunks(sorted(days)):
-        for model in (Payment, PrunedPayment):
-            rows = model.objects.filter(day__in=some, kind=Payment.Kind.APP).order_by()
-            found.update(rows.values_list("message_hash", flat=True).iterator(ROWS_AT_ONCE))
+FOR_MESSAGES = Q(kind=Payment.Kind.APP)
+
+
+def message_payments(which: Q) -> Iterator[MessagePayment]:
+    """Yield those of these payments that are for app messages, pruned ones included. Two queries."""
+    yield from map(MessagePayment._make, _kept(which & FOR_MESSAGES, MessagePayment._fields[:4]))
+
+
+def is_hash_paid(days: Collection[date], column: str = "hash") -> Q:
+    """Select rows whose column is the hash of a message that was paid for on these days, also by pruned payments."""
+    found = Q()
+    for model in (Payment, PrunedPayment):
+        rows = model.objects.filter(FOR_MESSAGES, day__in=days).order_by()
+        found |= Q(**{f"{column}__in": rows.values("message_hash")})
     return found
 
 
-def _facts(which: Q) -> Iterator[Fact]:
-    rows: Iterator[tuple[Any, ...]] = (
-        Payment.objects.filter(which).values_list(*FACT, "usd_micro").iterator(ROWS_AT_ONCE)
-    )
-    single = ((*row[:-1], 1, row[-1] or 0, int(row[-1] is not None)) for row in rows)
-    yield from map(Fact._make, single)
+def _kept(which: Q, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield these columns of payments, pruned ones included, and after them SUMMED in the order of Fact."""
+    rows: Any = Payment.objects.filter(which).values_list(*columns, "amount_sat", "usd_micro")
+    for *told, sat, usd_micro in rows.iterator(ROWS_AT_ONCE):
+        yield (*told, sat, 1, usd_micro or 0, int(usd_micro is not None))
     pruned = PrunedPayment.objects.filter(which)
-    rows = pruned.values_list(*FACT, "payments", "usd_micro", "priced").iterator(ROWS_AT_ONCE)
-    yield from map(Fact._make, rows)
+    yield from pruned.values_list(*columns, "amount_sat", "payments", "usd_micro", "priced").iterator(ROWS_AT_ONCE)
 
 
 def day_batches(days: Collection[date], most: int) -> Iterator[list[date]]:

@@ -179,6 +179,6 @@ class AppsView(ReadView):
         if not self.request.query_params.keys() & OF_DAYS:
             found = Page.of(selectors.apps(search, sort), values)
             return AppsPage(found.rows, found.total, page, limit, AppSums(as_of=self.ledger.read_until))
-        sums = breakdown.apps_between(values.get("from"), values.get("to"), search, sort)
-        start = (page - 1) * limit
-        return AppsPage(sums.apps[start : start + limit], len(sums.apps), page, limit, sums)
+        shown = ((page - 1) * limit, limit)
+        sums = breakdown.apps_between(values.get("from"), values.get("to"), search, sort, shown=shown)
+        return AppsPage(sums.apps, sums.total, page, limit, sums)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments import accrual
-from deployments.accrual import DayFlow, balance, difference, schedule
+from deployments.accrual import DayFlow, Flows, balance, difference, schedule
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TODAY = NOON.date()
@@ -194,12 +194,19 @@ def test_what_is_left_is_what_was_paid_less_what_was_earned_by_then(events, days
 def test_a_difference_of_histories_is_the_history_from_nothing(changes):
     """What a reorganisation removes and adds."""
     old, new = [old for old, _ in changes], [new for _, new in changes]
-    change, nothing = difference(old, new), DayFlow()
-    before, after = difference([], old), difference([], new)
+    gone, there, nothing = flows_of(old), flows_of(new), DayFlow()
+    change, before, after = difference(gone, there), gone.by_day(), there.by_day()
 
     assert {day: after.get(day, nothing) - before.get(day, nothing) for day in change} == change
     assert before.keys() | after.keys() == change.keys()
-    assert not any(any(flow) for flow in difference(new, new).values())
+    assert not any(any(flow) for flow in difference(there, there).values())
+
+
+def flows_of(apps):
+    flows = Flows()
+    for events in apps:
+        flows.add(events)
+    return flows
 
 
 @given(st.integers(0, 86_399), st.integers(1, 90 * 86_400), amounts)

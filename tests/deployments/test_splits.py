@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deployments import services, splits
-from deployments.models import DailySplit, MessageFact
+from deployments.models import DailySplit, MessageFact, PeriodSplit
 from deployments.splits import Key, Splits
 from fluxtracker.env import TrackedAddress
 from ops.jobs import runs
@@ -63,6 +63,19 @@ def assert_whole():
     }
     assert stored == splits.compute(list(totals))
     assert not ChangedDay.objects.exists()
+    assert_periods_are_sums(stored)
+
+
+def assert_periods_are_sums(stored):
+    """What apps and owners paid by month and year is what their days add up to."""
+    expected = {}
+    for (dimension, day, key), part in stored.items():
+        for bucket, first in (("month", day.replace(day=1)), ("year", date(day.year, 1, 1))):
+            if dimension in ("app", "owner"):
+                before = expected.get((dimension, bucket, first, key), (0, 0, 0, 0))
+                expected[dimension, bucket, first, key] = tuple(a + b for a, b in zip(before, part, strict=True))
+    columns = ("dimension", "bucket", "first", "key", "revenue_sat", "payments", "usd_micro", "priced")
+    assert {tuple(row[:4]): tuple(row[4:]) for row in PeriodSplit.objects.values_list(*columns)} == expected
 
 
 def test_a_payment_is_split_by_its_sender_category_app_and_owner():

@@ -32,7 +32,7 @@ def summed(found):
     """Return the sums by transaction, without what pruning merges."""
     sums = {}
     for fact in found:
-        key = (fact.day, fact.paid_at, fact.height, fact.txid, fact.from_address, fact.kind, fact.message_hash)
+        key = (fact.day, fact.height, fact.txid, fact.from_address, fact.kind, fact.message_hash)
         sums.setdefault((*key, fact.app_id), Counter()).update(
             sat=fact.revenue_sat, payments=fact.payments, usd=fact.usd_micro, priced=fact.priced
         )

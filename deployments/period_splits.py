@@ -1,0 +1,134 @@
+"""Keep what apps and owners paid in each month and year: sums of their days, so that long ranges are read fast.
+
+They are brought in line in the transaction that changes a day, whatever changed it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from django.db import connection
+from django.db.models import Max, Min
+
+from deployments.models import DailySplit, PeriodSplit
+from fluxtracker.batches import chunks
+from fluxtracker.periods import DAY, Bucket, Period, midnight
+from revenue.querysets import SUMMED
+
+DIMENSIONS = (DailySplit.Dimension.APP.value, DailySplit.Dimension.OWNER.value)
+LEVELS = (Bucket.MONTH, Bucket.YEAR)
+DAYS, PERIODS = DailySplit._meta.db_table, PeriodSplit._meta.db_table
+SUMS = ", ".join(f"CAST(sum({name}) AS bigint) AS {name}" for name in SUMMED)
+ENDS = "min({}) AS first_day, max({}) AS last_day"
+
+Sql = tuple[str, list[Any]]
+
+
+def refresh(parts: Iterable[tuple[str, date, str]]) -> None:
+    """Add up anew the months and years of these parts: dimension, day, key. In the caller's transaction."""
+    changed = [part for part in parts if part[0] in DIMENSIONS]
+    for bucket in LEVELS:
+        keys: defaultdict[tuple[str, date], set[str]] = defaultdict(set)
+        for dimension, day, key in changed:
+            keys[dimension, Period.containing(bucket, midnight(day)).first_day].add(key)
+        for (dimension, first), found in keys.items():
+            for some in chunks(sorted(found)):
+                _refresh(dimension, Period.containing(bucket, midnight(first)), some)
+
+
+def _refresh(dimension: str, period: Period, keys: Sequence[str]) -> None:
+    """Months are sums of days, years of months."""
+    first, last, bucket = period.first_day, period.last_day, period.bucket
+    PeriodSplit.objects.filter(dimension=dimension, bucket=bucket, first=first, key__in=keys).delete()
+    table, since, ends, among = DAYS, "day", ENDS.format("day", "day"), ""
+    if bucket != LEVELS[0]:
+        table, since, ends, among = (
+            PERIODS,
+            "first",
+            ENDS.format("first_day", "last_day"),
+            f"AND bucket = '{LEVELS[0]}'",
+        )
+    columns = ", ".join(("dimension", "bucket", "first", "key", *SUMMED, "first_day", "last_day"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {PERIODS} ({columns}) SELECT dimension, %s, {_date()}, key, {SUMS}, {ends} FROM {table} "  # noqa: S608  our own names
+            f"WHERE dimension = %s AND {since} BETWEEN %s AND %s {among} AND key IN ({_places(keys)}) "
+            "GROUP BY dimension, key",
+            [str(bucket), first, dimension, first, last, *keys],
+        )
+
+
+def _date() -> str:
+    """Return the place of a day that is selected: PostgreSQL has to be told its type."""
+    return "CAST(%s AS date)" if connection.vendor == "postgresql" else "%s"
+
+
+def _places(values: Collection[object]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def select(dimension: str, first: date, last: date, without: Collection[date], search: str = "") -> Sql:
+    """Return the query for what each app or owner paid on these days, but for some: name, SUMMED, first, last day."""
+    days, periods = cover(*_to_the_ends(dimension, first, last), without)
+    named, names = "dimension = %s AND key <> ''", [dimension]
+    if search:
+        named, names = f"{named} AND LOWER(key) LIKE %s ESCAPE '!'", [dimension, f"%{_escaped(search.lower())}%"]
+    of_days = (f"day AS first_day, day AS last_day FROM {DAYS}", "day BETWEEN %s AND %s")
+    parts: list[tuple[str, str, Sequence[Any]]] = [(*of_days, range_) for range_ in days]
+    for bucket, found in periods.items():
+        of_periods = f"bucket = %s AND first IN ({_places(found)})"
+        parts.append((f"first_day, last_day FROM {PERIODS}", of_periods, [str(bucket), *found]))
+    parts = parts or [(*of_days, (date.max, date.min))]
+    columns = ", ".join(("key", *SUMMED))
+    rows = " UNION ALL ".join(f"SELECT {columns}, {source} WHERE {named} AND {which}" for source, which, _ in parts)
+    sums = f"{SUMS}, {ENDS.format('first_day', 'last_day')}"
+    sql = f"SELECT key AS name, {sums} FROM ({rows}) AS part GROUP BY key HAVING sum(payments) > 0"  # noqa: S608  our own names
+    return sql, [value for *_, values in parts for value in (*names, *values)]
+
+
+def _escaped(words: str) -> str:
+    return words.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def _to_the_ends(dimension: str, first: date, last: date) -> tuple[date, date]:
+    """Return the range, up to whole years where there is nothing beyond its ends. One query."""
+    known = DailySplit.objects.filter(dimension=dimension).aggregate(first=Min("day"), last=Max("day"))
+    if known["first"] is None or first > known["last"] or last < known["first"]:
+        return date.max, date.min
+    if first <= known["first"]:
+        first = date(known["first"].year, 1, 1)
+    if last >= known["last"]:
+        last = date(known["last"].year, 12, 31)
+    return first, last
+
+
+def cover(
+    first: date, last: date, without: Collection[date]
+) -> tuple[list[tuple[date, date]], dict[Bucket, list[date]]]:
+    """Return the ranges of days, and the months and years, that make up a range of days but for some."""
+    days: list[tuple[date, date]] = []
+    periods: dict[Bucket, list[date]] = {}
+    day = first
+    while day <= last:
+        whole = _whole(day, last, without)
+        if whole is not None and whole.bucket is not None:
+            periods.setdefault(whole.bucket, []).append(day)
+            day = whole.last_day
+        elif day not in without:
+            joins = days and days[-1][1] + DAY == day
+            days.append((days.pop()[0], day) if joins else (day, day))
+        day += DAY
+    return days, periods
+
+
+def _whole(day: date, last: date, without: Collection[date]) -> Period | None:
+    """Return the longest period that begins on the day, ends by the last and has none of the others."""
+    for bucket in reversed(LEVELS):
+        period = Period.containing(bucket, midnight(day))
+        is_whole = period.first_day == day and period.last_day <= last
+        if is_whole and not any(day <= one <= period.last_day for one in without):
+            return period
+    return None
