@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from django.db.models import F, Q, Sum
+from django.db.models import BigIntegerField, F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from deployments.accrual import WITHOUT_MONEY, Balance
@@ -348,10 +348,6 @@ def sold(span: Span) -> Sold:
     """
     paid = AppEvent.objects.filter(ASSIGNED, day__range=(span.first, span.last), payments__gt=0)
     covered = paid.filter(instances__isnull=False, priced=F("payments"))
-    columns = ("instances", "at", "end_at", "previous_end_at", "revenue_sat", "usd_micro")
-    sat = usd_micro = seconds = 0
-    for instances, at, end, before, paid_sat, paid_usd in covered.values_list(*columns):
-        sat, usd_micro = sat + paid_sat, usd_micro + paid_usd
-        added = end - max(at, before or at)
-        seconds += instances * max(int(added.total_seconds()), 0)
-    return Sold(sat, usd_micro, seconds)
+    seconds = Sum(F("instances") * F("added_s"), output_field=BigIntegerField())
+    sums = covered.aggregate(sat=Sum("revenue_sat"), micro=Sum("usd_micro"), seconds=seconds)
+    return Sold(*(int(value or 0) for value in sums.values()))

@@ -73,6 +73,13 @@ class Balance:
         return self.sat - self.sat * gone // length, self.usd_micro - self.usd_micro * gone // length
 
 
+class Left(NamedTuple):
+    """What one app has left: after its last event, and in micro-dollars after each of them (0 without a known end)."""
+
+    balance: Balance | None
+    usd_micro: list[int]
+
+
 class Flows:
     """Adds up the flows of many apps by day. Small: one place a day, whatever the number of payments."""
 
@@ -80,20 +87,22 @@ class Flows:
         make = stream or _Stream
         self.sat, self.usd_micro = make(), make()
 
-    def add(self, events: Iterable[PaidEvent]) -> Balance | None:
-        """Add what all events of one app come to; return the balance after the last one."""
+    def add(self, events: Iterable[PaidEvent]) -> Left:
+        """Add what all events of one app come to; return what is left after them."""
         pools: dict[int, _Pool] = {}
-        last = None
+        last, after = None, list[int]()
         for event in events:
+            usd_micro = 0
             if event.end_at is not None and is_assigned(event):
                 at = _seconds(event.at)
                 pool = pools.setdefault(event.life, _Pool(at))
                 self._pay(pool, event, at, _seconds(event.end_at))
-                last = pool
+                last, usd_micro = pool, pool.usd_micro
+            after.append(usd_micro)
         left = None if last is None else last.balance()
         for pool in pools.values():
             self._earn(pool, pool.end)
-        return left
+        return Left(left, after)
 
     def _pay(self, pool: _Pool, event: PaidEvent, at: int, end: int) -> None:
         """Earn until the event, then take its payment and its end; a cancellation releases all there is."""
@@ -200,7 +209,7 @@ def schedule(events: Iterable[PaidEvent]) -> dict[date, DayFlow]:
 
 def balance(events: Iterable[PaidEvent]) -> Balance | None:
     """Return the balance of one app after its last event; None where nothing belongs to a known term."""
-    return Flows(_Unspread).add(events)
+    return Flows(_Unspread).add(events).balance
 
 
 def difference(before: Flows, after: Flows) -> dict[date, DayFlow]:
@@ -210,8 +219,8 @@ def difference(before: Flows, after: Flows) -> dict[date, DayFlow]:
     return {day: there.get(day, nothing) - gone.get(day, nothing) for day in sorted(gone.keys() | there.keys())}
 
 
-def apply_difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> list[Balance | None]:
-    """Write what changes in the daily rows where new events replace old ones; return the balance after each.
+def apply_difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> list[Left]:
+    """Write what changes in the daily rows where new events replace old ones; return what the new ones leave.
 
     Each item has all events of one app. In the caller's transaction.
 
@@ -221,9 +230,9 @@ def apply_difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[
     before, after = Flows(), Flows()
     for events in old:
         before.add(events)
-    balances = [after.add(events) for events in new]
+    left = [after.add(events) for events in new]
     _add({day: _changes(flow) for day, flow in difference(before, after).items()})
-    return balances
+    return left
 
 
 def _changes(flow: DayFlow) -> dict[str, int]:

@@ -11,13 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import groupby
-from operator import attrgetter
-from typing import Any
 
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
 
-from deployments import accrual
 from deployments.accrual import WITHOUT_MONEY
 from deployments.decomposition import MONTH_S
 from deployments.models import AppEvent
@@ -122,7 +118,7 @@ def retention(period: Period, plan: str = "all") -> Retention:
     """Return how the run-rate of the owners at the period's start differs from the one at its end.
 
     In dollars, as list prices are: in FLUX the price of FLUX would make the figure. Made once for each state of the
-    events, for it takes every event of the apps in force. Two queries.
+    events. Two queries.
     """
     return retention_of(period, plan, _events_stamp())
 
@@ -146,31 +142,19 @@ def retention_of(period: Period, plan: str, state: object) -> Retention:
 
 
 def _rates(moments: Sequence[datetime], plan: str) -> list[Counter[str]]:
-    """Return what the apps of each owner earned per second at each moment."""
-    counted = events(plan).exclude(kind__in=WITHOUT_MONEY)
-    in_force = Q()
-    for moment in moments:
-        in_force |= Q(at__lte=moment, end_at__gt=moment)
-    rows = counted.filter(app__in=counted.filter(in_force).values("app"), at__lte=max(moments))
-    columns = ("app_id", "kind", "life", "owner", "at", "end_at", "revenue_sat", "usd_micro")
-    found: list[Counter[str]] = [Counter() for _ in moments]
-    ordered = rows.order_by("app_id", "position").values_list(*columns, named=True)
-    for _, of_app in groupby(ordered, key=attrgetter("app_id")):
-        told = list(of_app)
-        for moment, rates in zip(moments, found, strict=True):
-            before = [event for event in told if event.at <= moment]
-            if before and before[-1].owner:
-                rates[before[-1].owner] += _rate(before, moment)  # type: ignore[assignment]  # a sum of floats
-    return found
+    """Return what the apps of each owner earned per second at each moment: what was left over the time left."""
+    return [_rates_at(moment, plan) for moment in moments]
 
 
-def _rate(told: Sequence[Any], moment: datetime) -> float:
-    """Return how many micro-dollars an app earned per second at a moment, from its events up to then."""
-    last = told[-1]
-    if last.end_at is None or last.end_at <= moment:
-        return 0
-    left = accrual.balance(event for event in told if event.life == last.life)
-    return left.usd_micro / (left.end - left.at).total_seconds() if left and left.end > moment else 0
+def _rates_at(moment: datetime, plan: str) -> Counter[str]:
+    counted = AppEvent.objects.exclude(kind__in=WITHOUT_MONEY).order_by()
+    later = counted.filter(app=OuterRef("app"), position__gt=OuterRef("position"), at__lte=moment)
+    newest = events(plan).exclude(kind__in=WITHOUT_MONEY).exclude(owner=None).exclude(left_usd_micro=0)
+    in_force = newest.filter(at__lte=moment, end_at__gt=moment).exclude(Exists(later))
+    rates = Counter[str]()
+    for owner, at, end, left in in_force.values_list("owner", "at", "end_at", "left_usd_micro"):
+        rates[owner] += left / (end - at).total_seconds()  # type: ignore[assignment]  # a sum of floats
+    return rates
 
 
 def percent(part: float, whole: float) -> float | None:

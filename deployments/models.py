@@ -131,10 +131,13 @@ class AppEvent(models.Model):
     revenue_sat = models.BigIntegerField(default=0)
     usd_micro = models.BigIntegerField(default=0, help_text="Sum over the priced payments.")
     priced = models.PositiveIntegerField(default=0)
+    left_usd_micro = models.BigIntegerField(default=0, help_text="Paid and not yet earned after it; 0: no known end.")
+    added_s = models.BigIntegerField(default=0, help_text="Seconds that it adds to the life; 0: no known end.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app", "position"], name="app_event_position")]
         indexes = [
+            models.Index(fields=["end_at", "at"], name="app_event_end"),  # what was in force at a moment
             # Kinds by day and who paid, from it alone; what a changed day touches.
             models.Index(
                 fields=["day", "kind", "revenue_sat", "usd_micro", "payments", "priced", "owner", "app"],

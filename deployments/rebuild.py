@@ -117,8 +117,9 @@ def _rebuild(keys: Sequence[str], times: Timeline, tip: int) -> None:
     stored = _stored(keys)
     changed = [key for key in keys if stored.get(key, ()) != lives[key].events]
     after = accrual.apply_difference([stored.get(key, ()) for key in changed], [lives[key].events for key in changed])
-    _write_lives(lives, messages, dict(zip(changed, after, strict=True)))
-    _write_events({key: (stored.get(key, ()), lives[key].events) for key in changed})
+    left = dict(zip(changed, after, strict=True))
+    _write_lives(lives, messages, {key: one.balance for key, one in left.items()})
+    _write_events({key: (stored.get(key, ()), lives[key].events, left[key].usd_micro) for key in changed})
     MessagesState.objects.filter(id=1).update(version=F("version") + 1)
 
 
@@ -175,13 +176,26 @@ def _life_row(row: AppLife, life: Life, categories: Mapping[str, str], balance: 
     return row
 
 
-def _write_events(changed: Mapping[str, tuple[Sequence[Event], Sequence[Event]]]) -> None:
-    """Replace the events of these apps from the first that differs on: as a rule, one is new at the end."""
+def _write_events(changed: Mapping[str, tuple[Sequence[Event], Sequence[Event], Sequence[int]]]) -> None:
+    """Replace the events of these apps from the first that differs on: as a rule, one is new at the end.
+
+    With each goes what is left after it, which depends on no later event.
+    """
     rows: list[tuple[object, ...]] = []
-    for key, (before, after) in changed.items():
+    for key, (before, after, left) in changed.items():
         same = next((place for place, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), None)
         same = min(len(before), len(after)) if same is None else same
         if same < len(before):
             AppEvent.objects.filter(app=key, position__gt=same).delete()
-        rows += ((key, place, event.at.date(), *told(event)) for place, event in enumerate(after[same:], same + 1))
-    write_rows(AppEvent, ("app_id", "position", "day", *COLUMNS), rows)
+        for place in range(same, len(after)):
+            event = after[place]
+            rows.append((key, place + 1, event.at.date(), left[place], added_s(event), *told(event)))
+    write_rows(AppEvent, ("app_id", "position", "day", "left_usd_micro", "added_s", *COLUMNS), rows)
+
+
+def added_s(event: Event) -> int:
+    """Return the seconds that a message adds to its app's life."""
+    if event.end_at is None or not accrual.is_assigned(event):
+        return 0
+    since = max(event.at, event.previous_end_at or event.at)
+    return max(int((event.end_at - since).total_seconds()), 0)

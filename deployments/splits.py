@@ -129,9 +129,9 @@ def recompute(days: Collection[date]) -> None:
     gone = [pk for key, (pk, _) in stored.items() if key not in new]
     for some in chunks(gone):
         DailySplit.objects.filter(pk__in=some).delete()
-    changed = [(*key, *sums) for key, sums in new.items() if key not in stored or stored[key][1] != sums]
-    write_rows(DailySplit, (*Key._fields, *SUMMED), changed, unique=Key._fields)
-    period_splits.refresh([*(row[:3] for row in changed), *(stored.keys() - new.keys())])
+    changed = [key for key, sums in new.items() if key not in stored or stored[key][1] != sums]
+    write_rows(DailySplit, (*Key._fields, *SUMMED), ((*key, *new[key]) for key in changed), unique=Key._fields)
+    period_splits.refresh([*changed, *(stored.keys() - new.keys())])
 
 
 def mark(txids: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from deployments.accrual import apply_difference, balance, is_assigned, recomput
 from deployments.decomposition import Missing, Parts
 from deployments.lives import Event, Kind
 from deployments.models import AppEvent, AppLife, DailyAccrual, MessagesState
+from deployments.rebuild import added_s
 from fluxtracker.periods import Span
 from revenue.models import ChangedDay, DailyTotal
 from tests.factories import NOON, digest, pay, settle
@@ -52,7 +53,7 @@ def app(name, *events):
         **({"balance_sat": left.sat, "balance_usd_micro": left.usd_micro, "balance_at": left.at} if left else {}),
     )
     for position, one in enumerate(events, 1):
-        columns = {name: getattr(one, name) for name in Event.__slots__}
+        columns = {name: getattr(one, name) for name in Event.__slots__} | {"added_s": added_s(one)}
         AppEvent.objects.create(app=row, position=position, day=one.at.date(), **columns)
         if one.payments:
             pay(str(one.revenue_sat / FLUX), at=one.at, price_usd="0.1", usd_micro=one.usd_micro)

@@ -30,7 +30,8 @@ STEPS = st.tuples(
 def state():
     rows = DailyAccrual.objects.order_by("day").values()
     accruals = [row for row in rows if any(value for key, value in row.items() if key != "day")]
-    events = AppEvent.objects.order_by("app", "position").values(*rebuild.COLUMNS, "app", "position", "day")
+    columns = (*rebuild.COLUMNS, "app", "position", "day", "left_usd_micro", "added_s")
+    events = AppEvent.objects.order_by("app", "position").values(*columns)
     return list(AppLife.objects.order_by("app_key").values()), list(events), accruals
 
 
@@ -81,3 +82,14 @@ class Laws(TestCase):
         assert MessageFact.objects.count() == len(told)
         assert clock.timeline().time_of(START) == at(START)
         assert state() == incremental
+        assert_rates_are_those_of_the_pools()
+
+
+def assert_rates_are_those_of_the_pools():
+    """What each event leaves is what the pool of its app has, were there no later one."""
+    for life in AppLife.objects.all():
+        told = list(AppEvent.objects.filter(app=life).order_by("position"))
+        for number, event in enumerate(told, 1):
+            if accrual.is_assigned(event):
+                left = accrual.balance(one for one in told[:number] if one.life == event.life)
+                assert event.left_usd_micro == left.usd_micro

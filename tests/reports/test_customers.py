@@ -123,7 +123,7 @@ def paid(app: AppLife, day: date, flux: int, *, owner: str | None, days: int = 3
     money = {"payments": 1, "priced": 1, "revenue_sat": flux * SAT, "usd_micro": flux * 100_000}
     AppEvent.objects.create(
         app=app, kind="new", position=position, life=position, height=1, at=noon(day), day=day, owner=owner,
-        end_at=noon(day) + timedelta(days=days), **money,
+        end_at=noon(day) + timedelta(days=days), left_usd_micro=money["usd_micro"], **money,
     )  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def test_the_api_has_the_figures_of_the_report_for_the_same_days(kpi: Kpi, clien
 def sold(day: date, months: int, flux: int, usd: int) -> None:
     end = noon(day) + timedelta(seconds=MONTH)
     paid = {"payments": 1, "priced": 1, "revenue_sat": flux * SAT, "usd_micro": usd * 1_000_000}
-    rows.event("new", day, instances=months, end_at=end, **paid)
+    rows.event("new", day, instances=months, end_at=end, added_s=MONTH, **paid)
 
 
 def test_volume_and_the_parts_of_the_change_add_up(kpi: Kpi) -> None:
