@@ -7,16 +7,16 @@ their figures from here (docs/metrics.md#customers).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Sum
+from django.db.models import Exists, Max, OuterRef, QuerySet, Sum
 
 from deployments.accrual import WITHOUT_MONEY
 from deployments.decomposition import MONTH_S
-from deployments.models import AppEvent
+from deployments.models import AppEvent, MessagesState
 from fluxtracker.money import MICRO
 from fluxtracker.periods import Period
 
@@ -124,14 +124,13 @@ def retention(period: Period, plan: str = "all") -> Retention:
 
 
 def _events_stamp() -> object:
-    """Change with every event: a life that is built anew has new rows. One small query."""
-    newest = AppEvent.objects.aggregate(last=Max("pk"), events=Count("pk"))
-    return newest["last"], newest["events"]
+    """Change with every event: a life that is built anew changes the version. Two small queries."""
+    return AppEvent.objects.aggregate(last=Max("pk"))["last"], MessagesState.known().version
 
 
 @lru_cache(maxsize=64)
 def retention_of(period: Period, plan: str, state: object) -> Retention:
-    then, now = _rates([period.start, period.end], plan)
+    then, now = rates_of(period.start, plan, state), rates_of(period.end, plan, state)
     changes = [(rate, now[owner]) for owner, rate in then.items() if rate]
     return Retention(
         sum(rate for rate, _ in changes),
@@ -141,12 +140,9 @@ def retention_of(period: Period, plan: str, state: object) -> Retention:
     )
 
 
-def _rates(moments: Sequence[datetime], plan: str) -> list[Counter[str]]:
-    """Return what the apps of each owner earned per second at each moment: what was left over the time left."""
-    return [_rates_at(moment, plan) for moment in moments]
-
-
-def _rates_at(moment: datetime, plan: str) -> Counter[str]:
+@lru_cache(maxsize=16)
+def rates_of(moment: datetime, plan: str, state: object) -> Counter[str]:
+    """Return what the apps of each owner earned per second at a moment: what was left over the time left."""
     counted = AppEvent.objects.exclude(kind__in=WITHOUT_MONEY).order_by()
     later = counted.filter(app=OuterRef("app"), position__gt=OuterRef("position"), at__lte=moment)
     newest = events(plan).exclude(kind__in=WITHOUT_MONEY).exclude(owner=None).exclude(left_usd_micro=0)

@@ -84,13 +84,14 @@ def static_files_when_asked(settings):
 @pytest.fixture(autouse=True)
 def nothing_kept():
     """The same for the answers that a process keeps for its readers."""
-    from deployments.customers import payers_of, retention_of
+    from deployments.customers import payers_of, rates_of, retention_of
     from reports.selectors import figures_of
 
     caches["local"].clear()
     figures_of.cache_clear()
     payers_of.cache_clear()
     retention_of.cache_clear()
+    rates_of.cache_clear()
 
 
 @pytest.fixture(autouse=True)
