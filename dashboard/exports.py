@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from dashboard.cells import PAYMENT_COLUMNS, Chunks, csv_chunks, csv_lines, exact, payment_cells
+from dashboard.panels.payments.filters import OWN
 from dashboard.panels.payments.panel import OF_DAYS, share_percent, whole_of_days, whole_revenue
 from deployments.breakdown import AT_ONCE, AppSum, AppSums, apps_between, parts_of
 from deployments.selectors import stamp as messages_stamp
@@ -38,6 +39,7 @@ from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.throttling import Places
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.database import database_words, read_snapshot
+from fluxtracker.formatting import printable
 from fluxtracker.periods import Bucket, split
 from fluxtracker.timestamps import iso
 from fluxtracker.web.middleware import give_back_after
@@ -143,6 +145,8 @@ class Export(PublicView):
     suffix: ClassVar[str] = "csv"
     content_type: ClassVar[str] = "text/csv; charset=utf-8; header=present"
     query: ClassVar[type[Query]]
+    ignored: ClassVar[Collection[str]] = OWN
+    """Further keys that the page's address may have."""
     schema = ExportSchema()
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
@@ -151,7 +155,15 @@ class Export(PublicView):
 
     @classmethod
     def known_keys(cls) -> None:
-        """Take the page's address as it is. A download is made for each reader."""
+        """Keep none in the cache: a download is made for each reader."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """400 for a key that neither the file nor its page has: a filter with a wrong name would be none."""
+        super().initial(request, *args, **kwargs)
+        fields = self.query().fields
+        if unknown := [key for key in request.query_params if key not in {*fields, *self.ignored, "format"}]:
+            words = f"unknown; expected one of {', '.join(fields)}"
+            raise ValidationError({printable(key)[:50]: [words] for key in unknown[:3]})
 
     def etag(self) -> object:
         return ledger_stamp(), timezone.now().date()
@@ -308,9 +320,6 @@ class RevenueQuery(Query):
     range = RangeOfDays()
 
     def validate(self, attrs: Values) -> Values:
-        unknown = [key for key in self.initial_data if key not in self.fields]
-        if unknown:
-            raise ValidationError({key: [f"unknown; expected one of {', '.join(self.fields)}"] for key in unknown})
         if attrs.get("key") and "by" not in attrs:
             raise ValidationError({"key": [f"say `by`, too: one of {', '.join(REST)}"]})
         return with_range(attrs, {}, "from", "to")
@@ -320,6 +329,7 @@ class RevenueCsv(Export):
     """Revenue by day to year, whole or in parts; the parts of a bucket add up to its row without `by`."""
 
     name, subject, query = "Revenue as CSV", "revenue", RevenueQuery
+    ignored = ()
     operation = "exportRevenue"
 
     def etag(self) -> object:
@@ -366,6 +376,7 @@ class ChartCsv(Export):
     """The same query keys as `/api/history/series`. Unknown values are empty cells."""
 
     name, subject, query = "Chart as CSV", "chart", SeriesQuery
+    ignored = ()
     operation = "exportChart"
 
     def etag(self) -> object:

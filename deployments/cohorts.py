@@ -102,6 +102,7 @@ class Step(NamedTuple):
     app_id: str
     kind: str
     at: datetime
+    previous_end_at: datetime | None
 
 
 def _events() -> Iterator[tuple[str, list[Step]]]:
@@ -119,9 +120,14 @@ def _member(weekly: bool, since: datetime, end_at: datetime | None, events: Sequ
         since=since,
         until=max(until, since),
         gone=gone is not None,
-        renewed=sum(event.kind == Kind.RENEWAL for event in events) + back,
+        renewed=sum(_is_due(event, now) for event in events if event.kind == Kind.RENEWAL) + back,
         lost=sum(event.kind == Kind.LOST for event in events),
     )
+
+
+def _is_due(event: Step, now: datetime) -> bool:
+    """Return whether the term that was renewed would be over by now."""
+    return event.previous_end_at is not None and event.previous_end_at <= now
 
 
 def _cohort(month: date, members: Sequence[Member], now: datetime) -> Report:

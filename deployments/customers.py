@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from django.db.models import Exists, Max, OuterRef, QuerySet, Sum
 
@@ -148,8 +149,9 @@ def rates_of(moment: datetime, plan: str, state: object) -> Counter[str]:
     newest = events(plan).exclude(kind__in=WITHOUT_MONEY).exclude(owner=None).exclude(left_usd_micro=0)
     in_force = newest.filter(at__lte=moment, end_at__gt=moment).exclude(Exists(later))
     rates = Counter[str]()
-    for owner, at, end, left in in_force.values_list("owner", "at", "end_at", "left_usd_micro"):
-        rates[owner] += left / (end - at).total_seconds()  # type: ignore[assignment]  # a sum of floats
+    rows: Any = in_force.values_list("owner", "at", "end_at", "left_usd_micro")
+    for owner, at, end, left in rows:
+        rates[owner] += left / (end - at).total_seconds()
     return rates
 
 

@@ -118,6 +118,14 @@ def test_a_wrong_filter_is_refused_in_words(client: Client, path: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "name", ["payments.csv", "payments.ndjson", "apps.csv", "owners.csv", "payers.csv", "chart.csv"]
+)
+def test_a_filter_with_a_wrong_name_is_refused(client: Client, name: str) -> None:
+    response = client.get(f"/export/{name}", {"form": "2026-01-01"})
+    assert (response.status_code, list(response.json()["fields"])) == (400, ["form"])
+
+
 def test_an_unknown_order_of_apps_is_refused(client: Client) -> None:
     response = client.get("/export/apps.csv", {"sort": "colour"})
     assert (response.status_code, "sort: expected one of -app" in response.json()["error"]) == (400, True)
