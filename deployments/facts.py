@@ -90,6 +90,10 @@ class Writer:
         if new:
             self._write(new, {txid for _, txid in stored.values()})
 
+    def forget(self) -> None:
+        """Forget which hashes were read: for what follows, their memory is of more use."""
+        self._seen.clear()
+
     def _write(self, new: Sequence[PermanentMessage], txids_before: Collection[str]) -> None:
         with ledger.locked():
             self.run.guard()

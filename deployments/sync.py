@@ -65,7 +65,7 @@ def sync_messages(*, upstreams: Upstreams, now: datetime, run: Run, full: bool) 
         changed = facts.prove(specifications, tip, run)
     finally:  # what was stored counts, whatever came after it
         lives = rebuild.rebuild_changed(run)
-    _note(state, reading)
+    _note(state, reading, _not_listed(specifications, tip))
     MessagesState.objects.filter(id=1).update(cohorts=cohorts.by_plan(tip))
     writer, left_out = reading.writer, dict(reading.left_out)
     return MessagesReport(writer.read, writer.added, writer.changed + changed, reading.missing, left_out, lives)
@@ -110,6 +110,7 @@ class Reading:
         for batch in batched(messages):
             self.writer.store(batch)
             self.run.progress(f"{self.writer.read:,} messages")
+        self.writer.forget()
         MessagesState.objects.filter(id=1).update(complete_at=self.now)
         self.whole = True
 
@@ -205,14 +206,26 @@ def _unknown(specifications: Sequence[AppSpecification], now: datetime) -> dict[
     return {message_hash: message_hash in asked for message_hash in sorted(hashes, key=lambda one: (one in asked, one))}
 
 
-def _note(state: MessagesState, reading: Reading) -> None:
+def _not_listed(specifications: Sequence[AppSpecification], tip: int) -> int | None:
+    """Return how many apps are in force by their messages and not in the list of those in force; None without one.
+
+    A message of each may not have been applied; which one is not proved.
+    """
+    if not specifications:
+        return None
+    in_force = Q(end_height__gt=tip) | Q(end_height=None, end_at__gt=clock.timeline().time_of(tip))
+    listed = {app.name.lower() for app in specifications}
+    return len(set(AppLife.objects.filter(in_force).values_list("app_key", flat=True)) - listed)
+
+
+def _note(state: MessagesState, reading: Reading, not_listed: int | None) -> None:
     """Keep what was read, and what was left out and why. New reasons are logged once."""
     before = state.coverage
     left_out = dict(sorted(reading.left_out.items())) if reading.whole else before.get("leftOut", {})
     repeated = reading.writer.repeated if reading.whole else before.get("repeated", 0)
     if left_out != before.get("leftOut", {}):
         log.info("messages_left_out", **left_out)
-    coverage = _counts() | {"leftOut": left_out, "repeated": repeated}
+    coverage = _counts() | {"leftOut": left_out, "repeated": repeated, "notListed": not_listed}
     MessagesState.objects.filter(id=1).update(coverage=coverage, read_at=reading.now)
 
 

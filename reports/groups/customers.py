@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, F, OuterRef, Q
 
 from deployments import customers
 from deployments.customers import paid_by, payers, retention
@@ -52,9 +52,9 @@ def events(period: Period, state: State, now: datetime) -> dict[str, Known]:
     of_period = AppEvent.objects.filter(day__range=(period.first_day, period.last_day))
     kinds: Mapping[str, int] = dict(of_period.order_by().values_list("kind").annotate(count=Count("pk")))
     ended = kinds.get(Kind.LOST, 0) + _just_ended(period, now)
-    renewed = AppEvent.objects.filter(
-        kind=Kind.RENEWAL, previous_end_at__gte=period.start, previous_end_at__lt=period.end
-    ).count()
+    late = Q(kind=Kind.WON_BACK, at__lt=F("previous_end_at") + LOST_AFTER)
+    due = AppEvent.objects.filter(previous_end_at__gte=period.start, previous_end_at__lt=period.end)
+    renewed = due.filter(Q(kind=Kind.RENEWAL) | late).count()
     decided = _decided(period, now)
     rate = ratio(Known(renewed, decided), Known(renewed + ended))
     return {
@@ -69,7 +69,7 @@ def _just_ended(period: Period, now: datetime) -> int:
     """Return how many apps ended in the period so lately that they may still come back."""
     lost = AppEvent.objects.filter(app=OuterRef("pk"), kind=Kind.LOST, at=OuterRef("end_at"))
     start = max(period.start, now - LOST_AFTER)
-    ended = AppLife.objects.filter(end_at__gte=start, end_at__lt=period.end, cancelled=False)
+    ended = AppLife.objects.filter(end_at__gte=start, end_at__lt=period.end)
     return ended.exclude(Exists(lost)).count()
 
 

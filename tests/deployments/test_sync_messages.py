@@ -120,6 +120,14 @@ def test_more_than_fifty_unknown_hashes_take_all_messages_once(registry, sync):
     assert (registry.dumps, registry.asked) == (2, [])
 
 
+def test_apps_in_force_that_the_network_does_not_list_are_counted(registry, sync):
+    """An underpaid registration is one of these; so is an app that a node has not heard of yet."""
+    registry.records = [record(ONE), record(TWO, name="Small")]
+    registry.running = [("shop", ONE, START)]
+    sync()
+    assert MessagesState.load().coverage["notListed"] == 1
+
+
 def test_all_messages_are_read_again_each_week_and_on_request(registry, sync, now):
     registry.records = [record(ONE)]
     sync()

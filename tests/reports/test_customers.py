@@ -113,8 +113,10 @@ def test_the_renewal_rate_is_of_terms_that_fell_due(kpi: Kpi) -> None:
         rows.event("renewal", date(2026, 9, 25), previous_end_at=noon(due))
     rows.event("renewal", date(2026, 10, 25), previous_end_at=noon(date(2026, 11, 4)))
     rows.event("lost", date(2026, 10, 10))
+    rows.event("won_back", date(2026, 10, 16), previous_end_at=noon(date(2026, 10, 10)))
+    rows.event("won_back", date(2026, 10, 17), previous_end_at=noon(date(2026, 10, 10)))
     figures = kpi()["figures"]
-    assert figures["renewal_rate"]["value"] == 75.0
+    assert figures["renewal_rate"]["value"] == 80.0
     assert figures["renewal_rate"]["previous_reason"] == "no term fell due"
 
 
