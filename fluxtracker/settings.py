@@ -248,7 +248,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Fluxtracker",
     "DESCRIPTION": "What the Flux network earns and what it is. Amounts are FLUX, keys that end in `_sat` satoshi; "
-    "days are UTC; `null` means that nobody can know. An error says what is wrong and what is allowed: "
+    "days are UTC; `null` means unknown. An error says what is wrong and what is allowed: "
     '`{"error": "..."}`. Answers carry an `ETag`: ask with `If-None-Match`.',
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,

@@ -23,7 +23,7 @@ def of_sources(now: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_the_census(now: datetime) -> Iterator[Status]:
-    """Yield each source of the census that missed three in a row: what nobody records is lost."""
+    """Yield each source of the census that missed three in a row: what is not recorded is lost."""
     for view in census_sources(now).values():
         is_old = view.tried_at is not None and not is_fresh(view.read_at, now, CENSUS_LATE)
         if is_old and (view.read_at or now - installed_at(now) > CENSUS_LATE):

@@ -223,7 +223,7 @@ class Memory(models.Model):
 
 
 class CensusDay(models.Model):
-    """How the nodes of the network are spread and who operates them, as last read on a UTC day. Kept for ever.
+    """How the nodes of the network are spread and who operates them, as last read on a UTC day. Never deleted.
 
     Counts alone: no node, no operator. What was never read on the day is NULL.
     """

@@ -98,7 +98,7 @@ class Classifier:
         return self._kind(self._category(found, lambda rule: rule.fits_name(app)), found, named=True)
 
     def _category(self, found: frozenset[tuple[str, str]], fits: Callable[[Rule], object]) -> str:
-        """Return the first category that fits, by itself or through a tracked app of it."""
+        """Return the first category that fits, by its own rules or through one of its tracked apps."""
         of_apps = {category for category, _ in found}
         return next((rule.category for rule in self._categories if rule.category in of_apps or fits(rule)), "")
 

@@ -213,7 +213,7 @@ def _section(name: str, models: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _danger(job_type: JobType) -> dict[str, Any]:
-    """Return what somebody has to know before a dangerous job: what goes, and how old the last backup is."""
+    """Return what staff have to know before a dangerous job: what goes, and how old the last backup is."""
     if not job_type.is_dangerous:
         return {}
     now, backup = timezone.now(), TaskState.by_name().get("backup")

@@ -119,7 +119,7 @@ def holder_of(name: str) -> str | None:
 
 
 def held(names: Collection[str]) -> set[str]:
-    """Return which of these leases somebody holds who is not known to be dead. One query."""
+    """Return which of these leases have a holder that is not known to be dead. One query."""
     rows = Lease.objects.filter(living(), name__in=names).values_list("name", "holder")
     return {name for name, holder in rows if not is_dead(holder)}
 

@@ -121,7 +121,7 @@ def health_checks() -> dict[str, Check]:
 
 
 def changed(job: str = "") -> None:
-    """Call what depends on the rows that the job changed, or nobody's. Readers compute what fails here."""
+    """Call what depends on the rows that the job changed, if anything does. Readers compute what fails here."""
     for function in on_change.of(job):
         try:
             function()

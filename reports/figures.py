@@ -1,6 +1,6 @@
 """Describe what a report consists of: figures with their value, the one before, the change and the coverage.
 
-A figure that nobody has is None with its reason; so is one of a period of which a day is missing.
+An unknown figure is None with its reason; so is one of a period of which a day is missing.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def shown(value: Number | None, unit: Unit) -> str:
 
 
 def change(figure: Figure) -> str:
-    """Return the change with its arrow: in percent, for percentages in points; empty where nobody knows it."""
+    """Return the change with its arrow: in percent, for percentages in points; empty where it is unknown."""
     if figure.trend is None:
         return ""
     if figure.trend == "neutral":

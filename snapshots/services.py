@@ -210,7 +210,7 @@ def _settled(run: Run, done: SnapshotReport) -> Report:
     lease=LEASE,
     params={
         "days": Whole(default=365, maximum=3650, help_text="How many days back."),
-        "force": TrueOrFalse(default=False, help_text="Backfilled days anew, never taken ones."),
+        "force": TrueOrFalse(default=False, help_text="Backfilled days again, never taken ones."),
     },
 )
 def backfill_snapshots(run: Run, *, days: int = 365, force: bool = False) -> BackfillReport:

@@ -1,6 +1,6 @@
 """Identify clients, and limit their requests per minute (API_RATE) and the places for work that holds a thread.
 
-The web processes count together in a small SQLite file that the server makes anew at each start and names in
+The web processes count together in a small SQLite file that the server creates at each start and names in
 WEB_FOLDER. Other programs, and a process while that file cannot be used, count in their own memory.
 """
 

@@ -121,7 +121,7 @@ def _expire(app: App, story: Story, height: int, end: int, chain: Chain) -> int:
 
 
 def _upgraded(app: App, height: int, rng: random.Random) -> App:
-    """Return the app in a newer version, as owners who update it sometimes choose; old ones must not stay for ever."""
+    """Return the app in a newer version, as owners who update it sometimes choose; old ones must not stay."""
     newest = newest_at(height)
     if app.version >= newest or rng.random() > (0.3 if app.version == 8 else 0.05):
         return app
@@ -257,7 +257,7 @@ class Stories:
 
 
 def _stranger(story: Story, rng: random.Random) -> Step:
-    """Return somebody else's registration of a name in force, some in other letters: the network ignores it."""
+    """Return another owner's registration of a name in force, some in other letters: the network ignores it."""
     name = rng.choice((story.app.name, story.app.name, story.app.name.upper(), story.app.name.lower()))
     other = story.app.owner
     while other == story.app.owner:

@@ -63,7 +63,7 @@ class Resources:
 
     @property
     def is_garbage(self) -> bool:
-        """Return whether what is told is no number at all, unlike the zeros of a benchmark that runs."""
+        """Return whether the value is no number at all, unlike the zeros of a benchmark that runs."""
         return self.unusable and self.is_empty
 
     def completed(self, other: Resources) -> Resources:
@@ -80,7 +80,7 @@ UNKNOWN = Resources(None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What one node has and what its apps take, each number by itself.
+    """What one node has and what its apps take, each number on its own.
 
     While a benchmark runs or after it failed, the numbers of the capacity are 0: not known.
     """

@@ -68,7 +68,7 @@ def _hash(text: str, secret: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How many nodes of each tier, by its number, joined, left and moved. `moves` is None where nobody can tell."""
+    """How many nodes of each tier, by its number, joined, left and moved. `moves` is None where it is unknown."""
 
     joins: Counter[int]
     leaves: Counter[int]

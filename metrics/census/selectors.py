@@ -31,7 +31,7 @@ NO_FACTS = "The statistics of the nodes were not read on {day}."
 NO_KEYS = "No node of the list tells a public key."
 NO_ZELIDS = "No node tells a ZelID."
 NO_ARCANE = "No node tells which system it runs."
-FIRST_DAY = "Nobody can look up earlier days: the first census is of {day}."
+FIRST_DAY = "Earlier days are unknown: the first census is of {day}."
 NOT_COMPARED = "Two node lists have to be read before nodes that come and go are known."
 OTHER_KEY = "SECRET_KEY was changed: the addresses of some days cannot be compared."
 
@@ -92,7 +92,7 @@ def _written(day: date, nodes: str | None, facts: str | None) -> orjson.Fragment
 
 
 def _days(start: date, end: date, first: date | None, known: Mapping[date, Any]) -> list[date]:
-    """Return the days from the first census on, those between that nobody recorded included."""
+    """Return the days from the first census on, days without a record included."""
     last = max(known, default=None)
     return [] if first is None or last is None else Span(max(start, first), min(end, last)).days()
 

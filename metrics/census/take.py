@@ -1,4 +1,4 @@
-"""Take the census: ask four sources at the same time and keep of each what nobody can look up later.
+"""Take the census: ask four sources at the same time and keep of each what no source can tell later.
 
 A source that fails, or tells too different things to be believed at once, leaves what the day knows as it is.
 """

@@ -97,7 +97,7 @@ class MetricsView(APIView):
         return super().perform_content_negotiation(request, force=True)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Authenticate nobody on this machine: without a database there is still something to read."""
+        """Authenticate no client on this machine: without a database there is still something to read."""
         request = self.request
         return [] if request is not None and may_scrape(request) else super().get_authenticators()
 
@@ -153,7 +153,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
 
 REFUSED = {
-    401: OpenApiResponse(ErrorAnswer, "Nobody is signed in, or the token opens nothing."),
+    401: OpenApiResponse(ErrorAnswer, "Not signed in, or the token is not valid."),
     403: OpenApiResponse(ErrorAnswer, "The user is not staff, or the session's request lacks its CSRF token."),
 }
 UNACCEPTABLE = {
@@ -164,8 +164,8 @@ UNACCEPTABLE = {
 NO_SUCH_JOB = OpenApiResponse(ErrorAnswer, "There is no job of that number.")
 CONFLICT = OpenApiResponse(
     serializers.FailedAnswer,
-    "`alreadyRunning` true: a job of that name is active, or somebody is at that work. False: it was run and could "
-    "not be done as things stand, or was called off; `error` says why.",
+    "`alreadyRunning` true: a job of that name is active, or another process does that work. False: it ran and "
+    "could not finish, or was cancelled; `error` says why.",
 )
 AWAY = OpenApiResponse(
     serializers.FailedAnswer,
@@ -323,7 +323,7 @@ class CancelView(StaffView):
         operation_id="cancel_job", tags=["jobs"], parameters=[NUMBER], request=None,
         responses={
             200: OpenApiResponse(serializers.UnderWayAnswer, "It is cancelled."),
-            202: OpenApiResponse(serializers.UnderWayAnswer, "It runs and is told to stop."),
+            202: OpenApiResponse(serializers.UnderWayAnswer, "It runs and will stop."),
             404: NO_SUCH_JOB, 409: OpenApiResponse(serializers.FailedAnswer, "It is over already."),
             **REFUSED, **ERRORS,
         },

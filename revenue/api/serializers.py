@@ -11,7 +11,7 @@ from fluxtracker.periods import Bucket
 from revenue.models import AppType, Payment
 
 TRENDS = ["up", "down", "neutral"]
-UNKNOWN = "null: nobody can know yet."
+UNKNOWN = "null: not known yet."
 
 
 class Transaction(Answer):

@@ -238,9 +238,7 @@ class Judge:
                 raise Unavailable("daemon", f"address/{listing.address}", "it follows another branch")
         except UpstreamError as error:
             if must_answer:
-                raise self.contradiction(
-                    listing, f"is not whole, and nobody can say what it lacks ({error})"
-                ) from error
+                raise self.contradiction(listing, f"is not whole, and what it lacks is unknown ({error})") from error
             log.info("no_second_opinion", address=listing.address, error=str(error))
             return
         if lacking:

@@ -34,7 +34,7 @@ class Unread:
     reason: str
     detail: str
     asked: bool = True
-    """Whether the source was asked for it by itself; else the next sync does so at once."""
+    """Whether the source was asked for it alone; else the next sync does so at once."""
     paid_at: datetime | None = None
     """Time of its block, None where it is not told."""
 
@@ -286,7 +286,7 @@ class Reader:
             return []
 
     def _again(self, row: Unreadable, listing: Listing, high: int, unread: list[Unread]) -> list[Output]:
-        """A row of the listing was unreadable: ask for the transaction by itself, once."""
+        """A row of the listing was unreadable: ask for the transaction alone, once."""
         detail = row.detail
         try:
             if self._may_look_up():

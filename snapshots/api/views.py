@@ -92,7 +92,9 @@ class SnapshotView(HistoryView):
     answer = serializers.SnapshotFlat
     parameters = (OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH, description="A UTC day."),)
     errors = {
-        404: OpenApiResponse(serializers.NoSnapshot, "The day has no row; the nearest one that has is told."),
+        404: OpenApiResponse(
+            serializers.NoSnapshot, "The day has no row; the answer names the nearest day that has one."
+        ),
         400: BAD_QUERY,
     }
 

@@ -121,7 +121,7 @@ def _make(buckets: Collection[Bucket], found: Facts, now: datetime) -> list[Made
 
 
 def _store(made: Collection[Made]) -> None:
-    """Always in the same order: two that write at once wait for each other instead of for ever."""
+    """Always in the same order: two that write at once wait for each other instead of deadlocking."""
     rows = [
         WarmComparison(period=one.bucket.letter, stamp=one.stamp, answer=one.answer, made_at=one.made_at)
         for one in made

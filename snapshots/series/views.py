@@ -58,9 +58,9 @@ class Flag(OneOf):
 class ViewQuery(Query):
     """Which days a chart shows, and how."""
 
-    days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} when nothing is said.")
+    days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} by default.")
     start = Day(required=False, help_text="First UTC day, included; instead of `days`.")
-    end = Day(required=False, help_text="Last UTC day, included; today when only `start` is said.")
+    end = Day(required=False, help_text="Last UTC day, included; today when only `start` is given.")
     range = RangeOfDays("`days`, or `start` and `end`")
     bucket = OneOf(list(DRAWN), default=Bucket.DAY.value, help_text="What one point stands for.")
     previous = Flag(help_text="1: also as many days, weeks, months or quarters right before, as `ghost`.")

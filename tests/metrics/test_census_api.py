@@ -115,7 +115,7 @@ def test_by_day_each_day_from_the_first_census_on_is_there(census_network, censu
     ]
     assert counts == [10, None, 11]
     assert (answer["date"], answer["asOf"]) == ("2026-11-22", "2026-11-22T12:00:00Z")
-    assert answer["notes"] == {"data": "Nobody can look up earlier days: the first census is of 2026-11-20."}
+    assert answer["notes"] == {"data": "Earlier days are unknown: the first census is of 2026-11-20."}
     first = get("network/decentralisation?start=2026-11-20&end=2026-11-20")
     assert (first["date"], first["operators"]["by_pubkey"]["count"], first["notes"]) == ("2026-11-20", 10, {})
 
