@@ -241,9 +241,14 @@ def _chips(earned: Earned) -> Iterator[dict[str, str]]:
         yield {"words": f"same as {like.label}", "trend": "neutral", "arrow": moved.arrow}
     else:
         said, before = {"up": "up", "down": "down"}[moved.trend], like.amounts.flux or 0
-        size = formatting.percent(abs(earned.amounts.flux - before) * 100 / before) if before else moved.words + " FLUX"
+        size = _size(abs(earned.amounts.flux - before) * 100 / before) if before else moved.words + " FLUX"
         yield {"words": f"{size} vs {like.label}", "trend": moved.trend, "arrow": moved.arrow, "said": said}
     yield from _share(earned)
+
+
+def _size(share: float) -> str:
+    """Return a percentage; what is less than a tenth of one is not shown as nothing."""
+    return "< 0.01 %" if share < 0.005 else formatting.percent(share, 1 if share >= 0.1 else 2)
 
 
 def _share(earned: Earned) -> Iterator[dict[str, str]]:

@@ -50,10 +50,8 @@ def addresses(url: str) -> list[str]:
     now = datetime.now(UTC)
     last = Period.containing(Bucket.MONTH, now).previous().key
     payments = _json(f"{url}/api/revenue/transactions?limit=100&range={last}")["transactions"]
-    for payment in [payment for payment in payments if payment["app_name"]]:
-        app = _json(f"{url}/api/apps/{payment['app_name']}")
-        if app["owner"]:
-            break
+    found = ((payment, _json(f"{url}/api/apps/{payment['app_name']}")) for payment in payments if payment["app_name"])
+    payment, app = next((payment, app) for payment, app in found if app["owner"])
     values = {
         "month": last, "app": app["name"], "owner": app["owner"], "payer": payment["from_address"],
         "tx": payment["txid"], "day": now.date(), "block": payment["block_height"],

@@ -53,6 +53,15 @@ def test_the_answer_is_one_line_with_two_chips(client: Client) -> None:
     assert re.findall(r'width="([\d.]+)"|d="M([\d.]+)', bar[0]) == [("100.00", ""), ("80.00", ""), ("", "62.50")]
 
 
+@pytest.mark.parametrize(("now_flux", "size"), [(99_900, "0.1 %"), (99_960, "0.04 %"), (99_999, "< 0.01 %")])
+def test_a_small_change_is_not_shown_as_nothing(client: Client, now_flux: int, size: str) -> None:
+    synced()
+    reaches_back()
+    pay(now_flux * FLUX)
+    pay(100_000 * FLUX, at=NOW - timedelta(days=7, minutes=1))
+    assert f"▼ down {size} vs last week by now" in told(client, "revenue")
+
+
 def test_a_base_that_the_ledger_half_covers_gives_no_percentage(client: Client) -> None:
     synced()
     pay(300 * FLUX)
