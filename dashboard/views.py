@@ -23,6 +23,7 @@ from dashboard.panels.carousel import FEEDS
 from dashboard.panels.chart.panel import CHART
 from dashboard.panels.economics import ORIGINS, PAID
 from dashboard.panels.payments.panel import PAYMENTS
+from dashboard.panels.payments.pending import PENDING
 from dashboard.panels.ranges import RANGES
 from dashboard.panels.strip import SOURCES, STRIP
 from dashboard.panels.tiles import TILES
@@ -118,10 +119,10 @@ def _matched(app: TrackedApp) -> str:
 
 
 PANELS: dict[str, Panel] = {
-    panel.name: panel for panel in (STRIP, RANGES, TILES, ORIGINS, PAID, FEEDS, CHART, PAYMENTS, SOURCES)
+    panel.name: panel for panel in (STRIP, RANGES, TILES, ORIGINS, PAID, FEEDS, CHART, PENDING, PAYMENTS, SOURCES)
 }
 FRAMED = ("tiles", "origins", "paid", "feeds", "chart", "payments")  # other sites may show these
-ON_A_WALL = ("strip", "tiles", "payments")
+ON_A_WALL = ("strip", "tiles", "pending", "payments")
 AGE_STEP_S = 10  # a page that is loaded again knows the server's time to this
 NO_TITLE = "Figures cannot be read"
 

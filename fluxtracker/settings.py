@@ -255,6 +255,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "HealthStatus": ["ok", "degraded", "error"],
         "PartStatus": ["ok", "error"],
+        "PendingState": ["ok", "stale", "never"],
+        "StateEnum": "deployments.models.AppLife.State",
         "LiveStatus": ["ok"],
         "WorkerStatus": ["ok", "missing", "unknown"],
         "ServiceStatus": ["ok", "failing", "failed", "never"],

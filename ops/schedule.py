@@ -55,6 +55,8 @@ SCHEDULE = (
     Entry("check-snapshot", "snapshots.tasks.check_snapshot", timedelta(minutes=30),
           "Takes the day's snapshot once it is 00:05 UTC."),
     Entry("refresh-price", "revenue.tasks.refresh_price", timedelta(minutes=5), "The FLUX price."),
+    Entry("read-pending", "revenue.tasks.read_pending", timedelta(minutes=1),
+          "Payments that are not deep enough to count yet."),
     Entry("audit-revenue", "revenue.tasks.audit_revenue", timedelta(hours=4),
           "The last 4,320 blocks of the ledger against the chain."),
     Entry("update-economics", "deployments.tasks.update_economics", timedelta(minutes=5),

@@ -49,6 +49,7 @@ from revenue.models import (
     LivePrice,
     Message,
     Payment,
+    PendingPayments,
     PrunedPayment,
     Quarantined,
     RemovedPayment,
@@ -381,6 +382,14 @@ class LivePriceAdmin(ReadOnlyAdmin):
     fields = ("price", "source", "read_at")
 
     price = column("USD for 1 FLUX", lambda row: formatting.price(row.price_usd))
+
+
+@admin.register(PendingPayments)
+class PendingPaymentsAdmin(ReadOnlyAdmin):
+    list_display = ("number", "unreadable", "is_cut", "source", "read_at")
+    fields = ("payments", "unreadable", "is_cut", "source", "read_at")
+
+    number = column("payments", lambda row: len(row.payments))
 
 
 @admin.register(PrunedPayment)

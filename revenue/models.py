@@ -478,6 +478,26 @@ class LivePrice(models.Model):
 _live_price = compiled_once(lambda: LivePrice.objects.filter(id=1))
 
 
+class PendingPayments(models.Model):
+    """What one reading said of payments that are not in the ledger yet. The next reading replaces it as a whole.
+
+    They are a list and no rows, so that nothing can count them.
+    """
+
+    payments = models.JSONField(default=list, help_text="The newest first.")
+    unreadable = models.PositiveIntegerField(default=0, help_text="Transactions that could not be read.")
+    is_cut = models.BooleanField(default=False, help_text="There may be more than one page of them.")
+    source = models.CharField(max_length=200, help_text="Host of the source.")
+    read_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "pending payments"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="pending_payments_single")]
+
+    def __str__(self) -> str:
+        return f"read at {self.read_at:%Y-%m-%d %H:%M:%S}"
+
+
 class Label(models.Model):
     """Who an address or an owner is known to be, and from when to when that holds."""
 

@@ -22,7 +22,7 @@ from ops.audit_log import actor_of
 from ops.jobs import runs
 from ops.jobs.runs import Run
 from ops.registry import JobGroup, changed, job
-from revenue import audit, ledger, naming, pricing
+from revenue import audit, ledger, naming, pending, pricing
 from revenue.models import Payment
 from revenue.sync import engine
 
@@ -196,6 +196,14 @@ def refresh_price(*, trigger: str, wait: float = 0) -> Report:
     with runs.run("refresh_price", trigger=trigger, wait=wait) as run:
         quote = pricing.refresh_live_price(http=http, now=timezone.now())
         run.report = {"priceUsd": float(quote.price), "source": quote.source}
+    return run.report
+
+
+def read_pending(*, trigger: str, wait: float = 0) -> Report:
+    """Ask for the payments that are not deep enough to count."""
+    sources = chain_sources(Http.from_settings())
+    with runs.run("read_pending", trigger=trigger, wait=wait) as run:
+        run.report = as_report(pending.read_pending(sources=sources, now=timezone.now(), run=run))
     return run.report
 
 

@@ -17,3 +17,8 @@ prune = task_of(services.prune)
 @shared_task
 def refresh_price() -> None:
     run_quietly(services.refresh_price)
+
+
+@shared_task
+def read_pending() -> None:
+    run_quietly(services.read_pending)

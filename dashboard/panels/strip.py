@@ -21,6 +21,7 @@ from ops import health
 from ops.health import Health
 from ops.models import ALERT_AFTER, TaskState
 from ops.status import Status, words
+from revenue import pending
 from revenue.models import DailyPrice, LedgerState, LivePrice
 from revenue.selectors import ledger_stamp
 from revenue.status import TASK, sync_status
@@ -105,6 +106,7 @@ def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
         "snapshot": _snapshot(now.date()),
         "quarantined": found.report["quarantine"],
         "version": make_etag(ledger_stamp(), metrics_stamp())[3:15],
+        "pending": make_etag(pending.stamp(now))[3:15],
     }
 
 

@@ -58,6 +58,7 @@ class World:
         self.stories = Stories(seed, self.catalogue, self.chain)
         self.network = self.network_type(self)
         self.mempool: list[Tx] = []
+        self._announced = 0
         self._maker = self.maker_type(seed, customers=50, name="live")
         for number, tx in enumerate(transactions(plan, self.maker_type)):
             self._place(tx, tx.height)
@@ -98,7 +99,16 @@ class World:
         with self.lock:
             due = self.chain.height_at(self.clock())
             while self.chain.tip < due:
-                self.mine(1, self._arrivals(self.chain.tip + 1))
+                self._announce()
+                self.mine()
+            self._announce()
+
+    def _announce(self) -> None:
+        """Put the payments of the next block into the mempool, once."""
+        height = self.chain.tip + 1
+        if self._announced < height:
+            self._announced = height
+            self.mempool += self._arrivals(height)
 
     def _arrivals(self, height: int) -> list[Tx]:
         draw = int(digest(self.seed, "arrivals", height)[:8], 16) / 0xFFFFFFFF
@@ -121,6 +131,7 @@ class World:
 
     def _place(self, tx: Tx, height: int) -> None:
         tx.height = height
+        tx.rendered.clear()  # of the mempool
         tx.known_from = tx.known_from or height + LATER_BLOCKS
         if tx.act and not tx.app:
             self.stories.tell(tx)

@@ -147,6 +147,17 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest transactions of an address, those that wait in the mempool first: one page of a listing."""
+
+    transactions: tuple[ChainTx, ...]
+    unreadable: int
+    """Rows that could not be understood."""
+    is_cut: bool
+    """Whether the page was full, so that there may be more."""
+
+
+@dataclass(frozen=True, slots=True)
 class AppMessage:
     """What the ledger needs of an app message: never its specification (other people's secrets)."""
 

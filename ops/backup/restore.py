@@ -147,7 +147,8 @@ def analyze() -> None:
         query("ANALYZE")
 
 
-NO_JOBS = {"check_alerts", "ping_heartbeat", "refresh_price", "send_alerts"}  # tasks that write and are no jobs
+# Tasks that write and are no jobs.
+NO_JOBS = {"check_alerts", "ping_heartbeat", "read_pending", "refresh_price", "send_alerts"}
 
 
 def writers() -> list[str]:

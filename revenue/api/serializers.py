@@ -9,6 +9,7 @@ from rest_framework import serializers
 from fluxtracker.api.fields import Answer, MicroDollars, OrNull, PageAnswer, Price, Satoshi, UnixTime, UnixTimeMs
 from fluxtracker.periods import Bucket
 from revenue.models import AppType, Payment
+from revenue.pending import NEVER, OK, STALE
 
 TRENDS = ["up", "down", "neutral"]
 UNKNOWN = "null: not known yet."
@@ -37,6 +38,33 @@ class Transaction(Answer):
 
 class TransactionsAnswer(PageAnswer):
     transactions = Transaction(many=True, source="rows")
+
+
+class PendingTransaction(Answer):
+    txid = serializers.CharField()
+    vout = serializers.IntegerField()
+    address = serializers.CharField(help_text="The tracked address that is paid.")
+    from_address = serializers.CharField(allow_null=True, help_text="Owner of the first input; null: there is none.")
+    amount = Satoshi(source="amount_sat", help_text="FLUX")
+    amount_sat = serializers.IntegerField()
+    block_height = serializers.IntegerField(source="height", allow_null=True, help_text="null: in no block yet.")
+    confirmations = serializers.IntegerField(help_text="At `readAt`.")
+    timestamp = UnixTime(source="seen_at", help_text="Time of the block, or when it was first seen; unix s.")
+    app_name = serializers.CharField(source="app", allow_null=True)
+    app_type = serializers.ChoiceField(AppType.choices)
+    kind = serializers.ChoiceField(Payment.Kind.choices)
+    message_hash = OrNull(allow_null=True)
+
+
+class PendingAnswer(Answer):
+    state = serializers.ChoiceField(
+        [OK, STALE, NEVER], help_text="stale: not read for 5 minutes; never: the ledger has not been read yet."
+    )
+    readAt = serializers.DateTimeField(source="read_at", allow_null=True)
+    minConfirmations = serializers.IntegerField(source="required", help_text="From which on a payment counts.")
+    truncated = serializers.BooleanField(help_text="An address has more than one page of them: there may be more.")
+    unreadable = serializers.IntegerField(help_text="Transactions that could not be read or whose sender is not told.")
+    transactions = PendingTransaction(many=True, source="payments", allow_null=True, help_text="null unless `ok`.")
 
 
 class AppSums(Answer):

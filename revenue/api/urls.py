@@ -9,6 +9,7 @@ LONGER = (Bucket.WEEK, Bucket.MONTH, Bucket.QUARTER, Bucket.YEAR)
 
 urlpatterns = [
     path("revenue/transactions", views.TransactionsView.as_view(), name="transactions"),
+    path("revenue/pending", views.PendingView.as_view(), name="revenue-pending"),
     path("revenue/daily", views.DailyView.as_view(), name="revenue-daily"),
     *(
         path(f"revenue/{bucket.adverb}", views.period_view(bucket), name=f"revenue-{bucket.adverb}")

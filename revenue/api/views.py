@@ -13,7 +13,7 @@ from rest_framework.exceptions import NotFound
 from fluxtracker.api.fields import ErrorAnswer, Page, PageQuery
 from fluxtracker.api.views import ReadView, StatusView
 from fluxtracker.periods import DAY, Bucket, Period
-from revenue import selectors
+from revenue import pending, selectors
 from revenue.api import serializers
 from revenue.payments import filters, pagination, payers
 from revenue.payments.filters import DailyQuery, TransactionsQuery
@@ -39,6 +39,19 @@ class TransactionsView(ReadView):
         total = selection.count()
         rows = pagination.page_rows(selection, total, (page - 1) * limit, limit)
         return Page(pagination.with_confirmations(rows, pagination.tip_height()), total, page, limit)
+
+
+class PendingView(ReadView):
+    """Payments that were seen and are not in the ledger yet, the newest first. They are part of no sum and no count."""
+
+    name, operation, tag = "Pending payments", "revenue_pending", "revenue"
+    answer = serializers.PendingAnswer
+
+    def etag(self, now: datetime) -> object:
+        return ledger_stamp(), pending.stamp(now)
+
+    def read(self, values: dict[str, Any], now: datetime) -> pending.Pending:
+        return pending.pending(now)
 
 
 class PayerView(ReadView):

@@ -8,14 +8,19 @@ const live = (() => {
   const lost = document.querySelector("#lost > p");
   const button = document.getElementById("refresh");
   const left = button.querySelector("[data-left]");
-  const version = () => strip.querySelector("[data-version]")?.dataset.version ?? "";
-  let known = version();
+  const told = (key) => strip.querySelector("[data-version]")?.dataset[key] ?? "";
+  let known = told("version");
+  let pending = told("pending");
   let due = Date.now() + FULL_EVERY;
 
   async function ask() {
     await panels.refresh(strip, { quiet: true });
-    if (version() === known) return;
-    known = version();
+    if (told("pending") !== pending) {
+      pending = told("pending");
+      panels.refresh(panels.named("pending"), { quiet: true });
+    }
+    if (told("version") === known) return;
+    known = told("version");
     document.dispatchEvent(new CustomEvent("panels:news"));
   }
 

@@ -11,6 +11,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const RESULTS = "#payments-results";
   const seen = new Map(); // row id -> when it came; 0: it was there before
   let pause = 0;
+  let held = ""; // a list with new rows, while somebody reads the one that is shown
   let whole = false; // the form is replaced, too; else it stays as it is being filled in
 
   const announce = (words) => (announcement.textContent = words);
@@ -24,8 +25,36 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const row of rows) row.classList.toggle("new", Date.now() - seen.get(row.id) < NEW_FOR);
   }
 
+  const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
+  const total = (root) => Number(root.querySelector(`${RESULTS} [data-total]`)?.dataset.total ?? 0);
+
+  // Whether somebody reads, points at or has left the top of the list: new rows would push away what is looked at.
+  function isRead(list) {
+    const { top, bottom } = list.getBoundingClientRect();
+    const pointed = list.matches(":hover, :focus-within, :not([data-live]), :has(#payments-all:checked)");
+    return pointed || (top < 0 && bottom > 0);
+  }
+
+  // Puts new rows in place, or says how many there are until they are asked for or nobody reads any more.
+  function putNews(html) {
+    const fresh = total(parsed(html)) - total(section);
+    if (fresh <= 0 || !isRead(section.querySelector(RESULTS))) return take(html);
+    const pill = section.querySelector("#payments-new");
+    if (!held) announce(`${fresh} new.`);
+    pill.textContent = `${fresh} new`;
+    pill.hidden = false;
+    held = html;
+  }
+
+  function take(html) {
+    const news = section.querySelector(`${RESULTS}[data-live]`) !== null;
+    held = "";
+    putList(html);
+    note(news);
+  }
+
   function putList(html) {
-    const answer = new DOMParser().parseFromString(html, "text/html");
+    const answer = parsed(html);
     const places = [RESULTS, "#payments-tabs", ".wrong"].flatMap((place) => [...section.querySelectorAll(place)]);
     panels.steady(section, () => {
       for (const place of places) {
@@ -39,12 +68,13 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   panels.shows(section, (_, answer, { moved, quiet }) => {
-    const news = quiet && !moved && section.querySelector(`${RESULTS}[data-live]`) !== null;
-    if (whole || (moved && quiet) || !section.querySelector(RESULTS) || !answer.html.includes("payments-results")) {
-      panels.put(section, answer);
-    } else putList(answer.html);
+    const lists = section.querySelector(RESULTS) && answer.html.includes("payments-results");
+    if (lists && quiet && !moved && !whole) return putNews(answer.html);
+    if (lists && !whole && !quiet) putList(answer.html);
+    else panels.put(section, answer);
     whole = false;
-    note(news);
+    held = "";
+    note(false);
   });
 
   // Puts the panel's keys into the address and shows what they mean.
@@ -95,6 +125,11 @@ document.addEventListener("DOMContentLoaded", () => {
     return done;
   }
 
+  section.addEventListener("click", (event) => {
+    if (!held || !event.target.closest("#payments-new") || new URLSearchParams(location.search).has("page")) return;
+    event.preventDefault(); // the new rows are on this page
+    take(held);
+  });
   panels.steer(section, (query, element) => go(query, { form: element.matches("form") ? element : null }));
   section.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-copy]");
@@ -110,6 +145,6 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   addEventListener("popstate", () => clearTimeout(pause));
   section.addEventListener("panel:shown", () => note(false));
-  setInterval(note, 1_000, false);
+  setInterval(() => (held && !isRead(section.querySelector(RESULTS)) ? take(held) : note(false)), 1_000);
   note(false);
 });

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plain_static_files
 # Reads that anybody may do: by the name of the URL, or its route where it has none.
 PUBLIC = {
     "api", "schema", "docs", "health", "health-live", "health-ready", "transactions", "revenue-daily",
-    "revenue-weekly", "revenue-monthly", "revenue-quarterly", "revenue-yearly", "analytics-apps",
+    "revenue-pending", "revenue-weekly", "revenue-monthly", "revenue-quarterly", "revenue-yearly", "analytics-apps",
     "analytics-comparison", "metrics-current", "metrics-category", "metrics-category-top", "carousel-stats",
     "carousel-deployed", "carousel-expiring", "history-snapshots", "history-snapshots-full", "history-snapshot",
     "history-range", "history-images", "history-series", "history-metrics", "history-readings", "history-category",

@@ -29,7 +29,7 @@ from ops.models import (
 )
 from ops.schedule import install
 from revenue.models import ChangedDay, DailyPrice, Label, Message, PrunedPayment, Quarantined, RemovedPayment, ShareRule
-from tests.dashboard.rows import ADDRESS, NOW, pay, synced
+from tests.dashboard.rows import ADDRESS, NOW, pay, pending, synced
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +52,7 @@ def one_of_each(db: None) -> None:
     PrunedPayment.objects.create(
         txid="bb" * 32, day=NOW.date(), paid_at=NOW, height=5, kind="plain", amount_sat=5, payments=1
     )
+    pending(3)
     ChangedDay.mark([NOW.date()])
     RemovedPayment.objects.create(txid="dd" * 32, vout=0, amount_sat=5, day=NOW.date(), usd_micro=1)
     Lease.objects.create(name="prune", holder="box:12:1.00:ab", taken_at=NOW, expires_at=NOW)

@@ -65,6 +65,7 @@ from revenue.models import (
     LivePrice,
     Message,
     Payment,
+    PendingPayments,
     PrunedPayment,
     Quarantined,
     RemovedPayment,
@@ -181,6 +182,7 @@ MAKE: dict[type, Callable[[int], object]] = {
 A_FEW_ROWS = {  # tables of a row or of a few that never become more
     LedgerState: lambda: LedgerState.load(),
     LivePrice: lambda: LivePrice.objects.create(id=1, price_usd=1, source="x", read_at=NOW),
+    PendingPayments: lambda: PendingPayments.objects.create(id=1, source="x", read_at=NOW),
     Source: lambda: Source.objects.create(name="nodes"),
     Category: lambda: None,
     ShareRule: lambda: None,
@@ -208,6 +210,7 @@ COUNTS: dict[type, tuple[int, int]] = {
     DailyTotal: (5, 4),
     LedgerState: (4, 4),
     LivePrice: (4, 4),
+    PendingPayments: (4, 4),
     Message: (5, 5),
     Payment: (6, 6),
     Quarantined: (5, 4),

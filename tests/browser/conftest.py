@@ -285,6 +285,7 @@ def in_order() -> None:
     rows.tracked()
     rows.network(rows.NOW)
     rows.many(30)
+    rows.pending()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from carousel.models import Feed
 from metrics.models import Source
 from ops.models import WorkerSeen
 from revenue.ledger import recompute_apps, recompute_days, writing
-from revenue.models import App, Cursor, LedgerState, LivePrice, Payment
+from revenue.models import App, Cursor, LedgerState, LivePrice, Payment, PendingPayments
 from snapshots.models import Snapshot
 from tests.factories import MAIN, TIP, AppFactory, PaymentFactory
 
@@ -132,3 +132,24 @@ def snapshot(day: date, source: str = "taken", **changed: Any) -> Snapshot:
 def feed(name: str, items: list[dict[str, Any]], at: datetime | None = NOW, **more: Any) -> None:
     """One of the rotating lists."""
     Feed.objects.update_or_create(name=name, defaults={"items": items, "read_at": at, "tried_at": at} | more)
+
+
+def pending(*confirmations: int, at: datetime = NOW, **more: Any) -> None:
+    """Payments of 3 FLUX that are not in the ledger, one with so many confirmations each."""
+    payments = [
+        {
+            "txid": hashlib.sha256(f"pending {number}".encode()).hexdigest(),
+            "vout": 0,
+            "address": ADDRESS,
+            "from_address": SENDER,
+            "amount_sat": 3 * FLUX,
+            "height": TIP - depth + 1 if depth else None,
+            "confirmations": depth,
+            "seen_at": at.isoformat(),
+            "kind": "plain",
+            "message_hash": "",
+        }
+        for number, depth in enumerate(confirmations)
+    ]
+    values = {"payments": payments, "source": "blockbook.test", "read_at": at, **more}
+    PendingPayments.objects.update_or_create(id=1, defaults=values)

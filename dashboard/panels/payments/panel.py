@@ -110,6 +110,7 @@ def _frame(requested: PanelQuery, ledger: LedgerProgress) -> Context:
         "closed": ledger.first_listed(requested.values.get("from") if requested.tab == "payments" else None),
         "tabs": [(title, requested.link(_only_search(tab)), tab == requested.tab) for tab, title in TABS],
         "chips": chips(requested),
+        "first": requested.link({"page": ""}),
         "clear": requested.without(*requested.active),
         "sorts": sorts(requested),
         "ways": ways(requested),

@@ -16,7 +16,7 @@ from fluxtracker.upstream.http.client import SMALL, Http, Params, Rejected
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound
 from fluxtracker.upstream.http.limits import TimedOut, TooLarge
 from fluxtracker.upstream.parsing import MAX_HEIGHT, MAX_TOTAL, WRONG_SHAPE, brief, instant, is_hash, or_none, whole
-from fluxtracker.upstream.records import ChainTx, Listing, Tip, Unreadable
+from fluxtracker.upstream.records import ChainTx, Listing, Newest, Tip, Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -118,8 +118,24 @@ class ListingReader:
                 return
             number += 1
 
-    def _page(self, low: int, to: int, number: int = 1) -> Page:
-        query: Params = {"page": number, "pageSize": self.size, "from": low, "to": to}
+    def newest(self, low: int) -> Newest:
+        """Return the first page from block `low` on. Without `to`, what waits in the mempool comes first."""
+        answer, rows = self._answered({"page": 1, "pageSize": self.size, "from": low})
+        found: dict[str, ChainTx] = {}
+        unreadable = 0
+        for row in rows:
+            try:
+                tx = blockbook_tx(row)
+            except WRONG_SHAPE:
+                unreadable += 1
+                continue
+            if 0 < tx.height < low:
+                raise self.bad(f"a transaction of block {tx.height} in the blocks from {low} on")
+            found[tx.txid] = tx
+        return Newest(tuple(found.values()), unreadable, self._checked(answer, rows, 1).full)
+
+    def _answered(self, query: Params) -> tuple[dict[str, Any], list[Any]]:
+        """Return a page and its rows."""
         answer = self.ask({**query, "details": "txs"})
         if answer.get("address") != self.address:
             raise self.bad("it answers for another address")
@@ -128,6 +144,11 @@ class ListingReader:
             rows = []
         if not isinstance(rows, list):
             raise self.bad("no list of transactions")
+        return answer, rows
+
+    def _page(self, low: int, to: int, number: int = 1) -> Page:
+        query: Params = {"page": number, "pageSize": self.size, "from": low, "to": to}
+        answer, rows = self._answered(query)
         page = self._checked(answer, rows, number)
         nameless = self._fill(page, rows, low, to)
         if nameless:
@@ -204,6 +225,7 @@ def _unreadable(row: Any, error: Exception, low: int, to: int) -> Unreadable | N
 
 
 PAGE_SIZE = 1000  # the most a Blockbook gives
+FEW = 50  # transactions that are asked for every minute, at most 150 KB
 SMALL_PAGE_SIZE = 250  # after a page of 1000 was too slow or too large
 
 
@@ -262,6 +284,10 @@ class Blockbook(ChainUpstream):
                 raise
             self._page_size = SMALL_PAGE_SIZE
         return ListingReader(self, address, self._page_size).read(low, high)
+
+    def newest(self, address: str, low: int) -> Newest:
+        """Return the newest transactions of the address from block `low` on, unconfirmed ones too. One request."""
+        return ListingReader(self, address, FEW).newest(low)
 
     def answer(self, path: str, params: Params | None = None, **options: Any) -> dict[str, Any]:
         """Return an answer that is an object without an error. NotFound where it says so."""
