@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 
 from dashboard.panels import periods
@@ -13,10 +14,12 @@ from dashboard.panels.base import Panel
 from dashboard.panels.periods import Chosen
 from deployments import accounts
 from deployments.accounts import Amount, Ending, ForecastDay
+from deployments.models import AppLife
+from deployments.selectors import kinds
 from deployments.selectors import stamp as messages_stamp
 from deployments.splits import CATEGORY, SOURCE, Splits, Sums
 from fluxtracker import formatting
-from fluxtracker.periods import DAY, Bucket, Period
+from fluxtracker.periods import DAY, Bucket, Period, midnight
 from metrics.catalogue import percent
 from revenue.labels import UNKNOWN
 from revenue.models import ChangedDay, Label
@@ -36,18 +39,23 @@ CATEGORIES: Mapping[str, str] = {
     "rpc-node": "RPC nodes",
     "wordpress": "WordPress",
 }
+PAID_KINDS = ("new", "reregistered", "won_back", "renewal", "change", "shortened", "cancelled")
+KINDS = {kind: kind.replace("_", " ").capitalize() for kind in PAID_KINDS}
+NOTHING: Sums = (0, 0, 0, 0)
+LISTED_APPS = 20  # the file has all
 NOT_SPLIT = "Many days have changed; they are split with the next update."
 NO_PAYMENT = "No payment in this period yet."
 
 
 def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
-    """Read both splits of the chosen period's whole days. Seven queries, whatever the period."""
+    """Read both splits and the messages of the chosen period's whole days. Eleven queries, whatever the period."""
     chosen = periods.chosen(query, now)
     days = _days(chosen, now)
     sources, categories = (
         Splits.load(key, days.first_day, days.last_day).of(days.days()) for key in (SOURCE, CATEGORY)
     )
     total = sum(part[0] for part in (sources or {}).values())
+    messages = _kinds(days)
     organic = total - (sources or {}).get(TEAM, (0,))[0]
     return {
         "this": chosen.this,
@@ -58,7 +66,26 @@ def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
         "organic_share": percent(organic, total),
         "sources": list(_parts(sources or {}, total, SOURCES)),
         "categories": list(_folded(_parts(categories or {}, total, CATEGORIES))),
+        "kinds": list(_parts(messages, sum(part[0] for part in messages.values()), KINDS)),
+        "days": f"{days.first_day}..{days.last_day}",
     }
+
+
+def _kinds(days: Period) -> dict[str, Sums]:
+    """Return what was paid for the messages of these days, by kind, and how many there are; empty: not known."""
+    found: dict[str, Sums] = {}
+    for row in kinds(days.first_day, days.last_day, Bucket.YEAR)["data"]:
+        for kind in PAID_KINDS:
+            sat, count, _, _ = found.get(kind, NOTHING)
+            if row[kind]["count"]:
+                found[kind] = (sat + row[kind]["sat"], count + row[kind]["count"], 0, 0)
+    return found
+
+
+def ending(now: datetime, days: int = AHEAD) -> QuerySet[AppLife]:
+    """Return the apps in force that end until so many days from today, the next first."""
+    until = midnight(now.date() + (days + 1) * DAY)
+    return AppLife.objects.filter(end_at__gt=now, end_at__lt=until).order_by("end_at", "app_key")
 
 
 def _days(chosen: Chosen, now: datetime) -> Period:
@@ -102,6 +129,8 @@ def read_paid(query: QueryDict, now: datetime) -> dict[str, Any]:
         "earned_soon": sum(day.accrued.sat or 0 for day in soon),
         "weeks": list(_weeks(ahead.ending_today, soon)),
         "ahead": AHEAD,
+        "apps": ending(now)[:LISTED_APPS],
+        "listed": LISTED_APPS,
         "unknown_ends": ahead.coverage["endsUnknown"],
     }
 

@@ -36,7 +36,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     try:
         found = read_range(text, now.date()) if text else None
     except WrongRange as error:
-        wrong = f"{str(error).capitalize()}. Each panel shows its own days."
+        wrong = f"{str(error).capitalize()}."
     kept = [(key, str(value)) for key, value in query.items() if key not in (RANGE, *OWN)]
     return {
         "range": found,

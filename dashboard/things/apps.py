@@ -10,10 +10,23 @@ from difflib import get_close_matches
 from django.db.models import F, Q
 
 from dashboard.things import bars, selectors
-from dashboard.things.pages import Fact, Thing, Unknown, day_fact, ends, known_as, links, pruned_note, twin, url_of
+from dashboard.things.pages import (
+    Fact,
+    Thing,
+    Unknown,
+    day_fact,
+    ends,
+    known_as,
+    limited,
+    links,
+    pruned_note,
+    twin_of,
+    url_of,
+)
 from deployments.models import AppEvent, AppLife, DailySplit, MessageFact, MessagesState
 from deployments.selectors import close_names, state_of
 from fluxtracker import formatting
+from fluxtracker.ranges import Range
 from revenue.models import App, LedgerState
 from revenue.payments.filters import begins
 
@@ -53,8 +66,8 @@ class Step:
         return self.event.usd_micro if self.event.priced else None
 
 
-def app(name: str, now: datetime) -> Thing | Unknown:
-    """Return an app by its name in any case. At most eleven queries."""
+def app(name: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:
+    """Return an app by its name in any case, with its payments of a range. At most eleven queries."""
     life = AppLife.objects.filter(app_key=name.lower()).first()
     rows = dict(App.objects.filter(name__iexact=name, payments__gt=0).order_by("-payments").values_list("name", "pk"))
     if life is None and not rows:
@@ -64,11 +77,12 @@ def app(name: str, now: datetime) -> Thing | Unknown:
     which = Q(app__in=list(rows.values()))
     paid = selectors.by_split(DailySplit.Dimension.APP, {known, *rows}, which)
     query = {"app": next(iter(rows))} if rows else {}
-    course = bars.by_month(paid.months(now.date()), query)
+    shown = paid.within(asked)
+    course = bars.by_month(shown.months(now.date()), query)
     return Thing(
-        "app", "App", known, known, paid.total, [*_life_facts(life, now), *ends(paid)],
-        selectors.newest(which, paid.newest()), query, course, twin("app", known),
-        notes=pruned_note(paid.days, LedgerState.last_closed_day()), more={"steps": _steps(life), "most": EVENTS},
+        "app", "App", known, known, shown.total, [*_life_facts(life, now), *ends(paid)],
+        selectors.newest(which, shown.newest()), limited(query, asked), course, twin_of("app", known, query, asked),
+        notes=pruned_note(shown.days, LedgerState.last_closed_day()), more={"steps": _steps(life), "most": EVENTS},
     )  # fmt: skip
 
 
@@ -120,8 +134,8 @@ def _steps(life: AppLife | None) -> Sequence[Step]:
     return [Step(event, KINDS[event.kind]) for event in events]
 
 
-def owner(name: str, now: datetime) -> Thing | Unknown:
-    """Return an owner by its id, with what was paid for its messages. At most eleven queries."""
+def owner(name: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:
+    """Return an owner by its id, with what was paid for its messages in a range. At most eleven queries."""
     messages = MessageFact.objects.filter(owner=name)
     lives = list(_apps(name))
     if not lives and not messages.exists():
@@ -129,14 +143,16 @@ def owner(name: str, now: datetime) -> Thing | Unknown:
         return Unknown("owner", "Owner", name, "No app message names this owner.", close)
     which = Q(txid__in=messages.values("txid"))
     paid = selectors.by_split(DailySplit.Dimension.OWNER, [name], which)
-    newest = list(messages.order_by("-height").values_list("txid", flat=True)[: selectors.NEWEST])
-    tip, query = _tip(), {"owner": name}
+    shown, tip, query = paid.within(asked), _tip(), {"owner": name}
+    if asked is None:
+        newest = list(messages.order_by("-height").values_list("txid", flat=True)[: selectors.NEWEST])
+        which = Q(txid__in=newest)
     return Thing(
-        "owner", "Owner", name, formatting.short(name), paid.total,
+        "owner", "Owner", name, formatting.short(name), shown.total,
         [Fact("Id", name), *known_as(name), *ends(paid)],
-        selectors.newest(Q(txid__in=newest), paid.newest()), query,
-        bars.by_month(paid.months(now.date()), query), twin=twin("owner", name),
-        notes=pruned_note(paid.days, LedgerState.last_closed_day()),
+        selectors.newest(which, shown.newest()), limited(query, asked),
+        bars.by_month(shown.months(now.date()), query), twin=twin_of("owner", name, query, asked),
+        notes=pruned_note(shown.days, LedgerState.last_closed_day()),
         more={"apps": [(life, _state(life, tip, now)) for life in lives[:APPS]], "most": APPS,
               "is_cut": len(lives) > APPS},
     )  # fmt: skip

@@ -81,8 +81,8 @@ def _draw(unit: str, bars: Sequence[Bar], label: Callable[[Bar], str], url: Call
         for number, bar in enumerate(bars)
     ]
     best = f"; most in {label(highest)}: {formatting.flux(most)} FLUX" if most else ""
-    unfinished = "; hatched: not complete yet" if any(bar.is_open for bar in bars) else ""
-    caption = f"FLUX by {unit}, {label(bars[0])} to {label(bars[-1])}{best}{unfinished}"
+    partial = f"; hatched: not the whole {unit}" if any(bar.is_open for bar in bars) else ""
+    caption = f"FLUX by {unit}, {label(bars[0])} to {label(bars[-1])}{best}{partial}"
     return Bars(unit, drawn, caption, STEP * len(bars))
 
 

@@ -14,11 +14,13 @@ from django.utils.http import urlencode
 
 from dashboard.panels.payments.filters import PLACE
 from dashboard.panels.payments.rows import WALLETS
+from dashboard.panels.periods import RANGE
 from dashboard.things import bars, selectors
 from dashboard.things.bars import Bars
 from dashboard.things.selectors import Bar, Paid, Row
 from fluxtracker import formatting
 from fluxtracker.periods import DAY, Bucket, Period, midnight
+from fluxtracker.ranges import Range
 from fluxtracker.upstream.parsing import MAX_HEIGHT
 from revenue.models import DailyPrice, Label, LedgerState, PrunedPayment
 from revenue.payments.pagination import tip_height
@@ -123,6 +125,16 @@ def transactions(**query: str) -> str:
     return f"{reverse('transactions')}?{urlencode(query)}"
 
 
+def limited(query: Mapping[str, str], asked: Range | None) -> dict[str, str]:
+    """Return a filter of payments with the days of a range."""
+    return {**query, **({RANGE: asked.text} if asked else {})}
+
+
+def twin_of(kind: str, name: str, query: Mapping[str, str], asked: Range | None) -> str:
+    """Return the thing as JSON; of a range the payments in it."""
+    return transactions(**limited(query, asked)) if asked and query else twin(kind, name)
+
+
 def day_fact(label: str, day: date) -> Fact:
     return Fact(label, formatting.day(day), url_of("day", str(day)))
 
@@ -139,19 +151,20 @@ def pruned_note(days: Collection[date], closed_through: date | None) -> list[str
     return [f"Individual payments go back to {formatting.day(closed_through + DAY)}; before that only totals are kept."]
 
 
-def payer(address: str, now: datetime) -> Thing | Unknown:
-    """Return an address that paid. At most seven queries."""
+def payer(address: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:
+    """Return an address that paid, with its payments of a range. At most seven queries."""
     paid = selectors.by_sender(address)
     if not paid.days:
         close = links("payer", selectors.senders_like(address), short=True)
         return Unknown("payer", "Sender", address, "No payment comes from this address.", close)
+    shown, query = paid.within(asked), {"sender": address}
     return Thing(
-        "payer", "Sender", address, formatting.short(address), paid.total,
+        "payer", "Sender", address, formatting.short(address), shown.total,
         [Fact("Address", address), *known_as(address), *ends(paid)],
-        selectors.newest(Q(from_address=address), paid.newest()), {"sender": address},
-        bars.by_month(paid.months(now.date()), {"sender": address}),
-        twin("payer", address),
-        notes=pruned_note(paid.days, LedgerState.last_closed_day()),
+        selectors.newest(Q(from_address=address), shown.newest()), limited(query, asked),
+        bars.by_month(shown.months(now.date()), query),
+        twin_of("payer", address, query, asked),
+        notes=pruned_note(shown.days, LedgerState.last_closed_day()),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from django.db.models import Q, Sum
 from dashboard.panels.payments.rows import listed
 from deployments.models import DailySplit
 from fluxtracker.periods import Bucket, split
+from fluxtracker.ranges import Range
 from fluxtracker.timestamps import parse_day
 from revenue.models import ChangedDay, DailyTotal, Payment, PrunedPayment
 from revenue.payments.filters import begins
@@ -45,6 +46,7 @@ class Paid:
     """What was paid for a thing on each day that has a payment, oldest first."""
 
     days: dict[date, Parts]
+    range: Range | None = None
 
     @classmethod
     def of(cls, rows: Iterable[tuple[Any, ...]]) -> Paid:
@@ -64,6 +66,12 @@ class Paid:
         days = list(self.days)
         return (days[0], days[-1]) if days else None
 
+    def within(self, asked: Range | None) -> Paid:
+        """Return what was paid on the days of a range; None: on all."""
+        if asked is None:
+            return self
+        return Paid({day: parts for day, parts in self.days.items() if asked.first <= day <= asked.last}, asked)
+
     def newest(self, enough: int = NEWEST) -> list[date]:
         """Return the last days that together have so many payments."""
         found: list[date] = []
@@ -75,16 +83,18 @@ class Paid:
         return found
 
     def months(self, today: date) -> list[Bar]:
-        """Return every month from the first payment's to this one, those without any too."""
+        """Return every month of the range, else from the first payment's to this one, those without any too."""
         if not self.days:
             return []
+        first, last = next(iter(self.days)).replace(day=1), max(today, next(reversed(self.days)))
+        if self.range:
+            first, last = self.range.first, self.range.last
         by_month: dict[tuple[int, int], list[Parts]] = {}
         for day, parts in self.days.items():
             by_month.setdefault((day.year, day.month), []).append(parts)
-        months = split(next(iter(self.days)).replace(day=1), max(today, next(reversed(self.days))), Bucket.MONTH)
         return [
             Bar(span.first, span.last, _sums(by_month.get((span.first.year, span.first.month), ())), span.cut)
-            for span in months
+            for span in split(first, last, Bucket.MONTH)
         ]
 
 

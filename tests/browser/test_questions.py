@@ -1,4 +1,4 @@
-"""Questions of an analyst, each answered in at most three clicks and one file."""
+"""Ten questions of an analyst, each answered from the first page in at most three clicks and one file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from deployments.models import MessagesState
 from fluxtracker.formatting import short
 from revenue.models import DailyPrice
 from tests.dashboard import rows
@@ -32,7 +33,8 @@ def further(test: object) -> object:
 @pytest.fixture
 def facts(ledger: None) -> None:
     """An app that pays in months of two years and ends soon, its owner, and a best day in October."""
-    app = life("Wordpress9")
+    MessagesState.objects.update_or_create(id=1, defaults={"complete_at": rows.NOW, "tip_height": 1})
+    app = life("Wordpress9", end_at=rows.NOW + timedelta(days=20))
     for number, days in enumerate((0, 31, 62, 400, 700)):
         at = rows.NOW - timedelta(days=days)
         row = rows.pay(5 * rows.FLUX, at=at, app="Wordpress9", kind="app", message_hash=digest("q", number))
@@ -48,7 +50,7 @@ class Analyst:
     """Counts the clicks, and reads the file."""
 
     def __init__(self, page: Page) -> None:
-        self.page, self.clicks = page, 0
+        self.page, self.clicks, self.files = page, 0, 0
 
     def click(self, place: Locator) -> None:
         self.clicks += 1
@@ -62,8 +64,11 @@ class Analyst:
         expect(self.page).to_have_url(re.compile(f"range={days}"))
 
     def file(self, place: Locator) -> list[dict[str, str]]:
+        """The one file of a question."""
+        assert not self.files
+        self.files += 1
         with self.page.expect_download() as started:
-            self.click(place)
+            place.click()
         return list(csv.DictReader(Path(started.value.path()).read_text().splitlines()))
 
 
@@ -73,38 +78,50 @@ def analyst(page: Page, facts: None) -> Analyst:
     return Analyst(page)
 
 
-def test_what_everything_earned_last_month_and_a_link_to_exactly_that(analyst: Analyst) -> None:
-    """The best day of it, by source, and a link that says the same to others."""
+def test_1_what_everything_earned_last_month_and_a_link_to_exactly_that(analyst: Analyst) -> None:
     page = analyst.page
     analyst.choose("last_month")
     expect(page.locator("#tile-revenue")).to_have_text("Revenue last month")
     expect(page.locator("#panel-origins")).to_contain_text("95.00 FLUX")
     expect(page.locator("#panel-payments")).to_contain_text("Total of all 2 95.00 FLUX $7.07")
-    found = analyst.file(page.locator(".chart-out a[download]"))
-    best = max(found, key=lambda day: float(day["revenue_flux"] or 0))
-    assert (best["start"], best["revenue_flux"]) == ("2026-10-09", "90.0")
     other = page.context.new_page()
     other.goto(page.url)
     expect(other.locator("#tile-revenue")).to_have_text("Revenue last month")
 
 
 @further
-def test_revenue_by_month_of_one_app_for_two_years(analyst: Analyst) -> None:
-    analyst.click(analyst.page.locator("#panel-payments").get_by_role("link", name="Wordpress9").first)
-    analyst.click(analyst.page.locator("details summary").first)
-    expect(analyst.page.locator("table").first).to_contain_text("Dec 2024")
-    expect(analyst.page.locator("table").first).to_contain_text("Nov 2026")
+def test_2_the_best_day_of_last_month(analyst: Analyst) -> None:
+    analyst.choose("last_month")
+    expect(analyst.page.locator("#tile-revenue")).to_have_text("Revenue last month")
+    found = analyst.file(analyst.page.locator(".chart-out a[download]"))
+    best = max(found, key=lambda day: float(day["revenue_flux"] or 0))
+    assert (best["start"], best["revenue_flux"]) == ("2026-10-09", "90.0")
 
 
 @further
-def test_the_sum_of_one_payer(analyst: Analyst) -> None:
+def test_3_revenue_by_month_of_one_app_for_two_years(analyst: Analyst) -> None:
+    page = analyst.page
+    analyst.click(page.locator("#panel-payments").get_by_role("link", name="Wordpress9").first)
+    expect(page.locator("h2").first).to_contain_text("Wordpress9")
+    analyst.choose("last_24m")
+    expect(page.locator(".course svg title").first).to_contain_text("Dec 2024: 5.00 FLUX")
+    expect(page.locator(".course svg title").last).to_contain_text("Nov 2026: 5.00 FLUX")
+    expect(page.locator(".course svg title")).to_have_count(24)
+    found = analyst.file(page.get_by_role("link", name="CSV", exact=True))
+    assert sum(int(row["amount_sat"]) for row in found) == 25 * rows.FLUX
+
+
+@further
+def test_4_the_sum_of_one_payer(analyst: Analyst) -> None:
     analyst.click(analyst.page.get_by_role("link", name="By sender"))
     row = analyst.page.locator("#panel-payments tbody tr", has_text=short(PAYER))
     expect(row).to_contain_text("90.00")
+    found = analyst.file(analyst.page.locator("#payments-export-1"))
+    assert [row["revenue_sat"] for row in found if row["payer"] == PAYER] == [str(90 * rows.FLUX)]
 
 
 @further
-def test_the_top_owners_of_this_quarter(analyst: Analyst) -> None:
+def test_5_the_top_owners_of_this_quarter(analyst: Analyst) -> None:
     analyst.choose("this_quarter")
     analyst.click(analyst.page.get_by_role("link", name="By owner"))
     expect(analyst.page.locator("#panel-payments tbody tr").first).to_contain_text(short(OWNER))
@@ -112,18 +129,52 @@ def test_the_top_owners_of_this_quarter(analyst: Analyst) -> None:
 
 
 @further
-def test_payments_of_an_app_in_a_month_as_a_file(analyst: Analyst) -> None:
-    analyst.page.goto("/?app=Wordpress9")
+def test_6_payments_of_an_app_in_a_month_as_a_file(analyst: Analyst) -> None:
+    page = analyst.page
+    analyst.click(page.locator("#panel-payments").get_by_role("link", name="Wordpress9").first)
+    expect(page.locator("h2").first).to_contain_text("Wordpress9")
     analyst.choose("last_month")
-    expect(analyst.page.locator("#payments-count")).to_contain_text("1 payment")
-    found = analyst.file(analyst.page.locator("#payments-export-1"))
+    expect(page.locator("tr[data-payment]")).to_have_count(1)
+    found = analyst.file(page.get_by_role("link", name="CSV", exact=True))
     assert [(row["date"], row["app_name"], row["amount_sat"]) for row in found] == [
         ("2026-10-18", "Wordpress9", str(5 * rows.FLUX))
     ]
 
 
 @further
-def test_what_a_day_was_in_dollars_and_at_which_price(analyst: Analyst) -> None:
-    analyst.page.goto("/day/2026-10-09")
-    expect(analyst.page.locator(".totals")).to_contain_text("$6.70")
-    expect(analyst.page.locator(".totals")).to_contain_text("$0.07440 for 1 FLUX")
+def test_7_what_a_day_was_in_dollars_and_at_which_price(analyst: Analyst) -> None:
+    page = analyst.page
+    analyst.click(page.get_by_role("link", name="By sender"))
+    analyst.click(page.locator("#panel-payments").get_by_role("link", name=short(PAYER)))
+    analyst.click(page.locator("tr[data-payment] .when a").first)
+    expect(page).to_have_url("/day/2026-10-09")
+    expect(page.locator(".totals")).to_contain_text("$6.70")
+    expect(page.locator(".totals")).to_contain_text("$0.07440 for 1 FLUX")
+
+
+@further
+def test_8_the_share_of_renewals_of_a_month(analyst: Analyst) -> None:
+    analyst.choose("last_month")
+    expect(analyst.page.locator("#panel-origins li", has_text="Renewal")).to_contain_text("5.00")
+    expect(analyst.page.locator("#panel-origins li", has_text="Renewal")).to_contain_text("1 message")
+    analyst.click(analyst.page.locator("#about-origins summary"))
+    (row,) = analyst.file(analyst.page.locator("#kinds-csv"))
+    assert (row["start"], row["renewal_count"], row["renewal_sat"]) == ("2026-10-01", "1", str(5 * rows.FLUX))
+
+
+@further
+def test_9_the_apps_that_end_within_thirty_days(analyst: Analyst) -> None:
+    analyst.click(analyst.page.locator("#ending-apps summary"))
+    expect(analyst.page.locator("#ending-apps")).to_contain_text("Wordpress9")
+    found = analyst.file(analyst.page.locator("#ending-csv"))
+    assert [(row["app_name"], row["owner"]) for row in found] == [("Wordpress9", OWNER)]
+
+
+@further
+def test_10_who_paid_last_month(analyst: Analyst) -> None:
+    analyst.choose("last_month")
+    expect(analyst.page.locator("#panel-origins")).to_contain_text("Everybody else 95.00")
+    analyst.click(analyst.page.locator("#about-origins summary"))
+    found = analyst.file(analyst.page.locator("#sources-csv"))
+    assert sum(int(row["revenue_sat"]) for row in found) == 95 * rows.FLUX
+    assert ("other", str(95 * rows.FLUX)) in [(row["source"], row["revenue_sat"]) for row in found]
