@@ -22,6 +22,7 @@ from ops.access import authentication
 from ops.jobs import runner
 from ops.models import Job
 from ops.status import Status
+from revenue.services import read_pending
 from tests.api.conftest import NOW
 from tests.system.conftest import build, in_process
 
@@ -47,6 +48,7 @@ QUERIES = {
     "exportChart": "metrics=revenue_flux,node_total&range=last_7d", "exportPayments": "range=last_7d",
     "exportPaymentsNdjson": "range=last_7d", "exportRevenue": "by=source&bucket=month&range=last_month",
     "exportApps": "range=last_month", "exportOwners": "range=last_month", "exportPayers": "range=last_month",
+    "exportKinds": "range=last_month",
     "jobs": "limit=2",
 }  # fmt: skip
 BODIES = {"ask_clear_revenue_data": {"confirm": "clear"}}
@@ -73,6 +75,8 @@ def answers(
     for words in COMMANDS:
         outcome = in_process(*words.split())
         assert outcome.code == 0, outcome.err
+    sim.world.broadcast(sim.world.payment(app="waiting"))
+    read_pending(trigger="command")
     secret = authentication.create(username=staff.username, now=timezone.now()).secret
     clients = {True: Client(), False: Client(headers={"Authorization": f"Token {secret}"})}
     values = known_values(clients[True])
