@@ -96,6 +96,22 @@ def test_hovering_reads_the_values_of_a_day(page: Page) -> None:
     expect(value).to_have_text("6,724")
 
 
+def test_the_box_tells_the_apis_figures_of_every_day(page: Page) -> None:
+    for back in range(1, 7):
+        rows.pay((3 + back * back) * rows.FLUX, at=rows.NOW - DAY * back)
+    see(page, "/?days=7")
+    told = page.request.get("/api/history/series?metrics=revenue_flux,revenue_usd,payments&days=7").json()
+    flux, usd, payments = (line["points"] for line in told["series"])
+    assert len(set(flux)) == len(told["dates"]) == 7
+    place, tip = box(page), page.locator(".chart-tip")
+    for number, day in enumerate(told["dates"]):
+        page.mouse.move(place["x"] + place["width"] * (number + 0.5) / 7, place["y"] + 50)
+        expect(tip).to_contain_text(f"{int(day[8:])} Nov 2026")
+        expect(tip).to_contain_text(f"Revenue in FLUX: {flux[number]:,.2f} FLUX")
+        expect(tip).to_contain_text(f"Revenue in US dollars: ${usd[number]:,.2f}")
+        expect(tip).to_contain_text(f"Payments: {payments[number]:,}")
+
+
 @pytest.mark.quick
 def test_a_box_at_the_pointer_tells_value_dollars_and_payments_and_stays_through_a_refresh(page: Page) -> None:
     for back, amount in ((2, 4), (1, 5)):
