@@ -14,6 +14,7 @@ from revenue import pending
 from revenue.selectors import ledger_stamp, transaction_url
 
 SHOWN = 10  # the API lists all
+ON_A_WALL = 3  # css/live.css hides the others there
 
 
 def read(query: QueryDict, now: datetime) -> dict[str, Any]:
@@ -23,7 +24,9 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
         row | {"url": transaction_url(row["txid"]), "why": None if row["app"] else unnamed(row["kind"], 0)}
         for row in payments[:SHOWN]
     ]
-    return {"pending": found, "rows": rows, "more": len(payments) - len(rows)}
+    return {
+        "pending": found, "rows": rows, "more": len(payments) - len(rows), "beyond": max(len(payments) - ON_A_WALL, 0),
+    }  # fmt: skip
 
 
 def stamp(query: QueryDict, now: datetime) -> Hashable:
