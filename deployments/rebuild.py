@@ -26,7 +26,7 @@ from fluxtracker.upstream.parsing import MAX_HEIGHT
 from ops.jobs.runs import Run
 from revenue import ledger, selectors
 
-APPS = 500  # of one transaction
+APPS = 200  # of one transaction: no other can write meanwhile
 MARGIN = timedelta(days=1)  # what the estimated time of a block may be off
 COLUMNS = [field.name for field in fields(Event)]
 LIFE_COLUMNS = [field.name for field in AppLife._meta.concrete_fields]
