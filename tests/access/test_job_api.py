@@ -324,7 +324,7 @@ def test_a_session_needs_its_csrf_token_and_the_log_tells_whose_it_was(staff, se
     assert "expected the session's token in the header `X-CSRFToken`" in response.json()["error"]
     entry = AuditEntry.objects.get()
     assert (entry.actor, entry.action, entry.outcome) == ("alice", "POST api/admin/revenue-sync", "refused")
-    page = client.get("/api/admin/jobs", headers={"accept": "text/html"})
+    page = client.get("/api/admin/revenue-sync", headers={"accept": "text/html"})  # the page with its form
     token = page.cookies["csrftoken"].value
     response = client.post("/api/admin/revenue-sync?wait=0", headers={"X-CSRFToken": token})
     assert response.status_code == 202
