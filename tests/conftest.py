@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from fluxtracker.api.throttling import Counters, Window
 from fluxtracker.upstream.http.limits import Shared
+from ops import registry
 from tests.engines import SECOND
 from tests.marks import EXAMPLES
 from tests.remembered import put_back, standing
@@ -98,6 +99,7 @@ def nothing_kept():
 def comparisons_made_by_readers(request, monkeypatch):
     """Making the comparisons ahead takes a third of a command's time, and few tests read one."""
     if not request.node.get_closest_marker("warm"):
+        registry.discover("services")  # or what registers during the test would be called
         monkeypatch.setattr("ops.registry.on_change.functions", [])
 
 
