@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.views.decorators.http import require_safe
 
-from dashboard.panels import first_start, strip
+from dashboard.panels import first_start, status_strip
 from fluxtracker import formatting
 from fluxtracker.api.conditional import make_etag
 from fluxtracker.api.exceptions import no_database
@@ -86,7 +86,7 @@ def read(now: datetime) -> dict[str, Any]:
     states, found = TaskState.by_name(), health.look(now)
     completed_at = LedgerState.known().completed_at
     latest = Latest.load(now)
-    shown = strip.strip_status(found, completed_at, now)
+    shown = status_strip.strip_status(found, completed_at, now)
     starting = first_start.context(latest.sources, shown["statuses"], now) if completed_at is None else {}
     return starting | {
         "level": shown["level"],
@@ -104,7 +104,7 @@ def read(now: datetime) -> dict[str, Any]:
 
 def sources(now: datetime) -> Iterator[Line]:
     """Yield the sources of the page and of the census."""
-    for line in strip.lines(now):
+    for line in status_strip.lines(now):
         yield Line(line["name"], line["read_at"], _word(line["read_at"], line["trouble"]), line["trouble"])
     for name, view in census_sources(now).items():
         problem = words(source_status(view), now, public=True)

@@ -1,9 +1,9 @@
 from django.urls import path
 
 from dashboard import exports, feeds, status, views
+from dashboard.detail_pages.views import page_of
 from dashboard.open_data import views as files
 from dashboard.sharing import views as sharing
-from dashboard.things.views import page_of
 
 app_name = "dashboard"
 urlpatterns = [

@@ -17,7 +17,7 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.views.decorators.http import require_safe
 
 from dashboard.open_data import views as files
-from dashboard.panels import periods, strip, tiles
+from dashboard.panels import periods, status_strip, tiles
 from dashboard.panels.base import Panel, Shown, peek, show
 from dashboard.panels.carousel import FEEDS
 from dashboard.panels.chart.panel import CHART
@@ -25,13 +25,13 @@ from dashboard.panels.economics import ORIGINS, PAID
 from dashboard.panels.payments.panel import PAYMENTS
 from dashboard.panels.payments.pending import PENDING
 from dashboard.panels.ranges import RANGES
-from dashboard.panels.strip import SOURCES, STRIP
+from dashboard.panels.status_strip import SOURCES, STRIP
 from dashboard.panels.tiles import TILES
 from fluxtracker.api.conditional import make_etag
 from fluxtracker.api.exceptions import no_database
 from fluxtracker.database import NotMigrated
 from fluxtracker.web.cache import cached
-from metrics.catalogue import COUNT, FIXED, RATIOS, Metric, tracked_apps, tracked_metric
+from metrics.metric_keys import COUNT, FIXED, RATIOS, Metric, tracked_apps, tracked_metric
 from metrics.models import Source, TrackedApp
 from ops import health
 from ops.status import words
@@ -85,7 +85,7 @@ def about(request: HttpRequest) -> HttpResponse:
             Row(choice.key, choice.label, UNITS.get(choice.unit, choice.unit), DRAWN[choice.stream])
             for choice in (*MONEY, *STATES)
         ],
-        "sources": strip.lines(now),
+        "sources": status_strip.lines(now),
         "addresses": [row.address for row in settings.REVENUE_ADDRESSES],
         "confirmations": settings.MIN_CONFIRMATIONS,
         "retention": settings.RETENTION_DAYS,

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from deployments.models import AppEvent, DailyAccrual
 from fluxtracker.batches import chunks
-from fluxtracker.rows import write_rows
+from fluxtracker.bulk_rows import write_rows
 from revenue.models import DailyTotal
 
 DAY_S = 86_400

@@ -35,7 +35,7 @@ def tip_of_ledger() -> int | None:
 
 
 def learn() -> Stretch | None:
-    """Store the first block with a payment of each day that has none yet; return the heights that are dated anew.
+    """Store the first block with a payment of each day that has none yet; return the heights whose date changed.
 
     What is stored stays: then the times that follow from it do not depend on when it was learned.
     """

@@ -1,6 +1,6 @@
 """Follow apps from the month of their registration on: who stays, who renews, what that is worth.
 
-An app is gone at the end that nobody renewed within seven days; one that is still there is known to have lived so
+An app is gone at an end without a renewal within seven days; one that is still there is known to have lived so
 long and no more (right-censored), so a plain mean of lives would be too short.
 """
 
@@ -15,8 +15,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from deployments import clock, customers
+from deployments.app_lives import Kind
 from deployments.customers import PLANS, percent
-from deployments.lives import Kind
 from deployments.models import AppEvent, AppLife
 from fluxtracker.batches import ROWS
 from fluxtracker.periods import DAY, Bucket, Period, midnight

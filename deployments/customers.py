@@ -16,8 +16,8 @@ from typing import Any
 from django.db.models import Exists, Max, OuterRef, QuerySet, Sum
 
 from deployments.accrual import WITHOUT_MONEY
-from deployments.decomposition import MONTH_S
 from deployments.models import AppEvent, MessagesState
+from deployments.price_and_volume import MONTH_S
 from fluxtracker.money import MICRO
 from fluxtracker.periods import Period
 
@@ -125,7 +125,7 @@ def retention(period: Period, plan: str = "all") -> Retention:
 
 
 def _events_stamp() -> object:
-    """Change with every event: a life that is built anew changes the version. Two small queries."""
+    """Change with every event: a life that is built again changes the version. Two small queries."""
     return AppEvent.objects.aggregate(last=Max("pk"))["last"], MessagesState.known().version
 
 

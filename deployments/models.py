@@ -1,4 +1,4 @@
-"""Store facts of app messages, the lives of apps that follow from them, and daily sums of money that are kept for ever.
+"""Store facts of app messages, the lives of apps that follow from them, and daily sums of money that are never deleted.
 
 Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC, `app_key` is an app's name in small
 letters. NULL is not known. Never a specification, and never what its owner wrote into it.
@@ -100,7 +100,7 @@ class AppLife(models.Model):
 
 
 class AppEvent(models.Model):
-    """One message in an app's life, or its end that nobody renewed in time, with what was paid for it."""
+    """One message in an app's life, or its end without a renewal in time, with what was paid for it."""
 
     class Kind(models.TextChoices):
         NEW = "new"
@@ -211,7 +211,7 @@ class PeriodSplit(models.Model):
 
 
 class DailyAccrual(models.Model):
-    """What a day earns of what was paid, were nothing to change; days to come are the curve if nobody renews.
+    """What a day earns of what was paid, were nothing to change; days to come are the curve without any renewal.
 
     Over all days: cash = accrued + breakage + unassigned, to the satoshi and to the micro-dollar.
     """
@@ -231,7 +231,7 @@ class DailyAccrual(models.Model):
 
 
 class FillDay(models.Model):
-    """How many ordered instances ran, as last compared on a UTC day. Nobody can look it up later."""
+    """How many ordered instances ran, as last compared on a UTC day. No source keeps it."""
 
     day = models.DateField(primary_key=True)
     read_at = models.DateTimeField(help_text="When the running instances were read.")

@@ -28,7 +28,7 @@ Sql = tuple[str, list[Any]]
 
 
 def refresh(parts: Iterable[tuple[str, date, str]]) -> None:
-    """Add up anew the months and years of these parts: dimension, day, key. In the caller's transaction."""
+    """Add up the months and years of these parts again: dimension, day, key. In the caller's transaction."""
     changed = [part for part in parts if part[0] in DIMENSIONS]
     for bucket in LEVELS:
         keys: defaultdict[tuple[str, date], set[str]] = defaultdict(set)

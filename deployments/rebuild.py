@@ -12,15 +12,15 @@ from operator import attrgetter
 
 from django.db.models import F, Q
 
-from deployments import accrual, clock, facts
+from deployments import accrual, clock, message_facts
 from deployments.accrual import Balance
-from deployments.lives import LOST_AFTER, Event, Kind, Life, Paid, build_life, order
+from deployments.app_lives import LOST_AFTER, Event, Kind, Life, Paid, build_life, order
 from deployments.models import AppEvent, AppLife, ChangedApp, MessageFact, MessagesState
 from fluxtracker.batches import chunks
 from fluxtracker.block_times import Timeline
+from fluxtracker.bulk_rows import write_rows
 from fluxtracker.images import image_name
 from fluxtracker.periods import DAY
-from fluxtracker.rows import write_rows
 from fluxtracker.upstream.messages import PermanentMessage
 from fluxtracker.upstream.parsing import MAX_HEIGHT
 from ops.jobs.runs import Run
@@ -83,7 +83,7 @@ def due(since: int, tip: int) -> set[str]:
     return {*lost.values_list("app_key", flat=True), *waited.values_list("app_key", flat=True)}
 
 
-def dated_anew(stretch: clock.Stretch) -> set[str]:
+def dated_again(stretch: clock.Stretch) -> set[str]:
     """Return the apps with an event or an end among these blocks."""
     low, high = stretch.low, MAX_HEIGHT if stretch.high is None else stretch.high
     among = Q(height__gt=low, height__lt=high) | Q(end_height__gt=low, end_height__lt=high)
@@ -111,7 +111,7 @@ def rebuild(app_keys: Collection[str]) -> None:
 
 
 def _rebuild(keys: Sequence[str], times: Timeline, tip: int) -> None:
-    messages = facts.of_apps(keys)
+    messages = message_facts.of_apps(keys)
     paid = _paid(Q(txid__in=MessageFact.objects.filter(app_key__in=keys).values("txid")))
     lives = {key: build_life(messages.get(key, ()), paid, times, tip) for key in keys}
     stored = _stored(keys)

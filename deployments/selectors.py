@@ -13,7 +13,7 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from deployments import clock
-from deployments.lives import Kind
+from deployments.app_lives import Kind
 from deployments.models import AppEvent, AppLife, DailySplit, MessageFact, MessagesState
 from fluxtracker.periods import Bucket, split
 from metrics.selectors import running_instances

@@ -12,8 +12,8 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework import serializers
 
-from deployments import accrual, rebuild, splits, sync
-from deployments.fill import fill
+from deployments import accrual, daily_splits, rebuild, sync
+from deployments.instance_fill import fill
 from deployments.models import ChangedApp, FillDay, MessagesState
 from fluxtracker import database
 from fluxtracker.api.fields import TrueOrFalse
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 )
 @garbage_kept()
 def sync_messages(run: Run, *, full: bool = False) -> dict[str, Any]:
-    """Read the app messages that are not known, and build anew the lives of their apps."""
+    """Read the app messages that are not known, and build the lives of their apps again."""
     http = Http.from_settings()
     upstreams = sync.Upstreams(clients.app_registry(http), clients.stats(http), clients.daemon(http))
     done = sync.sync_messages(upstreams=upstreams, now=timezone.now(), run=run, full=full)
@@ -83,7 +83,7 @@ def update_economics(run: Run) -> EconomicsReport:
 
 def _follow(days: Sequence[date]) -> None:
     """Split these days again, and mark the apps whose lives they touch. Answers have another stamp after that."""
-    splits.recompute(days)
+    daily_splits.recompute(days)
     accrual.recompute_cash(days)
     apps = [ChangedApp(app_key=key) for key in rebuild.touched(days)]
     ChangedApp.objects.bulk_create(apps, ignore_conflicts=True, batch_size=10_000)
@@ -97,7 +97,7 @@ def _follow(days: Sequence[date]) -> None:
 def keep_economics() -> None:
     """Follow a change of the ledger at once. A web request leaves many days to the schedule, as readers do."""
     changed = ChangedDay.objects.count()
-    if not changed or (database.patience.left is not None and changed > splits.MOST_PENDING):
+    if not changed or (database.patience.left is not None and changed > daily_splits.MOST_PENDING):
         return
     try:
         update_economics(trigger="change")

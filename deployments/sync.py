@@ -11,7 +11,7 @@ import structlog
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 
-from deployments import clock, cohorts, facts, rebuild
+from deployments import clock, cohorts, message_facts, rebuild
 from deployments.categories import Catalogue, category_key
 from deployments.models import AppLife, MessageFact, MessagesState
 from fluxtracker.api.reports import described
@@ -50,7 +50,7 @@ class MessagesReport:
     changed: int = field(metadata=described("Messages that stand elsewhere in the chain, or count otherwise, now."))
     not_found: int = field(metadata=described("Hashes that no message is known for yet."))
     left_out: dict[str, int] = field(metadata=described("Records that cannot be used, by reason."))
-    lives: int = field(metadata=described("Apps whose life was built anew."))
+    lives: int = field(metadata=described("Apps whose life was built again."))
 
 
 def sync_messages(*, upstreams: Upstreams, now: datetime, run: Run, full: bool) -> MessagesReport:
@@ -58,11 +58,11 @@ def sync_messages(*, upstreams: Upstreams, now: datetime, run: Run, full: bool) 
     state = MessagesState.load()
     tip = _advance(state, upstreams.daemon, run)
     _learn_daily(state, upstreams, now)
-    reading = Reading(upstreams.registry, facts.Writer(run, _follow_catalogue(run, now)), now, run)
+    reading = Reading(upstreams.registry, message_facts.Writer(run, _follow_catalogue(run, now)), now, run)
     specifications = _specifications(upstreams.registry)
     try:
         reading.read(state, specifications, full=full)
-        changed = facts.prove(specifications, tip, run)
+        changed = message_facts.prove(specifications, tip, run)
     finally:  # what was stored counts, whatever came after it
         lives = rebuild.rebuild_changed(run)
     _note(state, reading, _not_listed(specifications, tip))
@@ -76,7 +76,7 @@ class Reading:
     """One search for messages that are not known."""
 
     registry: AppRegistry
-    writer: facts.Writer
+    writer: message_facts.Writer
     now: datetime
     run: Run
     left_out: Counter[str] = field(default_factory=Counter)
@@ -139,8 +139,8 @@ def _advance(state: MessagesState, daemon: Daemon, run: Run) -> int:
     with transaction.atomic():
         run.guard()
         if stretch := clock.learn():
-            facts.mark_apps(rebuild.dated_anew(stretch))
-        facts.mark_apps(rebuild.due(state.tip_height, tip))
+            message_facts.mark_apps(rebuild.dated_again(stretch))
+        message_facts.mark_apps(rebuild.due(state.tip_height, tip))
         MessagesState.objects.filter(id=1).update(tip_height=tip)
     return tip
 
@@ -177,8 +177,8 @@ def _follow_catalogue(run: Run, now: datetime) -> Catalogue:
         for category, hashes in moved.items():
             for some in chunks(hashes):
                 MessageFact.objects.filter(hash__in=some).update(category=category)
-        facts.mark_apps(apps)
-        ChangedDay.mark(facts.days_paid([message_hash for hashes in moved.values() for message_hash in hashes]))
+        message_facts.mark_apps(apps)
+        ChangedDay.mark(message_facts.days_paid([message_hash for hashes in moved.values() for message_hash in hashes]))
         MessagesState.objects.filter(id=1).update(catalogue=catalogue.digest, catalogue_at=now)
     return catalogue
 

@@ -19,19 +19,19 @@ from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
-from fluxtracker.upstream.prices import Quote
 from fluxtracker.upstream.records import AppSpecifications
 from fluxtracker.upstream.stats import Containers, Nodes, Stats
 from fluxtracker.upstream.stats_rows import Capacity
+from fluxtracker.upstream.trusted_price import Quote
 from metrics import sources as metrics_sources
-from metrics.catalogue import Number
-from metrics.counting import count_nodes, count_running, measure_cloud
+from metrics.metric_keys import Number
 from metrics.models import ImageCount, Reading, Source
+from metrics.network_counts import count_nodes, count_running, measure_cloud
 from metrics.sources import Outcome, Readout, Sources
 from metrics.tracked_apps import AppIndex, Classifier
 from ops.jobs.runs import Run
+from revenue.daily_prices import refresh_live_price
 from revenue.models import LivePrice
-from revenue.pricing import refresh_live_price
 
 EVERY_ONE = timedelta(days=7)
 HOURLY = timedelta(days=90)

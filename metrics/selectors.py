@@ -14,7 +14,7 @@ from django.db.models.fields.json import KeyTransform
 
 from fluxtracker.database import compiled_once
 from fluxtracker.periods import is_fresh
-from metrics.catalogue import Number, with_ratios
+from metrics.metric_keys import Number, with_ratios
 from metrics.models import Reading, RunningApp, Source
 from revenue.models import LivePrice
 

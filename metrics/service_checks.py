@@ -19,7 +19,7 @@ from fluxtracker.api.reports import INTERNAL
 from fluxtracker.upstream.clients import Probe, probes
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
-from metrics.catalogue import Number, tracked_apps
+from metrics.metric_keys import Number, tracked_apps
 from metrics.models import Reading, Source
 from metrics.selectors import Latest
 from ops import check_results

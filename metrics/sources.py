@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from fluxtracker.upstream.http.errors import UpstreamError
-from metrics.catalogue import FIXED, TOTALS, Number, with_ratios
+from metrics.metric_keys import FIXED, TOTALS, Number, with_ratios
 from metrics.models import Memory, Source
 from ops.jobs.runs import one_line
 

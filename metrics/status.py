@@ -8,7 +8,7 @@ from typing import Any
 
 from fluxtracker.periods import is_fresh
 from fluxtracker.timestamps import iso
-from metrics.catalogue import COUNTED, FIXED
+from metrics.metric_keys import COUNTED, FIXED
 from metrics.models import Source
 from metrics.selectors import Latest, SourceView, census_sources
 from ops import leases

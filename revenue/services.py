@@ -16,13 +16,13 @@ from fluxtracker.batches import garbage_kept
 from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
-from fluxtracker.upstream.prices import Days
+from fluxtracker.upstream.trusted_price import Days
 from ops import leases
 from ops.audit_log import actor_of
 from ops.jobs import runs
 from ops.jobs.runs import Run
 from ops.registry import JobGroup, changed, job
-from revenue import audit, ledger, naming, pending, pricing
+from revenue import audit, daily_prices, ledger, naming, pending
 from revenue.models import Payment
 from revenue.sync import engine
 
@@ -68,7 +68,9 @@ def _names_and_usd(http: Http, run: Run, added: int) -> Report:
         log.info("names_later", reason=str(error))
     try:
         with runs.run("backfill_usd", trigger=run.trigger, progress=run.progress) as pricing_run:
-            priced = pricing.price_payments(http=http, now=timezone.now(), limit=added + RECENT_ROWS, within=within)
+            priced = daily_prices.price_payments(
+                http=http, now=timezone.now(), limit=added + RECENT_ROWS, within=within
+            )
             report["priced"] = priced.updated
             pricing_run.report = as_report(priced)
     except (UpstreamError, leases.LeaseHeld) as error:
@@ -148,7 +150,7 @@ def backfill_app_types(run: Run) -> naming.TypesReport:
 
 @job(
     "backfill-usd",
-    report=pricing.UsdReport,
+    report=daily_prices.UsdReport,
     help="Price every payment that has no USD value yet; force: price all payments of these days again.",
     group=JobGroup.REPAIR,
     form=DaysForm,
@@ -161,17 +163,17 @@ def backfill_app_types(run: Run) -> naming.TypesReport:
 )
 def backfill_usd(
     run: Run, *, first: date | str | None = None, last: date | str | None = None, force: bool = False
-) -> pricing.UsdReport:
+) -> daily_prices.UsdReport:
     """Price every payment of these days that has no USD value yet, as far as a trusted price is to be had.
 
     `force` prices all of them again, and puts each day that changes into the audit log. Days may be ISO dates.
     """
     http, now, first, last = Http.from_settings(), timezone.now(), _day(first), _day(last)
     if force:
-        actor = pricing.Actor(actor_of(run.trigger))
-        done = pricing.price_again(http=http, now=now, first=first, last=last, run=run, actor=actor)
+        actor = daily_prices.Actor(actor_of(run.trigger))
+        done = daily_prices.price_again(http=http, now=now, first=first, last=last, run=run, actor=actor)
     else:
-        done = pricing.price_payments(http=http, now=now, first=first, last=last)
+        done = daily_prices.price_payments(http=http, now=now, first=first, last=last)
     run.changed = bool(done.updated)
     return done
 
@@ -181,10 +183,10 @@ def _day(value: date | str | None) -> date | None:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
-def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait: float = 0) -> Report:
+def replace_day_prices(*, closes: Days, actor: daily_prices.Actor, trigger: str, wait: float = 0) -> Report:
     """Put these closes in the place of those that are stored, and price the payments of their days with them."""
     with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
-        updated = pricing.replace(closes, run=run, actor=actor)
+        updated = daily_prices.replace(closes, run=run, actor=actor)
         run.report = {"updated": updated, "remaining": Payment.objects.unpriced().count()}
     changed()
     return run.report
@@ -194,7 +196,7 @@ def refresh_price(*, trigger: str, wait: float = 0) -> Report:
     """Ask for the live price."""
     http = Http.from_settings()
     with runs.run("refresh_price", trigger=trigger, wait=wait) as run:
-        quote = pricing.refresh_live_price(http=http, now=timezone.now())
+        quote = daily_prices.refresh_live_price(http=http, now=timezone.now())
         run.report = {"priceUsd": float(quote.price), "source": quote.source}
     return run.report
 

@@ -19,7 +19,7 @@ from fluxtracker.upstream.clients import stats
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.stats import NodePoint, Stats
-from metrics.catalogue import TOTALS
+from metrics.metric_keys import TOTALS
 from metrics.models import Reading, Source
 from metrics.sources import compared, confirmed
 from ops.jobs.runs import NotDone, Run

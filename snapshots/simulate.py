@@ -19,8 +19,8 @@ from django.db.models import Min
 
 from fluxtracker.api.reports import as_report, described
 from fluxtracker.periods import DAY
-from metrics.catalogue import FIXED, RATIOS, Number, Values, tracked_apps, with_ratios
 from metrics.collect import EVERY_ONE, HOUR, HOURLY
+from metrics.metric_keys import FIXED, RATIOS, Number, Values, tracked_apps, with_ratios
 from metrics.models import ImageCount, Reading, Source, TrackedApp, image_matcher
 from metrics.selectors import Latest
 from ops.jobs.runs import NotDone, Run

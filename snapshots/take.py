@@ -15,7 +15,7 @@ from django.db.models import F
 from fluxtracker.api.reports import INTERNAL, described
 from fluxtracker.images import merged_counts
 from fluxtracker.periods import is_ahead, is_fresh, midnight
-from metrics.catalogue import COUNTED, FIXED, RATIOS, TOTALS
+from metrics.metric_keys import COUNTED, FIXED, RATIOS, TOTALS
 from metrics.models import ImageCount, Source
 from metrics.selectors import OLD, Latest, SourceView
 from ops.jobs.runs import Run

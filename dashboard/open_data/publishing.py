@@ -19,7 +19,7 @@ import orjson
 from django.conf import settings
 from django.db.models import Min
 
-from dashboard.cells import csv_lines
+from dashboard.csv_cells import csv_lines
 from dashboard.open_data.tables import KINDS, ROWS_AT_ONCE, TABLES, Table
 from fluxtracker import files
 from fluxtracker.batches import batched

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import orjson
 
-from dashboard.cells import exact, payment_cells
+from dashboard.csv_cells import exact, payment_cells
 from fluxtracker.periods import Period
 from fluxtracker.timestamps import iso
 from revenue.models import LedgerState, Payment

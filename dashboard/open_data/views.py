@@ -16,7 +16,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from dashboard import exports
-from dashboard.cells import Chunks
+from dashboard.csv_cells import Chunks
 from dashboard.open_data import publishing
 from dashboard.open_data.publishing import MEDIA_TYPES, File, Month
 from dashboard.open_data.serializers import FilesAnswer

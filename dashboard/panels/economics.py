@@ -12,15 +12,15 @@ from django.http import QueryDict
 from dashboard.panels import periods
 from dashboard.panels.base import Panel
 from dashboard.panels.periods import Chosen
-from deployments import accounts
-from deployments.accounts import Amount, Ending, ForecastDay
+from deployments import run_rate
+from deployments.daily_splits import CATEGORY, SOURCE, Splits, Sums
 from deployments.models import AppLife
+from deployments.run_rate import Amount, Ending, ForecastDay
 from deployments.selectors import kinds
 from deployments.selectors import stamp as messages_stamp
-from deployments.splits import CATEGORY, SOURCE, Splits, Sums
 from fluxtracker import formatting
 from fluxtracker.periods import DAY, Bucket, Period, midnight
-from metrics.catalogue import percent
+from metrics.metric_keys import percent
 from revenue.labels import UNKNOWN
 from revenue.models import ChangedDay, Label
 
@@ -119,11 +119,11 @@ def origins_stamp(query: QueryDict, now: datetime) -> object:
 def read_paid(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Read run-rate, what is not earned yet, and the apps that end within AHEAD days."""
     today = now.date()
-    report, ahead = accounts.accrual(today, today, Bucket.DAY, now), accounts.forecast(now)
+    report, ahead = run_rate.accrual(today, today, Bucket.DAY, now), run_rate.forecast(now)
     soon = ahead.data[:AHEAD]
     return {
-        "run_rate": _known(report.mrr, report.notes.get("mrr", accounts.NO_DAY)),
-        "deferred": _known(ahead.deferred, ahead.notes.get("deferred", accounts.NOT_READ)),
+        "run_rate": _known(report.mrr, report.notes.get("mrr", run_rate.NO_DAY)),
+        "deferred": _known(ahead.deferred, ahead.notes.get("deferred", run_rate.NOT_READ)),
         "is_read": ahead.deferred.sat is not None,
         "ending": sum(day.ending.apps for day in soon) + ahead.ending_today.apps,
         "earned_soon": sum(day.accrued.sat or 0 for day in soon),

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from fluxtracker import formatting, money
-from metrics.catalogue import with_ratios
+from metrics.metric_keys import with_ratios
 from metrics.selectors import Latest
 from revenue.selectors import Sums, Totals, daily
 from snapshots.comparison.selectors import COLUMNS

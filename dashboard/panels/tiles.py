@@ -26,7 +26,7 @@ from dashboard.panels.figures import (
     revenue,
 )
 from fluxtracker import formatting
-from metrics.catalogue import GROUPS, percent, tracked_apps
+from metrics.metric_keys import GROUPS, percent, tracked_apps
 from metrics.models import Source, TrackedApp
 from metrics.selectors import Latest, metrics_stamp
 from metrics.status import source_status

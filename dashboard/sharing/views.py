@@ -13,13 +13,13 @@ from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
+from dashboard.detail_pages.pages import Unknown
+from dashboard.detail_pages.views import FOUND, find, stamp_of
 from dashboard.feeds import known
 from dashboard.panels.base import Panel, show
 from dashboard.panels.periods import OF_BUCKET
 from dashboard.sharing import drawing
 from dashboard.sharing.drawing import Card
-from dashboard.things.pages import Unknown
-from dashboard.things.views import FOUND, find, stamp_of
 from fluxtracker import formatting
 from fluxtracker.periods import Bucket, Period
 from fluxtracker.web.cache import cached

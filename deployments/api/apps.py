@@ -67,7 +67,7 @@ class EventAnswer(Answer):
     height = serializers.IntegerField()
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(AppEvent.Kind.choices)
-    txid = serializers.CharField(allow_null=True, help_text="null: an end that nobody renewed.")
+    txid = serializers.CharField(allow_null=True, help_text="null: an end without a renewal.")
     hash = serializers.CharField(allow_null=True)
     owner = serializers.CharField(allow_null=True)
     instances = serializers.IntegerField(allow_null=True)

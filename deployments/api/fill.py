@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from deployments.fill import fill
+from deployments.instance_fill import fill
 from deployments.models import MessagesState
 from fluxtracker.api.fields import Answer
 from fluxtracker.api.views import ReadView

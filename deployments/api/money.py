@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from deployments import accounts
+from deployments import run_rate
 from deployments.selectors import stamp
 from fluxtracker.api.fields import Answer, ByQuery, MicroDollars, Satoshi
 from fluxtracker.api.views import ReadView
@@ -96,7 +96,7 @@ class EndingAnswer(Answer):
 
 class ForecastDayAnswer(Answer):
     date = serializers.DateField()
-    accrued = Satoshi(source="accrued.sat", help_text="FLUX that the day earns if nobody renews.")
+    accrued = Satoshi(source="accrued.sat", help_text="FLUX that the day earns without any renewal.")
     accrued_sat = serializers.IntegerField(source="accrued.sat", help_text=SAT)
     accrued_usd = MicroDollars(source="accrued.usd_micro", allow_null=True, help_text=PRICED)
     ending = EndingAnswer()
@@ -125,12 +125,12 @@ class AccrualView(ReadView):
     def etag(self, now: datetime) -> object:
         return stamp(now)
 
-    def read(self, values: dict[str, Any], now: datetime) -> accounts.AccrualReport:
-        return accounts.accrual(values["start"], values["end"], values["by"], now)
+    def read(self, values: dict[str, Any], now: datetime) -> run_rate.AccrualReport:
+        return run_rate.accrual(values["start"], values["end"], values["by"], now)
 
 
 class ForecastView(ReadView):
-    """What the days to come earn if nobody renews, and the apps that end on them."""
+    """Return what the days to come earn without any renewal, and the apps that end on them."""
 
     name, operation, tag = "Forecast", "economics_forecast", "economics"
     answer = ForecastAnswer
@@ -139,5 +139,5 @@ class ForecastView(ReadView):
         """Balances go with the clock."""
         return stamp(now), now.hour, now.minute
 
-    def read(self, values: dict[str, Any], now: datetime) -> accounts.Forecast:
-        return accounts.forecast(now)
+    def read(self, values: dict[str, Any], now: datetime) -> run_rate.Forecast:
+        return run_rate.forecast(now)

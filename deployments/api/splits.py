@@ -8,8 +8,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from deployments import breakdown
-from deployments.breakdown import ORGANIC, AppSums, Breakdown
+from deployments import revenue_breakdown
+from deployments.revenue_breakdown import ORGANIC, AppSums, Breakdown
 from deployments.selectors import stamp
 from fluxtracker.api.fields import Answer, ByQuery, MicroDollars, Page, Satoshi
 from fluxtracker.api.views import ReadView
@@ -48,7 +48,7 @@ class RowAnswer(Answer):
     total = Amounts()
 
 
-def _base(row: breakdown.Row) -> dict[str, Any]:
+def _base(row: revenue_breakdown.Row) -> dict[str, Any]:
     span = row.span
     return {
         "date": span.first.isoformat(), "end": span.last.isoformat(), "complete": row.complete,
@@ -65,16 +65,16 @@ class SourcesRow(RowAnswer):
     organic = Amounts(help_text="Total without team.")
 
     @classmethod
-    def write(cls, source: breakdown.Row) -> dict[str, Any]:
+    def write(cls, source: revenue_breakdown.Row) -> dict[str, Any]:
         parts = {key: amounts(source.parts[key] if source.parts else None) for key in SOURCES}
-        return _base(source) | parts | {ORGANIC: amounts(breakdown.organic(source))}
+        return _base(source) | parts | {ORGANIC: amounts(revenue_breakdown.organic(source))}
 
 
 class CategoriesRow(RowAnswer):
     """Each category has a key of its own beside these, with the same amounts."""
 
     @classmethod
-    def write(cls, source: breakdown.Row) -> dict[str, Any]:
+    def write(cls, source: revenue_breakdown.Row) -> dict[str, Any]:
         return _base(source) | {key: Amounts.write(part) for key, part in (source.parts or {}).items()}
 
 
@@ -115,7 +115,7 @@ class CategoriesAnswer(BreakdownAnswer):
 
 def _answered(found: Breakdown, **more: Any) -> dict[str, Any]:
     names = ("rows", "keys", "as_of", "unsplit", "known_percent", "priced_percent")
-    return {name: getattr(found, name) for name in names} | {"notes": breakdown.notes(found)} | more
+    return {name: getattr(found, name) for name in names} | {"notes": revenue_breakdown.notes(found)} | more
 
 
 class SplitView(ReadView):
@@ -132,7 +132,7 @@ class SourcesView(SplitView):
     answer = SourcesAnswer
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        found = breakdown.sources(values["start"], values["end"], values["by"], now)
+        found = revenue_breakdown.sources(values["start"], values["end"], values["by"], now)
         return _answered(found, labels=list(Label.objects.all()))
 
 
@@ -143,7 +143,7 @@ class CategoriesView(SplitView):
     answer = CategoriesAnswer
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        return _answered(breakdown.categories(values["start"], values["end"], values["by"], now))
+        return _answered(revenue_breakdown.categories(values["start"], values["end"], values["by"], now))
 
 
 class AppsCoverage(Answer):
@@ -180,5 +180,5 @@ class AppsView(ReadView):
             found = Page.of(selectors.apps(search, sort), values)
             return AppsPage(found.rows, found.total, page, limit, AppSums(as_of=self.ledger.read_until))
         shown = ((page - 1) * limit, limit)
-        sums = breakdown.apps_between(values.get("from"), values.get("to"), search, sort, shown=shown)
+        sums = revenue_breakdown.apps_between(values.get("from"), values.get("to"), search, sort, shown=shown)
         return AppsPage(sums.apps, sums.total, page, limit, sums)

@@ -13,7 +13,7 @@ from fluxtracker.simnet.catalogue import RARE, TEMPLATES
 from fluxtracker.simnet.history import digest
 from fluxtracker.simnet.records import MAIN, Answer, Message, failure, success
 from fluxtracker.simnet.registry import specification
-from fluxtracker.simnet.stories import ENFORCED, newest_at
+from fluxtracker.simnet.scenarios import ENFORCED, newest_at
 from fluxtracker.simnet.world import World
 
 LINGERS = 7_500  # seconds for which an instance stays listed after its node has told of it

@@ -20,7 +20,7 @@ from fluxtracker.simnet.catalogue import RARE, TEMPLATES, App, Component, make_a
 from fluxtracker.simnet.chain import Chain
 from fluxtracker.simnet.history import FLUX, digest
 from fluxtracker.simnet.records import MAIN, TRACKED, Act, Known, Message, Output, Tx, expiry
-from fluxtracker.simnet.stories import OldMessage, old_hash, old_messages
+from fluxtracker.simnet.scenarios import OldMessage, old_hash, old_messages
 
 HASH = re.compile("[0-9a-f]{64}")
 LEGACY_UNTIL = 1_004_000  # block until which half of the messages carry the keys of ZelCash

@@ -17,7 +17,7 @@ from fluxtracker.simnet.history import Maker, Plan, digest, transactions
 from fluxtracker.simnet.network import Network
 from fluxtracker.simnet.records import TRACKED, Tx
 from fluxtracker.simnet.registry import Registry, further_apps, further_message
-from fluxtracker.simnet.stories import Stories
+from fluxtracker.simnet.scenarios import Stories
 
 Progress = Callable[[int], None]
 LATER_BLOCKS = 40  # until the registry knows a message that it learns later

@@ -16,7 +16,7 @@ from fluxtracker.api.views import ReadView
 from fluxtracker.periods import midnight
 from fluxtracker.timestamps import parse_day
 from metrics.api import serializers
-from metrics.catalogue import GROUPS, grouped, metrics, tracked_apps
+from metrics.metric_keys import GROUPS, grouped, metrics, tracked_apps
 from metrics.models import Source
 from metrics.selectors import MOST_POINTS, Latest, Step, metrics_stamp, timeline, usual_step
 from metrics.status import status

@@ -24,7 +24,7 @@ from fluxtracker.upstream.records import TIERS, Locations, NodeList
 from fluxtracker.upstream.records import DeploymentTerms as Terms
 from fluxtracker.upstream.stats import Nodes, Stats
 from metrics.census.changes import Changes, NodesSeen, keep_running, running, thin
-from metrics.census.spread import of_the_facts, of_the_list
+from metrics.census.distribution import of_the_facts, of_the_list
 from metrics.models import CensusDay, DeploymentTerms, Source
 from metrics.sources import KEPT, NODES, Outcome, Readout, Sources, recall
 from ops.jobs.runs import Run

@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db.models import Count, Exists, F, OuterRef, Q
 
 from deployments import customers
+from deployments.app_lives import LOST_AFTER
 from deployments.customers import paid_by, payers, retention
-from deployments.lives import LOST_AFTER
 from deployments.models import AppEvent, AppLife
 from fluxtracker.formatting import day as shown_day
 from fluxtracker.periods import DAY, Period

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from deployments import accounts
+from deployments import run_rate
 from fluxtracker.money import MICRO, SAT
 from fluxtracker.periods import Period, Span
 from reports.figures import Group, How, Known, Spec, Unit, mean, missing, ratio, share, unknown
 from reports.groups.splits import Dimension, State, parts
-from revenue import pricing
+from revenue import daily_prices
 from revenue.selectors import Sums, Totals
 
 SPECS = (
@@ -43,7 +43,7 @@ class Ledger:
 
     @classmethod
     def load(cls, first: date, last: date, now: datetime) -> Ledger:
-        rows = pricing.priced().filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
+        rows = daily_prices.priced().filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
         return cls(Totals.load(first, last), {day: price for day, price in rows if price is not None}, now)
 
     def lacking(self, period: Period) -> list[date]:
@@ -117,12 +117,12 @@ def accruals(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
     if unread := state.unread(period):
         return dict.fromkeys(ACCRUALS, unread)
     days = list(period.days())
-    flows = accounts.flows(Span(days[0], days[-1]))
-    sums = {name: sum(row[name] for row in flows.values()) for name in accounts.SUMS}
+    flows = run_rate.flows(Span(days[0], days[-1]))
+    sums = {name: sum(row[name] for row in flows.values()) for name in run_rate.SUMS}
     known = share(sums["cash_sat"] - sums["unassigned_sat"], sums["cash_sat"])
     dollars = Known(None, known, "no payment behind it has a price")
-    earned = accounts.Amount.of(sums["accrued_sat"], sums["accrued_usd_micro"])
-    rate = accounts.run_rate(sums, len(days))
+    earned = run_rate.Amount.of(sums["accrued_sat"], sums["accrued_usd_micro"])
+    rate = run_rate.run_rate(sums, len(days))
     return {
         "accrued_flux": in_flux(earned.sat, known),
         "accrued_usd": in_dollars(earned.usd_micro, known) if earned.usd_micro is not None else dollars,
@@ -133,11 +133,11 @@ def accruals(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
     }
 
 
-def _mean_left(flows: Mapping[date, accounts.Row], days: Sequence[date]) -> int:
+def _mean_left(flows: Mapping[date, run_rate.Row], days: Sequence[date]) -> int:
     """Return the mean of what was not yet earned at the end of each day, in satoshi."""
-    left, total = accounts.left_before(days[0]), 0
+    left, total = run_rate.left_before(days[0]), 0
     for day in days:
         row = flows.get(day)
-        left += accounts.left_of(row) if row else 0
+        left += run_rate.left_of(row) if row else 0
         total += left
     return round(Decimal(total) / len(days))

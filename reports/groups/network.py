@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from fluxtracker.periods import Period
-from metrics.catalogue import with_ratios
+from metrics.metric_keys import with_ratios
 from reports.figures import Group, How, Known, Spec, Unit, mean
 from snapshots.models import Snapshot
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from deployments.accounts import sold
-from deployments.decomposition import MONTH_S, Missing, Parts, Sold, split_change
+from deployments.price_and_volume import MONTH_S, Missing, Parts, Sold, split_change
+from deployments.run_rate import sold
 from fluxtracker.periods import Period, Span
 from reports.figures import Group, How, Known, Spec, Unit, share, unknown
 from reports.groups.money import in_flux

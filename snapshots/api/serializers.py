@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from fluxtracker.api.fields import Answer, ErrorAnswer, MicroDollars, Price, Satoshi, UnixTime
-from metrics.catalogue import COUNTED, FIXED, GROUPS, TOTALS
+from metrics.metric_keys import COUNTED, FIXED, GROUPS, TOTALS
 from snapshots.comparison.selectors import CLOUD
 from snapshots.models import Snapshot
 from snapshots.selectors import by_key

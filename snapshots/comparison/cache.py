@@ -22,7 +22,7 @@ from django.utils import timezone
 from fluxtracker import __version__
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, is_fresh
-from metrics.catalogue import COUNTED
+from metrics.metric_keys import COUNTED
 from metrics.models import Source, TrackedApp
 from revenue.models import LedgerState
 from snapshots.comparison import selectors

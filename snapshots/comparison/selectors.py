@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from fluxtracker.money import Pair
 from fluxtracker.periods import Bucket, is_fresh
-from metrics.catalogue import GROUPS, Values, grouped, tracked_apps, with_ratios
+from metrics.metric_keys import GROUPS, Values, grouped, tracked_apps, with_ratios
 from metrics.models import TrackedApp
 from metrics.selectors import OLD, Latest
 from revenue import selectors

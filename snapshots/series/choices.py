@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deployments.breakdown import ORGANIC
+from deployments.revenue_breakdown import ORGANIC
 from fluxtracker.images import image_name, image_part
-from metrics import catalogue
-from metrics.catalogue import PERCENT, Metric
+from metrics import metric_keys
+from metrics.metric_keys import PERCENT, Metric
 from metrics.models import ImageCount, Source
 from revenue.models import Label
 from snapshots.models import ImageDay
@@ -107,7 +107,7 @@ STATES = (
 def fixed() -> list[Choice]:
     """Return everything but images, by category. One query."""
     order = list(Category)
-    found = [*SUMS, *MONEY, *map(_of_metric, catalogue.metrics()), *STATES]
+    found = [*SUMS, *MONEY, *map(_of_metric, metric_keys.metrics()), *STATES]
     return sorted(found, key=lambda choice: order.index(choice.category))
 
 

@@ -16,7 +16,7 @@ from django.db.models import Min, Q
 from deployments.selectors import stamp as messages_stamp
 from fluxtracker import money
 from fluxtracker.periods import Bucket, Period, Span, midnight, split
-from metrics.catalogue import RATIOS, Number, percent
+from metrics.metric_keys import RATIOS, Number, percent
 from metrics.models import ImageCount, Source
 from metrics.selectors import Latest, metrics_stamp
 from revenue.models import DailyTotal

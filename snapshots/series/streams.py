@@ -9,13 +9,13 @@ from typing import Any
 
 from django.db.models import Min
 
-from deployments import accounts, breakdown
-from deployments.accounts import Flow
+from deployments import revenue_breakdown, run_rate
+from deployments.daily_splits import SOURCE, Splits
 from deployments.models import FillDay, MessagesState
-from deployments.splits import SOURCE, Splits
+from deployments.run_rate import Flow
 from fluxtracker.periods import Span
-from metrics.catalogue import Number
 from metrics.census.selectors import OPERATORS, records
+from metrics.metric_keys import Number
 from metrics.models import CensusDay
 from revenue.labels import SOURCES
 from revenue.models import DailyTotal
@@ -56,23 +56,23 @@ class Streams:
         """Return each stream by span, as the API's rows have it. At most two queries."""
         found: dict[str, list[Summed]] = {}
         if self.splits is not None and spans:
-            rows = [breakdown.row(span, self.totals, self.splits, SOURCES, self.now) for span in spans]
+            rows = [revenue_breakdown.row(span, self.totals, self.splits, SOURCES, self.now) for span in spans]
             found |= {name: [_part(row, name) for row in rows] for name in BY_SOURCE}
         if self.is_read is not None and spans:
-            flows = accounts.flow_rows(spans, self.totals, self.is_read, self.now)
+            flows = run_rate.flow_rows(spans, self.totals, self.is_read, self.now)
             rows_of = list(zip(flows, spans, strict=True))
             found |= {name: [_flow(row, span, name) for row, span in rows_of] for name in BY_TIME}
         return found
 
 
-def _part(row: breakdown.Row, name: str) -> Summed:
-    sums = breakdown.organic(row) if name == breakdown.ORGANIC else row.parts and row.parts[name]
+def _part(row: revenue_breakdown.Row, name: str) -> Summed:
+    sums = revenue_breakdown.organic(row) if name == revenue_breakdown.ORGANIC else row.parts and row.parts[name]
     return Summed(sums or UNKNOWN, row.complete, row.span.cut)
 
 
 def _flow(row: Flow, span: Span, name: str) -> Summed:
     """Return what flowed. Days that no sync has looked into are not known: what they would earn is a forecast."""
-    amount = accounts.UNKNOWN if row.cash.sat is None else getattr(row, name)
+    amount = run_rate.UNKNOWN if row.cash.sat is None else getattr(row, name)
     is_flow = name == ACCRUED
     sums = Sums(amount.sat, None, amount.usd_micro, row.usd_missing if is_flow else 0)
     return Summed(sums, row.mrr.sat is not None, span.cut and is_flow)

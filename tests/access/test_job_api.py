@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from fluxtracker.api.throttling import Counters, Places
-from fluxtracker.upstream import prices
+from fluxtracker.upstream import trusted_price
 from ops import registry
 from ops.jobs import runner, services
 from ops.jobs.services import NoBroker
@@ -138,7 +138,7 @@ def test_a_body_that_is_no_json_is_400_and_says_what_is_expected(post, sent, bod
 def test_days_are_priced_again_by_a_job_and_the_audit_log_says_who_wanted_it(post, monkeypatch):
     monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
     market, day = FakePrices(), timezone.now().date() - timedelta(days=9)
-    monkeypatch.setattr(prices, "daily_prices", market.daily_prices)
+    monkeypatch.setattr(trusted_price, "daily_prices", market.daily_prices)
     payment = pay(at=timezone.now() - timedelta(days=9))
     DailyPrice.objects.create(day=day, price_usd=Decimal("74.4"), source="coingecko")
     market.by_day = {day: Decimal("0.08")}

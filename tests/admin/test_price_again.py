@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from fluxtracker.upstream import prices
+from fluxtracker.upstream import trusted_price
 from ops import leases
 from ops.models import AuditEntry, Lease
 from revenue.models import DailyPrice, LedgerState, Payment
@@ -27,7 +27,7 @@ DAY = NOW.date() - timedelta(days=9)
 def market(monkeypatch: pytest.MonkeyPatch) -> FakePrices:
     """Sources that know the day's close, and a ledger that has an absurd one."""
     market = FakePrices()
-    monkeypatch.setattr(prices, "daily_prices", market.daily_prices)
+    monkeypatch.setattr(trusted_price, "daily_prices", market.daily_prices)
     market.by_day = {DAY: Decimal("0.0747")}
     synced()
     pay(2_593_000_000, at=NOW - timedelta(days=9), app="one")

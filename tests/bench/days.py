@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from carousel.models import Feed
-from metrics.catalogue import tracked_apps
+from metrics.metric_keys import tracked_apps
 from metrics.models import ImageCount, Reading, Source
 from revenue.models import LivePrice
 from snapshots.models import ImageDay, Snapshot

@@ -22,7 +22,7 @@ from fluxtracker.batches import ROWS, chunks
 from fluxtracker.periods import midnight
 from fluxtracker.upstream.node_facts import NodeFacts
 from fluxtracker.upstream.records import TIERS, ListedNode
-from metrics.census.spread import of_the_facts, of_the_list
+from metrics.census.distribution import of_the_facts, of_the_list
 from metrics.models import CensusDay, NodeChange, RunningApp, Source
 from revenue.models import App, ChangedDay, DailyTotal, Label, LedgerState, Payment
 from tests.bench.rows import TIP

@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watch, asks, widths_of
 from tests.browser.test_admin import signed_in, violations
+from tests.browser.test_detail_pages import paths
 from tests.browser.test_looks import fresh
-from tests.browser.test_things import paths
 
 __all__ = ["paths", "signed_in"]
 

@@ -14,7 +14,7 @@ from deployments.models import MessagesState
 from fluxtracker.formatting import short
 from revenue.models import DailyPrice
 from tests.dashboard import rows
-from tests.dashboard.test_things import OWNER, event, life, message
+from tests.dashboard.test_detail_pages import OWNER, event, life, message
 from tests.factories import digest
 from tests.marks import IN_FULL
 

@@ -13,7 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from ops.models import Job
 from tests.browser.test_admin import a_life, signed_in
-from tests.browser.test_things import LONG_NAME, paths
+from tests.browser.test_detail_pages import LONG_NAME, paths
 
 __all__ = ["paths", "signed_in"]
 

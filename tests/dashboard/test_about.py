@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from metrics.catalogue import metrics
+from metrics.metric_keys import metrics
 from metrics.models import Source, TrackedApp
 from tests.dashboard.reading import html, text
 from tests.dashboard.rows import ADDRESS, network, synced

@@ -13,7 +13,7 @@ from deployments.models import AppEvent, MessagesState
 from fluxtracker.money import flux
 from tests.dashboard.reading import panel
 from tests.dashboard.rows import FLUX, NOW, pay, synced
-from tests.dashboard.test_things import OWNER, event, life, message
+from tests.dashboard.test_detail_pages import OWNER, event, life, message
 from tests.factories import digest
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]

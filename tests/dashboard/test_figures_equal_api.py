@@ -14,7 +14,7 @@ from deployments.models import MessagesState
 from fluxtracker import formatting
 from tests.dashboard.reading import html, told
 from tests.dashboard.rows import FLUX, NOW, network, pay, snapshot, synced
-from tests.dashboard.test_things import life, message, split_all
+from tests.dashboard.test_detail_pages import life, message, split_all
 from tests.factories import digest
 from tests.snapshots.series_rows import read_now
 

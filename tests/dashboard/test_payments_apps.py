@@ -11,9 +11,9 @@ from django.test import Client
 from fluxtracker.formatting import short
 from tests.dashboard.reading import html
 from tests.dashboard.rows import FLUX, NOW, pay, synced
+from tests.dashboard.test_detail_pages import OWNER, message
 from tests.dashboard.test_export_laws import cells
 from tests.dashboard.test_payments import follow, page_of, panel, total, words
-from tests.dashboard.test_things import OWNER, message
 from tests.factories import digest
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]

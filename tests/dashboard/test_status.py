@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django_celery_beat.models import PeriodicTask
 
-from dashboard.panels import strip
+from dashboard.panels import status_strip
 from metrics.models import Source
 from ops import health
 from ops.admin_site import load_overview
@@ -83,7 +83,7 @@ def test_page_health_alerts_mail_and_admin_have_one_code_and_one_sentence(
     assert list(services.problems(NOW)) != []
     assert {status.code for status in services.problems(NOW) if not status.is_ok} == {code}
     assert {status.key for status in services.problems(NOW) if not status.is_ok} == {problem.key}
-    assert problem in strip.strip_status(health.look(NOW), NOW, NOW)["statuses"]
+    assert problem in status_strip.strip_status(health.look(NOW), NOW, NOW)["statuses"]
     assert load_overview(NOW).statuses == (problem,)
 
     sentence = words(problem, NOW)

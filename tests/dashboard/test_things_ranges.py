@@ -12,7 +12,7 @@ from django.test import Client
 
 from tests.dashboard.reading import html, words
 from tests.dashboard.rows import FLUX, NOW, SENDER, pay, synced
-from tests.dashboard.test_things import OWNER, life, message
+from tests.dashboard.test_detail_pages import OWNER, life, message
 from tests.factories import digest
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]

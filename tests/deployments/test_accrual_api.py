@@ -3,12 +3,12 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from deployments.accounts import price_volume
 from deployments.accrual import apply_difference, balance, is_assigned, recompute_cash
-from deployments.decomposition import Missing, Parts
-from deployments.lives import Event, Kind
+from deployments.app_lives import Event, Kind
 from deployments.models import AppEvent, AppLife, DailyAccrual, MessagesState
+from deployments.price_and_volume import Missing, Parts
 from deployments.rebuild import added_s
+from deployments.run_rate import price_volume
 from fluxtracker.periods import Span
 from revenue.models import ChangedDay, DailyTotal
 from tests.factories import NOON, digest, pay, settle

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.decomposition import Missing, Parts, Sold, split_change
+from deployments.price_and_volume import Missing, Parts, Sold, split_change
 
 FLUX, USD, MONTH = 10**8, 10**6, 2_629_800
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from deployments.lives import Paid, build_life
+from deployments.app_lives import Paid, build_life
 from fluxtracker.upstream.records import Term, Unit
 from tests.deployments.messages import CLOCK, MONTH, OWNER, START, STRANGER, at, register, update
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deployments import period_splits, splits
-from deployments.breakdown import apps_between
+from deployments import daily_splits, period_splits
 from deployments.models import DailySplit, PeriodSplit
+from deployments.revenue_breakdown import apps_between
 from deployments.services import update_economics
 from fluxtracker.periods import DAY, Bucket
 from revenue import ledger
@@ -124,4 +124,4 @@ def test_the_order_is_the_same_with_and_without_days_that_wait(sort):
     ChangedDay.mark([at(1).date()])
     assert [app.name for app in apps_between(None, None, "", sort).apps] == names
     assert len(names) == 4
-    assert splits.pending_days(date.min, date.max)
+    assert daily_splits.pending_days(date.min, date.max)

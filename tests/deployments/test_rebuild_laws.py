@@ -6,7 +6,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from deployments import accrual, clock, facts, rebuild
+from deployments import accrual, clock, message_facts, rebuild
 from deployments.categories import Catalogue
 from deployments.models import AppEvent, AppLife, BlockTime, ChangedApp, DailyAccrual, MessageFact, MessagesState
 from ops.jobs import runs
@@ -65,7 +65,7 @@ class Laws(TestCase):
             for what, key in data.draw(st.permutations(arrivals)):
                 message, flux = told[key]
                 if what == "message":
-                    facts.Writer(run, Catalogue.load()).store([message])
+                    message_facts.Writer(run, Catalogue.load()).store([message])
                     rebuild.rebuild_changed(run)
                 else:
                     settle_days({pay_for(message, flux).day})

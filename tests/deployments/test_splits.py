@@ -9,12 +9,12 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments import services, splits
+from deployments import daily_splits, services
+from deployments.daily_splits import Key, Splits
 from deployments.models import DailySplit, MessageFact, PeriodSplit
-from deployments.splits import Key, Splits
 from fluxtracker.env import TrackedAddress
 from ops.jobs import runs
-from revenue import labels, ledger, naming, pricing
+from revenue import daily_prices, labels, ledger, naming
 from revenue.models import ChangedDay, DailyTotal, Message, Payment
 from revenue.sync.engine import sync_revenue
 from tests.factories import MAIN, NOON, SECOND, AppFactory, digest, pay, settle
@@ -61,7 +61,7 @@ def assert_whole():
         Key(dimension, day, key): tuple(part)
         for dimension, day, key, *part in DailySplit.objects.values_list("dimension", "day", "key", *columns)
     }
-    assert stored == splits.compute(list(totals))
+    assert stored == daily_splits.compute(list(totals))
     assert not ChangedDay.objects.exists()
     assert_periods_are_sums(stored)
 
@@ -254,8 +254,8 @@ class World:
     def price(self, cents, back):
         day = self.chain.blocks[-1].time.date() - timedelta(days=back)
         with ledger.writing():
-            rows = list(Payment.objects.filter(day=day).values_list(*pricing.COLUMNS))
-            pricing._set_prices(rows, {day: Decimal(cents) / 100})
+            rows = list(Payment.objects.filter(day=day).values_list(*daily_prices.COLUMNS))
+            daily_prices._set_prices(rows, {day: Decimal(cents) / 100})
 
     def label(self, sender, category, back):
         first = self.chain.blocks[-1].time.date() - timedelta(days=back)
@@ -273,14 +273,14 @@ class World:
             facts = {"txid": txid, "category": category, "owner": f"owner{number}", "name": "n", "app_key": "n"}
             facts |= {"kind": "update", "version": 8, "encrypted": True, "height": 5}
             MessageFact.objects.update_or_create(hash=text, defaults=facts)
-            splits.mark({txid, old or txid})
+            daily_splits.mark({txid, old or txid})
 
     def prune(self):
         days = list(DailyTotal.objects.values_list("day", flat=True))
-        before = splits.compute(days)
+        before = daily_splits.compute(days)
         with runs.run("prune", trigger="command") as run:
             ledger.prune(now=timezone.now(), run=run)
-        assert splits.compute(days) == before
+        assert daily_splits.compute(days) == before
 
     def update(self):
         update()

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.test import Client
 from django_celery_beat.models import PeriodicTask
 
-from dashboard.panels.strip import read_strip
+from dashboard.panels.status_strip import read_strip
 from fluxtracker.env import DEMO_FILE
 from fluxtracker.supervisor import demo, main
 from fluxtracker.supervisor.demo import BEGINNING, LONGEST_DEMO

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from metrics.census.spread import fewest
+from metrics.census.distribution import fewest
 from tests.metrics.census_network import gone, listed, told
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from fluxtracker.upstream.http.errors import Unavailable
-from fluxtracker.upstream.prices import DayPrices, Quote
+from fluxtracker.upstream.trusted_price import DayPrices, Quote
 
 
 class FakePrices:

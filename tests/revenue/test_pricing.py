@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxtracker import money
-from fluxtracker.upstream import prices
+from fluxtracker.upstream import trusted_price
 from fluxtracker.upstream.http.errors import Unavailable
 from revenue import alerts, ledger
+from revenue.daily_prices import UsdReport, price_payments, refresh_live_price
 from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
-from revenue.pricing import UsdReport, price_payments, refresh_live_price
 from tests.revenue.fake_prices import FakePrices
 from tests.revenue.ledger_checks import assert_sums_hold
 
@@ -27,8 +27,8 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def market(monkeypatch):
     market = FakePrices()
-    monkeypatch.setattr(prices, "live_price", market.live_price)
-    monkeypatch.setattr(prices, "daily_prices", market.daily_prices)
+    monkeypatch.setattr(trusted_price, "live_price", market.live_price)
+    monkeypatch.setattr(trusted_price, "daily_prices", market.daily_prices)
     return market
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from metrics.catalogue import FIXED, RATIOS
+from metrics.metric_keys import FIXED, RATIOS
 from metrics.models import Source
 from ops.jobs import runs
 from ops.models import TaskState

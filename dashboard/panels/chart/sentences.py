@@ -9,7 +9,7 @@ from typing import Any
 
 from fluxtracker import formatting
 from fluxtracker.periods import Span
-from metrics.catalogue import CORES, GB, PERCENT, Number
+from metrics.metric_keys import CORES, GB, PERCENT, Number
 from snapshots.series.choices import FLUX, USD, Choice
 from snapshots.series.selectors import LIVE, Chart, Line, Series, SeriesRequest
 

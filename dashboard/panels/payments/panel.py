@@ -35,8 +35,8 @@ from dashboard.panels.payments.filters import (
 )
 from dashboard.panels.payments.rows import WALLETS, listed, words
 from dashboard.panels.periods import RANGE, between
-from deployments.breakdown import AppSum, AppSums, apps_between, payers_between, sums
-from deployments.splits import OWNER
+from deployments.daily_splits import OWNER
+from deployments.revenue_breakdown import AppSum, AppSums, apps_between, payers_between, sums
 from fluxtracker import formatting, money
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import is_fresh

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from fluxtracker.upstream import prices as upstream_prices
-from fluxtracker.upstream.prices import Quote
+from fluxtracker.upstream import trusted_price as upstream_prices
+from fluxtracker.upstream.trusted_price import Quote
 
 GECKO = "https://gecko.example/api/v3"
 BINANCE = "https://binance.example/api/v3"

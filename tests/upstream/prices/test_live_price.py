@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from fluxtracker.upstream.http.errors import UpstreamError
-from fluxtracker.upstream.prices import Doubted
+from fluxtracker.upstream.trusted_price import Doubted
 from tests.upstream.payloads import payload
 from tests.upstream.prices.conftest import (
     COMPARE,

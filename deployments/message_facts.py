@@ -9,12 +9,12 @@ from typing import Any
 
 from django.db import transaction
 
-from deployments import splits
+from deployments import daily_splits
+from deployments.app_lives import order
 from deployments.categories import Catalogue
-from deployments.lives import order
 from deployments.models import ChangedApp, MessageFact
 from fluxtracker.batches import ROWS, chunks
-from fluxtracker.rows import write_rows
+from fluxtracker.bulk_rows import write_rows
 from fluxtracker.upstream.messages import PermanentMessage
 from fluxtracker.upstream.records import AppSpecification, Term, Unit
 from ops.jobs.runs import Run
@@ -99,11 +99,11 @@ class Writer:
             self.run.guard()
             write_rows(MessageFact, WRITTEN, (_row(message, self.catalogue) for message in new), unique=["hash"])
             mark_apps({message.app_key for message in new})
-            splits.mark({*txids_before, *(message.txid for message in new)})
+            daily_splits.mark({*txids_before, *(message.txid for message in new)})
 
 
 def mark_apps(app_keys: Collection[str]) -> None:
-    """Note that the lives of these apps have to be built anew."""
+    """Mark the lives of these apps to be built again."""
     rows = [ChangedApp(app_key=key) for key in sorted(app_keys)]
     ChangedApp.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS)
 

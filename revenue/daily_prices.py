@@ -20,10 +20,10 @@ from fluxtracker import money
 from fluxtracker.api.reports import described
 from fluxtracker.batches import ROWS, backoff, chunks
 from fluxtracker.periods import DAY, midnight
-from fluxtracker.upstream import prices
+from fluxtracker.upstream import trusted_price
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
-from fluxtracker.upstream.prices import DayPrices, Days, Quote
+from fluxtracker.upstream.trusted_price import DayPrices, Days, Quote
 from ops import audit_log
 from ops.jobs.runs import Run
 from revenue import ledger
@@ -102,7 +102,7 @@ def ask(missing: Collection[date], http: Http, now: datetime) -> Days:
     if not missing:
         return {}
     compared_with = known()
-    answer = prices.daily_prices(http, min(missing), max(missing), now, compared_with)
+    answer = trusted_price.daily_prices(http, min(missing), max(missing), now, compared_with)
     lacking = [day for day in missing if day not in answer.found]
     tried = DailyPrice.objects.in_bulk(lacking)
     save(_pausing(day, tried.get(day), answer.doubted.get(day), now) for day in lacking)
@@ -158,7 +158,7 @@ class Actor:
 
 def refresh_live_price(*, http: Http, now: datetime) -> Quote:
     """Ask for the price now and remember it. UpstreamError when no source tells one that can be trusted."""
-    quote = prices.live_price(http, now, last_known(now))
+    quote = trusted_price.live_price(http, now, last_known(now))
     LivePrice.objects.update_or_create(
         id=1, defaults={"price_usd": quote.price, "source": quote.source, "read_at": now}
     )
@@ -225,7 +225,7 @@ def price_again(
 
 def offers(days: Collection[date], *, http: Http, now: datetime) -> DayPrices:
     """Return what these days would be priced with, compared with all other days."""
-    return prices.daily_prices(http, min(days), max(days), now, known(without=days))
+    return trusted_price.daily_prices(http, min(days), max(days), now, known(without=days))
 
 
 def replace(closes: Days, *, run: Run, actor: Actor) -> int:

@@ -12,12 +12,12 @@ from django.db.models import F, Q
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
+from dashboard.detail_pages import bars, selectors
+from dashboard.detail_pages.bars import Bars
+from dashboard.detail_pages.selectors import Bar, Paid, Row
 from dashboard.panels.payments.filters import PLACE
 from dashboard.panels.payments.rows import WALLETS
 from dashboard.panels.periods import RANGE
-from dashboard.things import bars, selectors
-from dashboard.things.bars import Bars
-from dashboard.things.selectors import Bar, Paid, Row
 from fluxtracker import formatting
 from fluxtracker.periods import DAY, Bucket, Period, midnight
 from fluxtracker.ranges import Range

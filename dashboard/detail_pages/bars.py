@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.http import urlencode
 
+from dashboard.detail_pages.selectors import Bar
 from dashboard.panels.payments.filters import PLACE
-from dashboard.things.selectors import Bar
 from fluxtracker import formatting
 from revenue.selectors import Sums
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from deployments import splits
+from deployments import daily_splits
 from deployments.models import AppEvent, AppLife, MessageFact
 from ops.jobs import runs
 from revenue import ledger
@@ -38,7 +38,7 @@ def not_found(client: Client, address: str) -> str:
 def split_all() -> None:
     """Split what waits for it, as update_economics does."""
     with ledger.writing():
-        splits.recompute(list(ChangedDay.objects.values_list("day", flat=True)))
+        daily_splits.recompute(list(ChangedDay.objects.values_list("day", flat=True)))
         ChangedDay.objects.all().delete()
 
 

@@ -11,8 +11,8 @@ from django.db.models import BigIntegerField, F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from deployments.accrual import WITHOUT_MONEY, Balance
-from deployments.decomposition import MONTH_S, Missing, Parts, Sold, split_change
 from deployments.models import AppEvent, AppLife, DailyAccrual, MessagesState
+from deployments.price_and_volume import MONTH_S, Missing, Parts, Sold, split_change
 from fluxtracker.periods import DAY, Bucket, Span, split
 from revenue.models import ChangedDay, DailyTotal, LedgerState
 from revenue.selectors import Totals
@@ -252,7 +252,7 @@ class ForecastDay:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is earned from tomorrow on if nobody renews, and when apps end."""
+    """Return what is earned from tomorrow on without any renewal, and when apps end."""
 
     data: Sequence[ForecastDay]
     ending_today: Ending

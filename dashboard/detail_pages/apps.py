@@ -9,8 +9,8 @@ from difflib import get_close_matches
 
 from django.db.models import F, Q
 
-from dashboard.things import bars, selectors
-from dashboard.things.pages import (
+from dashboard.detail_pages import bars, selectors
+from dashboard.detail_pages.pages import (
     Fact,
     Thing,
     Unknown,

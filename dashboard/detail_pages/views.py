@@ -15,10 +15,10 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
+from dashboard.detail_pages import apps, pages, selectors
+from dashboard.detail_pages.pages import Thing, Unknown
 from dashboard.panels import ranges
 from dashboard.panels.periods import RANGE
-from dashboard.things import apps, pages, selectors
-from dashboard.things.pages import Thing, Unknown
 from deployments.selectors import stamp
 from fluxtracker.api.conditional import make_etag
 from fluxtracker.api.exceptions import no_database
@@ -72,7 +72,7 @@ def _shown(request: HttpRequest, kind: str, name: str, now: datetime) -> HttpRes
     asked = range_of.get("range")
     found = find(kind, name, now, asked)
     if isinstance(found, Unknown):
-        return render(request, "things/unknown.html", {"thing": found}, status=404)
+        return render(request, "detail_pages/unknown.html", {"thing": found}, status=404)
     query = f"?{urlencode({RANGE: asked.text})}" if asked else ""
     if found.name != name:
         return HttpResponsePermanentRedirect(found.url + query)
@@ -85,7 +85,7 @@ def _shown(request: HttpRequest, kind: str, name: str, now: datetime) -> HttpRes
         "link": request.build_absolute_uri(found.url + query),
         "card": request.build_absolute_uri(reverse("dashboard:card-thing", args=[kind, found.name])),
     }
-    return render(request, f"things/{kind}.html" if kind in BY_CLOCK else "things/page.html", context)
+    return render(request, f"detail_pages/{kind}.html" if kind in BY_CLOCK else "detail_pages/page.html", context)
 
 
 def find(kind: str, name: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:

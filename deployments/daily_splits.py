@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from deployments import period_splits
 from deployments.models import DailySplit, MessageFact
 from fluxtracker.batches import chunks
-from fluxtracker.rows import write_rows
+from fluxtracker.bulk_rows import write_rows
 from revenue.labels import UNKNOWN, Senders
 from revenue.models import App, ChangedDay, DailyTotal, Payment
 from revenue.querysets import SUMMED

@@ -52,7 +52,7 @@ class Paid:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One message of an app, or its end that nobody renewed in time.
+    """One message of an app, or its end without a renewal in time.
 
     An ignored one shows what was paid for it and changes nothing: that money belongs to no life.
     """

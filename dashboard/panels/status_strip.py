@@ -139,7 +139,7 @@ def _snapshot(today: date) -> str:
     return "today" if day == today else f"{day.day} {day:%b %Y}" if day.year != today.year else f"{day.day} {day:%b}"
 
 
-STRIP = Panel("strip", "Freshness", "parts/strip.html", read_strip)
+STRIP = Panel("strip", "Freshness", "parts/status_strip.html", read_strip)
 
 
 def read_sources(query: QueryDict, now: datetime) -> dict[str, Any]:

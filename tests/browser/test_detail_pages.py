@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from revenue.models import Payment
 from tests.dashboard import rows
-from tests.dashboard.test_things import OWNER, event, life, message
+from tests.dashboard.test_detail_pages import OWNER, event, life, message
 from tests.factories import digest
 
 pytestmark = pytest.mark.usefixtures("ledger")

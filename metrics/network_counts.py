@@ -18,7 +18,7 @@ from fluxtracker.timestamps import iso
 from fluxtracker.upstream.records import NodeCounts
 from fluxtracker.upstream.stats import Containers, Nodes
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
-from metrics.catalogue import COUNTED, Number, percent
+from metrics.metric_keys import COUNTED, Number, percent
 from metrics.models import Category, TrackedApp
 from metrics.sources import KEEPS, Readout, Refused
 from metrics.tracked_apps import AppIndex, Classifier, Kind, Resolved
