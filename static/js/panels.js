@@ -80,7 +80,9 @@ const panels = (() => {
     const edge = () => section.getBoundingClientRect()[above ? "bottom" : "top"];
     const seen = focused !== document.body && top(focused) >= 0 && top(focused) < innerHeight;
     const [focusedAt, edgeAt] = [top(focused), edge()];
+    const left = section.querySelector(".swipe")?.scrollLeft;
     change();
+    section.querySelector(".swipe")?.scrollTo({ left, behavior: "instant" });
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     const found = way ? document.querySelector(way) : focused;
     if (way && !section.contains(document.activeElement)) focus(found ?? section);

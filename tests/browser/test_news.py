@@ -86,6 +86,20 @@ def test_what_is_read_without_focus_stays_where_it_is(page: Page) -> None:
     assert abs(place(page, row) - before) <= 1
 
 
+def test_tiles_that_were_swiped_on_a_phone_stay_where_they_are(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    see(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    tiles = page.locator("#panel-tiles .swipe")
+    page.locator("[data-tile=crypto]").scroll_into_view_if_needed()
+    before = tiles.evaluate("row => row.scrollLeft")
+    assert before > 390
+    Source.objects.filter(name="nodes").update(values=rows.NODES | {"node_total": 9_999}, read_at=timezone.now())
+    page.evaluate("panels.refresh(panels.named('tiles'))")
+    expect(page.locator("[data-tile=nodes]")).to_contain_text("9,999")
+    assert tiles.evaluate("row => row.scrollLeft") == before
+
+
 def test_the_meaning_of_words_stays_open(page: Page) -> None:
     see(page)
     page.locator("#payments-words summary").click()
