@@ -44,7 +44,14 @@ PARTS: dict[str, tuple[str, ...]] = {  # what takes longest in the full run firs
 }
 ON_BOTH = ("the rest", "operations", "the ledger and its history", "pages")  # what `make test` runs on PostgreSQL too
 OTHER_PARTS = ("the rest", "operations", "browsers", "wrong answers")  # PostgreSQL gets what is marked
-FEW_PARTS = ("operations", "processes", "the ledger and its history", "the rest", "pages", "browsers")  # the longest first
+FEW_PARTS = (
+    "operations",
+    "processes",
+    "the ledger and its history",
+    "the rest",
+    "pages",
+    "browsers",
+)  # the longest first
 FOLDERS = {  # of an app, where it has more than the one with its name
     "fluxtracker": ("tests/api", "tests/frame", "tests/simnet", "tests/upstream"),
     "ops": ("tests/access", "tests/admin", "tests/ops"),
