@@ -59,7 +59,7 @@ FOLDERS = {  # of an app, where it has more than the one with its name
 }
 AT_ONCE = 4  # on two cores: half of them wait for other processes
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}  # hundreds of processes start: each would compile the project again
-QUICK = {"TEST_EXAMPLES": "12"}
+QUICK = {"TEST_EXAMPLES": "8"}
 AGAIN = {"TEST_EXAMPLES": "25"}  # of a law on the second engine: CI draws the same examples for both
 ALL, NOT_SLOW = "not bench", "not bench and not slow"
 LAWS = "law or hypothesis"  # the plugin of hypothesis sets its mark
