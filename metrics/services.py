@@ -1,4 +1,4 @@
-"""What commands, tasks, admin and API do: each makes its clients from the settings and runs as a job."""
+"""Do what commands, tasks, admin and API ask for: each makes its clients from the settings and runs as a job."""
 
 from __future__ import annotations
 

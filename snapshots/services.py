@@ -190,7 +190,7 @@ def take_snapshot(run: Run, *, force: bool = False, day: date | None = None) -> 
     "check-snapshot", report=SnapshotReport, help="Take today's snapshot if it is time and there is none.", lease=LEASE
 )
 def check_snapshot(run: Run) -> Report:
-    """What the schedule runs."""
+    """Take today's snapshot where the schedule finds none."""
     return _settled(run, take.take_snapshot(now=timezone.now(), run=run, patient=True))
 
 

@@ -18,7 +18,7 @@ MAX_AGE_S = 60  # the lists change once an hour
 
 
 def _rests_on_old(items: list[dict[str, Any]], now: datetime) -> bool:
-    """Whether a number was old already when the list was made: images are counted by another work."""
+    """Return whether a number was old already when the list was made: images are counted by another work."""
     times = (item["asOf"] for item in items if "asOf" in item)
     return any(told is None or not is_fresh(datetime.fromisoformat(told), now, OLD) for told in times)
 

@@ -1,4 +1,4 @@
-"""Who operates a node of the simulated network, where it is and what it runs, always the same for one node."""
+"""Choose who operates a simulated node, where it is and what it runs, always the same for one node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one node is, from its row of the statistics (docs/upstream.md#statistics): place, provider, versions."""
+"""Read what one node is from its row of the statistics (docs/upstream.md#statistics): place, provider, versions."""
 
 from __future__ import annotations
 

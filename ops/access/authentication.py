@@ -170,9 +170,14 @@ OIDC = "oidc"
 FRESH = timedelta(minutes=15)
 
 
+def has_app(user: User) -> bool:
+    """Return whether the user has an authenticator app."""
+    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
+
+
 def has_second_factor(user: User) -> bool:
     """Return whether the user has an authenticator app or a passkey."""
-    return TOTPDevice.objects.filter(user=user, confirmed=True).exists() or user.passkeys.exists()
+    return has_app(user) or user.passkeys.exists()
 
 
 def is_fresh(request: HttpRequest) -> bool:

@@ -32,7 +32,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 from fluxtracker.admin import user_of
 from ops import audit_log
 from ops.access import authentication, passkeys
-from ops.access.authentication import has_second_factor, is_fresh, lacks_second_factor
+from ops.access.authentication import has_app, has_second_factor, is_fresh, lacks_second_factor
 from ops.access.login import Closed, Refused, Visitor, too_often
 from ops.models import Passkey
 
@@ -112,7 +112,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     if request.method != "POST":
         return _page(request)
-    is_new = not _has_app(user) and not {"off", "renew"} & request.POST.keys()
+    is_new = not has_app(user) and not {"off", "renew"} & request.POST.keys()
     if is_new and not _may_add(request):
         return _again(request)
     form = CodeForm(request.POST)
@@ -174,7 +174,7 @@ def _page(
     request: HttpRequest, *, form: CodeForm | None = None, app_form: CodeForm | None = None, codes: Sequence[str] = ()
 ) -> HttpResponse:
     user = user_of(request)
-    may_add, is_possible = _may_add(request), passkeys.is_possible(request)
+    may_add, is_possible, has_one = _may_add(request), passkeys.is_possible(request), has_app(user)
     context = {
         **admin.site.each_context(request),
         "title": "Second factor",
@@ -182,9 +182,9 @@ def _page(
         "form": form or CodeForm(),
         "app_form": app_form or CodeForm(auto_id="app_%s"),
         "is_on": has_second_factor(user),
-        "has_app": _has_app(user),
+        "has_app": has_one,
         "may_add": may_add,
-        "pending": None if codes or _has_app(user) or not may_add else Pending(_pending(request, user)),
+        "pending": None if codes or has_one or not may_add else Pending(_pending(request, user)),
         "passkeys": user.passkeys.all(),
         "new_passkey": passkeys.for_new(request, user) if is_possible and may_add and not codes else None,
         "left": StaticToken.objects.filter(device__user=user).count(),
@@ -193,10 +193,6 @@ def _page(
     response = TemplateResponse(request, "admin/second_factor.html", context)
     add_never_cache_headers(response)
     return response
-
-
-def _has_app(user: User) -> bool:
-    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
 def _may_add(request: HttpRequest) -> bool:

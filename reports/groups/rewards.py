@@ -1,4 +1,4 @@
-"""How much of the rewards of nodes the fees cover."""
+"""Compute how much of the rewards of nodes the fees cover."""
 
 from __future__ import annotations
 

@@ -283,7 +283,7 @@ class Selection:
         return Sums(sat, payments, micro if priced or not payments else None, payments - priced)
 
     def count_up_to(self, most: int) -> int:
-        """How many rows fit, `most` for all that are more: it stops there, so that no wide filter scans everything."""
+        """Return how many rows fit, at most `most`: no wide filter scans everything."""
         if self.is_plain:
             return min(self.days.total, most)
         if not self.days.total or self.meanings == ():

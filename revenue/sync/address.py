@@ -186,7 +186,7 @@ class AddressPass:
             raise
 
     def _earlier(self, found: int) -> int:
-        """How many transactions lie before the first height, asked only where more is counted than was listed."""
+        """Return how many transactions lie before the first height; asked where more is counted than was listed."""
         first = self.tracked.first_height
         if first == 1 or found >= (self.total_at_tip or 0):
             return 0

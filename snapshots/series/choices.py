@@ -1,4 +1,4 @@
-"""What a chart can show: what the ledger sums and splits, what snapshots hold, and the containers of any image."""
+"""List what a chart can show: what the ledger sums and splits, what snapshots hold, containers of any image."""
 
 from __future__ import annotations
 

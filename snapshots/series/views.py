@@ -90,7 +90,7 @@ class MetricsQuery(Query):
 
 
 def requested(values: dict[str, Any], today: date) -> SeriesRequest:
-    """What the checked query asks for. ValidationError when its range is too long."""
+    """Return what the checked query asks for. ValidationError when its range is too long."""
     first, last = _range(values, today)
     series = SeriesRequest(
         choices=values["metrics"],
