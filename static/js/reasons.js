@@ -7,9 +7,11 @@ for (const name of ["focusin", "pointerover"]) {
     Object.assign(why.style, { left: "0", top: "100%" });
     const { left, right, bottom, height } = why.getBoundingClientRect();
     const { clientWidth, clientHeight } = document.documentElement;
-    const over = Math.min(right + 8 - clientWidth, left - 8);
+    const swiped = why.closest(".swipe")?.getBoundingClientRect(); // cuts off what is outside; no box on wide screens
+    const [wide, high] = swiped?.width ? [swiped.right, swiped.bottom] : [clientWidth - 8, clientHeight];
+    const over = Math.min(right - wide, left - 8);
     if (over > 0) why.style.left = `${-over}px`;
-    if (bottom > clientHeight) why.style.top = `${-height}px`;
+    if (bottom > Math.min(high, clientHeight)) why.style.top = `${-height}px`;
   });
 }
 document.addEventListener("keydown", (event) => {
