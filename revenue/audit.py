@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 
 from fluxtracker.api.reports import UNDESCRIBED
-from fluxtracker.upstream.http.errors import UpstreamError
+from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.records import ChainSource, Listing
 from ops.jobs.runs import Run
 from revenue import ledger
@@ -64,6 +64,9 @@ def _audit(
     proof = Proof.begin(Chain(source, tip), sources)
     report = AuditReport()
     for cursor in Cursor.objects.filter(address__in=[tracked.address for tracked in settings.REVENUE_ADDRESSES]):
+        if fix and cursor.tip_height <= tip.height and not proof.chain.has(cursor.tip_height, cursor.tip_hash):
+            detail = f"lacks block {cursor.tip_height}, which the last sync read: the next one follows that first"
+            raise Unavailable(source.host, "chain", detail)
         high = min(cursor.height, settled_height(tip.height))
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
@@ -103,6 +106,7 @@ def _hold_against(
         )  # fmt: skip
     if fix:
         confirm_vanished(proof.chain, reading, difference.vanished)
+        proof.chain.require_still()
         with ledger.writing():
             run.guard()
             applied = writer.apply(reading, difference, now)

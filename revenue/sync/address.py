@@ -147,9 +147,9 @@ class AddressPass:
 
     def _read_ahead(self, cursor: Cursor, *, shorter: bool) -> None:
         """Read what a reorganisation may have changed. The count says nothing here: payments may have vanished."""
-        common = self.chain.last_common_height([cursor.address], cursor.first_height - 1)
+        common = self.chain.last_common_height([cursor.address], cursor.first_height - 1, cursor.height)
         log.info("chain_reorganised", address=cursor.address, common_height=common)
-        low = self._at_least_first(min(common, cursor.height) - OVERLAP + 1)
+        low = self._at_least_first(common - OVERLAP + 1)
         self.branch = []
         with closing(self._windows(low)) as listings:
             for listing in listings:
@@ -264,6 +264,8 @@ class AddressPass:
         """Commit what was read: rows, totals, quarantine and cursor in one transaction."""
         before = LedgerState.load()
         difference = self._difference(reading, before)
+        if difference.heights():
+            self.chain.require_still()
         with ledger.writing() as state:
             self.run.guard()
             if state.closed_through != before.closed_through:  # days were pruned meanwhile

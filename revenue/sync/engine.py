@@ -9,7 +9,7 @@ together (`writer`). A kill loses at most the window in hand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,8 +20,8 @@ from django.utils import timezone
 from fluxtracker.api.reports import UNDESCRIBED
 from fluxtracker.batches import garbage_kept
 from fluxtracker.periods import is_ahead
-from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
-from fluxtracker.upstream.records import ChainSource, Tip, TxidIndex
+from fluxtracker.upstream.http.errors import BadAnswer, Unavailable, UpstreamError
+from fluxtracker.upstream.records import ChainSource, TxidIndex
 from ops.jobs.runs import Run, one_line
 from revenue import ledger
 from revenue.models import TIP_STANDS, LedgerState
@@ -29,7 +29,7 @@ from revenue.status import last_sync_block
 from revenue.sync import quarantine, reorg
 from revenue.sync.address import AddressPass
 from revenue.sync.completeness import Judge, Proof, Unproved, every_source_failed
-from revenue.sync.reorg import Chain, settled_height
+from revenue.sync.reorg import Chain, ChainMoved, settled_height
 from revenue.sync.writer import Applied, Reader
 
 log = structlog.get_logger(__name__)
@@ -99,26 +99,24 @@ class SourceSync:
 
     def read(self, *, full: bool) -> None:
         """Read until the chain held still from the tip to the last window."""
-        for attempt in range(PASSES):
-            tip = self.source.tip()
-            proof = Proof.begin(Chain(self.source, tip), self.sources)
-            self._refuse_backwards(proof)
-            self._refuse_standing(proof)
-            if not full and _is_current(proof):
-                quarantine.retry(Reader.of(self.source), proof, self.now, self.run, self.report.count)
-                self._finish(proof, proof.state, [proof.state.settled_at] if proof.state.settled_at else ())
+        for _ in range(PASSES):
+            try:
+                self._read_once(full=full)
                 return
-            before = replace(self.report)
-            pending = self._read_addresses(proof, full=full and attempt == 0)
-            if self.report == replace(before, fetched=self.report.fetched) or self._holds(tip):
-                self._finish(proof, LedgerState.load(), pending)
-                return
-            if self.source.tip() == tip:  # it says the same as before: it contradicts itself, the chain did not move
-                log.warning("tip_hash_contradicts_block_index", source=self.source.host, height=tip.height)
-                self._finish(proof, LedgerState.load(), pending)
-                return
-            log.info("chain_moved_while_read", source=self.source.host, height=tip.height)
+            except ChainMoved as moved:
+                log.info("chain_moved_while_read", source=moved.source, error=str(moved))
         raise Unavailable(self.source.host, "chain", f"was reorganised {PASSES} times while it was read")
+
+    def _read_once(self, *, full: bool) -> None:
+        proof = Proof.begin(Chain(self.source, self.source.tip()), self.sources)
+        self._refuse_backwards(proof)
+        self._refuse_standing(proof)
+        if not full and _is_current(proof):
+            quarantine.retry(Reader.of(self.source), proof, self.now, self.run, self.report.count)
+            self._finish(proof, proof.state, [proof.state.settled_at] if proof.state.settled_at else ())
+        else:
+            pending = self._read_addresses(proof, full=full)
+            self._finish(proof, LedgerState.load(), pending)
 
     def _read_addresses(self, proof: Proof, *, full: bool) -> Sequence[datetime]:
         """Read every address. Return when what is not settled yet was paid."""
@@ -177,12 +175,6 @@ class SourceSync:
                 detail = f"stands at block {tip.height}, {other.host} is at {height}"
                 raise Unavailable(self.source.host, "tip", detail, code="behind")
 
-    def _holds(self, tip: Tip) -> bool:
-        try:
-            return self.source.block_hash(tip.height) == tip.hash
-        except NotFound:
-            return False
-
     def _finish(self, proof: Proof, state: LedgerState, pending: Sequence[datetime]) -> None:
         """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
         now, tip, read = timezone.now(), proof.chain.tip, proof.state.tip_height
@@ -218,6 +210,7 @@ def _is_current(proof: Proof) -> bool:
         tracked.address in cursors
         and cursors[tracked.address].first_height <= tracked.first_height
         and (cursors[tracked.address].height >= high or tracked.first_height > high)
+        and cursors[tracked.address].tip_hash == tip.hash
         for tracked in settings.REVENUE_ADDRESSES
     )
 

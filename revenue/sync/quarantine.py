@@ -46,6 +46,7 @@ def retry(reader: Reader, proof: Proof, now: datetime, run: Run, count: Callable
         except (SenderUnknown, UpstreamError) as error:
             _wait(row, str(error), now)
             continue
+        proof.chain.require_still()
         with ledger.writing() as state:
             run.guard()
             difference = writer.compare(reading, state.closed_through)

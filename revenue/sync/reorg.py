@@ -1,7 +1,8 @@
 """Find the block from which a reorganised chain must be read again, and the block that completes a day.
 
 A cursor keeps the tip it was read at; a chain that still has that block has every block below it unchanged. If not,
-the block hashes of stored payments show how far down the chains differ.
+the block hashes of stored payments show how far down the chains differ. That holds only while all rows up to a cursor
+are of its tip's chain: before each write the source must still have the tip of the pass (`Chain.require_still`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, UpstreamError
+from fluxtracker.upstream.parsing import MAX_HEIGHT
 from fluxtracker.upstream.records import Block, ChainSource, Tip
 from ops.jobs.runs import Run
 from revenue import ledger
@@ -27,6 +29,13 @@ def settled_height(tip: int) -> int:
     return height
 
 
+class ChainMoved(UpstreamError):
+    """Report that a chain was reorganised while it was read."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__(chain.source.host, "chain", f"does not have block {chain.tip.height} any more")
+
+
 class Chain:
     """One source's chain during one pass; each block hash is asked for once."""
 
@@ -34,6 +43,19 @@ class Chain:
         self.source = source
         self.tip = tip
         self._hashes: dict[int, str | None] = {tip.height: tip.hash}
+        self._contradicts_itself = False
+
+    def require_still(self) -> None:
+        """Ask again for the tip's hash. ChainMoved where that is another one: what was listed may be, too."""
+        try:
+            if self._contradicts_itself or self.source.block_hash(self.tip.height) == self.tip.hash:
+                return
+        except NotFound:
+            pass
+        if self.source.tip() != self.tip:
+            raise ChainMoved(self)
+        log.warning("tip_hash_contradicts_block_index", source=self.source.host, height=self.tip.height)
+        self._contradicts_itself = True
 
     def hash_at(self, height: int) -> str | None:
         """Return the block's hash, None past the source's tip."""
@@ -55,9 +77,9 @@ class Chain:
         rows = Payment.objects.filter(address__in=addresses, vout__isnull=False).exclude(block_hash="")
         return rows.order_by("-height").values_list("height", "block_hash").distinct()
 
-    def last_common_height(self, addresses: Collection[str], floor: int) -> int:
-        """Return the block of the highest payment to the addresses that is still in the chain, else `floor`."""
-        blocks = self.known_blocks(addresses)
+    def last_common_height(self, addresses: Collection[str], floor: int, high: int = MAX_HEIGHT) -> int:
+        """Return the block of the highest payment, up to `high`, that is still in the chain, else `floor`."""
+        blocks = self.known_blocks(addresses).filter(height__lte=high)
 
         def lacks(place: int) -> bool:
             return any(not self.has(*block) for block in blocks[place : place + 1])

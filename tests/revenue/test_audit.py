@@ -71,6 +71,17 @@ def test_what_a_sync_mends_while_it_is_compared_is_no_difference(spoiled, monkey
     assert numbers(audit(spoiled)) == (0, 0, 0)
 
 
+def test_a_branch_that_no_sync_has_followed_yet_is_not_mended(chain):
+    """Its newest payments would hide from the next sync how far down the ledger is of the old one."""
+    sync(chain)
+    chain.reorg(30, chain.last(30)[::2])
+    with pytest.raises(UpstreamError):
+        audit(chain, blocks=5, fix=True)
+    sync(chain, Source("second", chain))
+    assert rows() == chain.truth([A, B], CONFIRMATIONS)
+    assert audit(chain, fix=True).fixed == 0
+
+
 def test_only_the_last_blocks_are_checked(spoiled):
     report = audit(spoiled, blocks=10)
     assert numbers(report) == (0, 0, 0)

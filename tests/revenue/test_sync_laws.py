@@ -1,6 +1,9 @@
 """Whatever the chain does between two syncs, the ledger says what the chain says after the second."""
 
+import random
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import time_machine
@@ -9,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fluxtracker.env import TrackedAddress
+from fluxtracker.upstream.http.errors import UpstreamError
 from ops.jobs import runs
 from revenue import ledger
 from revenue.sync.engine import sync_revenue
@@ -48,10 +52,39 @@ def assert_true(chain):
     assert_sums_hold()
 
 
+class Cut(Exception):
+    """The process ends here."""
+
+
+class Disturbed(list[str]):
+    """Requests; at the one with the given number the chain is reorganised, or the process ends."""
+
+    def __init__(self, number, happens):
+        self.number, self.happens = number, happens
+
+    def append(self, request):
+        super().append(request)
+        if len(self) == self.number:
+            self.happens()
+
+
+def end():
+    raise Cut
+
+
+def reorganise(chain, depth, extra, seed):
+    chance = random.Random(seed)
+    kept = [tx for tx in chain.last(depth) if chance.random() < 0.7]
+    chance.shuffle(kept)
+    chain.reorg(depth, kept, extra)
+
+
+depths = st.tuples(st.integers(1, 60), st.integers(0, 2), st.integers(0, 99))
 step = st.one_of(
     st.tuples(st.just("mine"), st.lists(st.integers(0, 3), min_size=1, max_size=40)),
-    st.tuples(st.just("reorg"), st.integers(1, 60), st.integers(0, 2), st.randoms(use_true_random=False)),
+    st.tuples(st.just("reorg"), depths),
     st.tuples(st.just("sync"), st.booleans()),
+    st.tuples(st.just("disturbed"), st.booleans(), st.integers(1, 12), st.none() | depths),
 )
 
 
@@ -68,10 +101,13 @@ def test_the_ledger_is_the_chains_truth_after_every_sync(steps, page):
             for payments in how[0]:
                 chain.mine(*(chain.pay(A if n % 2 else B, 100 + n, 7) for n in range(payments)))
         elif what == "reorg":
-            depth, extra, chance = how
-            kept = [tx for tx in chain.last(depth) if chance.random() < 0.7]
-            chance.shuffle(kept)
-            chain.reorg(depth, kept, extra)
+            reorganise(chain, *how[0])
+        elif what == "disturbed":
+            full, number, depth = how
+            chain.requests = Disturbed(number, partial(reorganise, chain, *depth) if depth else end)
+            with suppress(Cut, UpstreamError):
+                sync(chain, full=full)
+            chain.requests = []
         else:
             sync(chain, full=how[0])
             assert_true(chain)

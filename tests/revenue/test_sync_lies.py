@@ -13,7 +13,7 @@ from fluxtracker.upstream.records import Unreadable
 from ops.models import TaskState
 from revenue.models import Cursor, Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
-from tests.revenue.fake_chain import FakeChain
+from tests.revenue.fake_chain import FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
 pytestmark = pytest.mark.django_db
@@ -258,6 +258,29 @@ def test_a_chain_that_moves_while_it_is_read_is_read_again(chain):
 
     chain.listing = reorganise_once
     sync(chain)
+    assert_true(chain)
+
+
+@pytest.mark.engine
+def test_what_is_listed_of_a_chain_that_left_meanwhile_is_not_stored(chain):
+    """Else the newest payments, of the new chain, would hide that those below are of the old one."""
+    sync(chain, Source("second", chain))
+    for _ in range(60):
+        chain.mine(chain.pay(A, 9))
+    sync(chain, Source("second", chain))
+    chain.mine(chain.pay(A, 9))
+    honest, moved = chain.listing, []
+
+    def reorganise_first(*window):
+        if not moved:
+            moved.append(True)
+            chain.reorg(60, chain.last(60)[::2])
+        return honest(*window)
+
+    chain.listing = reorganise_first
+    with capture_logs() as logs:
+        sync(chain, Source("second", chain))
+    assert "chain_moved_while_read" in [entry["event"] for entry in logs]
     assert_true(chain)
 
 
