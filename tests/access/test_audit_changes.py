@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django_celery_beat.models import PeriodicTask
 
 from ops import schedule
-from ops.audit_changes import MORE
+from ops.audit_log import MORE
 from ops.models import AuditEntry
 from revenue.models import Label, Quarantined
 from tests.dashboard.rows import NOW
