@@ -1,10 +1,10 @@
-"""Under /api/: the report."""
+"""Under /api/: the report and daily fees."""
 
 from django.urls import path
 
-from reports.api import fees, views
+from reports.api import views
 
 urlpatterns = [
-    path("export/fees", fees.FeesView.as_view(), name="export-fees"),
+    path("export/fees", views.FeesView.as_view(), name="export-fees"),
     path("reports/kpi", views.KpiView.as_view(), name="reports-kpi"),
 ]

@@ -1,4 +1,4 @@
-"""Serve the report."""
+"""Serve the report, and daily fees for others to read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from deployments.models import MessagesState
+from fluxtracker.api.fields import DaysQuery
 from fluxtracker.api.views import ReadView
-from reports import calendar, selectors
-from reports.api.serializers import KpiAnswer, KpiQuery, NotOverAnswer
+from reports import calendar, fees, selectors
+from reports.api.serializers import FeesAnswer, KpiAnswer, KpiQuery, NotOverAnswer
 from reports.calendar import Named
 from reports.selectors import NotOver, Report
+from revenue.models import ShareRule
+from revenue.selectors import ledger_stamp
+
+NOTES = {
+    "dailyHoldersRevenue": "What the foundation does with its part is not on record.",
+    "incentives": "By the block subsidy, to a block or two a day; null before block 2,020,000 and for days not over.",
+}
 
 
 class KpiView(ReadView):
@@ -45,3 +54,24 @@ class KpiView(ReadView):
 
 def _wrong(error: NotOver, last: Named) -> dict[str, Any]:
     return {"error": f"date: {error}", "fields": {"date": str(error)}, "lastCompleted": last}
+
+
+class FeesView(ReadView):
+    """Daily fees in the shape of DefiLlama; what blocks issue stands apart."""
+
+    name, operation, tag = "Daily fees", "export_fees", "reports"
+    query, answer = DaysQuery, FeesAnswer
+
+    def etag(self, now: datetime) -> object:
+        rules = list(ShareRule.objects.values_list("from_height", "foundation_ppm"))
+        return ledger_stamp(), MessagesState.objects.values_list("version").first(), rules, now.date()
+
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        found = fees.fees(values["start"], values["end"], now)
+        payments = sum(day.payments or 0 for day in found.days)
+        priced = payments - sum(day.usd_missing for day in found.days)
+        coverage = {
+            "completeDays": sum(day.complete for day in found.days),
+            "priced_percent": round(priced * 100 / payments, 2) if payments else None,
+        }
+        return {"data": found.days, "rules": found.rules, "coverage": coverage, "asOf": found.as_of, "notes": NOTES}
