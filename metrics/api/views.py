@@ -1,4 +1,4 @@
-"""Serve current metrics, readings and service checks."""
+"""Serve current metrics, readings, service checks, and what the census tells of the nodes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework.serializers import Field, ValidationError
 
-from fluxtracker.api.fields import OneOf, Query, Words
+from fluxtracker.api.fields import DaysQuery, OneOf, Query, Words
 from fluxtracker.api.views import ReadView
 from fluxtracker.periods import midnight
 from fluxtracker.timestamps import parse_day
 from metrics.api import serializers
+from metrics.census.selectors import census_stamp, decentralisation, node_changes
 from metrics.metric_keys import GROUPS, grouped, metrics, tracked_apps
 from metrics.models import Source
 from metrics.selectors import MOST_POINTS, Latest, Step, metrics_stamp, timeline, usual_step
@@ -135,3 +136,35 @@ class TestStatusView(ReadView):
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         return status(now)
+
+
+class CensusView(ReadView):
+    tag = "network"
+    query = DaysQuery
+
+    def etag(self, now: datetime) -> object:
+        return census_stamp(), now.date()
+
+
+class DecentralisationView(CensusView):
+    """Who operates the nodes, where they are and what they run: now, and by day.
+
+    Each group has its nodes, their collateral and their cores. An operator is an address, a ZelID or a key: one
+    person may have several.
+    """
+
+    name, operation = "Decentralisation", "network_decentralisation"
+    answer = serializers.DecentralisationAnswer
+
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        return decentralisation(values["start"], values["end"])
+
+
+class NodeChangesView(CensusView):
+    """Nodes that joined, left and moved, by day and tier."""
+
+    name, operation = "Joins, leaves and moves", "network_nodes"
+    answer = serializers.NodeChangesAnswer
+
+    def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
+        return node_changes(values["start"], values["end"])
