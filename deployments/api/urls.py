@@ -2,17 +2,17 @@
 
 from django.urls import path
 
-from deployments.api import apps, fill, money, splits
+from deployments.api import views
 
 urlpatterns = [
-    path("apps/<str:name>", apps.AppView.as_view(), name="app"),
-    path("owners/<str:owner>", apps.OwnerView.as_view(), name="owner"),
-    path("economics/kinds", apps.KindsView.as_view(), name="economics-kinds"),
-    path("economics/cohorts", apps.CohortsView.as_view(), name="economics-cohorts"),
-    path("revenue/sources", splits.SourcesView.as_view(), name="revenue-sources"),
-    path("revenue/categories", splits.CategoriesView.as_view(), name="revenue-categories"),
-    path("analytics/apps", splits.AppsView.as_view(), name="analytics-apps"),
-    path("economics/accrual", money.AccrualView.as_view(), name="economics-accrual"),
-    path("economics/forecast", money.ForecastView.as_view(), name="economics-forecast"),
-    path("network/fill", fill.FillView.as_view(), name="network-fill"),
+    path("apps/<str:name>", views.AppView.as_view(), name="app"),
+    path("owners/<str:owner>", views.OwnerView.as_view(), name="owner"),
+    path("economics/kinds", views.KindsView.as_view(), name="economics-kinds"),
+    path("economics/cohorts", views.CohortsView.as_view(), name="economics-cohorts"),
+    path("revenue/sources", views.SourcesView.as_view(), name="revenue-sources"),
+    path("revenue/categories", views.CategoriesView.as_view(), name="revenue-categories"),
+    path("analytics/apps", views.AppsView.as_view(), name="analytics-apps"),
+    path("economics/accrual", views.AccrualView.as_view(), name="economics-accrual"),
+    path("economics/forecast", views.ForecastView.as_view(), name="economics-forecast"),
+    path("network/fill", views.FillView.as_view(), name="network-fill"),
 ]
