@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db.models import F
+from django.db import transaction
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 from rest_framework import serializers
 
-from deployments import accrual, daily_splits, rebuild, sync
+from deployments import accrual, clock, cohorts, daily_splits, message_facts, rebuild
+from deployments.categories import Catalogue, category_key
 from deployments.instance_fill import fill
-from deployments.models import ChangedApp, FillDay, MessagesState
+from deployments.models import AppLife, ChangedApp, FillDay, MessageFact, MessagesState
 from fluxtracker import database
 from fluxtracker.api.fields import TrueOrFalse
 from fluxtracker.api.reports import as_report, described
-from fluxtracker.batches import chunks, garbage_kept
+from fluxtracker.batches import ROWS, batched, chunks, garbage_kept
 from fluxtracker.upstream import clients
+from fluxtracker.upstream.chain.daemon import Daemon
+from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http.client import Http
+from fluxtracker.upstream.http.errors import UpstreamError
+from fluxtracker.upstream.messages import KNOWN_VERSIONS, find_message, read_messages
+from fluxtracker.upstream.records import AppSpecification
+from fluxtracker.upstream.stats import Stats
 from metrics.selectors import running_read_at
-from ops.jobs.runs import Run
+from ops.jobs.runs import Run, one_line
 from ops.leases import LeaseHeld, LeaseLost
 from ops.registry import JobGroup, job, on_change
-from revenue import ledger
-from revenue.models import ChangedDay
+from revenue import ledger, naming
+from revenue.models import ChangedDay, Message, Payment
 from revenue.selectors import day_batches
 
 log = structlog.get_logger(__name__)
 
+MOST_PAYMENTS = 20_000  # of the days that are split in one database transaction
+MANY = 50  # unknown hashes at once, above which all messages are cheaper than single questions
+WHOLE = timedelta(days=7)  # between two reads of all messages
+DAILY = timedelta(hours=23)
+LATELY = timedelta(days=3)  # payments whose messages are looked for; later ones when their pause is over
+
+
+@dataclass(frozen=True, slots=True)
+class Upstreams:
+    registry: AppRegistry
+    stats: Stats
+    daemon: Daemon
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesReport:
+    """What came of looking for app messages."""
+
+    read: int = field(metadata=described("Messages read."))
+    added: int = field(metadata=described("Messages that were not known."))
+    changed: int = field(metadata=described("Messages that stand elsewhere in the chain, or count otherwise, now."))
+    not_found: int = field(metadata=described("Hashes that no message is known for yet."))
+    left_out: dict[str, int] = field(metadata=described("Records that cannot be used, by reason."))
+    lives: int = field(metadata=described("Apps whose life was built again."))
+
 
 @job(
     "sync-messages",
-    report=sync.MessagesReport,
+    report=MessagesReport,
     help="Read new app messages; full: all of them again.",
     params={"full": TrueOrFalse(default=False, help_text="All messages again, in one large answer.")},
     also={"requests": serializers.IntegerField(), "seconds": serializers.FloatField()},
@@ -43,15 +77,12 @@ log = structlog.get_logger(__name__)
 def sync_messages(run: Run, *, full: bool = False) -> dict[str, Any]:
     """Read the app messages that are not known, and build the lives of their apps again."""
     http = Http.from_settings()
-    upstreams = sync.Upstreams(clients.app_registry(http), clients.stats(http), clients.daemon(http))
-    done = sync.sync_messages(upstreams=upstreams, now=timezone.now(), run=run, full=full)
+    upstreams = Upstreams(clients.app_registry(http), clients.stats(http), clients.daemon(http))
+    done = _learn(upstreams=upstreams, now=timezone.now(), run=run, full=full)
     run.changed = bool(done.added or done.changed or done.lives)
     report = as_report(done) | http.effort
     log.info("messages_synced", **{key: value for key, value in report.items() if key != "leftOut"})
     return report
-
-
-MOST_PAYMENTS = 20_000  # of the days that are split in one database transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +148,195 @@ def record_fill() -> None:
     expired = sum(row["instances"] for row in found["expiredRunning"])
     values = {"ordered": found["ordered"], "running": found["running"], "expired_running": expired}
     FillDay.objects.update_or_create(day=read_at.date(), defaults={"read_at": read_at, **values})
+
+
+def _learn(*, upstreams: Upstreams, now: datetime, run: Run, full: bool) -> MessagesReport:
+    """Read what is not known, then rebuild what follows from it. UpstreamError: what was read before is kept."""
+    state = MessagesState.load()
+    tip = _advance(state, upstreams.daemon, run)
+    _learn_daily(state, upstreams, now)
+    reading = Reading(upstreams.registry, message_facts.Writer(run, _follow_catalogue(run, now)), now, run)
+    specifications = _specifications(upstreams.registry)
+    try:
+        reading.read(state, specifications, full=full)
+        changed = message_facts.prove(specifications, tip, run)
+    finally:  # what was stored counts, whatever came after it
+        lives = rebuild.rebuild_changed(run)
+    _note(state, reading, _not_listed(specifications, tip))
+    MessagesState.objects.filter(id=1).update(cohorts=cohorts.by_plan(tip))
+    writer, left_out = reading.writer, dict(reading.left_out)
+    return MessagesReport(writer.read, writer.added, writer.changed + changed, reading.missing, left_out, lives)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One search for messages that are not known."""
+
+    registry: AppRegistry
+    writer: message_facts.Writer
+    now: datetime
+    run: Run
+    left_out: Counter[str] = field(default_factory=Counter)
+    missing: int = 0
+    whole: bool = False
+    """Whether all messages were read."""
+
+    def read(self, state: MessagesState, specifications: Sequence[AppSpecification], *, full: bool) -> None:
+        """Read all messages where that is due or cheaper, else each that is not known."""
+        unknown = _unknown(specifications, self.now)
+        is_needed = full or state.complete_at is None
+        is_due = state.complete_at is None or self.now - state.complete_at >= WHOLE
+        if is_needed or is_due or sum(not asked for asked in unknown.values()) > MANY:
+            self._try_all(is_needed)
+        if self.whole:
+            self._note_missing(_unknown(specifications, self.now))
+        else:
+            self._read_each(list(unknown)[:MANY])
+
+    def _try_all(self, is_needed: bool) -> None:
+        try:
+            self._read_all()
+        except UpstreamError as error:
+            if is_needed:
+                raise
+            log.warning("all_messages_later", reason=one_line(error))
+
+    def _read_all(self) -> None:
+        """Store all messages, a batch at a time: a kill loses one, and the next read skips what is stored."""
+        messages = read_messages(self.registry, self.left_out)
+        for batch in batched(messages):
+            self.writer.store(batch)
+            self.run.progress(f"{self.writer.read:,} messages")
+        self.writer.forget()
+        MessagesState.objects.filter(id=1).update(complete_at=self.now)
+        self.whole = True
+
+    def _read_each(self, hashes: Sequence[str]) -> None:
+        """Ask for each message. What was learned before a failure is kept."""
+        missing: list[str] = []
+        try:
+            for message_hash in hashes:
+                message = find_message(self.registry, message_hash, self.left_out)
+                if message:
+                    self.writer.store([message])
+                else:
+                    missing.append(message_hash)
+        finally:
+            self._note_missing(missing)
+
+    def _note_missing(self, hashes: Collection[str]) -> None:
+        """Ask for them later, one by one, with growing pauses."""
+        naming.note_missing(hashes, self.now)
+        self.missing += len(hashes)
+
+
+def _advance(state: MessagesState, daemon: Daemon, run: Run) -> int:
+    """Date the blocks up to the tip, and mark the apps that they change. Return the tip."""
+    tip = max(clock.tip_of_ledger() or daemon.height(), state.tip_height)
+    with transaction.atomic():
+        run.guard()
+        if stretch := clock.learn():
+            message_facts.mark_apps(rebuild.dated_again(stretch))
+        message_facts.mark_apps(rebuild.due(state.tip_height, tip))
+        MessagesState.objects.filter(id=1).update(tip_height=tip)
+    return tip
+
+
+def _learn_daily(state: MessagesState, upstreams: Upstreams, now: datetime) -> None:
+    """Read once a day what the categories and the newest version are. A failure leaves them, and tries again."""
+    if state.templates_at and timedelta() <= now - state.templates_at < DAILY:
+        return
+    try:
+        templates = {name: category_key(words) for name, words in upstreams.stats.templates().items()}
+        MessagesState.objects.filter(id=1).update(templates=templates, templates_at=now)
+    except UpstreamError as error:
+        log.info("templates_later", reason=one_line(error))
+    try:
+        MessagesState.objects.filter(id=1).update(latest_version=upstreams.registry.latest_version())
+    except UpstreamError as error:
+        log.info("latest_version_later", reason=one_line(error))
+
+
+def _follow_catalogue(run: Run, now: datetime) -> Catalogue:
+    """Return the catalogue, with the stored categories brought in line with it."""
+    catalogue = Catalogue.load()
+    if MessagesState.objects.filter(id=1, catalogue=catalogue.digest).exists():
+        return catalogue
+    moved: dict[str, list[str]] = {}
+    apps: set[str] = set()
+    rows = MessageFact.objects.values_list("hash", "app_key", "name", "images", "encrypted", "category")
+    for message_hash, app_key, name, images, encrypted, category in rows.iterator(ROWS):
+        if (found := catalogue.category(name, images, encrypted=encrypted)) != category:
+            moved.setdefault(found, []).append(message_hash)
+            apps.add(app_key)
+    with transaction.atomic():
+        run.guard()
+        for category, hashes in moved.items():
+            for some in chunks(hashes):
+                MessageFact.objects.filter(hash__in=some).update(category=category)
+        message_facts.mark_apps(apps)
+        ChangedDay.mark(message_facts.days_paid([message_hash for hashes in moved.values() for message_hash in hashes]))
+        MessagesState.objects.filter(id=1).update(catalogue=catalogue.digest, catalogue_at=now)
+    return catalogue
+
+
+def _specifications(registry: AppRegistry) -> Sequence[AppSpecification]:
+    """Return the apps in force; none where they cannot be read now: the next run does without harm."""
+    try:
+        return registry.specifications_now().apps
+    except UpstreamError as error:
+        log.info("specifications_later", reason=one_line(error))
+        return ()
+
+
+def _unknown(specifications: Sequence[AppSpecification], now: datetime) -> dict[str, bool]:
+    """Return the hashes to ask for now, whether each was asked for before; those that never were first."""
+    paid = Payment.objects.filter(day__gte=(now - LATELY).date(), kind=Payment.Kind.APP).order_by()
+    known = MessageFact.objects.filter(hash=OuterRef("hash"))
+    due = Message.objects.filter(next_attempt_at__lte=now).exclude(Exists(known))
+    hashes = {app.hash for app in specifications if app.hash}
+    hashes |= {*paid.values_list("message_hash", flat=True), *due.values_list("hash", flat=True)}
+    for some in chunks(sorted(hashes)):
+        hashes -= set(MessageFact.objects.filter(hash__in=some).values_list("hash", flat=True))
+        hashes -= set(Message.objects.filter(hash__in=some, next_attempt_at__gt=now).values_list("hash", flat=True))
+    asked = set(Message.objects.filter(attempts__gt=0).values_list("hash", flat=True)) & hashes
+    return {message_hash: message_hash in asked for message_hash in sorted(hashes, key=lambda one: (one in asked, one))}
+
+
+def _not_listed(specifications: Sequence[AppSpecification], tip: int) -> int | None:
+    """Return how many apps are in force by their messages and not in the list of those in force; None without one.
+
+    A message of each may not have been applied; which one is not proved.
+    """
+    if not specifications:
+        return None
+    in_force = Q(end_height__gt=tip) | Q(end_height=None, end_at__gt=clock.timeline().time_of(tip))
+    listed = {app.name.lower() for app in specifications}
+    return len(set(AppLife.objects.filter(in_force).values_list("app_key", flat=True)) - listed)
+
+
+def _note(state: MessagesState, reading: Reading, not_listed: int | None) -> None:
+    """Keep what was read, and what was left out and why. New reasons are logged once."""
+    before = state.coverage
+    left_out = dict(sorted(reading.left_out.items())) if reading.whole else before.get("leftOut", {})
+    repeated = reading.writer.repeated if reading.whole else before.get("repeated", 0)
+    if left_out != before.get("leftOut", {}):
+        log.info("messages_left_out", **left_out)
+    coverage = _counts() | {"leftOut": left_out, "repeated": repeated, "notListed": not_listed}
+    MessagesState.objects.filter(id=1).update(coverage=coverage, read_at=reading.now)
+
+
+def _counts() -> dict[str, int]:
+    """Return what the stored messages and lives rest on. Three queries."""
+    tip = MessagesState.known().tip_height
+    messages = MessageFact.objects.aggregate(
+        messages=Count("hash"),
+        termUnknown=Count("hash", filter=Q(term=None)),
+        versionUnknown=Count("hash", filter=~Q(version__in=KNOWN_VERSIONS)),
+        ownerUnknown=Count("hash", filter=Q(owner=None)),
+        encrypted=Count("hash", filter=Q(encrypted=True)),
+        notApplied=Count("hash", filter=Q(applied=False)),
+        waiting=Count("hash", filter=Q(height__gt=tip)),
+    )
+    lives = AppLife.objects.aggregate(apps=Count("app_key"), endUnknown=Count("app_key", filter=Q(end_at=None)))
+    return messages | lives
