@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from fluxtracker.simnet import chain_sources, fluxos_apps, fluxos_stats, prices
+from fluxtracker.simnet import chain_sources, fluxos, prices
 from fluxtracker.simnet.records import Answer, json
 from fluxtracker.simnet.world import World
 
@@ -141,10 +141,10 @@ class SimServer:
             tip -= next(self._daemon_lags)
             return chain_sources.daemon(world, rest, query, tip, spent_index=self.spent_index)
         others = {
-            "apps": fluxos_apps.apps,
-            "marketplace": fluxos_apps.marketplace,
-            "fluxinfo": fluxos_stats.fluxinfo,
-            "fluxhistorystats": fluxos_stats.history,
+            "apps": fluxos.apps,
+            "marketplace": fluxos.marketplace,
+            "fluxinfo": fluxos.fluxinfo,
+            "fluxhistorystats": fluxos.history,
             "coingecko": prices.coingecko,
             "binance": prices.binance,
             "explorer": prices.explorer,

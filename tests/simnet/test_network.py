@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from fluxtracker.simnet import fluxos_stats, network
+from fluxtracker.simnet import fluxos, network
 from fluxtracker.simnet.catalogue import RARE
 from fluxtracker.simnet.records import expiry
 from tests.simnet import truth
@@ -58,13 +58,13 @@ def test_every_app_that_is_placed_has_a_specification_and_the_order_of_magnitude
 def test_a_projection_makes_only_what_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     made: Counter[str] = Counter()
     for name in ("_benchmark", "_apps"):
-        real = getattr(fluxos_stats.Rows, name)
+        real = getattr(fluxos.Rows, name)
 
         def counting(rows: Any, node: Any, name: str = name, real: Any = real) -> Any:
             made[name] += 1
             return real(rows, node)
 
-        monkeypatch.setattr(fluxos_stats.Rows, name, counting)
+        monkeypatch.setattr(fluxos.Rows, name, counting)
     with SimServer(build(payments=60, nodes=30)) as sim:
         get(sim, "/fluxinfo", projection=CAPACITY)
         assert made == {"_benchmark": 30}
