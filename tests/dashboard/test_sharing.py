@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 from PIL import Image
 
-from dashboard.sharing import drawing, views
-from dashboard.sharing.drawing import Card
+from dashboard.sharing import views
+from dashboard.sharing.views import Card
 from dashboard.views import FRAMED
 from fluxtracker.periods import Bucket
 from tests.dashboard.rows import FLUX, NOW, many, pay, synced
@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock", "broker")]
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Card]:
     """The cards that were drawn."""
     cards: list[Card] = []
-    png = drawing.png
-    monkeypatch.setattr(views.drawing, "png", lambda card: cards.append(card) or png(card))
+    png = views.png
+    monkeypatch.setattr(views, "png", lambda card: cards.append(card) or png(card))
     return cards
 
 
@@ -76,7 +76,7 @@ def test_a_card_is_drawn_again_once_something_was_paid(client: Client, drawn: li
 
 @pytest.mark.parametrize("title", ["", "x" * 400, "名前 \N{ROCKET}"])
 def test_any_text_can_be_drawn(title: str):
-    assert drawing.png(Card(title, title, title, title, [None, 0, 1, 10**17], is_demo=True)).startswith(b"\x89PNG")
+    assert views.png(Card(title, title, title, title, [None, 0, 1, 10**17], is_demo=True)).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", FRAMED)
