@@ -22,8 +22,7 @@ from dashboard.panels.base import Panel, Shown, peek, show
 from dashboard.panels.carousel import FEEDS
 from dashboard.panels.chart.panel import CHART
 from dashboard.panels.economics import ORIGINS, PAID
-from dashboard.panels.payments.panel import PAYMENTS
-from dashboard.panels.payments.pending import PENDING
+from dashboard.panels.payments.panel import PAYMENTS, PENDING
 from dashboard.panels.ranges import RANGES
 from dashboard.panels.status_strip import SOURCES, STRIP
 from dashboard.panels.tiles import TILES

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.cache import get_conditional_response, patch_cache_control
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -19,8 +20,7 @@ from dashboard import exports
 from dashboard.csv_cells import Chunks
 from dashboard.open_data import publishing
 from dashboard.open_data.publishing import MEDIA_TYPES, File, Month
-from dashboard.open_data.serializers import FilesAnswer
-from fluxtracker.api.fields import ErrorAnswer
+from fluxtracker.api.fields import Answer, ErrorAnswer
 from fluxtracker.api.negotiation import JSONRenderer
 from fluxtracker.api.views import ERRORS, PublicView, ReadView
 from fluxtracker.web.middleware import give_back_after
@@ -29,6 +29,25 @@ CHUNK = 2**16  # bytes
 MAX_AGE_S = 3600  # a month changes rarely: by an audit, a price, a name
 OTHERS = {publishing.SUMS: "text/plain; charset=utf-8", publishing.DICTIONARY: "application/json"}
 NOT_FOUND = OpenApiResponse(ErrorAnswer, "No such month or file.")
+
+
+class FileAnswer(Answer):
+    name = serializers.CharField()
+    url = serializers.CharField(help_text="Path of the file.")
+    bytes = serializers.IntegerField(source="size")
+    sha256 = serializers.CharField()
+    rows = serializers.IntegerField(allow_null=True, help_text="null: it is no table.")
+
+
+class MonthAnswer(Answer):
+    month = serializers.CharField(source="key", help_text="As 2026-10.")
+    madeAt = serializers.DateTimeField(source="made_at")  # noqa: N815  the wire name
+    files = FileAnswer(many=True)
+
+
+class FilesAnswer(Answer):
+    licence = serializers.CharField(help_text="SPDX name of the licence of all files.")
+    months = MonthAnswer(many=True)
 
 
 def _part(name: str, pattern: str, words: str = "") -> OpenApiParameter:

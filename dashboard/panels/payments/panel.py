@@ -33,17 +33,18 @@ from dashboard.panels.payments.filters import (
     sorts,
     ways,
 )
-from dashboard.panels.payments.rows import WALLETS, listed, words
+from dashboard.panels.payments.rows import WALLETS, listed, unnamed, words
 from dashboard.panels.periods import RANGE, between
 from deployments.daily_splits import OWNER
 from deployments.revenue_breakdown import AppSum, AppSums, apps_between, payers_between, sums
 from fluxtracker import formatting, money
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import is_fresh
+from revenue import pending
 from revenue.models import STALE, App, DailyTotal, LedgerState, Payment, Quarantined
 from revenue.payments import filters, pagination
 from revenue.querysets import SUMMED
-from revenue.selectors import Sums, apps, ledger_stamp, open_totals
+from revenue.selectors import Sums, apps, ledger_stamp, open_totals, transaction_url
 from revenue.status import last_sync_block
 
 
@@ -248,3 +249,27 @@ EXPORTS = {
     **{tab: (("CSV", f"dashboard:export-{tab}-csv"),) for tab in ("apps", "owners", "payers")},
 }
 PAYMENTS = Panel("payments", "Payments", "parts/payments_panel.html", read, stamp, keys=(*OWN, RANGE))
+
+
+SHOWN = 10  # the API lists all
+ON_A_WALL = 3  # css/live.css hides the others there
+
+
+def _pending(query: QueryDict, now: datetime) -> Context:
+    """Return the payments that were seen and do not count yet, apart from the list of those that do."""
+    found = pending.pending(now)
+    payments = found.payments or []
+    rows = [
+        row | {"url": transaction_url(row["txid"]), "why": None if row["app"] else unnamed(row["kind"], 0)}
+        for row in payments[:SHOWN]
+    ]
+    return {
+        "pending": found, "rows": rows, "more": len(payments) - len(rows), "beyond": max(len(payments) - ON_A_WALL, 0),
+    }  # fmt: skip
+
+
+def _pending_stamp(query: QueryDict, now: datetime) -> Hashable:
+    return ledger_stamp(), pending.stamp(now)
+
+
+PENDING = Panel("pending", "Pending payments", "parts/pending.html", _pending, _pending_stamp)
