@@ -11,8 +11,8 @@ from fluxtracker.periods import Bucket, Period, midnight
 from reports import calendar
 from reports.calendar import Named
 from reports.figures import Figure, Known, compared
-from reports.groups import census, customers, money, network, rewards, volume
-from reports.groups.splits import State
+from reports.groups import customers, money, network, volume
+from reports.groups.money import State
 from reports.groups.volume import Sales
 from revenue.models import ChangedDay, DailyTotal, LedgerState
 from revenue.selectors import ledger_stamp
@@ -74,7 +74,7 @@ def _days_known(ledger: LedgerState) -> object:
 def _others() -> object:
     """Change with all else that a report rests on. Five small queries."""
     messages = MessagesState.objects.values_list("version", "complete_at").first()
-    return snapshot_stamp(), messages, ChangedDay.objects.count(), census.stamp()
+    return snapshot_stamp(), messages, ChangedDay.objects.count(), network.census_stamp()
 
 
 @lru_cache(maxsize=64)
@@ -83,15 +83,12 @@ def figures_of(period: Period, today: datetime, state: object) -> tuple[Figure, 
     before = period.previous()
     made = _Maker.load(period, before, today)
     current, previous = made.known(period, before), made.known(before, before.previous())
-    covered = rewards.coverage(period, before, known={period: current, before: previous})
+    covered = network.rewards_covered(period, before, known={period: current, before: previous})
     current["reward_coverage"], previous["reward_coverage"] = covered[period], covered[before]
     categories = volume.category_specs(current, previous)
     volume.without_zeros(categories, current, previous)
-    specs = [*money.SPECS, *volume.EFFECT_SPECS, *customers.SPECS, *volume.SPECS, *categories, *NETWORK]
+    specs = [*money.SPECS, *volume.EFFECT_SPECS, *customers.SPECS, *volume.SPECS, *categories, *network.SPECS]
     return tuple(compared(specs, current, previous))
-
-
-NETWORK = (*network.SPECS, *census.SPECS, *rewards.SPECS)
 
 
 @dataclass(frozen=True)
@@ -125,9 +122,9 @@ class _Maker:
             **volume.sales(period, self.sales(period), state),
             **volume.categories(period, state),
             **network.stocks(period, self.snapshots),
-            **census.filled(period),
-            **census.spread(period),
-            **census.changes(period),
+            **network.filled(period),
+            **network.spread(period),
+            **network.changes(period),
         }
 
     def sales(self, period: Period) -> Sales:

@@ -1,4 +1,4 @@
-"""Figures of money: what was paid, by whom, at which price, and what it earned."""
+"""Figures of money: what was paid, by whom, at which price, and what it earned; the daily splits behind them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,52 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from django.db.models import Sum
+
 from deployments import run_rate
+from deployments.models import DailySplit, MessagesState
+from fluxtracker.formatting import plural
 from fluxtracker.money import MICRO, SAT
 from fluxtracker.periods import Period, Span
 from reports.figures import Group, How, Known, Spec, Unit, mean, missing, ratio, share, unknown
-from reports.groups.splits import Dimension, State, parts
 from revenue import daily_prices
+from revenue.models import ChangedDay
 from revenue.selectors import Sums, Totals
+
+Dimension = DailySplit.Dimension
+NOT_READ = "app messages have not been read completely yet"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the splits and the lives of apps are made."""
+
+    waiting: frozenset[date]
+    """Days whose payments changed since."""
+    is_read: bool
+    """Whether all app messages were read once."""
+
+    @classmethod
+    def load(cls) -> State:
+        is_read = MessagesState.objects.filter(complete_at__isnull=False).exists()
+        return cls(frozenset(ChangedDay.objects.values_list("day", flat=True)), is_read)
+
+    def waits(self, period: Period) -> Known | None:
+        """Return that days of the period are still to be split; None where all are."""
+        days = [day for day in period.days() if day in self.waiting]
+        return unknown(f"the payments of {plural(len(days), 'day')} are still being split") if days else None
+
+    def unread(self, period: Period) -> Known | None:
+        """Return why nothing that rests on app messages is known; None where it is."""
+        return self.waits(period) if self.is_read else unknown(NOT_READ)
+
+
+def parts(dimension: str, period: Period) -> dict[str, int]:
+    """Return satoshi by key over the period, the largest first."""
+    rows = DailySplit.objects.filter(dimension=dimension, day__range=(period.first_day, period.last_day))
+    sums = rows.order_by().values_list("key").annotate(sat=Sum("revenue_sat"))
+    return dict(sorted(sums, key=lambda row: (-row[1], row[0])))
+
 
 SPECS = (
     Spec("fees_flux", Group.MONEY, "Fees", Unit.FLUX, How.SUM),

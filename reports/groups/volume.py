@@ -10,8 +10,7 @@ from deployments.price_and_volume import MONTH_S, Missing, Parts, Sold, split_ch
 from deployments.run_rate import sold
 from fluxtracker.periods import Period, Span
 from reports.figures import Group, How, Known, Spec, Unit, share, unknown
-from reports.groups.money import in_flux
-from reports.groups.splits import Dimension, State, parts
+from reports.groups.money import Dimension, State, in_flux, parts
 from revenue.selectors import Totals
 
 SPECS = (

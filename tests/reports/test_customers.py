@@ -16,7 +16,7 @@ from fluxtracker.money import SAT
 from fluxtracker.periods import Period, Span
 from metrics.models import CensusDay, NodeChange
 from reports.groups import customers as groups
-from reports.groups.splits import State
+from reports.groups.money import State
 from revenue.models import ChangedDay
 from tests.factories import pay, settle
 from tests.reports import rows
