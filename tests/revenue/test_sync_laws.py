@@ -15,6 +15,7 @@ from fluxtracker.env import TrackedAddress
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops.jobs import runs
 from revenue import ledger
+from revenue.audit import audit_revenue
 from revenue.sync.engine import sync_revenue
 from tests.marks import examples
 from tests.revenue.fake_chain import START, FakeChain, Source
@@ -45,6 +46,12 @@ def sync(chain, full=False):
     chain.requests.clear()
     with runs.run("sync_revenue", trigger="command") as run:
         return sync_revenue(sources=[chain, Source("second", chain)], now=timezone.now(), run=run, full=full)
+
+
+def audit(chain, blocks=4320):
+    with runs.run("sync_revenue", trigger="command") as run:
+        sources = [chain, Source("second", chain)]
+        return audit_revenue(sources=sources, now=timezone.now(), run=run, blocks=blocks, fix=True)
 
 
 def assert_true(chain):
@@ -84,7 +91,12 @@ step = st.one_of(
     st.tuples(st.just("mine"), st.lists(st.integers(0, 3), min_size=1, max_size=40)),
     st.tuples(st.just("reorg"), depths),
     st.tuples(st.just("sync"), st.booleans()),
-    st.tuples(st.just("disturbed"), st.booleans(), st.integers(1, 12), st.none() | depths),
+    st.tuples(
+        st.just("disturbed"),
+        st.sampled_from([sync, partial(sync, full=True), audit, partial(audit, blocks=10)]),
+        st.integers(1, 12),
+        st.none() | depths,
+    ),
 )
 
 
@@ -103,10 +115,10 @@ def test_the_ledger_is_the_chains_truth_after_every_sync(steps, page):
         elif what == "reorg":
             reorganise(chain, *how[0])
         elif what == "disturbed":
-            full, number, depth = how
+            act, number, depth = how
             chain.requests = Disturbed(number, partial(reorganise, chain, *depth) if depth else end)
             with suppress(Cut, UpstreamError):
-                sync(chain, full=full)
+                act(chain)
             chain.requests = []
         else:
             sync(chain, full=how[0])
