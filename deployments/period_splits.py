@@ -30,10 +30,12 @@ Sql = tuple[str, list[Any]]
 def refresh(parts: Iterable[tuple[str, date, str]]) -> None:
     """Add up the months and years of these parts again: dimension, day, key. In the caller's transaction."""
     changed = [part for part in parts if part[0] in DIMENSIONS]
+    days = {day for _, day, _ in changed}
     for bucket in LEVELS:
+        first_of = {day: Period.containing(bucket, midnight(day)).first_day for day in days}
         keys: defaultdict[tuple[str, date], set[str]] = defaultdict(set)
         for dimension, day, key in changed:
-            keys[dimension, Period.containing(bucket, midnight(day)).first_day].add(key)
+            keys[dimension, first_of[day]].add(key)
         for (dimension, first), found in keys.items():
             for some in chunks(sorted(found)):
                 _refresh(dimension, Period.containing(bucket, midnight(first)), some)
