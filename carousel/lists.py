@@ -172,7 +172,7 @@ def expiring(specifications: AppSpecifications, tip: int, ask: Callable[[int], B
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """When an app ends: after how many blocks more, and about at which time."""
+    """End of an app: the number of blocks left and the approximate time."""
 
     app: AppSpecification
     height: int

@@ -32,7 +32,7 @@ Outcomes = dict[Feed.Name, Drawn | UpstreamError]
 
 @dataclass(frozen=True, slots=True)
 class CarouselReport:
-    """How many items each list has now; of one that failed, those that were kept."""
+    """Number of items in each list now; a list that failed keeps its items."""
 
     network: int
     deployed: int

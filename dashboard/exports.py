@@ -417,7 +417,7 @@ class KindsQuery(Query):
 
 
 class KindsCsv(Export):
-    """What app messages did, by day to year: how many of each kind, and what was paid for them."""
+    """Effects of app messages, by day to year: the count of each kind and what was paid for it."""
 
     name, subject, query = "Kinds of messages as CSV", "kinds", KindsQuery
     operation = "exportKinds"

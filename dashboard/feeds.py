@@ -113,7 +113,7 @@ class RevenueFeed(Atom):
 
 
 class AlertsFeed(Atom):
-    """What was wrong, without the messages that operators get."""
+    """Past problems, without the messages that operators get."""
 
     def item_title(self, item: Incident) -> str:
         return f"{item.title} ({f'over after {item.lasted}' if item.until else 'still open'})"

@@ -43,7 +43,7 @@ class PaidEvent(Protocol):
 
 
 class DayFlow(NamedTuple):
-    """What one day earned, what cancellations left over on it, and what was paid on it for a known term."""
+    """One day: what it earned, what cancellations left over, and what was paid for a known term."""
 
     accrued_sat: int = 0
     breakage_sat: int = 0
@@ -58,7 +58,7 @@ class DayFlow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What was paid and not yet earned at `at`; from then on the same is earned per second until `end`."""
+    """Money paid and not yet earned at `at`; from then on the same is earned per second until `end`."""
 
     at: datetime
     end: datetime
@@ -74,7 +74,7 @@ class Balance:
 
 
 class Left(NamedTuple):
-    """What one app has left: after its last event, and in micro-dollars after each of them (0 without a known end)."""
+    """Rest of one app: after its last event, and in micro-dollars after each event (0 without a known end)."""
 
     balance: Balance | None
     usd_micro: list[int]
@@ -132,7 +132,7 @@ class Flows:
 
 @dataclass(slots=True)
 class _Pool:
-    """What one life has left since its last event. Instants are seconds since 1970."""
+    """Rest of one life since its last event. Instants are seconds since 1970."""
 
     at: int
     end: int = 0

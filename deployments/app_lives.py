@@ -28,7 +28,7 @@ BEGINNING = (Kind.NEW, Kind.REREGISTERED, Kind.WON_BACK)  # of a life
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What one transaction paid for one message: `usd_micro` over its `priced` outputs."""
+    """Payment of one transaction for one message: `usd_micro` over its `priced` outputs."""
 
     at: datetime
     payments: int
@@ -101,7 +101,7 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """When an app ends: at a block, or at an instant where its term counts seconds. Both None: not known."""
+    """End of an app: a block, or an instant where its term counts seconds. Both None: not known."""
 
     height: int | None
     at: datetime | None

@@ -97,7 +97,7 @@ def _members(now: datetime) -> Iterator[Member]:
 
 
 class Step(NamedTuple):
-    """What counts here of an event."""
+    """Part of an event that counts here."""
 
     app_id: str
     kind: str

@@ -44,12 +44,12 @@ def _paid(plan: str) -> QuerySet[AppEvent]:
 
 @dataclass(frozen=True, slots=True)
 class Payers:
-    """How many owners paid on some days. `returning`: those who had paid before."""
+    """Number of owners who paid on some days. `returning`: those who had paid before."""
 
     paying: int
     returning: int
     sat: int
-    """What they paid."""
+    """Their payments."""
 
     @property
     def new(self) -> int:
@@ -75,7 +75,7 @@ class Concentration:
     top10_percent: float | None
     apps_for_80_percent: int | None
     sat: int = 0
-    """What all of them paid."""
+    """Payments of all of them."""
 
 
 def concentration(paid: Iterable[int]) -> Concentration:
@@ -90,7 +90,7 @@ def concentration(paid: Iterable[int]) -> Concentration:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What the customers of one instant earn later: start + expansion - contraction - lost, micro-dollars per second.
+    """Later revenue from customers of one instant: start + expansion - contraction - lost, micro-dollars per second.
 
     `lost` is what those earned who earn nothing any more.
     """

@@ -42,7 +42,7 @@ class Key(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What a payment's message tells."""
+    """Facts from a payment's message."""
 
     txid: str
     owner: str | None

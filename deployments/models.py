@@ -11,7 +11,7 @@ from django.db.models import Q
 
 
 class MessageFact(models.Model):
-    """What one permanent app message says: a registration or an update (docs/upstream.md#app-messages)."""
+    """One permanent app message: a registration or an update (docs/upstream.md#app-messages)."""
 
     class Kind(models.TextChoices):
         REGISTER = "register"
@@ -64,7 +64,7 @@ class ChangedApp(models.Model):
 
 
 class AppLife(models.Model):
-    """How an app stands by the messages that count, now or when it last ended."""
+    """State of an app by the messages that count, now or when it last ended."""
 
     class State(models.TextChoices):
         RUNNING = "running"  # paid until a block to come
@@ -153,7 +153,7 @@ class AppEvent(models.Model):
 
 
 class DailySplit(models.Model):
-    """What one part of a day's revenue is: of a class of senders, a category, an app, an owner.
+    """One part of a day's revenue: of a class of senders, a category, an app or an owner.
 
     For each dimension the rows of a day add up to the day's total, to the satoshi.
     """
@@ -184,7 +184,7 @@ class DailySplit(models.Model):
 
 
 class PeriodSplit(models.Model):
-    """What an app or an owner paid in a calendar month or year: the sum of its DailySplit rows."""
+    """Payments of an app or owner in a calendar month or year: the sum of its DailySplit rows."""
 
     class Bucket(models.TextChoices):
         MONTH = "month"
@@ -211,7 +211,7 @@ class PeriodSplit(models.Model):
 
 
 class DailyAccrual(models.Model):
-    """What a day earns of what was paid, were nothing to change; days to come are the curve without any renewal.
+    """Earned part of past payments on one day if nothing changes; future days are the curve without renewals.
 
     Over all days: cash = accrued + breakage + unassigned, to the satoshi and to the micro-dollar.
     """
@@ -231,7 +231,7 @@ class DailyAccrual(models.Model):
 
 
 class FillDay(models.Model):
-    """How many ordered instances ran, as last compared on a UTC day. No source keeps it."""
+    """Ordered instances that ran, as last compared on a UTC day. No source keeps it."""
 
     day = models.DateField(primary_key=True)
     read_at = models.DateTimeField(help_text="When the running instances were read.")

@@ -25,7 +25,7 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """What one period sold: what was paid, in both currencies, for so many seconds of instances."""
+    """Sales of one period: payments in both currencies for a number of instance seconds."""
 
     revenue_sat: int
     usd_micro: int
@@ -42,7 +42,7 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """How many satoshi of a change of revenue each factor explains; they add up to it."""
+    """Satoshi of a revenue change that each factor explains; they add up to it."""
 
     flux_price_sat: int
     """A dearer FLUX buys the same for fewer: negative."""

@@ -151,7 +151,7 @@ class _AppSum(NamedTuple):
 
 
 class AppSum(AppFigures, _AppSum):
-    """What one app paid on some days; its first and last payment are days."""
+    """Payments of one app on some days; its first and last payment are days."""
 
     __slots__ = ()
 
@@ -162,14 +162,14 @@ class AppSums:
 
     apps: list[AppSum] = field(default_factory=list)
     total: int = 0
-    """How many apps there are, also beyond those that were asked for."""
+    """Number of apps, also beyond those that were asked for."""
     unsplit: int = 0
     as_of: datetime | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
 Shown = tuple[int, int]
-"""Where a page begins, and how many rows it has."""
+"""Start of a page and its number of rows."""
 
 
 def apps_between(

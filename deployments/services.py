@@ -56,7 +56,7 @@ class Upstreams:
 
 @dataclass(frozen=True, slots=True)
 class MessagesReport:
-    """What came of looking for app messages."""
+    """Result of a search for app messages."""
 
     read: int = field(metadata=described("Messages read."))
     added: int = field(metadata=described("Messages that were not known."))

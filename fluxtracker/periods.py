@@ -44,7 +44,7 @@ class Period:
     start: datetime
     end: datetime
     bucket: Bucket | None = None
-    """Which calendar it belongs to; None for any other stretch of time."""
+    """Calendar that it belongs to; None for any other stretch of time."""
 
     @classmethod
     def containing(cls, bucket: Bucket, moment: datetime) -> Period:

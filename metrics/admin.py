@@ -227,7 +227,7 @@ class TrackedAppAdmin(AnyModelAdmin):
 
 @admin.register(Category)
 class CategoryAdmin(AnyModelAdmin):
-    """What belongs to a category beyond its tracked apps."""
+    """Parts of a category beyond its tracked apps."""
 
     form = CategoryForm
     list_display = ("__str__", "order", "keywords", "changed_at")

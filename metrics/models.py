@@ -143,7 +143,7 @@ class Category(models.Model):
 
 
 class Source(models.Model):
-    """What one source last told, and how asking it went. A failure leaves the last good values as they are."""
+    """Last values of one source, and the result of its last request. A failure leaves the last good values."""
 
     class Name(models.TextChoices):
         NODES = "nodes", "node counts (daemon)"
@@ -179,7 +179,7 @@ class Source(models.Model):
 
 
 class Reading(models.Model):
-    """What was read at one moment, by metric; a source that failed has no values in it.
+    """Values read at one moment, by metric; a source that failed has none in it.
 
     Every one is kept for 7 days, one an hour for 90.
     """
@@ -195,7 +195,7 @@ class Reading(models.Model):
 
 
 class ImageCount(models.Model):
-    """How many containers run an image now, as the source `apps` was last read. Encrypted ones have no image."""
+    """Containers that run an image now, as the source `apps` was last read. Encrypted ones have no image."""
 
     image = models.CharField(max_length=255, primary_key=True, help_text="Without its tag.")
     category = models.CharField(max_length=10, choices=Category.Key, blank=True)
@@ -209,7 +209,7 @@ class ImageCount(models.Model):
 
 
 class Memory(models.Model):
-    """What one collection leaves for the next, compressed: the nodes' last known sizes, the apps' images."""
+    """State that one collection leaves for the next, compressed: the nodes' last known sizes, the apps' images."""
 
     name = models.CharField(max_length=10, primary_key=True)
     data = models.BinaryField()
@@ -223,7 +223,7 @@ class Memory(models.Model):
 
 
 class CensusDay(models.Model):
-    """How the nodes of the network are spread and who operates them, as last read on a UTC day. Never deleted.
+    """Distribution and operators of the nodes, as last read on a UTC day. Never deleted.
 
     Counts alone: no node, no operator. What was never read on the day is NULL.
     """
@@ -245,7 +245,7 @@ class CensusDay(models.Model):
 
 
 class NodeChange(models.Model):
-    """How many nodes of a tier came, went and changed their address on a day. A day without a row is not known."""
+    """Nodes of a tier that came, went and changed their address on a day. A day without a row is not known."""
 
     day = models.DateField()
     tier = models.CharField(max_length=7)
@@ -263,7 +263,7 @@ class NodeChange(models.Model):
 
 
 class RunningApp(models.Model):
-    """How many instances of an app run now. `app_key` is its name in small letters."""
+    """Instances of an app that run now. `app_key` is its name in lower case."""
 
     app_key = models.CharField(max_length=128, primary_key=True)
     name = models.CharField(max_length=128)
@@ -278,7 +278,7 @@ class RunningApp(models.Model):
 
 
 class InstanceChange(models.Model):
-    """How many instances of an app run from an instant on. Every change is kept for 3 days, the last of a day ever."""
+    """Instances of an app that run from an instant on. Every change is kept for 3 days, the last of a day ever."""
 
     app_key = models.CharField(max_length=128)
     at = models.DateTimeField()
@@ -293,7 +293,7 @@ class InstanceChange(models.Model):
 
 
 class DeploymentTerms(models.Model):
-    """What deploying an app costs and its limits, from the reading on that first told them."""
+    """Prices and limits of deploying an app, from the reading on that first had them."""
 
     at = models.DateTimeField(primary_key=True)
     prices = models.JSONField(help_text="FLUX for a month and three instances, by height.")

@@ -164,7 +164,7 @@ class ContainerCounts:
     kinds: Counter[Kind] = field(default_factory=Counter)
     images: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     names: Counter[str] = field(default_factory=Counter)
-    """How many are resolved by their image, encrypted, or unknown."""
+    """Counts of those resolved by their image, encrypted, or unknown."""
 
     def add(self, container: Container, many: int, index: AppIndex, classifier: Classifier) -> None:
         """Count `many` containers that are alike."""

@@ -27,7 +27,7 @@ CENSUS_LATE = timedelta(hours=3)  # three missed
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """How one source stands. `read_at`: when its values were read; None when they never were."""
+    """Status of one source. `read_at`: when its values were read; None when they never were."""
 
     name: str
     status: Status
@@ -83,7 +83,7 @@ def census_sources(now: datetime) -> dict[str, SourceView]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What runs, by the app's name in small letters. `at`: when that was read; None when it never was."""
+    """Running apps by name in lower case. `at`: when that was read; None when it never was."""
 
     at: datetime | None
     apps: Mapping[str, RunningApp]
@@ -142,7 +142,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Step(StrEnum):
-    """How far two points are apart."""
+    """Distance of two points."""
 
     TEN_MINUTES = "10m"
     HOUR = "hour"

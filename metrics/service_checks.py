@@ -76,7 +76,7 @@ ADDRESS = re.compile(r"\b[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?\b")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one upstream answered. `height`: its last block, None where it tells none; `error`: why it did not."""
+    """Answer of one upstream. `height`: its last block, None where it has none; `error`: why it did not answer."""
 
     name: str
     latency_ms: int

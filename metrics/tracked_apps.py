@@ -24,7 +24,7 @@ WATCHTOWER_KEY = "watchtower"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a container is. `category` is empty for what is in none."""
+    """A container's identity. `category` is empty for one that is in none."""
 
     category: str = ""
     tracked: frozenset[tuple[str, str]] = frozenset()
@@ -121,7 +121,7 @@ WATCHTOWER_NAMES = ("_watchtower", "watchtower")  # what is left of `flux_watcht
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a container's name tells. `image` is None where no public specification names it."""
+    """Facts from a container's name. `image` is None where no public specification names it."""
 
     app: str
     component: str
@@ -131,7 +131,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class KnownApp:
-    """What is public of an app: the image of each component, by its name in small letters."""
+    """Public part of an app: the image of each component, by its name in lower case."""
 
     name: str
     encrypted: bool

@@ -85,7 +85,7 @@ def _default(field: Field) -> object:
 
 
 class Outcome(NamedTuple):
-    """What came of a request for a job. `job`: the new one, or the one that is in the way."""
+    """Result of a request for a job. `job`: the new one, or the one that is in the way."""
 
     is_started: bool
     message: str

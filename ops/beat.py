@@ -54,7 +54,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     """Of the clock against the monotonic one, in seconds, at the last tick."""
 
     _look_at: float | None = None
-    """When it looks next, by the monotonic clock."""
+    """Time of its next look, by the monotonic clock."""
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         self._look()

@@ -33,7 +33,7 @@ WRITTEN = ["status", "latency_ms", "detail", "consecutive_failures", "checked_at
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. `latency_ms`: None where nothing was asked for."""
+    """Result of one check. `latency_ms`: None where nothing was asked for."""
 
     kind: str
     name: str

@@ -40,7 +40,7 @@ OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the repo
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What `/api/health` answers (docs/contract.md#api), and what is wrong as codes."""
+    """Answer of `/api/health` (docs/contract.md#api), and its problems as codes."""
 
     report: Report
     problems: tuple[Status, ...]

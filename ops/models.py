@@ -14,7 +14,7 @@ ALERT_AFTER = 3  # failures in a row (docs/contract.md#schedule)
 
 
 class Lease(models.Model):
-    """Who may do the named task now. Taken and renewed by conditional UPDATEs (ops.leases)."""
+    """Holder of the right to run the named task now. Taken and renewed by conditional UPDATEs (ops.leases)."""
 
     name = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=200, blank=True, help_text="host:pid:process start:token, empty when free")
@@ -286,7 +286,7 @@ class AppendOnlyQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """Who did, or was refused, what. Rows are only ever added."""
+    """Actions of users, refused ones too. Rows are only ever added."""
 
     at = models.DateTimeField(db_index=True)
     actor = models.CharField(max_length=150, blank=True, help_text="User name; empty: anonymous.")
@@ -345,7 +345,7 @@ class Alert(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """What one channel was sent about one alert, and the message that is due (ops.alerts.sending)."""
+    """Messages of one channel about one alert, sent and due (ops.alerts.sending)."""
 
     class Event(models.TextChoices):
         RAISED = "raised"

@@ -130,7 +130,7 @@ def changed(job: str = "") -> None:
 
 
 class JobGroup(StrEnum):
-    """How pages list jobs. Those that are a danger lose what no job brings back: pages ask for the job's name."""
+    """Groups of jobs on pages. Those that are a danger lose what no job brings back: pages ask for the job's name."""
 
     READ = "read"
     REPAIR = "repair"

@@ -16,13 +16,13 @@ NO_REASON = "no reason was noted"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How something is. `code` is what programs compare; `facts` fill its sentence; `since` is when that began."""
+    """State of something. `code` is for programs to compare; `facts` fill its sentence; `since` is when it began."""
 
     code: str = "ok"
     since: datetime | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""
-    """What an alert about it is about."""
+    """Subject of an alert about it."""
 
     @property
     def is_ok(self) -> bool:

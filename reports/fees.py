@@ -48,11 +48,11 @@ class FeesDay:
     day: date
     complete: bool
     users: Money
-    """What users paid."""
+    """Payments of users."""
     foundation: Money
-    """What of it reached the tracked addresses."""
+    """Part of it that reached the tracked addresses."""
     incentives: Issued
-    """What the day's blocks issued; no user paid it."""
+    """Coins that the day's blocks issued; no user paid them."""
     payments: int | None
     usd_missing: int
 
@@ -101,7 +101,7 @@ class Shares:
     began: Sequence[date]
     """Rising, `date.max` where no payment has been made under a rule yet."""
     mixed: Mapping[date, Mapping[int, Money]]
-    """What reached the foundation on a day on which a rule began, by the place of the rule."""
+    """Payments to the foundation on a day on which a rule began, by the place of the rule."""
 
     @classmethod
     def load(cls) -> Shares:
@@ -148,7 +148,7 @@ def _mixed(rules: Sequence[ShareRule], days: set[date]) -> dict[date, dict[int, 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What blocks issue by day, as far as the chain is known and only since the fork."""
+    """Coins issued by day, as far as the chain is known and only since the fork."""
 
     times: Timeline
     instants: Sequence[datetime]

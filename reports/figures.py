@@ -51,7 +51,7 @@ PLACES: Mapping[Unit, int] = {
 
 
 class How(StrEnum):
-    """How the days of a period make one value."""
+    """Ways to make one value of a period's days."""
 
     SUM = "sum"
     MEAN = "mean"
@@ -61,7 +61,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a period gives. `coverage`: percent of what it rests on; None where there is nothing to rest on."""
+    """Value of a period. `coverage`: percent of what it rests on; None where there is nothing to rest on."""
 
     value: Number | Decimal | None
     coverage: float | None = 100.0

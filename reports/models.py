@@ -8,7 +8,7 @@ from fluxtracker.periods import Bucket
 
 
 class ReportDelivery(models.Model):
-    """What one channel was sent of one period's report (reports.services)."""
+    """Sending of one period's report to one channel (reports.services)."""
 
     period = models.CharField(max_length=7, choices=[(bucket.value, bucket.value) for bucket in Bucket])
     first_day = models.DateField(help_text="Of the period.")

@@ -32,7 +32,7 @@ class NotOver(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """What a period was, against the one before."""
+    """Report of a period against the one before."""
 
     current: Named
     previous: Named
@@ -93,7 +93,7 @@ def figures_of(period: Period, today: datetime, state: object) -> tuple[Figure, 
 
 @dataclass(frozen=True)
 class _Maker:
-    """What is read once for both periods."""
+    """Data read once for both periods."""
 
     ledger: money.Ledger
     snapshots: network.Rows

@@ -138,7 +138,7 @@ def _pausing(day: date, tried: DailyPrice | None, doubt: Quote | None, now: date
 
 @dataclass(frozen=True, slots=True)
 class UsdReport:
-    """How many payments got a USD value, and how many still wait for one."""
+    """Number of payments that got a USD value, and of those that still wait for one."""
 
     updated: int
     remaining: int = field(metadata=described("Payments without a price; with `force` those that keep the old one."))

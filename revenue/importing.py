@@ -41,7 +41,7 @@ class OldPayment:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """How many rows were taken, and how many were left out, by reason."""
+    """Number of rows taken and of rows left out, by reason."""
 
     rows: int
     left_out: Mapping[str, int]
@@ -49,7 +49,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where the ledger takes no provisional rows."""
+    """Days on which the ledger takes no provisional rows."""
 
     first: Mapping[str, int]
     read: Mapping[str, range]

@@ -50,11 +50,11 @@ def _began(label: Label) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What came of a change of labels."""
+    """Result of a change of labels."""
 
     labels: int
     days: int
-    """How many days are split again."""
+    """Number of days to split again."""
 
 
 def put(subject: str, *, category: str, words: str, **values: Any) -> Labelled:

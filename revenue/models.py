@@ -25,7 +25,7 @@ STALE = timedelta(minutes=30)  # since the last completed sync
 
 
 class AppType(models.TextChoices):
-    """How an app came to be deployed, as far as its message tells."""
+    """Way in which an app was deployed, as far as its message has it."""
 
     GIT = "git"
     DOCKER = "docker"
@@ -33,7 +33,7 @@ class AppType(models.TextChoices):
 
 
 class AppFigures:
-    """What follows from the sums of an app's payments, whichever they are."""
+    """Values that follow from any sums of an app's payments."""
 
     payments: Any
     revenue_sat: Any
@@ -79,7 +79,7 @@ class App(AppFigures, models.Model):
 
 
 class Message(models.Model):
-    """What is known of the app message behind an OP_RETURN hash. Never the specification itself."""
+    """Known facts of the app message behind an OP_RETURN hash. Never the specification itself."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     app = models.ForeignKey(App, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
@@ -190,7 +190,7 @@ class RemovedPayment(models.Model):
 
 
 class PrunedPayment(models.Model):
-    """What is left of a transaction whose payments are pruned: enough to split its day's total in another way.
+    """Rest of a transaction whose payments are pruned: enough to split its day's total in another way.
 
     Days that were pruned by a release before this table have none.
     """
@@ -238,7 +238,7 @@ class ChangedDay(models.Model):
 
 
 class DailyTotal(models.Model):
-    """What one address received on one UTC day. Kept also when the rows behind it are pruned."""
+    """Revenue of one address on one UTC day. Kept also when the rows behind it are pruned."""
 
     day = models.DateField()
     address = models.CharField(max_length=64)
@@ -260,7 +260,7 @@ class DailyTotal(models.Model):
 
 
 class Cursor(models.Model):
-    """How far the chain was read for one address, and the tip it was read at.
+    """Last block read for one address, and the tip it was read at.
 
     Everything from `first_height` to `height` is in the ledger as the chain with block `tip_hash` at
     `tip_height` has it. `height` is the highest block that had enough confirmations.
@@ -479,7 +479,7 @@ _live_price = compiled_once(lambda: LivePrice.objects.filter(id=1))
 
 
 class PendingPayments(models.Model):
-    """What one reading said of payments that are not in the ledger yet. The next reading replaces it as a whole.
+    """One reading of payments that are not in the ledger yet. The next reading replaces it as a whole.
 
     They are a list and no rows, so that nothing can count them.
     """
@@ -499,7 +499,7 @@ class PendingPayments(models.Model):
 
 
 class Label(models.Model):
-    """Who an address or an owner is known to be, and from when to when that holds."""
+    """Known name of an address or owner, and the days for which it holds."""
 
     class Kind(models.TextChoices):
         ADDRESS = "address", "sender's address"
@@ -538,7 +538,7 @@ class Label(models.Model):
 
 
 class ShareRule(models.Model):
-    """Who gets which part of what users pay, from a block on; parts per million."""
+    """Recipients' shares of what users pay, from a block on; parts per million."""
 
     from_height = models.PositiveIntegerField(unique=True)
     from_day = models.DateField(help_text="When that block was or is expected; the block decides.")

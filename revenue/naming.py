@@ -89,7 +89,7 @@ SINGLE_BATCH = 25  # answers to single questions that are stored together: what 
 
 @dataclass(frozen=True, slots=True)
 class NamesReport:
-    """What came of looking for names. All count payments; `processed` = `updated` + `no_hash` + `not_found`."""
+    """Result of a search for names. All count payments; `processed` = `updated` + `no_hash` + `not_found`."""
 
     processed: int
     updated: int
@@ -101,7 +101,7 @@ class NamesReport:
 
 @dataclass(frozen=True, slots=True)
 class TypesReport:
-    """What came of looking for app types. Both count payments whose app is known."""
+    """Result of a search for app types. Both count payments whose app is known."""
 
     updated: int
     unknown: int

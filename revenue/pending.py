@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PendingReport:
-    """How many payments wait. None: not asked, the ledger is read for the first time."""
+    """Number of payments that wait. None: not asked, the ledger is read for the first time."""
 
     pending: int | None = None
 
@@ -98,7 +98,7 @@ def _row(output: Output, tx: ChainTx) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What is known of pending payments. `payments` is None unless the state is `ok`: old confirmations are wrong."""
+    """Known pending payments. `payments` is None unless the state is `ok`: old confirmations are wrong."""
 
     state: str
     read_at: datetime | None = None

@@ -31,14 +31,14 @@ ROWS_AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What some days add up to. None: not known yet."""
+    """Sums of some days. None: not known yet."""
 
     revenue_sat: int | None
     payments: int | None
     usd_micro: int | None
     """Sum over the priced payments; None when there are payments and none is priced."""
     usd_missing: int
-    """How many payments have no price yet."""
+    """Number of payments without a price yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class DayReport:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a period adds up to. `complete`: each of its days is over, with every payment in."""
+    """Sums of a period. `complete`: each of its days is over, with every payment in."""
 
     period: Period
     sums: Sums
@@ -325,7 +325,7 @@ def transaction_url(txid: str) -> str:
 
 
 class Fact(NamedTuple):
-    """What is kept of a payment, also once it is pruned: then all outputs of its transaction are one."""
+    """Kept part of a payment, also once it is pruned: then all outputs of its transaction are one."""
 
     day: date
     height: int
@@ -344,7 +344,7 @@ FACT = ("day", "height", "txid", "from_address", "kind", "message_hash", "app_id
 
 
 class MessagePayment(NamedTuple):
-    """What is kept of a payment for an app message."""
+    """Kept part of a payment for an app message."""
 
     message_hash: str
     txid: str
@@ -426,7 +426,7 @@ def read_until() -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page begins: `skip` rows into the first of the `days` it lies on."""
+    """Start of a page: `skip` rows into the first of the `days` it lies on."""
 
     days: tuple[date, ...]
     skip: int
@@ -442,7 +442,7 @@ def open_totals() -> DailyTotalQuerySet:
 
 @dataclass(frozen=True)
 class OpenDays:
-    """How many payments the days have whose rows are not pruned. Reads only what is asked for, and that once."""
+    """Number of payments of days whose rows are not pruned. Reads only what is asked for, and that once."""
 
     totals: DailyTotalQuerySet = field(default_factory=open_totals)
 

@@ -63,7 +63,7 @@ class Snapshot(models.Model):
 
 
 class ImageDay(models.Model):
-    """How many containers ran an image on a day."""
+    """Containers that ran an image on a day."""
 
     day = models.DateField()
     image = models.CharField(max_length=255, help_text="Without its tag.")

@@ -164,7 +164,7 @@ CATEGORY_TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total"
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Which days: None leaves an end open. `limit`: at most so many of the newest."""
+    """Days of a list: None leaves an end open. `limit`: at most so many of the newest."""
 
     first: date | None = None
     last: date | None = None

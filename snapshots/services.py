@@ -52,7 +52,7 @@ class BackfillReport:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of days without a snapshot."""
+    """Known facts of days without a snapshot."""
 
     nodes: Mapping[date, NodePoint]
     prices: Mapping[date, Decimal]

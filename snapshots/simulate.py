@@ -45,7 +45,7 @@ CATEGORIES = {"gaming_": "gaming_apps_total", "crypto_": "crypto_nodes_total"}
 
 
 Curve = Callable[[float], float | None]
-"""How much of its value of today something had so many days ago; None when there was nothing yet."""
+"""Share of today's value that something had so many days ago; None when there was nothing yet."""
 
 
 def curve(seed: int, name: str, year: float, wobble: float, born: float | None = None) -> Curve:

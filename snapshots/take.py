@@ -40,7 +40,7 @@ class SnapshotReport:
     created: bool
     reason: str | None
     refused: bool = field(default=False, metadata=INTERNAL)
-    """What was read is not good enough: a failure, tried again at the next check."""
+    """The reading is not good enough: a failure, tried again at the next check."""
 
 
 def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool = False) -> SnapshotReport:

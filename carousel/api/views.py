@@ -24,7 +24,7 @@ def _rests_on_old(items: list[dict[str, Any]], now: datetime) -> bool:
 
 
 class Stat(serializers.Serializer[Any]):
-    """What every item has."""
+    """Fields that every item has."""
 
     rank = serializers.IntegerField(min_value=1, help_text="Within its type.")
     label = serializers.CharField(help_text="For people.")  # type: ignore[assignment]  # the wire name
@@ -67,7 +67,7 @@ class ExpiringStat(AppStat):
 
 
 class ListAnswer(Answer):
-    """How fresh a list is."""
+    """Freshness of a list."""
 
     cached = serializers.BooleanField(help_text="Whether the list was ever read.")
     cacheAge = serializers.IntegerField(source="age", allow_null=True, help_text="s")

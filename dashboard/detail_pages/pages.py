@@ -52,7 +52,7 @@ class Thing:
     facts: Sequence[Fact]
     rows: Sequence[Row] = ()
     query: Query = field(default_factory=dict)
-    """What filters payments to those of the thing; empty: nothing does."""
+    """Filter that leaves the payments of the thing; empty: there is none."""
     course: Bars | None = None
     twin: str = ""
     """Address of the same as JSON."""

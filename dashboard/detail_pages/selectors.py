@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What one day or month adds up to. `is_open`: it is not over yet; `marked`: it is what the page is about."""
+    """Sums of one day or month. `is_open`: it is not over yet; `marked`: it is what the page is about."""
 
     first: date
     last: date
@@ -43,7 +43,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What was paid for a thing on each day that has a payment, oldest first."""
+    """Payments for a thing by day, oldest first; only days that have a payment."""
 
     days: dict[date, Parts]
     range: Range | None = None

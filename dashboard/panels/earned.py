@@ -25,7 +25,7 @@ Answer = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What a stretch of time received. None: not known."""
+    """Revenue of a stretch of time. None: not known."""
 
     flux: float | None = None
     usd: float | None = None
@@ -46,7 +46,7 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What the period is compared with, and which time that is. `complete`: every payment of it is in."""
+    """Period to compare with, and its time. `complete`: every payment of it is in."""
 
     label: str
     range: str

@@ -130,7 +130,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a kind of number is written: the value, its exact words on hover, its change."""
+    """Format of a kind of number: the value, its exact words on hover, its change."""
 
     value: Words
     exact: Words
@@ -150,7 +150,7 @@ class Figure:
     why_no_change: str
     spark: Values
     number: float | None
-    """What it is sorted by."""
+    """Key that sorts it."""
     share: float | None = None
     """Percent, for a bar."""
     detail: str = ""

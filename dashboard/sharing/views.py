@@ -127,7 +127,7 @@ LEAST = 2  # so high is a bar of little: what is paid can be seen
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What stands on it. `bars`: None where a value is not known; the last one may be unfinished."""
+    """Content of a card. `bars`: None where a value is not known; the last one may be unfinished."""
 
     title: str
     figure: str

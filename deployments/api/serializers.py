@@ -23,7 +23,7 @@ SAT = "Satoshi."
 
 
 class RestingAnswer(Answer):
-    """What every answer about app messages says."""
+    """Fields of every answer about app messages."""
 
     coverage = serializers.DictField(child=serializers.IntegerField(), help_text="What it rests on: messages, apps.")
     asOf = serializers.DateTimeField(source="as_of", allow_null=True, help_text="When messages were last read.")

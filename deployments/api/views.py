@@ -119,7 +119,7 @@ class OwnerView(MessagesView):
 
 
 class KindsView(MessagesView):
-    """What app messages did, and what was paid for them: new apps, renewals, changes, cancellations, losses."""
+    """Effects of app messages and the revenue from them: new apps, renewals, changes, cancellations, losses."""
 
     name, operation, tag = "Kinds of messages", "economics_kinds", "economics"
     query, answer = ByQuery, serializers.KindsAnswer
@@ -143,7 +143,7 @@ class CohortsView(MessagesView):
 
 
 class AccrualView(MessagesView):
-    """What was received and what of it is earned, by day, week, month, quarter or year."""
+    """Revenue received and the part of it that is earned, by day, week, month, quarter or year."""
 
     name, operation, tag = "Accrual", "economics_accrual", "economics"
     query, answer = ByQuery, serializers.AccrualAnswer

@@ -258,7 +258,7 @@ class ByQuery(DaysQuery):
 
 
 class PageQuery(Query):
-    """Which page of a list."""
+    """Page of a list."""
 
     page = Whole(default=1, maximum=MOST_PAGES, help_text="Counted from 1; a page past the end is empty.")
     limit = Whole(default=50, cut_to=1000, help_text="Rows a page; more than 1000 counts as 1000.")
@@ -376,7 +376,7 @@ class OrNull(serializers.CharField):
 
 
 class ErrorAnswer(Answer):
-    """What every error says."""
+    """Fields of every error."""
 
     error = serializers.CharField(help_text="What is wrong and what is allowed.")
     fields = serializers.DictField(  # type: ignore[assignment]  # the wire name
@@ -406,7 +406,7 @@ class Page:
 
 
 class PageAnswer(Answer):
-    """What every page says besides its rows."""
+    """Fields of every page besides its rows."""
 
     total = serializers.IntegerField(min_value=0, help_text="Every matching row, whatever the page.")
     page = serializers.IntegerField(min_value=1)

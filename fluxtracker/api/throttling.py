@@ -199,7 +199,7 @@ SHARED = Counters(of_server=True)
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How a client stands against the limit. Times are in seconds."""
+    """Use of the limit by a client. Times are in seconds."""
 
     limit: int
     remaining: int

@@ -128,7 +128,7 @@ class ReadView(PublicView):
 
 
 class StatusView(ReadView):
-    """How a part is doing. Its report is JSON already."""
+    """Status of one part. Its report is JSON already."""
 
     tag = "admin"
 

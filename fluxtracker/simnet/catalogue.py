@@ -70,7 +70,7 @@ class App:
     encrypted: bool = False
     template: Template | None = None
     prefix: str = "/flux"
-    """How the names of its containers begin."""
+    """Prefix of its containers' names."""
 
     @property
     def seconds(self) -> int | None:

@@ -60,7 +60,7 @@ class Machine:
 
 
 class Changes(NamedTuple):
-    """When the node in one place is another one, and when it moves to another address. Days; 0: never."""
+    """Days until the node in one place is replaced, and until it moves to another address; 0: never."""
 
     stays: float
     stayed: float

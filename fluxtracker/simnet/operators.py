@@ -76,7 +76,7 @@ WEIGHTS = [provider.weight for provider in PROVIDERS]
 
 
 class Facts(NamedTuple):
-    """What a node's list and statistics say of its operator and its programs. `arcane` is empty without ArcaneOS."""
+    """Operator and programs of a node, from its list and statistics. `arcane` is empty without ArcaneOS."""
 
     payment_address: str
     zelid: str

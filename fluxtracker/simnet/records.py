@@ -29,7 +29,7 @@ class Known(StrEnum):
 
 
 class Act(StrEnum):
-    """What a payment's message does to its app; before its story is told, what it is to do."""
+    """Effect of a payment's message on its app; before its story is told, the intended one."""
 
     USUAL = "usual"
     FREE = "free"  # a change that costs 0.02 FLUX
@@ -145,7 +145,7 @@ GATEWAY = "t1XktDZ9Z1QiefMYE5nMFohe8VG2c2BD5A5"
 TEAM = "t1gjUUxBpBeVC1sWwAFrtSsVCbSaFdZx8UY"
 FUND = "t3hPu1YDeGUCp8m7BQCnnNUmRMJBa5RadyA"
 FREE_FEE_SAT = 2_000_000
-"""What the development wallet pays for a free change of an app: no revenue."""
+"""Payment by the development wallet for a free change of an app: no revenue."""
 
 
 @lru_cache(maxsize=100_000)

@@ -31,7 +31,7 @@ LONG = 264_000  # blocks
 
 
 class Registry:
-    """What the nodes of the network know of app messages at their tip."""
+    """App messages that the nodes of the network know at their tip."""
 
     def __init__(self, chain: Chain, old_messages: int, old_until: int) -> None:
         """`old_messages` lie before block `old_until`: their payments are not in this world."""

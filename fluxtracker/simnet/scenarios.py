@@ -31,12 +31,12 @@ TOLERANCE = 8  # blocks by which an end may move in a change
 DAY = 2_880  # blocks
 PROMPT = 0.9  # share of the payments that go to a renewal that is due
 STEPS = {Act.CHANGE: 6, Act.SHORTENED: 1, Act.CANCELLED: 1.5, Act.IGNORED: 1.5}
-"""What else happens to an app in force, with how often."""
+"""Other events of an app in force, with their frequency."""
 
 
 @dataclass(slots=True, eq=False)
 class Story:
-    """How an app stands: its specification in force, the blocks of its last message, its end and its next step."""
+    """State of an app: its specification in force, the blocks of its last message, its end and its next step."""
 
     app: App
     plan: int
@@ -45,7 +45,7 @@ class Story:
     end: int = 0
     due: int = 0
     place: int = -1
-    """Where it stands among the apps in force; -1: it is not among them."""
+    """Position among the apps in force; -1: it is not among them."""
     lapses: bool = False
 
 

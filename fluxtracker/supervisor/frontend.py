@@ -25,7 +25,7 @@ PARTS = {  # in node_modules: under static files
 
 
 class CannotBuild(Exception):
-    """What failed and what would help, in one line."""
+    """The failure and its remedy, in one line."""
 
 
 def build(root: Path, environment: Mapping[str, str]) -> Path:

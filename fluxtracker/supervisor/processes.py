@@ -253,7 +253,7 @@ class Child:
         self.program = program
         self.process: subprocess.Popen[bytes] | None = None
         self.due: float | None = None
-        """When to start it again; None while it runs, or when it must not."""
+        """Time to start it again; None while it runs, or when it must not."""
         self._directory, self._clock = directory, clock
         self.hurried = False
         self._started_at, self._crashes, self._rest = 0.0, 0, b""

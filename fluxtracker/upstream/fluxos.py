@@ -66,7 +66,7 @@ KEYS = {
     "version", "name", "description", "owner", "compose", "instances", "contacts", "geolocation", "expire", "ttl",
     "nodes", "staticip", "enterprise", "datacenter", "hash", "height",
 }  # fmt: skip
-"""What a specification says above its components, as far as that is known."""
+"""Fields of a specification above its components, as far as they are known."""
 MOST_KEYS = 50  # unknown ones to log
 is_key = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}").fullmatch
 _logged: set[str] = set()
@@ -90,7 +90,7 @@ def envelope(answer: object, source: str, where: str) -> Any:
 
 
 class AppRegistry(Upstream):
-    """What FluxOS knows of apps by the hash of the message that was paid for."""
+    """Apps that FluxOS knows, by the hash of the message that was paid for."""
 
     def __init__(self, http: Http, base_url: str) -> None:
         super().__init__(http, base_url.rstrip("/") + "/apps")

@@ -19,10 +19,10 @@ from fluxtracker.upstream.parsing import MAX_TIME, amount, is_hash, or_none, sat
 from fluxtracker.upstream.records import LONGEST_S, Term, Unit, end_height, read_term
 
 TYPES = {"fluxappregister": True, "zelappregister": True, "fluxappupdate": False, "zelappupdate": False}
-"""What a message is, by its type: whether a registration."""
+"""Message types: whether each is a registration."""
 KNOWN_VERSIONS = range(1, 10)
 LEAST_SAT = ((1_004_000, 1_000_000), (983_000, 10_000_000), (0, 100_000_000))
-"""What a message has to pay at least, by its height, the newest first (docs/upstream.md#app-messages)."""
+"""Lowest price of a message by height, the newest first (docs/upstream.md#app-messages)."""
 DEFAULT_INSTANCES, MOST_INSTANCES = 3, 10_000
 MOST_IMAGES = 20
 MOST_CORES, MOST_MB, MOST_GB = 1e5, 1e8, 1e7  # of a component; more is absurd
@@ -40,7 +40,7 @@ class PermanentMessage:
     version: int
     """0 where it says none."""
     term: Term | None
-    """How long the app runs from the message's block on."""
+    """Term of the app from the message's block on."""
     instances: int | None
     cpu_tenths: int | None
     """Tenths of a core, all components together; None where they are encrypted."""
@@ -54,7 +54,7 @@ class PermanentMessage:
     """By the signer's clock."""
     txid: str
     value_sat: int | None
-    """What its payment paid, as FluxOS counted it."""
+    """Amount of its payment, as FluxOS counted it."""
     applied: bool = True
     """False where it is proved that the network ignored it."""
 

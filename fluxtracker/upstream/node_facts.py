@@ -32,7 +32,7 @@ as_text = re.compile(r"\s*AS\s*([0-9]{1,10})\b[\s:,-]*(.*)", re.IGNORECASE | re.
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What a node tells of itself. None for each fact that it does not tell; one that was not reached tells none."""
+    """Facts that a node reports about itself. None for each missing one; an unreachable node reports none."""
 
     collateral: str | None
     tier: str

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 WRONG_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
-"""What a reader raises when an answer is not of the shape it knows."""
+"""Errors that a reader raises when an answer is not of the shape it knows."""
 
 MAX_HEIGHT = 2**31 - 1
 MAX_TOTAL = 2**31 - 1  # transactions of an address: what a column holds

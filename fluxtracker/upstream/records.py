@@ -24,7 +24,7 @@ class Unit(StrEnum):
 
 
 class Term(NamedTuple):
-    """How long an app runs from the block of its newest message on."""
+    """Term of an app from the block of its newest message on."""
 
     amount: int
     unit: Unit
@@ -78,7 +78,7 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """When a block was made, by its own clock. `hash` is empty where the source leaves it out."""
+    """A block and its time, by its own clock. `hash` is empty where the source leaves it out."""
 
     height: int
     time: datetime
@@ -87,7 +87,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class TxInput:
-    """What a transaction spends. `address` is None where the source does not tell it."""
+    """One input of a transaction. `address` is None where the source leaves it out."""
 
     address: str | None
     previous_txid: str | None
@@ -97,7 +97,7 @@ class TxInput:
 
 @dataclass(frozen=True, slots=True)
 class TxOutput:
-    """What a transaction pays. `address` is None for odd scripts and OP_RETURN."""
+    """One output of a transaction. `address` is None for odd scripts and OP_RETURN."""
 
     n: int
     value_sat: int
@@ -116,7 +116,7 @@ class ChainTx:
     inputs: tuple[TxInput, ...]
     outputs: tuple[TxOutput, ...]
     op_return: bytes | None
-    """What the transaction says to FluxOS: data of the last output with a script, where that is an OP_RETURN."""
+    """Message to FluxOS: data of the last output with a script, where that is an OP_RETURN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class AppMessage:
-    """What the ledger needs of an app message: never its specification (other people's secrets)."""
+    """Part of an app message that the ledger needs: never its specification (other people's secrets)."""
 
     hash: str
     app_name: str
@@ -174,7 +174,7 @@ class NodeCounts:
     nimbus: int
     stratus: int
     told_total: int | None
-    """What the daemon says they add up to; None where it does not say."""
+    """Their sum by the daemon; None where it leaves it out."""
 
     @property
     def total(self) -> int:
@@ -191,7 +191,7 @@ class AppComponent:
 
 @dataclass(frozen=True, slots=True)
 class AppSpecification:
-    """What is public of an app. Never its environment parameters, contacts or owner."""
+    """Public part of an app. Never its environment parameters, contacts or owner."""
 
     name: str
     version: int
@@ -200,7 +200,7 @@ class AppSpecification:
     height: int | None
     """Block of that message."""
     term: Term | None
-    """How long it was paid for; None where that is not known (docs/upstream.md#app-terms)."""
+    """Term it was paid for; None where that is not known (docs/upstream.md#app-terms)."""
     instances: int | None
     encrypted: bool
     flat: bool
@@ -275,7 +275,7 @@ class DeploymentPrice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeploymentTerms:
-    """What it costs to deploy an app, each price once and in order of height, and the limits of an app by name."""
+    """Prices to deploy an app, each once and in order of height, and the limits of an app by name."""
 
     prices: tuple[DeploymentPrice, ...]
     limits: Mapping[str, int]

@@ -22,7 +22,7 @@ from fluxtracker.upstream.stats_rows import LAST_MS, Benchmark, Capacity, Contai
 BYTES = 48 << 20  # of an answer; all fields of all nodes are 22 MB
 
 NODE = "collateralHash,collateralIndex,ip,dataCollectedAt,roundTime,error,geolocation.ip,"
-"""What tells which node a row is of, and which of its rows is the best."""
+"""Keys that name the node of a row and rank the rows of one node."""
 CAPACITY = NODE + "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd,apps.resources"
 CONTAINERS = NODE + ",".join(f"apps.runningapps.{name}" for name in ("Names", "Image", "State", "Status"))
 FACTS = NODE + PROJECTION
@@ -47,7 +47,7 @@ def is_words(value: object) -> TypeGuard[str]:
 
 @dataclass(frozen=True, slots=True)
 class Nodes(Generic[T]):
-    """What a reader made of the rows: at most one record a node."""
+    """Records read from the rows: at most one per node."""
 
     nodes: tuple[T, ...]
     rows: int
@@ -64,7 +64,7 @@ class Nodes(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """What runs on the nodes. `nodes`: rows that tell a list of containers, also an empty one."""
+    """Containers that run on the nodes. `nodes`: rows with a list of containers, also an empty one."""
 
     containers: tuple[Container, ...]
     rows: int
@@ -78,7 +78,7 @@ class Containers:
 
 @dataclass(frozen=True, slots=True)
 class NodePoint:
-    """How many nodes there were at one instant."""
+    """Number of nodes at one instant."""
 
     at: datetime
     cumulus: int

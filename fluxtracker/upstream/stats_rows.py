@@ -25,7 +25,7 @@ BENCHED = dict(CAPACITY) | dict.fromkeys(("eps", "ddwrite", "download_speed", "u
 UP = "running"
 STATES = {UP, "created", "restarting", "removing", "paused", "exited", "dead"}
 STATUSES = {"exited": "exited", "created": "created", "restarting": "restarting", "dead": "dead", "removal": "removing"}
-"""How Docker's sentence begins where a container does not run, and its word for that state."""
+"""Start of Docker's sentence for a container that does not run, and its word for that state."""
 
 Fullness = tuple[bool, int]
 """Whether a record tells what it is asked for, and how much: the fuller of two records of one node counts."""
@@ -80,13 +80,13 @@ UNKNOWN = Resources(None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What one node has and what its apps take, each number on its own.
+    """Resources of one node and those its apps take, each number on its own.
 
     While a benchmark runs or after it failed, the numbers of the capacity are 0: not known.
     """
 
     collateral: str | None
-    """What names a node for good; its address changes. None where the row does not tell it."""
+    """Permanent name of a node; its address changes. None where the row leaves it out."""
     capacity: Resources
     used: Resources
     unreachable: bool = False
@@ -122,7 +122,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What a node's benchmark found; None for each number that it does not tell."""
+    """Results of a node's benchmark; None for each missing number."""
 
     tier: str
     cores: float | None

@@ -63,7 +63,7 @@ class Route(NamedTuple):
 
 
 class Address(NamedTuple):
-    """What an answer depends on. The query is in order and has no key that its view does not read."""
+    """Key of an answer. The query is in order and has no key that its view does not read."""
 
     scheme: str
     host: str

@@ -129,7 +129,7 @@ class ReadingsView(MinuteView):
 
 
 class TestStatusView(ReadView):
-    """What the last check of each upstream, game and crypto node found."""
+    """Results of the last check of each upstream, game and crypto node."""
 
     name, operation, tag = "Service checks", "test_status", "admin"
     answer = serializers.TestStatus
@@ -147,7 +147,7 @@ class CensusView(ReadView):
 
 
 class DecentralisationView(CensusView):
-    """Who operates the nodes, where they are and what they run: now, and by day.
+    """Operators, places and programs of the nodes: now, and by day.
 
     Each group has its nodes, their collateral and their cores. An operator is an address, a ZelID or a key: one
     person may have several.

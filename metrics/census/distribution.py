@@ -30,7 +30,7 @@ class Member(NamedTuple):
 
 @dataclass(slots=True)
 class Group:
-    """What the nodes of one group add up to."""
+    """Sums of the nodes of one group."""
 
     nodes: int = 0
     collateral: int = 0

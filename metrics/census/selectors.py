@@ -23,7 +23,7 @@ YEARS_KEPT = 3
 CHANGES = ("joins", "leaves", "moves")
 CHANGED = ("since", *CHANGES)
 Change = Mapping[str, Any]
-"""What changed of a tier: CHANGED."""
+"""Changes of a tier: CHANGED."""
 UNKNOWN: Change = dict.fromkeys(CHANGES)
 NO_CENSUS = "No census was taken in this range of days."
 NO_LIST = "The node list was not read on {day}."

@@ -42,7 +42,7 @@ EVERY_CHANGE = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class CensusReport:
-    """What was read, and what has changed since the census before. None: not read now, or nothing to compare with."""
+    """Reading and changes since the census before. None: not read now, or nothing to compare with."""
 
     day: date
     sources: dict[str, Outcome] = field(metadata=described("ok, stale or failed, by source."))
@@ -235,7 +235,7 @@ def _hash(text: str, secret: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How many nodes of each tier, by its number, joined, left and moved. `moves` is None where it is unknown."""
+    """Nodes of each tier, by its number, that joined, left and moved. `moves` is None where it is unknown."""
 
     joins: Counter[int]
     leaves: Counter[int]

@@ -104,7 +104,7 @@ class TokenForm(forms.Form):
 
 @admin.register(Passkey)
 class Passkeys(ReadOnlyAdmin):
-    """Who has which. Their users add and remove them under *Second factor*."""
+    """Second factors of users, who add and remove them under *Second factor*."""
 
     list_display = fields = ("user", "name", "created_at", "last_used_at")
     list_select_related = ("user",)

@@ -61,7 +61,7 @@ class Closed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who tries to sign in with which name, from where. `address` empty: over a Unix socket.
+    """An attempt to sign in: its name and address. `address` empty: over a Unix socket.
 
     `name` empty: one who is known only afterwards, as with a passkey. Then the client alone is limited.
 

@@ -40,7 +40,7 @@ EXPIRED = "The page was open for too long. Try again."
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """What a form hands to the browser (`options`, JSON), and gets back with what was signed (`state`)."""
+    """Data that a form hands to the browser (`options`, JSON), and gets back with what was signed (`state`)."""
 
     options: str
     state: str

@@ -19,7 +19,7 @@ LONGEST_KEY, LONGEST_MESSAGE = 100, 500  # the columns' lengths
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What a comparison of the problems with the open alerts changed."""
+    """Changes from a comparison of the problems with the open alerts."""
 
     raised: int
     closed: int

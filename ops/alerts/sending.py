@@ -33,7 +33,7 @@ DISCORD_LONGEST = 2000  # characters
 
 
 class Sendable(Protocol):
-    """What a channel delivers: a mail of its subject, text and HTML, a JSON body, or a headline and a text.
+    """Content that a channel delivers: a mail's subject, text and HTML, a JSON body, or a headline and a text.
 
     `delivery_id` is the same in every try: a receiver that got it twice can tell by it.
     """
@@ -54,7 +54,7 @@ class Sendable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent about an alert. `event`: raised, repeated, closed or test. `text` is one sentence for people."""
+    """Message about an alert. `event`: raised, repeated, closed or test. `text` is one sentence for people."""
 
     event: str
     key: str

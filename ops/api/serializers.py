@@ -178,7 +178,7 @@ class FailedAnswer(ErrorAnswer):
 
 
 class WaitQuery(Query):
-    """How long the answer may wait for the result."""
+    """Time that the answer may wait for the result."""
 
     wait = Seconds(default=25.0, longest=60, help_text="Seconds, 0 to 60; then the answer is a 202.")
 

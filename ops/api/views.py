@@ -37,7 +37,7 @@ from ops.registry import JobType, jobs
 
 
 class HealthView(PublicView):
-    """How the system is."""
+    """Health of the system."""
 
     name = "Health"
 

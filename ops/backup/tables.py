@@ -113,10 +113,10 @@ EXCLUDED = frozenset(
 class Column:
     name: str
     field: models.Field[Any, Any]
-    """What it may hold: of a reference, the field that it points to."""
+    """Field of its values: of a reference, the field that it points to."""
     null: bool
     named: str = ""
-    """Which of `Names` its values are written by; empty: they are values."""
+    """The one of `Names` that writes its values; empty: they are values."""
 
     @property
     def kind(self) -> str:

@@ -107,7 +107,7 @@ FAILURES: Mapping[type[Exception], Job.Failure] = {
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a job ended."""
+    """End of a job."""
 
     state: Job.State
     result: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""What kind of failure a job had, and an audit log that the database itself protects."""
+"""Add the kind of a job's failure, and protect the audit log in the database itself."""
 
 from django.db import migrations, models
 

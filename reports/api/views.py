@@ -27,7 +27,7 @@ NOTES = {
 
 
 class KpiView(ReadView):
-    """What a completed day, week, month, quarter or year was, against the one before.
+    """Report of a completed day, week, month, quarter or year against the one before.
 
     Sums for flows, means of the days for stocks, points for percentages.
     """

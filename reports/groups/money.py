@@ -25,7 +25,7 @@ NOT_READ = "app messages have not been read completely yet"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far the splits and the lives of apps are made."""
+    """Progress of the splits and the lives of apps."""
 
     waiting: frozenset[date]
     """Days whose payments changed since."""
@@ -74,7 +74,7 @@ Prices = Mapping[date, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What the ledger knows of both periods: daily totals and closing prices."""
+    """Daily totals and closing prices of both periods, from the ledger."""
 
     totals: Totals
     prices: Prices

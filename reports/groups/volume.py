@@ -40,7 +40,7 @@ CATEGORY = "category_"
 
 @dataclass(frozen=True, slots=True)
 class Sales:
-    """What a period sold, and all it was paid. None: not known."""
+    """Sales of a period, and all its payments. None: not known."""
 
     sold: Sold
     revenue_sat: int | None

@@ -117,7 +117,7 @@ class DailyView(PeriodView):
 
 
 class RevenueStatusView(StatusView):
-    """How the revenue sync is doing."""
+    """Status of the revenue sync."""
 
     name, operation = "Revenue status", "revenue_status"
     answer = serializers.RevenueStatus

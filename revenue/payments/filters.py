@@ -63,7 +63,7 @@ class Meaning:
     condition: Callable[[str], Q]
     """Makes the condition from a prefix of the columns' names."""
     rows: int
-    """How many payments fit."""
+    """Number of payments that fit."""
     address: str = ""
     """Set when it is nothing but this tracked address."""
     period: Period | None = None
@@ -207,7 +207,7 @@ class Selection:
     days: OpenDays
     """Of the days and the address in the filters: rows outside of them do not fit."""
     meanings: tuple[Meaning, ...] | None
-    """What the search may mean; None: no search. Empty: nothing fits."""
+    """Possible meanings of the search; None: no search. Empty: nothing fits."""
     app_id: int | None = None
     """To be looked at besides the meanings."""
 

@@ -28,10 +28,10 @@ class Payer:
     first: date
     last: date
     kept: int
-    """How many of the payments are not pruned."""
+    """Number of the payments that are not pruned."""
     as_of: datetime | None
     unkept: str = ""
-    """What may be missing of it, in words."""
+    """Part of it that may be missing, in words."""
 
     @property
     def usd(self) -> int | None:

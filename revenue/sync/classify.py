@@ -1,4 +1,4 @@
-"""Which outputs of a transaction are revenue (docs/contract.md#revenue). Pure: no database, no network."""
+"""Tell which outputs of a transaction are revenue (docs/contract.md#revenue). Pure: no database, no network."""
 
 from __future__ import annotations
 

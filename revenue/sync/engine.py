@@ -41,7 +41,7 @@ INDEX_LAG = 30  # blocks; a source whose index is farther behind its own node do
 
 @dataclass(slots=True)
 class SyncReport:
-    """What a sync did. `fetched` counts transactions read, the others rows of the ledger."""
+    """Result of a sync. `fetched` counts transactions read, the others rows of the ledger."""
 
     fetched: int = 0
     added: int = 0
@@ -49,7 +49,7 @@ class SyncReport:
     changed: int = field(default=0, metadata=UNDESCRIBED)
     last_sync_block: int | None = None
     failed_sources: list[str] = field(default_factory=list, metadata=UNDESCRIBED)
-    """What was wrong with the sources that were asked before the one that had good answers."""
+    """Problems of the sources that were asked before the one that had good answers."""
     failed_codes: list[str] = field(default_factory=list, metadata=UNDESCRIBED)
 
     def count(self, applied: Applied) -> None:

@@ -41,7 +41,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the chain says of an address from block `low` to `high`, both included."""
+    """Payments to an address by the chain from block `low` to `high`, both included."""
 
     address: str
     low: int
@@ -59,14 +59,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What has to change in the ledger so that it says what the chain says."""
+    """Changes that make the ledger say what the chain says."""
 
     added: list[Output] = field(default_factory=list)
     changed: list[tuple[Payment, Output]] = field(default_factory=list)
     vanished: list[Payment] = field(default_factory=list)
     provisional: list[Payment] = field(default_factory=list)
     unlisted: list[Quarantined] = field(default_factory=list)
-    """What waits in the quarantine and is not in its block any more."""
+    """Rows of the quarantine that are not in their block any more."""
 
     def moved_heights(self) -> list[int]:
         """Return the blocks of what goes, and of what goes to another block."""
@@ -83,7 +83,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """How many rows came, went, and were corrected."""
+    """Number of rows that came, went, and were corrected."""
 
     added: int
     removed: int

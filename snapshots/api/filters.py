@@ -95,7 +95,7 @@ ALLOWED = "expected D, W, M, Q or Y (against a day, a week, a month, a quarter o
 
 
 class BucketField(OneOf):
-    """How far back; small letters are the same."""
+    """Distance back in time; lower case is the same."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__([bucket.letter for bucket in Bucket], **kwargs)

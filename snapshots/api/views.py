@@ -131,7 +131,7 @@ class CategoryView(HistoryView):
 
 
 class ImagesView(ReadView):
-    """How many containers ran an image on each day, oldest first."""
+    """Containers that ran an image on each day, oldest first."""
 
     name, operation, tag = "History of an image", "history_images", "history"
     query, answer = filters.ImagesQuery, serializers.ImagesAnswer
@@ -169,7 +169,7 @@ def known(category: str) -> str:
 
 
 class StatsView(ReadView):
-    """How much is stored, and what the ledger adds up to."""
+    """Number of stored snapshots, and the sums of the ledger."""
 
     name, operation, tag = "Stats", "stats", "stats"
     answer = serializers.StatsAnswer
@@ -179,7 +179,7 @@ class StatsView(ReadView):
 
 
 class SnapshotStatusView(StatusView):
-    """How the daily snapshot is doing."""
+    """Status of the daily snapshot."""
 
     name, operation = "Snapshot status", "snapshot_status"
     answer = serializers.SnapshotStatus

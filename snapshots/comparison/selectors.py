@@ -25,7 +25,7 @@ SHOWN = ("nodes", "cloud", "apps", "gaming", "crypto", "wordpress")
 
 
 DAYS_BACK = {Bucket.DAY: 1, Bucket.WEEK: 7, Bucket.MONTH: 30, Bucket.QUARTER: 90, Bucket.YEAR: 365}
-"""How old the snapshot is that metrics are compared with; revenue goes by the calendar."""
+"""Age of the snapshot that metrics are compared with; revenue goes by the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What comparisons are made of."""
+    """Sources of comparisons."""
 
     latest: Latest
     tracked: tuple[TrackedApp, ...]
@@ -78,7 +78,7 @@ class Comparison:
     now: datetime
     before: Before
     read_at: datetime | None
-    """When the oldest of the readings was made; None when one never was."""
+    """Time of the oldest of the readings; None when one never was made."""
     revenue: selectors.PeriodReport
     nodes: Group
     cloud: Mapping[str, Group]

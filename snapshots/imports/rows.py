@@ -238,7 +238,7 @@ class OldDay:
 
 @dataclass(slots=True)
 class Read(Generic[T]):
-    """What was read of one table, and what was left out or changed, by reason."""
+    """Rows read of one table, and those left out or changed, by reason."""
 
     rows: list[T] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)

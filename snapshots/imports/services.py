@@ -48,7 +48,7 @@ Old = Mapping[str, Read[Any]]
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """How many rows of each kind are new or changed here; what was left out and what was changed, by reason."""
+    """Number of rows of each kind that are new or changed here; rows left out and changed, by reason."""
 
     snapshots: int = 0
     transactions: int = 0

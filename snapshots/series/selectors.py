@@ -169,7 +169,7 @@ PLAIN = (LEDGER, TAKEN, UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class SeriesRequest:
-    """What to draw, both days included. `previous`: also as many buckets right before; `cumulative`: sums add up."""
+    """Range to draw, both days included. `previous`: also as many buckets right before; `cumulative`: sums add up."""
 
     choices: tuple[Choice, ...]
     first: date

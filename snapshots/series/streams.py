@@ -37,7 +37,7 @@ class Summed:
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What parts of the revenue are, and how it is earned. None: not asked for."""
+    """Parts of the revenue, and the way it is earned. None: not asked for."""
 
     totals: Totals
     splits: Splits | None

@@ -56,7 +56,7 @@ class Flag(OneOf):
 
 
 class ViewQuery(Query):
-    """Which days a chart shows, and how."""
+    """Days of a chart, and its form."""
 
     days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} by default.")
     start = Day(required=False, help_text="First UTC day, included; instead of `days`.")
@@ -127,7 +127,7 @@ class SeriesView(ReadView):
 
 
 class MetricsView(ReadView):
-    """What a series can be made of, images included."""
+    """Possible parts of a series, images included."""
 
     name, operation, tag = "Metrics of series", "history_metrics", "history"
     query, answer, max_age = MetricsQuery, serializers.MetricsAnswer, 60

@@ -44,7 +44,7 @@ class View(SeriesRequest):
     """Also the mean of 7 days, of what is summed by day."""
     every_row: bool = False
     wrong: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong, by field."""
+    """Errors by field."""
 
     @property
     def can_mean(self) -> bool:

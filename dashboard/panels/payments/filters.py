@@ -44,7 +44,7 @@ class PanelQuery:
     typed: Mapping[str, str]
     """The same as the visitor wrote them, wrong ones too: what the fields show."""
     wrong: Mapping[str, str]
-    """What is wrong, by field, in a sentence."""
+    """Errors by field, a sentence each."""
     limit: int
     others: tuple[tuple[str, str], ...]
     """The address's keys of the other panels."""

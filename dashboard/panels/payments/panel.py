@@ -50,7 +50,7 @@ from revenue.status import last_sync_block
 
 @dataclass(frozen=True, slots=True)
 class LedgerProgress:
-    """How far the ledger is. `completed_at`: when a sync last reached its tip; None before the first one did.
+    """State of the ledger. `completed_at`: when a sync last reached its tip; None before the first one did.
 
     `height` is read where the ledger is not fresh: payments up to this block are complete.
     """

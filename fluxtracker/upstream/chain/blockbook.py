@@ -41,7 +41,7 @@ class Page:
 
 @dataclass(slots=True)
 class Window:
-    """What was read of a window so far, each transaction once."""
+    """Transactions of a window read so far, each once."""
 
     transactions: dict[str, ChainTx] = field(default_factory=dict)
     unreadable: dict[str, Unreadable] = field(default_factory=dict)

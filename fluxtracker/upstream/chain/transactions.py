@@ -154,7 +154,7 @@ def _output(vout: Any) -> TxOutput:
 
 
 class ChainUpstream(Upstream):
-    """What both chain sources do alike: answer one block or one transaction."""
+    """Common part of both chain sources: answer one block or one transaction."""
 
     block_path: ClassVar[str]
     tx_path: ClassVar[str]
