@@ -17,7 +17,7 @@ from django.http import HttpResponseBase
 from django.test import Client
 from django.utils import timezone
 
-from fluxtracker.api.docs import SAMPLES, Endpoint, endpoints
+from fluxtracker.api.views import SAMPLES, Endpoint, endpoints
 from ops.access import authentication
 from ops.jobs import runner
 from ops.models import Job

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from fluxtracker.api import docs
+from fluxtracker.api import views
 from tests.api.conftest import plain_static_files
 from tests.api.samples import Answers, answers, build, in_process, today
 
@@ -30,8 +30,8 @@ def keys(value: Any) -> Any:
 
 @pytest.mark.django_db
 def test_the_samples_have_the_keys_of_real_answers(answers: Answers) -> None:
-    stored = json.loads(docs.SAMPLES.read_text())
-    assert stored.keys() == answers.keys() == {one.operation for one in docs.endpoints()}
+    stored = json.loads(views.SAMPLES.read_text())
+    assert stored.keys() == answers.keys() == {one.operation for one in views.endpoints()}
     wrong = [name for name in stored if keys(stored[name]) != keys(answers[name])]
     assert wrong == [], "run `.venv/bin/python -m pytest -q tests/api/samples.py`"
 
@@ -41,8 +41,8 @@ def test_the_samples_have_the_keys_of_real_answers(answers: Answers) -> None:
 def test_every_endpoint_has_a_curl_line_and_a_sample_and_public_ones_come_first(client: Client) -> None:
     html = client.get("/api/docs/").text
     blocks = re.findall(r'<article class="panel endpoint" aria-labelledby="(\w+)">(.*?)</article>', html, re.S)
-    assert len(blocks) == len(docs.endpoints())
-    public = {one.operation for one in docs.endpoints() if one.is_public}
+    assert len(blocks) == len(views.endpoints())
+    public = {one.operation for one in views.endpoints() if one.is_public}
     assert {name for name, _ in blocks[: len(public)]} == public
     for name, block in blocks:
         curl = re.search(r'<pre class="curl".*?>(curl .*?)</pre>', block, re.S)
