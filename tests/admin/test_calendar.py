@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from ops.models import TaskRun
 from revenue.models import DailyPrice
-from snapshots import calendar
+from snapshots import admin
 from snapshots.models import ImageDay, Refusal
 from tests.admin.test_overview import staff, words
 from tests.dashboard.rows import NOW, PRICE, pay, snapshot, synced
@@ -28,7 +28,7 @@ def ago(days: int) -> date:
 
 
 def states(year: int = 2026) -> dict[date, str]:
-    found = calendar.load_year(year, datetime(2026, 11, 18, 14, 5, tzinfo=UTC))
+    found = admin.load_year(year, datetime(2026, 11, 18, 14, 5, tzinfo=UTC))
     return {day.day: day.state for _, weeks in found.months for week in weeks for day in week if day}
 
 
@@ -48,7 +48,7 @@ def test_every_day_of_the_year_is_there_once_and_tells_what_made_it() -> None:
 def test_today_is_not_missing_before_it_is_due(clock: Any) -> None:
     snapshot(ago(1))
     early = datetime(2026, 11, 18, 0, 20, tzinfo=UTC)
-    months = calendar.load_year(2026, early).months
+    months = admin.load_year(2026, early).months
     found = {day.day: day for _, weeks in months for week in weeks for day in week if day}
     assert found[TODAY].state == "due"
     assert states()[TODAY] == "missing"
