@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, NoReturn
 
 from django.http import HttpResponseBase
 from django.utils import timezone
@@ -14,26 +14,120 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import CharField, ValidationError
 
 from fluxtracker.api.conditional import LIVE_S, SETTLED_S, unless_known
-from fluxtracker.api.fields import Answer, ErrorAnswer
+from fluxtracker.api.fields import Answer, Day, ErrorAnswer, OneOf, Query, RangeQuery, Whole
 from fluxtracker.api.views import BAD_QUERY, ReadView, StatusView
+from fluxtracker.images import image_name
+from fluxtracker.periods import Bucket
 from metrics.selectors import metrics_stamp
 from revenue.models import LedgerState
 from revenue.selectors import ledger_stamp
 from snapshots import selectors, status
-from snapshots.api import filters, serializers
+from snapshots.api import serializers
 from snapshots.comparison import cache
 from snapshots.comparison import serializers as comparison_serializers
 from snapshots.comparison.serializers import ComparisonAnswer
 from snapshots.models import Snapshot
 from snapshots.selectors import CATEGORY_TOTALS, Days, History, containers_read_at, last_due, snapshot_stamp, stats
 
+MOST_ROWS = 3650
+ROWS = 30
+ALLOWED = "expected D, W, M, Q or Y (against a day, a week, a month, a quarter or a year ago)"
 SETTLED = timedelta(days=2)
-
-
 NO_CATEGORY = OpenApiResponse(ErrorAnswer, "There is no such category.")
 CATEGORY = OpenApiParameter("category", str, OpenApiParameter.PATH, enum=tuple(CATEGORY_TOTALS))
+
+
+class NeededDay(Day):
+    """A day that has to be given."""
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        if key == "required":
+            raise ValidationError("is needed: a day as YYYY-MM-DD")
+        super().fail(key, **kwargs)
+
+
+def asked_day(text: str) -> date:
+    """Return the day in a path; 400 when it is none."""
+    try:
+        return Day().to_internal_value(text)
+    except ValidationError as error:
+        raise ValidationError({"date": error.detail}) from error
+
+
+class SnapshotsQuery(RangeQuery):
+    limit = Whole(
+        required=False,
+        cut_to=MOST_ROWS,
+        help_text=f"How many of the newest days; {ROWS} unless `start_date` is given. "
+        f"More than {MOST_ROWS} counts as {MOST_ROWS}.",
+    )
+    start_date = Day(required=False, help_text="First UTC day, included.")
+    end_date = Day(required=False, help_text="Last UTC day, included.")
+    ends = (("start_date", "end_date"),)
+
+
+class ClosedRange(RangeQuery):
+    start = NeededDay(help_text="First UTC day, included.")
+    end = NeededDay(help_text="Last UTC day, included.")
+
+
+class OpenRange(RangeQuery):
+    start = Day(required=False, help_text="First UTC day, included.")
+    end = Day(required=False, help_text="Last UTC day, included.")
+
+
+class ImageName(CharField):
+    """An image in any spelling, read as the name that it is counted under."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = image_name(super().to_internal_value(data))
+        if not name:
+            self.fail("blank")
+        return name
+
+
+class ImagesQuery(OpenRange):
+    image = ImageName(
+        max_length=255,
+        help_text="Whole name; its tag and the spellings of Docker Hub make no difference.",
+        error_messages=dict.fromkeys(("required", "blank"), "is needed: an image's name without its tag"),
+    )
+
+
+class CategoryQuery(OpenRange):
+    limit = Whole(
+        required=False,
+        cut_to=MOST_ROWS,
+        help_text=f"How many of the newest days; {ROWS} unless `start` is given.",
+    )
+
+
+def newest(first: date | None, last: date | None, limit: int | None) -> Days:
+    """Return the days to show, newest first. A range is only cut when a limit is given."""
+    return Days(first, last, limit or (None if first else ROWS))
+
+
+class TopQuery(Query):
+    limit = Whole(default=10, cut_to=100, help_text="How many images; more than 100 counts as 100.")
+    days = Whole(default=7, maximum=MOST_ROWS, help_text="How many days back the comparison lies.")
+
+
+class BucketField(OneOf):
+    """Distance back in time; lower case is the same."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__([bucket.letter for bucket in Bucket], **kwargs)
+        self.expected = ALLOWED
+
+    def to_internal_value(self, data: Any) -> Bucket:
+        return Bucket.of_letter(super().to_internal_value(str(data).strip().upper()))
+
+
+class ComparisonQuery(Query):
+    period = BucketField(help_text="D, W, M, Q or Y: against a day, a week, a month, a quarter or a year ago.")
 
 
 class HistoryView(ReadView):
@@ -50,13 +144,13 @@ class SnapshotsView(HistoryView):
     """The network by day, newest first, and the days between that have no row."""
 
     name, operation = "Snapshots", "history_snapshots"
-    query = filters.SnapshotsQuery
+    query = SnapshotsQuery
     answer: ClassVar[type[Answer]] = serializers.SnapshotsAnswer
     fields: ClassVar[tuple[str, ...]] = selectors.FIELDS
 
     def read(self, values: dict[str, Any], now: datetime) -> History:
         first, last = values.get("start_date"), values.get("end_date")
-        return selectors.load(filters.newest(first, last, values.get("limit")), now, self.fields)
+        return selectors.load(newest(first, last, values.get("limit")), now, self.fields)
 
 
 class FullView(SnapshotsView):
@@ -70,7 +164,7 @@ class RangeView(HistoryView):
     """The days from `start` to `end`, both included, oldest first."""
 
     name, operation = "Snapshots of a range", "history_range"
-    query, answer = filters.ClosedRange, serializers.RangeAnswer
+    query, answer = ClosedRange, serializers.RangeAnswer
     max_age = SETTLED_S
 
     def read(self, values: dict[str, Any], now: datetime) -> History:
@@ -99,7 +193,7 @@ class SnapshotView(HistoryView):
     }
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
-        day = filters.asked_day(path["date"])
+        day = asked_day(path["date"])
         if Snapshot.objects.filter(day=day).exists():
             return super().get(request, **path)
         near = selectors.nearest([day])[day]
@@ -107,7 +201,7 @@ class SnapshotView(HistoryView):
         return Response({"error": f"there is no snapshot of {day}; {words}", "date": day, "nearest": near}, status=404)
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        day = filters.asked_day(self.kwargs["date"])
+        day = asked_day(self.kwargs["date"])
         return selectors.load(Days(day, day), now, selectors.EVERY_FIELD).rows[0]
 
 
@@ -115,12 +209,12 @@ class CategoryView(HistoryView):
     """A category's total and its tracked apps by day, newest first."""
 
     name, operation = "History of a category", "history_category"
-    query, answer = filters.CategoryQuery, serializers.CategoryAnswer
+    query, answer = CategoryQuery, serializers.CategoryAnswer
     parameters, errors = (CATEGORY,), {404: NO_CATEGORY}
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         category = known(self.kwargs["category"])
-        days = filters.newest(values.get("start"), values.get("end"), values.get("limit"))
+        days = newest(values.get("start"), values.get("end"), values.get("limit"))
         rows = selectors.read_columns(days, ("day", CATEGORY_TOTALS[category]))
         return {
             "category": category,
@@ -134,7 +228,7 @@ class ImagesView(ReadView):
     """Containers that ran an image on each day, oldest first."""
 
     name, operation, tag = "History of an image", "history_images", "history"
-    query, answer = filters.ImagesQuery, serializers.ImagesAnswer
+    query, answer = ImagesQuery, serializers.ImagesAnswer
 
     def etag(self, now: datetime) -> object:
         return snapshot_stamp()
@@ -150,7 +244,7 @@ class TopView(ReadView):
     """
 
     name, operation, tag = "Top of a category", "metrics_category_top", "metrics"
-    query, answer = filters.TopQuery, serializers.TopAnswer
+    query, answer = TopQuery, serializers.TopAnswer
     parameters, errors = (CATEGORY,), {404: NO_CATEGORY}
 
     def etag(self, now: datetime) -> object:
@@ -196,7 +290,7 @@ class ComparisonView(ReadView):
     """
 
     name, operation, tag = "Comparison", "analytics_comparison", "analytics"
-    query, answer = filters.ComparisonQuery, ComparisonAnswer
+    query, answer = ComparisonQuery, ComparisonAnswer
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
         bucket, now = self.query.read(request.query_params)["period"], timezone.now()
