@@ -2,33 +2,39 @@
 
 One transaction stores the results; only this thread uses the database. Readings are kept for 7 days, the first of
 each hour for 90.
+Capacity and use are halves of a node, and each number counts on its own (docs/contract.md#snapshots-and-instances).
+The last known value of a half, at most 24 hours old, replaces what a node does not report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby, islice
+from math import fsum
+from typing import Any
 
 from django.db import transaction
 
 from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, described
+from fluxtracker.images import image_name
+from fluxtracker.timestamps import iso
 from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
-from fluxtracker.upstream.records import AppSpecifications
+from fluxtracker.upstream.records import AppSpecifications, NodeCounts
 from fluxtracker.upstream.stats import Containers, Nodes, Stats
-from fluxtracker.upstream.stats_rows import Capacity
+from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
 from fluxtracker.upstream.trusted_price import Quote
 from metrics import sources as metrics_sources
-from metrics.metric_keys import Number
-from metrics.models import ImageCount, Reading, Source
-from metrics.network_counts import count_nodes, count_running, measure_cloud
-from metrics.sources import Outcome, Readout, Sources
-from metrics.tracked_apps import AppIndex, Classifier
+from metrics.metric_keys import COUNTED, Number, percent
+from metrics.models import Category, ImageCount, Reading, Source, TrackedApp
+from metrics.sources import KEEPS, Outcome, Readout, Refused, Sources
+from metrics.tracked_apps import AppIndex, Classifier, Kind, Resolved
 from ops.jobs.runs import Run
 from revenue.daily_prices import refresh_live_price
 from revenue.models import LivePrice
@@ -148,3 +154,207 @@ def _settle_price(sources: Sources, answer: Future[Quote]) -> None:
         answer,
         lambda quote: Readout({"flux_price_usd": float(quote.price)}, {"from": quote.source}, 1),
     )
+
+
+Remembered = dict[str, list[float]]
+"""By collateral: unix seconds of its capacity, then cores, GB of memory and of storage, the same three in use, and
+unix seconds of these. Rows of earlier releases lack the last."""
+
+CAPACITY, USED = slice(1, 4), slice(4, 7)
+
+NUMBERS = ("cpu_cores", "ram_gb", "storage_gb")
+REASONS = ("unreachable", "benchmarking", "unusable")
+STATES = (*REASONS, "remembered", "counted")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudReadout(Readout):
+    """`remembered`: what the next collection may need of the nodes."""
+
+    remembered: Remembered
+
+
+class Half:
+    """One half of all nodes, capacity or use, as it is added up."""
+
+    def __init__(self, word: str) -> None:
+        self.columns: dict[str, list[float]] = {f"{word}_{key}": [] for key in NUMBERS}
+        self.states: list[str] = []
+        """Of each node: counted, remembered, or why one of its numbers is not known."""
+
+    def add(self, told: Resources, kept: Resources, *, unreachable: bool) -> bool:
+        """Count a node, by what is remembered where it does not tell. Return whether anything of it is known."""
+        known = told.completed(kept)
+        for column, number in zip(self.columns.values(), known.numbers, strict=True):
+            if number is not None:
+                column.append(number)
+        if known.is_whole:
+            self.states.append("counted" if known is told else "remembered")
+        else:
+            self.states.append("unreachable" if unreachable else "unusable" if told.unusable else "benchmarking")
+        return not known.is_empty
+
+    def sums(self) -> dict[str, Number]:
+        """Return the sum of each number; one that no node tells is not known."""
+        return {key: round(fsum(column), 2) for key, column in self.columns.items() if column}
+
+    def coverage(self, no_nodes: int) -> dict[str, Any]:
+        """Return how many nodes count, and how many each sum rests on."""
+        behind = {name: len(column) for name, column in zip(NUMBERS, self.columns.values(), strict=True)}
+        return _coverage(self.states, no_nodes) | behind
+
+
+def measure_cloud(found: Nodes[Capacity], remembered: Mapping[str, Any], now: datetime) -> CloudReadout:
+    """Return the sums over the nodes that are known, and how many those are."""
+    oldest, size = (now - KEEPS).timestamp(), 0
+    kept = {key: row for key, row in remembered.items() if max(row[0], _used_at(row)) >= oldest}
+    capacity, used = Half("total"), Half("used")
+    for node in found.nodes:
+        row = kept.get(node.collateral or "")
+        is_known = capacity.add(node.capacity, _recalled(row, oldest, CAPACITY), unreachable=node.unreachable)
+        used.add(node.used, _recalled(row, oldest, USED), unreachable=node.unreachable)
+        size += is_known and not node.capacity.is_garbage
+    coverage = {
+        "rows": found.rows,
+        "repeated": found.repeated,
+        **_coverage(map(_worse, capacity.states, used.states), found.unusable),
+        "capacity": capacity.coverage(found.unusable),
+        "used": used.coverage(found.unusable),
+    }
+    return CloudReadout(capacity.sums() | used.sums(), coverage, size, kept | _news(found.nodes, kept, now))
+
+
+def _recalled(row: Sequence[float] | None, oldest: float, half: slice) -> Resources:
+    """Return what is remembered of one half of a node, where it is not too old."""
+    if row is None or (row[0] if half == CAPACITY else _used_at(row)) < oldest:
+        return UNKNOWN
+    cores, ram_gb, storage_gb = row[half]
+    return Resources(cores, ram_gb, storage_gb)
+
+
+def _used_at(row: Sequence[float]) -> float:
+    return row[7 if len(row) > 7 else 0]
+
+
+def _news(nodes: Iterable[Capacity], kept: Mapping[str, Sequence[float]], now: datetime) -> Remembered:
+    """Return what is to be remembered of the nodes that told a whole half."""
+    at, news = int(now.timestamp()), {}
+    for node in nodes:
+        if not node.collateral or not (node.capacity.is_whole or node.used.is_whole):
+            continue
+        old = kept.get(node.collateral) or [0] * 8
+        capacity = [at, *node.capacity.numbers] if node.capacity.is_whole else old[:4]
+        used = [*node.used.numbers, at] if node.used.is_whole else [*old[USED], _used_at(old)]
+        news[node.collateral] = [*capacity, *used]
+    return news
+
+
+def _worse(capacity: str, used: str) -> str:
+    """Return the state of a node by those of its halves: that of the one of which less is known."""
+    return capacity if capacity == used else next(state for state in STATES if state in (capacity, used))
+
+
+def _coverage(states: Iterable[str], no_nodes: int) -> dict[str, Any]:
+    """Return how many nodes count; rows that are no node are unusable."""
+    many = Counter(states) + Counter(unusable=no_nodes)
+    return {
+        "counted": many["counted"],
+        "remembered": many["remembered"],
+        "notCounted": {reason: many[reason] for reason in REASONS},
+    }
+
+
+def count_nodes(found: NodeCounts) -> Readout:
+    """Return the counts; the total is the sum of the tiers, and a reported total that differs is noted."""
+    coverage = {"tiers": 3, "toldTotal": found.told_total, "totalDiffers": found.told_total not in (None, found.total)}
+    values = {
+        "node_total": found.total,
+        "node_cumulus": found.cumulus,
+        "node_nimbus": found.nimbus,
+        "node_stratus": found.stratus,
+    }
+    return Readout(values, coverage, found.total)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """Containers of one image; its category is the one that most of them are in."""
+
+    image: str
+    category: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppsReadout(Readout):
+    images: tuple[ImageRow, ...]
+
+
+@dataclass(slots=True)
+class ContainerCounts:
+    """The counts in the making."""
+
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    images: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    names: Counter[str] = field(default_factory=Counter)
+    """Counts of those resolved by their image, encrypted, or unknown."""
+
+    def add(self, container: Container, many: int, index: AppIndex, classifier: Classifier) -> None:
+        """Count `many` containers that are alike."""
+        resolved = Resolved("", "", container.image) if container.image else index.resolve(container.name or "")
+        kind = (
+            classifier.by_image(resolved.image)
+            if resolved.image
+            else classifier.by_name(resolved.app, resolved.component)
+        )
+        self.names["resolved" if resolved.image else "encrypted" if resolved.encrypted else "unknown"] += many
+        self.kinds[kind] += many
+        if resolved.image and not kind.is_system:
+            self.images[image_name(resolved.image)][kind.category] += many
+
+    def values(self, classifier: Classifier) -> dict[str, int]:
+        """Return the metrics. What belongs to the system is in no category and in no tracked app's count."""
+        apps = {kind: many for kind, many in self.kinds.items() if not kind.is_system}
+        categories, tracked = Counter[str](), Counter[tuple[str, str]]()
+        for kind, many in apps.items():
+            categories[kind.category] += many
+            tracked.update(dict.fromkeys(kind.tracked, many))
+        git = sum(many for kind, many in apps.items() if kind.is_git)
+        fixed = {
+            "total_apps": categories.total(),
+            "watchtower_count": sum(many for kind, many in self.kinds.items() if kind.is_watchtower),
+            "gitapps_count": git,
+            "dockerapps_count": categories.total() - git,
+            "gaming_apps_total": categories[Category.Key.GAMING],
+            "crypto_nodes_total": categories[Category.Key.CRYPTO],
+            "wordpress_count": sum(many for kind, many in apps.items() if kind.is_of(TrackedApp.Category.WORDPRESS)),
+        }
+        return fixed | {f"{of}_{key}": tracked[of, key] for of, key in classifier.counted if of in COUNTED}
+
+
+def count_running(
+    found: Containers, index: AppIndex | None, index_at: datetime | None, classifier: Classifier
+) -> AppsReadout:
+    """Return counts by image and app. Refused where names have to be looked up and no specifications are known."""
+    if index is None and any(container.image is None for container in found.containers):
+        raise Refused("containers tell only their names, and no app specifications of the last 24 hours are known")
+    counted = ContainerCounts()
+    for container, many in Counter(found.containers).items():
+        counted.add(container, many, index or AppIndex([]), classifier)
+    containers = len(found.containers)
+    coverage = {
+        "rows": found.rows,
+        "repeated": found.repeated,
+        "nodes": found.nodes,
+        "containers": containers,
+        "resolved": counted.names["resolved"],
+        "resolvedPercent": percent(counted.names["resolved"], containers),
+        "encrypted": counted.names["encrypted"],
+        "unknown": counted.names["unknown"],
+        "rowsLeftOut": found.rows - found.repeated - found.nodes,
+        "containersLeftOut": found.left_out,
+        "notRunning": found.stopped,
+        "specificationsOf": iso(index_at),
+    }
+    images = tuple(ImageRow(image, of.most_common(1)[0][0], of.total()) for image, of in counted.images.items())
+    return AppsReadout(counted.values(classifier), coverage, found.nodes, images)

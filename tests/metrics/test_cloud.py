@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fluxtracker.upstream.stats import Nodes
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
+from metrics.collect import measure_cloud
 from metrics.models import Memory
-from metrics.network_counts import measure_cloud
 from metrics.sources import remember
 from tests.metrics.network import benching, node, stats, unreachable
 from tests.upstream.payloads import payload
