@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.lists import label
+from carousel.services import label
 
 
 @pytest.mark.parametrize(
