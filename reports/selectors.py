@@ -11,9 +11,8 @@ from fluxtracker.periods import Bucket, Period, midnight
 from reports import calendar
 from reports.calendar import Named
 from reports.figures import Figure, Known, compared
-from reports.groups import customers, money, network, volume
-from reports.groups.money import State
-from reports.groups.volume import Sales
+from reports.groups import customers, money, network
+from reports.groups.money import Sales, State
 from revenue.models import ChangedDay, DailyTotal, LedgerState
 from revenue.selectors import ledger_stamp
 from snapshots.selectors import snapshot_stamp
@@ -85,9 +84,9 @@ def figures_of(period: Period, today: datetime, state: object) -> tuple[Figure, 
     current, previous = made.known(period, before), made.known(before, before.previous())
     covered = network.rewards_covered(period, before, known={period: current, before: previous})
     current["reward_coverage"], previous["reward_coverage"] = covered[period], covered[before]
-    categories = volume.category_specs(current, previous)
-    volume.without_zeros(categories, current, previous)
-    specs = [*money.SPECS, *volume.EFFECT_SPECS, *customers.SPECS, *volume.SPECS, *categories, *network.SPECS]
+    categories = money.category_specs(current, previous)
+    money.without_zeros(categories, current, previous)
+    specs = [*money.SPECS, *money.EFFECT_SPECS, *customers.SPECS, *money.VOLUME_SPECS, *categories, *network.SPECS]
     return tuple(compared(specs, current, previous))
 
 
@@ -115,12 +114,12 @@ class _Maker:
             **money.price(period, ledger),
             **money.sources(period, ledger, state),
             **money.accruals(period, ledger, state),
-            **volume.effects(period, self.sales(period), self.sales(before), state),
+            **money.effects(period, self.sales(period), self.sales(before), state),
             **customers.events(period, state, self.now),
             **customers.owners(period, before, fees_sat, state),
             **customers.concentration(period, fees_sat, state),
-            **volume.sales(period, self.sales(period), state),
-            **volume.categories(period, state),
+            **money.sales(period, self.sales(period), state),
+            **money.categories(period, state),
             **network.stocks(period, self.snapshots),
             **network.filled(period),
             **network.spread(period),
