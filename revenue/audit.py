@@ -64,9 +64,6 @@ def _audit(
     proof = Proof.begin(Chain(source, tip), sources)
     report = AuditReport()
     for cursor in Cursor.objects.filter(address__in=[tracked.address for tracked in settings.REVENUE_ADDRESSES]):
-        if fix and cursor.tip_height <= tip.height and not proof.chain.has(cursor.tip_height, cursor.tip_hash):
-            detail = f"lacks block {cursor.tip_height}, which the last sync read: the next one follows that first"
-            raise Unavailable(source.host, "chain", detail)
         high = min(cursor.height, settled_height(tip.height))
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
@@ -106,8 +103,17 @@ def _hold_against(
         )  # fmt: skip
     if fix:
         confirm_vanished(proof.chain, reading, difference.vanished)
+        _require_followed(proof, reading.address)
         proof.chain.require_still()
         with ledger.writing():
             run.guard()
             applied = writer.apply(reading, difference, now)
         report.fixed += applied.added + applied.removed + applied.changed
+
+
+def _require_followed(proof: Proof, address: str) -> None:
+    """Raise Unavailable for a branch that no sync has followed: what is mended of it hides how far down it goes."""
+    chain, cursor = proof.chain, proof.cursors[address]
+    if cursor.tip_height <= chain.tip.height and not chain.has(cursor.tip_height, cursor.tip_hash):
+        detail = f"lacks block {cursor.tip_height}, which the last sync read: the next sync follows that first"
+        raise Unavailable(chain.source.host, "chain", detail)
