@@ -9,6 +9,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
+from fluxtracker.database import compiled_once
+
 
 class MessageFact(models.Model):
     """One permanent app message: a registration or an update (docs/upstream.md#app-messages)."""
@@ -293,4 +295,7 @@ class MessagesState(models.Model):
     @classmethod
     def known(cls) -> MessagesState:
         """Return the row, or an empty one. One query, and no write: for reads."""
-        return cls.objects.filter(id=1).first() or cls()
+        return next(iter(_known_state()), None) or cls()
+
+
+_known_state = compiled_once(lambda: MessagesState.objects.filter(id=1))

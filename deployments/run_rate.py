@@ -89,11 +89,11 @@ NOTHING: Row = dict.fromkeys(SUMS, 0)
 
 def accrual(first: date, last: date, by: Bucket, now: datetime) -> AccrualReport:
     """Return what each bucket of the days was paid and earned, the run-rate, and that it adds up."""
-    ledger, messages = LedgerState.known(), MessagesState.objects.filter(id=1).first()
+    ledger = LedgerState.known()
     totals = Totals({row["day"]: row for row in DailyTotal.objects.between(first, last).by_day()}, ledger)
-    is_read = messages is not None and messages.complete_at is not None
+    is_read = MessagesState.known().complete_at is not None
     data, notes = flow_rows(split(first, last, by), totals, is_read, now), dict[str, str]()
-    mrr = _run_rate_now(ledger, now) if is_read else UNKNOWN
+    mrr = run_rate_now(ledger, now) if is_read else UNKNOWN
     if not is_read:
         notes |= dict.fromkeys(("accrued", "breakage", "deferred", "unassigned", "mrr"), NOT_READ)
     elif mrr.sat is None:
@@ -177,7 +177,7 @@ def _a_month(amount: int, days: int) -> int:
     return round(Fraction(amount * DAYS_IN_4_YEARS, 4 * MONTHS_A_YEAR * days))
 
 
-def _run_rate_now(ledger: LedgerState, now: datetime) -> Amount:
+def run_rate_now(ledger: LedgerState, now: datetime) -> Amount:
     """Return the run-rate of the last complete day."""
     day = _last_complete_day(ledger, now)
     return UNKNOWN if day is None else run_rate(flows(Span(day, day)).get(day, NOTHING), 1)
@@ -271,7 +271,7 @@ def forecast(now: datetime) -> Forecast:
     last = min(max([today, *rows, *ending]), today + timedelta(days=MOST_DAYS))
     days = Span(today + DAY, last).days()
     sums = [sum(values) for values in zip(*rows.values(), strict=True)] or [0, 0]
-    is_read = MessagesState.objects.filter(id=1, complete_at__isnull=False).exists()
+    is_read = MessagesState.known().complete_at is not None
     return Forecast(
         [ForecastDay(day, Amount.of(*rows.get(day, (0, 0))), ending.get(day, Ending())) for day in days],
         ending.get(today, Ending()),

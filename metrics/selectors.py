@@ -77,8 +77,11 @@ _sources = compiled_once(lambda: Source.objects.filter(name__in=Source.Name.valu
 
 def census_sources(now: datetime) -> dict[str, SourceView]:
     """Return how the sources of the census stand. One query."""
-    rows = Source.objects.in_bulk(Source.Census.values)
+    rows = {row.name: row for row in _census()}
     return {name: _view(rows.get(name) or Source(name=name), None, now, CENSUS_LATE) for name in Source.Census.values}
+
+
+_census = compiled_once(lambda: Source.objects.filter(name__in=Source.Census.values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,13 @@ class Cursor(models.Model):
     def __str__(self) -> str:
         return f"{self.address} to {self.height}"
 
+    @classmethod
+    def by_address(cls) -> dict[str, Cursor]:
+        return {cursor.address: cursor for cursor in _cursors()}
+
+
+_cursors = compiled_once(lambda: Cursor.objects.all())
+
 
 def _is_read(cursor: Cursor | None, first: int, last: int) -> bool:
     """Return whether an address was read from block `first` to block `last`."""
@@ -355,7 +362,7 @@ class LedgerState(models.Model):
         settled = self.settled_height
         if settled is None:
             return None
-        cursors = Cursor.objects.in_bulk()
+        cursors = Cursor.by_address()
         are_read = (_is_read(cursors.get(one.address), one.first_height, settled) for one in settings.REVENUE_ADDRESSES)
         return self.settled_at if all(are_read) else None
 
@@ -398,7 +405,7 @@ class LedgerState(models.Model):
 
     @classmethod
     def last_closed_day(cls) -> date | None:
-        return cls.objects.filter(id=1).values_list("closed_through", flat=True).first()
+        return cls.known().closed_through
 
 
 _known_state = compiled_once(

@@ -45,16 +45,16 @@ def read_pending(*, sources: Sequence[object], now: datetime, run: Run) -> Pendi
     UpstreamError when none does; what was read last stays then, with its time. The daemon lists no mempool and
     costs a request for each transaction: it is not asked.
     """
-    heights = {cursor.address: cursor.height for cursor in Cursor.objects.all()}
+    cursors = Cursor.by_address()
     tracked = [row.address for row in settings.REVENUE_ADDRESSES]
-    if LedgerState.known().completed_at is None or not heights.keys() >= set(tracked):
+    if LedgerState.known().completed_at is None or not cursors.keys() >= set(tracked):
         return PendingReport()
     errors: list[UpstreamError] = []
     for source in sources:
         if not isinstance(source, Blockbook):
             continue
         try:
-            found = _read(source, {address: heights[address] + 1 for address in tracked})
+            found = _read(source, {address: cursors[address].height + 1 for address in tracked})
         except UpstreamError as error:
             errors.append(error)
             continue

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.db.models import Q, Sum
 from django.utils import timezone
 
-from fluxtracker.database import compiled_once
 from fluxtracker.money import flux
 from fluxtracker.periods import is_ahead, is_fresh
 from fluxtracker.timestamps import iso
@@ -48,7 +47,7 @@ def sync_part(now: datetime | None, states: States | None = None) -> Part:
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),
         "completeThrough": _last_day(ledger.complete_until),
-        "quarantine": Quarantined.objects.count(),
+        "quarantine": Quarantined.objects.count() if ledger.has_quarantine else 0,
         "failedSources": (state.last_report or {}).get("failedSources", []),
         "unprovedSince": ledger.unproved_height,
         "unprovedAt": iso(ledger.unproved_at),
@@ -113,12 +112,9 @@ def status(now: datetime) -> dict[str, Any]:
 
 def last_sync_block() -> int | None:
     """Return the block up to which every tracked address was read; None when one never was."""
-    heights = {cursor.address: cursor.height for cursor in _cursors()}
+    cursors = Cursor.by_address()
     tracked = [row.address for row in settings.REVENUE_ADDRESSES]
-    return min(heights[address] for address in tracked) if heights.keys() >= set(tracked) else None
-
-
-_cursors = compiled_once(lambda: Cursor.objects.only("height"))
+    return min(cursors[address].height for address in tracked) if cursors.keys() >= set(tracked) else None
 
 
 def is_syncing() -> bool:

@@ -187,11 +187,9 @@ class History:
 def by_key(category: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a day's total of the category and each tracked app by its short key."""
     start = f"{category}_"
-    found = {"total": row[CATEGORY_TOTALS[category]]}
-    for column, count in row["counts"].items():
-        if column.startswith(start):  # `gaming_palworld` is `palworld` of `gaming`
-            found[column.removeprefix(start)] = count
-    return found
+    size, counts = len(start), row["counts"].items()  # `gaming_palworld` is `palworld` of `gaming`
+    found = {column[size:]: count for column, count in counts if column.startswith(start)}
+    return {"total": row[CATEGORY_TOTALS[category]], **found}
 
 
 def load(days: Days, now: datetime, names: tuple[str, ...] = FIELDS) -> History:

@@ -22,7 +22,7 @@ from fluxtracker import formatting
 from fluxtracker.periods import DAY, Bucket, Period, midnight
 from metrics.metric_keys import percent
 from revenue.labels import UNKNOWN
-from revenue.models import ChangedDay, Label
+from revenue.models import ChangedDay, Label, LedgerState
 
 LISTED = 8  # categories; the rest are summed
 AHEAD = 30  # days
@@ -118,13 +118,13 @@ def origins_stamp(query: QueryDict, now: datetime) -> object:
 
 def read_paid(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Read run-rate, what is not earned yet, and the apps that end within AHEAD days."""
-    today = now.date()
-    report, ahead = run_rate.accrual(today, today, Bucket.DAY, now), run_rate.forecast(now)
-    soon = ahead.data[:AHEAD]
+    ahead = run_rate.forecast(now)
+    is_read, soon = ahead.deferred.sat is not None, ahead.data[:AHEAD]
+    rate = run_rate.run_rate_now(LedgerState.known(), now) if is_read else run_rate.UNKNOWN
     return {
-        "run_rate": _known(report.mrr, report.notes.get("mrr", run_rate.NO_DAY)),
-        "deferred": _known(ahead.deferred, ahead.notes.get("deferred", run_rate.NOT_READ)),
-        "is_read": ahead.deferred.sat is not None,
+        "run_rate": _known(rate, run_rate.NO_DAY if is_read else run_rate.NOT_READ),
+        "deferred": _known(ahead.deferred, run_rate.NOT_READ),
+        "is_read": is_read,
         "ending": sum(day.ending.apps for day in soon) + ahead.ending_today.apps,
         "earned_soon": sum(day.accrued.sat or 0 for day in soon),
         "weeks": list(_weeks(ahead.ending_today, soon)),

@@ -52,7 +52,7 @@ def steps(now: datetime) -> Sequence[Step]:
 
 def chain_share() -> int:
     """Return the percentage of all blocks that were read, over all tracked addresses, rounded down."""
-    cursors = {cursor.address: cursor for cursor in Cursor.objects.all()}
+    cursors = Cursor.by_address()
     found = [_share(cursors.get(row.address)) for row in settings.REVENUE_ADDRESSES]
     return int(100 * sum(found) / len(found))
 

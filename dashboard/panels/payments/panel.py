@@ -68,7 +68,7 @@ class LedgerProgress:
         state = LedgerState.known()
         stale = state.completed_at is not None and not is_fresh(state.completed_at, now, STALE)
         height = last_sync_block() if stale or state.completed_at is None else None
-        waiting = Quarantined.objects.count()
+        waiting = Quarantined.objects.count() if state.has_quarantine else 0
         return cls(state.completed_at, state.read_until, state.closed_through, height, waiting, stale)
 
     def first_listed(self, first: date | None) -> date | None:
@@ -92,7 +92,8 @@ def read(query: QueryDict, now: datetime) -> Context:
 
 def stamp(query: QueryDict, now: datetime) -> Hashable:
     """Return what the list depends on. A message that no node knew changes nothing before the ledger changes."""
-    return ledger_stamp(), LedgerProgress.load(now).stale, Quarantined.objects.count(), now.date()
+    ledger = LedgerProgress.load(now)
+    return ledger_stamp(), ledger.stale, ledger.quarantined, now.date()
 
 
 def _frame(requested: PanelQuery, ledger: LedgerProgress) -> Context:

@@ -76,6 +76,7 @@ def listed(found: Sequence[pagination.Row]) -> list[dict[str, Any]]:
         count, again_at = attempts.get(row["message_hash"], (0, None))
         why = unnamed(row["kind"], count) if app is None else None
         row |= {
+            "id": str(row["id"]),  # written seven times a row: templates format numbers
             "app": app,
             "type": TYPES.get(row["app_type"]) if app is not None else None,
             "why": why,
