@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from django.utils.html import format_html
+from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from fluxtracker import formatting, money
@@ -33,16 +33,12 @@ def spark(values: Values, label: str = "") -> SafeString:
     It stretches to the box that CSS gives it; strokes keep their width.
     """
     places = trend_points(values)
-    return format_html(
-        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
-        '<path class="line" d="{}" vector-effect="non-scaling-stroke"/>'
-        '<path class="end" d="{}" vector-effect="non-scaling-stroke"/></svg><span class="unseen">{}</span>',
-        WIDTH,
-        HEIGHT,
-        _path(places),
-        _path(places[-1:]),
-        sentence(values, label),
+    drawing = (
+        f'<svg class="spark" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true"'
+        f' focusable="false"><path class="line" d="{_path(places)}" vector-effect="non-scaling-stroke"/>'
+        f'<path class="end" d="{_path(places[-1:])}" vector-effect="non-scaling-stroke"/></svg>'
     )
+    return SafeString(f'{drawing}<span class="unseen">{escape(sentence(values, label))}</span>')
 
 
 def line(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:

@@ -90,7 +90,7 @@ def _reliable(sync: Mapping[str, Any], completed_at: datetime | None) -> Iterato
 def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Read the strip in a few small queries."""
     found = health.look(now)
-    completed_at = LedgerState.objects.values_list("completed_at", flat=True).first()
+    completed_at = LedgerState.known().completed_at
     latest = Latest.load(now)
     status = strip_status(found, completed_at, now)
     starting = first_start.context(latest.sources, status["statuses"], now) if completed_at is None else {}

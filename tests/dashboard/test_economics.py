@@ -58,6 +58,6 @@ def test_the_queries_of_both_panels_are_few(client: Client, django_assert_max_nu
     synced()
     pay(at=NOW - timedelta(days=40))
     html(client, "/panels/origins/?period=Y")
-    for name, most in (("origins", 24), ("paid", 24)):
+    for name, most in (("origins", 9), ("paid", 10)):
         with django_assert_max_num_queries(most):
             html(client, f"/panels/{name}/?period=M")

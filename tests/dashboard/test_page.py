@@ -104,12 +104,12 @@ def test_a_page_asked_for_twice_at_once_is_not_sent_twice(client: Client) -> Non
 def test_the_number_of_queries_does_not_grow_with_what_there_is(client: Client, django_assert_max_num_queries) -> None:
     month()
     client.get("/")  # what a process asks only once
-    with django_assert_max_num_queries(120) as few:
+    with django_assert_max_num_queries(102) as few:
         client.get("/?period=M")
     many(60)
     for back in range(40, 80):
         snapshot(NOW.date() - timedelta(days=back))
-    with django_assert_max_num_queries(120) as more:
+    with django_assert_max_num_queries(102) as more:
         client.get("/?period=M")
     assert len(more) <= len(few)
 
