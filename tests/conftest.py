@@ -112,9 +112,10 @@ def commits(request):
 
 @pytest.fixture(autouse=True)
 def leases_outlive_the_test(request, monkeypatch):
-    """A heartbeat has a connection of its own, to which the lease of a test that commits nothing looks lost."""
+    """Heartbeats have connections of their own, to which the lease or job of a test that commits nothing looks lost."""
     if not commits(request):
         monkeypatch.setattr("ops.leases.HEARTBEAT_S", 3_600.0)
+        monkeypatch.setattr("ops.jobs.runner.EVERY_S", 3_600.0)
 
 
 @pytest.fixture(scope="session")
