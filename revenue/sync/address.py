@@ -281,14 +281,15 @@ class AddressPass:
 
     def _cursor(self, high: int, keep: Cursor | None) -> Cursor:
         tip = self.chain.tip
+        height = max(high, min(keep.height, self.high)) if keep else high  # what lies above is of a longer chain
         return Cursor(
             address=self.tracked.address,
             first_height=self.tracked.first_height,
-            height=max(high, keep.height) if keep else high,
+            height=height,
             tip_height=tip.height,
             tip_hash=tip.hash,
             listed_total=self.total_at_tip if high >= self.high else (keep.listed_total if keep else None),
-            listed=self.listed if keep is None or high >= keep.height else keep.listed,
+            listed=self.listed if keep is None or height == high else keep.listed,
         )
 
 

@@ -1,5 +1,6 @@
 """Sources that lie quietly: the ledger stays as it was, says so, and heals at the next good answer."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -281,6 +282,21 @@ def test_what_is_listed_of_a_chain_that_left_meanwhile_is_not_stored(chain):
     with capture_logs() as logs:
         sync(chain, Source("second", chain))
     assert "chain_moved_while_read" in [entry["event"] for entry in logs]
+    assert_true(chain)
+
+
+@pytest.mark.parametrize("depth", [20, 32, 33, 34])
+def test_what_a_full_read_of_a_neighbour_stored_is_put_right(chain, depth):
+    """It lags and has a branch as deep as none has to prove: blocks below the usual overlap are read again, too."""
+    for _ in range(100):
+        chain.mine(chain.pay(A, 5))
+    sync(chain, Source("second", chain))
+    neighbour = chain.branch(depth, [*chain.last(depth)[:5], chain.pay(A, 77)], extra=-2)
+    neighbour.host = "neighbour"
+    with suppress(UpstreamError):  # a deeper branch would have to be proved
+        sync(neighbour, full=True)
+    chain.mine(chain.pay(A, 6))
+    sync(chain, Source("second", chain))
     assert_true(chain)
 
 
