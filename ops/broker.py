@@ -11,10 +11,8 @@ from typing import Any
 import structlog
 from celery import current_app
 from kombu.exceptions import KombuError
-from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from fluxtracker.env import redis_py_url
 from ops.status import OK, Status
 
 log = structlog.get_logger(__name__)
@@ -101,14 +99,9 @@ def _connection(timeout: float) -> Any:
 
 
 @cache
-def _client(url: str, timeout: float) -> Redis:
-    """Return the client of the broker at this address. Its pool connects at the first use, and again when closed."""
-    return Redis.from_url(
-        redis_py_url(url),
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        max_connections=MOST_CONNECTIONS,
-    )
+def _client(url: str, timeout: float) -> Any:
+    """Return the client of the broker at this address. Its pool connects again where a connection was closed."""
+    return _connection(timeout).default_channel.client
 
 
 def failure(error: Exception) -> Status:
