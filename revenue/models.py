@@ -366,6 +366,11 @@ class LedgerState(models.Model):
         are_read = (_is_read(cursors.get(one.address), one.first_height, settled) for one in settings.REVENUE_ADDRESSES)
         return self.settled_at if all(are_read) else None
 
+    @property
+    def quarantined(self) -> int:
+        """Return how many transactions wait in the quarantine. One query, none where it is empty."""
+        return Quarantined.objects.count() if self.has_quarantine else 0
+
     @cached_property
     def lacking(self) -> set[date]:
         """Return the days of which a transaction waits in the quarantine. One query, none where it is empty."""

@@ -20,7 +20,7 @@ from ops.models import ALERT_AFTER, TaskState
 from ops.registry import Gauge, States, gauges, health_check
 from ops.schedule import is_scheduled
 from ops.status import OK, PUBLIC, Part, Status, words
-from revenue.models import TIP_STANDS, Cursor, DailyTotal, LedgerState, Quarantined
+from revenue.models import TIP_STANDS, Cursor, DailyTotal, LedgerState
 from revenue.selectors import open_totals
 
 TASK, BEAT_TASK = "sync_revenue", "revenue.tasks.sync_revenue"
@@ -47,7 +47,7 @@ def sync_part(now: datetime | None, states: States | None = None) -> Part:
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),
         "completeThrough": _last_day(ledger.complete_until),
-        "quarantine": Quarantined.objects.count() if ledger.has_quarantine else 0,
+        "quarantine": ledger.quarantined,
         "failedSources": (state.last_report or {}).get("failedSources", []),
         "unprovedSince": ledger.unproved_height,
         "unprovedAt": iso(ledger.unproved_at),

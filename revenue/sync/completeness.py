@@ -57,8 +57,7 @@ class Proof:
     @classmethod
     def begin(cls, chain: Chain, sources: Sequence[ChainSource]) -> Self:
         witnesses = [source for source in sources if source is not chain.source]
-        cursors = {cursor.address: cursor for cursor in Cursor.objects.all()}
-        return cls(chain, witnesses, LedgerState.load(), cursors)
+        return cls(chain, witnesses, LedgerState.load(), Cursor.by_address())
 
     @property
     def settled(self) -> int:

@@ -3,8 +3,9 @@ from django.utils import timezone
 
 from fluxtracker.env import TrackedAddress
 from ops.jobs import runs
+from revenue.audit import audit_revenue
 from revenue.sync.engine import sync_revenue
-from tests.revenue.fake_chain import FakeChain
+from tests.revenue.fake_chain import FakeChain, Source
 
 A = "t3NryfAQLGeFs9jEoeqsxmBN2QLRaRKFLUX"
 B = "t1LUs6quf7TB2zVZmexqPQdnqmrFMGZGjV6"
@@ -31,3 +32,13 @@ def sync(*sources, full=False, now=None):
         source.requests.clear()
     with runs.run("sync_revenue", trigger="command") as run:
         return sync_revenue(sources=list(sources), now=now or timezone.now(), run=run, full=full)
+
+
+def audit(chain, blocks=4320, fix=False, second=None):
+    with runs.run("audit_revenue", trigger="command") as run:
+        sources = [chain, second or Source("second", chain)]
+        return audit_revenue(sources=sources, now=timezone.now(), run=run, blocks=blocks, fix=fix)
+
+
+class Cut(Exception):
+    """The process ends here."""

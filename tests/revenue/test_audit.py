@@ -1,24 +1,15 @@
 """The ledger against the chain."""
 
 import pytest
-from django.utils import timezone
 
 from fluxtracker.upstream.http.errors import UpstreamError
-from ops.jobs import runs
 from revenue import ledger
-from revenue.audit import audit_revenue
 from revenue.models import Payment
-from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
+from tests.revenue.conftest import CONFIRMATIONS, A, B, audit, sync
 from tests.revenue.fake_chain import Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
-
-
-def audit(chain, blocks=4320, fix=False, second=None):
-    with runs.run("audit_revenue", trigger="command") as run:
-        sources = [chain, second or Source("second", chain)]
-        return audit_revenue(sources=sources, now=timezone.now(), run=run, blocks=blocks, fix=fix)
 
 
 def numbers(report):

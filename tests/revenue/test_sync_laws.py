@@ -15,9 +15,9 @@ from fluxtracker.env import TrackedAddress
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops.jobs import runs
 from revenue import ledger
-from revenue.audit import audit_revenue
 from revenue.sync.engine import sync_revenue
 from tests.marks import examples
+from tests.revenue.conftest import Cut, audit
 from tests.revenue.fake_chain import START, FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
@@ -48,19 +48,9 @@ def sync(chain, full=False):
         return sync_revenue(sources=[chain, Source("second", chain)], now=timezone.now(), run=run, full=full)
 
 
-def audit(chain, blocks=4320):
-    with runs.run("sync_revenue", trigger="command") as run:
-        sources = [chain, Source("second", chain)]
-        return audit_revenue(sources=sources, now=timezone.now(), run=run, blocks=blocks, fix=True)
-
-
 def assert_true(chain):
     assert rows() == chain.truth([A, B], CONFIRMATIONS)
     assert_sums_hold()
-
-
-class Cut(Exception):
-    """The process ends here."""
 
 
 class Disturbed(list[str]):
@@ -86,6 +76,7 @@ def reorganise(chain, depth, extra, seed):
     chain.reorg(depth, kept, extra)
 
 
+mend = partial(audit, fix=True)
 depths = st.tuples(st.integers(1, 60), st.integers(0, 2), st.integers(0, 99))
 step = st.one_of(
     st.tuples(st.just("mine"), st.lists(st.integers(0, 3), min_size=1, max_size=40)),
@@ -93,7 +84,9 @@ step = st.one_of(
     st.tuples(st.just("sync"), st.booleans()),
     st.tuples(
         st.just("disturbed"),
-        st.sampled_from([sync, partial(sync, full=True), audit, partial(audit, blocks=10)]),
+        st.sampled_from(
+            [sync, partial(sync, full=True), partial(audit, fix=True), partial(audit, blocks=10, fix=True)]
+        ),
         st.integers(1, 12),
         st.none() | depths,
     ),

@@ -13,7 +13,7 @@ from fluxtracker.upstream.parsing import MAX_SAT
 from fluxtracker.upstream.records import Unreadable
 from ops.models import TaskState
 from revenue.models import Cursor, Payment, Quarantined
-from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
+from tests.revenue.conftest import CONFIRMATIONS, A, B, Cut, sync
 from tests.revenue.fake_chain import FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
@@ -303,10 +303,6 @@ def test_what_a_full_read_of_a_neighbour_stored_is_put_right(chain, depth):
 def test_a_source_that_forgets_a_transaction_raises_not_found(chain):
     with pytest.raises(NotFound):
         chain.transaction("00" * 32)
-
-
-class Cut(Exception):
-    """The process ends here."""
 
 
 def cut_after(chain, windows):

@@ -41,7 +41,7 @@ from fluxtracker import formatting, money
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import is_fresh
 from revenue import pending
-from revenue.models import STALE, App, DailyTotal, LedgerState, Payment, Quarantined
+from revenue.models import STALE, App, DailyTotal, LedgerState, Payment
 from revenue.payments import filters, pagination
 from revenue.querysets import SUMMED
 from revenue.selectors import Sums, apps, ledger_stamp, open_totals, transaction_url
@@ -68,8 +68,7 @@ class LedgerProgress:
         state = LedgerState.known()
         stale = state.completed_at is not None and not is_fresh(state.completed_at, now, STALE)
         height = last_sync_block() if stale or state.completed_at is None else None
-        waiting = Quarantined.objects.count() if state.has_quarantine else 0
-        return cls(state.completed_at, state.read_until, state.closed_through, height, waiting, stale)
+        return cls(state.completed_at, state.read_until, state.closed_through, height, state.quarantined, stale)
 
     def first_listed(self, first: date | None) -> date | None:
         """Return the first day with single payments, if a list from `first` on (None: from its beginning) would begin
