@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import resource
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,20 @@ def assert_refused(path: Path, words: str) -> None:
     assert "Traceback" not in done.err
     assert contents() == before
     assert not Lease.objects.exclude(holder="").exists()
+
+
+def assert_restored(path: Path) -> None:
+    before = contents()
+    assert manage("restore", path, "--yes").code == 0
+    assert contents() == before
+
+
+def same_content(path: Path, other: Path) -> bool:
+    """Whether both say the same: a repetition in gzip may point to any of several equal places."""
+    try:
+        return gzip.decompress(path.read_bytes()) == gzip.decompress(other.read_bytes())
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def older(lines: list[Any]) -> None:
@@ -135,7 +150,10 @@ def test_one_bit_that_turned_is_found_wherever(made, share, bit):
     data[HEADER + int((len(data) - HEADER) * share)] ^= 1 << bit
     turned = made.with_name("turned.gz")
     turned.write_bytes(data)
-    assert_refused(turned, "")
+    if same_content(turned, made):
+        assert_restored(turned)
+    else:
+        assert_refused(turned, "")
 
 
 @pytest.mark.engine
@@ -146,9 +164,7 @@ def test_an_older_file_that_lacks_a_column_with_a_default_is_taken(made):
         del table["columns"][place]
         del lines[lines.index({"table": "snapshots_snapshot"}) + 1][place]
 
-    before = contents()
-    assert manage("restore", rewritten(made, without_error), "--yes").code == 0
-    assert contents() == before
+    assert_restored(rewritten(made, without_error))
 
 
 def assert_not_backed_up(path: Path, words: str) -> None:
