@@ -154,6 +154,24 @@ class AppEvent(models.Model):
         return f"{self.app_id} {self.kind} {self.height}"
 
 
+class KindDay(models.Model):
+    """Messages of one kind on one UTC day, with what was paid for them: sums of its AppEvent rows."""
+
+    day = models.DateField()
+    kind = models.CharField(max_length=12, choices=AppEvent.Kind)
+    messages = models.BigIntegerField()
+    revenue_sat = models.BigIntegerField()
+    payments = models.BigIntegerField()
+    usd_micro = models.BigIntegerField(help_text="Sum over the priced payments.")
+    priced = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "kind"], name="kind_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.kind}"
+
+
 class DailySplit(models.Model):
     """One part of a day's revenue: of a class of senders, a category, an app or an owner.
 

@@ -5,6 +5,7 @@ The result depends on what is stored alone, never on the order in which it came.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, timedelta
@@ -15,7 +16,8 @@ from django.db.models import F, Q
 from deployments import accrual, clock, message_facts
 from deployments.accrual import Balance
 from deployments.app_lives import LOST_AFTER, Event, Kind, Life, Paid, build_life, order
-from deployments.models import AppEvent, AppLife, ChangedApp, MessageFact, MessagesState
+from deployments.daily_splits import NOTHING
+from deployments.models import AppEvent, AppLife, ChangedApp, KindDay, MessageFact, MessagesState
 from fluxtracker.batches import chunks
 from fluxtracker.block_times import Timeline
 from fluxtracker.bulk_rows import write_rows
@@ -25,12 +27,14 @@ from fluxtracker.upstream.messages import PermanentMessage
 from fluxtracker.upstream.parsing import MAX_HEIGHT
 from ops.jobs.runs import Run
 from revenue import ledger, selectors
+from revenue.querysets import SUMMED
 
 APPS = 200  # of one transaction: no other can write meanwhile
 MARGIN = timedelta(days=1)  # what the estimated time of a block may be off
 COLUMNS = [field.name for field in fields(Event)]
 LIFE_COLUMNS = [field.name for field in AppLife._meta.concrete_fields]
 told = attrgetter(*COLUMNS)
+summed = attrgetter(*SUMMED)
 
 Key = tuple[str, str]
 """Of what was paid: the hash of a message and the transaction."""
@@ -179,9 +183,10 @@ def _life_row(row: AppLife, life: Life, categories: Mapping[str, str], balance: 
 def _write_events(changed: Mapping[str, tuple[Sequence[Event], Sequence[Event], Sequence[int]]]) -> None:
     """Replace the events of these apps from the first that differs on: as a rule, one is new at the end.
 
-    With each goes what is left after it, which depends on no later event.
+    With each goes what is left after it, which depends on no later event. Sums by day and kind follow.
     """
     rows: list[tuple[object, ...]] = []
+    kinds: defaultdict[tuple[date, str], list[int]] = defaultdict(lambda: [0, *NOTHING])
     for key, (before, after, left) in changed.items():
         same = next((place for place, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), None)
         same = min(len(before), len(after)) if same is None else same
@@ -190,7 +195,13 @@ def _write_events(changed: Mapping[str, tuple[Sequence[Event], Sequence[Event], 
         for place in range(same, len(after)):
             event = after[place]
             rows.append((key, place + 1, event.at.date(), left[place], added_s(event), *told(event)))
+        for sign, events in ((-1, before[same:]), (1, after[same:])):
+            for event in events:
+                sums = kinds[event.at.date(), event.kind]
+                sums[:] = (total + sign * value for total, value in zip(sums, (1, *summed(event)), strict=True))
     write_rows(AppEvent, ("app_id", "position", "day", "left_usd_micro", "added_s", *COLUMNS), rows)
+    changes = ((*key, *sums) for key, sums in kinds.items() if any(sums))
+    write_rows(KindDay, ("day", "kind", "messages", *SUMMED), changes, unique=["day", "kind"], add=True)
 
 
 def added_s(event: Event) -> int:

@@ -9,12 +9,12 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
+from django.db.models import F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from deployments import clock
 from deployments.app_lives import Kind
-from deployments.models import AppEvent, AppLife, DailySplit, MessageFact, MessagesState
+from deployments.models import AppEvent, AppLife, DailySplit, KindDay, MessageFact, MessagesState
 from fluxtracker.periods import Bucket, split
 from metrics.selectors import running_instances
 from revenue.models import App, LedgerState, PrunedPayment
@@ -177,10 +177,9 @@ def owned(owner: str) -> list[dict[str, Any]]:
 
 def kinds(first: date, last: date, bucket: Bucket) -> Report:
     """Return what messages did in a range of days, by kind. Two queries."""
-    sums = (Count("id"), Sum("revenue_sat"), Sum("usd_micro"), Sum("payments"), Sum("priced"))
-    rows = AppEvent.objects.filter(day__gte=first, day__lte=last, kind__in=KINDS).order_by().values_list("day", "kind")
+    rows = KindDay.objects.filter(day__gte=first, day__lte=last, kind__in=KINDS)
     by_day: defaultdict[date, dict[str, list[int]]] = defaultdict(dict)
-    for day, kind, *values in rows.annotate(*sums):
+    for day, kind, *values in rows.values_list("day", "kind", "messages", *SUMMED):
         by_day[day][kind] = values
     state = MessagesState.known()
     is_read = state.complete_at is not None
@@ -203,7 +202,7 @@ def _kind(days: Sequence[list[int]], is_read: bool) -> Report:
         return {"count": None, "sat": None, "usd_micro": None, "usd_missing": 0}
     if not days:
         return NO_MESSAGE
-    count, sat, micro, paid, priced = days[0] if len(days) == 1 else map(sum, zip(*days, strict=True))
+    count, sat, paid, micro, priced = days[0] if len(days) == 1 else map(sum, zip(*days, strict=True))
     return {
         "count": count,
         "sat": sat,

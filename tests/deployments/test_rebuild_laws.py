@@ -1,6 +1,7 @@
 """Whatever the order in which messages and payments come and go, the same lives, events and accruals follow."""
 
 import pytest
+from django.db.models import Count, Sum
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -8,10 +9,20 @@ from hypothesis.extra.django import TestCase
 
 from deployments import accrual, clock, message_facts, rebuild
 from deployments.categories import Catalogue
-from deployments.models import AppEvent, AppLife, BlockTime, ChangedApp, DailyAccrual, MessageFact, MessagesState
+from deployments.models import (
+    AppEvent,
+    AppLife,
+    BlockTime,
+    ChangedApp,
+    DailyAccrual,
+    KindDay,
+    MessageFact,
+    MessagesState,
+)
 from ops.jobs import runs
 from revenue import ledger
 from revenue.models import DailyTotal, Payment
+from revenue.querysets import SUMMED
 from tests.deployments.messages import MONTH, OWNER, START, STRANGER, at, register, update
 from tests.factories import MAIN, pay
 from tests.marks import examples, law
@@ -33,6 +44,13 @@ def state():
     columns = (*rebuild.COLUMNS, "app", "position", "day", "left_usd_micro", "added_s")
     events = AppEvent.objects.order_by("app", "position").values(*columns)
     return list(AppLife.objects.order_by("app_key").values()), list(events), accruals
+
+
+def assert_kinds_are_sums_of_events():
+    rows = KindDay.objects.exclude(messages=0).values_list("day", "kind", "messages", *SUMMED)
+    events = AppEvent.objects.order_by().values_list("day", "kind").annotate(Count("id"), *map(Sum, SUMMED))
+    assert set(rows) == set(events)
+    assert not any(any(sums) for sums in KindDay.objects.filter(messages=0).values_list(*SUMMED))
 
 
 def pay_for(message, flux):
@@ -74,7 +92,9 @@ class Laws(TestCase):
                 payment.delete()
                 settle_days({payment.day})
             incremental = state()
+            assert_kinds_are_sums_of_events()
             AppLife.objects.all().delete()
+            KindDay.objects.all().delete()
             DailyAccrual.objects.all().delete()
             ChangedApp.objects.bulk_create([ChangedApp(app_key=key) for key in {m.app_key for m, _ in told.values()}])
             rebuild.rebuild_changed(run)
@@ -82,6 +102,7 @@ class Laws(TestCase):
         assert MessageFact.objects.count() == len(told)
         assert clock.timeline().time_of(START) == at(START)
         assert state() == incremental
+        assert_kinds_are_sums_of_events()
         assert_rates_are_those_of_the_pools()
 
 
