@@ -28,7 +28,7 @@ COPIED = (
 )  # fmt: skip
 """Columns that are called as in the message."""
 WRITTEN = ("hash", "app_key", "kind", "term", "term_unit", "images", "category", *COPIED)
-READ = ("app_key", "hash", "kind", "term", "term_unit", "images", *COPIED)
+READ = ("app_key", "hash", "kind", "term", "term_unit", *COPIED)
 copied = attrgetter(*COPIED)
 
 
@@ -41,21 +41,19 @@ def _row(message: PermanentMessage, catalogue: Catalogue) -> tuple[object, ...]:
     return *told, *copied(message)
 
 
-def _message(
-    message_hash: str, kind: str, term: int | None, unit: str, images: list[str], *told: Any
-) -> PermanentMessage:
-    """Return the message whose columns READ have these values."""
+def _message(message_hash: str, kind: str, term: int | None, unit: str, *told: Any) -> PermanentMessage:
+    """Return the message whose columns READ have these values, without its images."""
     return PermanentMessage(
         hash=message_hash,
         is_registration=kind == MessageFact.Kind.REGISTER,
         term=None if term is None else Term(term, Unit(unit)),
-        images=tuple(images),
+        images=(),
         **dict(zip(COPIED, told, strict=True)),
     )
 
 
 def of_apps(app_keys: Collection[str]) -> dict[str, list[PermanentMessage]]:
-    """Return all messages of these apps."""
+    """Return all messages of these apps, without their images."""
     found: dict[str, list[PermanentMessage]] = {}
     for keys in chunks(sorted(app_keys)):
         for app_key, *values in MessageFact.objects.filter(app_key__in=keys).values_list(*READ):

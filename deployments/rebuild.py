@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, timedelta
 from operator import attrgetter
+from typing import Any
 
 from django.db.models import F, Q
 
@@ -154,12 +155,13 @@ def _write_lives(
     there = {key: life for key, life in lives.items() if life.events}
     AppLife.objects.filter(app_key__in=lives.keys() - there.keys()).delete()
     newest = [life.last.hash for life in there.values() if life.last]
-    categories = dict(MessageFact.objects.filter(hash__in=newest).values_list("hash", "category"))
+    newest_facts = MessageFact.objects.filter(hash__in=newest).values_list("hash", "category", "images")
+    facts = {message_hash: fact for message_hash, *fact in newest_facts}
     rows = (
         _life_row(
             AppLife(app_key=key, name=max(messages[key], key=order).name, category="unknown"),
             life,
-            categories,
+            facts,
             balances[key] if key in balances else accrual.balance(life.events),
         )
         for key, life in there.items()
@@ -167,11 +169,12 @@ def _write_lives(
     write_rows(AppLife, LIFE_COLUMNS, map(attrgetter(*LIFE_COLUMNS), rows), unique=["app_key"])
 
 
-def _life_row(row: AppLife, life: Life, categories: Mapping[str, str], balance: Balance | None) -> AppLife:
+def _life_row(row: AppLife, life: Life, facts: Mapping[str, Sequence[Any]], balance: Balance | None) -> AppLife:
+    """Fill the row. `facts`: category and images by the hash of a newest message."""
     if life.first and life.last:
         row.name, row.owner, row.instances = life.last.name, life.last.owner, life.last.instances
-        row.category = categories[life.last.hash]
-        row.image = image_name(life.last.images[0]) if life.last.images else ""
+        row.category, images = facts[life.last.hash]
+        row.image = image_name(images[0]) if images else ""
         row.registered_height, row.registered_at = life.first.height, life.registered_at
         row.end_height, row.end_at = life.end_height, life.end_at
         row.cancelled, row.weekly = life.cancelled, life.weekly
