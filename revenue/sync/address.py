@@ -75,12 +75,13 @@ class AddressPass:
         knows = height <= self.chain.tip.height  # else its neighbour was read before, and is some blocks ahead
         if knows and self.chain.has(height, block_hash):
             return
-        if self.proof.leaves_ledger():
+        leaves = self.proof.leaves_ledger()
+        if leaves:
             self.proof.require(self.proof.decisive)
-        elif not knows:
+        elif not knows and not self.proof.disowned:
             return
         if self.cursor and self.cursor.first_height <= self.tracked.first_height:
-            self._read_ahead(self.cursor, shorter=not knows)
+            self._read_ahead(self.cursor, shorter=leaves and not knows)
 
     def read(self, *, full: bool) -> None:
         """Read what is new; everything when there is no cursor, or `full`, or the new does not add up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from fluxtracker.upstream.records import ChainTx, TxInput
 from revenue.models import Payment
@@ -16,6 +16,8 @@ FREE_CHANGE_SAT = 2_000_000
 
 MESSAGE_HASH = re.compile(rb"[0-9a-fA-F]{64}")
 FLUXDRIVE_TEXT = b"FLUXDRIVE"
+EARLIEST = datetime(2018, 1, 1, tzinfo=UTC)  # before the chain's first block
+AHEAD = timedelta(hours=2)  # of our clock: what the chain lets a block's time be
 APP, FLUXDRIVE, PLAIN = (Payment.Kind.APP.value, Payment.Kind.FLUXDRIVE.value, Payment.Kind.PLAIN.value)
 
 
@@ -59,6 +61,22 @@ def sender(tx: ChainTx) -> str | None:
     if first.address is None:
         raise SenderUnknown(first)
     return first.address
+
+
+def is_time(at: datetime, now: datetime) -> bool:
+    """Return whether a block of this chain can have been made then."""
+    return EARLIEST <= at <= now + AHEAD
+
+
+def doubt(tx: ChainTx, address: str, now: datetime) -> str:
+    """Return why a transaction cannot be as it is told where the address's list has it; '' where it can."""
+    if not is_time(tx.block_time, now):
+        return f"the time of its block cannot be {tx.block_time.isoformat()}"
+    if address in {output.address for output in tx.outputs} | {spent.address for spent in tx.inputs}:
+        return ""
+    is_told = bool(tx.outputs) and all(output.address or not output.value_sat for output in tx.outputs)
+    may_spend = any(spent.address is None and not spent.coinbase for spent in tx.inputs)
+    return "" if is_told and may_spend else "it neither pays the address nor spends from it"
 
 
 def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list[Output]:

@@ -53,6 +53,8 @@ class Proof:
     """Both as they were when the pass began."""
     proved: int = 0
     """The highest block that a second source tells as well: it proves every block below."""
+    disowned: bool = False
+    """No source has the last tip: it was wrong, and so are cursors that were read up to it."""
 
     @classmethod
     def begin(cls, chain: Chain, sources: Sequence[ChainSource]) -> Self:

@@ -9,6 +9,7 @@ together (`writer`). A kill loses at most the window in hand.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -36,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 PASSES = 3  # a chain that is reorganised while it is read is read again
 NEIGHBOUR_LAG = 20  # blocks another source may be behind the one read before and still be believed
+LEAP = 120  # blocks, an hour: a tip so far above the last one is asked for by its block
 INDEX_LAG = 30  # blocks; a source whose index is farther behind its own node does not know the last quarter of an hour
 
 
@@ -109,6 +111,7 @@ class SourceSync:
 
     def _read_once(self, *, full: bool) -> None:
         proof = Proof.begin(Chain(self.source, self.source.tip()), self.sources)
+        self._refuse_leap(proof)
         self._refuse_backwards(proof)
         self._refuse_standing(proof)
         if not full and _is_current(proof):
@@ -139,10 +142,17 @@ class SourceSync:
         quarantine.retry(reader, proof, self.now, self.run, self.report.count)
         return reader.pending
 
+    def _refuse_leap(self, proof: Proof) -> None:
+        """Raise for a tip far above the last one whose block the source itself does not have."""
+        is_far = proof.chain.tip.height - (proof.state.tip_height or 0) > LEAP
+        if is_far and not proof.chain.still_has_tip():
+            raise ChainMoved(proof.chain)
+
     def _refuse_backwards(self, proof: Proof) -> None:
         """Raise for a tip below the last one: some nodes lag (docs/upstream.md#daemon). A neighbour may lag a little.
 
-        The tip of another branch, that is shorter, is news if a second source proves it.
+        The tip of another branch, that is shorter, is news if a second source proves it, and so is a lower one where
+        a wrong tip was believed.
         """
         tip, state = proof.chain.tip, proof.state
         if state.tip_height is None or tip.height >= state.tip_height:
@@ -150,13 +160,25 @@ class SourceSync:
         neighbour = self.source.name == "daemon" or self.source.host != state.tip_source
         if neighbour and state.tip_height - tip.height <= NEIGHBOUR_LAG:
             return
-        if proof.leaves_ledger():
+        proof.disowned = self._is_disowned(state)
+        if proof.disowned or proof.leaves_ledger():
             proof.require(proof.decisive)
             return
         words = f"the height went backwards from {state.tip_height} to {tip.height}"
         raise BadAnswer(
             self.source.host, "tip", f"{words} (for another chain, run clear_revenue_data first)", code="behind"
         )
+
+    def _is_disowned(self, state: LedgerState) -> bool:
+        """Return whether the last tip has stood for long and no source that answers is near it."""
+        if state.tip_height is None or state.tip_changed_at is None or self.now - state.tip_changed_at <= TIP_STANDS:
+            return False
+        heights = []
+        for other in self.sources:
+            if other is not self.source:
+                with suppress(UpstreamError):
+                    heights.append(other.tip().height)
+        return 0 < max(heights, default=0) < state.tip_height - NEIGHBOUR_LAG
 
     def _refuse_standing(self, proof: Proof) -> None:
         """A tip that does not move is no news where another source is farther: Unavailable."""

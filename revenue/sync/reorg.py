@@ -8,7 +8,7 @@ are of its tip's chain: before each write the source must still have the tip of 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from django.conf import settings
@@ -20,6 +20,7 @@ from fluxtracker.upstream.records import Block, ChainSource, Tip
 from ops.jobs.runs import Run
 from revenue import ledger
 from revenue.models import LedgerState, Payment
+from revenue.sync.classify import AHEAD
 from revenue.sync.writer import Reading
 
 
@@ -47,15 +48,19 @@ class Chain:
 
     def require_still(self) -> None:
         """Ask again for the tip's hash. ChainMoved where that is another one: what was listed may be, too."""
-        try:
-            if self._contradicts_itself or self.source.block_hash(self.tip.height) == self.tip.hash:
-                return
-        except NotFound:
-            pass
+        if self._contradicts_itself or self.still_has_tip():
+            return
         if self.source.tip() != self.tip:
             raise ChainMoved(self)
         log.warning("tip_hash_contradicts_block_index", source=self.source.host, height=self.tip.height)
         self._contradicts_itself = True
+
+    def still_has_tip(self) -> bool:
+        """Ask the source whether it has the block that it told as its tip."""
+        try:
+            return self.source.block_hash(self.tip.height) == self.tip.hash
+        except NotFound:
+            return False
 
     def hash_at(self, height: int) -> str | None:
         """Return the block's hash, None past the source's tip."""
@@ -120,8 +125,6 @@ def _still_in_chain(chain: Chain, row: Payment) -> bool:
 
 
 log = structlog.get_logger(__name__)
-
-AHEAD = timedelta(hours=2)  # of our clock: what the chain lets a block's time be
 
 
 def newer_block(

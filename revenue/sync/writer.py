@@ -9,14 +9,15 @@ from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from fluxtracker.batches import chunks
-from fluxtracker.upstream.http.errors import NotFound, UpstreamError
+from fluxtracker.upstream.http.errors import BadAnswer, NotFound, UpstreamError
 from fluxtracker.upstream.records import ChainSource, ChainTx, Listing, Unreadable
 from revenue import ledger
 from revenue.models import AppType, Cursor, Message, Payment, Quarantined, RemovedPayment
 from revenue.querysets import INSERTED
-from revenue.sync.classify import Output, SenderUnknown, outputs_from, revenue_outputs
+from revenue.sync.classify import Output, SenderUnknown, doubt, is_time, outputs_from, revenue_outputs
 
 FIRST_PAUSE = timedelta(minutes=4)  # over by the next sync
 ANY_HEIGHT = 2**31 - 1
@@ -233,6 +234,10 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
     )  # fmt: skip
 
 
+class Doubtful(BadAnswer):
+    """A transaction that cannot be as the source tells it."""
+
+
 LOOKUPS_OF_DAEMON = 500  # it costs a request a transaction anyway, and often does not tell senders
 LOOKUPS_A_SYNC = 50  # single transactions asked for in one sync, so that a strange listing cannot flood a source
 
@@ -280,10 +285,14 @@ class Reader:
     def _outputs(self, tx: ChainTx, address: str, unread: list[Unread]) -> list[Output]:
         try:
             return self.outputs(tx, address)
+        except Doubtful as error:
+            unreadable = Quarantined.Reason.UNREADABLE.value
+            paid_at = tx.block_time if is_time(tx.block_time, timezone.now()) else None
+            unread.append(Unread(tx.txid, tx.height, unreadable, error.detail, asked=False, paid_at=paid_at))
         except (SenderUnknown, UpstreamError) as error:
             asked = self.lookups_left >= 0
             unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error), asked, tx.block_time))
-            return []
+        return []
 
     def _again(self, row: Unreadable, listing: Listing, high: int, unread: list[Unread]) -> list[Output]:
         """A row of the listing was unreadable: ask for the transaction alone, once."""
@@ -301,7 +310,12 @@ class Reader:
         return []
 
     def outputs(self, tx: ChainTx, address: str) -> list[Output]:
-        """Return the revenue outputs; a sender that is not told is learned from the previous output."""
+        """Return the revenue outputs; a sender that is not told is learned from the previous output.
+
+        Doubtful where the transaction cannot be as the source tells it.
+        """
+        if why := doubt(tx, address, timezone.now()):
+            raise Doubtful(self.source.host, f"tx/{tx.txid}", why)
         try:
             return revenue_outputs(tx, address, self.tracked)
         except SenderUnknown as unknown:

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, UpstreamError
 from fluxtracker.upstream.parsing import MAX_SAT
-from fluxtracker.upstream.records import Unreadable
+from fluxtracker.upstream.records import TxInput, Unreadable
 from ops.models import TaskState
-from revenue.models import Cursor, Payment, Quarantined
+from revenue.models import Cursor, LedgerState, Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, B, Cut, sync
 from tests.revenue.fake_chain import FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
@@ -404,3 +404,107 @@ def test_sums_that_cannot_be_stored_are_the_sources_fault_too(chain):
     report = sync(bad, chain)
     assert len(report.failed_sources) == 1
     assert_true(chain)
+
+
+def with_row(chain, change):
+    """Let the listings tell the 30th block's payment to A otherwise. Return what heals them."""
+    honest, wrong = chain.listing, chain.blocks[30].txs[0]
+
+    def lie(address, low, high):
+        listing = honest(address, low, high)
+        told = (replace(tx, **change(tx)) if tx.txid == wrong.txid else tx for tx in listing.transactions)
+        return replace(listing, transactions=tuple(told))
+
+    chain.listing = lie
+    return lambda: setattr(chain, "listing", honest)
+
+
+IMPOSSIBLE = {
+    "no outputs": lambda tx: {"outputs": ()},
+    "outputs without addresses": lambda tx: {"outputs": tuple(replace(out, address=None) for out in tx.outputs)},
+    "without addresses at all": lambda tx: {
+        "outputs": tuple(replace(out, address=None) for out in tx.outputs),
+        "inputs": tuple(replace(spent, address=None) for spent in tx.inputs),
+    },
+    "of 1970": lambda tx: {"block_time": tx.block_time.replace(year=1970)},
+    "of 2096": lambda tx: {"block_time": tx.block_time.replace(year=2096)},
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_a_listed_row_that_cannot_be_so_waits_and_is_read_alone(chain, what):
+    heal = with_row(chain, IMPOSSIBLE[what])
+    sync(chain)
+    (waiting,) = Quarantined.objects.all()
+    assert (waiting.txid, waiting.reason) == (chain.blocks[30].txs[0].txid, Quarantined.Reason.UNREADABLE)
+    assert not Payment.objects.filter(txid=waiting.txid).exists()
+    assert Payment.objects.count() == len(chain.truth([A, B], CONFIRMATIONS)) - 1
+    heal()
+    chain.mine()
+    sync(chain)
+    assert not Quarantined.objects.exists()
+    assert_true(chain)
+
+
+@pytest.mark.parametrize("told", [A, None])
+def test_what_spends_or_may_spend_from_the_address_does_not_wait(chain, told):
+    spending = chain.mine(replace(chain.pay("t1Nobody", 5), inputs=(TxInput(told, "ab" * 32, 0),))).txs
+    honest = chain.listing
+
+    def with_spending(address, low, high):
+        listing = honest(address, low, high)
+        listed = [tx for tx in spending if address == A and low <= tx.height <= high]
+        return replace(listing, transactions=(*listed, *listing.transactions))
+
+    chain.listing = with_spending
+    for _ in range(CONFIRMATIONS):
+        chain.mine()
+    sync(chain)
+    assert not Quarantined.objects.exists()
+    assert_true(chain)
+
+
+@pytest.mark.engine
+def test_one_wrong_tip_is_asked_again(chain):
+    sync(chain)
+    honest, lies = chain.tip, [replace(chain.tip(), height=6_000, hash="ab" * 32)]
+    chain.tip = lambda: lies.pop() if lies else honest()
+    chain.mine()
+    sync(chain)
+    assert LedgerState.load().tip_height == chain.blocks[-1].height
+    assert_true(chain)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("height", [1_150, 6_000, 2**31 - 1])
+def test_a_wrong_tip_that_was_believed_is_given_up_where_no_source_has_it(chain, height):
+    second = Source("second", chain)
+    sync(chain, second)
+    honest, honest_hash = chain.tip, chain.block_hash
+    lie = replace(chain.tip(), height=height, hash="ab" * 32)
+    chain.tip, chain.block_hash = (lambda: lie), (lambda at: lie.hash if at == height else honest_hash(at))
+    sync(chain, second)
+    assert LedgerState.load().tip_height == height
+    chain.tip, chain.block_hash = honest, honest_hash
+    for _ in range(30):
+        chain.mine(chain.pay(A, 5))
+    with pytest.raises(UpstreamError):
+        sync(chain, second)
+    later = timezone.now() + timedelta(minutes=16)
+    sync(chain, second, now=later)
+    assert LedgerState.load().tip_height == chain.blocks[-1].height
+    assert_true(chain)
+    chain.mine(chain.pay(A, 6))
+    sync(chain, second, now=later)
+    assert_true(chain)
+
+
+def test_a_source_that_lags_gives_up_no_tip_that_another_has(chain):
+    second = Source("second", chain)
+    sync(chain, second)
+    lagging = Source("lagging", chain, lag=40)
+    later = timezone.now() + timedelta(minutes=16)
+    report = sync(lagging, second, now=later)
+    assert report.failed_codes == ["behind"]
+    assert LedgerState.load().tip_height == chain.blocks[-1].height

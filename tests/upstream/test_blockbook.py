@@ -279,3 +279,11 @@ def test_a_count_that_no_address_has_is_refused(fake, blockbook, count):
     fake.mischief = lambda answer, query: answer | {"txs": count}
     with pytest.raises(BadAnswer, match="txs"):
         blockbook.total(ADDRESS)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_listing_of_more_than_it_counts_is_refused(fake, blockbook, count):
+    fake.pay(10, 2)
+    fake.mischief = lambda answer, query: answer | {"txs": count}
+    with pytest.raises(BadAnswer, match="lists more"):
+        blockbook.listing(ADDRESS, 1, 2_000_000_000)

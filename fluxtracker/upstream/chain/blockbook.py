@@ -191,6 +191,8 @@ class ListingReader:
                 raise self.bad("the transactions are not newest first")
             last = tx.height
             page.transactions.append(tx)
+        if page.total is not None and page.total < len(page.transactions) + len(page.unreadable):
+            raise self.bad(f"counts {page.total} transactions and lists more")
         heights = [row.height for row in page.unreadable if row.height is not None]
         if page.transactions:
             heights.append(page.transactions[-1].height)
