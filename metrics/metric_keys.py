@@ -68,6 +68,8 @@ FIXED = (
     Metric("flux_price_usd", "FLUX price", USD, PRICE, "price"),
 )
 
+IN_USE = {"used_cpu_cores": "total_cpu_cores", "used_ram_gb": "total_ram_gb", "used_storage_gb": "total_storage_gb"}
+"""The total of which each is in use."""
 RATIOS = {  # metric: part, whole
     "cpu_utilization_percent": ("used_cpu_cores", "total_cpu_cores"),
     "ram_utilization_percent": ("used_ram_gb", "total_ram_gb"),

@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from fluxtracker.upstream.http.errors import UpstreamError
-from metrics.metric_keys import FIXED, TOTALS, Number, with_ratios
+from metrics.metric_keys import FIXED, IN_USE, TOTALS, Number, with_ratios
 from metrics.models import Memory, Source
 from ops.jobs.runs import one_line
 
@@ -38,7 +38,7 @@ MOST_NODES = 7  # the same for a network of few nodes: what 15 percent of 50 are
 SIZE, CONTAINERS = "rows", "total_apps"
 KEPT = "nodes_kept"  # nodes of the last good list that are still there
 TIERS = ("node_cumulus", "node_nimbus", "node_stratus")
-COMPARED = (*TOTALS, *TIERS, KEPT)
+COMPARED = (*TOTALS, *IN_USE, *TIERS, KEPT)
 LABELS = {metric.key: metric.label for metric in FIXED} | {SIZE: "Rows", KEPT: "Nodes that are still there"}
 
 Compared = Mapping[str, Number]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fluxtracker.upstream.stats import Nodes
 from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
 from metrics.collect import measure_cloud
-from metrics.models import Memory
+from metrics.models import Memory, Reading
 from metrics.sources import remember
 from tests.metrics.network import benching, node, stats, unreachable
 from tests.upstream.payloads import payload
@@ -285,6 +285,50 @@ def test_when_no_node_tells_anything_the_last_values_stay(network, collect, late
     later(minutes=10)
     assert collect()["sources"]["cloud"] == "stale"
     assert (source("cloud").values, source("cloud").read_at) == (before.values, before.read_at)
+
+
+IMPOSSIBLE = {  # what apps take of each node's 4 cores, 8 GB and 220 GB
+    "more cores": (5, 1024, 20),
+    "memory in KB": (1, 1024 * 1024, 20),
+    "more storage": (1, 1024, 240),
+    "nothing at all": (0, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", list(IMPOSSIBLE))
+def test_an_impossible_use_is_never_a_reading(network, collect, later, source, get, name):
+    collect()
+    before = source("cloud")
+    network.rows = [node(number, used=IMPOSSIBLE[name]) for number in range(10)]
+    for _ in range(8):  # however often it is told
+        later(minutes=10)
+        assert collect()["sources"]["cloud"] == "stale"
+    row = source("cloud")
+    assert (row.values, row.read_at, row.failures, row.implausible_since) == (before.values, before.read_at, 8, None)
+    answer = get("metrics/current")
+    assert (answer["cloud"]["ram"]["utilization"], answer["sources"]["cloud"]["status"]) == (12.5, "stale")
+    assert answer["sources"]["cloud"]["error"] == row.error != ""
+
+
+@pytest.mark.parametrize("name", list(IMPOSSIBLE))
+def test_an_impossible_use_is_not_even_the_first_reading(network, collect, source, name):
+    network.rows = [node(number, used=IMPOSSIBLE[name]) for number in range(10)]
+    assert collect()["sources"]["cloud"] == "failed"
+    assert source("cloud").values is None
+    assert Reading.objects.get().values.keys() & {"used_ram_gb", "total_ram_gb"} == set()
+
+
+@pytest.mark.parametrize(("cores", "outcome"), [(4.2, "ok"), (4.21, "failed")])
+def test_a_full_network_may_tell_5_percent_more_than_it_has(network, collect, cores, outcome):
+    network.rows = [node(number, used=(cores, 1024, 20)) for number in range(10)]
+    assert collect()["sources"]["cloud"] == outcome
+
+
+def test_nothing_is_in_use_where_nothing_runs(network, collect, source):
+    network.rows = [node(number, used=(0, 0, 0)) for number in range(10)]
+    network.run()
+    assert collect()["sources"]["cloud"] == "ok"
+    assert used(source) == (0, 0, 0)
 
 
 def test_a_damaged_memory_is_an_empty_one(network, collect, later, source):
