@@ -64,7 +64,7 @@ class Nodes(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """Containers that run on the nodes. `nodes`: rows with a list of containers, also an empty one."""
+    """Containers that run on the nodes. `nodes`: those reached that list their containers, also none."""
 
     containers: tuple[Container, ...]
     rows: int

@@ -196,6 +196,8 @@ def collected_at(row: Any) -> int:
 
 
 def running(row: Any) -> Running:
+    if is_placeholder(row):
+        raise NotUsed("unreachable")
     found = row["apps"]["runningapps"]
     if not isinstance(found, list):
         raise TypeError("no list of containers")

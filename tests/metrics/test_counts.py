@@ -201,6 +201,24 @@ def test_coverage_says_how_many_were_resolved(network, collect, source):
     }
 
 
+def test_a_node_that_could_not_be_reached_tells_of_no_container(network, collect, later, source):
+    collect()
+    network.rows[0] = unreachable(network.rows[0])
+    later(minutes=10)
+    collect()
+    assert (source("apps").values["total_apps"], source("apps").size) == (9, 9)
+    coverage = source("apps").coverage
+    assert (coverage["rows"], coverage["nodes"], coverage["rowsLeftOut"]) == (10, 9, 1)
+
+
+def test_when_no_node_could_be_reached_the_last_counts_stay(network, collect, later, source):
+    collect()
+    network.rows = [unreachable(row) for row in network.rows]
+    later(minutes=10)
+    assert collect()["sources"]["apps"] == "stale"
+    assert source("apps").values["total_apps"] == 10
+
+
 def test_containers_without_name_and_image_are_left_out_and_counted(network, collect, source):
     network.run("nginx:1")
     network.rows[0]["apps"]["runningapps"] += [{}, None, {"Names": []}]
@@ -338,7 +356,8 @@ def test_the_real_rows_and_specifications(network, collect, source):
     network.specs = payload("apps_globalappsspecifications")["data"]
     collect()
     coverage = source("apps").coverage
-    assert (coverage["nodes"], coverage["containers"], coverage["resolved"], coverage["unknown"]) == (6, 6, 0, 6)
+    assert (coverage["nodes"], coverage["containers"], coverage["resolved"], coverage["unknown"]) == (5, 6, 0, 6)
+    assert coverage["rowsLeftOut"] == 1  # it could not be reached
     assert source("apps").values["total_apps"] == 6
 
 
