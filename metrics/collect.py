@@ -185,14 +185,17 @@ class CloudReadout(Readout):
 class Half:
     """One half of all nodes, capacity or use, as it is added up."""
 
-    def __init__(self, word: str) -> None:
+    def __init__(self, word: str, told: Iterable[Resources]) -> None:
+        columns = zip(*(node.numbers for node in told), strict=True)
+        self.is_told = [any(number is not None for number in column) for column in columns]
+        """Of each number: whether any node tells it. One that none does is unknown, whatever is remembered."""
         self.columns: dict[str, list[float]] = {f"{word}_{key}": [] for key in NUMBERS}
         self.states: list[str] = []
         """Of each node: counted, remembered, or why one of its numbers is not known."""
 
     def add(self, told: Resources, kept: Resources, *, unreachable: bool) -> bool:
         """Count a node, by what is remembered where it does not tell. Return whether anything of it is known."""
-        known = told.completed(kept)
+        known = told.completed(kept.only(self.is_told))
         for column, number in zip(self.columns.values(), known.numbers, strict=True):
             if number is not None:
                 column.append(number)
@@ -216,7 +219,8 @@ def measure_cloud(found: Nodes[Capacity], remembered: Mapping[str, Any], now: da
     """Return the sums over the nodes that are known, and how many those are."""
     oldest, size = (now - KEEPS).timestamp(), 0
     kept = {key: row for key, row in remembered.items() if max(row[0], _used_at(row)) >= oldest}
-    capacity, used = Half("total"), Half("used")
+    capacity = Half("total", [node.capacity for node in found.nodes])
+    used = Half("used", [node.used for node in found.nodes])
     for node in found.nodes:
         row = kept.get(node.collateral or "")
         is_known = capacity.add(node.capacity, _recalled(row, oldest, CAPACITY), unreachable=node.unreachable)

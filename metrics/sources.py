@@ -51,10 +51,12 @@ def compared(values: Mapping[str, Number | None], size: int | None) -> dict[str,
 
 
 def collapse(before: Compared, after: Compared) -> str | None:
-    """Return what looks broken about an answer: fewer than half of what was there, or none of a tier.
+    """Return what looks broken about an answer: fewer than half of what was there, none of a tier, or no number.
 
     No absolute limits: a small network is one, too.
     """
+    if lost := [key for key in (*TOTALS, *IN_USE) if key in before and key not in after]:
+        return f"{LABELS[lost[0]]}: no node reports it"
     for key, last, number in _pairs(before, after):
         if key not in TIERS and number * 2 < last:
             return f"{LABELS[key]}: {number}, fewer than half of the last {last}"

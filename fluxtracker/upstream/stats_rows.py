@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,12 @@ class Resources:
             return self
         pairs = zip(self.numbers, other.numbers, strict=True)
         cores, ram_gb, storage_gb = (theirs if mine is None else mine for mine, theirs in pairs)
+        return Resources(cores, ram_gb, storage_gb, self.unusable)
+
+    def only(self, wanted: Iterable[bool]) -> Resources:
+        """Return the same without the numbers that are not wanted."""
+        pairs = zip(self.numbers, wanted, strict=True)
+        cores, ram_gb, storage_gb = (number if is_wanted else None for number, is_wanted in pairs)
         return Resources(cores, ram_gb, storage_gb, self.unusable)
 
 

@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
 from metrics.collect import measure_cloud
 from metrics.models import Memory, Reading
 from metrics.sources import remember
+from metrics.status import sources_part
 from tests.metrics.network import benching, node, stats, unreachable
 from tests.upstream.payloads import payload
 
@@ -285,6 +287,43 @@ def test_when_no_node_tells_anything_the_last_values_stay(network, collect, late
     later(minutes=10)
     assert collect()["sources"]["cloud"] == "stale"
     assert (source("cloud").values, source("cloud").read_at) == (before.values, before.read_at)
+
+
+@pytest.mark.parametrize(("path", "half"), [(PATHS[1][0], "used"), (PATHS[6][0], "capacity")], ids=str)
+def test_a_number_that_no_node_tells_any_more_is_old_for_an_hour_and_then_unknown(
+    network, collect, later, source, get, path, half
+):
+    """What is remembered of each node stands for some nodes, and never for all of them."""
+    collect()
+    before = source("cloud").values
+    network.rows = [without(node(number, cores=5), *path, value=0) for number in range(10)]
+    if half == "used":
+        network.rows = [without(row, *path) for row in network.rows]
+    later(minutes=10)
+    for minutes in (0, 10, 49):
+        later(minutes=minutes)
+        assert collect()["sources"]["cloud"] == "stale"
+        answer = get("metrics/current")
+        assert answer["sources"]["cloud"]["asOf"] == "2026-11-20T12:00:00Z"
+        assert "no node reports it" in answer["sources"]["cloud"]["error"]
+        assert source("cloud").values == before
+        assert not sources_part(timezone.now(), {}).problems[1].is_ok
+    later(minutes=1)
+    assert collect()["sources"]["cloud"] == "ok"
+    answer, key = get("metrics/current"), {"used": "used", "capacity": "total"}[half]
+    assert (answer["cloud"]["ram"][key], answer["cloud"]["ram"]["utilization"]) == (None, None)
+    assert answer["cloud"]["cpu"]["total"] == 50
+    coverage = answer["sources"]["cloud"]["coverage"][half]
+    assert (coverage["cpu_cores"], coverage["ram_gb"], coverage["counted"], coverage["remembered"]) == (10, 0, 0, 0)
+
+
+def test_one_node_that_tells_a_number_is_enough_to_remember_it_of_the_others(network, collect, later, source):
+    collect()
+    network.rows = [node(number, ram=8 if number else 0) for number in range(10)]
+    later(minutes=10)
+    assert collect()["sources"]["cloud"] == "ok"
+    assert totals(source)[1] == 80
+    assert source("cloud").coverage["capacity"]["remembered"] == 1
 
 
 IMPOSSIBLE = {  # what apps take of each node's 4 cores, 8 GB and 220 GB
