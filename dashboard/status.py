@@ -105,14 +105,14 @@ def read(now: datetime) -> dict[str, Any]:
 def sources(now: datetime) -> Iterator[Line]:
     """Yield the sources of the page and of the census."""
     for line in status_strip.lines(now):
-        yield Line(line["name"], line["read_at"], _word(line["read_at"], line["trouble"]), line["trouble"])
+        yield Line(line["name"], line["read_at"], _word(line["read_at"], line["is_old"]), line["trouble"])
     for name, view in census_sources(now).items():
         problem = words(source_status(view), now, public=True)
-        yield Line(CENSUS_NAMES[name], view.read_at, _word(view.read_at, problem), problem)
+        yield Line(CENSUS_NAMES[name], view.read_at, _word(view.read_at, view.status != "ok"), problem)
 
 
-def _word(at: datetime | None, problem: str) -> str:
-    return "never" if at is None else "stale" if problem else "ok"
+def _word(at: datetime | None, is_old: bool) -> str:
+    return "never" if at is None else "stale" if is_old else "ok"
 
 
 def tasks(states: Mapping[str, TaskState], now: datetime) -> Iterator[Line]:

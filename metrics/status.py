@@ -38,7 +38,8 @@ LABELS = dict([*Source.Name.choices, *Source.Census.choices])
 
 def source_status(view: SourceView) -> Status:
     """Return how a source is. `source_never`: nothing has asked it yet."""
-    if view.status == "ok":
+    differs = bool(view.coverage and view.coverage.get("totalDiffers"))
+    if view.status == "ok" and not differs:
         return OK
     label = str(LABELS[view.name])
     facts = {
@@ -46,11 +47,14 @@ def source_status(view: SourceView) -> Status:
         "label": label[0].upper() + label[1:],
         "error": view.error or NO_REASON,
         "tried_at": view.tried_at,
+        "told": view.coverage and view.coverage.get("toldTotal"),
     }
     return Status(_code(view), since=view.read_at, facts=facts, key=f"source:{view.name}")
 
 
 def _code(view: SourceView) -> str:
+    if view.status == "ok":
+        return "total_differs"
     if view.read_at is None:
         return "source_unread" if view.tried_at else "source_never"
     if not view.error:

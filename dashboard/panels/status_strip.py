@@ -151,11 +151,12 @@ def lines(now: datetime) -> list[dict[str, Any]]:
     latest, ledger = Latest.load(now), LedgerState.known()
     sync = sync_status(ledger, TaskState.of(TASK), now)
     chain = words(sync, now, public=True) if ledger.completed_at is not None and not sync.is_ok else ""
-    found = [{"name": "Payments", "read_at": ledger.completed_at, "trouble": chain}]
+    found = [{"name": "Payments", "read_at": ledger.completed_at, "trouble": chain, "is_old": bool(chain)}]
     for name in NAMES:
         view = latest.sources[name]
         trouble = words(source_status(view), now, public=True)
-        found.append({"name": NAMES[name], "read_at": view.read_at, "trouble": trouble})
+        is_old = view.status != "ok"
+        found.append({"name": NAMES[name], "read_at": view.read_at, "trouble": trouble, "is_old": is_old})
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dashboard.status import sources
 from metrics.models import Source
 from metrics.status import sources_part
 from ops.status import words
@@ -49,6 +50,22 @@ def test_a_stale_and_a_failed_source_are_trouble(network, collect, later):
         "Node counts (daemon): last read 10 min ago: flux.test /daemon/getfluxnodecount: HTTP 503.",
         "App specifications (FluxOS): never read: flux.test /apps/globalappsspecifications: HTTP 503.",
     ]
+
+
+def test_a_total_that_is_not_the_sum_of_the_tiers_is_trouble(network, collect, later, get):
+    network.counts |= {"total": 6000}
+    collect()
+    moment = later(minutes=10)
+    assert told(moment) == ["Node counts (daemon): the source reports 6,000 nodes, not the sum of its tiers."]
+    answer = get("metrics/current")
+    assert (answer["nodes"]["total"], answer["sources"]["nodes"]["status"]) == (10, "ok")
+    (line,) = [line for line in sources(moment) if line.name == "Node counts"]
+    assert (line.state, line.problem) == (
+        "ok", "Node counts: the source reports 6,000 nodes, not the sum of its tiers; showing that sum.",
+    )  # fmt: skip
+    network.counts |= {"total": 10}
+    collect()
+    assert told(moment) == []
 
 
 def test_without_collections_every_source_is_stale(network, collect, later):
