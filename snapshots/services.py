@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import groupby
+from statistics import median
 from typing import Any
 
 import structlog
@@ -21,7 +23,7 @@ from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.stats import NodePoint, Stats
 from metrics.metric_keys import TOTALS
 from metrics.models import Reading, Source
-from metrics.sources import compared, confirmed
+from metrics.sources import Compared, change, collapse, compared, confirmed
 from ops.jobs.runs import NotDone, Run
 from ops.registry import JobGroup, job, on_change
 from revenue.models import DailyPrice, DailyTotal, LedgerState
@@ -124,17 +126,31 @@ def _new(known: Known, day: date, now: datetime) -> Snapshot:
 def by_day(points: Sequence[NodePoint]) -> dict[date, NodePoint]:
     """Return the first point of each day at or after 00:05 UTC, else its first. The points come oldest first.
 
-    One that differs too much from those before and after it is taken only where the day has no other.
+    One that differs too much from the median of its day, or from the points before and after it, is taken only where
+    the day has no other.
     """
-    chosen: dict[date, tuple[tuple[bool, bool], NodePoint]] = {}
-    tiers = ("total", "cumulus", "nimbus", "stratus")
-    pairs = [compared({f"node_{tier}": getattr(point, tier) for tier in tiers}, point.total) for point in points]
-    for point, is_sure in zip(points, confirmed(pairs), strict=True):
+    chosen: dict[date, tuple[tuple[bool, bool, bool], NodePoint]] = {}
+    counts = [_compared(point) for point in points]
+    usual = {
+        day: _median([count for _, count in found])
+        for day, found in groupby(zip(points, counts, strict=True), key=lambda pair: pair[0].at.date())
+    }
+    for point, count, is_sure in zip(points, counts, confirmed(counts), strict=True):
         day = point.at.date()
-        rank = (point.at >= opening(day), is_sure)
+        is_usual = not (collapse(usual[day], count) or change(usual[day], count))
+        rank = (point.at >= opening(day), is_usual, is_sure)
         if day not in chosen or rank > chosen[day][0]:
             chosen[day] = rank, point
     return {day: point for day, (_, point) in chosen.items()}
+
+
+def _compared(point: NodePoint) -> Compared:
+    tiers = ("total", "cumulus", "nimbus", "stratus")
+    return compared({f"node_{tier}": getattr(point, tier) for tier in tiers}, point.total)
+
+
+def _median(counts: Sequence[Compared]) -> Compared:
+    return {key: median(count[key] for count in counts) for key in counts[0]}
 
 
 def retake_snapshot(*, day: date, now: datetime, run: Run) -> SnapshotReport:

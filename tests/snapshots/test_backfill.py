@@ -227,12 +227,31 @@ def test_a_point_that_no_neighbour_confirms_is_not_the_days(fill, stats, points,
     assert Snapshot.objects.get(day=day).node_cumulus == expected
 
 
+def every_quarter(day, odd, spoil):
+    """A day's 96 points; `odd` of them, counted from 00:00, are spoiled."""
+    whole = (3378, 1582, 1764)
+    times = [at("00:00", day) + timedelta(minutes=15 * n) for n in range(96)]
+    return [NodePoint(time, *(spoil(*whole) if n in odd else whole)) for n, time in enumerate(times)]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda *found: (*found[:2], 0), lambda *found: [n // 3 for n in found], lambda *found: [n * 2 for n in found]],
+)
+@pytest.mark.parametrize(("odd", "minutes"), [(range(4), 60), (range(1, 4), 60), (range(40), 600), (range(8, 40), 15)])
+def test_points_that_the_others_of_the_day_contradict_are_not_the_days(odd, spoil, minutes):
+    """They confirm one another, and the other 90 of the day do not."""
+    day = days_ago(2)
+    chosen = by_day(every_quarter(day, odd, spoil))[day]
+    assert (chosen.at, chosen.total) == (at("00:00", day) + timedelta(minutes=minutes), 6724)
+
+
 moments = st.datetimes(datetime(2026, 10, 1), datetime(2026, 10, 4), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 @given(st.lists(moments, unique=True))
 def test_a_days_point_is_the_first_after_five_past_midnight_or_else_the_first(times):
-    points = [NodePoint(time, n, 0, 0) for n, time in enumerate(sorted(times), start=1)]
+    points = [NodePoint(time, n, 0, 0) for n, time in enumerate(sorted(times), start=1000)]
     chosen = by_day(points)
     assert set(chosen) == {point.at.date() for point in points}
     for day, point in chosen.items():
