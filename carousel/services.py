@@ -303,11 +303,11 @@ Outcomes = dict[Feed.Name, Drawn | UpstreamError]
 
 @dataclass(frozen=True, slots=True)
 class CarouselReport:
-    """Number of items in each list now; a list that failed keeps its items."""
+    """Number of items in each list now, None where it was never read; a list that failed keeps its items."""
 
-    network: int
-    deployed: int
-    expiring: int
+    network: int | None
+    deployed: int | None
+    expiring: int | None
     ends_unknown: int | None = field(metadata=described("Apps whose end is not known; null: not read.", required=False))
     failed: tuple[str, ...] = field(metadata=UNDESCRIBED)
     failure: UpstreamError | None = field(metadata=INTERNAL)
@@ -358,11 +358,11 @@ def _outcome(read: Callable[[], Drawn]) -> Drawn | UpstreamError:
         return error
 
 
-def _store(name: Feed.Name, outcome: Drawn | UpstreamError, now: datetime) -> int:
-    """Answers how many items the list has then."""
+def _store(name: Feed.Name, outcome: Drawn | UpstreamError, now: datetime) -> int | None:
+    """Return how many items the list has then; None where it was never read."""
     if isinstance(outcome, UpstreamError):
         feed, _ = Feed.objects.update_or_create(name=name, defaults={"tried_at": now, "error": one_line(outcome)})
-        return len(feed.items)
+        return len(feed.items) if feed.read_at else None
     fresh = {"items": outcome.items, "coverage": outcome.coverage, "read_at": now, "tried_at": now, "error": ""}
     Feed.objects.update_or_create(name=name, defaults=fresh)
     return len(outcome.items)

@@ -44,6 +44,9 @@ def deploy(sim, *apps, blocks_ago=0):
         sim.world.add(sim.world.payment(app=one), sim.world.tip_height - blocks_ago)
 
 
+LISTS = ("network", "deployed", "expiring")
+
+
 def names(get, path):
     return [item["name"] for item in get(f"carousel/{path}")["stats"]]
 
@@ -393,7 +396,8 @@ def test_when_everything_fails_the_command_does_and_the_lists_stay(sim, get, ref
 
 def test_a_first_refresh_that_fails_tells_that_nothing_was_ever_read(sim, get, in_process):
     sim.faults.add(Kind.HTTP_500, "")
-    assert in_process("refresh_carousel").code == 1
+    outcome = in_process("refresh_carousel", "--json")
+    assert (outcome.code, [outcome.report[key] for key in LISTS]) == (1, [None] * 3)
     answer = get("carousel/stats")
     assert (answer["stats"], answer["cached"], answer["cacheAge"], answer["fresh"]) == ([], False, None, False)
     assert answer["total"] is None
@@ -438,3 +442,15 @@ def test_no_address_and_no_secret_gets_into_a_row_or_an_answer(build, client, re
     assert OTHER_PEOPLES not in shown
     assert "owner" not in shown
     assert OTHER_PEOPLES in str(sim.memory.get("/apps/globalappsspecifications"))  # it was there to be seen
+
+
+def test_a_list_that_was_never_read_has_no_number(sim, in_process):
+    deploy(sim, app("one"))
+    sim.faults.add(Kind.HTTP_500, STATS)
+    report = in_process("refresh_carousel", "--json").report
+    assert [report[key] for key in LISTS] == [None, 1, 1]
+    sim.faults.add(Kind.HTTP_500, "")
+    assert [in_process("refresh_carousel", "--json").report[key] for key in LISTS] == [None, 1, 1]
+    sim.faults.clear()
+    sim.faults.add(Kind.HTTP_500, STATS)
+    assert in_process("refresh_carousel").out.startswith("network -, deployed 1, expiring 1,")
