@@ -80,7 +80,7 @@ def _health(database: Status, parts: Mapping[str, Part], now: datetime) -> Healt
 def _parts(now: datetime) -> dict[str, Part]:
     """Return the parts by name, in the order in which their problems are shown."""
     states = TaskState.by_name()
-    backup, parts = states.get("backup"), {name: check(now, states) for name, check in health_checks().items()}
+    parts = {name: check(now, states) for name, check in health_checks().items()}
     return {
         "broker": broker_part(now),
         "worker": worker_part(now),
@@ -88,7 +88,7 @@ def _parts(now: datetime) -> dict[str, Part]:
         "sync": parts["sync"],
         "snapshot": parts["snapshot"],
         "services": _services(states),
-        "backup": Part(backup and BackupHealth.write(backup)),
+        "backup": Part(BackupHealth.write(TaskState.of("backup", states))),
         "alerts": _alerts(),
         "sources": parts["sources"],
         "census": parts["census"],

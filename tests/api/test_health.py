@@ -81,7 +81,10 @@ def test_what_was_never_done_yet_is_no_trouble(get, working):
         "total": 0, "ok": 0, "degraded": 0, "missing": 0, "failed": 0, "unknown": 0, "lastCheck": None,
     }  # fmt: skip
     assert answer["services"] == {}
-    assert answer["backup"] is None
+    assert answer["backup"] == {
+        "status": "never", "lastSuccess": None, "lastFailure": None, "consecutiveFailures": 0, "error": None,
+        "file": None,
+    }  # fmt: skip
 
 
 def test_a_fresh_installation_is_degraded_and_says_why(get):
