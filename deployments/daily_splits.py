@@ -131,7 +131,7 @@ def recompute(days: Collection[date]) -> None:
         DailySplit.objects.filter(pk__in=some).delete()
     changed = [key for key, sums in new.items() if key not in stored or stored[key][1] != sums]
     write_rows(DailySplit, (*Key._fields, *SUMMED), ((*key, *new[key]) for key in changed), unique=Key._fields)
-    period_splits.refresh([*changed, *(stored.keys() - new.keys())])
+    period_splits.refresh([*changed, *(stored.keys() - new.keys())], days)
 
 
 def mark(txids: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
+from itertools import product
 from typing import Any
 
 from django.db import connection
@@ -16,6 +17,7 @@ from django.db.models import Max, Min
 from deployments.models import DailySplit, PeriodSplit
 from fluxtracker.batches import chunks
 from fluxtracker.periods import DAY, Bucket, Period, midnight
+from revenue.models import ChangedDay
 from revenue.querysets import SUMMED
 
 DIMENSIONS = (DailySplit.Dimension.APP.value, DailySplit.Dimension.OWNER.value)
@@ -27,38 +29,51 @@ ENDS = "min({}) AS first_day, max({}) AS last_day"
 Sql = tuple[str, list[Any]]
 
 
-def refresh(parts: Iterable[tuple[str, date, str]]) -> None:
-    """Add up the months and years of these parts again: dimension, day, key. In the caller's transaction."""
+def refresh(parts: Iterable[tuple[str, date, str]], done: Collection[date]) -> None:
+    """Add up the months and years of changed parts again: dimension, day, key. In the caller's transaction.
+
+    `done` are the days that are split now. A period of which others wait has no rows until the last of them is done:
+    it is read by its days until then, and added up once.
+    """
     changed = [part for part in parts if part[0] in DIMENSIONS]
-    days = {day for _, day, _ in changed}
+    waiting = set(ChangedDay.objects.values_list("day", flat=True)).difference(done)
     for bucket in LEVELS:
-        first_of = {day: Period.containing(bucket, midnight(day)).first_day for day in days}
+        first_of = {day: Period.containing(bucket, midnight(day)).first_day for day in {*done, *waiting}}
         keys: defaultdict[tuple[str, date], set[str]] = defaultdict(set)
         for dimension, day, key in changed:
             keys[dimension, first_of[day]].add(key)
-        for (dimension, first), found in keys.items():
-            for some in chunks(sorted(found)):
-                _refresh(dimension, Period.containing(bucket, midnight(first)), some)
+        waits = {first_of[day] for day in waiting}
+        for dimension, first in product(DIMENSIONS, sorted({first_of[day] for day in done})):
+            _refresh(dimension, Period.containing(bucket, midnight(first)), keys[dimension, first], first in waits)
 
 
-def _refresh(dimension: str, period: Period, keys: Sequence[str]) -> None:
-    """Months are sums of days, years of months."""
+def _refresh(dimension: str, period: Period, keys: Collection[str], waits: bool) -> None:
+    there = PeriodSplit.objects.filter(dimension=dimension, bucket=period.bucket, first=period.first_day)
+    if waits:
+        if keys:
+            there.delete()
+    elif not there.exists():
+        _add_up(dimension, period)
+    else:
+        for some in chunks(sorted(keys)):
+            there.filter(key__in=some).delete()
+            _add_up(dimension, period, some)
+
+
+def _add_up(dimension: str, period: Period, keys: Sequence[str] = ()) -> None:
+    """Store the sums of these keys, by default of all. Months are sums of days, years of months."""
     first, last, bucket = period.first_day, period.last_day, period.bucket
-    PeriodSplit.objects.filter(dimension=dimension, bucket=bucket, first=first, key__in=keys).delete()
     table, since, ends, among = DAYS, "day", ENDS.format("day", "day"), ""
     if bucket != LEVELS[0]:
-        table, since, ends, among = (
-            PERIODS,
-            "first",
-            ENDS.format("first_day", "last_day"),
-            f"AND bucket = '{LEVELS[0]}'",
-        )
+        table, since, ends = PERIODS, "first", ENDS.format("first_day", "last_day")
+        among = f"AND bucket = '{LEVELS[0]}'"
+    if keys:
+        among += f" AND key IN ({_places(keys)})"
     columns = ", ".join(("dimension", "bucket", "first", "key", *SUMMED, "first_day", "last_day"))
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {PERIODS} ({columns}) SELECT dimension, %s, {_date()}, key, {SUMS}, {ends} FROM {table} "  # noqa: S608  our own names
-            f"WHERE dimension = %s AND {since} BETWEEN %s AND %s {among} AND key IN ({_places(keys)}) "
-            "GROUP BY dimension, key",
+            f"WHERE dimension = %s AND {since} BETWEEN %s AND %s {among} GROUP BY dimension, key",
             [str(bucket), first, dimension, first, last, *keys],
         )
 

@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, timedelta
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 
 from deployments import accrual, clock, message_facts
 from deployments.accrual import Balance
@@ -30,7 +31,8 @@ from ops.jobs.runs import Run
 from revenue import ledger, selectors
 from revenue.querysets import SUMMED
 
-APPS = 200  # of one transaction: no other can write meanwhile
+APPS = 1_000  # of one transaction, no other can write meanwhile;
+MESSAGES = 20_000  # or as many as have so many messages, or one
 MARGIN = timedelta(days=1)  # what the estimated time of a block may be off
 COLUMNS = [field.name for field in fields(Event)]
 LIFE_COLUMNS = [field.name for field in AppLife._meta.concrete_fields]
@@ -98,7 +100,7 @@ def dated_again(stretch: clock.Stretch) -> set[str]:
 def rebuild_changed(run: Run) -> int:
     """Build the lives of all apps that are marked, a batch in a transaction; return how many."""
     done = 0
-    while keys := list(ChangedApp.objects.order_by("app_key").values_list("app_key", flat=True)[:APPS]):
+    while keys := _next():
         with ledger.writing():
             run.guard()
             rebuild(keys)
@@ -106,6 +108,15 @@ def rebuild_changed(run: Run) -> int:
         done += len(keys)
         run.progress(f"{done:,} apps")
     return done
+
+
+def _next() -> list[str]:
+    """Return the next apps that are marked."""
+    keys = list(ChangedApp.objects.order_by("app_key").values_list("app_key", flat=True)[:APPS])
+    counts = MessageFact.objects.filter(app_key__in=keys).order_by().values_list("app_key").annotate(Count("pk"))
+    messages = dict(counts)
+    sums = accumulate(messages.get(key, 0) for key in keys)
+    return [key for place, (key, sum_) in enumerate(zip(keys, sums, strict=True)) if not place or sum_ <= MESSAGES]
 
 
 def rebuild(app_keys: Collection[str]) -> None:

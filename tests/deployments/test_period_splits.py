@@ -1,12 +1,15 @@
 """What apps and owners paid on any range of days, from months and years, is what their payments add up to."""
 
+from contextlib import suppress
 from datetime import date, timedelta
+from itertools import count
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deployments import daily_splits, period_splits
+from deployments import daily_splits, period_splits, services
 from deployments.models import DailySplit, PeriodSplit
 from deployments.revenue_breakdown import apps_between
 from deployments.services import update_economics
@@ -51,10 +54,32 @@ def at(day):
     return NOON - timedelta(days=SPAN - day)
 
 
+class Killed(Exception):
+    """The process ends here."""
+
+
+def update(most, kill_after=None):
+    """Bring the splits up to date, `most` payments in a transaction; a kill comes after so many of them."""
+    done = count(1)
+
+    def recompute(days):
+        if kill_after is not None and next(done) > kill_after:
+            raise Killed
+        real(days)
+
+    real = daily_splits.recompute
+    small, mortal = patch.object(services, "MOST_PAYMENTS", most), patch.object(daily_splits, "recompute", recompute)
+    with small, mortal, suppress(Killed):
+        services.update_economics(trigger="command")
+
+
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
-@given(payments, payments, st.sets(st.integers(0, 11)), ranges, st.booleans())
-@example([(0, "Alpha", 1, True)], [(SPAN, "Alpha", 1, True)], set(), [[0, SPAN]], False)
-def test_any_range_is_what_its_payments_add_up_to(before, later, gone, asked, waits):
+@given(
+    payments, payments, st.sets(st.integers(0, 11)), ranges, st.booleans(), st.sampled_from((1, 3, 20_000)),
+    st.none() | st.integers(0, 3),
+)  # fmt: skip
+@example([(0, "Alpha", 1, True)], [(SPAN, "Alpha", 1, True)], set(), [[0, SPAN]], False, 20_000, None)
+def test_any_range_is_what_its_payments_add_up_to(before, later, gone, asked, waits, most, kill_after):
     for model in (Payment, DailyTotal, ChangedDay, DailySplit, PeriodSplit):
         model.objects.all().delete()
     settle()
@@ -62,14 +87,15 @@ def test_any_range_is_what_its_payments_add_up_to(before, later, gone, asked, wa
         for day, app, flux, is_priced in some:
             pay(str(flux), app=app, at=at(day), **({} if is_priced else {"price_usd": None}))
         settle()
-        update_economics(trigger="command")
+        update(most, kill_after)
+        update(most)
     removed = [row for place, row in enumerate(Payment.objects.order_by("pk")) if place in gone]
     for row in removed:
         row.delete()
     ChangedDay.mark(row.day for row in removed)
     settle(change=lambda: ledger.recompute_days({(row.day, row.address) for row in removed}))
     if not waits:
-        update_economics(trigger="command")
+        update(most, kill_after)
 
     for low, high in asked:
         first, last = FIRST + DAY * low, FIRST + DAY * high
