@@ -67,17 +67,18 @@ class Writer:
     def __init__(self, run: Run, catalogue: Catalogue) -> None:
         self.run, self.catalogue = run, catalogue
         self.read = self.added = self.changed = self.repeated = 0
-        self._seen: dict[bytes, int] = {}
+        self.seen: dict[bytes, int] = {}
+        """Height by hash, of all that were read since `forget`."""
 
     def store(self, messages: Iterable[PermanentMessage]) -> None:
         """Store the messages that are new or stand elsewhere in the chain now, in one transaction."""
         found: dict[str, PermanentMessage] = {}
         for message in messages:
             self.read += 1
-            key, before = bytes.fromhex(message.hash), self._seen.get(bytes.fromhex(message.hash))
+            key, before = bytes.fromhex(message.hash), self.seen.get(bytes.fromhex(message.hash))
             self.repeated += before is not None
             if before is None or message.height < before:
-                self._seen[key] = message.height
+                self.seen[key] = message.height
                 found[message.hash] = message
         stored = {
             row[0]: row[1:] for row in MessageFact.objects.filter(hash__in=found).values_list("hash", "height", "txid")
@@ -90,7 +91,7 @@ class Writer:
 
     def forget(self) -> None:
         """Forget which hashes were read: for what follows, their memory is of more use."""
-        self._seen.clear()
+        self.seen.clear()
 
     def _write(self, new: Sequence[PermanentMessage], txids_before: Collection[str]) -> None:
         with ledger.locked():

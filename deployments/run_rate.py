@@ -265,13 +265,13 @@ class Forecast:
 def forecast(now: datetime) -> Forecast:
     """Return the days from tomorrow to the last on which something is earned or ends, at most MOST_DAYS."""
     today, ledger = now.date(), LedgerState.known()
-    later = DailyAccrual.objects.filter(day__gt=today)
+    is_read = MessagesState.known().complete_at is not None
+    later = DailyAccrual.objects.filter(day__gt=today) if is_read else DailyAccrual.objects.none()
     rows = {day: (sat, usd) for day, sat, usd in later.values_list("day", "accrued_sat", "accrued_usd_micro")}
-    ending = _endings(now)
+    ending = _endings(now) if is_read else {}
     last = min(max([today, *rows, *ending]), today + timedelta(days=MOST_DAYS))
     days = Span(today + DAY, last).days()
     sums = [sum(values) for values in zip(*rows.values(), strict=True)] or [0, 0]
-    is_read = MessagesState.known().complete_at is not None
     return Forecast(
         [ForecastDay(day, Amount.of(*rows.get(day, (0, 0))), ending.get(day, Ending())) for day in days],
         ending.get(today, Ending()),
@@ -282,7 +282,7 @@ def forecast(now: datetime) -> Forecast:
             "laterApps": sum(one.apps for day, one in ending.items() if day > last),
         },
         ledger.read_until,
-        {} if is_read else {"deferred": NOT_READ},
+        {} if is_read else dict.fromkeys(("data", "deferred", "endingToday"), NOT_READ),
     )
 
 

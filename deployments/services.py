@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 from rest_framework import serializers
 
-from deployments import accrual, clock, cohorts, daily_splits, message_facts, rebuild
+from deployments import accrual, clock, cohorts, daily_splits, message_facts, rebuild, short_dumps
 from deployments.categories import Catalogue, category_key
 from deployments.instance_fill import fill
 from deployments.models import AppLife, ChangedApp, FillDay, MessageFact, MessagesState
@@ -78,10 +78,13 @@ def sync_messages(run: Run, *, full: bool = False) -> dict[str, Any]:
     """Read the app messages that are not known, and build the lives of their apps again."""
     http = Http.from_settings()
     upstreams = Upstreams(clients.app_registry(http), clients.stats(http), clients.daemon(http))
-    done = _learn(upstreams=upstreams, now=timezone.now(), run=run, full=full)
+    done, short = _learn(upstreams=upstreams, now=timezone.now(), run=run, full=full)
     run.changed = bool(done.added or done.changed or done.lives)
     report = as_report(done) | http.effort
     log.info("messages_synced", **{key: value for key, value in report.items() if key != "leftOut"})
+    if short:
+        run.report = report
+        raise short
     return report
 
 
@@ -150,8 +153,13 @@ def record_fill() -> None:
     FillDay.objects.update_or_create(day=read_at.date(), defaults={"read_at": read_at, **values})
 
 
-def _learn(*, upstreams: Upstreams, now: datetime, run: Run, full: bool) -> MessagesReport:
-    """Read what is not known, then rebuild what follows from it. UpstreamError: what was read before is kept."""
+def _learn(
+    *, upstreams: Upstreams, now: datetime, run: Run, full: bool
+) -> tuple[MessagesReport, short_dumps.Short | None]:
+    """Read what is not known, then rebuild what follows from it. UpstreamError: what was read before is kept.
+
+    Return what was done, and why an answer with all messages was refused although the run went on.
+    """
     state = MessagesState.load()
     tip = _advance(state, upstreams.daemon, run)
     _learn_daily(state, upstreams, now)
@@ -165,7 +173,8 @@ def _learn(*, upstreams: Upstreams, now: datetime, run: Run, full: bool) -> Mess
     _note(state, reading, _not_listed(specifications, tip))
     MessagesState.objects.filter(id=1).update(cohorts=cohorts.by_plan(tip))
     writer, left_out = reading.writer, dict(reading.left_out)
-    return MessagesReport(writer.read, writer.added, writer.changed + changed, reading.missing, left_out, lives)
+    report = MessagesReport(writer.read, writer.added, writer.changed + changed, reading.missing, left_out, lives)
+    return report, reading.short
 
 
 @dataclass(slots=True)
@@ -180,6 +189,8 @@ class Reading:
     missing: int = 0
     whole: bool = False
     """Whether all messages were read."""
+    short: short_dumps.Short | None = None
+    """Why an answer with all messages was refused, where the run could go on."""
 
     def read(self, state: MessagesState, specifications: Sequence[AppSpecification], *, full: bool) -> None:
         """Read all messages where that is due or cheaper, else each that is not known."""
@@ -200,6 +211,7 @@ class Reading:
             if is_needed:
                 raise
             log.warning("all_messages_later", reason=one_line(error))
+            self.short = error if isinstance(error, short_dumps.Short) else None
 
     def _read_all(self) -> None:
         """Store all messages, a batch at a time: a kill loses one, and the next read skips what is stored."""
@@ -207,7 +219,11 @@ class Reading:
         for batch in batched(messages):
             self.writer.store(batch)
             self.run.progress(f"{self.writer.read:,} messages")
-        self.writer.forget()
+        rows = self.writer.read + self.left_out.total()
+        try:
+            short_dumps.check(self.registry, self.writer.seen.keys(), rows, self.now)
+        finally:
+            self.writer.forget()
         MessagesState.objects.filter(id=1).update(complete_at=self.now)
         self.whole = True
 

@@ -71,6 +71,8 @@ CATEGORIES = ("Games", "RPC Node", "Hosting", "Masternode", "Productivity", "Fro
 def apps(world: World, path: str, query: Mapping[str, str]) -> Answer:
     if path == "permanentmessages":
         return Answer(_envelope(_messages(world, query)))
+    if path == "hashes":
+        return Answer(_envelope(world.registry.index()))
     answers: dict[str, Callable[[World], Any]] = {
         "globalappsspecifications": lambda _: [specification(m) for m in world.registry.current().values()],
         "locations": lambda _: list(locations(world)),

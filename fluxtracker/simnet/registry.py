@@ -90,10 +90,19 @@ class Registry:
 
     def dump(self, name: str | None = None, owner: str | None = None) -> Iterator[bytes]:
         """Yield records in batches with commas between them, about in the order of time: all, of an app or an owner."""
-        rows, comma = self._all(name, owner), b""
-        while batch := list(islice(rows, BATCH)):  # the simulated network uses nothing of the product
-            yield comma + b",".join(batch)
-            comma = b","
+        return _batched(self._all(name, owner))
+
+    def index(self) -> Iterator[bytes]:
+        """Yield rows of the hashes that were paid for, whether their message is known, in such batches."""
+        return _batched(self._indexed())
+
+    def _indexed(self) -> Iterator[bytes]:
+        for old in self._old():
+            yield _index_row(old.hash, digest(old.hash), old.height, 10**9, known=True)
+        for message_hash, message in self.by_hash.items():
+            paid = sum(o.sat for o in message.tx.outputs if o.address in TRACKED)
+            height = max(message.tx.height, 0)
+            yield _index_row(message_hash, message.tx.txid, height, paid, known=self.knows(message.tx))
 
     def _all(self, name: str | None, owner: str | None) -> Iterator[bytes]:
         def is_wanted(app: App) -> bool:
@@ -157,6 +166,18 @@ class Registry:
             end = self.end_of(message)
             if end is not None and end < self.chain.tip and self.chain.time(end) >= seconds:
                 yield message
+
+
+def _batched(rows: Iterator[bytes]) -> Iterator[bytes]:
+    comma = b""
+    while batch := list(islice(rows, BATCH)):  # the simulated network uses nothing of the product
+        yield comma + b",".join(batch)
+        comma = b","
+
+
+def _index_row(message_hash: str, txid: str, height: int, sat: int, *, known: bool) -> bytes:
+    row = {"txid": txid, "height": height, "hash": message_hash, "value": sat, "message": known}
+    return orjson.dumps(row | {"messageNotFound": False})
 
 
 def _old_record(message: OldMessage) -> bytes:

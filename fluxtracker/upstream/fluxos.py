@@ -60,6 +60,7 @@ MESSAGE_BYTES = 8 << 20
 DUMP_BYTES = 512 << 20  # 93 MB in 2026-09, growing
 ITEM_BYTES = 8 << 20  # of one item of a stream
 LONGEST_ESCAPE = 12  # bytes
+INDEX_BYTES = 128 << 20  # 16 MB in 2026-09, growing
 SPECIFICATIONS_BYTES = 256 << 20
 HEAD_BYTES = 4096  # of a stream, kept to read an error envelope from
 KEYS = {
@@ -155,6 +156,16 @@ class AppRegistry(Upstream):
         url = f"{self.base}/permanentmessages"
         with self.http.open_stream(url, max_bytes=DUMP_BYTES, endpoint=self.base) as body:
             yield from records_of(body)
+
+    def hashes_with_message(self) -> Iterator[str]:
+        """Yield the hashes that were paid for and whose message is known, in a stream: 16 MB."""
+        url = f"{self.base}/hashes"
+        with self.http.open_stream(url, max_bytes=INDEX_BYTES, endpoint=url) as body:
+            for row in records_of(body):
+                if isinstance(row, dict) and row.get("message") is True:
+                    message_hash = row.get("hash")
+                    if isinstance(message_hash, str) and is_hash(message_hash):
+                        yield message_hash
 
     def latest_version(self) -> int:
         """Return the newest version that a specification may have."""

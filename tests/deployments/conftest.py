@@ -33,9 +33,12 @@ class FakeRegistry:
         self.asked: list[str] = []
         self.dumps = 0
         self.fails_after: int | None = None
+        self.index: list[Any] | None = None
+        """What the index of hashes says; None: the hash of each record."""
         api, stats = settings.FLUX_API_URL, settings.FLUX_STATS_URL
         for url, answer in (
             (f"{api}/apps/permanentmessages", self._messages),
+            (f"{api}/apps/hashes", lambda _: self._hashes()),
             (f"{api}/apps/globalappsspecifications", lambda _: self._specifications()),
             (f"{api}/apps/latestspecificationversion", lambda _: self.version),
             (f"{api}/daemon/getblockcount", lambda _: self.tip + TIP_MARGIN),
@@ -53,6 +56,10 @@ class FakeRegistry:
             return self.records if self.fails_after is None else self.records[: self.fails_after]
         self.asked += wanted
         return [record for record in self.records if isinstance(record, dict) and record.get("hash") in wanted]
+
+    def _hashes(self) -> list[Report]:
+        rows = [{"hash": row.get("hash"), "message": True} for row in self.records if isinstance(row, dict)]
+        return rows if self.index is None else self.index
 
     def _specifications(self) -> list[Report]:
         rows = [{"name": name, "version": 8, "hash": hash_, "height": height} for name, hash_, height in self.running]

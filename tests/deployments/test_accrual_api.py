@@ -271,7 +271,7 @@ def test_nothing_paid_is_an_empty_forecast(client):
 
     assert answer["data"] == []
     assert answer["deferred"]["flux_sat"] is None
-    assert set(answer["notes"]) == {"deferred"}
+    assert set(answer["notes"]) == {"data", "deferred", "endingToday"}
 
 
 def spans():

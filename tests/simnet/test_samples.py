@@ -123,6 +123,14 @@ def test_a_message_has_the_keys_of_the_real_one(real: World, sim: SimServer) -> 
     assert found["appSpecifications"].keys() == expected["appSpecifications"].keys()
 
 
+def test_a_row_of_the_index_of_hashes_has_the_keys_of_the_real_one(busy: SimServer) -> None:
+    found = get(busy, "/apps/hashes")["data"]
+    assert list(found[0]) == list(sample("apps_hashes")["data"][0])
+    known = {row["hash"] for row in found if row["message"]}
+    assert known == {record["hash"] for record in get(busy, "/apps/permanentmessages")["data"]}
+    assert len(known) < len(found)
+
+
 def test_specifications_of_each_version_have_the_keys_of_real_ones(busy: SimServer) -> None:
     real_ones = {spec["version"]: spec for spec in sample("apps_globalappsspecifications")["data"]}
     ours = {spec["version"]: spec for spec in get(busy, "/apps/globalappsspecifications")["data"]}
