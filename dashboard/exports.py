@@ -429,14 +429,15 @@ class KindsCsv(Export):
         return DailyTotal.objects.first_day()
 
     def chunks(self, values: Values) -> Chunks:
-        first, last = self.days(values, timezone.now().date())
+        now = timezone.now()
+        first, last = self.days(values, now.date())
         columns = [f"{kind}_{what}" for kind in KINDS for what in ("count", "sat", "usd")]
-        return csv_chunks(("start", "end", *columns), _kinds(first, last, values["bucket"]))
+        return csv_chunks(("start", "end", *columns), _kinds(first, last, values["bucket"], now))
 
 
-def _kinds(first: date, last: date, bucket: Bucket) -> Iterator[list[list[object]]]:
+def _kinds(first: date, last: date, bucket: Bucket, now: datetime) -> Iterator[list[list[object]]]:
     for some in batches.chunks(split(first, last, bucket), AT_ONCE):
-        rows = kinds(some[0].first, some[-1].last, bucket)["data"]
+        rows = kinds(some[0].first, some[-1].last, bucket, now)["data"]
         yield [_kinds_cells(span, row) for span, row in zip(some, rows, strict=True)]
 
 

@@ -13,7 +13,7 @@ from django.db.models import F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from deployments import clock
-from deployments.app_lives import Kind
+from deployments.app_lives import LOST_AFTER, Kind
 from deployments.models import AppEvent, AppLife, DailySplit, KindDay, MessageFact, MessagesState
 from fluxtracker.periods import Bucket, split
 from metrics.selectors import running_instances
@@ -175,31 +175,44 @@ def owned(owner: str) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def kinds(first: date, last: date, bucket: Bucket) -> Report:
+def kinds(first: date, last: date, bucket: Bucket, now: datetime) -> Report:
     """Return what messages did in a range of days, by kind. Two queries."""
     rows = KindDay.objects.filter(day__gte=first, day__lte=last, kind__in=KINDS)
     by_day: defaultdict[date, dict[str, list[int]]] = defaultdict(dict)
     for day, kind, *values in rows.values_list("day", "kind", "messages", *SUMMED):
         by_day[day][kind] = values
     state = MessagesState.known()
-    is_read = state.complete_at is not None
+    known_until = now.date() if state.complete_at else date.min
+    decided_until = min(known_until, (min(now, state.read_at or now) - LOST_AFTER).date())
     data = []
     for span in split(first, last, bucket):
         found: defaultdict[str, list[list[int]]] = defaultdict(list)
         for day in span.days():
             for kind, values in by_day.get(day, {}).items():
                 found[kind].append(values)
-        data.append({"date": span.first} | {kind: _kind(found.get(kind, ()), is_read) for kind in KINDS})
-    return {"data": data, "notes": {} if is_read else {"data": NOT_READ}, **coverage(state)}
+        row: Report = {"date": span.first}
+        for kind in KINDS:
+            is_known = span.first <= (decided_until if kind == Kind.LOST else known_until)
+            row[kind] = _kind(found.get(kind, ())) if is_known else UNKNOWN_KIND
+        data.append(row)
+    return {"data": data, "notes": _notes_on_kinds(last, known_until, decided_until), **coverage(state)}
+
+
+def _notes_on_kinds(last: date, known_until: date, decided_until: date) -> dict[str, str]:
+    if known_until == date.min:
+        return {"data": NOT_READ}
+    notes = {} if last <= known_until else {"data": "Days to come are not known yet."}
+    if last >= decided_until:
+        notes["lost"] = f"An app counts as lost 7 days after its end: from {decided_until} on, more may follow."
+    return notes
 
 
 NO_MESSAGE = {"count": 0, "sat": 0, "usd_micro": 0, "usd_missing": 0}
+UNKNOWN_KIND = {"count": None, "sat": None, "usd_micro": None, "usd_missing": 0}
 
 
-def _kind(days: Sequence[list[int]], is_read: bool) -> Report:
+def _kind(days: Sequence[list[int]]) -> Report:
     """Return what the messages of one kind add up to."""
-    if not is_read:
-        return {"count": None, "sat": None, "usd_micro": None, "usd_missing": 0}
     if not days:
         return NO_MESSAGE
     count, sat, paid, micro, priced = days[0] if len(days) == 1 else map(sum, zip(*days, strict=True))

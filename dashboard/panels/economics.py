@@ -55,7 +55,7 @@ def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
         Splits.load(key, days.first_day, days.last_day).of(days.days()) for key in (SOURCE, CATEGORY)
     )
     total = sum(part[0] for part in (sources or {}).values())
-    messages = _kinds(days)
+    messages = _kinds(days, now)
     organic = total - (sources or {}).get(TEAM, (0,))[0]
     return {
         "this": chosen.this,
@@ -71,10 +71,10 @@ def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
     }
 
 
-def _kinds(days: Period) -> dict[str, Sums]:
+def _kinds(days: Period, now: datetime) -> dict[str, Sums]:
     """Return what was paid for the messages of these days, by kind, and how many there are; empty: not known."""
     found: dict[str, Sums] = {}
-    for row in kinds(days.first_day, days.last_day, Bucket.YEAR)["data"]:
+    for row in kinds(days.first_day, days.last_day, Bucket.YEAR, now)["data"]:
         for kind in PAID_KINDS:
             sat, count, _, _ = found.get(kind, NOTHING)
             if row[kind]["count"]:

@@ -106,7 +106,7 @@ class OwnerAnswer(RestingAnswer, PageAnswer):
 
 
 class KindAnswer(Answer):
-    count = serializers.IntegerField(allow_null=True)
+    count = serializers.IntegerField(allow_null=True, help_text="null: no day of the row has come yet, or not read.")
     flux = Satoshi(source="sat", allow_null=True)
     flux_sat = serializers.IntegerField(source="sat", allow_null=True)
     usd = MicroDollars(source="usd_micro", allow_null=True, help_text=OF_PRICED)
@@ -114,7 +114,9 @@ class KindAnswer(Answer):
 
 
 class LostAnswer(Answer):
-    count = serializers.IntegerField(allow_null=True, help_text="Told a week after the end.")
+    count = serializers.IntegerField(
+        allow_null=True, help_text="Told a week after the end; null: no day of the row is that old."
+    )
 
 
 class KindsRow(Answer):

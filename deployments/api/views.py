@@ -125,7 +125,7 @@ class KindsView(MessagesView):
     query, answer = ByQuery, serializers.KindsAnswer
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        return selectors.kinds(values["start"], values["end"], values["by"])
+        return selectors.kinds(values["start"], values["end"], values["by"], now)
 
 
 class CohortsQuery(Query):

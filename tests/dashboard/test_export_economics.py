@@ -80,6 +80,12 @@ def test_the_share_of_renewals_on_the_page_equals_the_api_and_the_file(client: C
     )  # fmt: skip
 
 
+def test_losses_that_are_not_decided_yet_are_empty_cells(client: Client):
+    (row,) = file(client, "/export/kinds.csv?range=2026-11-18&bucket=day")
+    assert (row["renewal_count"], row["new_count"] != "") == ("1", True)
+    assert (row["lost_count"], row["lost_sat"], row["lost_usd"]) == ("", "", "")
+
+
 def test_before_the_messages_are_read_nothing_is_claimed(client: Client):
     MessagesState.objects.all().delete()
     AppEvent.objects.all().delete()

@@ -172,6 +172,38 @@ def test_kinds_are_counted_by_day_with_what_was_paid(shop, get):
     assert (month["date"], month["new"]["count"], month["renewal"]["count"]) == ("2026-08-01", 1, 1)
 
 
+def lost(get, **query):
+    return [row["lost"]["count"] for row in get("economics/kinds", **query)["data"]]
+
+
+def test_losses_are_unknown_until_a_day_is_a_week_old(shop, get, now):
+    """It is noon: of the 13th the losses before noon are decided."""
+    query = {"start": "2026-11-12", "end": "2026-11-15"}
+    assert lost(get, **query) == [0, 0, None, None]
+    assert lost(get, **query, by="month") == lost(get, start="2026-11-13", end="2026-11-13") == [0]
+    answer = get("economics/kinds", **query)
+    assert (answer["data"][3]["new"]["count"], list(answer["notes"])) == (0, ["lost"])
+    assert "2026-11-13" in answer["notes"]["lost"]
+    assert list(get("economics/kinds", start="2026-11-13", end="2026-11-13")["notes"]) == ["lost"]
+    assert get("economics/kinds", start="2026-11-11", end="2026-11-12")["notes"] == {}
+    now.move_to(NOON + 10 * DAY)  # no sync looks meanwhile
+    assert lost(get, **query) == [0, 0, None, None]
+
+
+def test_days_to_come_are_unknown(shop, get):
+    query = {"start": "2026-11-20", "end": "2026-12-02"}
+    answer = get("economics/kinds", **query)
+    nothing = {"count": None, "flux": None, "flux_sat": None, "usd": None, "usdMissing": 0}
+    today, tomorrow = answer["data"][:2]
+    assert (today["new"]["count"], today["new"]["flux"], today["lost"]) == (0, 0, {"count": None})
+    assert tomorrow == {"date": "2026-11-21"} | dict.fromkeys(
+        ("new", "reregistered", "won_back", "renewal", "change", "shortened", "cancelled"), nothing
+    ) | {"lost": {"count": None}}
+    assert sorted(answer["notes"]) == ["data", "lost"]
+    november, december = get("economics/kinds", **query, by="month")["data"]
+    assert (november["new"]["count"], december["new"]["count"]) == (0, None)
+
+
 def test_before_messages_are_read_nothing_is_known(db, get):
     answer = get("economics/kinds")
     assert (answer["data"][0]["new"]["count"], list(answer["notes"])) == (None, ["data"])
