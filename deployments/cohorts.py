@@ -106,7 +106,9 @@ class Step(NamedTuple):
 
 
 def _events() -> Iterator[tuple[str, list[Step]]]:
-    rows = AppEvent.objects.order_by("app_id", "position").values_list(*Step._fields).iterator(ROWS)
+    """Yield what counts in the life of each app."""
+    counted = AppEvent.objects.exclude(kind=Kind.IGNORED).order_by("app_id", "position")
+    rows = counted.values_list(*Step._fields).iterator(ROWS)
     for app_key, events in groupby(map(Step._make, rows), attrgetter("app_id")):
         yield app_key, list(events)
 

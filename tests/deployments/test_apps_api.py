@@ -212,6 +212,20 @@ def test_before_messages_are_read_nothing_is_known(db, get):
     assert "cohorts" in answer["notes"]
 
 
+@pytest.mark.parametrize("between", [[], [record(TWO, START + 60_000, _type="fluxappupdate", _valueSat=500_000)]])
+def test_who_comes_back_after_a_loss_did_not_renew(registry, sync, get, between):
+    """Also where a message that is ignored lies between: it paid too little."""
+    registry.tip = START + 3 * MONTH
+    back = record(THREE, START + 80_000, _type="fluxappupdate", expire=20_000)
+    registry.records = [record(ONE, expire=20_000), *between, back]
+    sync()
+    assert [event["kind"] for event in get("apps/shop")["life"] if event["applied"]] == [
+        "new", "lost", "won_back", "lost"
+    ]  # fmt: skip
+    (cohort,) = get("economics/cohorts")["cohorts"]
+    assert (cohort["renewed"], cohort["lost"], cohort["renewal_rate"]) == (0, 2, 0)
+
+
 def test_cohorts_tell_who_stays_and_who_renews(registry, sync, get):
     registry.tip = START + 3 * MONTH
     registry.records = [
