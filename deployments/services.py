@@ -169,6 +169,7 @@ def _learn(
         reading.read(state, specifications, full=full)
         changed = message_facts.prove(specifications, tip, run)
     finally:  # what was stored counts, whatever came after it
+        naming.end_pauses(MessageFact.objects.values("hash"), now)
         lives = rebuild.rebuild_changed(run)
     _note(state, reading, _not_listed(specifications, tip))
     MessagesState.objects.filter(id=1).update(cohorts=cohorts.by_plan(tip))

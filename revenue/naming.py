@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
@@ -66,6 +67,12 @@ def note_missing(hashes: Collection[str], now: datetime) -> None:
     Message.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["hash"], update_fields=["attempts", "next_attempt_at"]
     )
+
+
+def end_pauses(known: QuerySet[Any, Any], now: datetime) -> int:
+    """Ask with the next search for those of these hashes that wait; how many that were. One query."""
+    waiting = Message.objects.filter(app=None, next_attempt_at__gt=now, hash__in=known)
+    return waiting.update(next_attempt_at=now)
 
 
 def _store(messages: Collection[AppMessage]) -> None:

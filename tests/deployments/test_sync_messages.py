@@ -10,6 +10,7 @@ from deployments.models import AppEvent, AppLife, ChangedApp, MessageFact, Messa
 from fluxtracker.upstream.http.errors import BadAnswer
 from metrics.models import TrackedApp
 from revenue.models import ChangedDay, Message
+from revenue.services import backfill_app_names
 from tests.deployments.messages import MONTH, OWNER, START, STRANGER, at, record
 from tests.factories import NOON, digest, pay, settle
 
@@ -106,6 +107,24 @@ def test_a_hash_without_a_message_is_asked_for_again_with_growing_pauses(registr
         asked.append(report["notFound"])
     assert asked == [1, 0, 1, 0, 1]
     assert Message.objects.get(hash=TWO).attempts == 3
+
+
+def test_a_payment_is_named_as_soon_as_a_read_of_all_messages_knows_its_hash(registry, sync, now, client):
+    registry.records = [record(ONE)]
+    sync()
+    late = record(TWO, START + 600, _type="fluxappupdate")
+    pay("10", message_hash=TWO, txid=late["txid"], height=START + 600, at=NOON - timedelta(days=2))
+    settle()
+    for _ in range(4):
+        assert backfill_app_names(trigger="command")["notFound"] == 1
+        now.shift(timedelta(hours=5))
+    backfill_app_names(trigger="command")
+    registry.records.append(late)
+    now.shift(timedelta(minutes=1))
+    assert backfill_app_names(trigger="command")["updated"] == 0
+    sync(full=True)
+    assert backfill_app_names(trigger="command")["updated"] == 1
+    assert client.get("/api/apps/shop").json()["payments"]["count"] == 1
 
 
 def test_more_than_fifty_unknown_hashes_take_all_messages_once(registry, sync):
