@@ -178,7 +178,7 @@ UNKNOWN = {
     "backfill_app_types": {"updated": None, "unknown": None},
     "backfill_usd": {"updated": None, "remaining": None},
     "backfill_snapshots --days 9": {"created": 0, "skipped": 0},
-    "refresh_carousel": {"network": 0, "deployed": 0, "expiring": 0},
+    "refresh_carousel": dict.fromkeys(("network", "deployed", "expiring")),
     "sync_messages": dict.fromkeys(("read", "added", "changed", "notFound", "leftOut", "lives")),
     "collect_metrics": {"sources": dict.fromkeys(("nodes", "cloud", "apps", "specs", "price"), "failed")},
     "take_census": {"sources": dict.fromkeys(("node_list", "node_facts", "locations", "terms"), "failed")},
