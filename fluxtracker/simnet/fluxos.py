@@ -15,7 +15,7 @@ import orjson
 from fluxtracker.simnet import records
 from fluxtracker.simnet.catalogue import RARE, TEMPLATES
 from fluxtracker.simnet.history import digest
-from fluxtracker.simnet.network import Container, FluxNode
+from fluxtracker.simnet.network import FluxNode
 from fluxtracker.simnet.operators import NOWHERE, Facts, facts, geolocation, programs
 from fluxtracker.simnet.records import MAIN, Answer, Message, failure, success
 from fluxtracker.simnet.registry import specification
@@ -191,6 +191,7 @@ def _listing(name: str, counted: str, components: Iterable[tuple[str, str]]) -> 
     }
 
 
+OWN = (1, 2_000, 80)  # cores, MB and GB that FluxOS keeps from the apps of a node
 OVERHEAD_GB = 12  # that a component takes beyond what it asks for (docs/upstream.md#statistics)
 HISTORY_STEP, HISTORY_DAYS = 870, 30  # seconds between two points of the history of node counts
 KEPT, KEPT_BYTES = 12, 6_000_000  # answers that are kept, and the size of the largest one
@@ -260,16 +261,17 @@ class Rows:
 
     def _apps(self, node: FluxNode) -> dict[str, Any]:
         running = [self.network.row(node, container) for container in node.containers if container.running]
-        return {"runningapps": running, "resources": _resources(node.containers)}
+        return {"runningapps": running, "resources": _resources(node)}
 
 
-def _resources(containers: list[Container]) -> dict[str, Any]:
-    """Return what the apps on a node hold: cores, MB and GB."""
-    parts = [container.part for container in containers if container.is_app]
+def _resources(node: FluxNode) -> dict[str, Any]:
+    """Return what the apps on a node hold, never more than it has for them: cores, MB and GB."""
+    one, parts = node.machine, [container.part for container in node.containers if container.is_app]
+    cores, ram_mb, storage_gb = OWN
     return {
-        "appsCpusLocked": round(sum(p.cpu for p in parts), 1),
-        "appsRamLocked": sum(p.ram for p in parts),
-        "appsHddLocked": sum(p.hdd + OVERHEAD_GB for p in parts),
+        "appsCpusLocked": min(round(sum(p.cpu for p in parts), 1), one.cores - cores),
+        "appsRamLocked": min(sum(p.ram for p in parts), int(one.ram * 1024) - ram_mb),
+        "appsHddLocked": min(sum(p.hdd + OVERHEAD_GB for p in parts), int(one.ssd) - storage_gb),
     }
 
 

@@ -168,16 +168,16 @@ def metrics(world: World, without: Collection[int] = ()) -> ExpectedMetrics:
 
 
 def _cloud(measured: Iterable[FluxNode], reachable: Iterable[FluxNode]) -> dict[str, float]:
-    """Stopped containers hold what they asked for, too."""
+    """Stopped containers hold what they asked for, too, and all of a node no more than it does not keep for itself."""
     machines = [node.machine for node in measured]
-    parts = [c.part for node in reachable for c in node.containers if c is not TOWER]
+    used = [(node.machine, [c.part for c in node.containers if c is not TOWER]) for node in reachable]
     return {
         "total_cpu_cores": sum(machine.cores for machine in machines),
-        "used_cpu_cores": round(sum(part.cpu for part in parts), 1),
+        "used_cpu_cores": round(sum(min(sum(p.cpu for p in parts), one.cores - 1) for one, parts in used), 1),
         "total_ram_gb": round(sum(machine.ram for machine in machines), 1),
-        "used_ram_gb": sum(part.ram for part in parts) / MB,
+        "used_ram_gb": sum(min(sum(p.ram for p in parts), int(one.ram * MB) - 2000) for one, parts in used) / MB,
         "total_storage_gb": round(sum(machine.ssd for machine in machines), 2),
-        "used_storage_gb": sum(part.hdd + OVERHEAD_GB for part in parts),
+        "used_storage_gb": sum(min(sum(p.hdd + OVERHEAD_GB for p in parts), int(one.ssd) - 80) for one, parts in used),
     }
 
 
