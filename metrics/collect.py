@@ -33,7 +33,7 @@ from fluxtracker.upstream.trusted_price import Quote
 from metrics import sources as metrics_sources
 from metrics.metric_keys import COUNTED, IN_USE, Number, percent
 from metrics.models import Category, ImageCount, Reading, Source, TrackedApp
-from metrics.sources import CONTAINERS, KEEPS, LABELS, Outcome, Readout, Refused, Sources
+from metrics.sources import KEEPS, Outcome, Readout, Refused, Sources
 from metrics.tracked_apps import AppIndex, Classifier, Kind, Resolved
 from ops.jobs.runs import Run
 from revenue.daily_prices import refresh_live_price
@@ -95,8 +95,8 @@ def collect_metrics(
         run.guard()
         sources = Sources.load(now)
         sources.settle(Source.Name.NODES, nodes, count_nodes)
-        _settle_apps(sources, apps, *_settle_specs(sources, specs))
         _settle_cloud(sources, cloud)
+        _settle_apps(sources, apps, *_settle_specs(sources, specs))
         _settle_price(sources, price)
         sources.save()
         add_reading(sources.read, now)
@@ -114,16 +114,8 @@ def _ask_price(http: Http, now: datetime) -> Future[Quote]:
 
 
 def _settle_cloud(sources: Sources, answer: Future[Nodes[Capacity]]) -> None:
-    """Read capacity and use, once the containers are settled."""
     remembered, _ = metrics_sources.recall(metrics_sources.NODES, sources.now) or ({}, None)
-    containers = (sources.rows[Source.Name.APPS].values or {}).get(CONTAINERS)
-
-    def read_cloud(found: Nodes[Capacity]) -> CloudReadout:
-        read = measure_cloud(found, remembered, sources.now)
-        refuse_impossible(read.values, containers)
-        return read
-
-    read = sources.settle(Source.Name.CLOUD, answer, read_cloud)
+    read = sources.settle(Source.Name.CLOUD, answer, lambda found: measure_cloud(found, remembered, sources.now))
     if read:
         metrics_sources.remember(metrics_sources.NODES, read.remembered, sources.now)
 
@@ -233,19 +225,16 @@ def measure_cloud(found: Nodes[Capacity], remembered: Mapping[str, Any], now: da
         "capacity": capacity.coverage(found.unusable),
         "used": used.coverage(found.unusable),
     }
-    return CloudReadout(capacity.sums() | used.sums(), coverage, size, kept | _news(found.nodes, kept, now))
+    return CloudReadout(possible(capacity.sums() | used.sums()), coverage, size, kept | _news(found.nodes, kept, now))
 
 
-MOST_USED = 105  # percent of a total: both may be of different times
+MOST_USED = 2_000  # percent of a total; what is more is told in another unit
 
 
-def refuse_impossible(values: Mapping[str, Number], containers: Number | None) -> None:
-    """Raise Refused where more is in use than there is, or nothing at all although containers run."""
-    for part, whole in IN_USE.items():
-        if (percent(values.get(part), values.get(whole)) or 0) > MOST_USED:
-            raise Refused(f"{LABELS[part]}: {values[part]}, more than the {values[whole]} there are")
-    if containers and all(values.get(part) == 0 for part in IN_USE):
-        raise Refused(f"nothing is in use, although {containers} containers run")
+def possible(values: dict[str, Number]) -> dict[str, Number]:
+    """Return the sums without a use that is many times what there is."""
+    shares = {part: percent(values.get(part), values.get(whole)) for part, whole in IN_USE.items()}
+    return {key: number for key, number in values.items() if (shares.get(key) or 0) <= MOST_USED}
 
 
 def _recalled(row: Sequence[float] | None, oldest: float, half: slice) -> Resources:

@@ -56,7 +56,7 @@ def collapse(before: Compared, after: Compared) -> str | None:
     No absolute limits: a small network is one, too.
     """
     if lost := [key for key in (*TOTALS, *IN_USE) if key in before and key not in after]:
-        return f"{LABELS[lost[0]]}: no node reports it"
+        return f"{LABELS[lost[0]]}: no node reports it, or none in its unit"
     for key, last, number in _pairs(before, after):
         if key not in TIERS and number * 2 < last:
             return f"{LABELS[key]}: {number}, fewer than half of the last {last}"
@@ -87,7 +87,8 @@ def confirmed(readings: Sequence[Compared]) -> list[bool]:
 
 
 def _pairs(before: Compared, after: Compared) -> Iterator[tuple[str, Number, Number]]:
-    return ((key, before[key], number) for key, number in after.items() if key in before)
+    """Yield what may have collapsed or changed too much; use may rise and fall."""
+    return ((key, before[key], number) for key, number in after.items() if key in before and key not in IN_USE)
 
 
 log = structlog.get_logger(__name__)

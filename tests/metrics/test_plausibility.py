@@ -159,9 +159,6 @@ OFF = {  # what one reading tells instead of 200 of each: the sources that are i
     "fewer cores": ({"cores": 3.3}, {"cloud"}),
     "more cores": ({"cores": 4.7}, {"cloud"}),
     "more memory": ({"ram": 10}, {"cloud"}),
-    "fewer cores in use": ({"used": (0.8, 1024, 20)}, {"cloud"}),
-    "less memory in use": ({"used": (1, 800, 20)}, {"cloud"}),
-    "more storage in use": ({"used": (1, 1024, 24)}, {"cloud"}),
 }
 
 
