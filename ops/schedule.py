@@ -83,6 +83,7 @@ SCHEDULE = (
 
 
 WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s
+LEAST_LATE = timedelta(minutes=1)  # a demo syncs every 10 s, and starts slower than that
 UNRECORDED = ("ops.tasks.resend_jobs",)  # leaves no run behind
 
 
@@ -190,7 +191,9 @@ class Overdue:
 
 
 def overdue(now: datetime, states: Mapping[str, TaskState] | None = None) -> list[Overdue]:
-    """Return the rows whose work neither began nor ended for twice its interval, nor is under way. Three queries.
+    """Return the rows whose work neither began nor ended for twice its interval, or LEAST_LATE if that is longer.
+
+    What is under way is not. Three queries.
 
     A row that was added or changed has that long from then on.
     """
@@ -244,7 +247,7 @@ def _late(
 def _second_time(row: PeriodicTask, base: datetime, now: datetime) -> datetime:
     """Return when it was due for the second time after `base`."""
     if row.interval:
-        return base + 2 * timedelta(**{row.interval.period: row.interval.every})
+        return base + max(2 * timedelta(**{row.interval.period: row.interval.every}), LEAST_LATE)
     due = base
     for _ in range(2):
         due = now + row.schedule.remaining_estimate(due)

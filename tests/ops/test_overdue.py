@@ -14,7 +14,7 @@ import time_machine
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
-from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 from prometheus_client.parser import text_string_to_metric_families
 
 from fluxtracker.celery import app as celery_app
@@ -107,6 +107,16 @@ def test_twice_its_interval_is_overdue(name: str, row: str, ago: timedelta, is_l
     last_did(name, ago)
     assert names() == ([row] if is_late else [])
     assert report()["status"] == ("degraded" if is_late else "ok")
+
+
+@pytest.mark.parametrize(("seconds", "is_late"), [(59, False), (61, True)])
+def test_a_short_interval_has_a_minute(seconds: int, is_late: bool) -> None:
+    row = PeriodicTask.objects.get(name="refresh-price")
+    row.interval = IntervalSchedule.objects.get_or_create(every=10, period=IntervalSchedule.SECONDS)[0]
+    row.save()
+    PeriodicTasks.objects.update(last_update=timezone.now() - HOUR)
+    last_did("refresh_price", timedelta(seconds=seconds))
+    assert names() == (["refresh-price"] if is_late else [])
 
 
 def test_it_is_told_at_every_door(client: Client, admin_client: Client) -> None:
