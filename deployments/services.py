@@ -14,7 +14,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 from rest_framework import serializers
 
-from deployments import accrual, clock, cohorts, daily_splits, message_completeness, message_facts, rebuild
+from deployments import accrual, clock, cohorts, daily_splits, message_facts, rebuild
 from deployments.categories import Catalogue, category_key
 from deployments.instance_fill import fill
 from deployments.models import AppLife, ChangedApp, FillDay, MessageFact, MessagesState
@@ -155,7 +155,7 @@ def record_fill() -> None:
 
 def _learn(
     *, upstreams: Upstreams, now: datetime, run: Run, full: bool
-) -> tuple[MessagesReport, message_completeness.Short | None]:
+) -> tuple[MessagesReport, message_facts.Short | None]:
     """Read what is not known, then rebuild what follows from it. UpstreamError: what was read before is kept.
 
     Return what was done, and why an answer with all messages was refused although the run went on.
@@ -190,7 +190,7 @@ class Reading:
     missing: int = 0
     whole: bool = False
     """Whether all messages were read."""
-    short: message_completeness.Short | None = None
+    short: message_facts.Short | None = None
     """Why an answer with all messages was refused, where the run could go on."""
 
     def read(self, state: MessagesState, specifications: Sequence[AppSpecification], *, full: bool) -> None:
@@ -212,7 +212,7 @@ class Reading:
             if is_needed:
                 raise
             log.warning("all_messages_later", reason=one_line(error))
-            self.short = error if isinstance(error, message_completeness.Short) else None
+            self.short = error if isinstance(error, message_facts.Short) else None
 
     def _read_all(self) -> None:
         """Store all messages, a batch at a time: a kill loses one, and the next read skips what is stored."""
@@ -222,7 +222,7 @@ class Reading:
             self.run.progress(f"{self.writer.read:,} messages")
         rows = self.writer.read + self.left_out.total()
         try:
-            message_completeness.check(self.registry, self.writer.seen.keys(), rows, self.now)
+            message_facts.require_whole(self.registry, self.writer.seen.keys(), rows, self.now)
         finally:
             self.writer.forget()
         MessagesState.objects.filter(id=1).update(complete_at=self.now)
