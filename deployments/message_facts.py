@@ -161,7 +161,7 @@ def _contradicted(messages: Sequence[PermanentMessage], newest: str, tip: int) -
 
 
 HANDFUL = 20  # messages that a reorganisation may take; as few paid hashes prove nothing
-INDEX_DIFFERS = 0.01  # of its messages: two nodes differ in 0.13 % of 71,000 (2026-09)
+NODES_DIFFER = 0.01  # of all messages at most: two differed in 0.13 % of 71,000 (2026-09)
 PAID_LEAST = 0.25  # share of the paid hashes with a message: nearly all have one
 LONG_AGO = timedelta(days=1)  # messages become known hours after their payment
 
@@ -186,7 +186,7 @@ def _unusable(read: Collection[bytes], rows: int) -> str | None:
 def _fewer_than_stored(read: Collection[bytes]) -> str | None:
     """Permanent messages stay: an answer with fewer than are known is cut."""
     stored = MessageFact.objects.count()
-    return f"only {len(read):,} of {stored:,} known messages" if stored - len(read) > HANDFUL else None
+    return f"only {len(read):,} of {stored:,} known messages" if _are_many(stored - len(read), stored) else None
 
 
 def _fewer_than_paid(now: datetime) -> str | None:
@@ -210,5 +210,10 @@ def _not_indexed(registry: AppRegistry, read: Collection[bytes]) -> str | None:
     except UpstreamError as error:
         log.info("hashes_later", reason=one_line(error))
         return None
-    is_short = missing > max(HANDFUL, total * INDEX_DIFFERS)
-    return f"{missing:,} of {total:,} messages in the index of hashes are missing" if is_short else None
+    return (
+        f"{missing:,} of {total:,} messages in the index of hashes are missing" if _are_many(missing, total) else None
+    )
+
+
+def _are_many(missing: int, total: int) -> bool:
+    return missing > max(HANDFUL, total * NODES_DIFFER)
