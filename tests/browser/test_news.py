@@ -46,8 +46,8 @@ def news(page: Page, number: int = 1) -> None:
 
 
 def place(page: Page, selector: str) -> float:
-    """How far from the top of the screen it is."""
-    return float(page.locator(selector).evaluate("element => element.getBoundingClientRect().top"))
+    """How far from the top of the screen it is. In one step: what is found may be replaced before it is measured."""
+    return float(page.evaluate("selector => document.querySelector(selector).getBoundingClientRect().top", selector))
 
 
 def test_what_has_the_focus_keeps_it_and_its_place(page: Page) -> None:

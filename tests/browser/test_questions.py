@@ -93,7 +93,9 @@ def test_1_what_everything_earned_last_month_and_a_link_to_exactly_that(analyst:
 def test_2_the_best_day_of_last_month(analyst: Analyst) -> None:
     analyst.choose("last_month")
     expect(analyst.page.locator("#tile-revenue")).to_have_text("Revenue last month")
-    found = analyst.file(analyst.page.locator(".chart-out a[download]"))
+    link = analyst.page.locator(".chart-out a[download]")
+    expect(link).to_have_attribute("href", re.compile("range=last_month"))  # the chart has followed, too
+    found = analyst.file(link)
     best = max(found, key=lambda day: float(day["revenue_flux"] or 0))
     assert (best["start"], best["revenue_flux"]) == ("2026-10-09", "90.0")
 

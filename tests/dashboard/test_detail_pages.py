@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.test import Client
 
 from deployments import daily_splits
@@ -66,12 +68,15 @@ def life(name: str, **more: Any) -> AppLife:
 
 
 def event(app: AppLife, payment: Payment, kind: str, position: int = 0) -> AppEvent:
-    return AppEvent.objects.create(
+    """One event, and the sums by day and kind of all there are, as a migration adds them up."""
+    row = AppEvent.objects.create(
         app=app, position=position, life=1, kind=kind, message_hash=payment.message_hash, txid=payment.txid,
         owner=app.owner, instances=3, height=payment.height, at=payment.paid_at, day=payment.day,
         end_height=app.end_height, end_at=app.end_at, payments=1, revenue_sat=payment.amount_sat,
         usd_micro=payment.usd_micro or 0, priced=int(payment.usd_micro is not None),
     )  # fmt: skip
+    import_module("deployments.migrations.0010_kind_days").add_up(apps, None)
+    return row
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.test import Client
 
 from deployments.models import AppEvent, MessagesState
@@ -36,7 +34,6 @@ def ledger() -> None:
         row = pay(amount * FLUX, app="events", kind="app", message_hash=digest("kinds", number))
         message(row, "events")
         event(app, row, kind, number)
-    import_module("deployments.migrations.0010_kind_days").add_up(apps, None)
 
 
 def file(client: Client, address: str) -> list[dict[str, str]]:
