@@ -466,7 +466,9 @@ def test_what_spends_or_may_spend_from_the_address_does_not_wait(chain, told):
 
 
 @pytest.mark.engine
-def test_one_wrong_tip_is_asked_again(chain):
+def test_one_wrong_tip_is_asked_again_where_nothing_else_is_new(chain):
+    for _ in range(CONFIRMATIONS):
+        chain.mine()
     sync(chain)
     honest, lies = chain.tip, [replace(chain.tip(), height=6_000, hash="ab" * 32)]
     chain.tip = lambda: lies.pop() if lies else honest()
