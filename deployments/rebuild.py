@@ -31,8 +31,8 @@ from ops.jobs.runs import Run
 from revenue import ledger, selectors
 from revenue.querysets import SUMMED
 
-APPS = 1_000  # of one transaction, no other can write meanwhile;
-MESSAGES = 20_000  # or as many as have so many messages, or one
+APPS = 1_000  # at most, in one transaction: nobody else can write meanwhile
+MESSAGES = 20_000  # at most, of several apps in one transaction
 MARGIN = timedelta(days=1)  # what the estimated time of a block may be off
 COLUMNS = [field.name for field in fields(Event)]
 LIFE_COLUMNS = [field.name for field in AppLife._meta.concrete_fields]
@@ -111,7 +111,7 @@ def rebuild_changed(run: Run) -> int:
 
 
 def _next() -> list[str]:
-    """Return the next apps that are marked."""
+    """Return the marked apps of the next transaction."""
     keys = list(ChangedApp.objects.order_by("app_key").values_list("app_key", flat=True)[:APPS])
     counts = MessageFact.objects.filter(app_key__in=keys).order_by().values_list("app_key").annotate(Count("pk"))
     messages = dict(counts)

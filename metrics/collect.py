@@ -177,17 +177,17 @@ class CloudReadout(Readout):
 class Half:
     """One half of all nodes, capacity or use, as it is added up."""
 
-    def __init__(self, word: str, told: Iterable[Resources]) -> None:
-        columns = zip(*(node.numbers for node in told), strict=True)
-        self.is_told = [any(number is not None for number in column) for column in columns]
-        """Of each number: whether any node tells it. One that none does is unknown, whatever is remembered."""
+    def __init__(self, word: str, reported: Iterable[Resources]) -> None:
+        columns = zip(*(node.numbers for node in reported), strict=True)
+        self.is_reported = [any(number is not None for number in column) for column in columns]
+        """Whether any node reports each number. One that none does is unknown, whatever is remembered."""
         self.columns: dict[str, list[float]] = {f"{word}_{key}": [] for key in NUMBERS}
         self.states: list[str] = []
         """Of each node: counted, remembered, or why one of its numbers is not known."""
 
     def add(self, told: Resources, kept: Resources, *, unreachable: bool) -> bool:
         """Count a node, by what is remembered where it does not tell. Return whether anything of it is known."""
-        known = told.completed(kept.only(self.is_told))
+        known = told.completed(kept.only(self.is_reported))
         for column, number in zip(self.columns.values(), known.numbers, strict=True):
             if number is not None:
                 column.append(number)
@@ -228,7 +228,7 @@ def measure_cloud(found: Nodes[Capacity], remembered: Mapping[str, Any], now: da
     return CloudReadout(possible(capacity.sums() | used.sums()), coverage, size, kept | _news(found.nodes, kept, now))
 
 
-MOST_USED = 2_000  # percent of a total; what is more is told in another unit
+MOST_USED = 2_000  # percent of a total; more than that is in another unit
 
 
 def possible(values: dict[str, Number]) -> dict[str, Number]:

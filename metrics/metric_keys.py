@@ -68,8 +68,6 @@ FIXED = (
     Metric("flux_price_usd", "FLUX price", USD, PRICE, "price"),
 )
 
-IN_USE = {"used_cpu_cores": "total_cpu_cores", "used_ram_gb": "total_ram_gb", "used_storage_gb": "total_storage_gb"}
-"""The total of which each is in use."""
 RATIOS = {  # metric: part, whole
     "cpu_utilization_percent": ("used_cpu_cores", "total_cpu_cores"),
     "ram_utilization_percent": ("used_ram_gb", "total_ram_gb"),
@@ -77,6 +75,8 @@ RATIOS = {  # metric: part, whole
     "gitapps_percent": ("gitapps_count", "total_apps"),
     "dockerapps_percent": ("dockerapps_count", "total_apps"),
 }
+IN_USE = {part: whole for part, whole in RATIOS.values() if part.startswith("used_")}
+"""The total of which each is in use."""
 TOTALS = ("node_total", "total_apps", "total_cpu_cores", "total_ram_gb", "total_storage_gb")
 """The five totals of which a snapshot needs four (docs/contract.md#snapshots-and-instances)."""
 

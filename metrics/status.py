@@ -47,7 +47,7 @@ def source_status(view: SourceView) -> Status:
         "label": label[0].upper() + label[1:],
         "error": view.error or NO_REASON,
         "tried_at": view.tried_at,
-        "told": view.coverage and view.coverage.get("toldTotal"),
+        "reported": view.coverage and view.coverage.get("toldTotal"),
     }
     return Status(_code(view), since=view.read_at, facts=facts, key=f"source:{view.name}")
 

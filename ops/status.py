@@ -74,7 +74,7 @@ SENTENCES: Mapping[str, str] = {
     "source_unread": "{label}: never read: {error}.",
     "source_failed": "{label}: last read {since:ago}: {error}.",
     "source_doubted": "{label}: last read {since:ago}: {error}.",
-    "total_differs": "{label}: the source reports {told:node}, not the sum of its tiers.",
+    "total_differs": "{label}: the source reports {reported:node}, not the sum of its tiers.",
     "upstream_failing": "{name} failed {failures} checks in a row, the last one {checked_at:ago}: {detail}.",
     "app_failing": "{name} failed {failures} checks in a row, the last one {checked_at:ago}: {detail}.",
     "checks_never": "No service has been checked yet.",
@@ -106,7 +106,7 @@ PUBLIC: Mapping[str, str] = {  # for readers of the page: without hosts, paths a
     "source_unread": "{name}: not read yet; the last try failed at {tried_at}.",
     "source_failed": "{name}: could not be read since {since}; showing the last values.",
     "source_doubted": "{name}: new numbers are not confirmed yet; showing those of {since}.",
-    "total_differs": "{name}: the source reports {told:node}, not the sum of its tiers; showing that sum.",
+    "total_differs": "{name}: the source reports {reported:node}, not the sum of its tiers; showing that sum.",
     "upstream_failing": "{title} failed {failures} checks in a row, the last one {checked_at:ago}.",
 }
 

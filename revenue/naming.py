@@ -69,10 +69,9 @@ def note_missing(hashes: Collection[str], now: datetime) -> None:
     )
 
 
-def end_pauses(known: QuerySet[Any, Any], now: datetime) -> int:
-    """Ask with the next search for those of these hashes that wait; how many that were. One query."""
-    waiting = Message.objects.filter(app=None, next_attempt_at__gt=now, hash__in=known)
-    return waiting.update(next_attempt_at=now)
+def end_pauses(known: QuerySet[Any, Any], now: datetime) -> None:
+    """Ask with the next search for those of these hashes that wait. One query."""
+    Message.objects.filter(app=None, next_attempt_at__gt=now, hash__in=known).update(next_attempt_at=now)
 
 
 def _store(messages: Collection[AppMessage]) -> None:

@@ -115,7 +115,7 @@ class KindAnswer(Answer):
 
 class LostAnswer(Answer):
     count = serializers.IntegerField(
-        allow_null=True, help_text="Told a week after the end; null: no day of the row is that old."
+        allow_null=True, help_text="Known a week after the end; null: no day of the row is that old."
     )
 
 

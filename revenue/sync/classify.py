@@ -69,14 +69,14 @@ def is_time(at: datetime, now: datetime) -> bool:
 
 
 def doubt(tx: ChainTx, address: str, now: datetime) -> str:
-    """Return why a transaction cannot be as it is told where the address's list has it; '' where it can."""
+    """Return why a transaction that is listed for the address cannot be as reported; '' where it can."""
     if not is_time(tx.block_time, now):
         return f"the time of its block cannot be {tx.block_time.isoformat()}"
     if address in {output.address for output in tx.outputs} | {spent.address for spent in tx.inputs}:
         return ""
-    is_told = bool(tx.outputs) and all(output.address or not output.value_sat for output in tx.outputs)
+    is_whole = bool(tx.outputs) and all(output.address or not output.value_sat for output in tx.outputs)
     may_spend = any(spent.address is None and not spent.coinbase for spent in tx.inputs)
-    return "" if is_told and may_spend else "it neither pays the address nor spends from it"
+    return "" if is_whole and may_spend else "it neither pays the address nor spends from it"
 
 
 def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list[Output]:

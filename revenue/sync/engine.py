@@ -160,7 +160,7 @@ class SourceSync:
         neighbour = self.source.name == "daemon" or self.source.host != state.tip_source
         if neighbour and state.tip_height - tip.height <= NEIGHBOUR_LAG:
             return
-        proof.disowned = self._is_disowned(state)
+        proof.disowned = self._is_disowned(proof)
         if proof.disowned or proof.leaves_ledger():
             proof.require(proof.decisive)
             return
@@ -169,15 +169,15 @@ class SourceSync:
             self.source.host, "tip", f"{words} (for another chain, run clear_revenue_data first)", code="behind"
         )
 
-    def _is_disowned(self, state: LedgerState) -> bool:
+    def _is_disowned(self, proof: Proof) -> bool:
         """Return whether the last tip has stood for long and no source that answers is near it."""
+        state = proof.state
         if state.tip_height is None or state.tip_changed_at is None or self.now - state.tip_changed_at <= TIP_STANDS:
             return False
         heights = []
-        for other in self.sources:
-            if other is not self.source:
-                with suppress(UpstreamError):
-                    heights.append(other.tip().height)
+        for witness in proof.witnesses:
+            with suppress(UpstreamError):
+                heights.append(witness.tip().height)
         return 0 < max(heights, default=0) < state.tip_height - NEIGHBOUR_LAG
 
     def _refuse_standing(self, proof: Proof) -> None:

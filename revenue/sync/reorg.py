@@ -55,7 +55,7 @@ class Chain:
         self._contradicts_itself = True
 
     def still_has_tip(self) -> bool:
-        """Ask the source whether it has the block that it told as its tip."""
+        """Ask the source whether its index has the block that it reported as its tip."""
         try:
             return self.source.block_hash(self.tip.height) == self.tip.hash
         except NotFound:

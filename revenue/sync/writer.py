@@ -235,7 +235,7 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
 
 
 class Doubtful(BadAnswer):
-    """A transaction that cannot be as the source tells it."""
+    """A transaction that cannot be as the source reports it."""
 
 
 LOOKUPS_OF_DAEMON = 500  # it costs a request a transaction anyway, and often does not tell senders
@@ -252,6 +252,7 @@ class Reader:
     lookups_left: int = LOOKUPS_A_SYNC
     pending: list[datetime] = field(default_factory=list)
     """Times of the blocks of what was listed and has not enough confirmations yet."""
+    now: datetime = field(default_factory=timezone.now)
     _at_hand: tuple[ChainTx, ...] = ()
 
     @classmethod
@@ -287,7 +288,7 @@ class Reader:
             return self.outputs(tx, address)
         except Doubtful as error:
             unreadable = Quarantined.Reason.UNREADABLE.value
-            paid_at = tx.block_time if is_time(tx.block_time, timezone.now()) else None
+            paid_at = tx.block_time if is_time(tx.block_time, self.now) else None
             unread.append(Unread(tx.txid, tx.height, unreadable, error.detail, asked=False, paid_at=paid_at))
         except (SenderUnknown, UpstreamError) as error:
             asked = self.lookups_left >= 0
@@ -310,11 +311,11 @@ class Reader:
         return []
 
     def outputs(self, tx: ChainTx, address: str) -> list[Output]:
-        """Return the revenue outputs; a sender that is not told is learned from the previous output.
+        """Return the revenue outputs; a sender that is not reported is learned from the previous output.
 
-        Doubtful where the transaction cannot be as the source tells it.
+        Doubtful where the transaction cannot be as reported.
         """
-        if why := doubt(tx, address, timezone.now()):
+        if why := doubt(tx, address, self.now):
             raise Doubtful(self.source.host, f"tx/{tx.txid}", why)
         try:
             return revenue_outputs(tx, address, self.tracked)

@@ -14,6 +14,7 @@ SAT = st.integers(0, 2**26 * money.SAT)  # up to there a JSON number is exact
 @given(SAT)
 @example(2**26 * money.SAT - 1)
 def test_flux_as_a_number_is_exact_to_the_satoshi(sat):
+    assert round(Decimal(money.flux(sat)) * money.SAT) == sat
     assert Decimal(repr(money.flux(sat))).scaleb(8) == sat
 
 

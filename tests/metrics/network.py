@@ -118,8 +118,7 @@ def large(network: Network, nodes: int = 200, **wanted: Any) -> None:
     """Let a network be of so many nodes, whose rows share their parts; `wanted`: other numbers, cores or ram."""
     rows, half, quarter = wanted.get("rows", nodes), nodes // 2, nodes // 4
     network.counts = {"cumulus-enabled": half, "nimbus-enabled": quarter, "stratus-enabled": nodes - half - quarter}
-    sample = node(**{key: wanted[key] for key in ("cores", "ram", "used") if key in wanted})
-    containers = wanted.get("containers", rows)
+    sample, containers = node(cores=wanted.get("cores", 4), ram=wanted.get("ram", 8)), wanted.get("containers", rows)
     running = [sample["apps"] | {"runningapps": found} for found in ([], [{"Image": "nginx:1"}])]
     network.rows = [
         sample | {"collateralHash": f"{number:064x}", "apps": running[number < containers]} for number in range(rows)

@@ -1,13 +1,14 @@
-"""A source that has stopped reports nothing new: what it cannot know is unknown, not 0."""
+"""A source that stops, lags or reports a wrong tip: what it cannot know is unknown, not 0, and no sync stays stuck."""
 
 import copy
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import time_machine
 from django.utils import timezone
 
-from fluxtracker.upstream.http.errors import Unavailable
+from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from ops.jobs import runs
 from ops.models import TaskState
 from revenue import ledger
@@ -15,7 +16,7 @@ from revenue.models import LedgerState, Payment
 from revenue.selectors import Totals, daily
 from revenue.status import sync_part
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
-from tests.revenue.fake_chain import FakeChain
+from tests.revenue.fake_chain import FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine]
@@ -103,3 +104,51 @@ def test_days_are_closed_no_later_than_the_source_could_tell(chain, settings):
         with runs.run("prune", trigger="command") as run:
             report = ledger.prune(now=read_at + later, run=run)
         assert report.closed_through == read_at.date() - 4 * DAY
+
+
+def test_one_wrong_tip_is_asked_again_where_nothing_else_is_new(chain):
+    for _ in range(CONFIRMATIONS):
+        chain.mine()
+    sync(chain)
+    honest, lies = chain.tip, [replace(chain.tip(), height=6_000, hash="ab" * 32)]
+    chain.tip = lambda: lies.pop() if lies else honest()
+    chain.mine()
+    sync(chain)
+    assert LedgerState.load().tip_height == chain.blocks[-1].height
+    assert rows() == chain.truth([A, B], CONFIRMATIONS)
+    assert_sums_hold()
+
+
+@pytest.mark.parametrize("height", [1_150, 6_000, 2**31 - 1])
+def test_a_wrong_tip_that_was_believed_is_given_up_where_no_source_has_it(chain, height):
+    second = Source("second", chain)
+    sync(chain, second)
+    honest, honest_hash = chain.tip, chain.block_hash
+    lie = replace(chain.tip(), height=height, hash="ab" * 32)
+    chain.tip, chain.block_hash = (lambda: lie), (lambda at: lie.hash if at == height else honest_hash(at))
+    sync(chain, second)
+    assert LedgerState.load().tip_height == height
+    chain.tip, chain.block_hash = honest, honest_hash
+    for _ in range(30):
+        chain.mine(chain.pay(A, 5))
+    with pytest.raises(UpstreamError):
+        sync(chain, second)
+    later = timezone.now() + timedelta(minutes=16)
+    sync(chain, second, now=later)
+    assert LedgerState.load().tip_height == chain.blocks[-1].height
+    assert rows() == chain.truth([A, B], CONFIRMATIONS)
+    assert_sums_hold()
+    chain.mine(chain.pay(A, 6))
+    sync(chain, second, now=later)
+    assert rows() == chain.truth([A, B], CONFIRMATIONS)
+    assert_sums_hold()
+
+
+def test_a_source_that_lags_gives_up_no_tip_that_another_has(chain):
+    second = Source("second", chain)
+    sync(chain, second)
+    lagging = Source("lagging", chain, lag=40)
+    later = timezone.now() + timedelta(minutes=16)
+    report = sync(lagging, second, now=later)
+    assert report.failed_codes == ["behind"]
+    assert LedgerState.load().tip_height == chain.blocks[-1].height

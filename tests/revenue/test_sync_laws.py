@@ -84,9 +84,7 @@ step = st.one_of(
     st.tuples(st.just("sync"), st.booleans()),
     st.tuples(
         st.just("disturbed"),
-        st.sampled_from(
-            [sync, partial(sync, full=True), partial(audit, fix=True), partial(audit, blocks=10, fix=True)]
-        ),
+        st.sampled_from([sync, partial(sync, full=True), mend, partial(mend, blocks=10)]),
         st.integers(1, 12),
         st.none() | depths,
     ),

@@ -12,7 +12,7 @@ from fluxtracker.upstream.http.errors import BadAnswer, NotFound, Unavailable, U
 from fluxtracker.upstream.parsing import MAX_SAT
 from fluxtracker.upstream.records import TxInput, Unreadable
 from ops.models import TaskState
-from revenue.models import Cursor, LedgerState, Payment, Quarantined
+from revenue.models import Cursor, Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, B, Cut, sync
 from tests.revenue.fake_chain import FakeChain, Source
 from tests.revenue.ledger_checks import assert_sums_hold, rows
@@ -463,50 +463,3 @@ def test_what_spends_or_may_spend_from_the_address_does_not_wait(chain, told):
     sync(chain)
     assert not Quarantined.objects.exists()
     assert_true(chain)
-
-
-@pytest.mark.engine
-def test_one_wrong_tip_is_asked_again_where_nothing_else_is_new(chain):
-    for _ in range(CONFIRMATIONS):
-        chain.mine()
-    sync(chain)
-    honest, lies = chain.tip, [replace(chain.tip(), height=6_000, hash="ab" * 32)]
-    chain.tip = lambda: lies.pop() if lies else honest()
-    chain.mine()
-    sync(chain)
-    assert LedgerState.load().tip_height == chain.blocks[-1].height
-    assert_true(chain)
-
-
-@pytest.mark.engine
-@pytest.mark.parametrize("height", [1_150, 6_000, 2**31 - 1])
-def test_a_wrong_tip_that_was_believed_is_given_up_where_no_source_has_it(chain, height):
-    second = Source("second", chain)
-    sync(chain, second)
-    honest, honest_hash = chain.tip, chain.block_hash
-    lie = replace(chain.tip(), height=height, hash="ab" * 32)
-    chain.tip, chain.block_hash = (lambda: lie), (lambda at: lie.hash if at == height else honest_hash(at))
-    sync(chain, second)
-    assert LedgerState.load().tip_height == height
-    chain.tip, chain.block_hash = honest, honest_hash
-    for _ in range(30):
-        chain.mine(chain.pay(A, 5))
-    with pytest.raises(UpstreamError):
-        sync(chain, second)
-    later = timezone.now() + timedelta(minutes=16)
-    sync(chain, second, now=later)
-    assert LedgerState.load().tip_height == chain.blocks[-1].height
-    assert_true(chain)
-    chain.mine(chain.pay(A, 6))
-    sync(chain, second, now=later)
-    assert_true(chain)
-
-
-def test_a_source_that_lags_gives_up_no_tip_that_another_has(chain):
-    second = Source("second", chain)
-    sync(chain, second)
-    lagging = Source("lagging", chain, lag=40)
-    later = timezone.now() + timedelta(minutes=16)
-    report = sync(lagging, second, now=later)
-    assert report.failed_codes == ["behind"]
-    assert LedgerState.load().tip_height == chain.blocks[-1].height
