@@ -19,24 +19,20 @@ from typing import Any
 import orjson
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from carousel.models import Feed
-from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, as_report, described
+from fluxtracker.api.report_serializers import INTERNAL, UNDESCRIBED, described
 from fluxtracker.block_times import Timeline
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import iso
-from fluxtracker.upstream import clients
 from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import ORBIT, AppRegistry
-from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.records import NEW_SECONDS, AppSpecification, AppSpecifications, Block, Unit, end_height
 from fluxtracker.upstream.stats import Nodes, Stats
-from fluxtracker.upstream.stats_rows import Benchmark
+from fluxtracker.upstream.stats_parsing import Benchmark
 from metrics.models import ImageCount, Source, TrackedApp, image_matcher
 from ops.jobs.runs import Run, one_line
-from ops.registry import job
 
 log = structlog.get_logger(__name__)
 
@@ -366,23 +362,3 @@ def _store(name: Feed.Name, outcome: Drawn | UpstreamError, now: datetime) -> in
     fresh = {"items": outcome.items, "coverage": outcome.coverage, "read_at": now, "tried_at": now, "error": ""}
     Feed.objects.update_or_create(name=name, defaults=fresh)
     return len(outcome.items)
-
-
-Report = dict[str, Any]
-
-
-@job("refresh-carousel", report=CarouselReport, help="Rebuild the carousel's lists.")
-def refresh_carousel(run: Run) -> Report:
-    http = Http.from_settings()
-    done = refresh_lists(
-        stats=clients.stats(http),
-        registry=clients.app_registry(http),
-        daemon=clients.daemon(http),
-        now=timezone.now(),
-        run=run,
-    )
-    run.report = as_report(done) | http.effort
-    if done.failure:
-        raise done.failure
-    log.info("carousel_refreshed", **run.report)
-    return run.report

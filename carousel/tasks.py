@@ -1,6 +1,12 @@
 """The Celery task of the carousel: thin, safe to run twice, safe to kill."""
 
-from carousel import services
-from ops.jobs.scheduled import task_of
+from datetime import timedelta
 
-refresh_carousel = task_of(services.refresh_carousel)
+from carousel import jobs
+from ops.jobs.task_helpers import task_of
+
+refresh_carousel = task_of(
+    jobs.refresh_carousel,
+    timedelta(hours=1),
+    "Top images, best benchmarks, apps just deployed and apps that end next.",
+)

@@ -31,10 +31,10 @@ from dashboard.panels.economics import AHEAD, ending
 from dashboard.panels.payments.filters import OWN
 from dashboard.panels.payments.panel import OF_DAYS, share_percent, whole_of_days, whole_revenue
 from deployments.accrual import Balance
-from deployments.daily_splits import REST
-from deployments.revenue_breakdown import AT_ONCE, AppSum, AppSums, apps_between, parts_of
 from deployments.selectors import KINDS, kinds
 from deployments.selectors import stamp as messages_stamp
+from deployments.splits.breakdown import AT_ONCE, AppSum, AppSums, apps_between, parts_of
+from deployments.splits.daily import REST
 from fluxtracker import batches, database
 from fluxtracker.api.conditional import unless_known
 from fluxtracker.api.fields import BucketOf, OneOf, Query, RangeOfDays, Whole, Words, with_range

@@ -18,7 +18,7 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.feedgenerator import Atom1Feed
 from django.views.decorators.http import require_safe
 
-from dashboard.status import LOOKED_BACK, Incident, incidents
+from dashboard.status_page import LOOKED_BACK, Incident, incidents
 from fluxtracker import formatting
 from fluxtracker.api.conditional import make_etag
 from fluxtracker.periods import DAY, Bucket, Period, midnight

@@ -1,8 +1,8 @@
 """The Celery task of the monthly files."""
 
-from __future__ import annotations
+from datetime import timedelta
 
-from dashboard import services
-from ops.jobs.scheduled import task_of
+from dashboard import jobs
+from ops.jobs.task_helpers import task_of
 
-publish_files = task_of(services.publish_files)
+publish_files = task_of(jobs.publish_files, timedelta(days=1), "Files of each completed month for /data/files/.")

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from dashboard import exports, feeds, status, views
+from dashboard import exports, feeds, status_page, views
 from dashboard.detail_pages.views import page_of
 from dashboard.open_data import views as files
 from dashboard.sharing import views as sharing
@@ -12,7 +12,7 @@ urlpatterns = [
     path("data/", views.about, name="data"),
     path("data/files/", files.IndexView.as_view(), name="files"),
     path("data/files/<str:month>/<str:name>", files.FileView.as_view(), name="file"),
-    path("status", status.status, name="status"),
+    path("status", status_page.status, name="status"),
     path("badge/revenue-<slug:period>.<slug:kind>", feeds.badge, name="badge"),
     path("card/revenue-<slug:period>.png", sharing.period_card, name="card"),
     path("card/<slug:kind>/<path:name>.png", sharing.thing_card, name="card-thing"),

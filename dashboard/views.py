@@ -23,7 +23,7 @@ from dashboard.panels.carousel import FEEDS
 from dashboard.panels.chart.panel import CHART
 from dashboard.panels.economics import ORIGINS, PAID
 from dashboard.panels.payments.panel import PAYMENTS, PENDING
-from dashboard.panels.ranges import RANGES
+from dashboard.panels.range_picker import RANGES
 from dashboard.panels.status_strip import SOURCES, STRIP
 from dashboard.panels.tiles import TILES
 from fluxtracker.api.conditional import make_etag

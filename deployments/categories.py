@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Self
 
 from deployments.models import MessagesState
+from metrics.app_matching import Classifier
 from metrics.models import Category, Matcher, TrackedApp, image_matcher, name_matcher
-from metrics.tracked_apps import Classifier
 
 OTHER, UNKNOWN = "other", "unknown"
 VPN, BANDWIDTH, AI = "vpn", "bandwidth", "ai"

@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from deployments import clock, customers
+from deployments import customers, stored_block_times
 from deployments.app_lives import Kind
 from deployments.customers import PLANS, percent
 from deployments.models import AppEvent, AppLife
@@ -50,7 +50,7 @@ class Member:
 
 def by_plan(tip: int) -> dict[str, Report]:
     """Return the report of each plan as of a block."""
-    now = clock.timeline().time_of(tip)
+    now = stored_block_times.timeline().time_of(tip)
     members = list(_members(now))
     plans = {"all": members, "weekly": [one for one in members if one.weekly]}
     plans["longer"] = [one for one in members if not one.weekly]

@@ -14,10 +14,10 @@ import structlog
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from deployments import daily_splits
 from deployments.app_lives import order
 from deployments.categories import Catalogue
 from deployments.models import ChangedApp, MessageFact
+from deployments.splits import daily
 from fluxtracker.batches import ROWS, chunks
 from fluxtracker.bulk_rows import write_rows
 from fluxtracker.upstream.fluxos import AppRegistry
@@ -108,7 +108,7 @@ class Writer:
             self.run.guard()
             write_rows(MessageFact, WRITTEN, (_row(message, self.catalogue) for message in new), unique=["hash"])
             mark_apps({message.app_key for message in new})
-            daily_splits.mark({*txids_before, *(message.txid for message in new)})
+            daily.mark({*txids_before, *(message.txid for message in new)})
 
 
 def mark_apps(app_keys: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from deployments import clock
+from deployments import stored_block_times
 from deployments.app_lives import LOST_AFTER, Kind
 from deployments.models import AppEvent, AppLife, DailySplit, KindDay, MessageFact, MessagesState
 from fluxtracker.periods import Bucket, split
@@ -70,7 +70,7 @@ class Sums:
 
 
 def tip() -> int:
-    return max(clock.tip_of_ledger() or 0, MessagesState.known().tip_height)
+    return max(stored_block_times.tip_of_ledger() or 0, MessagesState.known().tip_height)
 
 
 def state_of(life: AppLife, tip: int, now: datetime) -> str:

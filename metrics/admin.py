@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, column, readable
 from fluxtracker.images import image_name, image_part, image_reference
+from metrics.app_matching import AppIndex, Classifier
 from metrics.metric_keys import past_counts
 from metrics.models import (
     RESERVED_KEYS,
@@ -36,7 +37,6 @@ from metrics.models import (
     TrackedApp,
 )
 from metrics.sources import SPECS, recall
-from metrics.tracked_apps import AppIndex, Classifier
 
 if TYPE_CHECKING:
     AppModelForm = forms.ModelForm[TrackedApp]

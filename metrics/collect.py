@@ -19,7 +19,7 @@ from typing import Any
 
 from django.db import transaction
 
-from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, described
+from fluxtracker.api.report_serializers import INTERNAL, UNDESCRIBED, described
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import iso
 from fluxtracker.upstream.chain.daemon import Daemon
@@ -28,16 +28,16 @@ from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.records import AppSpecifications, NodeCounts
 from fluxtracker.upstream.stats import Containers, Nodes, Stats
-from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Container, Resources
+from fluxtracker.upstream.stats_parsing import UNKNOWN, Capacity, Container, Resources
 from fluxtracker.upstream.trusted_price import Quote
 from metrics import sources as metrics_sources
+from metrics.app_matching import AppIndex, Classifier, Kind, Resolved
 from metrics.metric_keys import COUNTED, IN_USE, Number, percent
 from metrics.models import Category, ImageCount, Reading, Source, TrackedApp
 from metrics.sources import KEEPS, Outcome, Readout, Refused, Sources
-from metrics.tracked_apps import AppIndex, Classifier, Kind, Resolved
 from ops.jobs.runs import Run
-from revenue.daily_prices import refresh_live_price
 from revenue.models import LivePrice
+from revenue.pricing import refresh_live_price
 
 EVERY_ONE = timedelta(days=7)
 HOURLY = timedelta(days=90)

@@ -14,7 +14,7 @@ from metrics.selectors import Latest, SourceView, census_sources
 from ops import leases
 from ops.models import ServiceState, TaskState
 from ops.registry import Gauge, States, gauges, health_check
-from ops.schedule import is_overdue, is_scheduled
+from ops.schedule_rows import is_overdue, is_scheduled
 from ops.status import NO_REASON, OK, Part, Status, words
 
 Report = dict[str, Any]

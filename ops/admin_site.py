@@ -25,7 +25,7 @@ from rest_framework.fields import empty
 
 from fluxtracker.admin import user_of
 from fluxtracker.database import database_bytes
-from ops import audit_log, check_results, health, registry, schedule
+from ops import audit_log, check_results, health, registry, schedule_rows
 from ops.access import login as access_login
 from ops.access import passkeys, second_factor, single_sign_on
 from ops.access.authentication import lacks_second_factor
@@ -33,7 +33,7 @@ from ops.health import Disk
 from ops.jobs import services
 from ops.models import Alert, Job, ServiceState, TaskState, WorkerSeen
 from ops.registry import Field, JobGroup, JobType, missing_days
-from ops.schedule import ScheduledTask
+from ops.schedule_rows import ScheduledTask
 from ops.status import Status, words
 
 GROUPS = {  # of the tables that operators need; all others are listed last
@@ -290,6 +290,6 @@ def load_overview(now: datetime) -> Overview:
         database_bytes=database_bytes(),
         disk=health.disk(),
         alerts=list(Alert.objects.filter(closed_at=None)[:MOST_ALERTS]),
-        scheduled=schedule.scheduled_tasks(states, now),
+        scheduled=schedule_rows.scheduled_tasks(states, now),
         jobs=list(Job.objects.order_by("-id")[:LAST_JOBS]),
     )

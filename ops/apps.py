@@ -37,7 +37,7 @@ def prepare_worker(**_: Any) -> None:
 
 def install_schedule(**_: Any) -> None:
     """Add the schedule's rows to a migrated database, as Django adds its permissions."""
-    from ops.schedule import install
+    from ops.schedule_rows import install
 
     install()
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from fluxtracker import __version__
 from fluxtracker.database import compiled_once, database_words
 from fluxtracker.timestamps import iso, unix_ms
-from ops import broker, check_results, schedule
+from ops import broker, check_results, schedule_rows
 from ops.alerts import records
 from ops.api.serializers import AlertHealth, BackupHealth, OverdueWork, ServiceHealth
 from ops.models import ServiceState, TaskState
@@ -179,14 +179,14 @@ def broker_part(now: datetime) -> Part:
 
 def worker_part(now: datetime) -> Part:
     """Report when a worker last gave a sign of life."""
-    status = schedule.worker(now)
+    status = schedule_rows.worker(now)
     return Part({"status": "ok" if status.is_ok else "missing", "lastSeen": iso(status.since)}, [status])
 
 
 def schedule_part(now: datetime, states: Mapping[str, TaskState]) -> Part:
     """Report which rows of the schedule are overdue by twice their interval."""
-    found = schedule.overdue(now, states)
-    problem = schedule.status(found)
+    found = schedule_rows.overdue(now, states)
+    problem = schedule_rows.status(found)
     report = {
         "status": "overdue" if found else "ok",
         "overdue": [OverdueWork.write(row) for row in found],

@@ -18,8 +18,8 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils import timezone
 
-from ops import schedule
-from ops.jobs import scheduled
+from ops import schedule_rows
+from ops.jobs import task_helpers
 from ops.models import WorkerSeen
 
 log = structlog.get_logger(__name__)
@@ -55,12 +55,12 @@ def _beat(hostname: str) -> None:
                 seen(hostname)
                 if time.monotonic() >= look_at:
                     look_at = time.monotonic() + LOOK_S
-                    is_overdue = schedule.is_overdue(scheduled.CHECK, timezone.now())
+                    is_overdue = schedule_rows.is_overdue(task_helpers.CHECK, timezone.now())
             except DatabaseError as error:
                 log.warning("worker_not_seen", error=type(error).__name__)
             finally:
                 connection.close()
         if is_overdue:  # beat does not run
-            log.warning("alerts_asked_for_by_worker", asked=scheduled.give(scheduled.CHECK))
+            log.warning("alerts_asked_for_by_worker", asked=task_helpers.give(task_helpers.CHECK))
         if _stop.wait(EVERY_S):
             return

@@ -20,7 +20,7 @@ from django.db import DatabaseError
 from django.utils.module_loading import autodiscover_modules
 from rest_framework import serializers
 
-from fluxtracker.api.reports import as_report, name_of, result_of
+from fluxtracker.api.report_serializers import as_report, name_of, result_of
 from ops.jobs.runs import one_line, run
 from ops.models import TaskState
 from ops.status import Part, Status
@@ -35,7 +35,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 States = Mapping[str, TaskState]
 Check = Callable[[datetime | None, States], Part]
 
-MODULES = ("services", "alerts", "status", "tasks")  # of an app, which register
+MODULES = ("jobs", "alert_rules", "status", "tasks")  # of an app, which register
 
 
 class Hook(Generic[Function]):
@@ -61,7 +61,7 @@ class OnChange(Hook[Keeper]):
     """Hold what depends on changed rows; some functions depend on those of some jobs alone."""
 
     def __init__(self) -> None:
-        super().__init__(["services"])  # a command imports no more for it
+        super().__init__(["jobs"])  # a command imports no more for it
         self._after: dict[Keeper, tuple[str, ...]] = {}
 
     def after(self, *jobs: str) -> Callable[[Keeper], Keeper]:

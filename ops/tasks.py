@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
 from celery import shared_task
 from django.db import DatabaseError
@@ -9,8 +11,9 @@ from django.db import DatabaseError
 from ops import leases
 from ops.alerts import services
 from ops.backup import services as backup_services
-from ops.jobs import runner
-from ops.jobs.scheduled import run_quietly, task_of
+from ops.jobs import worker
+from ops.jobs.task_helpers import run_quietly, task_of
+from ops.schedule_rows import scheduled
 
 log = structlog.get_logger(__name__)
 
@@ -20,20 +23,22 @@ LONGEST_JOB_S = 3 * 3600  # a full sync of years; the message may come again mea
 @shared_task(soft_time_limit=LONGEST_JOB_S, time_limit=LONGEST_JOB_S + 60)
 def run_job(job_id: int) -> None:
     try:
-        runner.run_job(job_id)
+        worker.run_job(job_id)
     except DatabaseError as error:  # resend_jobs finds what is left
         log.warning("job_left_by_database", job=job_id, error=type(error).__name__)
 
 
 @shared_task
+@scheduled(timedelta(minutes=1), "Jobs that the broker lost or that a dead worker left.")
 def resend_jobs() -> None:
     try:
-        runner.resend_jobs(now=leases.database_now())
+        worker.resend_jobs(now=leases.database_now())
     except DatabaseError as error:
         log.warning("jobs_not_resent", error=type(error).__name__)
 
 
 @shared_task
+@scheduled(timedelta(minutes=5), "Raises alerts, and closes those that have healed.")
 def check_alerts() -> None:
     run_quietly(services.check_alerts)
 
@@ -45,8 +50,13 @@ def send_alerts() -> None:
 
 
 @shared_task(soft_time_limit=40, time_limit=60)
+@scheduled(timedelta(minutes=5), "Tells HEARTBEAT_URL that all is well, while no alert is open.")
 def ping_heartbeat() -> None:
     run_quietly(services.ping_heartbeat)
 
 
-backup = task_of(backup_services.backup)
+backup = task_of(
+    backup_services.backup,
+    timedelta(days=1),
+    "Everything into a file of the data dir's backups; 7 daily, 4 weekly and 12 monthly ones are kept.",
+)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from deployments import clock
+from deployments import stored_block_times
 from fluxtracker import money
 from fluxtracker.block_times import Timeline, scheduled
 from fluxtracker.periods import DAY, Period, midnight
@@ -156,7 +156,7 @@ class Issue:
 
     @classmethod
     def load(cls, ledger: LedgerState) -> Issue:
-        times = clock.timeline()
+        times = stored_block_times.timeline()
         return cls(times, [block.time for block in times.known], ledger.settled_at)
 
     def on(self, day: date, price: Decimal | None) -> Issued:

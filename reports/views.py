@@ -19,9 +19,9 @@ from fluxtracker.api.exceptions import no_database
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, Period
 from fluxtracker.web.cache import cached
-from reports import calendar, selectors, text
+from reports import calendar, formatting, kpi_report
 from reports.calendar import Named
-from reports.selectors import NotOver
+from reports.kpi_report import NotOver
 
 
 @cached(())
@@ -40,7 +40,7 @@ def page(request: HttpRequest, bucket: str, key: str) -> HttpResponseBase:
     period = _period(bucket, key)
     now = timezone.now()
     try:
-        etag = make_etag(selectors.stamp(now), request.path)
+        etag = make_etag(kpi_report.stamp(now), request.path)
         known = get_conditional_response(request, etag=etag)
         response = _shown(request, period, now) if known is None else known
     except NotOver as error:
@@ -62,11 +62,11 @@ def _period(bucket: str, key: str) -> Period:
 
 def _shown(request: HttpRequest, period: Period, now: datetime) -> HttpResponse:
     with read_snapshot():
-        report = selectors.report(period, now)
-        first = selectors.first_day()
+        report = kpi_report.report(period, now)
+        first = kpi_report.first_day()
     if first is not None and period.last_day < first:
         raise Http404(f"the ledger begins on {first}")
-    return render(request, "reports/page.html", {**text.context_of(report), **_around(period, first, now)})
+    return render(request, "reports/page.html", {**formatting.context_of(report), **_around(period, first, now)})
 
 
 def _around(period: Period, first: Any, now: datetime) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.trusted_price import Quote
 from ops import admin_site, audit_log
 from ops.leases import LeaseHeld, LeaseLost
-from revenue import daily_prices, labels, ledger, services
+from revenue import jobs, labels, ledger, pricing, services
 from revenue.models import (
     App,
     ChangedDay,
@@ -288,7 +288,7 @@ class QuarantinedAdmin(LargeTableAdmin):
     def retry(self, request: HttpRequest, queryset: QuerySet[Quarantined]) -> None:
         """End their pause and request a sync; where one runs already, the next one takes them."""
         chosen = queryset.update(next_attempt_at=timezone.now())
-        sync = admin_site.start(services.sync_revenue, {}, request=request)
+        sync = admin_site.start(jobs.sync_revenue, {}, request=request)
         words = f"{formatting.plural(chosen, 'transaction')} will be tried again at the next sync. {sync.message}"
         self.message_user(request, words, messages.SUCCESS if sync.is_started else messages.WARNING)
 
@@ -342,7 +342,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
             self.message_user(request, f"No price was changed: {words}.", messages.WARNING)
             return None
         days = [row.day for row in rows]
-        found = daily_prices.offers(days, http=Http.from_settings(), now=timezone.now()).found
+        found = pricing.offers(days, http=Http.from_settings(), now=timezone.now()).found
         payments = dict(DailyTotal.objects.filter(day__in=days).values_list("day").annotate(Sum("payments")))
         shown = {day.isoformat(): (f"{found[day].price:f}", found[day].source) for day in days if day in found}
         context = {
@@ -365,7 +365,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
     def _replace(self, request: HttpRequest) -> None:
         shown = signing.loads(request.POST["prices"], salt=SALT, max_age=SHOWN_FOR_S)
         closes = {date.fromisoformat(day): Quote(Decimal(price), source) for day, (price, source) in shown.items()}
-        actor = daily_prices.Actor(user_of(request).get_username(), audit_log.address_of(request))
+        actor = pricing.Actor(user_of(request).get_username(), audit_log.address_of(request))
         report = services.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
         days, payments = formatting.plural(len(closes), "day"), formatting.plural(report["updated"], "payment")
         words = f"{days} and {payments} priced again."

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Count, F, Max, Min, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from fluxtracker.api.reports import UNDESCRIBED
+from fluxtracker.api.report_serializers import UNDESCRIBED
 from fluxtracker.batches import ROWS, chunks
 from ops import check_results as ops_checks
 from ops.jobs.runs import Run

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-from fluxtracker.api.reports import described
+from fluxtracker.api.report_serializers import described
 from fluxtracker.batches import ROWS, backoff, chunks
 from fluxtracker.upstream.fluxos import AppRegistry
 from fluxtracker.upstream.records import AppMessage

@@ -18,7 +18,7 @@ from ops import leases
 from ops.api.serializers import SyncHealth
 from ops.models import ALERT_AFTER, TaskState
 from ops.registry import Gauge, States, gauges, health_check
-from ops.schedule import is_scheduled
+from ops.schedule_rows import is_scheduled
 from ops.status import OK, PUBLIC, Part, Status, words
 from revenue.models import TIP_STANDS, Cursor, DailyTotal, LedgerState
 from revenue.selectors import open_totals

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from celery import shared_task
 
-from ops.jobs.scheduled import run_quietly, task_of
-from revenue import services
+from ops.jobs.task_helpers import run_quietly, task_of
+from ops.schedule_rows import scheduled
+from revenue import jobs, services
 
-sync_revenue = task_of(services.sync_revenue)
-backfill_app_names = task_of(services.backfill_app_names)
-backfill_usd = task_of(services.backfill_usd)
-audit_revenue = task_of(services.audit_revenue)
-prune = task_of(services.prune)
+sync_revenue = task_of(
+    jobs.sync_revenue,
+    timedelta(minutes=5),
+    "Payments from the chain, then names and USD of what came and of recent payments without.",
+)
+audit_revenue = task_of(
+    jobs.audit_revenue, timedelta(hours=4), "The last 4,320 blocks of the ledger against the chain."
+)
+prune = task_of(jobs.prune, timedelta(days=1), "The retention policy.")
+backfill_app_names = task_of(jobs.backfill_app_names)
+backfill_usd = task_of(jobs.backfill_usd)
 
 
 @shared_task
+@scheduled(timedelta(minutes=5), "The FLUX price.")
 def refresh_price() -> None:
     run_quietly(services.refresh_price)
 
 
 @shared_task
+@scheduled(timedelta(minutes=1), "Payments that are not deep enough to count yet.")
 def read_pending() -> None:
     run_quietly(services.read_pending)

@@ -20,7 +20,7 @@ from metrics import metric_keys
 from metrics.metric_keys import ratios, tracked_apps
 from metrics.models import ImageCount, Source
 from metrics.selectors import OLD
-from revenue import daily_prices
+from revenue import pricing
 from revenue.selectors import Totals
 from revenue.status import last_sync_block
 from snapshots.models import ImageDay, Refusal, Snapshot
@@ -221,7 +221,7 @@ def read_columns(days: Days, names: tuple[str, ...]) -> list[dict[str, Any]]:
     An active tracked app that a day did not count is None in it.
     """
     uncounted = {app.column: None for app in tracked_apps()}
-    rows = Snapshot.objects.filter(daily_prices.between(days.first, days.last)).order_by("-day")
+    rows = Snapshot.objects.filter(pricing.between(days.first, days.last)).order_by("-day")
     rows = rows.annotate(text=Cast("counts", TextField()))  # orjson reads it several times faster than Django
     found: list[dict[str, Any]] = list(rows.values(*names, "text")[: days.limit])
     for row in found:
@@ -231,7 +231,7 @@ def read_columns(days: Days, names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Put the close of each day in place of the price that was read on it, save in imported rows."""
-    closes = daily_prices.stored({row["day"] for row in rows if row["source"] != Snapshot.Source.IMPORT})
+    closes = pricing.stored({row["day"] for row in rows if row["source"] != Snapshot.Source.IMPORT})
     for row in rows:
         if close := closes.get(row["day"]):
             row["flux_price_usd"] = close.price

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from django.db import transaction
 from django.db.models import Min
 
-from fluxtracker.api.reports import as_report, described
+from fluxtracker.api.report_serializers import as_report, described
 from fluxtracker.periods import DAY
 from metrics.collect import EVERY_ONE, HOUR, HOURLY
 from metrics.metric_keys import FIXED, RATIOS, Number, Values, tracked_apps, with_ratios

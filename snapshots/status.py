@@ -12,16 +12,16 @@ from fluxtracker.periods import DAY, is_fresh, midnight
 from fluxtracker.timestamps import iso
 from metrics.selectors import OLD
 from ops import leases, registry
-from ops.alerts.services import installed_at
+from ops.alert_rules import installed_at
 from ops.api.serializers import SnapshotHealth
 from ops.models import TaskState
 from ops.registry import States
-from ops.schedule import is_scheduled
+from ops.schedule_rows import is_scheduled
 from ops.status import OK, Part, Status, words
 from snapshots.api import serializers
+from snapshots.backfill import LEASE
 from snapshots.models import Snapshot
 from snapshots.selectors import gaps, last_due
-from snapshots.services import LEASE
 from snapshots.take import TOTALS_NEEDED, opening
 
 TASK, BEAT_TASK = "check_snapshot", "snapshots.tasks.check_snapshot"

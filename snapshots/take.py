@@ -12,7 +12,7 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from fluxtracker.api.reports import INTERNAL, described
+from fluxtracker.api.report_serializers import INTERNAL, described
 from fluxtracker.images import merged_counts
 from fluxtracker.periods import is_ahead, is_fresh, midnight
 from metrics.metric_keys import COUNTED, FIXED, RATIOS, TOTALS

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from celery import shared_task
 
-from ops.jobs.scheduled import run_quietly
+from ops.jobs.task_helpers import run_quietly
 from ops.registry import changed
-from snapshots import services
+from ops.schedule_rows import scheduled
+from snapshots import jobs
 
 
 @shared_task
+@scheduled(timedelta(minutes=30), "Takes the day's snapshot once it is 00:05 UTC.")
 def check_snapshot() -> None:
-    run_quietly(services.check_snapshot)
+    run_quietly(jobs.check_snapshot)
     changed()  # the clock has gone on, also where no sync and no collection gets through

@@ -86,7 +86,7 @@ def static_files_when_asked(settings):
 def nothing_kept():
     """The same for the answers that a process keeps for its readers."""
     from deployments.customers import payers_of, rates_of, retention_of
-    from reports.selectors import figures_of
+    from reports.kpi_report import figures_of
 
     caches["local"].clear()
     figures_of.cache_clear()
@@ -115,7 +115,7 @@ def leases_outlive_the_test(request, monkeypatch):
     """Heartbeats have connections of their own, to which the lease or job of a test that commits nothing looks lost."""
     if not commits(request):
         monkeypatch.setattr("ops.leases.HEARTBEAT_S", 3_600.0)
-        monkeypatch.setattr("ops.jobs.runner.EVERY_S", 3_600.0)
+        monkeypatch.setattr("ops.jobs.worker.EVERY_S", 3_600.0)
 
 
 @pytest.fixture(scope="session")

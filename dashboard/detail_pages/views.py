@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard.detail_pages import apps, pages, selectors
 from dashboard.detail_pages.pages import Thing, Unknown
-from dashboard.panels import ranges
+from dashboard.panels import range_picker
 from dashboard.panels.periods import RANGE
 from deployments.selectors import stamp
 from fluxtracker.api.conditional import make_etag
@@ -68,7 +68,7 @@ def stamp_of(kind: str, now: datetime) -> object:
 
 
 def _shown(request: HttpRequest, kind: str, name: str, now: datetime) -> HttpResponse:
-    range_of = ranges.read(request.GET, now) if kind in WITH_RANGE else {}
+    range_of = range_picker.read(request.GET, now) if kind in WITH_RANGE else {}
     asked = range_of.get("range")
     found = find(kind, name, now, asked)
     if isinstance(found, Unknown):

@@ -13,11 +13,11 @@ from dashboard.panels import periods
 from dashboard.panels.base import Panel
 from dashboard.panels.periods import Chosen
 from deployments import run_rate
-from deployments.daily_splits import CATEGORY, SOURCE, Splits, Sums
 from deployments.models import AppLife
 from deployments.run_rate import Amount, Ending, ForecastDay
 from deployments.selectors import kinds
 from deployments.selectors import stamp as messages_stamp
+from deployments.splits.daily import CATEGORY, SOURCE, Splits, Sums
 from fluxtracker import formatting
 from fluxtracker.periods import DAY, Bucket, Period, midnight
 from metrics.metric_keys import percent

@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from metrics.selectors import SourceView
-from ops import schedule
+from ops import schedule_rows
 from ops.models import TaskState
 from ops.status import OK, Status, words
 from revenue.models import Cursor, LivePrice
@@ -43,7 +43,7 @@ def steps(now: datetime) -> Sequence[Step]:
     share = chain_share()
     return (
         Step("Database", done=True),
-        Step("Worker", schedule.worker(now).is_ok, "none seen yet"),
+        Step("Worker", schedule_rows.worker(now).is_ok, "none seen yet"),
         Step("Chain", done=False, note=f"{share} % read" if share else "not read yet"),
         Step("Prices", LivePrice.objects.exists(), "every 5 minutes"),
         Step("First snapshot", Snapshot.objects.exists(), "soon after 00:05 UTC"),

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from dashboard.panels import first_start
 from dashboard.panels.base import Panel
-from dashboard.panels.figures import change
+from dashboard.panels.tile_figures import change
 from fluxtracker import formatting
 from fluxtracker.api.conditional import make_etag
 from metrics.models import Source

@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.http import QueryDict
 
-from dashboard.panels import earned, periods
+from dashboard.panels import periods, revenue_tile
 from dashboard.panels.base import Panel
-from dashboard.panels.figures import (
+from dashboard.panels.tile_figures import (
     CORES,
     COUNT,
     SHARE,
@@ -114,15 +114,15 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
     answer = serializers.with_ages(cache.find(chosen.choice.bucket, now).answer, now)
     latest = Latest.load(now)
     partial = _partial(answer, now)
-    money = earned.load(chosen, answer["revenue"])
+    money = revenue_tile.load(chosen, answer["revenue"])
     day = periods.day_words(date.fromisoformat(answer["comparisonDate"]), now)
     return {
         "chosen": chosen,
-        "earned": earned.context(money, revenue(now)),
+        "earned": revenue_tile.context(money, revenue(now)),
         "against": f"{day}, {chosen.choice.ago}",
         "partial": partial and f"{partial} {_consequence(answer)}",
         "tiles": _tiles(Material(now, answer, latest, network(latest, now), partial)),
-        "page_title": earned.title(money),
+        "page_title": revenue_tile.title(money),
         "confirmations": settings.MIN_CONFIRMATIONS,
     }
 

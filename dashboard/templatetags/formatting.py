@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard.panels import figures, periods
-from dashboard.panels.figures import Change
+from dashboard.panels import periods, tile_figures
 from dashboard.panels.payments.filters import PanelQuery
+from dashboard.panels.tile_figures import Change
 from fluxtracker import formatting
 
 register = template.Library()
@@ -28,7 +28,7 @@ register.filter("percent", formatting.percent)
 register.filter("flux", formatting.flux)
 register.filter("usd", formatting.usd)
 register.filter("price", formatting.price)
-register.simple_tag(figures.spark, name="spark")
+register.simple_tag(tile_figures.spark, name="spark")
 
 
 @register.simple_tag

@@ -6,9 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from deployments import revenue_breakdown
 from deployments.models import AppEvent, AppLife
-from deployments.revenue_breakdown import ORGANIC
+from deployments.splits import breakdown
+from deployments.splits.breakdown import ORGANIC
 from fluxtracker.api.fields import Answer, MicroDollars, PageAnswer, Satoshi
 from revenue.api.serializers import AppsAnswer
 from revenue.labels import SOURCES
@@ -328,7 +328,7 @@ class RowAnswer(Answer):
     total = Amounts()
 
 
-def _base(row: revenue_breakdown.Row) -> dict[str, Any]:
+def _base(row: breakdown.Row) -> dict[str, Any]:
     span = row.span
     return {
         "date": span.first.isoformat(), "end": span.last.isoformat(), "complete": row.complete,
@@ -345,16 +345,16 @@ class SourcesRow(RowAnswer):
     organic = Amounts(help_text="Total without team.")
 
     @classmethod
-    def write(cls, source: revenue_breakdown.Row) -> dict[str, Any]:
+    def write(cls, source: breakdown.Row) -> dict[str, Any]:
         parts = {key: amounts(source.parts[key] if source.parts else None) for key in SOURCES}
-        return _base(source) | parts | {ORGANIC: amounts(revenue_breakdown.organic(source))}
+        return _base(source) | parts | {ORGANIC: amounts(breakdown.organic(source))}
 
 
 class CategoriesRow(RowAnswer):
     """Each category has a key of its own beside these, with the same amounts."""
 
     @classmethod
-    def write(cls, source: revenue_breakdown.Row) -> dict[str, Any]:
+    def write(cls, source: breakdown.Row) -> dict[str, Any]:
         return _base(source) | {key: Amounts.write(part) for key, part in (source.parts or {}).items()}
 
 

@@ -15,12 +15,13 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 
-from deployments import revenue_breakdown, run_rate, selectors
+from deployments import run_rate, selectors
 from deployments.api import serializers
 from deployments.customers import PLANS
 from deployments.instance_fill import fill
 from deployments.models import AppEvent, AppLife, MessagesState
-from deployments.revenue_breakdown import AppSums, Breakdown
+from deployments.splits import breakdown
+from deployments.splits.breakdown import AppSums, Breakdown
 from fluxtracker.api.fields import ByQuery, ErrorAnswer, OneOf, Page, PageQuery, Query
 from fluxtracker.api.views import ReadView
 from metrics.census.selectors import census_stamp
@@ -183,7 +184,7 @@ class FillView(ReadView):
 
 def _answered(found: Breakdown, **more: Any) -> dict[str, Any]:
     names = ("rows", "keys", "as_of", "unsplit", "known_percent", "priced_percent")
-    return {name: getattr(found, name) for name in names} | {"notes": revenue_breakdown.notes(found)} | more
+    return {name: getattr(found, name) for name in names} | {"notes": breakdown.notes(found)} | more
 
 
 class SplitView(MessagesView):
@@ -197,7 +198,7 @@ class SourcesView(SplitView):
     answer = serializers.SourcesAnswer
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        found = revenue_breakdown.sources(values["start"], values["end"], values["by"], now)
+        found = breakdown.sources(values["start"], values["end"], values["by"], now)
         return _answered(found, labels=list(Label.objects.all()))
 
 
@@ -208,7 +209,7 @@ class CategoriesView(SplitView):
     answer = serializers.CategoriesAnswer
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        return _answered(revenue_breakdown.categories(values["start"], values["end"], values["by"], now))
+        return _answered(breakdown.categories(values["start"], values["end"], values["by"], now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,5 +236,5 @@ class AppsView(ReadView):
             found = Page.of(apps(search, sort), values)
             return AppsPage(found.rows, found.total, page, limit, AppSums(as_of=self.ledger.read_until))
         shown = ((page - 1) * limit, limit)
-        sums = revenue_breakdown.apps_between(values.get("from"), values.get("to"), search, sort, shown=shown)
+        sums = breakdown.apps_between(values.get("from"), values.get("to"), search, sort, shown=shown)
         return AppsPage(sums.apps, sums.total, page, limit, sums)

@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 
 from fluxtracker.simnet import records
+from fluxtracker.simnet.app_registry import specification
 from fluxtracker.simnet.catalogue import RARE, TEMPLATES
 from fluxtracker.simnet.history import digest
 from fluxtracker.simnet.network import FluxNode
 from fluxtracker.simnet.operators import NOWHERE, Facts, facts, geolocation, programs
 from fluxtracker.simnet.records import MAIN, Answer, Message, failure, success
-from fluxtracker.simnet.registry import specification
 from fluxtracker.simnet.scenarios import ENFORCED, newest_at
 from fluxtracker.simnet.world import World
 

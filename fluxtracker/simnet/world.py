@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from fluxtracker.simnet import history, records
+from fluxtracker.simnet.app_registry import Registry, further_apps, further_message
 from fluxtracker.simnet.catalogue import Catalogue
 from fluxtracker.simnet.chain import Chain, blockbook_halves
 from fluxtracker.simnet.history import Maker, Plan, digest, transactions
 from fluxtracker.simnet.network import Network
 from fluxtracker.simnet.records import TRACKED, Tx
-from fluxtracker.simnet.registry import Registry, further_apps, further_message
 from fluxtracker.simnet.scenarios import Stories
 
 Progress = Callable[[int], None]

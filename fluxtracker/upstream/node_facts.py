@@ -8,7 +8,7 @@ from typing import Any
 
 from fluxtracker.upstream.parsing import amount, count, has_ip, is_address, is_damaged, or_none
 from fluxtracker.upstream.records import TIERS
-from fluxtracker.upstream.stats_rows import MOST_CORES, Fullness, collateral, inner, is_placeholder
+from fluxtracker.upstream.stats_parsing import MOST_CORES, Fullness, collateral, inner, is_placeholder
 
 PLACE = ("continentCode", "countryCode", "asn", "org")
 FLUXOS = ("version", "zelid", "arcaneVersion")

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeGuard, TypeVar
 
-from fluxtracker.upstream import stats_rows
+from fluxtracker.upstream import stats_parsing
 from fluxtracker.upstream.fluxos import envelope
 from fluxtracker.upstream.http.client import MEDIUM, Upstream
 from fluxtracker.upstream.node_facts import PROJECTION, NodeFacts, node_facts
 from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, is_damaged
-from fluxtracker.upstream.stats_rows import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
+from fluxtracker.upstream.stats_parsing import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
 
 BYTES = 48 << 20  # of an answer; all fields of all nodes are 22 MB
 
@@ -26,7 +26,7 @@ NODE = "collateralHash,collateralIndex,ip,dataCollectedAt,roundTime,error,geoloc
 CAPACITY = NODE + "benchmark.bench.cores,benchmark.bench.ram,benchmark.bench.ssd,apps.resources"
 CONTAINERS = NODE + ",".join(f"apps.runningapps.{name}" for name in ("Names", "Image", "State", "Status"))
 FACTS = NODE + PROJECTION
-BENCHMARKS = NODE + "tier," + ",".join(f"benchmark.bench.{name}" for name in stats_rows.BENCHED)
+BENCHMARKS = NODE + "tier," + ",".join(f"benchmark.bench.{name}" for name in stats_parsing.BENCHED)
 
 
 class Record(Protocol):
@@ -123,14 +123,14 @@ class Stats(Upstream):
 
     def capacity(self) -> Nodes[Capacity]:
         """Cores, memory and storage of every node, and what its apps take of them."""
-        found = _read(self._nodes(CAPACITY), stats_rows.capacity)
+        found = _read(self._nodes(CAPACITY), stats_parsing.capacity)
         if all(node.capacity.is_empty for node in found.nodes):
             raise self.bad("/fluxinfo", f"no usable number in {found.rows} rows")
         return found
 
     def containers(self) -> Containers:
         """Return the running containers of every node, by name, by image or both."""
-        read = _read(self._nodes(CONTAINERS), stats_rows.running)
+        read = _read(self._nodes(CONTAINERS), stats_parsing.running)
         found = tuple(container for node in read.nodes for container in node.containers)
         left_out = sum(node.left_out for node in read.nodes)
         stopped = Counter(state for node in read.nodes for state in node.stopped)
@@ -140,7 +140,7 @@ class Stats(Upstream):
 
     def benchmarks(self) -> Nodes[Benchmark]:
         """Return every node's benchmark; while one runs, all its numbers are 0 and the node is left out."""
-        found = _read(self._nodes(BENCHMARKS), stats_rows.benchmark)
+        found = _read(self._nodes(BENCHMARKS), stats_parsing.benchmark)
         if not found.nodes:
             raise self.bad("/fluxinfo", f"no usable benchmark in {found.rows} rows")
         return found
@@ -177,7 +177,7 @@ def _read(rows: list[Any], reader: Callable[[Any], T]) -> Nodes[T]:
     """Read every row and keep the best of each node: of one that was reached, that tells something, the newest."""
     best: dict[str | int, tuple[Any, T | str]] = {}
     for number, row in enumerate(rows):
-        outcome, key = _outcome(row, reader), stats_rows.node_key(row) or number
+        outcome, key = _outcome(row, reader), stats_parsing.node_key(row) or number
         if key not in best or _rank(row, outcome) > _rank(*best[key]):
             best[key] = row, outcome
     outcomes = [outcome for _, outcome in best.values()]
@@ -188,11 +188,11 @@ def _read(rows: list[Any], reader: Callable[[Any], T]) -> Nodes[T]:
 
 def _rank(row: Any, outcome: Record | str) -> tuple[bool, bool, bool, int, int]:
     """Return what says which of two rows of a node counts: the higher one."""
-    reached = isinstance(row, dict) and not stats_rows.is_placeholder(row)
+    reached = isinstance(row, dict) and not stats_parsing.is_placeholder(row)
     if isinstance(outcome, str):
         return reached, False, False, 0, 0
     tells, fullness = outcome.fullness
-    return reached, True, tells, stats_rows.collected_at(row), fullness
+    return reached, True, tells, stats_parsing.collected_at(row), fullness
 
 
 def _outcome(row: Any, reader: Callable[[Any], T]) -> T | str:

@@ -21,7 +21,7 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 
-from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, described
+from fluxtracker.api.report_serializers import INTERNAL, UNDESCRIBED, described
 from fluxtracker.batches import IDS, ROWS, chunks
 from fluxtracker.periods import midnight
 from fluxtracker.upstream.chain.daemon import Daemon

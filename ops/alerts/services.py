@@ -1,41 +1,28 @@
-"""Raise and close alerts, and send them: for tasks, command and admin.
-
-Each rule looks at what the database remembers and yields what is wrong now.
-"""
+"""Raise and close alerts, and send them: for tasks, command and admin."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import requests
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Min
+from django.db import transaction
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
-from fluxtracker.periods import is_ahead, is_fresh
-from ops import check_results, health, schedule
 from ops.alerts import records, sending
 from ops.alerts.sending import Message
 from ops.alerts.webhook import NotDelivered
 from ops.jobs import runs
-from ops.jobs.scheduled import CHECK, SEND, give, in_worker, run_quietly
-from ops.models import ALERT_AFTER, Alert, ServiceState, TaskState
+from ops.jobs.task_helpers import CHECK, SEND, give, in_worker, run_quietly
+from ops.models import Alert
 from ops.registry import alert_rule
-from ops.schedule import is_overdue
+from ops.schedule_rows import is_overdue
 from ops.status import Status
 
-BACKUP = "backup"  # the name of its runs and of its row in the schedule
-BACKUP_LATE = timedelta(hours=26)
-CATCHES_UP = timedelta(minutes=15)  # without a look at the alerts: this machine was off
-DISK_RELIEF = 1.1  # times the limits, before it counts as healed: no alert again and again at the edge
-GB = 1 << 30
 HEARTBEAT_TIMEOUT_S = 10
 
 
@@ -43,53 +30,6 @@ def problems(now: datetime) -> Iterator[Status]:
     """Yield all that is wrong at this moment."""
     for rule in alert_rule:
         yield from rule(now)
-
-
-def installed_at(now: datetime) -> datetime:
-    """Return when the database was made. A young installation is late with nothing yet."""
-    first: datetime | None = MigrationRecorder(connection).migration_qs.aggregate(first=Min("applied"))["first"]
-    return first or now
-
-
-@alert_rule
-def of_tasks(now: datetime) -> Iterator[Status]:
-    """Yield each task that failed three times in a row (docs/contract.md#schedule)."""
-    for state in TaskState.objects.filter(consecutive_failures__gte=ALERT_AFTER).order_by("name"):
-        yield state.failing
-
-
-@alert_rule
-def of_services(now: datetime) -> Iterator[Status]:
-    """Yield each service that failed three checks in a row."""
-    yield from map(check_results.failing, ServiceState.objects.filter(consecutive_failures__gte=ALERT_AFTER))
-
-
-@alert_rule
-def of_schedule(now: datetime) -> Iterator[Status]:
-    """Yield that tasks did not run for twice their interval. After a pause of everything they may catch up first."""
-    looked = TaskState.of("check_alerts").last_success_at
-    if looked is not None and not is_fresh(looked, now, CATCHES_UP):
-        return
-    yield schedule.status(schedule.overdue(now))
-
-
-@alert_rule
-def of_backup(now: datetime) -> Iterator[Status]:
-    """Yield that there was no good backup for 26 h, where the schedule makes them."""
-    last = TaskState.of(BACKUP).last_success_at
-    is_wanted = PeriodicTask.objects.filter(name=BACKUP, enabled=True).exists()
-    if is_wanted and not is_fresh(last or installed_at(now), now, BACKUP_LATE):
-        code = "backup_never" if last is None else "backup_in_future" if is_ahead(last, now) else "backup_late"
-        yield Status(code, since=last, key="backup")
-
-
-@alert_rule
-def of_disk(now: datetime) -> Iterator[Status]:
-    """Yield that the data dir's disk is nearly full."""
-    disk = health.disk()
-    relief = DISK_RELIEF if records.is_open("disk") else 1
-    if disk and disk.is_nearly_full(relief):
-        yield Status("disk_nearly_full", facts={"free_gb": disk.free / GB}, key="disk")
 
 
 Report = dict[str, Any]

@@ -20,12 +20,12 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django_celery_beat.models import PeriodicTasks
 
-from ops import leases, schedule
+from ops import leases, schedule_rows
 from ops.audit_log import rewriting
 from ops.backup import tables as backup_tables
-from ops.backup.dump import read_through
-from ops.backup.file import Header, NotRestorable, Reader, Row, TableHead
+from ops.backup.file_format import Header, NotRestorable, Reader, Row, TableHead
 from ops.backup.tables import Column, Names, Table, query
+from ops.backup.write import read_through
 from ops.data_migrations import mend_restored
 from ops.models import ApiToken, Job
 from ops.registry import around_restore, jobs
@@ -316,5 +316,5 @@ def _keep_out(now: datetime, revoked: dict[str, datetime]) -> None:
     )
     for digest, revoked_at in revoked.items():
         ApiToken.objects.filter(digest=digest, revoked_at=None).update(revoked_at=revoked_at)
-    schedule.install()
+    schedule_rows.install()
     PeriodicTasks.update_changed()

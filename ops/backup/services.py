@@ -11,10 +11,10 @@ from typing import Any
 import structlog
 from django.utils import timezone
 
-from fluxtracker.api.reports import as_report
-from ops.backup import dump, restore
-from ops.backup.dump import NotBackedUp, origin
-from ops.backup.file import NotRestorable, header_of
+from fluxtracker.api.report_serializers import as_report
+from ops.backup import restore, write
+from ops.backup.file_format import NotRestorable, header_of
+from ops.backup.write import NotBackedUp, origin
 from ops.jobs.runs import NotDone, Run
 from ops.models import TaskRun, TaskState
 from ops.registry import changed, job
@@ -77,7 +77,7 @@ Report = dict[str, Any]
 Progress = Callable[[str], None]
 
 
-@job("backup", report=dump.BackupReport, help="Write a backup of every table and verify it.")
+@job("backup", report=write.BackupReport, help="Write a backup of every table and verify it.")
 def backup(run: Run, *, path: Path | None = None) -> Report:
     """Back up everything. In the default folder (no `path`) old backups are deleted.
 
@@ -85,7 +85,7 @@ def backup(run: Run, *, path: Path | None = None) -> Report:
     """
     now = timezone.now()
     try:
-        done = dump.back_up(path=path, now=now, progress=run.progress)
+        done = write.back_up(path=path, now=now, progress=run.progress)
     except NotBackedUp as error:
         raise NotDone(str(error), {"file": path and str(path), "rows": None, "sha256": None}) from error
     removed = [] if path else rotate(done.file.parent, now)

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 TASK = "ops.tasks.run_job"
 TIMEOUT_S = 3.0
-EXPIRES_S = 120  # then the message is dropped: a newer one is under way (ops.jobs.runner)
+EXPIRES_S = 120  # then the message is dropped: a newer one is under way (ops.jobs.worker)
 
 
 def send(job_id: int) -> None:

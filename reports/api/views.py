@@ -13,10 +13,10 @@ from rest_framework.response import Response
 from deployments.models import MessagesState
 from fluxtracker.api.fields import DaysQuery
 from fluxtracker.api.views import ReadView
-from reports import calendar, fees, selectors
+from reports import calendar, fees, kpi_report
 from reports.api.serializers import FeesAnswer, KpiAnswer, KpiQuery, NotOverAnswer
 from reports.calendar import Named
-from reports.selectors import NotOver, Report
+from reports.kpi_report import NotOver, Report
 from revenue.models import ShareRule
 from revenue.selectors import ledger_stamp
 
@@ -37,12 +37,12 @@ class KpiView(ReadView):
     errors = {400: OpenApiResponse(NotOverAnswer, "The period is not over, or a query value is wrong.")}
 
     def etag(self, now: datetime) -> object:
-        return selectors.stamp(now)
+        return kpi_report.stamp(now)
 
     def read(self, values: dict[str, Any], now: datetime) -> Report:
         bucket, day = values["period"], values.get("date")
         period = calendar.containing(bucket, day) if day else calendar.last_completed(bucket, now)
-        return selectors.report(period, now)
+        return kpi_report.report(period, now)
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
         try:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DataError
 from django.utils import timezone
 
-from fluxtracker.api.reports import UNDESCRIBED
+from fluxtracker.api.report_serializers import UNDESCRIBED
 from fluxtracker.batches import garbage_kept
 from fluxtracker.periods import is_ahead
 from fluxtracker.upstream.http.errors import BadAnswer, Unavailable, UpstreamError

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from fluxtracker.api.fields import Answer, ErrorAnswer, MicroDollars, Price, Satoshi, UnixTime
 from metrics.metric_keys import COUNTED, FIXED, GROUPS, TOTALS
-from snapshots.comparison.selectors import CLOUD
+from snapshots.comparison.calculate import CLOUD
 from snapshots.models import Snapshot
 from snapshots.selectors import by_key
 

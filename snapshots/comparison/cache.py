@@ -25,7 +25,7 @@ from fluxtracker.periods import Bucket, is_fresh
 from metrics.metric_keys import COUNTED
 from metrics.models import Source, TrackedApp
 from revenue.models import LedgerState
-from snapshots.comparison import selectors
+from snapshots.comparison import calculate
 from snapshots.comparison.serializers import ComparisonAnswer, Report
 from snapshots.models import Snapshot, WarmComparison
 
@@ -115,8 +115,8 @@ def find(bucket: Bucket, now: datetime) -> Made:
 def _make(buckets: Collection[Bucket], found: Facts, now: datetime) -> list[Made]:
     if not buckets:
         return []
-    material = selectors.load(buckets, now)
-    answers = {bucket: ComparisonAnswer.write(selectors.compare(bucket, material, now)) for bucket in buckets}
+    material = calculate.load(buckets, now)
+    answers = {bucket: ComparisonAnswer.write(calculate.compare(bucket, material, now)) for bucket in buckets}
     return [Made(bucket, stamp(bucket, found, now), now, answer) for bucket, answer in answers.items()]
 
 

@@ -13,7 +13,7 @@ from fluxtracker.timestamps import parse_instant
 from metrics.selectors import OLD
 from revenue.api.serializers import TRENDS, Amount, Count, PeriodSums, ToDateAnswer, UsdAmount
 from revenue.models import STALE
-from snapshots.comparison.selectors import SHOWN
+from snapshots.comparison.calculate import SHOWN
 from snapshots.models import Snapshot
 
 Report = dict[str, Any]

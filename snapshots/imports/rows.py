@@ -19,7 +19,7 @@ from fluxtracker import money
 from fluxtracker.images import image_name
 from fluxtracker.timestamps import parse_day
 from fluxtracker.upstream.parsing import or_none
-from revenue.importing import OldPayment
+from revenue.imported_payments import OldPayment
 from revenue.models import AppType
 from snapshots.models import ImageDay
 

@@ -16,15 +16,15 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from fluxtracker.api.reports import as_report, described
+from fluxtracker.api.report_serializers import as_report, described
 from ops import leases, registry
 from ops.jobs import runs
-from revenue import importing
-from revenue.importing import Guard, Taken
+from revenue import imported_payments
+from revenue.imported_payments import Guard, Taken
+from snapshots.backfill import LEASE
 from snapshots.imports import rows
 from snapshots.imports.rows import NotTheOriginal, OldDay, Read, Row, opened
 from snapshots.models import ImageDay, Refusal, Snapshot
-from snapshots.services import LEASE
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +75,8 @@ def import_rows(*, old: Old, now: datetime, guard: Guard, progress: Callable[[st
     """Take over what is not known here."""
     writers: dict[str, Callable[[Any], Taken]] = {
         "snapshots": lambda found: _import_days(found, now, guard),
-        "transactions": lambda found: importing.import_payments(found, guard),
-        "prices": lambda found: importing.import_prices(dict(found), now.date(), guard),
+        "transactions": lambda found: imported_payments.import_payments(found, guard),
+        "prices": lambda found: imported_payments.import_prices(dict(found), now.date(), guard),
         "imageSnapshots": lambda found: _import_images(found, guard),
     }
     taken: dict[str, Taken] = {}

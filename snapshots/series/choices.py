@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deployments.revenue_breakdown import ORGANIC
+from deployments.splits.breakdown import ORGANIC
 from fluxtracker.images import image_name, image_part
 from metrics import metric_keys
 from metrics.metric_keys import PERCENT, Metric

@@ -9,10 +9,11 @@ from typing import Any
 
 from django.db.models import Min
 
-from deployments import revenue_breakdown, run_rate
-from deployments.daily_splits import SOURCE, Splits
+from deployments import run_rate
 from deployments.models import FillDay, MessagesState
 from deployments.run_rate import Flow
+from deployments.splits import breakdown
+from deployments.splits.daily import SOURCE, Splits
 from fluxtracker.periods import Span
 from metrics.census.selectors import OPERATORS, records
 from metrics.metric_keys import Number
@@ -56,7 +57,7 @@ class Streams:
         """Return each stream by span, as the API's rows have it. At most two queries."""
         found: dict[str, list[Summed]] = {}
         if self.splits is not None and spans:
-            rows = [revenue_breakdown.row(span, self.totals, self.splits, SOURCES, self.now) for span in spans]
+            rows = [breakdown.row(span, self.totals, self.splits, SOURCES, self.now) for span in spans]
             found |= {name: [_part(row, name) for row in rows] for name in BY_SOURCE}
         if self.is_read is not None and spans:
             flows = run_rate.flow_rows(spans, self.totals, self.is_read, self.now)
@@ -65,8 +66,8 @@ class Streams:
         return found
 
 
-def _part(row: revenue_breakdown.Row, name: str) -> Summed:
-    sums = revenue_breakdown.organic(row) if name == revenue_breakdown.ORGANIC else row.parts and row.parts[name]
+def _part(row: breakdown.Row, name: str) -> Summed:
+    sums = breakdown.organic(row) if name == breakdown.ORGANIC else row.parts and row.parts[name]
     return Summed(sums or UNKNOWN, row.complete, row.span.cut)
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django_celery_beat.models import PeriodicTask
 
-from ops import schedule
+from ops import schedule_rows
 from ops.audit_log import MORE
 from ops.models import AuditEntry
 from revenue.models import Label, Quarantined
@@ -69,7 +69,7 @@ def test_rights_are_told_and_passwords_are_not(root, user):
 
 
 def test_the_schedule_is_watched_and_its_programs_are_not(root):
-    schedule.install()
+    schedule_rows.install()
     task = PeriodicTask.objects.get(name="prune")
     form = {
         "name": "prune", "regtask": task.task, "task": task.task, "interval": task.interval_id, "args": "[]",
@@ -89,7 +89,7 @@ def act(client, path, action, rows, **more):
 
 
 def test_a_bulk_action_has_what_it_changed_in_each_row(root):
-    schedule.install()
+    schedule_rows.install()
     tasks = list(PeriodicTask.objects.filter(name__in=["prune", "backup"]).order_by("pk"))
     path = "/admin/django_celery_beat/periodictask/"
     entry = act(root, path, "disable_tasks", tasks)

@@ -10,7 +10,8 @@ from django.utils import timezone
 from fluxtracker.api.throttling import Counters, Places
 from fluxtracker.upstream import trusted_price
 from ops import registry
-from ops.jobs import runner, services
+from ops.jobs import services
+from ops.jobs import worker as job_worker
 from ops.jobs.services import NoBroker
 from ops.models import AuditEntry, Job
 from revenue.models import DailyPrice
@@ -31,7 +32,7 @@ def worker(monkeypatch):
             return what(params)
 
         monkeypatch.setattr(registry.JobType, "call", call)
-        monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
+        monkeypatch.setattr("ops.jobs.services.send", job_worker.run_job)
 
     return does
 
@@ -136,7 +137,7 @@ def test_a_body_that_is_no_json_is_400_and_says_what_is_expected(post, sent, bod
 
 
 def test_days_are_priced_again_by_a_job_and_the_audit_log_says_who_wanted_it(post, monkeypatch):
-    monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
+    monkeypatch.setattr("ops.jobs.services.send", job_worker.run_job)
     market, day = FakePrices(), timezone.now().date() - timedelta(days=9)
     monkeypatch.setattr(trusted_price, "daily_prices", market.daily_prices)
     payment = pay(at=timezone.now() - timedelta(days=9))

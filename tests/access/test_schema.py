@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from ops import registry
-from ops.jobs import runner
+from ops.jobs import worker
 from ops.models import Job
 from tests.marks import examples, law
 
@@ -57,7 +57,7 @@ def description():
 def quick_worker(monkeypatch):
     """Every job ends at once; other tests check what the jobs answer."""
     monkeypatch.setattr(registry.JobType, "call", lambda job, *args, **told: REPORT | SPECIAL.get(job.name, {}))
-    monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
+    monkeypatch.setattr("ops.jobs.services.send", worker.run_job)
 
 
 @law

@@ -27,7 +27,7 @@ from ops.models import (
     TaskRun,
     TaskState,
 )
-from ops.schedule import install
+from ops.schedule_rows import install
 from revenue.models import ChangedDay, DailyPrice, Label, Message, PrunedPayment, Quarantined, RemovedPayment, ShareRule
 from tests.dashboard.rows import ADDRESS, NOW, pay, pending, synced
 

@@ -17,7 +17,7 @@ from ops import leases
 from ops.admin_site import GROUPS
 from ops.jobs import services
 from ops.models import Alert, AuditEntry, Job, ServiceState, TaskState, WorkerSeen
-from ops.schedule import install
+from ops.schedule_rows import install
 from ops.status import Status
 from revenue.models import Quarantined
 from tests.dashboard.rows import ADDRESS, NOW, network, pay, snapshot, synced

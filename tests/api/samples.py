@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from fluxtracker.api.views import SAMPLES, Endpoint, endpoints
 from ops.access import authentication
-from ops.jobs import runner
+from ops.jobs import worker
 from ops.models import Job
 from ops.status import Status
 from revenue.services import read_pending
@@ -69,7 +69,7 @@ def answers(
 ) -> Answers:
     """The address, body and answer of each operation, asked one after the other."""
     settings.DATA_DIR, settings.ALERT_EMAILS = tmp_path, ["reader@example.org"]
-    monkeypatch.setattr("ops.jobs.services.send", runner.run_job)
+    monkeypatch.setattr("ops.jobs.services.send", worker.run_job)
     monkeypatch.setattr("ops.broker.status", Status)
     sim = build(600, days=400, old_messages=60, nodes=60, containers=200)
     for words in COMMANDS:

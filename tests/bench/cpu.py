@@ -54,7 +54,7 @@ def measured(targets: Iterable[str]) -> Iterator[tuple[str, float]]:
     """The median CPU time of each request, in ms."""
     from django.core.handlers.wsgi import WSGIHandler
 
-    from fluxtracker.web.asgi import environ_for, start_response
+    from fluxtracker.web.asgi_app import environ_for, start_response
     from fluxtracker.web.cache import Address
 
     django_itself = WSGIHandler()

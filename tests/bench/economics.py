@@ -15,9 +15,9 @@ import orjson
 from django.db import transaction
 from django.utils import timezone
 
-from deployments import clock
+from deployments import stored_block_times
+from deployments.jobs import update_economics
 from deployments.models import FillDay, MessageFact, MessagesState
-from deployments.services import update_economics
 from fluxtracker.batches import ROWS, chunks
 from fluxtracker.periods import midnight
 from fluxtracker.upstream.node_facts import NodeFacts
@@ -49,7 +49,7 @@ def fill_messages() -> None:
         largest.save()
         ChangedDay.mark(DailyTotal.objects.values_list("day", flat=True).distinct())
         _labels()
-        clock.learn()
+        stored_block_times.learn()
 
 
 def _facts(rows: Iterator[tuple[object, ...]], names: dict[int, str], known: set[int]) -> Iterator[MessageFact]:

@@ -23,7 +23,7 @@ from ops.access import authentication
 from ops.admin_site import GROUPS
 from ops.jobs import services
 from ops.models import Alert, AuditEntry, Job, Lease, ServiceCheck, ServiceState, TaskRun, TaskState
-from ops.schedule import install
+from ops.schedule_rows import install
 from revenue.models import DailyPrice, Message, Quarantined
 from snapshots.models import ImageDay, Refusal
 from tests.browser.conftest import Watch

@@ -8,7 +8,7 @@ from django_celery_beat.models import CrontabSchedule
 from playwright.sync_api import BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from ops.schedule import install
+from ops.schedule_rows import install
 from tests.browser.conftest import Watch, in_theme
 
 pytestmark = pytest.mark.usefixtures("ledger")

@@ -11,8 +11,8 @@ import pytest
 from django.apps import apps
 from django.test import Client
 
-from deployments import daily_splits
 from deployments.models import AppEvent, AppLife, MessageFact
+from deployments.splits import daily
 from ops.jobs import runs
 from revenue import ledger
 from revenue.models import App, ChangedDay, LedgerState, Payment
@@ -40,7 +40,7 @@ def not_found(client: Client, address: str) -> str:
 def split_all() -> None:
     """Split what waits for it, as update_economics does."""
     with ledger.writing():
-        daily_splits.recompute(list(ChangedDay.objects.values_list("day", flat=True)))
+        daily.recompute(list(ChangedDay.objects.values_list("day", flat=True)))
         ChangedDay.objects.all().delete()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from deployments import daily_splits
+from deployments.splits import daily
 from revenue.models import ChangedDay
 from tests.dashboard.rows import FLUX, NOW, pay, synced
 from tests.dashboard.test_detail_pages import OWNER, message, split_all
@@ -47,7 +47,7 @@ def test_the_parts_of_each_bucket_add_up_to_its_row(
     if state != "few wait":
         split_all()
     if state == "many wait":
-        monkeypatch.setattr(daily_splits, "MOST_PENDING", 0)
+        monkeypatch.setattr(daily, "MOST_PENDING", 0)
         ChangedDay.objects.create(day=NOW.date())
     for query in (
         {"bucket": "month"},
@@ -56,7 +56,7 @@ def test_the_parts_of_each_bucket_add_up_to_its_row(
     ):
         whole = {key: sums for key, sums in added(cells(client, PATH, **query)).items() if any(sums)}
         assert whole
-        for by in daily_splits.REST:
+        for by in daily.REST:
             assert added(cells(client, PATH, by=by, **query)) == whole, (by, query)
 
 

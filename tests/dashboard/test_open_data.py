@@ -15,7 +15,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from dashboard import services
+from dashboard import jobs
 from dashboard.open_data import publishing
 from fluxtracker import files
 from ops.jobs.runs import NotDone
@@ -48,7 +48,7 @@ def ledger() -> None:
 
 
 def publish() -> dict[str, Any]:
-    found: dict[str, Any] = services.publish_files(trigger="test")
+    found: dict[str, Any] = jobs.publish_files(trigger="test")
     return found
 
 
@@ -171,7 +171,7 @@ def test_without_duckdb_the_files_are_csv_and_parquet_comes_with_it(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(publishing, "has_parquet", lambda: False)
-        assert publish()["note"] == services.NO_PARQUET
+        assert publish()["note"] == jobs.NO_PARQUET
         assert client.get("/data/files/2026-10/daily.parquet").status_code == 404
         assert len(table(client, "daily.csv")) == 31
         assert publish()["written"] == 0

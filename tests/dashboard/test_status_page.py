@@ -8,10 +8,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from dashboard import status
+from dashboard import status_page
 from dashboard.panels import first_start
 from metrics.models import Source
-from ops import schedule
+from ops import schedule_rows
 from ops.models import Alert, ServiceState, TaskState
 from ops.status import Status
 from revenue.models import Cursor, LedgerState
@@ -37,7 +37,7 @@ def test_each_source_is_listed_with_its_age_and_state() -> None:
     synced()
     network(at=NOW)
     Source.objects.filter(name="nodes").update(error=RAW, tried_at=NOW, read_at=NOW - timedelta(hours=3))
-    found = lines(status.sources(NOW))
+    found = lines(status_page.sources(NOW))
     assert (found["Payments"].state, found["Payments"].at) == ("ok", NOW)
     assert (found["Node counts"].state, found["Node counts"].at) == ("stale", NOW - timedelta(hours=3))
     assert (found["The node list"].state, found["The node list"].at) == ("never", None)
@@ -45,20 +45,20 @@ def test_each_source_is_listed_with_its_age_and_state() -> None:
 
 
 def test_each_row_of_the_schedule_is_listed_with_its_last_run() -> None:
-    schedule.install()
+    schedule_rows.install()
     states = {
         "backup": TaskState(name="backup", last_started_at=NOW, last_success_at=NOW),
         "prune": TaskState(
             name="prune", last_started_at=NOW, consecutive_failures=3, last_failure_at=NOW, last_error=RAW
         ),
     }
-    found = lines(status.tasks(states, NOW))
-    assert len(found) == len(schedule.SCHEDULE)
+    found = lines(status_page.tasks(states, NOW))
+    assert len(found) == len(schedule_rows.entries())
     assert (found["backup"].state, found["backup"].at, found["backup"].note) == ("ok", NOW, "every 1 day")
     assert (found["prune"].state, found["prune"].problem) == (
         "failed", "Prune failed 3 times in a row: the reason is in the admin.",
     )  # fmt: skip
-    assert found["send-report-month"].state == status.OFF
+    assert found["send-report-month"].state == status_page.OFF
 
 
 def test_nothing_names_a_host_or_an_error_of_an_upstream(client: Client) -> None:
@@ -81,7 +81,7 @@ def test_incidents_reach_ninety_days_back_and_open_ones_further() -> None:
     alert("sync-lag", 200)
     alert("source:nodes", 2, 1)
     alert("task:take_census", 1, 0.5)
-    found = status.incidents(NOW)
+    found = status_page.incidents(NOW)
     assert [(one.title, one.lasted) for one in found] == [
         ("Take census kept failing", "12 h"),
         ("Node counts could not be read", "1 day"),
@@ -94,7 +94,7 @@ def test_every_kind_of_alert_has_a_title() -> None:
     kinds = {"task", "service", "source", "sync-lag", "unproved", "ledger-differs", "price-doubted", "quarantine",
              "snapshot", "schedule", "backup", "disk"}  # fmt: skip
     for kind in kinds:
-        assert status.title(Alert(key=f"{kind}:x")) != status.OTHER_INCIDENT, kind
+        assert status_page.title(Alert(key=f"{kind}:x")) != status_page.OTHER_INCIDENT, kind
 
 
 def test_the_page_is_known_by_its_etag_and_sets_no_cookie(client: Client) -> None:

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from dashboard.panels.figures import revenue
+from dashboard.panels.tile_figures import revenue
 from metrics.models import Source, TrackedApp
 from revenue.ledger import writing
 from revenue.models import LedgerState, Payment

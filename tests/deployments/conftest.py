@@ -11,7 +11,7 @@ import pytest
 import responses
 from django.conf import settings
 
-from deployments import services
+from deployments import jobs
 from fluxtracker.upstream.chain.daemon import TIP_MARGIN
 from tests.api.conftest import clock, get, refused
 from tests.deployments.messages import START
@@ -77,6 +77,6 @@ def sync(db: None, registry: FakeRegistry) -> Callable[..., Report]:
     """Run the job; answers its report."""
 
     def run(*, full: bool = False) -> Report:
-        return services.sync_messages(trigger="command", full=full)
+        return jobs.sync_messages(trigger="command", full=full)
 
     return run

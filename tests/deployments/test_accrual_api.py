@@ -7,7 +7,7 @@ from deployments.accrual import apply_difference, balance, is_assigned, recomput
 from deployments.app_lives import Event, Kind
 from deployments.models import AppEvent, AppLife, DailyAccrual, MessagesState
 from deployments.price_and_volume import Missing, Parts
-from deployments.rebuild import added_s
+from deployments.rebuild_lives import added_s
 from deployments.run_rate import price_volume
 from fluxtracker.periods import Span
 from revenue.models import ChangedDay, DailyTotal

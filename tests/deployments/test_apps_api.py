@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from deployments import services
+from deployments import jobs
 from deployments.cohorts import Member, median_life
 from deployments.customers import Concentration, concentration
 from deployments.models import AppLife
 from metrics.models import RunningApp, Source
+from revenue.jobs import prune
 from revenue.models import App, ChangedDay, Payment, PrunedPayment
-from revenue.services import prune
 from tests.deployments.messages import MONTH, OWNER, START, STRANGER, at, record
 from tests.factories import NOON, digest, pay, settle
 
@@ -88,11 +88,11 @@ def test_pruned_payments_without_a_message_are_in_the_apps_totals_and_what_nobod
     for back, flux in ((60, "5"), (50, "2"), (1, "3")):
         pay(flux, app="Ghost", from_address="t1Ghost", at=NOON - back * DAY)
     settle()
-    services.update_economics(trigger="command")
+    jobs.update_economics(trigger="command")
     prune(trigger="command")
     PrunedPayment.objects.filter(day=(NOON - 60 * DAY).date()).delete()
     ChangedDay.mark([(NOON - 60 * DAY).date()])
-    services.update_economics(trigger="command")
+    jobs.update_economics(trigger="command")
     ledger_says = "An earlier release pruned 1 payment of 1 day and kept no senders"
     answer = get("apps/ghost")
     assert (answer["payments"]["count"], answer["payments"]["flux"]) == (2, 5)

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from deployments import services
+from deployments import jobs
 from ops.jobs import runs
-from revenue import alerts, ledger
+from revenue import alert_rules, ledger
 from revenue.models import ChangedDay, Label, Payment, ShareRule
 from tests.deployments.test_splits import CARD, PLATFORM, STRANGER, TEAM, message
 from tests.factories import NOON, TIP, pay, settle
@@ -25,7 +25,7 @@ def three_days():
     pay("3", from_address=PLATFORM, at=NOON - timedelta(days=1), kind="fluxdrive", message_hash="", price_usd=None)
     pay("2", app="web1", from_address=STRANGER, at=NOON - timedelta(days=2))
     settle(completed_at=NOW)
-    services.update_economics(trigger="command")
+    jobs.update_economics(trigger="command")
 
 
 def test_sources_of_each_day(get, three_days):
@@ -126,7 +126,7 @@ def test_two_years_by_app_are_there_after_pruning(get):
     pay("4", app="web", at=NOON - timedelta(days=700))
     pay("2", app="web", at=NOON)
     settle(completed_at=NOW)
-    services.update_economics(trigger="command")
+    jobs.update_economics(trigger="command")
     with runs.run("prune", trigger="command") as run:
         ledger.prune(now=NOW, run=run)
     assert Payment.objects.count() == 1
@@ -188,7 +188,7 @@ def test_a_label_command_splits_again(get, three_days):
     from django.core.management import call_command
 
     call_command("label", STRANGER, "team", "Somebody", "new", "--from", "2026-11-18")
-    services.update_economics(trigger="command")
+    jobs.update_economics(trigger="command")
     assert get("revenue/sources", start="2026-11-18", end="2026-11-18")["data"][0]["team"]["flux"] == 2
     assert Label.objects.get(subject=STRANGER).words == "Somebody new"
     call_command("label", STRANGER, "--remove")
@@ -199,7 +199,7 @@ def test_a_large_sender_without_a_label_that_holds_is_an_alert():
     """20 November: October and 1 to 19 November count."""
 
     def told(now=NOW):
-        return [(one.code, one.facts["month"], one.facts["percent"]) for one in alerts.of_senders(now)]
+        return [(one.code, one.facts["month"], one.facts["percent"]) for one in alert_rules.of_senders(now)]
 
     for back, flux, sender in ((1, "93", CARD), (1, "4", STRANGER), (19, "3", STRANGER), (25, "80", CARD)):
         pay(flux, from_address=sender, at=NOON - timedelta(days=back))

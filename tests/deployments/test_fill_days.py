@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from deployments import services
+from deployments import jobs
 from deployments.models import AppLife, FillDay
 from metrics.models import RunningApp, Source
 from ops import registry
@@ -43,30 +43,30 @@ def recorded() -> list[tuple[int, int, int]]:
 
 
 def test_a_reading_is_compared_with_what_is_ordered() -> None:
-    services.record_fill()
+    jobs.record_fill()
     assert recorded() == [(8, 5, 2)]
 
 
 def test_the_last_reading_of_a_day_stays() -> None:
-    services.record_fill()
+    jobs.record_fill()
     RunningApp.objects.filter(app_key="short").update(instances=5)
-    services.record_fill()
+    jobs.record_fill()
     assert recorded() == [(8, 5, 2)]
     read(NOW + timedelta(hours=1))
-    services.record_fill()
+    jobs.record_fill()
     assert recorded() == [(8, 8, 2)]
 
 
 def test_without_a_reading_nothing_is_recorded() -> None:
     Source.objects.update(read_at=None)
-    services.record_fill()
+    jobs.record_fill()
     assert recorded() == []
 
 
 @pytest.mark.warm
 def test_it_is_recorded_after_a_census_or_messages_and_looked_for_after_nothing_else() -> None:
     for job in ("collect-metrics", "sync-revenue", ""):
-        assert services.record_fill not in registry.on_change.of(job)
+        assert jobs.record_fill not in registry.on_change.of(job)
     registry.changed("take-census")
     assert recorded() == [(8, 5, 2)]
-    assert services.record_fill in registry.on_change.of("sync-messages")
+    assert jobs.record_fill in registry.on_change.of("sync-messages")

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from deployments import daily_splits, period_splits, services
+from deployments import jobs
+from deployments.jobs import update_economics
 from deployments.models import DailySplit, PeriodSplit
-from deployments.revenue_breakdown import apps_between
-from deployments.services import update_economics
+from deployments.splits import daily, periods
+from deployments.splits.breakdown import apps_between
 from fluxtracker.periods import DAY, Bucket
 from revenue import ledger
 from revenue.models import ChangedDay, DailyTotal, Payment
@@ -67,10 +68,10 @@ def update(most, kill_after=None):
             raise Killed
         real(days)
 
-    real = daily_splits.recompute
-    small, mortal = patch.object(services, "MOST_PAYMENTS", most), patch.object(daily_splits, "recompute", recompute)
+    real = daily.recompute
+    small, mortal = patch.object(jobs, "MOST_PAYMENTS", most), patch.object(daily, "recompute", recompute)
     with small, mortal, suppress(Killed):
-        services.update_economics(trigger="command")
+        jobs.update_economics(trigger="command")
 
 
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
@@ -125,18 +126,18 @@ def test_periods_follow_a_day_that_loses_its_last_payment():
 
 
 def test_a_range_is_covered_by_its_years_months_and_days():
-    days, periods = period_splits.cover(date(2024, 11, 29), date(2026, 2, 3), ())
+    days, whole = periods.cover(date(2024, 11, 29), date(2026, 2, 3), ())
     assert days == [(date(2024, 11, 29), date(2024, 11, 30)), (date(2026, 2, 1), date(2026, 2, 3))]
-    assert periods == {
+    assert whole == {
         Bucket.MONTH: [date(2024, 12, 1), date(2026, 1, 1)],
         Bucket.YEAR: [date(2025, 1, 1)],
     }
 
 
 def test_what_changed_is_in_no_period_of_a_range():
-    days, periods = period_splits.cover(date(2025, 1, 1), date(2025, 3, 31), {date(2025, 2, 2)})
+    days, whole = periods.cover(date(2025, 1, 1), date(2025, 3, 31), {date(2025, 2, 2)})
     assert days == [(date(2025, 2, 1), date(2025, 2, 1)), (date(2025, 2, 3), date(2025, 2, 28))]
-    assert periods == {Bucket.MONTH: [date(2025, 1, 1), date(2025, 3, 1)]}
+    assert whole == {Bucket.MONTH: [date(2025, 1, 1), date(2025, 3, 1)]}
 
 
 @pytest.mark.parametrize("sort", APP_ORDERS)
@@ -150,4 +151,4 @@ def test_the_order_is_the_same_with_and_without_days_that_wait(sort):
     ChangedDay.mark([at(1).date()])
     assert [app.name for app in apps_between(None, None, "", sort).apps] == names
     assert len(names) == 4
-    assert daily_splits.pending_days(date.min, date.max)
+    assert daily.pending_days(date.min, date.max)

@@ -7,7 +7,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from deployments import accrual, clock, message_facts, rebuild
+from deployments import accrual, message_facts, rebuild_lives, stored_block_times
 from deployments.categories import Catalogue
 from deployments.models import (
     AppEvent,
@@ -41,7 +41,7 @@ STEPS = st.tuples(
 def state():
     rows = DailyAccrual.objects.order_by("day").values()
     accruals = [row for row in rows if any(value for key, value in row.items() if key != "day")]
-    columns = (*rebuild.COLUMNS, "app", "position", "day", "left_usd_micro", "added_s")
+    columns = (*rebuild_lives.COLUMNS, "app", "position", "day", "left_usd_micro", "added_s")
     events = AppEvent.objects.order_by("app", "position").values(*columns)
     return list(AppLife.objects.order_by("app_key").values()), list(events), accruals
 
@@ -60,7 +60,7 @@ def pay_for(message, flux):
 def settle_days(days):
     with ledger.writing():
         ledger.recompute_days({(day, MAIN) for day in days})
-        rebuild.rebuild(rebuild.touched(days))
+        rebuild_lives.rebuild(rebuild_lives.touched(days))
         accrual.recompute_cash(days)
 
 
@@ -84,7 +84,7 @@ class Laws(TestCase):
                 message, flux = told[key]
                 if what == "message":
                     message_facts.Writer(run, Catalogue.load()).store([message])
-                    rebuild.rebuild_changed(run)
+                    rebuild_lives.rebuild_changed(run)
                 else:
                     settle_days({pay_for(message, flux).day})
             for key in removed & {one for one in told if told[one][1]}:  # a reorganisation takes it away
@@ -97,10 +97,10 @@ class Laws(TestCase):
             KindDay.objects.all().delete()
             DailyAccrual.objects.all().delete()
             ChangedApp.objects.bulk_create([ChangedApp(app_key=key) for key in {m.app_key for m, _ in told.values()}])
-            rebuild.rebuild_changed(run)
+            rebuild_lives.rebuild_changed(run)
             accrual.recompute_cash(set(DailyTotal.objects.values_list("day", flat=True)))
         assert MessageFact.objects.count() == len(told)
-        assert clock.timeline().time_of(START) == at(START)
+        assert stored_block_times.timeline().time_of(START) == at(START)
         assert state() == incremental
         assert_kinds_are_sums_of_events()
         assert_rates_are_those_of_the_pools()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db.models import Sum
 
+from deployments.jobs import update_economics
 from deployments.models import AppEvent, AppLife, DailyAccrual, DailySplit
-from deployments.services import update_economics
 from revenue.models import ChangedDay, DailyTotal
 from tests.simnet.world import World
 from tests.system.conftest import build, in_process

@@ -9,12 +9,13 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deployments import daily_splits, services
-from deployments.daily_splits import Key, Splits
+from deployments import jobs
 from deployments.models import DailySplit, MessageFact, PeriodSplit
+from deployments.splits import daily
+from deployments.splits.daily import Key, Splits
 from fluxtracker.env import TrackedAddress
 from ops.jobs import runs
-from revenue import daily_prices, labels, ledger, naming
+from revenue import labels, ledger, naming, pricing
 from revenue.models import ChangedDay, DailyTotal, Message, Payment
 from revenue.sync.engine import sync_revenue
 from tests.factories import MAIN, NOON, SECOND, AppFactory, digest, pay, settle
@@ -30,7 +31,7 @@ DIMENSIONS = ("source", "category", "app", "owner")
 
 
 def update():
-    return services.update_economics(trigger="command")["days"]
+    return jobs.update_economics(trigger="command")["days"]
 
 
 def message(payment, *, owner="owner1", category="gaming", name="web", **values):
@@ -61,7 +62,7 @@ def assert_whole():
         Key(dimension, day, key): tuple(part)
         for dimension, day, key, *part in DailySplit.objects.values_list("dimension", "day", "key", *columns)
     }
-    assert stored == daily_splits.compute(list(totals))
+    assert stored == daily.compute(list(totals))
     assert not ChangedDay.objects.exists()
     assert_periods_are_sums(stored)
 
@@ -254,8 +255,8 @@ class World:
     def price(self, cents, back):
         day = self.chain.blocks[-1].time.date() - timedelta(days=back)
         with ledger.writing():
-            rows = list(Payment.objects.filter(day=day).values_list(*daily_prices.COLUMNS))
-            daily_prices._set_prices(rows, {day: Decimal(cents) / 100})
+            rows = list(Payment.objects.filter(day=day).values_list(*pricing.COLUMNS))
+            pricing._set_prices(rows, {day: Decimal(cents) / 100})
 
     def label(self, sender, category, back):
         first = self.chain.blocks[-1].time.date() - timedelta(days=back)
@@ -273,14 +274,14 @@ class World:
             facts = {"txid": txid, "category": category, "owner": f"owner{number}", "name": "n", "app_key": "n"}
             facts |= {"kind": "update", "version": 8, "encrypted": True, "height": 5}
             MessageFact.objects.update_or_create(hash=text, defaults=facts)
-            daily_splits.mark({txid, old or txid})
+            daily.mark({txid, old or txid})
 
     def prune(self):
         days = list(DailyTotal.objects.values_list("day", flat=True))
-        before = daily_splits.compute(days)
+        before = daily.compute(days)
         with runs.run("prune", trigger="command") as run:
             ledger.prune(now=timezone.now(), run=run)
-        assert daily_splits.compute(days) == before
+        assert daily.compute(days) == before
 
     def update(self):
         update()

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from deployments import services
+from deployments import jobs
 from deployments.models import AppEvent, AppLife, ChangedApp, MessageFact, MessagesState
 from fluxtracker.upstream.http.errors import BadAnswer
 from metrics.models import TrackedApp
+from revenue.jobs import backfill_app_names
 from revenue.models import ChangedDay, Message
-from revenue.services import backfill_app_names
 from tests.deployments.messages import MONTH, OWNER, START, STRANGER, at, record
 from tests.factories import NOON, digest, pay, settle
 
@@ -68,7 +68,7 @@ def test_a_payment_after_its_message_builds_the_life_once(registry, sync):
     sync()
     pay(message_hash=ONE, txid=registry.records[0]["txid"], height=START, at=at(START))
     settle()
-    report = services.update_economics(trigger="command")
+    report = jobs.update_economics(trigger="command")
     assert (report["days"], report["lives"], ChangedDay.objects.count()) == (1, 1, 0)
     assert AppEvent.objects.get().payments == 1
 
@@ -80,7 +80,7 @@ def test_a_message_that_names_another_payment_has_the_days_of_both_split_again(r
         pay(message_hash=ONE, txid=txid, height=START + back, at=at(START) + timedelta(days=3 * back))
     settle()
     sync()
-    services.update_economics(trigger="command")
+    jobs.update_economics(trigger="command")
     registry.records = [record(ONE, START + 1, _txid=digest("other"))]
     sync(full=True)
     assert sorted(ChangedDay.objects.values_list("day", flat=True)) == days

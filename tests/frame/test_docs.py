@@ -45,6 +45,19 @@ def test_links_lead_somewhere(path):
     assert [link for link in local if not (path.parent / link).exists()] == []
 
 
+def test_files_that_are_named_exist():
+    """History may name what was: decisions and changes are left out."""
+    there = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split()
+    named = {
+        (path.name, found)
+        for path in DOCUMENTS
+        if path.parent.name != "decisions"
+        for found in re.findall(r"`([\w/]+\.(?:py|js|html|css|sh|yml))`", path.read_text())
+    }
+    assert len(named) > 50
+    assert [pair for pair in sorted(named) if not any(f"/{name}".endswith(f"/{pair[1]}") for name in there)] == []
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_make_targets_that_are_named_exist(path):
     assert set(re.findall(r"`(?:[A-Z]+=\S+ )?make ([a-z-]+)", path.read_text())) <= MAKE_TARGETS

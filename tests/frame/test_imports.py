@@ -79,8 +79,10 @@ def test_code_is_registered_and_not_named_in_strings(app):
 
 
 def test_a_name_in_a_string_is_found(tmp_path):
-    (tmp_path / "made.py").write_text('RULES = ("revenue.alerts.troubles", "revenue.view_payment", "ops.tasks.backup")')
-    assert dotted(tmp_path / "made.py") == {"revenue.alerts.troubles"}
+    (tmp_path / "made.py").write_text(
+        'RULES = ("revenue.alert_rules.problems", "revenue.view_payment", "ops.tasks.backup")'
+    )
+    assert dotted(tmp_path / "made.py") == {"revenue.alert_rules.problems"}
 
 
 @pytest.mark.parametrize("app", APPS)

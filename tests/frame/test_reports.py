@@ -1,6 +1,6 @@
 """The text that commands print."""
 
-from ops.commands import _lines
+from ops.base_commands import _lines
 
 
 def test_single_values_stand_on_one_line_with_a_dash_for_the_unknown():

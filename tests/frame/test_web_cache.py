@@ -21,8 +21,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from fluxtracker.web import asgi, cache
-from fluxtracker.web.asgi import Application
+from fluxtracker.web import asgi_app, cache
+from fluxtracker.web.asgi_app import Application
 from fluxtracker.web.cache import INTERNAL, LAST_S, Answer, LocalMemory, Plain
 from revenue.ledger import writing
 from revenue.models import DailyTotal, Payment
@@ -216,7 +216,7 @@ def test_what_everyone_asks_for_does_not_wait_behind_a_crowds_searches(site, mon
     site.application = application
 
     async def crowd() -> list[Reply]:
-        paths = [f"/panels/payments/?search=app{n}" for n in range(2 * asgi.THREADS)]
+        paths = [f"/panels/payments/?search=app{n}" for n in range(2 * asgi_app.THREADS)]
         searches = [asyncio.create_task(site.request(path)) for path in paths]
         await asyncio.sleep(0)
         strip = await asyncio.wait_for(site.request("/panels/strip/"), 60)
@@ -364,7 +364,7 @@ def test_an_error_is_told_and_not_kept(site, clock, monkeypatch, status):
 
 
 def test_a_body_that_does_not_come_ends_with_408(site, monkeypatch):
-    monkeypatch.setattr(asgi, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(asgi_app, "PATIENCE_S", 0.01)
     replies: list[Any] = []
     scope = {
         "type": "http", "method": "POST", "path": "/admin/login/", "query_string": b"", "server": ("127.0.0.1", 80),
@@ -384,7 +384,7 @@ def test_a_body_that_does_not_come_ends_with_408(site, monkeypatch):
 
 
 def test_only_requests_with_a_body_wait_for_a_place(site, monkeypatch):
-    monkeypatch.setattr(asgi, "MOST_BODIES", 0)
+    monkeypatch.setattr(asgi_app, "MOST_BODIES", 0)
     alone = {"authorization": "Bearer unknown"}
     assert site.get(STATS, **alone).status == 200
     assert site.get("/admin/login/", "POST", content_length="9").status == 503

@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 from django.utils import timezone
 
-from metrics.alerts import of_the_census
+from metrics.alert_rules import of_the_census
 from metrics.census.take import CensusReport
 from metrics.models import CensusDay, DeploymentTerms, InstanceChange, Memory, NodeChange, RunningApp, Source
 from metrics.selectors import running_instances

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics.models import Reading, Source, TrackedApp
-from metrics.services import check_instances, judge_instances
+from metrics.service_checks import check_instances, judge_instances
 from ops import check_results, health
 from ops.check_results import Finding
 from ops.models import ServiceCheck, ServiceState

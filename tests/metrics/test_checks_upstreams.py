@@ -13,8 +13,8 @@ from django.apps import apps
 from django.utils import timezone
 
 from fluxtracker.simnet.catalogue import OTHER_PEOPLES
-from metrics import services
-from metrics.services import Answer, harmless, judge_upstreams
+from metrics import service_checks
+from metrics.service_checks import Answer, harmless, judge_upstreams
 from metrics.tasks import check_services
 from ops.models import ServiceCheck, ServiceState, TaskRun, TaskState
 from tests.api.conftest import get
@@ -107,7 +107,7 @@ def test_one_far_behind_the_highest_tip_is_degraded(sim, check, lag, status):
 
 
 def test_a_late_answer_is_degraded(sim, check, monkeypatch):
-    monkeypatch.setattr(services, "SLOW_MS", 500)
+    monkeypatch.setattr(service_checks, "SLOW_MS", 500)
     sim.faults.add(Kind.SLOW, "^/explorer", seconds=0.7)
     found = check()
     assert {key for key, status in statuses(found).items() if status == "degraded"} == {"explorer"}

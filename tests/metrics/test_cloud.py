@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxtracker.upstream.stats import Nodes
-from fluxtracker.upstream.stats_rows import UNKNOWN, Capacity, Resources
+from fluxtracker.upstream.stats_parsing import UNKNOWN, Capacity, Resources
 from metrics.collect import measure_cloud
 from metrics.models import Memory
 from metrics.sources import remember

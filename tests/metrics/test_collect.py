@@ -190,7 +190,7 @@ def test_image_counts_stay_when_the_containers_are_not_told(network, counted, co
 
 def test_a_holder_of_the_lease_is_named(network, collect, settings, monkeypatch):
     assert leases.try_take("collect_metrics", "elsewhere:12:1.00:ab") is None
-    monkeypatch.setattr("ops.commands.LEASE_WAIT_S", 0)
+    monkeypatch.setattr("ops.base_commands.LEASE_WAIT_S", 0)
     assert "pid 12 on elsewhere" in collect(code=1)
     assert not Source.objects.exists()
 

@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 
 from fluxtracker.upstream.fluxos import app_specification
+from metrics.app_matching import AppIndex, Classifier
 from metrics.collect import count_running
 from metrics.metric_keys import FIXED
 from metrics.models import Category, ImageCount, Memory, TrackedApp
-from metrics.services import check_instances
-from metrics.tracked_apps import AppIndex, Classifier
+from metrics.service_checks import check_instances
 from tests.metrics.network import spec, stats, unreachable
 from tests.upstream.payloads import payload
 

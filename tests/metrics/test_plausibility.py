@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metrics.alerts import of_sources
+from metrics.alert_rules import of_sources
 from metrics.models import Source
 from ops.models import TaskState
 from tests.metrics.network import large, node

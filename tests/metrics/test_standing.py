@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.status import sources
+from dashboard.status_page import sources
 from metrics.models import Source
 from metrics.status import sources_part
 from ops.status import words

@@ -19,7 +19,7 @@ from ops import health, leases
 from ops.backup import tables as backup_tables
 from ops.backup.restore import writers
 from ops.models import ApiToken, AuditEntry, Job, Lease, TaskRun, TaskState
-from ops.schedule import SCHEDULE
+from ops.schedule_rows import entries
 from ops.tasks import backup as task
 from revenue.models import App, LedgerState, Payment
 from snapshots.models import Snapshot
@@ -98,7 +98,7 @@ def test_without_a_file_it_goes_to_the_data_dir_and_health_tells_its_name(settin
 
 def test_the_schedule_backs_up_every_day(settings, tmp_path):
     settings.DATA_DIR = tmp_path
-    entry = next(entry for entry in SCHEDULE if entry.name == "backup")
+    entry = next(entry for entry in entries() if entry.name == "backup")
     assert (entry.task, entry.every) == (task.name, timedelta(days=1))
     task.apply()
     assert TaskRun.objects.get(name="backup").trigger == "schedule"
@@ -170,7 +170,7 @@ def test_a_running_beat_learns_that_its_rows_changed(made):
     before = timezone.now()
     restore(made)
     assert PeriodicTasks.last_change() >= before
-    assert {entry.name for entry in SCHEDULE} <= set(PeriodicTask.objects.values_list("name", flat=True))
+    assert {entry.name for entry in entries()} <= set(PeriodicTask.objects.values_list("name", flat=True))
 
 
 def test_a_restore_is_on_record(made):

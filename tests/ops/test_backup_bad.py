@@ -234,7 +234,7 @@ def test_a_full_disk_leaves_the_last_backup_and_nothing_half_written(made, size)
 
 def test_what_cannot_be_read_back_is_thrown_away(made, monkeypatch):
     first = made.read_bytes()
-    monkeypatch.setattr("ops.backup.dump.Reader.end", lambda reader: reader._line(last=True) and reader._line())
+    monkeypatch.setattr("ops.backup.write.Reader.end", lambda reader: reader._line(last=True) and reader._line())
     assert_not_backed_up(made, "it was thrown away")
     assert made.read_bytes() == first
 
@@ -242,7 +242,7 @@ def test_what_cannot_be_read_back_is_thrown_away(made, monkeypatch):
 @pytest.mark.engine
 def test_a_damaged_database_is_told_and_not_backed_up(made, monkeypatch):
     first = made.read_bytes()
-    monkeypatch.setattr("ops.backup.dump.damage", lambda: "row 5 missing from index payment_day")
+    monkeypatch.setattr("ops.backup.write.damage", lambda: "row 5 missing from index payment_day")
     assert_not_backed_up(made, "the database is damaged: row 5")
     assert made.read_bytes() == first
 

@@ -11,9 +11,9 @@ from fluxtracker.celery import app
 from metrics.models import Source
 from ops import health
 from ops.alerts.services import problems
-from ops.beat import Scheduler
+from ops.beat_scheduler import Scheduler
 from ops.models import TaskState, WorkerSeen
-from ops.schedule import SCHEDULE, scheduled_tasks
+from ops.schedule_rows import entries, scheduled_tasks
 from revenue.models import LedgerState
 from tests.ops.conftest import NOW
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures
 
 AHEAD = NOW + timedelta(hours=6)
 NAME = "sync-revenue"
-ENTRIES = sorted(entry.name for entry in SCHEDULE if entry.enabled)
+ENTRIES = sorted(entry.name for entry in entries() if entry.enabled)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def sent(monkeypatch):
 def monotonic(monkeypatch):
     """The monotonic clock, in seconds."""
     seconds = [1_000.0]
-    monkeypatch.setattr("ops.beat.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("ops.beat_scheduler.time.monotonic", lambda: seconds[0])
     return seconds
 
 

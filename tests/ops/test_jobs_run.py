@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from fluxtracker.upstream.http.client import WATCH, Http
 from fluxtracker.upstream.http.errors import Unavailable
 from ops import leases, registry
-from ops.jobs import runner, runs
-from ops.jobs.runner import resend_jobs
+from ops.jobs import runs, worker
+from ops.jobs.worker import resend_jobs
 from ops.models import Job, TaskRun, TaskState
 from ops.tasks import run_job
 
@@ -100,7 +100,7 @@ def test_a_message_that_comes_twice_runs_once(does):
 def test_two_workers_that_are_told_at_once_run_it_once(does):
     """The second hears of it while the first is at work."""
     calls, row = [], job()
-    does(lambda run: (calls.append(1), runner.run_job(row.pk)))
+    does(lambda run: (calls.append(1), worker.run_job(row.pk)))
     assert (run(row).state, calls, row.attempts) == ("done", [1], 1)
 
 
@@ -133,7 +133,7 @@ def test_a_failure_is_told_by_kind_and_in_words(does, error, failure, words):
 
 
 def test_work_that_somebody_else_is_at_fails_as_already_running(monkeypatch):
-    monkeypatch.setattr(runner, "LEASE_WAIT_S", 0.1)
+    monkeypatch.setattr(worker, "LEASE_WAIT_S", 0.1)
     with leases.hold("work"):
         failed = run(job())
     assert (failed.state, failed.failure) == ("failed", "running")
@@ -219,7 +219,7 @@ def test_a_worker_that_is_told_to_end_gives_its_job_back(does):
     does(raising(SystemExit(0)))
     row = job()
     with pytest.raises(SystemExit):
-        runner.run_job(row.pk)
+        worker.run_job(row.pk)
     row.refresh_from_db()
     assert (row.state, row.holder, row.sent_at) == ("queued", "", None)
 

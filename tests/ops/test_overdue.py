@@ -22,12 +22,12 @@ from fluxtracker.env import socket_path
 from fluxtracker.supervisor import broker
 from metrics.models import Source
 from ops import broker as ops_broker
-from ops import heartbeat, leases, schedule, tasks
+from ops import heartbeat, leases, schedule_rows, tasks
 from ops.alerts import services
-from ops.jobs import scheduled
 from ops.jobs import services as jobs_services
+from ops.jobs import task_helpers
 from ops.models import Alert, Lease, TaskState, WorkerSeen
-from ops.schedule import SCHEDULE, UNRECORDED, install
+from ops.schedule_rows import UNRECORDED, entries, install
 from ops.status import Status
 from revenue.models import LedgerState
 from tests.dashboard.reading import panel
@@ -66,7 +66,7 @@ def everything_done(now: datetime) -> None:
     synced(now)
     network(at=now)
     snapshot(now.date())
-    for entry in SCHEDULE:
+    for entry in entries():
         name = entry.task.rpartition(".")[2]
         if entry.task not in UNRECORDED:
             times = {"last_started_at": now, "last_success_at": now}
@@ -206,7 +206,7 @@ def test_beat_checks_the_alerts_where_no_worker_does(settings: Any) -> None:
 
 def test_a_worker_asks_for_the_check_where_beat_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[str] = []
-    monkeypatch.setattr(scheduled, "give", lambda task: given.append(task) or True)
+    monkeypatch.setattr(task_helpers, "give", lambda task: given.append(task) or True)
     monkeypatch.setattr(heartbeat, "FIRST_LOOK_S", 0.0)
     monkeypatch.setattr(heartbeat, "seen", lambda hostname: None)
     monkeypatch.setattr(heartbeat.connection, "close", lambda: None)
@@ -214,7 +214,7 @@ def test_a_worker_asks_for_the_check_where_beat_does_not(monkeypatch: pytest.Mon
         last_did("check_alerts", ago)
         heartbeat._stop.set()
         heartbeat._beat("here")
-    assert given == [scheduled.CHECK]
+    assert given == [task_helpers.CHECK]
 
 
 # A broker that answers, and takes no writes
@@ -349,4 +349,4 @@ def test_every_alert_that_no_part_tells_is_a_problem() -> None:
 
 def test_overdue_takes_few_queries(django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(3):
-        schedule.overdue(NOW)
+        schedule_rows.overdue(NOW)

@@ -12,7 +12,7 @@ from fluxtracker.database import database_words
 from fluxtracker.upstream.http.client import Cancelled
 from ops import health
 from ops.jobs import runs
-from ops.jobs.scheduled import run_quietly
+from ops.jobs.task_helpers import run_quietly
 from ops.models import Alert, TaskRun, TaskState
 from tests.system.conftest import in_process
 
@@ -29,7 +29,7 @@ def ask_for_what_is_not_there(*, trigger):
 @pytest.fixture
 def failed_three_times(monkeypatch):
     """A task whose statement is wrong; answers what was logged."""
-    monkeypatch.setattr("ops.jobs.scheduled.ask_for_check", lambda: None)
+    monkeypatch.setattr("ops.jobs.task_helpers.ask_for_check", lambda: None)
     with capture_logs() as logs:
         for _ in range(3):
             run_quietly(ask_for_what_is_not_there)

@@ -15,8 +15,8 @@ from deployments.models import AppEvent, AppLife, DailyAccrual, FillDay, Message
 from fluxtracker.money import SAT
 from fluxtracker.periods import Period, Span
 from metrics.models import CensusDay, NodeChange
-from reports.groups import customers as groups
-from reports.groups.money import State
+from reports.sections import customers as groups
+from reports.sections.money import State
 from revenue.models import ChangedDay
 from tests.factories import pay, settle
 from tests.reports import rows

@@ -18,8 +18,8 @@ from fluxtracker.supervisor.demo import mail_report
 from ops import leases
 from ops.alerts import sending as channels
 from ops.jobs.runs import NotDone
-from ops.schedule import install
-from reports import services, tasks
+from ops.schedule_rows import install
+from reports import jobs, sending, tasks
 from reports.models import ReportDelivery
 from tests.factories import settle
 from tests.ops.webhook_server import HOST, PATH, Server, answer, serving
@@ -46,7 +46,7 @@ def hook(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Server]:
 
 
 def send(**params: Any) -> dict[str, str]:
-    found: dict[str, str] = services.send_report(trigger="command", **params)["channels"]
+    found: dict[str, str] = jobs.send_report(trigger="command", **params)["channels"]
     return found
 
 
@@ -121,8 +121,8 @@ def test_after_two_dead_senders_it_counts_as_sent(mails: list[Any]) -> None:
 def test_the_schedule_waits_for_the_ledger_and_a_command_says_so(mails: list[Any], clock: Any) -> None:
     settle(NOW, settled_at=NOW - timedelta(days=4))
     clock.move_to(NOW - timedelta(days=2))
-    found = services.send_report(trigger="schedule")
-    assert (found["waits"], found["channels"]) == (services.WAITS, {})
+    found = jobs.send_report(trigger="schedule")
+    assert (found["waits"], found["channels"]) == (sending.WAITS, {})
     with pytest.raises(NotDone, match="does not have every payment"):
         send()
     assert mails == []

@@ -3,7 +3,7 @@ from django.utils import timezone
 
 from fluxtracker.env import TrackedAddress
 from ops.jobs import runs
-from revenue.audit import audit_revenue
+from revenue.chain_audit import audit_revenue
 from revenue.sync.engine import sync_revenue
 from tests.revenue.fake_chain import FakeChain, Source
 

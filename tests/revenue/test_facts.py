@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from ops.jobs import runs
-from revenue import daily_prices, ledger, naming
+from revenue import ledger, naming, pricing
 from revenue.models import ChangedDay, Label, LedgerState, Message, Payment, PrunedPayment, ShareRule
 from revenue.selectors import facts, facts_of
 from tests.factories import MAIN, NOON, SECOND, AppFactory, PaymentFactory, digest, imported, pay, settle
@@ -103,9 +103,9 @@ def test_a_price_changes_its_day_and_no_closed_one():
     pay(at=NOON, price_usd=None)
     settle()
     ChangedDay.objects.all().delete()
-    rows = list(Payment.objects.values_list(*daily_prices.COLUMNS))
+    rows = list(Payment.objects.values_list(*pricing.COLUMNS))
     with ledger.writing():
-        daily_prices._set_prices(rows, {DAY: daily_prices.Decimal("0.08")})
+        pricing._set_prices(rows, {DAY: pricing.Decimal("0.08")})
     assert changed() == {DAY}
     settle(closed_through=DAY)
     ChangedDay.objects.all().delete()

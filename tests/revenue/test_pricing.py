@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from fluxtracker import money
 from fluxtracker.upstream import trusted_price
 from fluxtracker.upstream.http.errors import Unavailable
-from revenue import alerts, ledger
-from revenue.daily_prices import UsdReport, price_payments, refresh_live_price
+from revenue import alert_rules, ledger
 from revenue.models import App, DailyPrice, DailyTotal, LedgerState, LivePrice, Payment
+from revenue.pricing import UsdReport, price_payments, refresh_live_price
 from tests.revenue.fake_prices import FakePrices
 from tests.revenue.ledger_checks import assert_sums_hold
 
@@ -126,21 +126,21 @@ def test_a_doubted_price_prices_nothing_and_is_an_alert_until_a_second_source_co
     market.by_day, market.doubted = {payment.day: Decimal("74.4")}, {payment.day}
     assert run().remaining == 1
     assert usd(payment) is None
-    (trouble,) = alerts.of_prices(NOW)
+    (trouble,) = alert_rules.of_prices(NOW)
     assert (trouble.key, "74.4" in trouble.facts["doubt"]) == ("price-doubted", True)
     market.doubted = set()
     run(NOW + timedelta(hours=2))
     assert usd(payment) == 744_000_000
-    assert list(alerts.of_prices(NOW)) == []
+    assert list(alert_rules.of_prices(NOW)) == []
 
 
 def test_days_without_payments_and_closed_days_raise_no_alert_for_a_doubted_price(market):
     DailyPrice.objects.create(day=TODAY - 3 * DAY, doubt="binance: 74.4")
-    assert list(alerts.of_prices(NOW)) == []
+    assert list(alert_rules.of_prices(NOW)) == []
     pay(timedelta(days=3))
-    assert len(list(alerts.of_prices(NOW))) == 1
+    assert len(list(alert_rules.of_prices(NOW))) == 1
     LedgerState.objects.update(closed_through=TODAY - 3 * DAY)
-    assert list(alerts.of_prices(NOW)) == []
+    assert list(alert_rules.of_prices(NOW)) == []
 
 
 def test_an_imported_worth_is_left_until_it_is_priced_again_on_purpose(market):

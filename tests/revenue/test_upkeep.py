@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from ops.jobs import runs
 from revenue import ledger
-from revenue.audit import audit_revenue
+from revenue.chain_audit import audit_revenue
 from revenue.models import App, Cursor, DailyTotal, LedgerState, Payment, Quarantined
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fluxtracker.simnet import network, registry
+from fluxtracker.simnet import app_registry, network
+from fluxtracker.simnet.app_registry import LONG, further_message
 from fluxtracker.simnet.catalogue import RARE, TEMPLATES, App, Catalogue, Component, make_app
 from fluxtracker.simnet.history import digest
 from fluxtracker.simnet.network import Container, FluxNode, Placed
 from fluxtracker.simnet.records import Message
-from fluxtracker.simnet.registry import LONG, further_message
 from fluxtracker.simnet.world import World
 
 CROWD_FROM = 2_000_000  # numbers of the crowd's apps in the catalogue
@@ -97,7 +97,7 @@ def peculiar_apps(seed: int, tip: int) -> Iterator[tuple[App, int]]:
         yield App(name, 7, owner, PART, 3, 100), tip - CANCELLED_AGO
 
 
-class Registry(registry.Registry):
+class Registry(app_registry.Registry):
     """Knows terms in seconds, and apps whose specification is listed after their end."""
 
     lingering: tuple[str, ...] = ()

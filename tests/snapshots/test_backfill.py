@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fluxtracker.upstream.stats import NodePoint
 from ops.models import TaskState
 from revenue.models import DailyPrice
+from snapshots.backfill import by_day
 from snapshots.models import Snapshot
-from snapshots.services import by_day
 from snapshots.take import opening
 from tests.factories import pay, settle
 from tests.snapshots.network import DAY, at, backfilled, snapshot

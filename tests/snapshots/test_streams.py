@@ -8,8 +8,8 @@ import pytest
 import time_machine
 from django.test import Client
 
+from deployments.jobs import update_economics
 from deployments.models import DailyAccrual, FillDay, MessagesState
-from deployments.services import update_economics
 from metrics.models import CensusDay
 from revenue.models import ChangedDay, Label
 from tests.factories import pay, settle

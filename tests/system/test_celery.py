@@ -13,7 +13,7 @@ import redis
 
 from fluxtracker.supervisor.demo import free_port
 from fluxtracker.supervisor.processes import BEAT, PYTHON, WORKER, Program
-from ops.schedule import SCHEDULE
+from ops.schedule_rows import entries
 from tests.simnet.server import SimServer
 from tests.simnet.world import World
 from tests.system.home import REDIS, Home, on_server
@@ -75,7 +75,7 @@ def assert_goes_on(home: Home, sim: SimServer) -> None:
 
 
 def test_migrate_makes_the_schedule_and_leaves_what_an_operator_changed(home: Home):
-    assert {(name, task) for name, task, _ in home.query(ENTRIES)} == {(entry.name, entry.task) for entry in SCHEDULE}
+    assert {(name, task) for name, task, _ in home.query(ENTRIES)} == {(entry.name, entry.task) for entry in entries()}
     assert home.query(EVERY) == [(5, "minutes")]
     hasten(home, 42)
     home.execute("UPDATE django_celery_beat_periodictask SET enabled = NOT enabled WHERE name = 'prune'")

@@ -206,7 +206,7 @@ def test_with_no_upstream_answering_there_is_a_report_all_the_same(settings, in_
 @pytest.mark.django_db
 @pytest.mark.parametrize("words", ["sync_revenue", "collect_metrics", "take_snapshot"])
 def test_with_the_lease_held_the_last_line_says_so(in_process, monkeypatch, words):
-    monkeypatch.setattr("ops.commands.LEASE_WAIT_S", 0)
+    monkeypatch.setattr("ops.base_commands.LEASE_WAIT_S", 0)
     with leases.hold(words):
         outcome = in_process(words, "--json")
     assert outcome.code == 1

@@ -14,7 +14,7 @@ from django.templatetags.static import static
 
 from fluxtracker.supervisor.demo import free_port
 from fluxtracker.supervisor.processes import PYTHON, Program
-from fluxtracker.web.asgi import THREADS
+from fluxtracker.web.asgi_app import THREADS
 from tests.factories import MAIN, SENDER
 from tests.marks import only_in_full, some_in_full
 from tests.system.home import Home, Template

@@ -45,7 +45,7 @@ def test_two_syncs_at_the_same_time_do_the_work_of_one(home):
 @pytest.fixture
 def somebody_else(transactional_db, monkeypatch):
     """Holds any lease, from a living process of this host: our parent."""
-    monkeypatch.setattr("ops.commands.LEASE_WAIT_S", 0.1)
+    monkeypatch.setattr("ops.base_commands.LEASE_WAIT_S", 0.1)
     parent = psutil.Process(os.getppid())
     host = make_holder().split(":")[0]
     return f"{host}:{parent.pid}:{parent.create_time():.2f}:{mark(parent.pid)}.abcd"

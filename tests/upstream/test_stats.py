@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxtracker.upstream import stats_rows
+from fluxtracker.upstream import stats_parsing
 from fluxtracker.upstream.clients import stats as stats_of_settings
 from fluxtracker.upstream.http.errors import BadAnswer, Unavailable
 from fluxtracker.upstream.parsing import WRONG_SHAPE
 from fluxtracker.upstream.stats import Stats
-from fluxtracker.upstream.stats_rows import UNKNOWN, Benchmark, Capacity, Container, NotUsed, Resources
+from fluxtracker.upstream.stats_parsing import UNKNOWN, Benchmark, Capacity, Container, NotUsed, Resources
 from tests.upstream.payloads import payload
 
 BASE = "https://stats.example"
@@ -154,7 +154,7 @@ def test_a_bare_list_of_nodes_is_accepted(web, stats):
 
 @pytest.mark.parametrize("error", [{}, "Node unreachable", True])
 def test_a_row_with_an_error_is_unreachable(error):
-    assert stats_rows.capacity(PLAIN | {"error": error}).unreachable
+    assert stats_parsing.capacity(PLAIN | {"error": error}).unreachable
 
 
 def test_containers_of_today_come_by_name(web, stats):
@@ -225,12 +225,12 @@ def test_benchmarks_come_from_all_tiers(web, stats):
 
 
 @pytest.mark.parametrize("value", [..., *WRONG])
-@pytest.mark.parametrize("name", stats_rows.BENCHED)
+@pytest.mark.parametrize("name", stats_parsing.BENCHED)
 def test_a_wrong_number_of_a_benchmark_costs_no_other(web, stats, name, value):
     web.get(INFO, json=success([PLAIN | {"collateralIndex": 1}, spoiled(PLAIN, f"benchmark.bench.{name}", value)]))
     found = stats.benchmarks()
     whole, spoilt = ([getattr(node, key) for key in Benchmark.__slots__] for node in found.nodes)
-    place = 1 + list(stats_rows.BENCHED).index(name)
+    place = 1 + list(stats_parsing.BENCHED).index(name)
     assert whole[place]
     assert spoilt == [*whole[:place], None, *whole[place + 1 :]]
     assert found.left_out == {}
@@ -304,14 +304,14 @@ def test_a_history_without_one_usable_point_is_none(web, stats):
 
 @given(json_values)
 def test_any_json_is_a_row_or_a_wrong_one(value):
-    for reader in (stats_rows.capacity, stats_rows.running, stats_rows.benchmark):
+    for reader in (stats_parsing.capacity, stats_parsing.running, stats_parsing.benchmark):
         try:
             reader(value)
         except (*WRONG_SHAPE, NotUsed):
             pass
 
 
-FIELDS = (*(f"benchmark.bench.{name}" for name in stats_rows.BENCHED), "apps.resources.appsCpusLocked",
+FIELDS = (*(f"benchmark.bench.{name}" for name in stats_parsing.BENCHED), "apps.resources.appsCpusLocked",
           "apps.resources.appsRamLocked", "apps.resources.appsHddLocked", "collateralHash", "collateralIndex",
           "geolocation", "tier")  # fmt: skip
 
@@ -320,8 +320,8 @@ FIELDS = (*(f"benchmark.bench.{name}" for name in stats_rows.BENCHED), "apps.res
 def test_no_number_of_a_row_is_ever_negative_or_none_at_all(path, value):
     row = spoiled(PLAIN, path, value)
     try:
-        node = stats_rows.capacity(row)
-        stats_rows.benchmark(row)
+        node = stats_parsing.capacity(row)
+        stats_parsing.benchmark(row)
     except (*WRONG_SHAPE, NotUsed):
         return
     for part in (node.capacity, node.used):

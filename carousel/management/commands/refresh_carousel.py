@@ -1,5 +1,5 @@
-from carousel.services import refresh_carousel
-from ops.commands import JobCommand
+from carousel.jobs import refresh_carousel
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):

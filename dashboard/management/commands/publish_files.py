@@ -1,6 +1,6 @@
-from dashboard import services
-from ops.commands import JobCommand
+from dashboard import jobs
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):
-    job = services.publish_files
+    job = jobs.publish_files

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import QueryDict
 
-from dashboard.panels import figures
+from dashboard.panels import tile_figures
 from dashboard.panels.base import Panel
 from dashboard.panels.chart import filters, sentences
 from dashboard.panels.chart.filters import View
@@ -199,7 +199,7 @@ def _drawing(chart: Chart) -> Context | None:
     if not any(point is not None for point in [*line.points, *ghost]):
         return None
     bounds = (min(known), max(known)) if min(known) < max(known) else None
-    draw = figures.bars if is_bars else figures.line
+    draw = tile_figures.bars if is_bars else tile_figures.line
     whole = [None if number in line.partial and is_bars else point for number, point in enumerate(line.points)]
     rest = [point if number in line.partial and is_bars else None for number, point in enumerate(line.points)]
     return {

@@ -35,8 +35,8 @@ from dashboard.panels.payments.filters import (
 )
 from dashboard.panels.payments.rows import WALLETS, listed, unnamed, words
 from dashboard.panels.periods import RANGE, between
-from deployments.daily_splits import OWNER
-from deployments.revenue_breakdown import AppSum, AppSums, apps_between, payers_between, sums
+from deployments.splits.breakdown import AppSum, AppSums, apps_between, payers_between, sums
+from deployments.splits.daily import OWNER
 from fluxtracker import formatting, money
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import is_fresh

@@ -1,5 +1,5 @@
-from deployments.services import sync_messages
-from ops.commands import JobCommand
+from deployments.jobs import sync_messages
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):

@@ -1,5 +1,5 @@
-from deployments.services import update_economics
-from ops.commands import JobCommand
+from deployments.jobs import update_economics
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):

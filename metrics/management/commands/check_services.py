@@ -1,5 +1,5 @@
-from metrics.services import check_services
-from ops.commands import JobCommand
+from metrics.jobs import check_services
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):

@@ -1,5 +1,5 @@
-from metrics.services import collect_metrics
-from ops.commands import JobCommand
+from metrics.jobs import collect_metrics
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):

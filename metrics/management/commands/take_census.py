@@ -1,5 +1,5 @@
-from metrics.services import take_census
-from ops.commands import JobCommand
+from metrics.jobs import take_census
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):

@@ -3,7 +3,7 @@ from pathlib import Path
 from django.core.management.base import CommandParser
 
 from ops.backup.services import backup
-from ops.commands import JobCommand
+from ops.base_commands import JobCommand
 
 
 class Command(JobCommand):

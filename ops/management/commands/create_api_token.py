@@ -6,7 +6,7 @@ from django.utils import timezone
 from fluxtracker.api.fields import Whole
 from fluxtracker.timestamps import iso
 from ops.access import authentication
-from ops.commands import ReportCommand, read_by
+from ops.base_commands import ReportCommand, read_by
 
 
 class Command(ReportCommand):

@@ -4,7 +4,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 
 from ops.access import second_factor
-from ops.commands import ReportCommand
+from ops.base_commands import ReportCommand
 
 
 class Command(ReportCommand):

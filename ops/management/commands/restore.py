@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from ops.backup import services
-from ops.commands import LEASE_WAIT_S, ReportCommand
+from ops.base_commands import LEASE_WAIT_S, ReportCommand
 
 
 class Command(ReportCommand):

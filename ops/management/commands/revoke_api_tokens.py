@@ -4,7 +4,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from ops.access import authentication
-from ops.commands import ReportCommand
+from ops.base_commands import ReportCommand
 
 
 class Command(ReportCommand):

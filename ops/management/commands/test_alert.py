@@ -1,7 +1,7 @@
 from typing import Any
 
 from ops.alerts import services
-from ops.commands import ReportCommand
+from ops.base_commands import ReportCommand
 
 
 class Command(ReportCommand):

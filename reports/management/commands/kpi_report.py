@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from fluxtracker.api.fields import PastDay
 from fluxtracker.periods import Bucket
-from ops.commands import LEASE_WAIT_S, ReportCommand, read_by
-from reports import services, text
+from ops.base_commands import LEASE_WAIT_S, ReportCommand, read_by
+from reports import formatting, jobs, sending
 from reports.api.serializers import KpiAnswer
-from reports.selectors import Report
+from reports.kpi_report import Report
 
 
 class Command(ReportCommand):
@@ -26,15 +26,15 @@ class Command(ReportCommand):
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         now, bucket, day = timezone.now(), Bucket(options["period"]), options["date"]
-        self.report = services.load(services.chosen_period(bucket, day, now), now)
+        self.report = sending.load(sending.chosen_period(bucket, day, now), now)
         found = KpiAnswer.write(self.report)
         if options["send"]:
             wait = LEASE_WAIT_S
-            found["delivery"] = services.send_report(trigger="command", wait=wait, period=bucket, day=day)
+            found["delivery"] = jobs.send_report(trigger="command", wait=wait, period=bucket, day=day)
         return found
 
     def as_text(self, report: dict[str, Any]) -> str:
         delivery = report.get("delivery", {"channels": {}})
         return "\n".join(
-            [text.plain(self.report), *(f"{name}: {words}" for name, words in delivery["channels"].items())]
+            [formatting.plain(self.report), *(f"{name}: {words}" for name, words in delivery["channels"].items())]
         )

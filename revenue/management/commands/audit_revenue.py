@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from revenue.services import audit_revenue
+from ops.base_commands import JobCommand
+from revenue.jobs import audit_revenue
 
 
 class Command(JobCommand):

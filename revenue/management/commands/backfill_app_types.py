@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from revenue.services import backfill_app_types
+from ops.base_commands import JobCommand
+from revenue.jobs import backfill_app_types
 
 
 class Command(JobCommand):

@@ -1,7 +1,7 @@
 from typing import Any
 
-from ops.commands import JobCommand
-from revenue.services import backfill_usd
+from ops.base_commands import JobCommand
+from revenue.jobs import backfill_usd
 
 
 class Command(JobCommand):

@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from revenue.services import clear_revenue_data
+from ops.base_commands import JobCommand
+from revenue.jobs import clear_revenue_data
 
 
 class Command(JobCommand):

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from fluxtracker.api.fields import Day
-from ops.commands import ReportCommand, read_by
+from ops.base_commands import ReportCommand, read_by
 from ops.registry import changed
 from revenue import labels
 from revenue.models import Label

@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from revenue.services import prune
+from ops.base_commands import JobCommand
+from revenue.jobs import prune
 
 
 class Command(JobCommand):

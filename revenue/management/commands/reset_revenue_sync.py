@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from revenue.services import reset_revenue_sync
+from ops.base_commands import JobCommand
+from revenue.jobs import reset_revenue_sync
 
 
 class Command(JobCommand):

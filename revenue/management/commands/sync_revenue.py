@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from revenue.services import sync_revenue
+from ops.base_commands import JobCommand
+from revenue.jobs import sync_revenue
 
 
 class Command(JobCommand):

@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from snapshots.services import backfill_snapshots
+from ops.base_commands import JobCommand
+from snapshots.jobs import backfill_snapshots
 
 
 class Command(JobCommand):

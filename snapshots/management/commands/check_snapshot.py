@@ -1,5 +1,5 @@
-from ops.commands import JobCommand
-from snapshots.services import check_snapshot
+from ops.base_commands import JobCommand
+from snapshots.jobs import check_snapshot
 
 
 class Command(JobCommand):

@@ -3,8 +3,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from fluxtracker.api.reports import as_report
-from ops.commands import LEASE_WAIT_S, ReportCommand
+from fluxtracker.api.report_serializers import as_report
+from ops.base_commands import LEASE_WAIT_S, ReportCommand
 from snapshots.imports.services import ImportReport, import_original
 
 

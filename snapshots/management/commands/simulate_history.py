@@ -6,12 +6,12 @@ from django.utils import timezone
 from rest_framework.serializers import IntegerField
 
 from fluxtracker.api.fields import Whole
-from fluxtracker.api.reports import as_report
+from fluxtracker.api.report_serializers import as_report
 from ops import registry
-from ops.commands import LEASE_WAIT_S, ReportCommand, read_by
+from ops.base_commands import LEASE_WAIT_S, ReportCommand, read_by
 from ops.jobs import runs
 from snapshots import simulate
-from snapshots.services import LEASE
+from snapshots.backfill import LEASE
 
 
 class Command(ReportCommand):

@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from fluxtracker.timestamps import parse_day
-from ops.commands import JobCommand
-from snapshots.services import take_snapshot
+from ops.base_commands import JobCommand
+from snapshots.jobs import take_snapshot
 
 
 def past_day(text: str) -> date:

@@ -9,7 +9,7 @@ from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.http.limits import Shared
 from ops.jobs import runs
 from revenue import ledger
-from revenue.audit import audit_revenue
+from revenue.chain_audit import audit_revenue
 from revenue.models import DailyTotal, Payment
 from tests.revenue.conftest import A, sync
 from tests.revenue.ledger_checks import rows

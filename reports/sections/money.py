@@ -17,7 +17,7 @@ from fluxtracker.formatting import plural
 from fluxtracker.money import MICRO, SAT
 from fluxtracker.periods import Period, Span
 from reports.figures import Group, How, Known, Spec, Unit, mean, missing, ratio, share, unknown
-from revenue import daily_prices
+from revenue import pricing
 from revenue.models import ChangedDay
 from revenue.selectors import Sums, Totals
 
@@ -84,7 +84,7 @@ class Ledger:
 
     @classmethod
     def load(cls, first: date, last: date, now: datetime) -> Ledger:
-        rows = daily_prices.priced().filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
+        rows = pricing.priced().filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
         return cls(Totals.load(first, last), {day: price for day, price in rows if price is not None}, now)
 
     def lacking(self, period: Period) -> list[date]:

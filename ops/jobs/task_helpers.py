@@ -1,8 +1,9 @@
-"""Run what the schedule sends to a worker, and ask for the next task after a failure."""
+"""Run the Celery tasks of jobs, and ask for the next task after a failure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from ops import broker
 from ops.jobs.runs import NotDone, one_line
 from ops.leases import LeaseHeld, LeaseLost
 from ops.registry import JobType
+from ops.schedule_rows import schedule
 
 log = structlog.get_logger(__name__)
 
@@ -21,13 +23,16 @@ CHECK, SEND = "ops.tasks.check_alerts", "ops.tasks.send_alerts"
 EXPIRES_S = 240  # the schedule asks again by then
 
 
-def task_of(job: JobType) -> Any:
-    """Return the Celery task of a job, which the schedule sends."""
+def task_of(job: JobType, every: timedelta | None = None, description: str = "") -> Any:
+    """Return the Celery task of a job; with `every`, the default schedule sends it."""
+    name = f"{job.app}.tasks.{job.run_name}"
+    if every:
+        schedule(name, every, description)
 
     def quietly() -> None:
         run_quietly(job)
 
-    return shared_task(name=f"{job.app}.tasks.{job.run_name}")(quietly)
+    return shared_task(name=name)(quietly)
 
 
 def run_quietly(task: Callable[..., object]) -> None:

@@ -8,27 +8,19 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 from statistics import median
-from typing import Any
 
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
-from fluxtracker.api.fields import TrueOrFalse, Whole
-from fluxtracker.api.reports import INTERNAL, UNDESCRIBED, as_report, described
+from fluxtracker.api.report_serializers import INTERNAL, UNDESCRIBED, described
 from fluxtracker.periods import DAY, Span, midnight
-from fluxtracker.upstream.clients import stats
-from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.stats import NodePoint, Stats
 from metrics.metric_keys import TOTALS
 from metrics.models import Reading, Source
 from metrics.sources import Compared, change, collapse, compared, confirmed
-from ops.jobs.runs import NotDone, Run
-from ops.registry import JobGroup, job, on_change
+from ops.jobs.runs import Run
 from revenue.models import DailyPrice, DailyTotal, LedgerState
-from snapshots import take
-from snapshots.comparison.cache import keep_warm
 from snapshots.models import Snapshot
 from snapshots.take import COLUMNS, TOTALS_NEEDED, SnapshotReport, opening, tracked
 
@@ -183,60 +175,4 @@ def _first_confirmed(day: date) -> Reading | None:
     return next((row for row, is_sure in zip(rows, sure, strict=True) if is_sure and row.at >= opening(day)), None)
 
 
-Report = dict[str, Any]
-
 LEASE = "take_snapshot"  # whatever writes rows of days
-on_change(keep_warm)
-
-
-@job(
-    "snapshot",
-    report=SnapshotReport,
-    help="Take today's snapshot; force: take it again.",
-    params={"force": TrueOrFalse(default=False, help_text="Take today's again.")},
-)
-def take_snapshot(run: Run, *, force: bool = False, day: date | None = None) -> Report:
-    """Take today's snapshot; `force` takes it again, `day` a past day's, of its readings."""
-    if day is None:
-        return _settled(run, take.take_snapshot(now=timezone.now(), run=run, force=force))
-    return _settled(run, retake_snapshot(day=day, now=timezone.now(), run=run))
-
-
-@job(
-    "check-snapshot", report=SnapshotReport, help="Take today's snapshot if it is time and there is none.", lease=LEASE
-)
-def check_snapshot(run: Run) -> Report:
-    """Take today's snapshot where the schedule finds none."""
-    return _settled(run, take.take_snapshot(now=timezone.now(), run=run, patient=True))
-
-
-def _settled(run: Run, done: SnapshotReport) -> Report:
-    run.changed, report = done.created, as_report(done)
-    if done.refused:
-        raise NotDone(done.reason or "refused", report)
-    return report
-
-
-@job(
-    "backfill",
-    report=BackfillReport,
-    help="Fill missing days; force: also rebuild backfilled days.",
-    group=JobGroup.REPAIR,
-    answer="What came of a backfill.",
-    lease=LEASE,
-    params={
-        "days": Whole(default=365, maximum=3650, help_text="How many days back."),
-        "force": TrueOrFalse(default=False, help_text="Backfilled days again, never taken ones."),
-    },
-)
-def backfill_snapshots(run: Run, *, days: int = 365, force: bool = False) -> BackfillReport:
-    """Make missing days from the ledger and the history of node counts.
-
-    Without that history the ledger's days are made all the same, and then it counts as failed.
-    """
-    client = stats(Http.from_settings())
-    done = backfill_days(stats=client, now=timezone.now(), run=run, days=days, force=force)
-    run.changed, run.report = bool(done.created or done.updated), as_report(done)
-    if done.failure:
-        raise done.failure
-    return done

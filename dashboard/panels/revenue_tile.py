@@ -8,8 +8,8 @@ from datetime import date, datetime
 from typing import Any
 
 from dashboard.panels import periods
-from dashboard.panels.figures import COUNT, FLUX, USD, Change, Figure, Form, Sparks, change
 from dashboard.panels.periods import Chosen
+from dashboard.panels.tile_figures import COUNT, FLUX, USD, Change, Figure, Form, Sparks, change
 from fluxtracker import formatting, money
 from fluxtracker.periods import Period
 from fluxtracker.timestamps import parse_instant

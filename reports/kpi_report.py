@@ -11,8 +11,8 @@ from fluxtracker.periods import Bucket, Period, midnight
 from reports import calendar
 from reports.calendar import Named
 from reports.figures import Figure, Known, compared
-from reports.groups import customers, money, network
-from reports.groups.money import Sales, State
+from reports.sections import customers, money, network
+from reports.sections.money import Sales, State
 from revenue.models import ChangedDay, DailyTotal, LedgerState
 from revenue.selectors import ledger_stamp
 from snapshots.selectors import snapshot_stamp

@@ -1,46 +1,32 @@
-"""Run the jobs on app messages: open clients, read, store, and bring what follows up to date; record the fill."""
+"""Read the app messages that are not known, and remember which hashes have none yet."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
-from django.utils import timezone
-from rest_framework import serializers
+from django.db.models import Count, Exists, OuterRef, Q
 
-from deployments import accrual, clock, cohorts, daily_splits, message_facts, rebuild
+from deployments import cohorts, message_facts, rebuild_lives, stored_block_times
 from deployments.categories import Catalogue, category_key
-from deployments.instance_fill import fill
-from deployments.models import AppLife, ChangedApp, FillDay, MessageFact, MessagesState
-from fluxtracker import database
-from fluxtracker.api.fields import TrueOrFalse
-from fluxtracker.api.reports import as_report, described
-from fluxtracker.batches import ROWS, batched, chunks, garbage_kept
-from fluxtracker.upstream import clients
+from deployments.models import AppLife, MessageFact, MessagesState
+from fluxtracker.api.report_serializers import described
+from fluxtracker.batches import ROWS, batched, chunks
 from fluxtracker.upstream.chain.daemon import Daemon
 from fluxtracker.upstream.fluxos import AppRegistry
-from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.messages import KNOWN_VERSIONS, find_message, read_messages
 from fluxtracker.upstream.records import AppSpecification
 from fluxtracker.upstream.stats import Stats
-from metrics.selectors import running_read_at
 from ops.jobs.runs import Run, one_line
-from ops.leases import LeaseHeld, LeaseLost
-from ops.registry import JobGroup, job, on_change
-from revenue import ledger, naming
+from revenue import naming
 from revenue.models import ChangedDay, Message, Payment
-from revenue.selectors import day_batches
 
 log = structlog.get_logger(__name__)
-
-MOST_PAYMENTS = 20_000  # of the days that are split in one database transaction
 MANY = 50  # unknown hashes at once, above which all messages are cheaper than single questions
 WHOLE = timedelta(days=7)  # between two reads of all messages
 DAILY = timedelta(hours=23)
@@ -66,94 +52,7 @@ class MessagesReport:
     lives: int = field(metadata=described("Apps whose life was built again."))
 
 
-@job(
-    "sync-messages",
-    report=MessagesReport,
-    help="Read new app messages; full: all of them again.",
-    params={"full": TrueOrFalse(default=False, help_text="All messages again, in one large answer.")},
-    also={"requests": serializers.IntegerField(), "seconds": serializers.FloatField()},
-)
-@garbage_kept()
-def sync_messages(run: Run, *, full: bool = False) -> dict[str, Any]:
-    """Read the app messages that are not known, and build the lives of their apps again."""
-    http = Http.from_settings()
-    upstreams = Upstreams(clients.app_registry(http), clients.stats(http), clients.daemon(http))
-    done, short = _learn(upstreams=upstreams, now=timezone.now(), run=run, full=full)
-    run.changed = bool(done.added or done.changed or done.lives)
-    report = as_report(done) | http.effort
-    log.info("messages_synced", **{key: value for key, value in report.items() if key != "leftOut"})
-    if short:
-        run.report = report
-        raise short
-    return report
-
-
-@dataclass(frozen=True, slots=True)
-class EconomicsReport:
-    days: int = field(metadata=described("Days whose revenue was split again."))
-    lives: int = field(metadata=described("Apps whose life was built again."))
-
-
-@job(
-    "update-economics",
-    report=EconomicsReport,
-    help="Bring splits, lives and accruals up to date with the days that have changed.",
-    group=JobGroup.REPAIR,
-)
-@garbage_kept()
-def update_economics(run: Run) -> EconomicsReport:
-    """Follow the changed days, some in one transaction, until the lives that they touch change no further one."""
-    days, lives = set[date](), 0
-    while changed := list(ChangedDay.objects.values_list("day", flat=True)):
-        for batch in day_batches(changed, MOST_PAYMENTS):
-            with ledger.locked():
-                run.guard()
-                _follow(batch)
-            days.update(batch)
-            run.progress(f"split {batch[-1]}")
-        lives += rebuild.rebuild_changed(run)
-    return EconomicsReport(len(days), lives)
-
-
-def _follow(days: Sequence[date]) -> None:
-    """Split these days again, and mark the apps whose lives they touch. Answers have another stamp after that."""
-    daily_splits.recompute(days)
-    accrual.recompute_cash(days)
-    apps = [ChangedApp(app_key=key) for key in rebuild.touched(days)]
-    ChangedApp.objects.bulk_create(apps, ignore_conflicts=True, batch_size=10_000)
-    for some in chunks(days):
-        ChangedDay.objects.filter(day__in=some).delete()
-    MessagesState.load()
-    MessagesState.objects.update(version=F("version") + 1)
-
-
-@on_change
-def keep_economics() -> None:
-    """Follow a change of the ledger at once. A web request leaves many days to the schedule, as readers do."""
-    changed = ChangedDay.objects.count()
-    if not changed or (database.patience.left is not None and changed > daily_splits.MOST_PENDING):
-        return
-    try:
-        update_economics(trigger="change")
-    except (LeaseHeld, LeaseLost) as error:
-        log.info("economics_later", reason=str(error))
-
-
-@on_change.after("take-census", "sync-messages")
-def record_fill() -> None:
-    """Keep how many of the ordered instances run, once for each reading of the running ones."""
-    now, read_at = timezone.now(), running_read_at()
-    if read_at is None or FillDay.objects.filter(day=read_at.date(), read_at=read_at).exists():
-        return
-    found = fill(now)
-    if found["ordered"] is None:
-        return
-    expired = sum(row["instances"] for row in found["expiredRunning"])
-    values = {"ordered": found["ordered"], "running": found["running"], "expired_running": expired}
-    FillDay.objects.update_or_create(day=read_at.date(), defaults={"read_at": read_at, **values})
-
-
-def _learn(
+def learn_messages(
     *, upstreams: Upstreams, now: datetime, run: Run, full: bool
 ) -> tuple[MessagesReport, message_facts.Short | None]:
     """Read what is not known, then rebuild what follows from it. UpstreamError: what was read before is kept.
@@ -170,7 +69,7 @@ def _learn(
         changed = message_facts.prove(specifications, tip, run)
     finally:  # what was stored counts, whatever came after it
         naming.end_pauses(MessageFact.objects.values("hash"), now)
-        lives = rebuild.rebuild_changed(run)
+        lives = rebuild_lives.rebuild_changed(run)
     _note(state, reading, _not_listed(specifications, tip))
     MessagesState.objects.filter(id=1).update(cohorts=cohorts.by_plan(tip))
     writer, left_out = reading.writer, dict(reading.left_out)
@@ -249,12 +148,12 @@ class Reading:
 
 def _advance(state: MessagesState, daemon: Daemon, run: Run) -> int:
     """Date the blocks up to the tip, and mark the apps that they change. Return the tip."""
-    tip = max(clock.tip_of_ledger() or daemon.height(), state.tip_height)
+    tip = max(stored_block_times.tip_of_ledger() or daemon.height(), state.tip_height)
     with transaction.atomic():
         run.guard()
-        if stretch := clock.learn():
-            message_facts.mark_apps(rebuild.dated_again(stretch))
-        message_facts.mark_apps(rebuild.due(state.tip_height, tip))
+        if stretch := stored_block_times.learn():
+            message_facts.mark_apps(rebuild_lives.dated_again(stretch))
+        message_facts.mark_apps(rebuild_lives.due(state.tip_height, tip))
         MessagesState.objects.filter(id=1).update(tip_height=tip)
     return tip
 
@@ -327,7 +226,7 @@ def _not_listed(specifications: Sequence[AppSpecification], tip: int) -> int | N
     """
     if not specifications:
         return None
-    in_force = Q(end_height__gt=tip) | Q(end_height=None, end_at__gt=clock.timeline().time_of(tip))
+    in_force = Q(end_height__gt=tip) | Q(end_height=None, end_at__gt=stored_block_times.timeline().time_of(tip))
     listed = {app.name.lower() for app in specifications}
     return len(set(AppLife.objects.filter(in_force).values_list("app_key", flat=True)) - listed)
 

@@ -17,13 +17,13 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils.crypto import salted_hmac
 
-from fluxtracker.api.reports import UNDESCRIBED
+from fluxtracker.api.report_serializers import UNDESCRIBED
 from fluxtracker.database import read_snapshot
 from fluxtracker.env import make_private
 from fluxtracker.files import sync
 from ops import leases
 from ops.backup import tables
-from ops.backup.file import BATCH, Header, NotRestorable, Reader, TableHead, Writer, header_of
+from ops.backup.file_format import BATCH, Header, NotRestorable, Reader, TableHead, Writer, header_of
 from ops.backup.tables import Names, Table, query
 
 BROKEN_INDEXES = """

@@ -15,7 +15,7 @@ from fluxtracker import formatting, money
 from metrics.metric_keys import with_ratios
 from metrics.selectors import Latest
 from revenue.selectors import Sums, Totals, daily
-from snapshots.comparison.selectors import COLUMNS
+from snapshots.comparison.calculate import COLUMNS
 from snapshots.models import Snapshot
 
 Number = int | float

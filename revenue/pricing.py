@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
 from fluxtracker import money
-from fluxtracker.api.reports import described
+from fluxtracker.api.report_serializers import described
 from fluxtracker.batches import ROWS, backoff, chunks
 from fluxtracker.periods import DAY, midnight
 from fluxtracker.upstream import trusted_price

@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models import Count, Max, Min, Sum
 from django.db.models.functions import Coalesce
 
-from deployments import daily_splits, period_splits
-from deployments.daily_splits import APP, CATEGORY, NOTHING, SOURCE, Splits, compute, pending_days
+from deployments.splits import daily, periods
+from deployments.splits.daily import APP, CATEGORY, NOTHING, SOURCE, Splits, compute, pending_days
 from fluxtracker.batches import chunks
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, Span, split
@@ -64,7 +64,7 @@ class Breakdown:
         return round(100 - sum(row.total.usd_missing for row in self.rows) * 100 / payments, 2) if payments else None
 
 
-def sums(part: daily_splits.Sums) -> Sums:
+def sums(part: daily.Sums) -> Sums:
     """Return a part as answers write it: without any price its dollars are not known."""
     revenue_sat, payments, usd_micro, priced = part
     return Sums(revenue_sat, payments, usd_micro if priced or not payments else None, payments - priced)
@@ -128,7 +128,7 @@ AT_ONCE = 31  # days in memory
 
 def parts_of(dimension: str, span: Span) -> dict[str, Sums]:
     """Return a span's parts, the largest first; they add up to its total, with NOT_SPLIT for days that wait."""
-    found: dict[str, daily_splits.Sums] = {}
+    found: dict[str, daily.Sums] = {}
     for some in chunks(span.days(), AT_ONCE):
         with read_snapshot():
             loaded = Splits.load(dimension, some[0], some[-1])
@@ -186,16 +186,16 @@ def apps_between(
     """
     first, last = first or date.min, last or date.max
     pending = pending_days(first, last)
-    is_few = len(pending) <= daily_splits.MOST_PENDING
+    is_few = len(pending) <= daily.MOST_PENDING
     unsplit = 0 if is_few else len(pending)
     said = {"apps": WAITING.format(days=unsplit)} if unsplit else {}
-    query = period_splits.select(dimension, first, last, pending, search)
+    query = periods.select(dimension, first, last, pending, search)
     waiting = compute(pending, [dimension]) if pending and is_few else {}
     apps, total = _with_waiting(query, waiting, search, sort, shown) if waiting else _page(query, sort, shown)
     return AppSums(apps, total, unsplit, LedgerState.known().read_until, said)
 
 
-def _page(query: period_splits.Sql, sort: str, shown: Shown | None) -> tuple[list[AppSum], int]:
+def _page(query: periods.Sql, sort: str, shown: Shown | None) -> tuple[list[AppSum], int]:
     """Return the sums in order, and how many there are. Two queries where a page is past the end."""
     sql, params = query
     start, limit = shown or (0, 0)
@@ -221,7 +221,7 @@ def _order(sort: str) -> str:
 
 
 def _with_waiting(
-    query: period_splits.Sql, waiting: daily_splits.Parts, search: str, sort: str, shown: Shown | None
+    query: periods.Sql, waiting: daily.Parts, search: str, sort: str, shown: Shown | None
 ) -> tuple[list[AppSum], int]:
     """Return the same with the days that were split just now."""
     found = {app.name: app for app in _page(query, sort, None)[0]}
@@ -260,7 +260,7 @@ def payers_between(first: date | None, last: date | None, search: str, sort: str
     return AppSums(_sorted(wanted, sort), len(wanted), 0, LedgerState.known().read_until)
 
 
-def _with(app: AppSum | None, name: str, part: daily_splits.Sums, day: date) -> AppSum:
+def _with(app: AppSum | None, name: str, part: daily.Sums, day: date) -> AppSum:
     if app is None:
         return AppSum(name, **dict(zip(SUMMED, part, strict=True)), first_paid_at=day, last_paid_at=day)
     more: dict[str, Any] = {column: getattr(app, column) + value for column, value in zip(SUMMED, part, strict=True)}

@@ -6,10 +6,10 @@ Rows are made once; what operators change in the admin stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import F
 from django.utils import timezone
@@ -17,10 +17,13 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTa
 
 from fluxtracker.database import compiled_once
 from fluxtracker.formatting import moment, span
-from fluxtracker.periods import Bucket, is_ahead, is_fresh
+from fluxtracker.periods import is_ahead, is_fresh
 from ops import leases
 from ops.models import TaskState, WorkerSeen
+from ops.registry import discover
 from ops.status import OK, Status
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,46 +43,31 @@ class Entry:
         return max(int(self.every.total_seconds()) - 10, 10)
 
 
-SCHEDULE = (
-    Entry("sync-revenue", "revenue.tasks.sync_revenue", timedelta(minutes=5),
-          "Payments from the chain, then names and USD of what came and of recent payments without."),
-    Entry("collect-metrics", "metrics.tasks.collect_metrics", timedelta(minutes=10),
-          "Nodes, capacity, running apps and the price."),
-    Entry("check-services", "metrics.tasks.check_services", timedelta(hours=1),
-          "Whether each upstream answers, and whether games and crypto nodes still run."),
-    Entry("refresh-carousel", "carousel.tasks.refresh_carousel", timedelta(hours=1),
-          "Top images, best benchmarks, apps just deployed and apps that end next."),
-    Entry("take-census", "metrics.tasks.take_census", timedelta(hours=1),
-          "Nodes by operator, place and version, running instances and deployment prices, for the record."),
-    Entry("sync-messages", "deployments.tasks.sync_messages", timedelta(hours=1),
-          "New messages of apps, all of them once a week, and the lives of the apps that follow."),
-    Entry("check-snapshot", "snapshots.tasks.check_snapshot", timedelta(minutes=30),
-          "Takes the day's snapshot once it is 00:05 UTC."),
-    Entry("refresh-price", "revenue.tasks.refresh_price", timedelta(minutes=5), "The FLUX price."),
-    Entry("read-pending", "revenue.tasks.read_pending", timedelta(minutes=1),
-          "Payments that are not deep enough to count yet."),
-    Entry("audit-revenue", "revenue.tasks.audit_revenue", timedelta(hours=4),
-          "The last 4,320 blocks of the ledger against the chain."),
-    Entry("update-economics", "deployments.tasks.update_economics", timedelta(minutes=5),
-          "Splits of the revenue of days that have changed; syncs do it at once."),
-    Entry("check-alerts", "ops.tasks.check_alerts", timedelta(minutes=5),
-          "Raises alerts, and closes those that have healed."),
-    Entry("ping-heartbeat", "ops.tasks.ping_heartbeat", timedelta(minutes=5),
-          "Tells HEARTBEAT_URL that all is well, while no alert is open."),
-    Entry("resend-jobs", "ops.tasks.resend_jobs", timedelta(minutes=1),
-          "Jobs that the broker lost or that a dead worker left."),
-    Entry("prune", "revenue.tasks.prune", timedelta(days=1), "The retention policy."),
-    Entry("backup", "ops.tasks.backup", timedelta(days=1),
-          "Everything into a file of the data dir's backups; 7 daily, 4 weekly and 12 monthly ones are kept."),
-    Entry("publish-files", "dashboard.tasks.publish_files", timedelta(days=1),
-          "Files of each completed month for /data/files/."),
-    *(
-        Entry(f"send-report-{bucket}", "reports.tasks.send_report", timedelta(hours=1),
-              f"Sends the report of the last completed {bucket}, once per channel.",
-              {"period": bucket.value}, enabled=False)
-        for bucket in Bucket
-    ),
-)  # fmt: skip
+_ENTRIES: dict[str, Entry] = {}
+
+
+def scheduled(every: timedelta, description: str) -> Callable[[Function], Function]:
+    """Add the task of a function to the default schedule. Comes below `@shared_task`."""
+
+    def register(function: Function) -> Function:
+        schedule(f"{function.__module__}.{function.__name__}", every, description)
+        return function
+
+    return register
+
+
+def schedule(
+    task: str, every: timedelta, description: str, *, arguments: Mapping[str, str] | None = None, enabled: bool = True
+) -> None:
+    """Add a task to the default schedule. Its row is named as it: `sync-revenue`, and `send-report-week`."""
+    name = "-".join([task.rpartition(".")[2].replace("_", "-"), *(arguments or {}).values()])
+    _ENTRIES[name] = Entry(name, task, every, description, arguments or {}, enabled)
+
+
+def entries() -> list[Entry]:
+    """Return the default schedule: what the `tasks` of all apps added."""
+    discover("tasks")
+    return list(_ENTRIES.values())
 
 
 WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s
@@ -94,7 +82,7 @@ def install() -> int:
     last run (django-celery-beat, ModelEntry).
     """
     made = 0
-    for entry in SCHEDULE:
+    for entry in entries():
         interval, _ = IntervalSchedule.objects.get_or_create(
             every=int(entry.every.total_seconds() // 60), period=IntervalSchedule.MINUTES
         )

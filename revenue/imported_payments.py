@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from fluxtracker.batches import chunks
-from revenue import daily_prices, ledger
+from revenue import ledger, pricing
 from revenue.models import AppType, Cursor, DailyPrice, LedgerState, Payment, Quarantined
 from revenue.sync.classify import FREE_CHANGE_SAT, FREE_CHANGE_SENDER
 
@@ -132,6 +132,6 @@ def import_prices(prices: Mapping[date, Decimal], today: date, guard: Guard) -> 
         known = set(DailyPrice.objects.exclude(price_usd=None).values_list("day", flat=True))
         new = {day: price for day, price in prices.items() if day < today and day not in known}
         # In place of the rows that only count how often no price was found.
-        daily_prices.save(DailyPrice(day=day, price_usd=price, source=SOURCE) for day, price in new.items())
+        pricing.save(DailyPrice(day=day, price_usd=price, source=SOURCE) for day, price in new.items())
     left_out = Counter("day is not over" if day >= today else "known already" for day in prices.keys() - new.keys())
     return Taken(len(new), left_out)

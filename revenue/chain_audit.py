@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 from django.conf import settings
 
-from fluxtracker.api.reports import UNDESCRIBED
+from fluxtracker.api.report_serializers import UNDESCRIBED
 from fluxtracker.upstream.http.errors import Unavailable, UpstreamError
 from fluxtracker.upstream.records import ChainSource, Listing
 from ops.jobs.runs import Run

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Max
 
-from deployments import clock
+from deployments import stored_block_times
 from deployments.models import FillDay
 from fluxtracker.money import SAT, Number
 from fluxtracker.periods import Period
@@ -150,7 +150,7 @@ REWARD_SPECS = (Spec("reward_coverage", Group.NETWORK, "Rewards covered by fees"
 
 def rewards_covered(*periods: Period, known: Mapping[Period, Mapping[str, Known]]) -> dict[Period, Known]:
     """Return fees / (block subsidy x blocks x mean price) of each period. Two queries."""
-    ledger, timeline = LedgerState.known(), clock.timeline()
+    ledger, timeline = LedgerState.known(), stored_block_times.timeline()
     found = {}
     for period in periods:
         if ledger.tip_height is None:

@@ -27,9 +27,9 @@ from fluxtracker.api.exceptions import no_database
 from fluxtracker.web.cache import cached
 from metrics.selectors import Latest, census_sources
 from metrics.status import CENSUS_NAMES, NAMES, source_status
-from ops import check_results, health, schedule
+from ops import check_results, health, schedule_rows
 from ops.models import Alert, ServiceState, TaskState
-from ops.schedule import Overdue, ScheduledTask
+from ops.schedule_rows import Overdue, ScheduledTask
 from ops.status import INCIDENTS, OTHER_INCIDENT, words
 from revenue.models import LedgerState
 
@@ -117,8 +117,8 @@ def _word(at: datetime | None, is_old: bool) -> str:
 
 def tasks(states: Mapping[str, TaskState], now: datetime) -> Iterator[Line]:
     """Yield each row of the schedule, those that are switched off as such."""
-    late = {row.name: row for row in schedule.overdue(now, states)}
-    for row in schedule.scheduled_tasks(states, now):
+    late = {row.name: row for row in schedule_rows.overdue(now, states)}
+    for row in schedule_rows.scheduled_tasks(states, now):
         problem = _task_problem(row, late.get(row.name), now)
         yield Line(row.name, row.last_at, _task_state(row, late), problem, row.every)
 
@@ -135,7 +135,7 @@ def _task_state(row: ScheduledTask, late: Mapping[str, Overdue]) -> str:
 
 def _task_problem(row: ScheduledTask, late: Overdue | None, now: datetime) -> str:
     if late is not None:
-        return words(schedule.status([late]), now, public=True)
+        return words(schedule_rows.status([late]), now, public=True)
     return words(row.state.failing, now, public=True) if row.enabled and row.state and row.state.alerting else ""
 
 

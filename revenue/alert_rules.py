@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from fluxtracker.formatting import short
-from ops.alerts.services import installed_at
+from ops.alert_rules import installed_at
 from ops.models import TaskState
 from ops.registry import alert_rule
 from ops.status import Status
-from revenue import daily_prices, labels
+from revenue import labels, pricing
 from revenue.models import LedgerState, Quarantined
 from revenue.status import COMPLETED_LATE, lag_status, unproved
 
@@ -46,7 +46,7 @@ def of_audit(_: datetime) -> Iterator[Status]:
 @alert_rule
 def of_prices(_: datetime) -> Iterator[Status]:
     """Yield that payments wait for dollars because the price of their day is not trusted."""
-    days = list(daily_prices.doubted())
+    days = list(pricing.doubted())
     if days:
         facts = {"days": len(days), "day": days[0].day, "doubt": days[0].doubt}
         yield Status("price_doubted", facts=facts, key="price-doubted")

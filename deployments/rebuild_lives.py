@@ -15,11 +15,11 @@ from typing import Any
 
 from django.db.models import Count, F, Q
 
-from deployments import accrual, clock, message_facts
+from deployments import accrual, message_facts, stored_block_times
 from deployments.accrual import Balance
 from deployments.app_lives import LOST_AFTER, Event, Kind, Life, Paid, build_life, order
-from deployments.daily_splits import NOTHING
 from deployments.models import AppEvent, AppLife, ChangedApp, KindDay, MessageFact, MessagesState
+from deployments.splits.daily import NOTHING
 from fluxtracker.batches import chunks
 from fluxtracker.block_times import Timeline
 from fluxtracker.bulk_rows import write_rows
@@ -82,7 +82,7 @@ def _stored_payments(days: Sequence[date]) -> dict[Key, tuple[str, Paid | None]]
 
 def due(since: int, tip: int) -> set[str]:
     """Return the apps that the blocks from `since` to `tip` change: messages that waited, ends that passed."""
-    times = clock.timeline()
+    times = stored_block_times.timeline()
     lost = AppLife.objects.filter(
         end_at__gt=times.time_of(since) - LOST_AFTER - MARGIN, end_at__lte=times.time_of(tip) - LOST_AFTER
     )
@@ -90,7 +90,7 @@ def due(since: int, tip: int) -> set[str]:
     return {*lost.values_list("app_key", flat=True), *waited.values_list("app_key", flat=True)}
 
 
-def dated_again(stretch: clock.Stretch) -> set[str]:
+def dated_again(stretch: stored_block_times.Stretch) -> set[str]:
     """Return the apps with an event or an end among these blocks."""
     low, high = stretch.low, MAX_HEIGHT if stretch.high is None else stretch.high
     among = Q(height__gt=low, height__lt=high) | Q(end_height__gt=low, end_height__lt=high)
@@ -121,7 +121,10 @@ def _next() -> list[str]:
 
 def rebuild(app_keys: Collection[str]) -> None:
     """Build the lives of these apps and the accruals that follow from them. In the caller's transaction."""
-    times, tip = clock.timeline(), max(clock.tip_of_ledger() or 0, MessagesState.known().tip_height)
+    times, tip = (
+        stored_block_times.timeline(),
+        max(stored_block_times.tip_of_ledger() or 0, MessagesState.known().tip_height),
+    )
     for keys in chunks(sorted(app_keys), APPS):
         _rebuild(keys, times, tip)
 

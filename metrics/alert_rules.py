@@ -8,7 +8,7 @@ from datetime import datetime
 from fluxtracker.periods import is_fresh
 from metrics.selectors import CENSUS_LATE, OLD, Latest, census_sources
 from metrics.status import source_status
-from ops.alerts.services import installed_at
+from ops.alert_rules import installed_at
 from ops.registry import alert_rule
 from ops.status import Status
 

@@ -13,7 +13,7 @@ from fluxtracker.formatting import ARROWS
 from fluxtracker.money import Number
 from reports.calendar import Named
 from reports.figures import Figure, Group, Unit
-from reports.selectors import HOW, Report
+from reports.kpi_report import HOW, Report
 
 UNKNOWN = "n/a"
 TITLES = {

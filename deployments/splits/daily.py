@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
-from deployments import period_splits
 from deployments.models import DailySplit, MessageFact
+from deployments.splits import periods
 from fluxtracker.batches import chunks
 from fluxtracker.bulk_rows import write_rows
 from revenue.labels import UNKNOWN, Senders
@@ -131,7 +131,7 @@ def recompute(days: Collection[date]) -> None:
         DailySplit.objects.filter(pk__in=some).delete()
     changed = [key for key, sums in new.items() if key not in stored or stored[key][1] != sums]
     write_rows(DailySplit, (*Key._fields, *SUMMED), ((*key, *new[key]) for key in changed), unique=Key._fields)
-    period_splits.refresh([*changed, *(stored.keys() - new.keys())], days)
+    periods.refresh([*changed, *(stored.keys() - new.keys())], days)
 
 
 def mark(txids: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from deployments.models import AppEvent, AppLife
 from fluxtracker.formatting import day as shown_day
 from fluxtracker.periods import DAY, Period
 from reports.figures import Group, How, Known, Spec, Unit, ratio, share, unknown
-from reports.groups.money import State
+from reports.sections.money import State
 
 Kind = AppEvent.Kind
 COUNTED = {

@@ -8,7 +8,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from fluxtracker.api.reports import described
+from fluxtracker.api.report_serializers import described
 from fluxtracker.env import make_private
 from ops.jobs.runs import NotDone, Run
 from ops.registry import job
