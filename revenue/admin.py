@@ -1,4 +1,4 @@
-"""Show and search the ledger in the admin, retry what is quarantined, and price days again."""
+"""Show and search the ledger in the admin, retry quarantined transactions, and price days again."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ from revenue.payments.filters import select
 from revenue.payments.pagination import page_rows
 from revenue.selectors import open_totals, transaction_url
 
-MOST_DAYS = 100  # that are priced again in one go
+MOST_DAYS = 100  # priced again in one request
 SALT, SHOWN_FOR_S = "revenue.price_again", 3600
 LEASE_WAIT_S = 5.0
 
 
 class DaysFilter(admin.ListFilter):
-    """From one UTC day to another, both included, either optional; a wrong day filters nothing and is shown."""
+    """Filter from one UTC day to another, inclusive, either optional; an invalid day is shown and filters nothing."""
 
     title = "day"
     template = "admin/days_filter.html"
@@ -85,7 +85,7 @@ class DaysFilter(admin.ListFilter):
         return list(self.keys)
 
     def choices(self, changelist: ChangeList) -> Iterator[Mapping[str, object]]:
-        """Return the other parameters of the page, which the form has to keep."""
+        """Yield the page's other parameters, which the form must keep."""
         kept = {key: values[-1] for key, values in changelist.filter_params.items() if key not in self.keys}
         kept |= {"q": changelist.query} if changelist.query else {}
         return iter([{"name": name, "value": value} for name, value in kept.items()])
@@ -98,7 +98,7 @@ class DaysFilter(admin.ListFilter):
 
 
 class WaitingFilter(admin.SimpleListFilter):
-    """Payments that lack something; both choices read a partial index."""
+    """Filter payments that lack a name or price; both choices read a partial index."""
 
     title = "waiting for"
     parameter_name = "waiting"
@@ -116,7 +116,7 @@ MOST_FOUND = 1_000  # payments that a search lists
 
 
 class PaymentPaginator(CappedPaginator):
-    """All payments are counted by the daily totals; what a filter leaves is counted up to the cap."""
+    """Count all payments from the daily totals, and filtered ones up to the cap."""
 
     @cached_property
     def count(self) -> int:
@@ -134,13 +134,13 @@ class PaymentAdmin(LargeTableAdmin):
     list_display = ("time", "amount", "dollars", "app_name", "sender", "txid_short")
     list_display_links = ("time",)
     list_select_related = ("app",)
-    list_filter = (DaysFilter, "app_type", WaitingFilter)  # `kind` would scan a ledger without such
+    list_filter = (DaysFilter, "app_type", WaitingFilter)  # `kind` would scan a ledger that has none
     ordering = ("-paid_at", "-id")
     sortable_by = ("time", "amount")
     search_fields = ("txid",)  # shows the box; `get_search_results` searches
     search_help_text = (
-        "A txid or address by its beginning, part of an app name, an exact amount, a day or a month: "
-        f"the newest {MOST_FOUND:,} that fit."
+        "Start of a txid or address, part of an app name, an exact amount, a day or a month: "
+        f"the newest {MOST_FOUND:,} matches."
     )
     paginator = PaymentPaginator
     fieldsets = (
@@ -150,13 +150,13 @@ class PaymentAdmin(LargeTableAdmin):
     )
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """Search as the API does: by indexes, on either engine."""
+        """Search as the API does, by index on either engine."""
         term = search_term.strip()
         if not term:
             return queryset, False
         selection = select({"search": term})
-        found = page_rows(selection, selection.count(), 0, MOST_FOUND)
-        return queryset.filter(pk__in=[row["id"] for row in found]), False
+        rows = page_rows(selection, selection.count(), 0, MOST_FOUND)
+        return queryset.filter(pk__in=[row["id"] for row in rows]), False
 
     time = column("time, UTC", lambda payment: clock(payment.paid_at), ordering="paid_at")
     amount = column("FLUX", lambda payment: formatting.flux(payment.amount_sat, 8), ordering="amount_sat")
@@ -191,7 +191,7 @@ def clock(instant: datetime) -> str:
 
 
 def shortened(text: str) -> SafeString:
-    """Return a long identifier, whole on hover."""
+    """Return a shortened identifier that shows the whole one on hover."""
     return format_html('<span title="{}">{}</span>', text, formatting.short(text))
 
 
@@ -286,7 +286,7 @@ class QuarantinedAdmin(LargeTableAdmin):
 
     @admin.action(description="Try again now", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Quarantined]) -> None:
-        """End their pause and request a sync; where one runs already, the next one takes them."""
+        """End their pause and request a sync; if one is running, the next one retries them."""
         chosen = queryset.update(next_attempt_at=timezone.now())
         sync = admin_site.start(jobs.sync_revenue, {}, request=request)
         words = f"{formatting.plural(chosen, 'transaction')} will be tried again at the next sync. {sync.message}"
@@ -321,7 +321,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Price this day again", permissions=["price"])
     def price_again(self, request: HttpRequest, queryset: QuerySet[DailyPrice]) -> HttpResponse | None:
-        """Show the old and the new price of each day; confirmed, the prices that were shown are stored."""
+        """Show old and new price of each day, and store the prices shown once confirmed."""
         try:
             if "prices" not in request.POST:
                 return self._show(request, list(queryset.order_by("day")[: MOST_DAYS + 1]))
@@ -330,7 +330,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
             self.message_user(request, f"No price was changed: {error}.", messages.ERROR)
         except signing.BadSignature:
             self.message_user(
-                request, "No price was changed: the page was too old. Choose the days again.", messages.ERROR
+                request, "No price was changed: the page has expired. Select the days again.", messages.ERROR
             )
         return None
 
@@ -338,13 +338,13 @@ class DailyPriceAdmin(ReadOnlyAdmin):
         closed_through = LedgerState.load().closed_through or date.min
         rows = [row for row in rows if row.day > closed_through]
         if not rows or len(rows) > MOST_DAYS:
-            words = "these days are closed" if not rows else f"choose at most {MOST_DAYS} days"
+            words = "these days are closed" if not rows else f"select at most {MOST_DAYS} days"
             self.message_user(request, f"No price was changed: {words}.", messages.WARNING)
             return None
         days = [row.day for row in rows]
-        found = pricing.offers(days, http=Http.from_settings(), now=timezone.now()).found
+        offers = pricing.offers(days, http=Http.from_settings(), now=timezone.now()).found
         payments = dict(DailyTotal.objects.filter(day__in=days).values_list("day").annotate(Sum("payments")))
-        shown = {day.isoformat(): (f"{found[day].price:f}", found[day].source) for day in days if day in found}
+        shown = {day.isoformat(): (f"{offers[day].price:f}", offers[day].source) for day in days if day in offers}
         context = {
             **self.admin_site.each_context(request),
             "title": "Price these days again",
@@ -353,7 +353,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
                 (
                     row.day.isoformat(),
                     _price_words(Quote(row.price_usd, row.source) if row.price_usd else None, UNKNOWN),
-                    _price_words(found.get(row.day), "No price can be trusted: the old one stays."),
+                    _price_words(offers.get(row.day), "No price can be trusted: the old one stays."),
                     payments.get(row.day, 0),
                 )
                 for row in rows
@@ -411,7 +411,7 @@ class ChangedDayAdmin(ReadOnlyAdmin):
 
 
 class EditedAdmin(AnyModelAdmin):
-    """Rows that people know better than the chain: their changes are in the audit log."""
+    """Rows that staff edit; their changes are in the audit log."""
 
     show_facets = admin.ShowFacets.NEVER
 
@@ -431,7 +431,7 @@ class EditedAdmin(AnyModelAdmin):
             self.follow(rows)
 
     def follow(self, rows: list[Any]) -> None:
-        """Note what has to be made again."""
+        """Note what must be computed again."""
 
 
 @admin.register(Label)

@@ -1,4 +1,4 @@
-"""Decide what is an alert about the ledger."""
+"""Raise alerts about the ledger."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUARANTINE_LATE = timedelta(days=1)
 
 @alert_rule
 def of_sync(now: datetime) -> Iterator[Status]:
-    """Yield that the ledger is over 30 minutes behind. A first sync has a day."""
+    """Yield a problem if the ledger is over 30 minutes behind, or a day during the first sync."""
     ledger = LedgerState.known()
     if ledger.completed_at is not None or now - installed_at(now) > FIRST_LATE:
         yield lag_status(ledger, now, COMPLETED_LATE)
@@ -28,7 +28,7 @@ def of_sync(now: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_proof(_: datetime) -> Iterator[Status]:
-    """Yield that a source contradicts settled blocks and no second one could be asked: until a proof."""
+    """Yield a problem while a source contradicts settled blocks and no second one could be asked."""
     ledger = LedgerState.known()
     if ledger.unproved_height is not None:
         yield unproved(ledger)
@@ -36,7 +36,7 @@ def of_proof(_: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_audit(_: datetime) -> Iterator[Status]:
-    """Yield that the last audit found rows that differ from the chain. The next one without any closes it."""
+    """Yield a problem if rows differed from the chain in the last audit."""
     report = TaskState.of("audit_revenue").last_report or {}
     rows = sum(report.get(key, 0) for key in ("missing", "extra", "different")) - report.get("fixed", 0)
     if rows > 0:
@@ -45,7 +45,7 @@ def of_audit(_: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_prices(_: datetime) -> Iterator[Status]:
-    """Yield that payments wait for dollars because the price of their day is not trusted."""
+    """Yield a problem if payments wait for USD because their day's price is not trusted."""
     days = list(pricing.doubted())
     if days:
         facts = {"days": len(days), "day": days[0].day, "doubt": days[0].doubt}
@@ -54,14 +54,14 @@ def of_prices(_: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_quarantine(now: datetime) -> Iterator[Status]:
-    """Yield that transactions could not be read for a day."""
+    """Yield a problem if transactions could not be read for a day."""
     if rows := Quarantined.objects.filter(first_seen_at__lte=now - QUARANTINE_LATE).count():
         yield Status("quarantine_old", facts={"rows": rows}, key="quarantine")
 
 
 @alert_rule
 def of_senders(now: datetime) -> Iterator[Status]:
-    """Yield the largest sender without a label who paid over 5 % of a month's revenue."""
-    if found := labels.unlabelled(now.date()):
-        facts = {"sender": short(found.address), "percent": found.percent, "month": found.month}
+    """Yield the largest unlabelled sender with over 5 % of a month's revenue."""
+    if sender := labels.unlabelled(now.date()):
+        facts = {"sender": short(sender.address), "percent": sender.percent, "month": sender.month}
         yield Status("sender_unlabelled", facts=facts, key="sender-unlabelled")

@@ -1,4 +1,4 @@
-"""Hold the ledger against the chain, block by block, and say what differs."""
+"""Compare the ledger with the chain, block by block, and report differences."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class AuditReport:
-    """Rows of the ledger against the chain: `extra` are those the chain does not have."""
+    """Ledger rows compared with the chain: `extra` are those that the chain does not have."""
 
     checked: int = 0
     missing: int = 0
@@ -35,17 +35,17 @@ class AuditReport:
 
     @property
     def open(self) -> int:
-        """Return rows that differ and were left so."""
+        """Return the number of rows that still differ."""
         return max(self.missing + self.extra + self.different - self.fixed, 0)
 
 
 def audit_revenue(
     *, sources: Sequence[ChainSource], now: datetime, run: Run, blocks: int, fix: bool = False
 ) -> AuditReport:
-    """Check the last `blocks` settled blocks of each address; with `fix`, mend what differs.
+    """Check the last `blocks` settled blocks of each address; with `fix`, correct differences.
 
-    What differs is looked at twice: a sync may have followed the chain while it was being compared. It counts only
-    against a source whose block a second one has, too: else the source, not the ledger, may be what is wrong.
+    Differences are checked twice, as a sync may have run in between. They count only if a second source has the
+    same block; otherwise the source may be wrong, not the ledger.
     """
     errors: list[UpstreamError] = []
     for source in sources:
@@ -68,14 +68,14 @@ def _audit(
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
             listing = source.listing(cursor.address, low, high)
-            reader = Reader.of(source)  # look-ups are limited by window: an audit may be of the whole chain
-            _hold_against(listing, high, reader, proof, report, now, run, fix)
+            reader = Reader.of(source)  # look-ups are limited per window, as an audit may cover the whole chain
+            _compare_window(listing, high, reader, proof, report, now, run, fix)
             run.progress(f"{cursor.address}: checked to block {min(listing.high, high):,} of {high:,}")
             low = min(listing.high, high) + 1
     return report
 
 
-def _hold_against(
+def _compare_window(
     listing: Listing, high: int, reader: Reader, proof: Proof, report: AuditReport, now: datetime, run: Run, fix: bool
 ) -> None:
     reading = reader.window(listing, high)
@@ -112,7 +112,7 @@ def _hold_against(
 
 
 def _require_followed(proof: Proof, address: str) -> None:
-    """Raise Unavailable for a branch that no sync has followed: what is mended of it hides how far down it goes."""
+    """Raise Unavailable on a branch that no sync has followed: a fix would hide how deep it goes."""
     chain, cursor = proof.chain, proof.cursors[address]
     if cursor.tip_height <= chain.tip.height and not chain.has(cursor.tip_height, cursor.tip_hash):
         detail = f"lacks block {cursor.tip_height}, which the last sync read: the next sync follows that first"

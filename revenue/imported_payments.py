@@ -1,7 +1,7 @@
-"""Import payments and prices from the previous tracker, where the ledger has nothing better.
+"""Import payments and prices from the previous tracker where the ledger has nothing better.
 
 An imported payment is provisional: the window that reads its block replaces or removes it
-(docs/contract.md#imported-rows). Blocks that no window will read, or that were read already, are not imported.
+(docs/contract.md#imported-rows). Blocks already read, or never to be read, are not imported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Guard = Callable[[], None]  # raises unless this process may still write
 
 @dataclass(frozen=True, slots=True)
 class OldPayment:
-    """A payment as the old tracker knew it. None: not known."""
+    """A payment as the old tracker stored it. None: not known."""
 
     txid: str
     address: str
@@ -41,7 +41,7 @@ class OldPayment:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Number of rows taken and of rows left out, by reason."""
+    """Number of rows imported, and of rows left out by reason."""
 
     rows: int
     left_out: Mapping[str, int]
@@ -64,7 +64,7 @@ class Bounds:
         return cls(first, read, state.closed_through, waiting)
 
     def reason(self, old: OldPayment) -> str | None:
-        """Return why the payment is not taken; None: it is."""
+        """Return why the payment is left out, None if it is imported."""
         if old.address not in self.first:
             return "address not tracked"
         if old.height < self.first[old.address]:
@@ -83,7 +83,7 @@ class Bounds:
 
 
 def import_payments(payments: Sequence[OldPayment], guard: Guard) -> Taken:
-    """Take the payments whose txid the ledger does not know, totals and sums with them, in one transaction."""
+    """Import payments with a txid new to the ledger, and update totals and sums, in one transaction."""
     with ledger.writing() as state:
         guard()
         bounds, left_out = Bounds.load(state), Counter[str]()
@@ -103,7 +103,7 @@ def import_payments(payments: Sequence[OldPayment], guard: Guard) -> Taken:
 def _known(payments: Sequence[OldPayment]) -> set[str]:
     txids = sorted({old.txid for old in payments})
     return {
-        txid for some in chunks(txids) for txid in Payment.objects.filter(txid__in=some).values_list("txid", flat=True)
+        txid for ids in chunks(txids) for txid in Payment.objects.filter(txid__in=ids).values_list("txid", flat=True)
     }
 
 
@@ -116,7 +116,7 @@ def _store(fresh: Sequence[OldPayment]) -> None:
 
 
 def _row(old: OldPayment, apps: Mapping[str, int]) -> Payment:
-    """Its message is not known, so it is nothing that waits for a name."""
+    """Return a row without message hash: a payment whose message is unknown cannot be named."""
     return Payment(
         txid=old.txid, vout=None, address=old.address, from_address=old.from_address, amount_sat=old.amount_sat,
         height=old.height, paid_at=old.paid_at, day=old.paid_at.date(), usd_micro=old.usd_micro,
@@ -126,12 +126,12 @@ def _row(old: OldPayment, apps: Mapping[str, int]) -> Payment:
 
 
 def import_prices(prices: Mapping[date, Decimal], today: date, guard: Guard) -> Taken:
-    """Take the prices of days that are over and have none, in one transaction."""
+    """Import prices of past days that have none, in one transaction."""
     with transaction.atomic():
         guard()
         known = set(DailyPrice.objects.exclude(price_usd=None).values_list("day", flat=True))
         new = {day: price for day, price in prices.items() if day < today and day not in known}
-        # In place of the rows that only count how often no price was found.
+        # Replaces rows that only count failed attempts.
         pricing.save(DailyPrice(day=day, price_usd=price, source=SOURCE) for day, price in new.items())
     left_out = Counter("day is not over" if day >= today else "known already" for day in prices.keys() - new.keys())
     return Taken(len(new), left_out)

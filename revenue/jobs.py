@@ -1,4 +1,4 @@
-"""The ledger's jobs, for commands, tasks, admin and API: open a run, build clients, return the report."""
+"""Run the ledger's jobs for commands, tasks, admin and API: open a run, build clients, return the report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Report = dict[str, Any]
 
 UNCOUNTED = ("failedSources", "failedCodes")
 RECENT = timedelta(days=30)
-RECENT_ROWS = 100  # names and prices looked for after each sync, beyond what the sync added
+RECENT_ROWS = 100  # names and prices looked up after each sync, beyond the payments it added
 
 
 @job(
@@ -41,7 +41,7 @@ RECENT_ROWS = 100  # names and prices looked for after each sync, beyond what th
     also={"requests": serializers.IntegerField(), "seconds": serializers.FloatField()},
 )
 def sync_revenue(run: Run, *, full: bool = False) -> Report:
-    """Sync the ledger, then look for the names and the USD of what came."""
+    """Sync the ledger, then look up names and USD values of new payments."""
     http = Http.from_settings()
     done = engine.sync_revenue(sources=chain_sources(http), now=timezone.now(), run=run, full=full)
     effort, report = http.effort, as_report(done)
@@ -52,7 +52,7 @@ def sync_revenue(run: Run, *, full: bool = False) -> Report:
 
 @garbage_kept()
 def _names_and_usd(http: Http, run: Run, added: int) -> Report:
-    """Name and price payments. A failure has its own record and does not undo the sync."""
+    """Name and price payments. A failure is recorded separately and does not undo the sync."""
     within = None if added else RECENT
     report: Report = {"named": None, "priced": None}
     try:
@@ -107,7 +107,7 @@ class ClearReport:
     deletes=ledger.clearable,
 )
 def clear_revenue_data(run: Run) -> ClearReport:
-    """Delete the ledger's data. The caller has asked for confirmation."""
+    """Delete the ledger's data. Callers ask for confirmation first."""
     done = ClearReport(ledger.clear(run=run))
     run.changed = True
     return done
@@ -116,16 +116,16 @@ def clear_revenue_data(run: Run) -> ClearReport:
 @job(
     "backfill-app-names",
     report=naming.NamesReport,
-    help="Look for app names of payments that have none yet.",
+    help="Look up app names of payments that have none.",
     group=JobGroup.REPAIR,
     params={
-        "batchSize": Whole(default=500, cut_to=2000, help_text="Payments a batch."),
-        "all": TrueOrFalse(default=False, help_text="Every batch, whatever the pauses."),
+        "batchSize": Whole(default=500, cut_to=2000, help_text="Payments per batch."),
+        "all": TrueOrFalse(default=False, help_text="All batches, regardless of pauses."),
     },
     keywords={"batchSize": "batch_size", "all": "everything"},
 )
 def backfill_app_names(run: Run, *, batch_size: int = 500, everything: bool = False) -> naming.NamesReport:
-    """Look for app names of up to `batch_size` payments; `everything` goes on to the last, whatever the pauses."""
+    """Look up app names of up to `batch_size` payments, or of `everything` regardless of pauses."""
     registry = app_registry(Http.from_settings())
     done = naming.resolve_names(registry=registry, now=timezone.now(), limit=batch_size, everything=everything)
     run.changed = bool(done.updated)
@@ -135,7 +135,7 @@ def backfill_app_names(run: Run, *, batch_size: int = 500, everything: bool = Fa
 @job(
     "backfill-app-types",
     report=naming.TypesReport,
-    help="Find out which named payments are git and which docker deployments.",
+    help="Look up which named payments are git and which are docker deployments.",
     group=JobGroup.REPAIR,
 )
 def backfill_app_types(run: Run) -> naming.TypesReport:
@@ -147,22 +147,22 @@ def backfill_app_types(run: Run) -> naming.TypesReport:
 @job(
     "backfill-usd",
     report=pricing.UsdReport,
-    help="Price every payment that has no USD value yet; force: price all payments of these days again.",
+    help="Price payments without a USD value; force: price all payments of these days again.",
     group=JobGroup.REPAIR,
     form=DaysForm,
     params={
-        "from": PastDay(help_text="First UTC day; without it from the first payment on."),
-        "to": PastDay(help_text="Last UTC day; without it up to today."),
-        "force": TrueOrFalse(default=False, help_text="Price again what has a price; closed days stay as they are."),
+        "from": PastDay(help_text="First UTC day; default: that of the first payment."),
+        "to": PastDay(help_text="Last UTC day; default: today."),
+        "force": TrueOrFalse(default=False, help_text="Price priced payments too; closed days stay as they are."),
     },
     keywords={"from": "first", "to": "last"},
 )
 def backfill_usd(
     run: Run, *, first: date | str | None = None, last: date | str | None = None, force: bool = False
 ) -> pricing.UsdReport:
-    """Price every payment of these days that has no USD value yet, as far as a trusted price is to be had.
+    """Price the payments of these days that have no USD value, where a trusted price is available.
 
-    `force` prices all of them again, and puts each day that changes into the audit log. Days may be ISO dates.
+    `force` prices all of them again and logs each changed day in the audit log. Days may be ISO dates.
     """
     http, now, first, last = Http.from_settings(), timezone.now(), _day(first), _day(last)
     if force:
@@ -175,23 +175,23 @@ def backfill_usd(
 
 
 def _day(value: date | str | None) -> date | None:
-    """Jobs keep their parameters as text."""
+    """Return the day; jobs store their parameters as text."""
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 @job(
     "audit-transactions",
     report=chain_audit.AuditReport,
-    help="Check the ledger's last blocks against the chain; fix: mend what differs.",
+    help="Check the ledger's last blocks against the chain; fix: correct differences.",
     group=JobGroup.REPAIR,
     writes_ledger="fix",
     params={
-        "blocks": Whole(default=4320, cut_to=100_000_000, help_text="How many blocks; cut to the chain."),
-        "fix": TrueOrFalse(default=False, help_text="Mend what differs."),
+        "blocks": Whole(default=4320, cut_to=100_000_000, help_text="Number of blocks, at most the whole chain."),
+        "fix": TrueOrFalse(default=False, help_text="Correct differences."),
     },
 )
 def audit_revenue(run: Run, *, blocks: int = 4320, fix: bool = False) -> chain_audit.AuditReport:
-    """Check the ledger's last blocks against the chain. A fix writes, so it keeps syncs out meanwhile."""
+    """Check the ledger's last blocks against the chain. A fix blocks syncs while it writes."""
     sources = chain_sources(Http.from_settings())
     done = chain_audit.audit_revenue(sources=sources, now=timezone.now(), run=run, blocks=blocks, fix=fix)
     run.changed = bool(done.fixed)
@@ -206,7 +206,7 @@ def audit_revenue(run: Run, *, blocks: int = 4320, fix: bool = False) -> chain_a
     deletes=ledger.prunable,
 )
 def prune(run: Run) -> ledger.PruneReport:
-    """`checks` are the service checks deleted."""
+    """Number of rows deleted; `checks` are service checks."""
     done = ledger.prune(now=timezone.now(), run=run)
     run.changed = bool(done.closed_through)
     return done

@@ -1,4 +1,4 @@
-"""Know senders and owners by their labels, and change those: the days that a change touches are split again."""
+"""Look up and change labels of senders and owners; days affected by a change are split again."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from revenue.models import ChangedDay, DailyTotal, Label, Payment, PrunedPayment
 OTHER = Label.Category.OTHER.value
 UNKNOWN = "unknown"
 SOURCES = (*Label.Category.values, UNKNOWN)
-"""The classes of senders; unknown is what was pruned before its senders were kept."""
+"""The classes of senders; unknown: pruned before senders were stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """The labels of addresses; where two hold on a day, the one that began later."""
+    """Labels by address; if two apply on a day, the later one wins."""
 
     labels: dict[str, list[Label]]
 
     @classmethod
     def load(cls) -> Self:
-        """One query."""
-        found = defaultdict(list)
+        """Load all labels in one query."""
+        by_subject = defaultdict(list)
         for label in Label.objects.filter(kind=Label.Kind.ADDRESS):
-            found[label.subject].append(label)
-        return cls({subject: sorted(labels, key=_began, reverse=True) for subject, labels in found.items()})
+            by_subject[label.subject].append(label)
+        return cls({subject: sorted(labels, key=_began, reverse=True) for subject, labels in by_subject.items()})
 
     def class_of(self, address: str | None, day: date) -> str:
         """Return the class of a payment's sender."""
@@ -58,7 +58,7 @@ class Labelled:
 
 
 def put(subject: str, *, category: str, words: str, **values: Any) -> Labelled:
-    """Set the label that the subject has from `valid_from` on, or make it."""
+    """Create or update the subject's label from `valid_from` on."""
     kind, first = values.pop("kind", None) or kind_of(subject), values.pop("valid_from", None)
     defaults = {"category": category, "words": words, **values}
     with ledger.writing():
@@ -67,7 +67,7 @@ def put(subject: str, *, category: str, words: str, **values: Any) -> Labelled:
 
 
 def remove(subject: str, *, first: date | None = None) -> Labelled:
-    """Delete the subject's labels; with `first` only the one that holds from that day on."""
+    """Delete the subject's labels, or only the one that starts on `first`."""
     with ledger.writing():
         labels = Label.objects.filter(Q(valid_from=first) if first else Q(), subject=subject)
         deleted, _ = labels.delete()
@@ -75,21 +75,21 @@ def remove(subject: str, *, first: date | None = None) -> Labelled:
 
 
 def mark(subjects: Iterable[str]) -> int:
-    """Note the days on which these addresses paid. Call inside `ledger.writing()`."""
-    wanted, days = set(subjects), set[date]()
+    """Mark the days on which these addresses paid. Call inside `ledger.writing()`."""
+    paying, days = set(subjects), set[date]()
     for model in (Payment, PrunedPayment):
-        days.update(model.objects.filter(from_address__in=wanted).order_by().values_list("day", flat=True).distinct())
+        days.update(model.objects.filter(from_address__in=paying).order_by().values_list("day", flat=True).distinct())
     ChangedDay.mark(days)
     return len(days)
 
 
 def kind_of(subject: str) -> str:
-    """Return what it looks like: transparent addresses of Flux begin with t, owners are ids of other chains."""
+    """Return its likely kind: transparent Flux addresses begin with t, owners are ids of other chains."""
     return Label.Kind.ADDRESS.value if subject.startswith("t") else Label.Kind.OWNER.value
 
 
 LARGE = 5  # percent of a month's revenue
-FIRST_DAYS = 7  # of a month: too few to say who pays how much of it
+FIRST_DAYS = 7  # of a month: too few to tell shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +101,21 @@ class Unlabelled:
 
 
 def unlabelled(today: date) -> Unlabelled | None:
-    """Return who paid the largest share without a label, above LARGE percent, of the last calendar month or this one.
+    """Return the unlabelled sender with the largest share, above LARGE percent, of the last month or this one.
 
-    A label covers the payments of the days on which it holds. Of this month the days that are over count, once there
-    are more than FIRST_DAYS.
+    A label covers payments on the days it applies to. This month counts by its complete days, once more than
+    FIRST_DAYS.
     """
     this = Period.containing(Bucket.MONTH, midnight(today))
     months = [this.previous()]
     if today - this.first_day > timedelta(days=FIRST_DAYS):
         months.append(Period.of_days(this.first_day, today - DAY))
-    found = [each for month in months for each in _unlabelled(month)]
-    return max(found, key=lambda each: each.percent, default=None)
+    candidates = [each for month in months for each in _unlabelled(month)]
+    return max(candidates, key=lambda each: each.percent, default=None)
 
 
 def _unlabelled(month: Period) -> Iterator[Unlabelled]:
-    """Yield the senders of the days who paid over LARGE percent without a label. Three queries, five with a label."""
+    """Yield unlabelled senders who paid over LARGE percent. Three queries, five with a label."""
     days = Q(day__range=(month.first_day, month.last_day))
     whole = DailyTotal.objects.filter(days).sum_of("revenue_sat")
     large = {key: sat for key, sat in _paid(days).items() if sat * 100 > LARGE * whole}
@@ -129,7 +129,7 @@ def _unlabelled(month: Period) -> Iterator[Unlabelled]:
 
 
 def _paid(which: Q, *also: str) -> Counter[Any]:
-    """Return satoshi by sender, or by sender and more, of payments that are pruned too. Two queries."""
+    """Return satoshi by sender, or sender and more columns, including pruned payments. Two queries."""
     paid = Counter[Any]()
     for model in (Payment, PrunedPayment):
         rows = model.objects.filter(which).exclude(from_address=None).order_by().values_list("from_address", *also)

@@ -38,13 +38,13 @@ from revenue.models import (
 
 log = structlog.get_logger(__name__)
 
-GRACE_DAYS = 2  # a day is closed only when it is this much older than the retention
+GRACE_DAYS = 2  # a day is closed only once it is this much older than the retention
 RUNS_KEPT = timedelta(days=30)
 
 
 @contextmanager
 def locked() -> Iterator[LedgerState]:
-    """A transaction that no writer of the ledger is in at the same time, on either engine."""
+    """Open a transaction that excludes all ledger writers, on either engine."""
     with transaction.atomic():
         state = LedgerState.objects.select_for_update().filter(id=1).first()
         yield state or LedgerState.load()
@@ -52,46 +52,46 @@ def locked() -> Iterator[LedgerState]:
 
 @contextmanager
 def writing() -> Iterator[LedgerState]:
-    """A transaction that only one writer of the ledger is in at a time, on either engine."""
+    """Open a transaction that excludes other ledger writers, on either engine."""
     with locked() as state:
         yield state
         LedgerState.objects.filter(id=1).update(version=F("version") + 1)
 
 
 def recompute_days(keys: Collection[tuple[date, str]]) -> None:
-    """Bring the totals of these (day, address) in line with their rows. Closed days stay as they are."""
+    """Recompute the totals of these (day, address) from their rows. Closed days are left unchanged."""
     closed_through = LedgerState.objects.values_list("closed_through", flat=True).get(id=1)
-    wanted = {key for key in keys if closed_through is None or key[0] > closed_through}
-    ChangedDay.mark(day for day, _ in wanted)
-    for days in chunks(sorted({day for day, _ in wanted})):
+    open_keys = {key for key in keys if closed_through is None or key[0] > closed_through}
+    ChangedDay.mark(day for day, _ in open_keys)
+    for days in chunks(sorted({day for day, _ in open_keys})):
         rows = Payment.objects.filter(day__in=days).day_sums()
         sums = {(row["day"], row["address"]): row for row in rows}
-        here = {key for key in wanted if days[0] <= key[0] <= days[-1]}
+        batch = {key for key in open_keys if days[0] <= key[0] <= days[-1]}
         DailyTotal.objects.bulk_create(
-            [DailyTotal(**sums[key]) for key in here & sums.keys()],
+            [DailyTotal(**sums[key]) for key in batch & sums.keys()],
             update_conflicts=True,
             unique_fields=["day", "address"],
             update_fields=["revenue_sat", "payments", "usd_micro", "priced"],
         )
-        for day, address in here - sums.keys():
+        for day, address in batch - sums.keys():
             DailyTotal.objects.filter(day=day, address=address).delete()
 
 
 def app_ids(names: Collection[str]) -> dict[str, int]:
-    """Return the ids of the apps with these names; an app that is new is stored."""
-    found = _known_apps(names)
-    new = sorted(set(names) - found.keys())
+    """Return the ids of the apps with these names, creating missing ones."""
+    ids = _known_apps(names)
+    new = sorted(set(names) - ids.keys())
     App.objects.bulk_create([App(name=name) for name in new], ignore_conflicts=True, batch_size=ROWS)
-    return found | _known_apps(new)
+    return ids | _known_apps(new)
 
 
 def _known_apps(names: Collection[str]) -> dict[str, int]:
-    rows = (App.objects.filter(name__in=some).values_list("name", "id") for some in chunks(sorted(names)))
+    rows = (App.objects.filter(name__in=batch).values_list("name", "id") for batch in chunks(sorted(names)))
     return dict(chain.from_iterable(rows))
 
 
 def recompute_apps(app_ids: Iterable[int]) -> None:
-    """Bring the sums of these apps in line with their rows."""
+    """Recompute the sums of these apps from their rows."""
     for ids in chunks(sorted(set(app_ids))):
         App.objects.filter(id__in=ids).update(
             payments=Coalesce(_of_app(Count("id")), 0),
@@ -104,7 +104,7 @@ def recompute_apps(app_ids: Iterable[int]) -> None:
 
 
 def _of_app(aggregate: Count | Sum | Min | Max) -> Subquery:
-    """Return the aggregate over the rows of the App that the outer query is at."""
+    """Return the aggregate over the rows of the outer query's App."""
     rows: QuerySet[Payment] = Payment.objects.filter(app=OuterRef("pk")).order_by()
     return Subquery(rows.values("app").annotate(value=aggregate).values("value"))
 
@@ -120,8 +120,8 @@ class PruneReport:
 def prune(*, now: datetime, run: Run) -> PruneReport:
     """Delete payments of days past the retention and freeze their totals, a day at a time, oldest first.
 
-    Runs and checks of services are kept for a time of their own. Retention counts back from the last settled block
-    that was read, not from a clock that may have jumped since: what is closed stays closed.
+    Runs and service checks have their own retention. Retention counts back from the last settled block read, not
+    from a clock that may have jumped, as closing is final.
     """
     old_checks = ops_checks.prune(now)
     runs, _ = TaskRun.objects.filter(started_at__lt=now - RUNS_KEPT).delete()
@@ -142,7 +142,7 @@ def prunable(now: datetime) -> dict[str, int]:
 
 
 def _last_to_prune(now: datetime) -> date | None:
-    """Return the last day past the retention; None where nothing is."""
+    """Return the last day past the retention, if any."""
     known = LedgerState.known().complete_until
     if not settings.RETENTION_DAYS or known is None:
         return None
@@ -150,7 +150,7 @@ def _last_to_prune(now: datetime) -> date | None:
 
 
 def _close(day: date, run: Run) -> int:
-    """Delete what is left of the day and earlier ones, and freeze their totals."""
+    """Delete remaining payments up to this day and freeze their totals."""
     with writing() as state:
         run.guard()
         rows = Payment.objects.filter(day__lte=day)
@@ -167,7 +167,7 @@ def _close(day: date, run: Run) -> int:
 
 
 def reset_sync(*, run: Run) -> None:
-    """Forget how far the chain was read, so that the next sync reads everything again. Deletes no payment."""
+    """Reset all cursors, so that the next sync reads everything again. Deletes no payments."""
     with writing():
         run.guard()
         Cursor.objects.all().delete()
@@ -183,7 +183,7 @@ def clearable(now: datetime) -> dict[str, int]:
 
 
 def clear(*, run: Run) -> int:
-    """Delete payments, totals, cursors and quarantine. Answers how many payments there were."""
+    """Delete payments, totals, cursors and quarantine. Return the number of payments."""
     with writing() as state:
         run.guard()
         ChangedDay.mark(DailyTotal.objects.values_list("day", flat=True).distinct())
@@ -199,7 +199,7 @@ def clear(*, run: Run) -> int:
 @around_restore
 @contextmanager
 def outgrowing() -> Iterator[None]:
-    """Inside the transaction: where answers of a later version were given out, go on above it."""
+    """Raise the version above any later one already sent out. Call inside the transaction."""
     before = LedgerState.objects.filter(id=1).values_list("version", flat=True).first() or 0
     yield
     LedgerState.objects.filter(id=1, version__lt=before).update(version=before + 1)

@@ -1,4 +1,4 @@
-"""The ledger: payments, what they add up to, how far the chain was read, what could not be read.
+"""Store the ledger: payments, their sums, how far the chain was read, and what could not be read.
 
 Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC. NULL = not known.
 """
@@ -18,14 +18,14 @@ from fluxtracker.database import compiled_once
 from fluxtracker.periods import is_fresh
 from revenue.querysets import DailyTotalQuerySet, PaymentQuerySet, QuarantineQuerySet, RemovedPaymentQuerySet
 
-TIP_STANDS = timedelta(minutes=15)  # 30 blocks; then the source is behind the chain, not we behind the source
-CHAIN_BEHIND = timedelta(hours=1)  # what the last settled block may be older than it has to be
+TIP_STANDS = timedelta(minutes=15)  # 30 blocks; beyond that the source is behind the chain, not we behind the source
+CHAIN_BEHIND = timedelta(hours=1)  # tolerance for the age of the last settled block
 SLOWEST_BLOCK = timedelta(minutes=2)
 STALE = timedelta(minutes=30)  # since the last completed sync
 
 
 class AppType(models.TextChoices):
-    """Way in which an app was deployed, as far as its message has it."""
+    """Way in which an app was deployed, as its message says."""
 
     GIT = "git"
     DOCKER = "docker"
@@ -33,7 +33,7 @@ class AppType(models.TextChoices):
 
 
 class AppFigures:
-    """Values that follow from any sums of an app's payments."""
+    """Values derived from an app's sums."""
 
     payments: Any
     revenue_sat: Any
@@ -53,12 +53,12 @@ class AppFigures:
 
     @property
     def usd(self) -> int | None:
-        """Return micro-dollars; None when no payment has a price."""
+        """Return micro-dollars, None if no payment has a price."""
         return self.usd_micro if self.priced else None
 
 
 class App(AppFigures, models.Model):
-    """An app that payments were made for, with the sums over its rows in the ledger."""
+    """An app with payments, and the sums of its rows in the ledger."""
 
     name = models.CharField(max_length=128, unique=True)
     payments = models.PositiveIntegerField(default=0)
@@ -79,7 +79,7 @@ class App(AppFigures, models.Model):
 
 
 class Message(models.Model):
-    """Known facts of the app message behind an OP_RETURN hash. Never the specification itself."""
+    """Facts from the app message behind an OP_RETURN hash; never the specification itself."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     app = models.ForeignKey(App, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
@@ -89,7 +89,7 @@ class Message(models.Model):
 
     class Meta:
         indexes = [
-            # The next unknown messages to ask for.
+            # The unknown messages to ask for next.
             models.Index(fields=["next_attempt_at"], condition=Q(app=None), name="message_due"),
         ]
 
@@ -108,7 +108,7 @@ class Payment(models.Model):
     class Source(models.TextChoices):
         BLOCKBOOK = "blockbook"
         DAEMON = "daemon"
-        IMPORT = "import"  # provisional, from the tracker that was replaced: no vout, one per txid
+        IMPORT = "import"  # provisional, from the previous tracker: no vout, one per txid
 
     txid = models.CharField(max_length=64)
     vout = models.PositiveIntegerField(null=True)
@@ -133,7 +133,7 @@ class Payment(models.Model):
 
     class Meta:
         constraints = [
-            # The operator class lets PostgreSQL search by a txid's beginning; SQLite needs none.
+            # The operator class lets PostgreSQL search by a txid's prefix; SQLite needs none.
             models.UniqueConstraint(
                 fields=["txid", "vout"], name="payment_output", opclasses=["varchar_pattern_ops", "int4_ops"]
             ),
@@ -149,20 +149,20 @@ class Payment(models.Model):
         ]
         indexes = [
             models.Index(fields=["paid_at", "id"], name="payment_newest"),  # lists, pages, ranges of days
-            models.Index(fields=["height", "address"], name="payment_window"),  # what a re-read window holds
+            models.Index(fields=["height", "address"], name="payment_window"),  # rows of a window that is read again
             models.Index(fields=["day", "address"], name="payment_day"),  # a day's totals
-            models.Index(  # an app's payments and sums; how many are of a type or amount, from it alone
+            models.Index(  # an app's payments and sums; counts by type or amount, index-only
                 fields=["app", "paid_at", "id", "app_type", "amount_sat"], name="payment_app"
             ),
-            models.Index(  # search by beginning; a sender's totals, from it alone
+            models.Index(  # prefix search; a sender's totals, index-only
                 fields=["from_address", "day", "amount_sat", "usd_micro"],
                 name="payment_sender",
                 opclasses=["varchar_pattern_ops", "date_ops", "int8_ops", "int8_ops"],
             ),
             models.Index(fields=["amount_sat", "id"], name="payment_amount_sat"),  # by amount: search, order
-            # Payments that still wait for a name, by message.
+            # Payments without a name, by message.
             models.Index(fields=["message_hash"], condition=Q(app=None, kind="app"), name="payment_unnamed"),
-            # Payments that still wait for a price, by day.
+            # Payments without a price, by day.
             models.Index(fields=["day"], condition=Q(usd_micro=None), name="payment_unpriced"),
         ]
 
@@ -171,7 +171,7 @@ class Payment(models.Model):
 
 
 class RemovedPayment(models.Model):
-    """Keep what a payment that a reorganisation removed was worth: most come back in another block."""
+    """Value of a payment removed by a reorganisation: most come back in another block."""
 
     txid = models.CharField(max_length=64)
     vout = models.PositiveIntegerField()
@@ -190,9 +190,9 @@ class RemovedPayment(models.Model):
 
 
 class PrunedPayment(models.Model):
-    """Rest of a transaction whose payments are pruned: enough to split its day's total in another way.
+    """Remainder of a transaction with pruned payments: enough to split its day's total again.
 
-    Days that were pruned by a release before this table have none.
+    Days pruned before this table existed have none.
     """
 
     txid = models.CharField(max_length=64)
@@ -212,7 +212,7 @@ class PrunedPayment(models.Model):
         constraints = [models.UniqueConstraint(fields=["txid", "day"], name="pruned_payment_once")]
         indexes = [
             models.Index(fields=["day"], name="pruned_payment_day"),
-            models.Index(  # a sender's totals, from it alone
+            models.Index(  # a sender's totals, index-only
                 fields=["from_address", "day", "amount_sat", "payments", "usd_micro", "priced"],
                 name="pruned_payment_sender",
             ),
@@ -223,7 +223,7 @@ class PrunedPayment(models.Model):
 
 
 class ChangedDay(models.Model):
-    """A day whose payments, names, prices, labels or messages have changed since its total was last split."""
+    """A day with payments, names, prices, labels or messages that changed after its total was split."""
 
     day = models.DateField(primary_key=True)
 
@@ -232,13 +232,13 @@ class ChangedDay(models.Model):
 
     @staticmethod
     def mark(days: Iterable[date]) -> None:
-        """Note the days, in the transaction that changes them."""
+        """Mark the days, in the transaction that changes them."""
         rows = [ChangedDay(day=day) for day in set(days)]
         ChangedDay.objects.bulk_create(rows, ignore_conflicts=True, batch_size=10_000)
 
 
 class DailyTotal(models.Model):
-    """Revenue of one address on one UTC day. Kept also when the rows behind it are pruned."""
+    """Revenue of one address on one UTC day. Kept after its rows are pruned."""
 
     day = models.DateField()
     address = models.CharField(max_length=64)
@@ -262,8 +262,8 @@ class DailyTotal(models.Model):
 class Cursor(models.Model):
     """Last block read for one address, and the tip it was read at.
 
-    Everything from `first_height` to `height` is in the ledger as the chain with block `tip_hash` at
-    `tip_height` has it. `height` is the highest block that had enough confirmations.
+    The ledger holds every block from `first_height` to `height` of the chain with block `tip_hash` at
+    `tip_height`. `height` is the highest block that had enough confirmations.
     """
 
     address = models.CharField(max_length=64, primary_key=True)
@@ -291,7 +291,7 @@ _cursors = compiled_once(lambda: Cursor.objects.all())
 
 
 def _is_read(cursor: Cursor | None, first: int, last: int) -> bool:
-    """Return whether an address was read from block `first` to block `last`."""
+    """Return whether the address was read from block `first` to block `last`."""
     return last < first or (cursor is not None and cursor.first_height <= first and cursor.height >= last)
 
 
@@ -333,17 +333,17 @@ class LedgerState(models.Model):
 
     @property
     def read_until(self) -> datetime | None:
-        """Return up to when the chain is known: the last completed sync, or when a source that does not move did last.
+        """Return when the chain was last known: at the last completed sync, or when a stuck source last moved.
 
-        Such a source goes on saying that there is nothing new. It moved last when its tip did or, where it was late
-        already when it was first read, at the time of its last settled block.
+        A stuck source keeps reporting nothing new. It last moved when its tip did or, if it was late when first
+        read, at the time of its last settled block.
         """
         known = self.completed_at
         if known is None:
             return None
         if self.tip_changed_at is not None and known - self.tip_changed_at > TIP_STANDS:
             known = self.tip_changed_at
-        has_last_block = (  # no block above the settled one has its confirmations: its time was read with the tip
+        has_last_block = (  # no block above the settled one has enough confirmations: its time was read with the tip
             self.settled_height is not None
             and self.tip_height is not None
             and self.tip_height - self.settled_height < settings.MIN_CONFIRMATIONS
@@ -355,9 +355,9 @@ class LedgerState(models.Model):
 
     @cached_property
     def complete_until(self) -> datetime | None:
-        """Return the chain's time up to which every payment is in; None: not known. One query.
+        """Return the chain time up to which the ledger is complete, None if not known. One query.
 
-        Nothing is complete while a tracked address is new or read again: the slowest address decides.
+        Nothing is complete while a tracked address is new or being read again: the slowest decides.
         """
         settled = self.settled_height
         if settled is None:
@@ -368,20 +368,20 @@ class LedgerState(models.Model):
 
     @property
     def quarantined(self) -> int:
-        """Return how many transactions wait in the quarantine. One query, none where it is empty."""
+        """Return the number of quarantined transactions. One query, none if it is empty."""
         return Quarantined.objects.count() if self.has_quarantine else 0
 
     @cached_property
     def lacking(self) -> set[date]:
-        """Return the days of which a transaction waits in the quarantine. One query, none where it is empty."""
+        """Return the days with quarantined transactions. One query, none if it is empty."""
         return Quarantined.objects.days() if self.has_quarantine else set()
 
     def knows(self, day: date) -> bool:
-        """Return whether a completed sync has looked into the day: only then is no payment a 0."""
+        """Return whether a completed sync has read the day: only then does no payment mean 0."""
         return self.is_closed(day) or (self.read_until is not None and day <= self.read_until.date())
 
     def has_all_of(self, day: date, now: datetime) -> bool:
-        """Return whether the day is over, by the chain's time and by ours, and every payment of it is in."""
+        """Return whether the day is over, by chain time and by clock, and fully in the ledger."""
         if self.is_closed(day):
             return True
         is_over = self.complete_until is not None and day < min(self.complete_until, now).date()
@@ -389,7 +389,7 @@ class LedgerState(models.Model):
 
     @property
     def stamp(self) -> tuple[int, datetime | None, int | None, date | None]:
-        """Return what `ledger_stamp` selects, from a row that was read already."""
+        """Return the columns of `ledger_stamp` from a loaded row."""
         return self.version, self.completed_at, self.tip_height, self.closed_through
 
     def is_stale(self, now: datetime) -> bool:
@@ -410,7 +410,7 @@ class LedgerState(models.Model):
 
     @classmethod
     def last_closed_day(cls) -> date | None:
-        """Read this column alone: exports go on while an upgrade adds others."""
+        """Return the last pruned day. Reads only this column: exports continue while an upgrade adds others."""
         return cls.objects.filter(id=1).values_list("closed_through", flat=True).first()
 
 
@@ -420,7 +420,7 @@ _known_state = compiled_once(
 
 
 class Quarantined(models.Model):
-    """A transaction that touches a tracked address and could not be read: uncounted until it can."""
+    """A transaction to a tracked address that could not be read, and is not counted until it can be."""
 
     class Reason(models.TextChoices):
         UNREADABLE = "unreadable", "the source's record could not be read"
@@ -450,7 +450,7 @@ class Quarantined(models.Model):
 
 
 class DailyPrice(models.Model):
-    """The close of a UTC day in US dollars for one FLUX; NULL while no source has told one that can be trusted."""
+    """The close of a UTC day in USD per FLUX; NULL while no source has reported a trusted one."""
 
     day = models.DateField(primary_key=True)
     price_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
@@ -471,7 +471,7 @@ class DailyPrice(models.Model):
 
 
 class LivePrice(models.Model):
-    """The last price that a source told, and when it was asked."""
+    """The last price reported by a source, and when it was asked."""
 
     price_usd = models.DecimalField(max_digits=20, decimal_places=10)
     source = models.CharField(max_length=20)
@@ -492,9 +492,9 @@ _live_price = compiled_once(lambda: LivePrice.objects.filter(id=1))
 
 
 class PendingPayments(models.Model):
-    """One reading of payments that are not in the ledger yet. The next reading replaces it as a whole.
+    """One reading of payments not yet in the ledger. The next reading replaces it.
 
-    They are a list and no rows, so that nothing can count them.
+    They are a list rather than rows, so that nothing can count them.
     """
 
     payments = models.JSONField(default=list, help_text="The newest first.")
@@ -512,7 +512,7 @@ class PendingPayments(models.Model):
 
 
 class Label(models.Model):
-    """Known name of an address or owner, and the days for which it holds."""
+    """Name of an address or owner, and the days it applies to."""
 
     class Kind(models.TextChoices):
         ADDRESS = "address", "sender's address"
@@ -551,7 +551,7 @@ class Label(models.Model):
 
 
 class ShareRule(models.Model):
-    """Recipients' shares of what users pay, from a block on; parts per million."""
+    """Each recipient's share of payments from a block on, in parts per million."""
 
     from_height = models.PositiveIntegerField(unique=True)
     from_day = models.DateField(help_text="When that block was or is expected; the block decides.")

@@ -24,7 +24,7 @@ STORE_MESSAGES = """
     INSERT INTO revenue_message (hash, app_id, app_type, attempts) VALUES {rows}
     ON CONFLICT (hash) DO UPDATE SET app_id = excluded.app_id, app_type = excluded.app_type, next_attempt_at = NULL
 """
-# The one statement that names thousands of payments in a moment, which the ORM cannot say.
+# One statement names thousands of payments at once; the ORM cannot express it.
 SET_APPS = """
     UPDATE revenue_payment SET app_id = message.app_id, app_type = message.app_type
     FROM revenue_message AS message
@@ -34,14 +34,14 @@ SET_APPS = """
 
 
 def name_payments(messages: Collection[AppMessage]) -> int:
-    """Remember the messages and name the payments they are for; how many that were."""
+    """Store the messages and name their payments; return how many."""
     with ledger.writing():
         _store(messages)
         return name_known_payments()
 
 
 def name_known_payments() -> int:
-    """Name every payment whose message is known, also those that came after it; how many that were."""
+    """Name every payment with a known message, later ones too; return how many."""
     app = Message.objects.filter(hash=OuterRef("message_hash")).values("app")[:1]
     known = Payment.objects.unnamed().annotate(known=Subquery(app)).exclude(known=None)
     if not known.exists():  # the usual case takes no lock
@@ -57,7 +57,7 @@ def name_known_payments() -> int:
 
 
 def note_missing(hashes: Collection[str], now: datetime) -> None:
-    """Ask later: after 30 minutes, then each pause twice as long, up to a day."""
+    """Pause for 30 minutes, then twice as long each time, up to a day."""
     known = Message.objects.in_bulk(list(hashes))
     rows = []
     for message_hash in hashes:
@@ -70,12 +70,12 @@ def note_missing(hashes: Collection[str], now: datetime) -> None:
 
 
 def end_pauses(known: QuerySet[Any, Any], now: datetime) -> None:
-    """Ask with the next search for those of these hashes that wait. One query."""
+    """End the pauses of these hashes, so that the next search asks for them. One query."""
     Message.objects.filter(app=None, next_attempt_at__gt=now, hash__in=known).update(next_attempt_at=now)
 
 
 def _store(messages: Collection[AppMessage]) -> None:
-    """The messages and their apps as rows."""
+    """Store the messages and their apps."""
     ids = ledger.app_ids({message.app_name for message in messages})
     for rows in chunks(list(messages), ROWS):
         values: list[str | int] = []
@@ -89,25 +89,25 @@ def app_type(message: AppMessage) -> str:
     return AppType.GIT.value if message.is_git else AppType.DOCKER.value
 
 
-MANY = 50  # unknown hashes at once, above which the dump is cheaper than single questions (docs/contract.md#app-names)
-SINGLE_BATCH = 25  # answers to single questions that are stored together: what a kill may lose
+MANY = 50  # unknown hashes above which the dump is cheaper than single requests (docs/contract.md#app-names)
+SINGLE_BATCH = 25  # single responses stored together, so the most a kill may lose
 
 
 @dataclass(frozen=True, slots=True)
 class NamesReport:
-    """Result of a search for names. All count payments; `processed` = `updated` + `no_hash` + `not_found`."""
+    """Result of a name search, in payments; `processed` = `updated` + `no_hash` + `not_found`."""
 
     processed: int
     updated: int
-    no_hash: int = field(metadata=described("Payments without a message hash that the batch had room for."))
+    no_hash: int = field(metadata=described("Payments without a message hash that fit into the batch."))
     not_found: int
     remaining: int
-    """Payments of the ledger with a hash and no name yet, whether due or pausing."""
+    """Payments in the ledger with a hash and no name, due or pausing."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypesReport:
-    """Result of a search for app types. Both count payments whose app is known."""
+    """Result of a search for app types, in payments of known apps."""
 
     updated: int
     unknown: int
@@ -115,7 +115,7 @@ class TypesReport:
 
 @dataclass(slots=True)
 class Search:
-    """One search through the registry: what it named and which hashes are not known."""
+    """One search of the registry: payments named, and hashes not found."""
 
     registry: AppRegistry
     now: datetime
@@ -123,29 +123,29 @@ class Search:
     not_found: set[str] = field(default_factory=set)
 
     def in_dump(self, hashes: Collection[str]) -> None:
-        """Look for all of them in the dump, then in the running apps' specifications: two requests."""
-        wanted = set(hashes)
+        """Look up all hashes in the dump, then in the running apps' specifications: two requests."""
+        missing_hashes = set(hashes)
         for source in (self.registry.dump, self.registry.specifications):
-            if not wanted:
+            if not missing_hashes:
                 break
-            found = source(wanted)
-            for batch in chunks(list(found.values()), BATCH):
+            messages = source(missing_hashes)
+            for batch in chunks(list(messages.values()), BATCH):
                 self.updated += name_payments(batch)
-            wanted -= found.keys()
-        for missing in chunks(sorted(wanted), BATCH):
+            missing_hashes -= messages.keys()
+        for missing in chunks(sorted(missing_hashes), BATCH):
             self._note_missing(missing)
 
     def one_by_one(self, hashes: Sequence[str]) -> None:
-        """Ask for each. What was learned before an upstream fails is kept."""
-        for some in chunks(hashes, SINGLE_BATCH):
-            found: dict[str, AppMessage | None] = {}
+        """Look up each hash. Keep earlier results if an upstream fails."""
+        for batch in chunks(hashes, SINGLE_BATCH):
+            results: dict[str, AppMessage | None] = {}
             try:
-                for message_hash in some:
-                    found[message_hash] = self.registry.message(message_hash)
+                for message_hash in batch:
+                    results[message_hash] = self.registry.message(message_hash)
             finally:
-                if messages := [message for message in found.values() if message]:
+                if messages := [message for message in results.values() if message]:
                     self.updated += name_payments(messages)
-                self._note_missing([message_hash for message_hash, message in found.items() if message is None])
+                self._note_missing([message_hash for message_hash, message in results.items() if message is None])
 
     def _note_missing(self, hashes: Collection[str]) -> None:
         self.not_found.update(hashes)
@@ -161,12 +161,12 @@ def resolve_names(
     within: timedelta | None = None,
     fill_dump: bool = False,
 ) -> NamesReport:
-    """Name the newest `limit` payments whose message may be asked for now, and all others with the same hashes.
+    """Name the newest `limit` payments whose pause is over, and all others with the same hashes.
 
-    `within` looks only at payments of that time before now. `everything` looks at all, whatever the pauses.
-    More than 50 hashes that were never looked for take the dump; with `everything` any more than 50 do. With
-    `fill_dump` a dump that has to be taken anyway looks for all payments that are due, not just the newest.
-    UpstreamError when the registry fails: what it told before is kept, and nothing counts as not found for it.
+    `within` limits the search to payments of that time before now. `everything` ignores pauses.
+    The dump is read for more than 50 hashes that were never looked up or, with `everything`, more than 50 of any.
+    With `fill_dump`, a dump that is read anyway names all payments that are due, not just the newest.
+    UpstreamError if the registry fails: earlier results are kept, and nothing counts as not found.
     """
     search = Search(registry, now, updated=name_known_payments())
     waiting = _waiting(now, everything, within)
@@ -194,13 +194,13 @@ def resolve_names(
 
 
 def retype_apps(*, registry: AppRegistry, now: datetime) -> TypesReport:
-    """Ask again for the type of apps that is not known; without a message, what the app's other messages say."""
+    """Look up missing app types; without a message, use the type of the app's other messages."""
     before = _untyped().count()
     hashes = list(_untyped().exclude(message_hash="").values_list("message_hash", flat=True).distinct())
     if len(hashes) > MANY:
-        found = registry.dump(set(hashes))
-        found |= registry.specifications(set(hashes) - found.keys())
-        _retype(list(found.values()))
+        messages = registry.dump(set(hashes))
+        messages |= registry.specifications(set(hashes) - messages.keys())
+        _retype(list(messages.values()))
     else:
         for message_hash in hashes:
             message = registry.message(message_hash)
@@ -216,7 +216,7 @@ def retype_apps(*, registry: AppRegistry, now: datetime) -> TypesReport:
 
 
 def _waiting(now: datetime, everything: bool, within: timedelta | None) -> QuerySet[Payment, tuple[str, bool]]:
-    """Message hash of the payments without a name, newest first, and whether it was asked for before."""
+    """Return message hashes of unnamed payments, newest first, and whether each was asked for before."""
     message = Message.objects.filter(hash=OuterRef("message_hash"))
     waiting = Payment.objects.unnamed().annotate(asked=Exists(message.filter(attempts__gt=0)))
     if not everything:

@@ -1,6 +1,6 @@
-"""Read and report payments that are seen and not in the ledger yet. They are never counted.
+"""Read and report payments that are not in the ledger yet. They are never counted.
 
-One small request for each tracked address, from the block after those that the ledger has.
+One small request per tracked address, from the block after the ledger's last one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from revenue.sync.completeness import every_source_failed
 
 log = structlog.get_logger(__name__)
 
-LATE = timedelta(minutes=5)  # four readings missed: their confirmations are wrong by then
+LATE = timedelta(minutes=5)  # four missed readings: confirmations are wrong by then
 OK, STALE, NEVER = "ok", "stale", "never"
 
 Row = dict[str, Any]
@@ -34,16 +34,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PendingReport:
-    """Number of payments that wait. None: not asked, the ledger is read for the first time."""
+    """Number of pending payments. None: not asked during the ledger's first sync."""
 
     pending: int | None = None
 
 
 def read_pending(*, sources: Sequence[object], now: datetime, run: Run) -> PendingReport:
-    """Replace what is known of pending payments, from the first Blockbook that answers for every address.
+    """Replace the pending payments with those of the first Blockbook that answers for every address.
 
-    UpstreamError when none does; what was read last stays then, with its time. The daemon lists no mempool and
-    costs a request for each transaction: it is not asked.
+    UpstreamError if none does; the last reading then stays, with its time. The daemon is not asked: it lists no
+    mempool and costs a request per transaction.
     """
     cursors = Cursor.by_address()
     tracked = [row.address for row in settings.REVENUE_ADDRESSES]
@@ -54,19 +54,19 @@ def read_pending(*, sources: Sequence[object], now: datetime, run: Run) -> Pendi
         if not isinstance(source, Blockbook):
             continue
         try:
-            found = _read(source, {address: cursors[address].height + 1 for address in tracked})
+            columns = _read(source, {address: cursors[address].height + 1 for address in tracked})
         except UpstreamError as error:
             errors.append(error)
             continue
         with transaction.atomic():
             run.guard()
-            PendingPayments.objects.update_or_create(id=1, defaults={**found, "source": source.host, "read_at": now})
-        return PendingReport(len(found["payments"]))
+            PendingPayments.objects.update_or_create(id=1, defaults={**columns, "source": source.host, "read_at": now})
+        return PendingReport(len(columns["payments"]))
     raise every_source_failed(errors)
 
 
 def _read(source: Blockbook, first: dict[str, int]) -> Row:
-    """Return the columns of a reading: of each address what is in its `first` block or later."""
+    """Return the columns of a reading: each address from its `first` block on."""
     rows: list[Row] = []
     unreadable, is_cut = 0, False
     for address, low in first.items():
@@ -75,7 +75,7 @@ def _read(source: Blockbook, first: dict[str, int]) -> Row:
         for tx in newest.transactions:
             try:
                 rows += [_row(output, tx) for output in revenue_outputs(tx, address, first)]
-            except SenderUnknown:  # it may be change
+            except SenderUnknown:  # may be change
                 unreadable += 1
     rows.sort(key=lambda row: (row["confirmations"], row["txid"], row["vout"]))
     return {"payments": rows, "unreadable": unreadable, "is_cut": is_cut}
@@ -98,7 +98,7 @@ def _row(output: Output, tx: ChainTx) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Known pending payments. `payments` is None unless the state is `ok`: old confirmations are wrong."""
+    """Pending payments. `payments` is None unless the state is `ok`: old confirmations are wrong."""
 
     state: str
     read_at: datetime | None = None
@@ -110,7 +110,7 @@ class Pending:
 
 
 def pending(now: datetime) -> Pending:
-    """Return the payments that were seen and are not in the ledger, the newest first. At most three queries."""
+    """Return payments not yet in the ledger, newest first. At most three queries."""
     required = settings.MIN_CONFIRMATIONS
     reading = PendingPayments.objects.filter(id=1).first()
     if reading is None:
@@ -122,7 +122,7 @@ def pending(now: datetime) -> Pending:
 
 
 def _uncounted(rows: list[Row]) -> list[Row]:
-    """Leave out what the ledger has by now, and addresses that are not tracked any more."""
+    """Leave out payments now in the ledger, and addresses no longer tracked."""
     tracked = {row.address for row in settings.REVENUE_ADDRESSES}
     counted = set(Payment.objects.filter(txid__in={row["txid"] for row in rows}).values_list("txid", "vout"))
     return [
@@ -133,10 +133,10 @@ def _uncounted(rows: list[Row]) -> list[Row]:
 
 
 def _named(rows: list[Row]) -> list[Row]:
-    """Add the app that each payment names, where its message is known already."""
+    """Add each payment's app where its message is known."""
     hashes = {row["message_hash"] for row in rows} - {""}
     messages = Message.objects.filter(hash__in=hashes, app__isnull=False)
-    known = {key: found for key, *found in messages.values_list("hash", "app__name", "app_type")} if hashes else {}
+    known = {key: columns for key, *columns in messages.values_list("hash", "app__name", "app_type")} if hashes else {}
     named = []
     for row in rows:
         app, app_type = known.get(row["message_hash"], (None, AppType.UNKNOWN.value))
@@ -145,6 +145,6 @@ def _named(rows: list[Row]) -> list[Row]:
 
 
 def stamp(now: datetime) -> tuple[datetime | None, bool]:
-    """Return what changes with each reading, and once the last one is old. One query."""
+    """Return a stamp that changes with each reading, and when the last one gets old. One query."""
     read_at = PendingPayments.objects.values_list("read_at", flat=True).first()
     return read_at, is_fresh(read_at, now, LATE)

@@ -1,6 +1,6 @@
-"""Price payments at the close of their UTC day (docs/upstream.md#prices), and find the closes that are missing.
+"""Price payments at the close of their UTC day (docs/upstream.md#prices), and fetch missing closes.
 
-Before the close, a payment younger than 24 hours has the live price. Without a trusted price it waits with NULL.
+Before the close, a payment younger than 24 hours gets the live price. Without a trusted price it stays NULL.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from revenue.selectors import day_batches, open_totals
 
 FIRST_PAUSE = timedelta(hours=1)
 LONGEST_PAUSE = timedelta(days=1)
-LIVE_FOR = timedelta(hours=24)  # payments younger than this have the live price until their day's close is known
+LIVE_FOR = timedelta(hours=24)  # payments younger than this get the live price until their day's close is known
 LIVE_PRICE_KEEPS = timedelta(minutes=10)
-MOST_PAYMENTS = 5_000  # of the days that are written in one database transaction
-# One statement for a batch, which the ORM cannot say; both engines name the columns of VALUES so.
+MOST_PAYMENTS = 5_000  # of the days written in one database transaction
+# One statement per batch, which the ORM cannot express; both engines name the columns of VALUES like this.
 SET_USD = """
-    UPDATE revenue_payment SET price_usd = told.column2, usd_micro = told.column3
-    FROM (VALUES {rows}) AS told WHERE revenue_payment.id = told.column1
+    UPDATE revenue_payment SET price_usd = batch.column2, usd_micro = batch.column3
+    FROM (VALUES {rows}) AS batch WHERE revenue_payment.id = batch.column1
 """
-# Adding keeps a first pricing of all payments from counting every app's rows again for each batch.
+# Adding avoids counting every app's rows again for each batch when all payments are first priced.
 ADD_USD = """
-    UPDATE revenue_app SET usd_micro = usd_micro + told.column2, priced = priced + told.column3
-    FROM (VALUES {rows}) AS told WHERE revenue_app.id = told.column1
+    UPDATE revenue_app SET usd_micro = usd_micro + batch.column2, priced = priced + batch.column3
+    FROM (VALUES {rows}) AS batch WHERE revenue_app.id = batch.column1
 """
 COLUMNS = ("id", "amount_sat", "day", "address", "app_id", "usd_micro", "price_usd")
 
@@ -55,12 +55,12 @@ def priced() -> QuerySet[DailyPrice]:
 
 
 def pausing_days(now: datetime) -> QuerySet[DailyPrice]:
-    """Return days without a trusted price that are not to be asked for yet."""
+    """Return days without a trusted price whose pause is not over."""
     return DailyPrice.objects.filter(price_usd=None, next_attempt_at__gt=now)
 
 
 def stored(days: Collection[date]) -> Days:
-    """Return the stored closes of these days, as far as there are any."""
+    """Return the stored closes among these days."""
     if not days:
         return {}
     rows = priced().filter(day__gte=min(days), day__lte=max(days)).values_list("day", "price_usd", "source")
@@ -68,14 +68,14 @@ def stored(days: Collection[date]) -> Days:
 
 
 def known(without: Collection[date] = ()) -> dict[date, Decimal]:
-    """Return what prices are compared with: the closes, and the live price under the day it was read on."""
+    """Return the prices to compare with: the closes, and the live price by the day it was read."""
     closes = {day: price for day, price in priced().values_list("day", "price_usd") if price and day not in without}
     live = LivePrice.last()
     return closes if live is None else {live.read_at.date(): live.price_usd, **closes}
 
 
 def last_known(now: datetime) -> Decimal | None:
-    """Return the last price: the live one of the last day, else the newer one of that and the last close."""
+    """Return the last price: a live one under a day old, else the newer of it and the last close."""
     live = LivePrice.last()
     if live is not None and now - live.read_at < DAY:
         return live.price_usd
@@ -86,19 +86,19 @@ def last_known(now: datetime) -> Decimal | None:
 
 
 def unsettled(now: datetime, first: date | None, last: date | None) -> set[date]:
-    """Return days that are over and have payments with a price, but no close yet: theirs is a live price."""
+    """Return past days whose payments still have a live price, for lack of a close."""
     done = DailyPrice.objects.filter(Q(price_usd__isnull=False) | Q(next_attempt_at__gt=now)).values("day")
     days = open_totals().filter(between(first, last), day__lt=now.date(), priced__gt=0)
     return set(days.exclude(day__in=done).values_list("day", flat=True))
 
 
 def between(first: date | None, last: date | None) -> Q:
-    """Return the condition for these UTC days, both included. None leaves an end open."""
+    """Return the condition for these UTC days, inclusive. None leaves an end open."""
     return (Q(day__gte=first) if first else Q()) & (Q(day__lte=last) if last else Q())
 
 
 def ask(missing: Collection[date], http: Http, now: datetime) -> Days:
-    """Ask for the span of the missing days and return what came of days without a close. The missing others pause."""
+    """Fetch the span of the missing days and return their closes. Days still missing pause."""
     if not missing:
         return {}
     compared_with = known()
@@ -111,7 +111,7 @@ def ask(missing: Collection[date], http: Http, now: datetime) -> Days:
 
 
 def doubted() -> QuerySet[DailyPrice]:
-    """Return the open days with payments whose only price is a doubted one, newest first."""
+    """Return open days with payments that have only a doubted price, newest first."""
     return (
         DailyPrice.objects.filter(price_usd=None, day__in=open_totals().values("day"))
         .exclude(doubt="")
@@ -138,10 +138,10 @@ def _pausing(day: date, tried: DailyPrice | None, doubt: Quote | None, now: date
 
 @dataclass(frozen=True, slots=True)
 class UsdReport:
-    """Number of payments that got a USD value, and of those that still wait for one."""
+    """Number of payments that got a USD value, and of those still without one."""
 
     updated: int
-    remaining: int = field(metadata=described("Payments without a price; with `force` those that keep the old one."))
+    remaining: int = field(metadata=described("Payments without a price; with `force`, those that keep the old one."))
     closed_days: int | None = field(
         default=None,
         metadata=described("With `force`: days whose totals are frozen.", required=False, allow_null=False),
@@ -150,14 +150,14 @@ class UsdReport:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Names the user or the command that has days priced again, for the audit log. `address` None: a command."""
+    """The user or command that prices days again, for the audit log. `address` None: a command."""
 
     name: str
     address: str | None = None
 
 
 def refresh_live_price(*, http: Http, now: datetime) -> Quote:
-    """Ask for the price now and remember it. UpstreamError when no source tells one that can be trusted."""
+    """Fetch and store the current price. UpstreamError if no source reports a trusted one."""
     quote = trusted_price.live_price(http, now, last_known(now))
     LivePrice.objects.update_or_create(
         id=1, defaults={"price_usd": quote.price, "source": quote.source, "read_at": now}
@@ -174,11 +174,11 @@ def price_payments(
     first: date | None = None,
     last: date | None = None,
 ) -> UsdReport:
-    """Give USD values to payments without one: the newest `limit`, those of the time `within` before now, or all.
+    """Price payments that have no USD value: the newest `limit`, those `within` a time before now, or all.
 
-    With `first` and `last`, only payments of these days. Payments with a live price take the close of their day when
-    it is known. Days without a trusted price are left out while they pause: an hour, then twice as long each time, up
-    to a day. UpstreamError at the end when a source failed; what could be priced is priced by then.
+    `first` and `last` limit the days. Payments with a live price get the close of their day once it is known.
+    Days without a trusted price are skipped while they pause: an hour, then twice as long each time, up to a day.
+    UpstreamError at the end if a source failed, after pricing the rest.
     """
     fresh, days = _waiting(now, limit, within, first, last)
     since = (now - within).date() if within else first
@@ -203,9 +203,9 @@ def price_payments(
 def price_again(
     *, http: Http, now: datetime, first: date | None, last: date | None, run: Run, actor: Actor
 ) -> UsdReport:
-    """Price all payments of these days again, those that have a price too. Where none can be trusted the old one stays.
+    """Price all payments of these days again. Without a trusted price the old one stays.
 
-    Closed days are left as they are. For today, the live price is asked for.
+    Closed days are left unchanged. For today, the live price is fetched.
     """
     closed_through = LedgerState.last_closed_day() or date.min
     totals = DailyTotal.objects.filter(between(first, last))
@@ -224,19 +224,19 @@ def price_again(
 
 
 def offers(days: Collection[date], *, http: Http, now: datetime) -> DayPrices:
-    """Return what these days would be priced with, compared with all other days."""
+    """Return the prices offered for these days, compared with all other days."""
     return trusted_price.daily_prices(http, min(days), max(days), now, known(without=days))
 
 
 def replace(closes: Days, *, run: Run, actor: Actor) -> int:
-    """Store these closes in place of the old ones and price their days with them; return how many payments."""
+    """Replace the closes of these days and price their payments; return how many."""
     return _apply(closes, again=actor, run=run)
 
 
 def _waiting(
     now: datetime, limit: int | None, within: timedelta | None, first: date | None, last: date | None
 ) -> tuple[list[int], set[date]]:
-    """Return the fresh ones of the newest payments without a price, and the days of those whose day is over."""
+    """Return the fresh payments among the newest without a price, and the past days of the others."""
     edge, pausing = now - LIVE_FOR, pausing_days(now).values("day")
     rows = Payment.objects.unpriced().filter(Q(paid_at__gt=edge) | ~Q(day__in=pausing), between(first, last))
     if within is not None:
@@ -247,29 +247,29 @@ def _waiting(
 
 
 def _price_fresh(fresh: Sequence[int], http: Http, now: datetime) -> int:
-    """Give the live price to those that have no price yet."""
+    """Set the live price on payments without a price."""
     updated = 0
     for ids in chunks(fresh, ROWS):
         rows = Payment.objects.unpriced().filter(id__in=ids)
         if rows.exists():
             price = _live_price(http, now)
             with ledger.writing():
-                # Read inside the lock: a reorganisation may have moved or removed a payment meanwhile.
+                # Read inside the lock: a reorganisation may have moved or removed a payment.
                 waiting = list(rows.values_list(*COLUMNS))
                 updated += len(_set_prices(waiting, dict.fromkeys({row[2] for row in waiting}, price)))
     return updated
 
 
 def _live_price(http: Http, now: datetime) -> Decimal:
-    """Return the live price, asked for when it was not read in the last 10 minutes."""
+    """Return the live price, fetched unless it was read in the last 10 minutes."""
     known = LivePrice.objects.filter(id=1, read_at__gt=now - LIVE_PRICE_KEEPS, read_at__lte=now).first()
     return known.price_usd if known else refresh_live_price(http=http, now=now).price
 
 
 def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, store: bool = True) -> int:
-    """Store the prices, price the payments of their days with them, and return how many payments that are.
+    """Store the prices, price the payments of their days, and return how many.
 
-    Without `again`, payments with that price already and imported ones, whose worth came without a price, are left.
+    Without `again`, skip payments with that price and imported ones, which came with a value but no price.
     """
     updated = 0
     for batch in day_batches(closes, MOST_PAYMENTS):
@@ -284,9 +284,9 @@ def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, 
             rows = Payment.objects.filter(day__in=batch)
             if not again:
                 rows = rows.exclude(price_usd=None, usd_micro__isnull=False)
-            found = list(rows.values_list(*COLUMNS))
-            changed = _set_prices(found, {day: closes[day].price for day in batch})
-            updated += len(found if again else changed)
+            payments = list(rows.values_list(*COLUMNS))
+            changed = _set_prices(payments, {day: closes[day].price for day in batch})
+            updated += len(payments if again else changed)
             if again:
                 _audit_changes(news, before, closes, changed, again)
         if run:
@@ -295,7 +295,7 @@ def _apply(closes: Days, *, again: Actor | None = None, run: Run | None = None, 
 
 
 def _set_prices(payments: Sequence[Row], prices: Mapping[date, Decimal]) -> list[Row]:
-    """Set price and USD of the payments that have another price, with all sums; return these payments."""
+    """Update price, USD and all sums of payments with another price; return these payments."""
     changed = [row for row in payments if prices[row[2]] != row[6]]
     if changed:
         worths = [money.usd_micro(row[1], prices[row[2]]) for row in changed]
@@ -307,7 +307,7 @@ def _set_prices(payments: Sequence[Row], prices: Mapping[date, Decimal]) -> list
 
 
 def _add_usd(priced: Sequence[Row], worths: Sequence[int]) -> None:
-    """Bring the sums of the apps in line with payments that are worth so much now."""
+    """Add the new USD values to the sums of the apps."""
     usd: Counter[int] = Counter()
     count: Counter[int] = Counter()
     for (_, _, _, _, app, before, _), worth in zip(priced, worths, strict=True):
@@ -318,16 +318,16 @@ def _add_usd(priced: Sequence[Row], worths: Sequence[int]) -> None:
 
 
 def _execute(statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Run a statement over rows of three values, many rows at a time."""
-    for some in chunks(rows, ROWS):
+    """Run a statement over rows of three values, in batches."""
+    for batch in chunks(rows, ROWS):
         with connection.cursor() as cursor:
-            cursor.execute(statement.format(rows=", ".join(["(%s, %s, %s)"] * len(some))), [*chain(*some)])
+            cursor.execute(statement.format(rows=", ".join(["(%s, %s, %s)"] * len(batch))), [*chain(*batch)])
 
 
 def _audit_changes(
     news: set[date], before: Mapping[date, DailyPrice], closes: Days, changed: Sequence[Row], actor: Actor
 ) -> None:
-    """Write each day that got another price, or whose payments did, into the audit log."""
+    """Log each day with a changed price, its own or its payments', in the audit log."""
     had = {row[2]: row[6] for row in changed}
     payments = Counter(row[2] for row in changed)
     for day in sorted(news | payments.keys()):

@@ -1,4 +1,4 @@
-"""Questions to the ledger's tables, as chainable words."""
+"""Query the ledger's tables with chainable methods."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         return self.order_by("-paid_at", "-id")
 
     def in_window(self, address: str, low: int, high: int) -> PaymentQuerySet:
-        """Return payments to the address in the blocks `low` to `high`, both included."""
+        """Return payments to the address in blocks `low` to `high`, inclusive."""
         return self.filter(address=address, height__gte=low, height__lte=high)
 
     def unpriced(self) -> PaymentQuerySet:
         return self.filter(usd_micro=None)
 
     def unnamed(self) -> PaymentQuerySet:
-        """Return payments with a message hash whose app is not known yet."""
+        """Return payments with a message hash and no known app."""
         return self.filter(app=None, kind="app")
 
     def insert(self, rows: list[tuple[Any, ...]]) -> None:
-        """Store new rows, of the columns INSERTED, without a price; IntegrityError when one is there already.
+        """Insert new rows of the columns INSERTED, without a price; IntegrityError if one exists.
 
-        One statement: three times as fast as bulk_create, which builds SQL for every few rows. COPY is five times as
-        fast as one INSERT a row on PostgreSQL.
+        One statement: three times as fast as bulk_create, which builds SQL for every few rows. On PostgreSQL, COPY is
+        five times as fast as one INSERT per row.
         """
         if not rows:
             return
@@ -64,15 +64,15 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
                 cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608  our own names
 
     def until(self, instants: Mapping[date, datetime]) -> PaymentQuerySet:
-        """Return payments of each of these UTC days before the instant that goes with it.
+        """Return payments of each of these UTC days before its instant.
 
-        The days are named twice: by the first condition alone the engines find the rows in the index by day.
+        The days appear twice: the first condition alone makes the engines use the index by day.
         """
         parts = (Q(day=day, paid_at__lt=instant) for day, instant in instants.items())
         return self.filter(day__in=list(instants)).filter(reduce(or_, parts, Q(pk__in=[])))
 
     def by_transaction(self) -> Rows:
-        """Return one row a transaction and day: what a PrunedPayment holds."""
+        """Return one row per transaction and day, as in PrunedPayment."""
         sums: dict[str, Any] = {"payments": Count("id")}
         sums |= {"priced": Count("usd_micro")}  # before usd_micro, whose name hides the column
         sums |= {"usd_micro": Coalesce(Sum("usd_micro"), 0), "amount_sat": Sum("amount_sat"), "app_id": Min("app")}
@@ -80,11 +80,11 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
         return cast("Rows", self.order_by().values("txid", "day").annotate(**sums, **same))
 
     def day_sums(self) -> Rows:
-        """Return one row a day and address: what a DailyTotal holds."""
+        """Return one row per day and address, as in DailyTotal."""
         return cast("Rows", self.order_by().values("day", "address").annotate(**_sums()))
 
     def sums_by_day(self) -> Rows:
-        """Return one row a day over all addresses."""
+        """Return one row per day over all addresses."""
         return cast("Rows", self.order_by().values("day").annotate(**_sums()))
 
 
@@ -99,7 +99,7 @@ def _sums() -> dict[str, Any]:
 
 class RemovedPaymentQuerySet(models.QuerySet["RemovedPayment"]):
     def keep(self, payments: PaymentQuerySet) -> None:
-        """Note what these payments, which are about to go, are worth."""
+        """Store the value of these payments before they are deleted."""
         priced = payments.filter(vout__isnull=False, usd_micro__isnull=False)
         self.bulk_create(
             [self.model(**row) for row in priced.values(*REMOVED)],
@@ -114,18 +114,18 @@ class DailyTotalQuerySet(models.QuerySet["DailyTotal"]):
         return self.filter(day__gte=first, day__lte=last)
 
     def first_day(self) -> date | None:
-        """Return the first day of these totals: before the ledger's, it can tell nothing."""
+        """Return the first day of these totals; before the ledger's, nothing is known."""
         first: date | None = self.aggregate(first=Min("day"))["first"]
         return first
 
     def by_day(self) -> Rows:
-        """Return one row a day over all addresses, oldest first."""
+        """Return one row per day over all addresses, oldest first."""
         return cast("Rows", self.values("day").annotate(**{name: Sum(name) for name in SUMMED}).order_by("day"))
 
     def sum_of(self, column: str) -> int:
-        """Return the sum over all rows, 0 when there are none."""
-        found: int = self.aggregate(sum=Coalesce(Sum(column), 0))["sum"]
-        return found
+        """Return the sum over all rows, 0 if empty."""
+        total: int = self.aggregate(sum=Coalesce(Sum(column), 0))["sum"]
+        return total
 
 
 class QuarantineQuerySet(models.QuerySet["Quarantined"]):
@@ -133,5 +133,5 @@ class QuarantineQuerySet(models.QuerySet["Quarantined"]):
         return self.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "id")
 
     def days(self) -> set[date]:
-        """Return the UTC days that lack a transaction, as far as the time of its block is known."""
+        """Return the UTC days that lack a transaction, where its block time is known."""
         return {paid_at.date() for paid_at in self.exclude(paid_at=None).values_list("paid_at", flat=True) if paid_at}

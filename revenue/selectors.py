@@ -1,7 +1,7 @@
 """Select revenue by day and period, to date, and by app, from the daily totals.
 
-To-date sums take whole days from the totals and sum rows on the day of the cut. If those rows are pruned, that day
-counts as a whole.
+To-date sums use totals for whole days and rows for the day of the cut. If those rows are pruned, that day counts as
+a whole.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ ROWS_AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums of some days. None: not known yet."""
+    """Sums over days. None: not known yet."""
 
     revenue_sat: int | None
     payments: int | None
     usd_micro: int | None
-    """Sum over the priced payments; None when there are payments and none is priced."""
+    """Sum over priced payments; None if there are payments but none is priced."""
     usd_missing: int
     """Number of payments without a price yet."""
 
@@ -50,7 +50,7 @@ class DayReport:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Sums of a period. `complete`: each of its days is over, with every payment in."""
+    """Sums of a period. `complete`: all its days are over and fully in the ledger."""
 
     period: Period
     sums: Sums
@@ -59,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Dollars(Pair):
-    """Millionths, and how many payments have no price."""
+    """Micro-dollars, and the number of payments without a price."""
 
     missing: int
     missing_before: int
@@ -103,14 +103,14 @@ class Totals:
 
     @classmethod
     def load(cls, first: date, last: date) -> Totals:
-        """At most three queries."""
+        """Load the totals in at most three queries."""
         with connection.cursor() as cursor:
             cursor.execute(DAYS, [first, last])
             rows = {day: dict(zip(SUMMED, sums, strict=True)) for day, *sums in cursor.fetchall()}
         return cls(rows, LedgerState.known())
 
     def of(self, days: Iterable[date]) -> Sums:
-        """Return the sums of the days. Unknown when there is no payment and no sync has looked into any of them."""
+        """Return the sums of the days, unknown without a payment or a sync that read any of them."""
         days = list(days)
         rows = [row for day in days if (row := self.rows.get(day))]
         return self._sums(rows[0] if len(rows) == 1 else _added(rows), days)
@@ -118,12 +118,12 @@ class Totals:
     def day(self, day: date, now: datetime) -> DayReport:
         return DayReport(day, self._sums(self.rows.get(day, NOTHING), [day]), self.ledger.has_all_of(day, now))
 
-    def _sums(self, found: Mapping[str, int], days: Collection[date]) -> Sums:
-        payments, priced = found["payments"], found["priced"]
+    def _sums(self, row: Mapping[str, int], days: Collection[date]) -> Sums:
+        payments, priced = row["payments"], row["priced"]
         if not payments and not any(map(self.ledger.knows, days)):
             return Sums(None, None, None, 0)
-        usd_micro = found["usd_micro"] if priced or not payments else None
-        return Sums(found["revenue_sat"], payments, usd_micro, payments - priced)
+        usd_micro = row["usd_micro"] if priced or not payments else None
+        return Sums(row["revenue_sat"], payments, usd_micro, payments - priced)
 
 
 def _added(rows: Collection[Mapping[str, int]]) -> dict[str, int]:
@@ -132,7 +132,7 @@ def _added(rows: Collection[Mapping[str, int]]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class PeriodReport:
-    """A calendar period so far: against the whole one before, and against that one cut at the same elapsed time."""
+    """A calendar period so far, compared with the previous one, whole and cut at the same elapsed time."""
 
     bucket: Bucket
     whole: Comparison
@@ -160,7 +160,7 @@ def period_report(bucket: Bucket, now: datetime, listed: Period | None = None) -
 
 
 def period_reports(buckets: Iterable[Bucket], totals: Totals, now: datetime) -> list[PeriodReport]:
-    """`totals` reach back to the earliest previous period. At most one query."""
+    """Return reports of several periods. `totals` reach back to the earliest previous one. At most one query."""
     cuts = {bucket: cut(Period.containing(bucket, now), now, totals.ledger) for bucket in buckets}
     parted = parts(cuts.values())
     return [
@@ -170,13 +170,13 @@ def period_reports(buckets: Iterable[Bucket], totals: Totals, now: datetime) -> 
 
 
 def daily(totals: Totals, today: date, days: int, now: datetime) -> list[DayReport]:
-    """Return the last `days` days, today included, oldest first."""
+    """Return the last `days` days including today, oldest first."""
     every = (today - timedelta(days=back) for back in range(days - 1, -1, -1))
     return [totals.day(day, now) for day in every]
 
 
 def compare(totals: Totals, bucket: Bucket, now: datetime) -> Comparison:
-    """Return the calendar period that `now` lies in, so far, against the whole one before."""
+    """Compare the current calendar period so far with the whole previous one."""
     current, previous = periods(bucket, now)
     complete = all(totals.ledger.has_all_of(day, now) for day in previous.days())
     return Comparison(
@@ -204,25 +204,25 @@ class Cut:
 
     @property
     def parted(self) -> date | None:
-        """Return the day of which only the rows before the cut count; None when all days count whole."""
+        """Return the day that counts only up to the cut, None if all days count whole."""
         last, end = self.previous.last_day, self.previous.end
         return None if end == midnight(last) + DAY else last
 
 
 def cut(whole: Period, now: datetime, ledger: LedgerState) -> Cut:
-    """Return where a period and the one before end, to the second: payments have the whole seconds of their blocks."""
+    """Return where both periods end, to the second like block times."""
     now = now.replace(microsecond=0)
     current, previous = whole.to_date(now), whole.previous().cut_like(whole, now)
-    found = Cut(current, previous, whole_days=False)
-    if found.parted and previous.start < previous.end and ledger.is_closed(found.parted):
-        return Cut(current, replace(previous, end=midnight(found.parted) + DAY), whole_days=True)
-    return found
+    result = Cut(current, previous, whole_days=False)
+    if result.parted and previous.start < previous.end and ledger.is_closed(result.parted):
+        return Cut(current, replace(previous, end=midnight(result.parted) + DAY), whole_days=True)
+    return result
 
 
 def parts(cuts: Iterable[Cut]) -> dict[date, DaySums]:
-    """Return what the parted days had received at their cuts.
+    """Return the revenue of the parted days up to their cuts.
 
-    One query over the rows of those days; none without any.
+    One query over the rows of those days, none if there are none.
     """
     instants = {one.parted: one.previous.end for one in cuts if one.parted}
     if not instants:
@@ -231,14 +231,14 @@ def parts(cuts: Iterable[Cut]) -> dict[date, DaySums]:
 
 
 def to_date(cut: Cut, totals: Totals, parts: Mapping[date, DaySums]) -> Comparison:
-    """Sums of both sides. `totals` reach from the previous period's first day to today, `parts` hold the parted day."""
+    """Return the sums of both periods. `totals` cover both, `parts` hold the parted day."""
     now = totals.of(Period.of_days(cut.current.first_day, cut.current.end.date()).days())
     before = _with_part(totals, cut.parted, parts).of(cut.previous.days())
     return Comparison(Part(cut.current, now), Part(cut.previous, before), cut.whole_days)
 
 
 def _with_part(totals: Totals, day: date | None, parts: Mapping[date, DaySums]) -> Totals:
-    """Return the totals with only a part of the day."""
+    """Return the totals with only part of the day."""
     if day is None:
         return totals
     others = dict(totals.rows)
@@ -247,9 +247,9 @@ def _with_part(totals: Totals, day: date | None, parts: Mapping[date, DaySums]) 
 
 
 def rolling(period: Period, now: datetime) -> Comparison | None:
-    """Return a stretch of at least a day that ends now against as much time before it. Four queries.
+    """Compare a span of at least a day that ends now with the same time before it. Four queries.
 
-    None where the rows of a day that is cut are pruned: only whole days are known of it.
+    None if the rows of a day to cut are pruned.
     """
     previous = period.previous()
     totals = Totals.load(previous.first_day, now.date())
@@ -263,7 +263,7 @@ def rolling(period: Period, now: datetime) -> Comparison | None:
 
 
 def _without(totals: Totals, day: date, parts: Mapping[date, DaySums]) -> Totals:
-    """Return the totals without what the day had received at its cut."""
+    """Return the totals without the day's revenue up to its cut."""
     if day not in parts or day not in totals.rows:
         return totals
     row = {key: value - parts[day][key] if key in SUMMED else value for key, value in totals.rows[day].items()}
@@ -271,7 +271,7 @@ def _without(totals: Totals, day: date, parts: Mapping[date, DaySums]) -> Totals
 
 
 def of_period(period: Period, now: datetime) -> Comparison:
-    """Return a calendar period that is over against the one before it, both whole. Two queries."""
+    """Compare a past calendar period with the one before it, both whole. Two queries."""
     previous = period.previous()
     totals = Totals.load(previous.first_day, period.last_day)
     current, before = (
@@ -282,7 +282,7 @@ def of_period(period: Period, now: datetime) -> Comparison:
 
 
 def until_now(period: Period, now: datetime) -> tuple[Comparison, Part, LedgerState]:
-    """Return some days that go on against as much time before them, and all of those days before. Three queries."""
+    """Compare ongoing days with the same time before them, and with all those previous days. Three queries."""
     previous = period.previous()
     totals = Totals.load(previous.first_day, now.date())
     one = cut(period, now, totals.ledger)
@@ -304,28 +304,28 @@ DEFAULT_APP_ORDER = "-flux"
 
 
 def apps(search: str = "", sort: str = DEFAULT_APP_ORDER) -> QuerySet[App]:
-    """Apps with payments whose name has `search` in it. The name decides between equals."""
-    found = App.objects.filter(payments__gt=0).order_by(*_order(sort))
-    return found.filter(name__icontains=search) if search else found
+    """Return apps with payments and `search` in their name. The name breaks ties."""
+    queryset = App.objects.filter(payments__gt=0).order_by(*_order(sort))
+    return queryset.filter(name__icontains=search) if search else queryset
 
 
 def _order(sort: str) -> list[str | Combinable]:
     key = sort.removeprefix("-")
     order: list[str | Combinable] = [f"{'-' if sort.startswith('-') else ''}{COLUMNS[key]}"]
-    if key == "usd":  # without any price: last, whatever the direction
+    if key == "usd":  # apps without a price come last in either direction
         order.insert(0, ExpressionWrapper(Q(priced=0), output_field=BooleanField()))
     return order if key == "app" else [*order, "name"]
 
 
 def transaction_url(txid: str) -> str:
-    """Return the transaction's page at the explorer whose API is configured; of a demo, its rows in our API."""
-    if settings.DEMO:  # no explorer knows a simulated transaction
+    """Return the transaction's page at the configured explorer; in a demo, its rows in our API."""
+    if settings.DEMO:  # no explorer has a simulated transaction
         return f"{reverse('transactions')}?search={txid}"
     return f"{settings.FLUX_EXPLORER_URL.removesuffix('/api')}/tx/{txid}"
 
 
 class Fact(NamedTuple):
-    """Kept part of a payment, also once it is pruned: then all outputs of its transaction are one."""
+    """Part of a payment that survives pruning; then all outputs of its transaction are one."""
 
     day: date
     height: int
@@ -344,7 +344,7 @@ FACT = ("day", "height", "txid", "from_address", "kind", "message_hash", "app_id
 
 
 class MessagePayment(NamedTuple):
-    """Kept part of a payment for an app message."""
+    """Part of a payment for an app message that survives pruning."""
 
     message_hash: str
     txid: str
@@ -357,45 +357,45 @@ class MessagePayment(NamedTuple):
 
 
 def facts(days: Collection[date]) -> Iterator[Fact]:
-    """Yield the payments of these days, pruned ones included. Two queries for each few thousand days."""
-    for some in chunks(sorted(days)):
-        yield from map(Fact._make, _kept(Q(day__in=some), FACT))
+    """Yield payments of these days, including pruned ones. Two queries per few thousand days."""
+    for batch in chunks(sorted(days)):
+        yield from map(Fact._make, _kept(Q(day__in=batch), FACT))
 
 
 def facts_of(txids: Collection[str]) -> Iterator[Fact]:
-    """Yield the payments of these transactions, pruned ones included."""
-    for some in chunks(sorted(txids)):
-        yield from map(Fact._make, _kept(Q(txid__in=some), FACT))
+    """Yield payments of these transactions, including pruned ones."""
+    for batch in chunks(sorted(txids)):
+        yield from map(Fact._make, _kept(Q(txid__in=batch), FACT))
 
 
 FOR_MESSAGES = Q(kind=Payment.Kind.APP)
 
 
 def message_payments(which: Q) -> Iterator[MessagePayment]:
-    """Yield those of these payments that are for app messages, pruned ones included. Two queries."""
+    """Yield the payments for app messages among these, including pruned ones. Two queries."""
     yield from map(MessagePayment._make, _kept(which & FOR_MESSAGES, MessagePayment._fields[:4]))
 
 
 def is_hash_paid(days: Collection[date], column: str = "hash") -> Q:
-    """Select rows whose column is the hash of a message that was paid for on these days, also by pruned payments."""
-    found = Q()
+    """Return the condition that the column is the hash of a message paid for on these days, pruned or not."""
+    condition = Q()
     for model in (Payment, PrunedPayment):
         rows = model.objects.filter(FOR_MESSAGES, day__in=days).order_by()
-        found |= Q(**{f"{column}__in": rows.values("message_hash")})
-    return found
+        condition |= Q(**{f"{column}__in": rows.values("message_hash")})
+    return condition
 
 
 def _kept(which: Q, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield these columns of payments, pruned ones included, and after them SUMMED in the order of Fact."""
+    """Yield these columns and then SUMMED, in the order of Fact, including pruned payments."""
     rows: Any = Payment.objects.filter(which).values_list(*columns, "amount_sat", "usd_micro")
-    for *told, sat, usd_micro in rows.iterator(ROWS_AT_ONCE):
-        yield (*told, sat, 1, usd_micro or 0, int(usd_micro is not None))
+    for *values, sat, usd_micro in rows.iterator(ROWS_AT_ONCE):
+        yield (*values, sat, 1, usd_micro or 0, int(usd_micro is not None))
     pruned = PrunedPayment.objects.filter(which)
     yield from pruned.values_list(*columns, "amount_sat", "payments", "usd_micro", "priced").iterator(ROWS_AT_ONCE)
 
 
 def day_batches(days: Collection[date], most: int) -> Iterator[list[date]]:
-    """Yield the newest days first, as many at a time as have at most so many payments, or one. One query."""
+    """Yield batches of days, newest first, each with at most this many payments or one day. One query."""
     totals = DailyTotal.objects.filter(day__in=days).order_by().values_list("day").annotate(payments=Sum("payments"))
     payments, batch, size = dict(totals), list[date](), 0
     for day in sorted(days, reverse=True):
@@ -412,15 +412,15 @@ Stamp = tuple[int, datetime | None, int | None, date | None]
 
 
 def ledger_stamp() -> Stamp | None:
-    """Changes with every change of the ledger, and with every completed sync. One small query."""
+    """Return a stamp that changes with the ledger and with every completed sync. One small query."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT version, completed_at, tip_height, closed_through FROM revenue_ledgerstate")
-        found: Stamp | None = cursor.fetchone()
-    return found
+        row: Stamp | None = cursor.fetchone()
+    return row
 
 
 def read_until() -> datetime | None:
-    """Return up to when the chain is known. One query."""
+    """Return when the chain was last known. One query."""
     return LedgerState.known().read_until
 
 
@@ -435,14 +435,14 @@ class Place:
 
 
 def open_totals() -> DailyTotalQuerySet:
-    """Return the totals of the days whose rows are not pruned. One query, for where those begin."""
+    """Return the totals of unpruned days. One query, for the first such day."""
     closed_through = LedgerState.last_closed_day()
     return DailyTotal.objects.filter(day__gt=closed_through) if closed_through else DailyTotal.objects.all()
 
 
 @dataclass(frozen=True)
 class OpenDays:
-    """Number of payments of days whose rows are not pruned. Reads only what is asked for, and that once."""
+    """Payments of unpruned days, counted lazily and once."""
 
     totals: DailyTotalQuerySet = field(default_factory=open_totals)
 
@@ -456,9 +456,9 @@ class OpenDays:
 
     @cached_property
     def sums(self) -> tuple[int, ...]:
-        """Return SUMMED over all of them."""
-        found = self.totals.aggregate(**{f"all_{name}": Coalesce(Sum(name), 0) for name in SUMMED})
-        return tuple(found[f"all_{name}"] for name in SUMMED)
+        """Return SUMMED over all days."""
+        row = self.totals.aggregate(**{f"all_{name}": Coalesce(Sum(name), 0) for name in SUMMED})
+        return tuple(row[f"all_{name}"] for name in SUMMED)
 
     @property
     def total(self) -> int:
@@ -470,11 +470,11 @@ class OpenDays:
 
     @cached_property
     def by_day(self) -> list[tuple[date, int]]:
-        """Return payments a day, newest first."""
+        """Return payments per day, newest first."""
         return list(self.totals.order_by("-day").values_list("day").annotate(rows=Sum("payments")))
 
     def place(self, offset: int, limit: int, *, oldest_first: bool) -> Place:
-        """Return the days on which the rows from `offset` on lie, in the order asked for."""
+        """Return the days of the rows from `offset` on, in the requested order."""
         chosen: list[date] = []
         before = rows = 0
         for day, payments in reversed(self.by_day) if oldest_first else self.by_day:
@@ -488,26 +488,26 @@ class OpenDays:
         return Place(tuple(chosen), offset - before, rows)
 
     def since(self, rows: int) -> datetime | None:
-        """Return an instant so that at least `rows` rows are not older; None when there are not so many."""
+        """Return an instant with at least `rows` rows from it on, None if there are fewer."""
         days = self.place(rows - 1, 1, oldest_first=False).days
         return midnight(days[0]) if days else None
 
     def until(self, rows: int) -> datetime | None:
-        """Return an instant so that at least `rows` rows are older; None when there are not so many."""
+        """Return an instant with at least `rows` older rows, None if there are fewer."""
         days = self.place(rows - 1, 1, oldest_first=True).days
         return midnight(days[0] + DAY) if days else None
 
 
 UNKEPT = (
-    "An earlier release pruned {payments} of {days} and kept no senders, apps and owners of them: "
-    "what of their {flux} FLUX belongs here is not known."
+    "An earlier release pruned {payments} of {days} without keeping senders, apps and owners: "
+    "how much of their {flux} FLUX belongs here is not known."
 )
 
 
 def unkept() -> str:
-    """Return what is not known of any sender, app or owner, in words; empty where all is kept. Three small queries.
+    """Describe days without transaction details; empty if all are stored. Three small queries.
 
-    Days are pruned oldest first: the first day of which transactions are kept ends those of which none are.
+    Days are pruned oldest first: the first day with stored transactions ends those without.
     """
     closed = LedgerState.known().closed_through
     first = PrunedPayment.objects.aggregate(first=Min("day"))["first"]

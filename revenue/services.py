@@ -19,7 +19,7 @@ Report = dict[str, Any]
 
 
 def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait: float = 0) -> Report:
-    """Put these closes in the place of those that are stored, and price the payments of their days with them."""
+    """Replace the stored closes of these days and price their payments."""
     with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
         updated = pricing.replace(closes, run=run, actor=actor)
         run.report = {"updated": updated, "remaining": Payment.objects.unpriced().count()}
@@ -28,7 +28,7 @@ def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait
 
 
 def refresh_price(*, trigger: str, wait: float = 0) -> Report:
-    """Ask for the live price."""
+    """Fetch the live price."""
     http = Http.from_settings()
     with runs.run("refresh_price", trigger=trigger, wait=wait) as run:
         quote = pricing.refresh_live_price(http=http, now=timezone.now())
@@ -37,7 +37,7 @@ def refresh_price(*, trigger: str, wait: float = 0) -> Report:
 
 
 def read_pending(*, trigger: str, wait: float = 0) -> Report:
-    """Ask for the payments that are not deep enough to count."""
+    """Fetch payments without enough confirmations."""
     sources = chain_sources(Http.from_settings())
     with runs.run("read_pending", trigger=trigger, wait=wait) as run:
         run.report = as_report(pending.read_pending(sources=sources, now=timezone.now(), run=run))

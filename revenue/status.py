@@ -1,4 +1,4 @@
-"""Report how the ledger is against the chain, from what the last sync wrote down."""
+"""Report how the ledger compares with the chain, from the last sync's records."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from revenue.models import TIP_STANDS, Cursor, DailyTotal, LedgerState
 from revenue.selectors import open_totals
 
 TASK, BEAT_TASK = "sync_revenue", "revenue.tasks.sync_revenue"
-LAG = "sync-lag"  # the key of its alert
+LAG = "sync-lag"  # key of its alert
 COMPLETED_LATE = timedelta(minutes=30)  # six syncs missed
 
 
 @health_check("sync")
 def sync_part(now: datetime | None, states: States | None = None) -> Part:
-    """Return the `sync` part of `/api/health`. Without a database (`now` None) nothing is known."""
+    """Return the `sync` part of `/api/health`. `now` None: no database, nothing is known."""
     if now is None:
         reason = words(Status("database_unreachable"), timezone.now())
         return Part(dict.fromkeys(SyncHealth().fields) | {"healthy": False, "reason": reason})
@@ -58,19 +58,19 @@ def sync_part(now: datetime | None, states: States | None = None) -> Part:
 
 
 def sync_status(ledger: LedgerState, state: TaskState, now: datetime) -> Status:
-    """Return what is wrong with the sync, the worst first."""
+    """Return problems of the sync, worst first."""
     if ledger.unproved_height is not None:
         return unproved(ledger)
     return state.failing if state.alerting else lag_status(ledger, now, TIP_STANDS)
 
 
 def unproved(ledger: LedgerState) -> Status:
-    """Return that a source contradicts settled blocks and no second one could be asked."""
+    """Return the problem of a source that contradicts settled blocks when no second one could be asked."""
     return Status("sync_unproved", since=ledger.unproved_at, facts={"height": ledger.unproved_height}, key="unproved")
 
 
 def lag_status(ledger: LedgerState, now: datetime, patience: timedelta) -> Status:
-    """Return why the ledger is behind the chain. `patience`: how long the tip may stay where it is."""
+    """Return why the ledger is behind the chain. `patience`: how long the tip may stay unchanged."""
     since = ledger.completed_at
     if since is None:
         return Status("sync_never", key=LAG)
@@ -86,7 +86,7 @@ def lag_status(ledger: LedgerState, now: datetime, patience: timedelta) -> Statu
 
 
 def _failed_sources(report: Mapping[str, Any]) -> list[Status]:
-    """Return the sources that the last sync had to do without."""
+    """Return the sources that failed in the last sync."""
     pairs = zip_longest(report.get("failedSources", ()), report.get("failedCodes", ()))
     codes = ((f"chain_{code}", error) for error, code in pairs)
     return [Status(code if code in PUBLIC else "chain_failed", facts={"error": error}) for code, error in codes]
@@ -111,7 +111,7 @@ def status(now: datetime) -> dict[str, Any]:
 
 
 def last_sync_block() -> int | None:
-    """Return the block up to which every tracked address was read; None when one never was."""
+    """Return the block up to which every tracked address was read, None if one never was."""
     cursors = Cursor.by_address()
     tracked = [row.address for row in settings.REVENUE_ADDRESSES]
     return min(cursors[address].height for address in tracked) if cursors.keys() >= set(tracked) else None
@@ -122,19 +122,19 @@ def is_syncing() -> bool:
 
 
 def _lag(read_until: datetime | None, now: datetime) -> int | None:
-    """Return seconds; None before the first sync, and where the last one lies in the future."""
+    """Return the lag in seconds, None before the first sync or if the last one is in the future."""
     is_known = read_until is not None and not is_ahead(read_until, now)
     return max(int((now - read_until).total_seconds()), 0) if read_until and is_known else None
 
 
 def _last_day(until: datetime | None) -> str | None:
-    """Return the last day that ends by then."""
+    """Return the last day that has ended by then."""
     return None if until is None else (until.date() - timedelta(days=1)).isoformat()
 
 
 @gauges
 def revenue_gauges(now: datetime) -> Iterator[Gauge]:
-    """Yield today's revenue so far and that of all days. Two queries."""
+    """Yield today's revenue so far and total revenue. Two queries."""
     today = Q(day=now.date())
     sums = DailyTotal.objects.aggregate(
         today_sat=Sum("revenue_sat", filter=today), today_payments=Sum("payments", filter=today),

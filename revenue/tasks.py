@@ -1,4 +1,4 @@
-"""The Celery tasks of the ledger: thin, safe to run twice, safe to kill."""
+"""Define the ledger's Celery tasks: thin, safe to run twice, safe to kill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from revenue import jobs, services
 sync_revenue = task_of(
     jobs.sync_revenue,
     timedelta(minutes=5),
-    "Payments from the chain, then names and USD of what came and of recent payments without.",
+    "Payments from the chain, then names and USD of new and recent payments.",
 )
 audit_revenue = task_of(
     jobs.audit_revenue, timedelta(hours=4), "The last 4,320 blocks of the ledger against the chain."
@@ -30,6 +30,6 @@ def refresh_price() -> None:
 
 
 @shared_task
-@scheduled(timedelta(minutes=1), "Payments that are not deep enough to count yet.")
+@scheduled(timedelta(minutes=1), "Payments without enough confirmations to count.")
 def read_pending() -> None:
     run_quietly(services.read_pending)

@@ -26,7 +26,7 @@ class Transaction(Answer):
     price_usd = Price(allow_null=True)
     block_height = serializers.IntegerField(source="height")
     block_hash = OrNull(allow_null=True)
-    confirmations = serializers.IntegerField(allow_null=True, help_text="At the chain's tip as last read.")
+    confirmations = serializers.IntegerField(allow_null=True, help_text="At the last known tip of the chain.")
     timestamp = UnixTime(source="paid_at", help_text="Time of the block, unix s.")
     date = serializers.DateField(source="day", help_text="UTC day of the block.")
     app_name = serializers.CharField(source="app__name", allow_null=True)
@@ -62,8 +62,8 @@ class PendingAnswer(Answer):
     )
     readAt = serializers.DateTimeField(source="read_at", allow_null=True)
     minConfirmations = serializers.IntegerField(source="required", help_text="From which on a payment counts.")
-    truncated = serializers.BooleanField(help_text="An address has more than one page of them: there may be more.")
-    unreadable = serializers.IntegerField(help_text="Transactions that could not be read or whose sender is not told.")
+    truncated = serializers.BooleanField(help_text="An address has more than one page: there may be more.")
+    unreadable = serializers.IntegerField(help_text="Transactions that could not be read or have no reported sender.")
     transactions = PendingTransaction(many=True, source="payments", allow_null=True, help_text="null unless `ok`.")
 
 
@@ -92,12 +92,12 @@ class PayerTotals(Answer):
 
 
 class PayerAnswer(PageAnswer):
-    """`total` counts the payments that are kept; `totals` also those that are pruned."""
+    """`total` counts stored payments; `totals` includes pruned ones."""
 
     address = serializers.CharField(source="payer.address")
     label = OrNull(source="payer.words", allow_null=True)  # type: ignore[assignment]  # the wire name
     payments = Transaction(many=True, source="rows")
-    apps = serializers.ListField(child=serializers.CharField(), help_text="Apps that the payments of this page name.")
+    apps = serializers.ListField(child=serializers.CharField(), help_text="Apps named by the payments of this page.")
     totals = PayerTotals(source="payer")
     first = serializers.DateField(source="payer.first", help_text="UTC day of the first payment.")
     last = serializers.DateField(source="payer.last", help_text="UTC day of the last payment.")
@@ -115,7 +115,7 @@ class DaySums(Answer):
     daily_revenue_usd = MicroDollars(source="sums.usd_micro", allow_null=True, help_text="Of the priced payments.")
     usdMissing = serializers.IntegerField(source="sums.usd_missing", help_text="Payments without a price.")
     payments = serializers.IntegerField(source="sums.payments", allow_null=True, help_text=UNKNOWN)
-    complete = serializers.BooleanField(help_text="Over, and every payment of it is in.")
+    complete = serializers.BooleanField(help_text="The day is over and complete.")
 
 
 class PeriodSums(Answer):
@@ -124,7 +124,7 @@ class PeriodSums(Answer):
     revenue = Satoshi(source="sums.revenue_sat", allow_null=True, help_text=f"FLUX. {UNKNOWN}")
     payments = serializers.IntegerField(source="sums.payments", allow_null=True)
     usd = MicroDollars(source="sums.usd_micro", allow_null=True, help_text="Of the priced payments.")
-    complete = serializers.BooleanField(help_text="Each of its days is over, and every payment of it is in.")
+    complete = serializers.BooleanField(help_text="All its days are over and complete.")
 
 
 class Change(Answer):
@@ -167,7 +167,7 @@ class ToDateAnswer(Answer):
     previous = Stretch(help_text="The period before, cut at the same elapsed time, at most to its end.")
     wholeDays = serializers.BooleanField(
         source="whole_days",
-        help_text="The rows of the day in which the cut lies are pruned: that day counts whole.",
+        help_text="The rows of the day of the cut are pruned: that day counts as a whole.",
     )
     flux = Amount()
     usd = UsdAmount()
@@ -196,7 +196,7 @@ class DailyAnswer(PeriodAnswer):
 
 
 class RevenueStatus(Answer):
-    isSchedulerRunning = serializers.BooleanField(help_text="A worker lives and the sync is on its schedule.")
+    isSchedulerRunning = serializers.BooleanField(help_text="A worker is running and the sync is on schedule.")
     isSyncInProgress = serializers.BooleanField()
     isSyncing = serializers.BooleanField(help_text="The same.")
     lastRun = serializers.DateTimeField(allow_null=True)

@@ -1,4 +1,4 @@
-"""Under /api/: payments and what they add up to."""
+"""Route /api/: payments and their sums."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Serve payments, apps and what periods add up to."""
+"""Serve payments, apps and the sums of periods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from revenue.payments.payers import PayerPage
 from revenue.selectors import ledger_stamp
 from revenue.status import status
 
-TO_DATE_S = 60  # how long an answer may be confirmed whose like-for-like part has moved on since
+TO_DATE_S = 60  # how long an answer may be confirmed after its like-for-like part has moved on
 
 
 class TransactionsView(ReadView):
@@ -60,7 +60,7 @@ class PayerView(ReadView):
     name, operation, tag = "Payer", "payer", "revenue"
     query, answer = PageQuery, serializers.PayerAnswer
     parameters = (OpenApiParameter("address", str, OpenApiParameter.PATH, description="The sender's address."),)
-    errors = {404: OpenApiResponse(ErrorAnswer, "It has paid nothing.")}
+    errors = {404: OpenApiResponse(ErrorAnswer, "No known payments from this address.")}
 
     def etag(self, now: datetime) -> object:
         return ledger_stamp(), now.date()
@@ -68,16 +68,16 @@ class PayerView(ReadView):
     def read(self, values: dict[str, Any], now: datetime) -> PayerPage:
         payer = payers.find(self.kwargs["address"], now.date())
         if payer is None:
-            raise NotFound(" ".join(filter(None, ["this address has paid nothing that is known.", selectors.unkept()])))
+            raise NotFound(" ".join(filter(None, ["no known payments from this address.", selectors.unkept()])))
         page, limit = values["page"], values["limit"]
         selection = filters.select(TransactionsQuery.read({"sender": payer.address}))
         rows = pagination.page_rows(selection, payer.kept, (page - 1) * limit, limit)
-        found = pagination.with_confirmations(rows, pagination.tip_height())
-        return PayerPage(found, payer.kept, page, limit, payer)
+        payments = pagination.with_confirmations(rows, pagination.tip_height())
+        return PayerPage(payments, payer.kept, page, limit, payer)
 
 
 def _listed(values: dict[str, Any], today: date) -> Period | None:
-    """Return the days that an answer lists besides its periods; None: none."""
+    """Return the days listed besides the periods, if any."""
     if "start" in values:
         return Period.of_days(values["start"], values["end"])
     days = values.get("days", 0)
@@ -94,7 +94,7 @@ class PeriodView(ReadView):
         return f"{self.bucket.adverb.capitalize()} revenue"
 
     def etag(self, now: datetime) -> object:
-        """Answers about days change at midnight, too, and `toDate` goes with the clock."""
+        """Return an ETag that also changes at midnight, and with the clock because of `toDate`."""
         return ledger_stamp(), now.date(), int(now.timestamp()) // TO_DATE_S
 
     def read(self, values: dict[str, Any], now: datetime) -> selectors.PeriodReport:
@@ -102,7 +102,7 @@ class PeriodView(ReadView):
 
 
 def period_view(bucket: Bucket) -> Callable[..., HttpResponseBase]:
-    """Return the view of one calendar."""
+    """Return the view for one kind of period."""
     names = {"bucket": bucket, "operation": f"revenue_{bucket.adverb}"}
     view: type[PeriodView] = type(f"{bucket.adverb.capitalize()}View", (PeriodView,), names)
     made: Callable[..., HttpResponseBase] = view.as_view()

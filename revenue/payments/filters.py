@@ -1,7 +1,7 @@
-"""Filter, search and count payments, exactly at any size.
+"""Filter, search and count payments exactly, at any size.
 
 A search term can mean several things ("2026" starts txids, is part of names, and is an amount): a payment matches
-if any of them fits.
+if any of them applies.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from revenue.models import App, AppType, Payment
 from revenue.querysets import PaymentQuerySet
 from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER, OpenDays, Sums
 
-MOST_SUMMED = 250_000  # rows that a stranger's search adds up
+MOST_SUMMED = 250_000  # rows that an anonymous search sums up
 MOST_APPS = 10_000  # ids in one statement
-TXID = re.compile(r"[0-9a-f]{4,64}")  # by its beginning, from 4 characters on (docs/contract.md#api)
+TXID = re.compile(r"[0-9a-f]{4,64}")  # by prefix, from 4 characters on (docs/contract.md#api)
 ADDRESS = re.compile(r"[0-9A-Za-z]{4,64}", re.ASCII)
 
-# The same columns behind an expression that no index serves: see `Meaning.unindexed`.
+# The same columns in an expression that no index serves: see `Meaning.unindexed`.
 UNINDEXED: dict[str, Combinable] = {
     "any_txid": Coalesce("txid", Value(""), output_field=CharField()),
     "any_from_address": Coalesce("from_address", Value(""), output_field=CharField()),
@@ -58,16 +58,16 @@ UNINDEXED: dict[str, Combinable] = {
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One thing that a term may mean."""
+    """One possible meaning of a term."""
 
     condition: Callable[[str], Q]
-    """Makes the condition from a prefix of the columns' names."""
+    """Builds the condition for a prefix of the column names."""
     rows: int
-    """Number of payments that fit."""
+    """Number of matching payments."""
     address: str = ""
-    """Set when it is nothing but this tracked address."""
+    """Set if it is only this tracked address."""
     period: Period | None = None
-    """Set when it is nothing but these days."""
+    """Set if it is only these days."""
 
     @property
     def indexed(self) -> Q:
@@ -75,14 +75,14 @@ class Meaning:
 
     @property
     def unindexed(self) -> Q:
-        """Return the same for a walk along another index, so that no planner leaves that one for this condition."""
+        """Return the same condition without an index, so that no planner leaves the index being walked."""
         return self.condition("any_")
 
 
 def meanings(term: str, days: OpenDays) -> list[Meaning]:
-    """Return everything that the term means for at least one payment."""
-    found = [*_beginnings(term, days), *_app_names(term), *_amounts(term), *_dates(term, days)]
-    return [meaning for meaning in found if meaning.rows]
+    """Return the meanings of the term with at least one payment."""
+    candidates = [*_beginnings(term, days), *_app_names(term), *_amounts(term), *_dates(term, days)]
+    return [meaning for meaning in candidates if meaning.rows]
 
 
 def app_meaning(app: App) -> Meaning:
@@ -91,7 +91,7 @@ def app_meaning(app: App) -> Meaning:
 
 
 def _counted(condition: Callable[[str], Q]) -> Meaning:
-    """For what no total knows. The index alone answers: 1,000,000 entries take about 50 ms."""
+    """Count where no total helps. Index-only: 1,000,000 entries take about 50 ms."""
     return Meaning(condition, Payment.objects.filter(condition("")).count())
 
 
@@ -110,9 +110,9 @@ def _beginnings(term: str, days: OpenDays) -> Iterator[Meaning]:
 
 
 def _app_names(term: str) -> Iterator[Meaning]:
-    found = App.objects.filter(payments__gt=0, name__icontains=term)
-    apps = dict(found.values_list("id", "payments"))
-    these = list(apps) if len(apps) <= MOST_APPS else found.values("id")
+    matching = App.objects.filter(payments__gt=0, name__icontains=term)
+    apps = dict(matching.values_list("id", "payments"))
+    these = list(apps) if len(apps) <= MOST_APPS else matching.values("id")
     yield Meaning(lambda prefix: Q(**{f"{prefix}app_id__in": these}), sum(apps.values()))
 
 
@@ -140,7 +140,7 @@ def _period(term: str) -> Period | None:
 
 
 def begins(column: str, beginning: str) -> Q:
-    """Return rows whose column begins so.
+    """Return rows whose column has this prefix.
 
     PostgreSQL's pattern index serves LIKE; SQLite's LIKE uses none, a range does.
     """
@@ -164,7 +164,7 @@ def _after(day: date) -> datetime:
     return midnight(day + timedelta(days=1))
 
 
-ORDERS = {  # what `sort` may say: column, descending. The id decides between equals.
+ORDERS = {  # values of `sort`: column, descending. The id breaks ties.
     "-timestamp": ("paid_at", True),
     "timestamp": ("paid_at", False),
     "-date": ("paid_at", True),
@@ -184,7 +184,7 @@ FREE = (
     "block",
     "min_amount",
     "max_amount",
-)  # filters that no daily total knows
+)  # filters that daily totals cannot answer
 LOOKUPS = {
     "address": "address",
     "sender": "from_address",
@@ -195,51 +195,51 @@ LOOKUPS = {
 
 
 txids_of_owner: Hook[Callable[[str], QuerySet[Any, Any]]] = Hook(["selectors"])
-"""Returns the transactions that were paid for the apps of an owner; the one app that knows messages registers it."""
+"""Returns the transactions paid for an owner's apps; registered by the app that stores messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The payments that fit. Conditions come twice: indexed, and for a walk along another index."""
+    """The matching payments. Each condition exists twice: indexed, and for a walk along another index."""
 
     values: Mapping[str, Any]
-    """The filters, as `TransactionsQuery` reads them; one that is missing or empty lets everything through."""
+    """The filters, as read by `TransactionsQuery`; a missing or empty one matches everything."""
     days: OpenDays
-    """Of the days and the address in the filters: rows outside of them do not fit."""
+    """Totals of the filters' days and address; rows outside do not match."""
     meanings: tuple[Meaning, ...] | None
-    """Possible meanings of the search; None: no search. Empty: nothing fits."""
+    """Possible meanings of the search. None: no search. Empty: no match."""
     app_id: int | None = None
-    """To be looked at besides the meanings."""
+    """Checked in addition to the meanings."""
 
     @property
     def order(self) -> tuple[str, bool]:
-        """Return the column, and whether it descends."""
+        """Return the column, and whether it is descending."""
         return ORDERS[self.values.get("sort", DEFAULT_ORDER)]
 
     def has(self, *keys: str) -> bool:
-        """Return whether one of these filters is set."""
+        """Return whether any of these filters is set."""
         return any(self.values.get(key) not in (None, "") for key in keys)
 
     @property
     def is_plain(self) -> bool:
-        """Return whether the daily totals alone say which rows fit."""
+        """Return whether the daily totals alone decide which rows match."""
         return self.meanings is None and not self.has(*FREE)
 
     @property
     def is_narrowed(self) -> bool:
-        """Return whether something besides the meanings decides which rows fit."""
+        """Return whether anything besides the meanings decides which rows match."""
         return bool(self.app_id) or self.has("from", "to", "address", *FREE)
 
     def rows(self, *conditions: Q) -> PaymentQuerySet:
-        """Return rows that fit all but the search, and the conditions; by whatever index serves."""
+        """Return rows that match the conditions and all filters but the search, by any index."""
         return Payment.objects.filter(self._within, self._filters(""), *conditions)
 
     def matches(self) -> PaymentQuerySet:
-        """Return rows that fit, by whatever index serves."""
+        """Return matching rows, by any index."""
         return self.rows(self._searched(lambda meaning: meaning.indexed))
 
     def walk(self) -> PaymentQuerySet:
-        """Return the same rows, so written that only the index of the default order can serve."""
+        """Return the same rows by a query that only the default order's index can serve."""
         searched = self._searched(lambda meaning: meaning.unindexed)
         return Payment.objects.alias(**UNINDEXED).filter(self._within, self._filters("any_"), searched)
 
@@ -251,16 +251,16 @@ class Selection:
         return reduce(or_, map(form, self.meanings)) if self.meanings else Q()
 
     def _filters(self, prefix: str) -> Q:
-        found = {f"{prefix}{lookup}": self.values[key] for key, lookup in LOOKUPS.items() if self.has(key)}
+        conditions = {f"{prefix}{lookup}": self.values[key] for key, lookup in LOOKUPS.items() if self.has(key)}
         if self.has("owner"):
             (txids,) = (read(self.values["owner"]) for read in txids_of_owner)
-            found[f"{prefix}txid__in"] = txids
+            conditions[f"{prefix}txid__in"] = txids
         if self.app_id:
-            found[f"{prefix}app_id"] = self.app_id
-        return Q(**found, app_type=self.values["type"]) if self.has("type") else Q(**found)
+            conditions[f"{prefix}app_id"] = self.app_id
+        return Q(**conditions, app_type=self.values["type"]) if self.has("type") else Q(**conditions)
 
     def count(self) -> int:
-        """Return how many rows fit."""
+        """Return the number of matching rows."""
         if self.is_plain:
             return self.days.total
         if not self.days.total or self.meanings == ():
@@ -268,9 +268,9 @@ class Selection:
         return self.rows().count() if self.meanings is None else self._count_meanings(self.meanings)
 
     def sums(self) -> Sums:
-        """Return what all rows that fit add up to, their number as `count` has it. At most one query more."""
+        """Return the sums of all matching rows, with their number from `count`. At most one query more."""
         if self.is_plain:
-            found = self.days.sums
+            sums = self.days.sums
         else:
             payments = self.count()
             if not payments:
@@ -278,21 +278,21 @@ class Selection:
             if payments > MOST_SUMMED:
                 return Sums(None, payments, None, 0)
             row = self.matches().aggregate(sat=Sum("amount_sat"), micro=Sum("usd_micro"), priced=Count("usd_micro"))
-            found = (row["sat"] or 0, payments, row["micro"] or 0, row["priced"])
-        sat, payments, micro, priced = found
+            sums = (row["sat"] or 0, payments, row["micro"] or 0, row["priced"])
+        sat, payments, micro, priced = sums
         return Sums(sat, payments, micro if priced or not payments else None, payments - priced)
 
     def count_up_to(self, most: int) -> int:
-        """Return how many rows fit, at most `most`: no wide filter scans everything."""
+        """Count matching rows up to `most`, so that no wide filter scans everything."""
         if self.is_plain:
             return min(self.days.total, most)
         if not self.days.total or self.meanings == ():
             return 0
         return self.matches()[:most].count()
 
-    def _count_meanings(self, found: tuple[Meaning, ...]) -> int:
-        """Return the rows of each meaning that no bigger one has; the biggest is mostly known from totals."""
-        sizes = sorted(((self._size(meaning), meaning) for meaning in found), key=lambda size: -size[0])
+    def _count_meanings(self, selected: tuple[Meaning, ...]) -> int:
+        """Count rows of all meanings, each once; totals usually give the largest."""
+        sizes = sorted(((self._size(meaning), meaning) for meaning in selected), key=lambda size: -size[0])
         total, seen = 0, Q()
         for size, meaning in sizes:
             if size:
@@ -305,36 +305,36 @@ class Selection:
 
 
 def select(values: Mapping[str, Any]) -> Selection:
-    """Look up what the totals and the apps know of the filters, as `TransactionsQuery` reads them."""
+    """Return the selection for the filters of `TransactionsQuery`, using totals and apps."""
     everything = OpenDays()
     term, name = values.get("search"), values.get("app")
-    found = meanings(term, everything) if term else None
-    if found is not None and len(found) == 1:
-        values, found = _as_filter(values, found)
+    selected = meanings(term, everything) if term else None
+    if selected is not None and len(selected) == 1:
+        values, selected = _as_filter(values, selected)
     app = App.objects.filter(name=name).first() if name else None
     app_id = None
     if name and app is None:
-        found = []
-    elif app is not None and found is None:
-        found = [app_meaning(app)]
+        selected = []
+    elif app is not None and selected is None:
+        selected = [app_meaning(app)]
     elif app is not None:
         app_id = app.pk
     days = everything.between(values.get("from"), values.get("to"))
     if values.get("address"):
         days = days.at([values["address"]])
-    return Selection(values, days, None if found is None else tuple(found), app_id)
+    return Selection(values, days, None if selected is None else tuple(selected), app_id)
 
 
-def _as_filter(values: Mapping[str, Any], found: list[Meaning]) -> tuple[Mapping[str, Any], list[Meaning] | None]:
-    """A search that means nothing but a tracked address or some days is the filter of that name."""
-    meaning = found[0]
+def _as_filter(values: Mapping[str, Any], selected: list[Meaning]) -> tuple[Mapping[str, Any], list[Meaning] | None]:
+    """Replace a search for just a tracked address or days with the filter of that name."""
+    meaning = selected[0]
     if meaning.period is not None:
         first = max(values.get("from") or date.min, meaning.period.first_day)
         last = min(values.get("to") or date.max, meaning.period.last_day)
         return {**values, "from": first, "to": last}, None
     if meaning.address and values.get("address") in (None, "", meaning.address):
         return {**values, "address": meaning.address}, None
-    return values, found
+    return values, selected
 
 
 def _days() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -346,7 +346,7 @@ def _days() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
 
 
 class _InDays(PageQuery):
-    """A list of some days; a `range` is read as its `from` and `to`."""
+    """A list limited by days; a `range` is read as its `from` and `to`."""
 
     ends: ClassVar[Sequence[tuple[str, str]]] = (("from", "to"),)
 
@@ -359,7 +359,7 @@ class _InDays(PageQuery):
 
 class TransactionsQuery(_InDays):
     search = Words(
-        help_text="Beginning of a txid or an address (4 characters or more), part of an app name, "
+        help_text="Start of a txid or an address (4 characters or more), part of an app name, "
         "an exact amount of FLUX, a day YYYY-MM-DD or a month YYYY-MM."
     )
     app = Words(help_text="Exact app name.")

@@ -1,7 +1,7 @@
-"""Find the rows of one page, fast at any size and on both engines.
+"""Find the rows of one page, fast at any size on both engines.
 
 Without a free filter the daily totals locate a page. Otherwise few matches are gathered by index and sorted, and
-many are found by a bounded walk along the default order, which falls back to gathering.
+many are read by a bounded walk along the default order, which falls back to gathering.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from revenue.models import LedgerState, Payment
 from revenue.payments.filters import Selection, within
 from revenue.querysets import PaymentQuerySet
 
-NEAR = 2_000  # rows from either end up to which a page is reached by a walk, without the days
-GATHER = 5_000  # matches up to which their keys are fetched and sorted here
-WALK_MARGIN = 4  # a walk gives up after so many times the rows that it should take
-BATCH = 1_000  # rows in memory at once when all are read
+NEAR = 2_000  # rows from either end within which a walk reaches a page, without the days
+GATHER = 5_000  # matches up to which keys are fetched and sorted here
+WALK_MARGIN = 4  # a walk gives up after this multiple of its expected rows
+BATCH = 1_000  # rows in memory when all are read
 SHORT_WALK = 3  # days; an address whose rows lie further apart is looked up by day
 
 COLUMNS = (
@@ -41,16 +41,16 @@ UNINDEXED_ORDER: dict[str, Combinable] = {
 
 
 def page_rows(selection: Selection, total: int, offset: int, limit: int) -> list[Row]:
-    """Return the rows from `offset` on, as dicts of COLUMNS; none past the end."""
+    """Return the rows from `offset` on, as dicts of COLUMNS; empty past the end."""
     if offset >= total:
         return []
     return _fetch(_ids(selection, total, offset, min(limit, total - offset)))
 
 
 def every_row(selection: Selection) -> Iterator[list[Row]]:
-    """All rows that fit, in the order asked for, some at a time, each time in a short transaction of its own.
+    """Yield all matching rows in the requested order, in batches, each in its own short transaction.
 
-    Only their keys are read at once: 8 bytes a row. A row that stays comes exactly once, whatever changes meanwhile.
+    Only their keys are read at once, 8 bytes per row. A row that stays is yielded once, despite concurrent changes.
     """
     with one_long_moment():
         ids = array("q", _every_id(selection))
@@ -58,7 +58,7 @@ def every_row(selection: Selection) -> Iterator[list[Row]]:
 
 
 def _every_id(selection: Selection) -> Iterable[int]:
-    """Few matches are gathered; else one statement walks along the order's index."""
+    """Return all ids: few matches are gathered, otherwise one statement walks the order's index."""
     total = selection.count()
     if not selection.is_plain and total <= GATHER:
         return _gather(selection, 0, total)
@@ -68,19 +68,19 @@ def _every_id(selection: Selection) -> Iterable[int]:
 
 
 def _fetch(ids: Sequence[int]) -> list[Row]:
-    """In that order, without those that are gone."""
-    found = Payment.objects.filter(id__in=ids).values_list(*COLUMNS)
-    rows = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in found}
+    """Fetch rows in this order, skipping deleted ones."""
+    values = Payment.objects.filter(id__in=ids).values_list(*COLUMNS)
+    rows = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in values}
     return [rows[key] for key in ids if key in rows]
 
 
 def tip_height() -> int | None:
-    """Return the chain's tip as last read. One query."""
+    """Return the last known tip. One query."""
     return LedgerState.objects.values_list("tip_height", flat=True).first()
 
 
 def with_confirmations(rows: list[Row], tip: int | None) -> list[Row]:
-    """Add how deep each payment is; None while no tip is known."""
+    """Add each payment's confirmations, None while no tip is known."""
     for row in rows:
         row["confirmations"] = None if tip is None else max(tip - row["height"] + 1, 0)
     return rows
@@ -98,12 +98,12 @@ def _ids(selection: Selection, total: int, offset: int, limit: int) -> list[int]
         return _gather(selection, offset, limit)
     if column != "paid_at":
         return _slice(selection.matches(), selection, total, offset, limit)
-    found = _walk(selection, total, offset, limit)
-    return _sort(selection, total, offset, limit) if found is None else found
+    walked = _walk(selection, total, offset, limit)
+    return _sort(selection, total, offset, limit) if walked is None else walked
 
 
 def _by_days(selection: Selection, offset: int, limit: int) -> list[int]:
-    """From the daily totals to the days, then by key inside of them."""
+    """Find the days from daily totals, then the rows by key within them."""
     _, descending = selection.order
     place = selection.days.place(offset, limit, oldest_first=not descending)
     first, last = min(place.days), max(place.days)
@@ -114,7 +114,7 @@ def _by_days(selection: Selection, offset: int, limit: int) -> list[int]:
 
 
 def _gather(selection: Selection, offset: int, limit: int) -> list[int]:
-    """Fetch every match's key, each meaning by its own index, and sort here."""
+    """Fetch all matching keys, each meaning by its own index, and sort here."""
     column, descending = selection.order
     conditions = [Q()] if selection.meanings is None else [meaning.indexed for meaning in selection.meanings]
     keys: dict[int, Any] = {}
@@ -125,9 +125,9 @@ def _gather(selection: Selection, offset: int, limit: int) -> list[int]:
 
 
 def _walk(selection: Selection, total: int, offset: int, limit: int) -> list[int] | None:
-    """Along the default order until the page is full. None when sorting the matches is less work."""
+    """Walk the default order until the page is full. None if sorting the matches is cheaper."""
     _, descending = selection.order
-    ahead = min(offset + limit, total - offset)  # matches to meet, from the nearer end
+    ahead = min(offset + limit, total - offset)  # matches to pass, from the nearer end
     expected = ahead * selection.days.total // total
     if expected > total:
         return None
@@ -137,12 +137,12 @@ def _walk(selection: Selection, total: int, offset: int, limit: int) -> list[int
     rows = selection.walk()
     if bound is not None:
         rows = rows.filter(Q(paid_at__gte=bound) if newest_first else Q(paid_at__lt=bound))
-    found = _slice(rows, selection, total, offset, limit)
-    return found if len(found) == limit else None
+    ids = _slice(rows, selection, total, offset, limit)
+    return ids if len(ids) == limit else None
 
 
 def _sort(selection: Selection, total: int, offset: int, limit: int) -> list[int]:
-    """Let the database gather the matches by their index and sort them."""
+    """Let the database gather the matches by index and sort them."""
     column, _ = selection.order
     rows = selection.matches().alias(key=UNINDEXED_ORDER[column])
     return _slice(rows, selection, total, offset, limit, key="key")
@@ -151,7 +151,7 @@ def _sort(selection: Selection, total: int, offset: int, limit: int) -> list[int
 def _slice(
     rows: PaymentQuerySet, selection: Selection, total: int, offset: int, limit: int, key: str = ""
 ) -> list[int]:
-    """Return the ids from `offset` on, reached from the nearer end of the `total` rows."""
+    """Return the ids from `offset` on, read from the nearer end of the `total` rows."""
     column, descending = selection.order
     limit = min(limit, total - offset)
     from_end = offset > total - offset - limit

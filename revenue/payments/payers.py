@@ -1,4 +1,4 @@
-"""Find out what one sender has paid, pruned payments included."""
+"""Find what one sender has paid, including pruned payments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from revenue.selectors import read_until, unkept
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """One sender: its class and name today, and everything it has paid."""
+    """A sender: its current class and name, and everything it has paid."""
 
     address: str
     category: str
@@ -28,10 +28,10 @@ class Payer:
     first: date
     last: date
     kept: int
-    """Number of the payments that are not pruned."""
+    """Number of payments that are not pruned."""
     as_of: datetime | None
     unkept: str = ""
-    """Part of it that may be missing, in words."""
+    """Sentence about what may be missing."""
 
     @property
     def usd(self) -> int | None:
@@ -64,7 +64,7 @@ class PayerPage(Page):
 
 
 def find(address: str, today: date) -> Payer | None:
-    """Return what the address has paid; None: nothing. The index alone answers, whatever the number of payments."""
+    """Return what the address has paid, None if nothing. Index-only at any number of payments."""
     kept = Payment.objects.filter(from_address=address).aggregate(
         sat=Sum("amount_sat"), rows=Count("id"), usd=Sum("usd_micro"), priced=Count("usd_micro"), **ENDS
     )

@@ -1,4 +1,4 @@
-"""Tell which outputs of a transaction are revenue (docs/contract.md#revenue). Pure: no database, no network."""
+"""Classify which outputs of a transaction are revenue (docs/contract.md#revenue), without database or network."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from datetime import UTC, date, datetime, timedelta
 from fluxtracker.upstream.records import ChainTx, TxInput
 from revenue.models import Payment
 
-# docs/upstream.md#app-payments: spec changes that cost nothing are paid for by this wallet with exactly 0.02 FLUX.
+# docs/upstream.md#app-payments: this wallet pays exactly 0.02 FLUX for free spec changes.
 FREE_CHANGE_SENDER = "t1Mzja9iJcEYeW5B4m4s1tJG8M42odFZ16A"
 FREE_CHANGE_SAT = 2_000_000
 
 MESSAGE_HASH = re.compile(rb"[0-9a-fA-F]{64}")
 FLUXDRIVE_TEXT = b"FLUXDRIVE"
 EARLIEST = datetime(2018, 1, 1, tzinfo=UTC)  # before the chain's first block
-ABSURD = timedelta(days=365)  # ahead of our clock, which may be wrong itself
+ABSURD = timedelta(days=365)  # ahead of our clock, which may itself be wrong
 APP, FLUXDRIVE, PLAIN = (Payment.Kind.APP.value, Payment.Kind.FLUXDRIVE.value, Payment.Kind.PLAIN.value)
 
 
 class SenderUnknown(Exception):
-    """The source does not tell who sent the transaction. `spends` says where it can be learned."""
+    """The source does not report the sender. `spends` says where to find it."""
 
     def __init__(self, spends: TxInput) -> None:
-        super().__init__(f"output {spends.previous_vout} of {spends.previous_txid} tells the sender")
+        super().__init__(f"output {spends.previous_vout} of {spends.previous_txid} has the sender")
         self.spends = spends
 
 
@@ -46,14 +46,14 @@ class Output:
 
     @property
     def day(self) -> date:
-        """UTC day of the block."""
+        """Return the UTC day of the block."""
         return self.paid_at.date()
 
 
 def sender(tx: ChainTx) -> str | None:
-    """Return the owner of the first input; None for a transaction without transparent inputs.
+    """Return the owner of the first input, None without transparent inputs.
 
-    SenderUnknown where the source does not tell it, whatever it tells of the other inputs.
+    SenderUnknown if the source does not report it, whatever it reports of other inputs.
     """
     if not tx.inputs:
         return None
@@ -64,12 +64,12 @@ def sender(tx: ChainTx) -> str | None:
 
 
 def is_time(at: datetime, now: datetime) -> bool:
-    """Return whether a block of this chain can have been made then."""
+    """Return whether a block of this chain can have this time."""
     return EARLIEST <= at <= now + ABSURD
 
 
 def doubt(tx: ChainTx, address: str, now: datetime) -> str:
-    """Return why a transaction that is listed for the address cannot be as reported; '' where it can."""
+    """Return why a transaction listed for the address cannot be as reported, '' if it can."""
     if not is_time(tx.block_time, now):
         return f"the time of its block cannot be {tx.block_time.isoformat()}"
     if address in {output.address for output in tx.outputs} | {spent.address for spent in tx.inputs}:
@@ -80,7 +80,7 @@ def doubt(tx: ChainTx, address: str, now: datetime) -> str:
 
 
 def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list[Output]:
-    """Return the outputs to `address` that are revenue. SenderUnknown when that cannot be told yet."""
+    """Return the outputs to `address` that are revenue. SenderUnknown if that cannot be decided yet."""
     paid = [output for output in tx.outputs if output.address == address]
     if not paid or any(spent.coinbase for spent in tx.inputs):
         return []
@@ -89,7 +89,7 @@ def revenue_outputs(tx: ChainTx, address: str, tracked: Collection[str]) -> list
 
 
 def outputs_from(tx: ChainTx, address: str, from_address: str | None, tracked: Collection[str]) -> list[Output]:
-    """Return the same for a sender that is known: nothing for change, and not the fees of free changes."""
+    """Return the revenue outputs for a known sender, without change and fees of free updates."""
     if from_address in tracked:
         return []
     kind, message_hash = purpose(tx.op_return)
@@ -105,7 +105,7 @@ def outputs_from(tx: ChainTx, address: str, from_address: str | None, tracked: C
 
 
 def purpose(op_return: bytes | None) -> tuple[str, str]:
-    """Return what the OP_RETURN says the payment is for: (kind, message hash or '')."""
+    """Return the purpose in the OP_RETURN: (kind, message hash or '')."""
     if op_return is None:
         return PLAIN, ""
     if MESSAGE_HASH.fullmatch(op_return):

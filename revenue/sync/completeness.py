@@ -1,7 +1,7 @@
 """Check that a listing is complete, and prove changes to settled blocks by a second source (docs/contract.md#proof).
 
-An empty answer looks like success, so no source is believed alone. Blockbook's count of an address grows by what a
-complete listing brings; if it does not, the daemon's index decides.
+An empty answer looks like success, so no single source is trusted. Blockbook's count of an address must grow by the
+length of a complete listing; otherwise the daemon's index decides.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Block = tuple[int, str]  # height and hash
 
 
 class Unproved(UpstreamError):
-    """Report that a source contradicts the ledger in settled blocks, and no other one confirms or denies it."""
+    """A source contradicts the ledger in settled blocks, and no other one confirms or denies it."""
 
     def __init__(self, source: str, since: int) -> None:
         detail = f"contradicts the ledger from block {since:,} on, and no second source confirms or denies it"
@@ -36,7 +36,7 @@ class Unproved(UpstreamError):
 
 
 def every_source_failed(errors: Sequence[UpstreamError]) -> UpstreamError:
-    """Return the error to raise: that of the only source, else one that names them all."""
+    """Return the error to raise: the only source's own, or one that names all sources."""
     if len(errors) == 1:
         return errors[0]
     return Unavailable("every source", "of the chain", "; ".join(map(str, errors)) or "none is configured")
@@ -44,17 +44,17 @@ def every_source_failed(errors: Sequence[UpstreamError]) -> UpstreamError:
 
 @dataclass(slots=True)
 class Proof:
-    """Collect what the other sources say of one source's chain, in one pass."""
+    """The other sources' evidence about one source's chain, in one pass."""
 
     chain: Chain
     witnesses: Sequence[ChainSource]
     state: LedgerState
     cursors: Mapping[str, Cursor]
-    """Both as they were when the pass began."""
+    """Both as of the start of the pass."""
     proved: int = 0
-    """The highest block that a second source tells as well: it proves every block below."""
+    """The highest block confirmed by a second source, which proves every block below."""
     disowned: bool = False
-    """No source has the last tip: it was wrong, and so are cursors that were read up to it."""
+    """No source has the last tip: it was wrong, as are cursors read up to it."""
 
     @classmethod
     def begin(cls, chain: Chain, sources: Sequence[ChainSource]) -> Self:
@@ -70,22 +70,22 @@ class Proof:
 
     @property
     def known(self) -> list[Block]:
-        """Return the blocks that the ledger remembers, also where there are no payments; oldest first."""
+        """Return the blocks stored by the ledger, including those without payments, oldest first."""
         return [(height, block_hash) for height, block_hash in self.state.known_blocks or ()]
 
     @property
     def decisive(self) -> int:
-        """Return the block to prove: above the fork, if that is deep, and old enough for every witness."""
+        """Return the height to prove: above a deep fork, and old enough for every witness."""
         return min(self.settled, settled_height(self.chain.tip.height))
 
     def leaves_ledger(self) -> bool:
-        """Return whether the chain lacks the newest settled block that the ledger knows."""
+        """Return whether the chain lacks the ledger's newest settled block."""
         known = [block for block in self.known if block[0] <= self.decisive]
         known += self.chain.known_blocks(_tracked()).filter(height__lte=self.decisive)[:1]
         return bool(known) and not self.chain.has(*max(known))
 
     def known_after(self) -> list[Block]:
-        """Return the blocks to remember after this pass: with the tip, without what the chain lacks, one settled."""
+        """Return the blocks to store after this pass: the tip, one settled, and none that the chain lacks."""
         tip, known = self.chain.tip, self.known
         if known and known[-1] == (tip.height, tip.hash):
             return known
@@ -96,16 +96,16 @@ class Proof:
             known.append((tip.height, tip.hash))
             while len(known) > 1 and known[1][0] <= settled:
                 known.pop(0)
-            if known[0][0] > settled > 0 and (found := self.chain.hash_at(settled)):
-                known.insert(0, (settled, found))
-        except UpstreamError as error:  # the sync is through; the next one can remember more
+            if known[0][0] > settled > 0 and (block_hash := self.chain.hash_at(settled)):
+                known.insert(0, (settled, block_hash))
+        except UpstreamError as error:  # the sync is complete; the next one can store more
             log.info("no_block_hash", source=self.chain.source.host, error=str(error))
         return known
 
     def check(self, difference: Difference, *, anchored: bool) -> None:
-        """Require the proof where the difference reaches into settled blocks.
+        """Require proof if the difference reaches settled blocks.
 
-        An `anchored` chain is the one that the ledger was read from: what it adds or corrects is no other branch.
+        An `anchored` chain is the one the ledger was read from, so its additions and corrections are no other branch.
         """
         if min(difference.heights(), default=self.settled + 1) <= self.settled:
             self.refuse_mixture(difference)
@@ -114,18 +114,18 @@ class Proof:
             self.require(self.decisive, min(heights))
 
     def refuse_mixture(self, difference: Difference) -> None:
-        """Raise BadAnswer where a balancer lists by one node and tells hashes by another."""
+        """Raise BadAnswer if a load balancer mixes lists and hashes of different nodes."""
         outputs = [*difference.added, *(out for _, out in difference.changed)]
-        told = [(out.height, out.block_hash) for out in outputs if out.block_hash and out.height <= self.decisive]
-        if told and not self.chain.has(*max(told)):
-            source, height = self.chain.source, max(told)[0]
+        listed = [(out.height, out.block_hash) for out in outputs if out.block_hash and out.height <= self.decisive]
+        if listed and not self.chain.has(*max(listed)):
+            source, height = self.chain.source, max(listed)[0]
             raise BadAnswer(source.host, f"block-index/{height}", "is not the block that it lists payments of")
 
     def require(self, height: int, since: int | None = None) -> None:
-        """Raise unless more sources tell this chain's block at the height than another one, at least one of them.
+        """Raise unless at least one source confirms this chain's block at the height, and more do than deny it.
 
-        BadAnswer where others contradict it, Unproved where none can say: from block `since` on, by default the lowest
-        one known that the chain lacks.
+        BadAnswer if others contradict it, Unproved if none can tell: from block `since` on, by default the lowest known
+        one that the chain lacks.
         """
         if height <= self.proved:
             return
@@ -144,7 +144,7 @@ class Proof:
         raise Unproved(source.host, since or self._first_lacked())
 
     def _ask(self, height: int, ours: str) -> tuple[list[str], list[str]]:
-        """Return the hosts of the witnesses that tell this block, and of those that tell another one."""
+        """Return the hosts of witnesses that confirm this block, and of those with another one."""
         same: list[str] = []
         others: list[str] = []
         for witness in self.witnesses:
@@ -157,7 +157,7 @@ class Proof:
         return same, others
 
     def _confirms(self, witness: ChainSource, height: int, ours: str) -> bool:
-        """Return whether the witness has the same block; one that is not so far yet, a lower block above the fork."""
+        """Return whether the witness has the same block or, if it is behind, the same lower block above the fork."""
         try:
             return witness.block_hash(height) == ours
         except NotFound:
@@ -173,7 +173,7 @@ class Proof:
         return min(lacked, default=(self.decisive, ""))[0]
 
     def denies(self, other: TxidIndex) -> bool:
-        """Return whether the other source follows another branch, so that its lists say nothing of this one."""
+        """Return whether the other source follows another branch, so that its lists prove nothing here."""
         try:
             height = min(settled_height(self.chain.tip.height) - OVERLAP - 1, other.tip().height)
             return other.block_hash(height) != self.chain.hash_at(height)
@@ -190,12 +190,12 @@ def listed_ids(listing: Listing) -> set[str]:
 
 
 def short_id(txid: str) -> int:
-    """Return the first 8 bytes of a txid: enough to tell a million apart, and small."""
+    """Return the first 8 bytes of a txid: small, and enough to distinguish a million."""
     return int(txid[:16], 16)
 
 
 def listed_between(listing: Listing, above: int, high: int = MAX_HEIGHT) -> int:
-    """Return how many transactions lie above block `above` and not above `high` (those without a height count)."""
+    """Count transactions above block `above` up to `high`, including those without a height."""
     return sum(above < tx.height <= high for tx in listing.transactions) + sum(
         row.height is None or above < row.height <= high for row in listing.unreadable
     )
@@ -203,20 +203,20 @@ def listed_between(listing: Listing, above: int, high: int = MAX_HEIGHT) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Decides whether listings of `source` are whole, with the daemon as second opinion."""
+    """Decides whether listings of `source` are complete, with the daemon as second opinion."""
 
     source: ChainSource
     daemon: TxidIndex | None
     proof: Proof
 
     def is_short(self, listing: Listing, cursor: Cursor) -> bool:
-        """Return whether the address's count grew by more than the listing shows since the cursor's tip."""
+        """Return whether the address's count grew by more than was listed since the cursor's tip."""
         if listing.total is None or cursor.listed_total is None:
             return False
         return listing.total - cursor.listed_total > listed_between(listing, cursor.tip_height)
 
     def check_empty(self, listing: Listing, known_total: int | None) -> None:
-        """BadAnswer for an empty listing that cannot be true."""
+        """Raise BadAnswer for an empty listing that cannot be true."""
         if listing.transactions or listing.unreadable or listing.total is None:
             return
         if known_total is not None and listing.total < known_total:
@@ -227,9 +227,9 @@ class Judge:
     def second_opinion(
         self, listing: Listing, *, listed: Collection[int] | None = None, must_answer: bool = True
     ) -> None:
-        """BadAnswer when the daemon lists transactions in the same blocks that the listing (`listed`) lacks.
+        """Raise BadAnswer if the daemon lists transactions of these blocks that `listed` lacks.
 
-        What it lists of another branch is no opinion.
+        Its list of another branch does not count.
         """
         ours = set(map(short_id, listed_ids(listing))) if listed is None else listed
         try:
@@ -254,6 +254,6 @@ class Judge:
         return set(self.daemon.txids(listing.address, listing.low, high)) if listing.low <= high else set()
 
     def contradiction(self, listing: Listing, detail: str) -> BadAnswer:
-        """Return the error to raise for a listing that cannot be whole."""
+        """Return the error to raise for a listing that cannot be complete."""
         where = f"address/{listing.address}"
         return BadAnswer(self.source.host, where, f"blocks {listing.low} to {listing.high}: {detail}")

@@ -1,9 +1,9 @@
-"""Bring the ledger up to the chain: incremental, complete, and right after a reorganisation.
+"""Sync the ledger with the chain: incremental, complete, and correct after a reorganisation.
 
 A pass reads one source. Per address it checks that the chain is still the one that was read (`reorg`), reads windows
-of blocks from there, always the last 25 blocks again (`address`), checks that they are whole and that settled blocks
-are changed only where a second source proves it (`completeness`), and commits each window's rows, totals and cursor
-together (`writer`). A kill loses at most the window in hand.
+of blocks from there, always rereading the last 25 (`address`), checks that they are complete and that settled blocks
+change only with proof by a second source (`completeness`), and commits each window's rows, totals and cursor
+together (`writer`). A kill loses at most the current window.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from revenue.sync.writer import Applied, Reader
 
 log = structlog.get_logger(__name__)
 
-PASSES = 3  # a chain that is reorganised while it is read is read again
-NEIGHBOUR_LAG = 20  # blocks another source may be behind the one read before and still be believed
-LEAP = 120  # blocks, an hour: a tip so far above the last one is asked for by its block
-INDEX_LAG = 30  # blocks; a source whose index is farther behind its own node does not know the last quarter of an hour
+PASSES = 3  # a chain reorganised while it is read is read again
+NEIGHBOUR_LAG = 20  # blocks by which another source may be behind the last one and still be trusted
+LEAP = 120  # blocks, an hour: a tip this far above the last one is verified by its block
+INDEX_LAG = 30  # blocks; a source whose index lags its own node by more lacks the last quarter of an hour
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """Result of a sync. `fetched` counts transactions read, the others rows of the ledger."""
+    """Result of a sync. `fetched` counts transactions read, the others ledger rows."""
 
     fetched: int = 0
     added: int = 0
@@ -51,7 +51,7 @@ class SyncReport:
     changed: int = field(default=0, metadata=UNDESCRIBED)
     last_sync_block: int | None = None
     failed_sources: list[str] = field(default_factory=list, metadata=UNDESCRIBED)
-    """Problems of the sources that were asked before the one that had good answers."""
+    """Problems of the sources asked before the one with valid answers."""
     failed_codes: list[str] = field(default_factory=list, metadata=UNDESCRIBED)
 
     def count(self, applied: Applied) -> None:
@@ -62,9 +62,9 @@ class SyncReport:
 
 @garbage_kept()
 def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, full: bool = False) -> SyncReport:
-    """Read what is new from the first source that has good answers. UpstreamError when none has.
+    """Read new blocks from the first source with valid answers. UpstreamError if none has.
 
-    Where all sources that answer contradict the ledger unproved, note from which block on.
+    If all sources that answer contradict the ledger without proof, note from which block on.
     """
     report = SyncReport()
     errors: list[UpstreamError] = []
@@ -74,7 +74,7 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
         except UpstreamError as error:
             errors.append(error)
             continue
-        except DataError as error:  # the last net: numbers that no column holds, such as a day's sum of lies
+        except DataError as error:  # last resort: numbers too large for a column, such as a day's sum of false amounts
             errors.append(BadAnswer(source.host, "chain", f"tells what cannot be stored ({one_line(error)})"))
             continue
         for failed in errors:
@@ -91,7 +91,7 @@ def sync_revenue(*, sources: Sequence[ChainSource], now: datetime, run: Run, ful
 
 @dataclass(slots=True)
 class SourceSync:
-    """A sync through one of the sources."""
+    """A sync through one source."""
 
     source: ChainSource
     sources: Sequence[ChainSource]
@@ -100,7 +100,7 @@ class SourceSync:
     report: SyncReport
 
     def read(self, *, full: bool) -> None:
-        """Read until the chain held still from the tip to the last window."""
+        """Read until the chain stays unchanged from the tip to the last window."""
         for _ in range(PASSES):
             try:
                 self._read_once(full=full)
@@ -113,7 +113,7 @@ class SourceSync:
         proof = Proof.begin(Chain(self.source, self.source.tip()), self.sources)
         self._refuse_leap(proof)
         self._refuse_backwards(proof)
-        self._refuse_standing(proof)
+        self._refuse_stuck(proof)
         if not full and _is_current(proof):
             quarantine.retry(Reader.of(self.source), proof, self.now, self.run, self.report.count)
             self._finish(proof, proof.state, [proof.state.settled_at] if proof.state.settled_at else ())
@@ -122,7 +122,7 @@ class SourceSync:
             self._finish(proof, LedgerState.load(), pending)
 
     def _read_addresses(self, proof: Proof, *, full: bool) -> Sequence[datetime]:
-        """Read every address. Return when what is not settled yet was paid."""
+        """Read every address. Return the times of payments that are not settled yet."""
         reader = Reader.of(self.source)
         others = (other for other in self.sources if other is not self.source and isinstance(other, TxidIndex))
         judge = Judge(self.source, next(others, None), proof)
@@ -143,16 +143,15 @@ class SourceSync:
         return reader.pending
 
     def _refuse_leap(self, proof: Proof) -> None:
-        """Raise for a tip far above the last one whose block the source itself does not have."""
+        """Raise for a tip far above the last one if the source does not have that block."""
         is_far = proof.chain.tip.height - (proof.state.tip_height or 0) > LEAP
         if is_far and not proof.chain.still_has_tip():
             raise ChainMoved(proof.chain)
 
     def _refuse_backwards(self, proof: Proof) -> None:
-        """Raise for a tip below the last one: some nodes lag (docs/upstream.md#daemon). A neighbour may lag a little.
+        """Raise for a tip below the last one: some nodes lag (docs/upstream.md#daemon). Other sources may lag a little.
 
-        The tip of another branch, that is shorter, is news if a second source proves it, and so is a lower one where
-        a wrong tip was believed.
+        A shorter branch, or a lower tip after a wrong one was trusted, is accepted if a second source proves it.
         """
         tip, state = proof.chain.tip, proof.state
         if state.tip_height is None or tip.height >= state.tip_height:
@@ -170,7 +169,7 @@ class SourceSync:
         )
 
     def _is_disowned(self, proof: Proof) -> bool:
-        """Return whether the last tip has stood for long and no source that answers is near it."""
+        """Return whether the last tip has long been unchanged and no source that answers is near it."""
         state = proof.state
         if state.tip_height is None or state.tip_changed_at is None or self.now - state.tip_changed_at <= TIP_STANDS:
             return False
@@ -180,8 +179,8 @@ class SourceSync:
                 heights.append(witness.tip().height)
         return 0 < max(heights, default=0) < state.tip_height - NEIGHBOUR_LAG
 
-    def _refuse_standing(self, proof: Proof) -> None:
-        """A tip that does not move is no news where another source is farther: Unavailable."""
+    def _refuse_stuck(self, proof: Proof) -> None:
+        """Raise Unavailable for a stuck tip if another source is ahead."""
         tip, state = proof.chain.tip, proof.state
         stood = self.now - state.tip_changed_at if state.tip_changed_at else timedelta()
         stands = (tip.height, tip.hash) == (state.tip_height, state.tip_hash) and stood > TIP_STANDS
@@ -198,7 +197,7 @@ class SourceSync:
                 raise Unavailable(self.source.host, "tip", detail, code="behind")
 
     def _finish(self, proof: Proof, state: LedgerState, pending: Sequence[datetime]) -> None:
-        """Note the tip, when it was first seen, and that everything up to it is in, unless the source itself lags."""
+        """Store the tip, when it was first seen and, unless the source lags, that the ledger is complete up to it."""
         now, tip, read = timezone.now(), proof.chain.tip, proof.state.tip_height
         is_news = read is None or tip.height >= read or proof.proved > 0
         known_blocks = proof.known_after() if is_news else None
@@ -221,12 +220,12 @@ class SourceSync:
 
 
 def _is_current(proof: Proof) -> bool:
-    """Return whether everything up to this very tip was read for every tracked address."""
+    """Return whether every tracked address was read up to this exact tip."""
     tip, state, cursors = proof.chain.tip, proof.state, proof.cursors
     if (state.tip_height, state.tip_hash) != (tip.height, tip.hash) or state.completed_at is None:
         return False
     if all(cursor.listed_total == 0 for cursor in cursors.values()):
-        return False  # nothing was ever paid to anybody: look again, that is also what an overloaded source says
+        return False  # no payments at all: look again, as an overloaded source reports the same
     high = settled_height(tip.height)
     return all(
         tracked.address in cursors

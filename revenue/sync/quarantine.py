@@ -1,4 +1,4 @@
-"""Trying again what could not be read: uncounted until it can be, never forgotten, never in the way."""
+"""Retry transactions that could not be read: never counted before, never forgotten, never blocking."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ log = structlog.get_logger(__name__)
 
 TRIES_A_SYNC = 40
 LONGEST_PAUSE = timedelta(hours=12)
-GIVE_UP_AFTER = 5  # times in a row that the source says it knows no such transaction
-GIVE_UP_BLOCKLESS = timedelta(days=1)  # and for so long, where no block is known that could be looked into
+GIVE_UP_AFTER = 5  # consecutive times that the source reports no such transaction
+GIVE_UP_BLOCKLESS = timedelta(days=1)  # and for this long, if its block is not known
 
 
 def retry(reader: Reader, proof: Proof, now: datetime, run: Run, count: Callable[[Applied], None]) -> None:
-    """Ask again for the transactions whose pause is over; not for those that this very sync put aside."""
+    """Retry transactions whose pause is over, except those quarantined by this sync."""
     for row in Quarantined.objects.due(now).filter(first_seen_at__lt=now)[:TRIES_A_SYNC]:
         try:
             tx = reader.source.transaction(row.txid)
@@ -55,7 +55,7 @@ def retry(reader: Reader, proof: Proof, now: datetime, run: Run, count: Callable
 
 
 def _read(reader: Reader, row: Quarantined, tx: ChainTx, tip: Tip) -> Reading:
-    """Return the transaction as a reading of its own block. UpstreamError while it is not confirmed enough."""
+    """Return a reading of the transaction's block. UpstreamError until it has enough confirmations."""
     confirmed = tip.height - tx.height + 1
     if tx.height <= 0 or confirmed < settings.MIN_CONFIRMATIONS:
         raise UpstreamError(reader.source.host, f"tx/{row.txid}", "is not confirmed yet")
@@ -64,7 +64,7 @@ def _read(reader: Reader, row: Quarantined, tx: ChainTx, tip: Tip) -> Reading:
 
 
 def _absent(reader: Reader, proof: Proof, row: Quarantined, error: NotFound, now: datetime) -> None:
-    """A reorganisation may have removed it. Believed after the same answer some times, if its block lacks it, too."""
+    """Note an absence, perhaps after a reorganisation. Accepted after repeated answers, if its block lacks it too."""
     absences = row.absences + 1
     if absences >= GIVE_UP_AFTER:
         try:
@@ -80,9 +80,9 @@ def _absent(reader: Reader, proof: Proof, row: Quarantined, error: NotFound, now
 
 
 def _has_left(reader: Reader, proof: Proof, row: Quarantined, now: datetime) -> bool:
-    """Return whether the address's list of its block lacks it, too. A source that contradicts itself: BadAnswer.
+    """Return whether the address's list of its block lacks it too. BadAnswer if the source contradicts itself.
 
-    Of a settled block that is believed only where a second source has the same one.
+    For a settled block this counts only if a second source has the same block.
     """
     if row.height is None:
         return now - row.first_seen_at >= GIVE_UP_BLOCKLESS

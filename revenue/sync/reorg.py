@@ -1,8 +1,8 @@
 """Find the block from which a reorganised chain must be read again, and the block that completes a day.
 
-A cursor keeps the tip it was read at; a chain that still has that block has every block below it unchanged. If not,
-the block hashes of stored payments show how far down the chains differ. That holds only while all rows up to a cursor
-are of its tip's chain: before each write the source must still have the tip of the pass (`Chain.require_still`).
+A cursor stores the tip it was read at; if the chain still has that block, every block below is unchanged. If not,
+the block hashes of stored payments show how far down the chains differ. That requires all rows up to a cursor to be
+of its tip's chain, so the source must still have the pass's tip before each write (`Chain.require_still`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def settled_height(tip: int) -> int:
 
 
 class ChainMoved(UpstreamError):
-    """Report that a chain was reorganised while it was read."""
+    """The chain was reorganised while it was read."""
 
     def __init__(self, chain: Chain) -> None:
         super().__init__(chain.source.host, "chain", f"does not have block {chain.tip.height} any more")
 
 
 class Chain:
-    """One source's chain during one pass; each block hash is asked for once."""
+    """One source's chain during one pass; each block hash is requested once."""
 
     def __init__(self, source: ChainSource, tip: Tip) -> None:
         self.source = source
@@ -46,7 +46,7 @@ class Chain:
         self._contradicts_itself = False
 
     def require_still(self) -> None:
-        """Ask again for the tip's hash. ChainMoved where that is another one: what was listed may be, too."""
+        """Raise ChainMoved if the tip's hash has changed: what was listed may have, too."""
         if self._contradicts_itself or self.still_has_tip():
             return
         if self.source.tip() != self.tip:
@@ -62,7 +62,7 @@ class Chain:
             return False
 
     def hash_at(self, height: int) -> str | None:
-        """Return the block's hash, None past the source's tip."""
+        """Return the block's hash, None above the source's tip."""
         if height > self.tip.height:
             return None
         if height not in self._hashes:
@@ -77,12 +77,12 @@ class Chain:
 
     @staticmethod
     def known_blocks(addresses: Collection[str]) -> QuerySet[Payment, tuple[int, str]]:
-        """Return height and hash of the blocks of the ledger's payments to the addresses, the highest first."""
+        """Return height and hash of blocks with payments to the addresses, highest first."""
         rows = Payment.objects.filter(address__in=addresses, vout__isnull=False).exclude(block_hash="")
         return rows.order_by("-height").values_list("height", "block_hash").distinct()
 
     def last_common_height(self, addresses: Collection[str], floor: int, high: int = MAX_HEIGHT) -> int:
-        """Return the block of the highest payment, up to `high`, that is still in the chain, else `floor`."""
+        """Return the highest block with payments, up to `high`, that is still in the chain, else `floor`."""
         blocks = self.known_blocks(addresses).filter(height__lte=high)
 
         def lacks(place: int) -> bool:
@@ -98,9 +98,9 @@ class Chain:
 
 
 def confirm_vanished(chain: Chain, reading: Reading, vanished: Collection[Payment]) -> None:
-    """Raise BadAnswer for a row whose block is still in the chain, which the listing lacks: it is not whole.
+    """Raise BadAnswer if an incomplete listing lacks a row whose block is still in the chain.
 
-    An output that is listed and is no revenue, because of who sent it, lacks nothing.
+    A listed output that is no revenue because of its sender is not missing.
     """
     missing = [row for row in vanished if (row.txid, row.vout) not in reading.received]
     if not missing:
@@ -125,42 +125,42 @@ def _still_in_chain(chain: Chain, row: Payment) -> bool:
 
 log = structlog.get_logger(__name__)
 
-AHEAD = timedelta(hours=2)  # of our clock: what the chain lets a block's time be
+AHEAD = timedelta(hours=2)  # ahead of our clock: what the chain allows for block times
 
 
 def newer_block(
     source: ChainSource, state: LedgerState, high: int, pending: Collection[datetime], now: datetime
 ) -> Block | None:
-    """Return a settled block, not above `high`, to remember; None where the known one will do or no other is known.
+    """Return a settled block up to `high` to store, None if the known one suffices or there is no other.
 
-    Every address was read to `high`. Times of blocks do not always rise: a payment that is not settled yet
-    (`pending`) holds its own day open.
+    Every address was read to `high`. Block times do not always rise: a payment that is not settled yet (`pending`)
+    keeps its day open.
     """
     known = state.settled_at
     if known is not None and (known.date() >= now.date() or (state.settled_height or 0) >= high):
         return None
-    # That of the newest settled payment costs no request.
+    # The newest settled payment's block costs no request.
     rows = Payment.objects.filter(height__lte=high, vout__isnull=False).order_by("-height")
     row = rows.values_list("height", "paid_at", "block_hash").first()
-    block = _believed(Block(*row), now) if row else None
+    block = _plausible(Block(*row), now) if row else None
     if block is None or block.time.date() < now.date():
-        block = _asked(source, high, now) or block
+        block = _request_block(source, high, now) or block
     if block is None:
         return None
     time = min([block.time, *pending])
     return Block(block.height, time, block.hash) if known is None or time > known else None
 
 
-def _asked(source: ChainSource, high: int, now: datetime) -> Block | None:
+def _request_block(source: ChainSource, high: int, now: datetime) -> Block | None:
     try:
-        return _believed(source.block(high), now)
-    except UpstreamError as error:  # the payments are in all the same
+        return _plausible(source.block(high), now)
+    except UpstreamError as error:  # the payments are stored all the same
         log.warning("block_time_unknown", height=high, error=str(error))
         return None
 
 
-def _believed(block: Block, now: datetime) -> Block | None:
-    """Leave out a time that lies too far ahead of our clock; one that lies too far back only completes too little."""
+def _plausible(block: Block, now: datetime) -> Block | None:
+    """Ignore a block time too far ahead of our clock; one too far back only completes less."""
     if block.time <= now + AHEAD:
         return block
     log.warning("block_time_in_the_future", height=block.height, time=block.time.isoformat())
@@ -168,7 +168,7 @@ def _believed(block: Block, now: datetime) -> Block | None:
 
 
 def forget_if_gone(chain: Chain, run: Run) -> None:
-    """After a reorganisation: no day is complete by a block that the chain does not have any more."""
+    """Clear the completeness of days if a reorganisation removed the block that proved it."""
     state = LedgerState.load()
     if state.settled_height is None or chain.has(state.settled_height, state.settled_hash):
         return

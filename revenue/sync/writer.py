@@ -1,4 +1,4 @@
-"""Turn a listing into revenue rows, compare them with the ledger, and apply the difference."""
+"""Turn a listing into revenue rows, compare them with the ledger and apply the difference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from revenue.models import AppType, Cursor, Message, Payment, Quarantined, Remov
 from revenue.querysets import INSERTED
 from revenue.sync.classify import Output, SenderUnknown, doubt, is_time, outputs_from, revenue_outputs
 
-FIRST_PAUSE = timedelta(minutes=4)  # over by the next sync
+FIRST_PAUSE = timedelta(minutes=4)  # pause is over by the next sync
 ANY_HEIGHT = 2**31 - 1
 UNKNOWN_TYPE = AppType.UNKNOWN.value
 STORED = ("id", "txid", "vout", "address", "from_address", "amount_sat", "height", "block_hash", "paid_at",
@@ -28,21 +28,21 @@ STORED = ("id", "txid", "vout", "address", "from_address", "amount_sat", "height
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A transaction that has to wait in the quarantine."""
+    """A transaction to quarantine."""
 
     txid: str
     height: int | None
     reason: str
     detail: str
     asked: bool = True
-    """Whether the source was asked for it alone; else the next sync does so at once."""
+    """Whether it was requested on its own; if not, the next sync does so at once."""
     paid_at: datetime | None = None
-    """Time of its block, None where it is not told."""
+    """Time of its block, None if not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Payments to an address by the chain from block `low` to `high`, both included."""
+    """Payments to an address in blocks `low` to `high` of the chain, inclusive."""
 
     address: str
     low: int
@@ -50,41 +50,41 @@ class Reading:
     source: str
     outputs: tuple[Output, ...]
     txids: frozenset[str]
-    """Every transaction that was read, revenue or not."""
+    """Every transaction read, revenue or not."""
     received: frozenset[tuple[str, int]] = frozenset()
-    """Every output to the address of those transactions, revenue or not."""
+    """Every output of these transactions to the address, revenue or not."""
     unread: tuple[Unread, ...] = ()
     ends_chain: bool = False
-    """Whether rows above `high` are none of this chain: it is a branch that is shorter than what was read before."""
+    """Whether rows above `high` are not of this chain, because it is a shorter branch than the one read before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Changes that make the ledger say what the chain says."""
+    """Changes that make the ledger match the chain."""
 
     added: list[Output] = field(default_factory=list)
     changed: list[tuple[Payment, Output]] = field(default_factory=list)
     vanished: list[Payment] = field(default_factory=list)
     provisional: list[Payment] = field(default_factory=list)
     unlisted: list[Quarantined] = field(default_factory=list)
-    """Rows of the quarantine that are not in their block any more."""
+    """Quarantined rows that are no longer in their block."""
 
     def moved_heights(self) -> list[int]:
-        """Return the blocks of what goes, and of what goes to another block."""
+        """Return the blocks of rows that vanish or move to another block."""
         heights = [row.height for row in self.vanished] + [
             row.height for row in self.unlisted if row.height is not None
         ]
         return heights + [min(row.height, out.height) for row, out in self.changed if _is_moved(row, out)]
 
     def heights(self) -> list[int]:
-        """Return the blocks of everything that would change."""
+        """Return the blocks of all changes."""
         heights = self.moved_heights() + [row.height for row in self.provisional]
         return heights + [out.height for out in (*self.added, *(out for _, out in self.changed))]
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Number of rows that came, went, and were corrected."""
+    """Number of rows added, removed and corrected."""
 
     added: int
     removed: int
@@ -92,7 +92,7 @@ class Applied:
 
 
 def compare(reading: Reading, closed_through: date | None) -> Difference:
-    """Hold a reading against the ledger. Outputs of closed days are no news (docs/contract.md#daily-totals)."""
+    """Compare a reading with the ledger, ignoring outputs of closed days (docs/contract.md#daily-totals)."""
     true = {(out.txid, out.vout): out for out in reading.outputs if closed_through is None or out.day > closed_through}
     high = ANY_HEIGHT if reading.ends_chain else reading.high
     stored = _stored(reading, high, {txid for txid, _ in true})
@@ -109,29 +109,29 @@ def compare(reading: Reading, closed_through: date | None) -> Difference:
 
 
 def _unlisted(reading: Reading, high: int) -> list[Quarantined]:
-    """Return what was put aside in these blocks and is not listed there any more."""
+    """Return quarantined transactions of these blocks that are no longer listed."""
     seen = reading.txids | {unread.txid for unread in reading.unread}
     rows = Quarantined.objects.filter(address=reading.address, height__gte=reading.low, height__lte=high)
     return [row for row in rows if row.txid not in seen]
 
 
 def _stored(reading: Reading, high: int, txids: set[str]) -> dict[tuple[str, int | None], Payment]:
-    """Return rows of the window, and rows elsewhere of the same transactions (they moved to another block)."""
+    """Return rows of the window, and of the same transactions elsewhere, which moved to another block."""
     rows = Payment.objects.filter(vout__isnull=False).only(*STORED)
-    found = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, high)}
-    elsewhere = sorted(txids - {txid for txid, _ in found})
-    for some in chunks(elsewhere):
-        found |= {(row.txid, row.vout): row for row in rows.filter(txid__in=some)}
-    return found
+    stored = {(row.txid, row.vout): row for row in rows.in_window(reading.address, reading.low, high)}
+    elsewhere = sorted(txids - {txid for txid, _ in stored})
+    for batch in chunks(elsewhere):
+        stored |= {(row.txid, row.vout): row for row in rows.filter(txid__in=batch)}
+    return stored
 
 
 def _provisional(reading: Reading) -> list[Payment]:
-    """Imported rows that the reading replaces, or that lie in the window and the chain does not know."""
+    """Return imported rows that the reading replaces, or that lie in the window and are not in the chain."""
     imported = Payment.objects.filter(vout=None).only(*STORED)
     if not imported.exists():
         return []
-    here = list(imported.in_window(reading.address, reading.low, reading.high))
-    return list({row.pk: row for row in [*here, *imported.filter(txid__in=list(reading.txids))]}.values())
+    in_window = list(imported.in_window(reading.address, reading.low, reading.high))
+    return list({row.pk: row for row in [*in_window, *imported.filter(txid__in=list(reading.txids))]}.values())
 
 
 def _is_moved(row: Payment, out: Output) -> bool:
@@ -142,18 +142,18 @@ compared = attrgetter("height", "amount_sat", "paid_at", "from_address", "addres
 
 
 def differs(row: Payment, out: Output) -> bool:
-    """Return whether the stored row says something else than the chain."""
+    """Return whether the stored row differs from the chain."""
     return compared(row) != compared(out) or out.block_hash not in ("", row.block_hash)
 
 
 def apply(reading: Reading, difference: Difference, now: datetime, cursor: Cursor | None = None) -> Applied:
-    """Make the ledger say what the chain says. Call inside `ledger.writing()`."""
-    gone = [*difference.vanished, *difference.provisional]
-    days = {(row.day, row.address) for row in gone} | {(row.day, row.address) for row, _ in difference.changed}
-    apps = {row.app_id for row in gone} | {row.app_id for row, _ in difference.changed}
-    for some in chunks([row.pk for row in gone]):
-        RemovedPayment.objects.keep(Payment.objects.filter(pk__in=some))
-        Payment.objects.filter(pk__in=some).delete()
+    """Apply the difference to the ledger. Call inside `ledger.writing()`."""
+    removed = [*difference.vanished, *difference.provisional]
+    days = {(row.day, row.address) for row in removed} | {(row.day, row.address) for row, _ in difference.changed}
+    apps = {row.app_id for row in removed} | {row.app_id for row, _ in difference.changed}
+    for batch in chunks([row.pk for row in removed]):
+        RemovedPayment.objects.keep(Payment.objects.filter(pk__in=batch))
+        Payment.objects.filter(pk__in=batch).delete()
     names = _known_names([*difference.added, *(out for _, out in difference.changed)])
     for row, out in difference.changed:
         _correct(row, out, reading.source, names.get(out.message_hash))
@@ -167,17 +167,17 @@ def apply(reading: Reading, difference: Difference, now: datetime, cursor: Curso
     _quarantine(reading, difference, now)
     if cursor:
         cursor.save()
-    return Applied(len(added), len(gone), len(difference.changed))
+    return Applied(len(added), len(removed), len(difference.changed))
 
 
 def _known_names(outputs: Iterable[Output]) -> dict[str, Message]:
     known = Message.objects.filter(app__isnull=False)
     hashes = sorted({out.message_hash for out in outputs if out.message_hash}) if known.exists() else []
-    return {message.hash: message for some in chunks(hashes) for message in known.filter(hash__in=some)}
+    return {message.hash: message for batch in chunks(hashes) for message in known.filter(hash__in=batch)}
 
 
 def _values(out: Output, source: str, message: Message | None) -> tuple[Any, ...]:
-    """Return the columns INSERTED of an output's row."""
+    """Return the INSERTED columns of an output's row."""
     app_id, app_type = (message.app_id, message.app_type) if message else (None, UNKNOWN_TYPE)
     return (
         out.paid_at, out.paid_at.date(), out.txid, out.vout, out.address, out.from_address, out.amount_sat, out.height,
@@ -186,7 +186,7 @@ def _values(out: Output, source: str, message: Message | None) -> tuple[Any, ...
 
 
 def _correct(row: Payment, out: Output, source: str, message: Message | None) -> None:
-    """Overwrite a row; its price stays unless the amount or the day, and so the price's ground, changed."""
+    """Overwrite a row, keeping its price unless amount or day changed."""
     columns = dict(zip(INSERTED, _values(out, source, message), strict=True))
     if row.day != out.day or row.amount_sat != out.amount_sat:
         columns |= {"price_usd": None, "usd_micro": None}
@@ -194,20 +194,20 @@ def _correct(row: Payment, out: Output, source: str, message: Message | None) ->
 
 
 def _restore_prices(added: Collection[Output]) -> None:
-    """Give payments that come back in another block their prices, where amount and day are the same."""
+    """Restore prices of payments that return in another block with the same amount and day."""
     if not added or not RemovedPayment.objects.exists():
         return
     keys = {(out.txid, out.vout) for out in added}
-    for some in chunks(sorted({txid for txid, _ in keys})):
-        back = [old for old in RemovedPayment.objects.filter(txid__in=some) if (old.txid, old.vout) in keys]
-        for old in back:
+    for batch in chunks(sorted({txid for txid, _ in keys})):
+        returned = [old for old in RemovedPayment.objects.filter(txid__in=batch) if (old.txid, old.vout) in keys]
+        for old in returned:
             row = Payment.objects.filter(txid=old.txid, vout=old.vout, day=old.day, amount_sat=old.amount_sat)
             row.update(price_usd=old.price_usd, usd_micro=old.usd_micro)
-        RemovedPayment.objects.filter(pk__in=[old.pk for old in back]).delete()
+        RemovedPayment.objects.filter(pk__in=[old.pk for old in returned]).delete()
 
 
 def _quarantine(reading: Reading, difference: Difference, now: datetime) -> None:
-    """Note what could not be read, and forget what now was or what the chain does not list any more."""
+    """Quarantine unread transactions, and release those now read or no longer listed."""
     waiting = {unread.txid for unread in reading.unread}
     read = reading.txids - waiting
     over = [row.pk for row in difference.unlisted]
@@ -220,7 +220,7 @@ def _quarantine(reading: Reading, difference: Difference, now: datetime) -> None
 
 
 def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
-    """Put transactions aside; those that are there already keep their pauses."""
+    """Quarantine transactions; those already there keep their pauses."""
     Quarantined.objects.bulk_create(
         [
             Quarantined(
@@ -235,23 +235,23 @@ def quarantine(address: str, unread: Iterable[Unread], now: datetime) -> None:
 
 
 class Doubtful(BadAnswer):
-    """A transaction that cannot be as the source reports it."""
+    """A transaction that cannot be as reported."""
 
 
-LOOKUPS_OF_DAEMON = 500  # it costs a request a transaction anyway, and often does not tell senders
-LOOKUPS_A_SYNC = 50  # single transactions asked for in one sync, so that a strange listing cannot flood a source
+LOOKUPS_OF_DAEMON = 500  # it needs a request per transaction anyway, and often omits senders
+LOOKUPS_A_SYNC = 50  # single transactions requested per sync, so that a strange listing cannot flood a source
 
 
 @dataclass(slots=True)
 class Reader:
-    """Reads one source's transactions for the ledger. Counts what it fetched and what it may still look up."""
+    """Reads one source's transactions for the ledger, counting fetches and remaining look-ups."""
 
     source: ChainSource
     tracked: Collection[str]
     fetched: int = 0
     lookups_left: int = LOOKUPS_A_SYNC
     pending: list[datetime] = field(default_factory=list)
-    """Times of the blocks of what was listed and has not enough confirmations yet."""
+    """Block times of listed transactions without enough confirmations."""
     now: datetime = field(default_factory=timezone.now)
     _at_hand: tuple[ChainTx, ...] = ()
 
@@ -262,7 +262,7 @@ class Reader:
         return cls(source, tracked, lookups_left=LOOKUPS_OF_DAEMON if source.name == "daemon" else LOOKUPS_A_SYNC)
 
     def window(self, listing: Listing, high: int) -> Reading:
-        """Return what the listing says up to block `high`; what lies above has not enough confirmations yet."""
+        """Return the listing up to block `high`; blocks above lack confirmations."""
         settled = [tx for tx in listing.transactions if 0 < tx.height <= high]
         self.pending += [tx.block_time for tx in listing.transactions if tx.height > high]
         self.pending += [row.time for row in listing.unreadable if row.time and (row.height or 0) > high]
@@ -274,9 +274,9 @@ class Reader:
             outputs += self._outputs(tx, listing.address, unread)
         rows = [row for row in listing.unreadable if row.height is None or row.height <= high]
         for row in rows:
-            outputs += self._again(row, listing, high, unread)
-        told = {tx.txid for tx in settled} | {row.txid for row in rows}
-        txids = frozenset(told - {one.txid for one in unread})
+            outputs += self._request_again(row, listing, high, unread)
+        reported = {tx.txid for tx in settled} | {row.txid for row in rows}
+        txids = frozenset(reported - {one.txid for one in unread})
         received = {(tx.txid, out.n) for tx in settled for out in tx.outputs if out.address == listing.address}
         return Reading(
             listing.address, listing.low, min(listing.high, high), self.source.name,
@@ -295,8 +295,8 @@ class Reader:
             unread.append(Unread(tx.txid, tx.height, Quarantined.Reason.SENDER.value, str(error), asked, tx.block_time))
         return []
 
-    def _again(self, row: Unreadable, listing: Listing, high: int, unread: list[Unread]) -> list[Output]:
-        """A row of the listing was unreadable: ask for the transaction alone, once."""
+    def _request_again(self, row: Unreadable, listing: Listing, high: int, unread: list[Unread]) -> list[Output]:
+        """Request the transaction of an unreadable row on its own, once."""
         detail = row.detail
         try:
             if self._may_look_up():
@@ -311,9 +311,9 @@ class Reader:
         return []
 
     def outputs(self, tx: ChainTx, address: str) -> list[Output]:
-        """Return the revenue outputs; a sender that is not reported is learned from the previous output.
+        """Return the revenue outputs, finding a sender that is not reported by the previous output.
 
-        Doubtful where the transaction cannot be as reported.
+        Doubtful if the transaction cannot be as reported.
         """
         if why := doubt(tx, address, self.now):
             raise Doubtful(self.source.host, f"tx/{tx.txid}", why)
@@ -329,14 +329,14 @@ class Reader:
             return outputs_from(tx, address, spent[0].address, self.tracked)
 
     def _previous(self, unknown: SenderUnknown) -> ChainTx:
-        """Return the transaction that is spent.
+        """Return the spent transaction.
 
-        Payers often spend the change of their last payment, which is at hand.
+        Payers often spend the change of their last payment, which is already loaded.
         """
         txid = unknown.spends.previous_txid
-        found = next((tx for tx in self._at_hand if tx.txid == txid), None)
-        if found:
-            return found
+        previous = next((tx for tx in self._at_hand if tx.txid == txid), None)
+        if previous:
+            return previous
         if not txid or not self._may_look_up():
             raise unknown
         return self.source.transaction(txid)

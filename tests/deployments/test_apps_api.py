@@ -93,7 +93,7 @@ def test_pruned_payments_without_a_message_are_in_the_apps_totals_and_what_nobod
     PrunedPayment.objects.filter(day=(NOON - 60 * DAY).date()).delete()
     ChangedDay.mark([(NOON - 60 * DAY).date()])
     jobs.update_economics(trigger="command")
-    ledger_says = "An earlier release pruned 1 payment of 1 day and kept no senders"
+    ledger_says = "An earlier release pruned 1 payment of 1 day without keeping senders"
     answer = get("apps/ghost")
     assert (answer["payments"]["count"], answer["payments"]["flux"]) == (2, 5)
     assert answer["payments"]["first"] == "2026-11-19T12:00:00Z"  # a pruned day without a message tells no time

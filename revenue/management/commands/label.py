@@ -16,17 +16,17 @@ SUBJECT = re.compile(r"[0-9A-Za-z]{4,64}", re.ASCII)
 
 
 class Command(ReportCommand):
-    help = "Say who a sender or an owner is. What they paid is split again."
+    help = "Label a sender or an owner, and split its payments again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("subject", metavar="ADDRESS|OWNER")
         parser.add_argument("category", nargs="?", metavar="CLASS", choices=Label.Category.values, help="%(choices)s")
-        parser.add_argument("words", nargs="*", metavar="WORDS", help="its name for people")
+        parser.add_argument("words", nargs="*", metavar="WORDS", help="display name")
         parser.add_argument("--from", dest="first", type=read_by(Day()), metavar="DAY", help="first UTC day")
         parser.add_argument("--to", dest="last", type=read_by(Day()), metavar="DAY", help="last UTC day")
-        parser.add_argument("--source", default="", help="how that is known")
-        parser.add_argument("--remove", action="store_true", help="forget it; with --from only the one from that day")
+        parser.add_argument("--source", default="", help="source of this label")
+        parser.add_argument("--remove", action="store_true", help="delete labels; with --from only that one")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         subject, first, last = options["subject"], options["first"], options["last"]
@@ -35,14 +35,14 @@ class Command(ReportCommand):
         if options["remove"]:
             done = labels.remove(subject, first=first)
         else:
-            done = labels.put(subject, valid_from=first, valid_to=last, **self._said(options))
+            done = labels.put(subject, valid_from=first, valid_to=last, **self._label_values(options))
         changed()
         return {"subject": subject, **asdict(done)}
 
-    def _said(self, options: dict[str, Any]) -> dict[str, str]:
+    def _label_values(self, options: dict[str, Any]) -> dict[str, str]:
         words, first, last = " ".join(options["words"]), options["first"], options["last"]
         if not options["category"] or not words:
-            raise self.usage_error("expected a class and some words")
+            raise self.usage_error("expected a class and a name")
         if len(words) > 100 or len(options["source"]) > 200:
             raise self.usage_error("expected at most 100 characters, and 200 as --source")
         if first and last and first > last:
