@@ -46,7 +46,7 @@ def sync_part(now: datetime | None, states: States | None = None) -> Part:
         "minConfirmations": settings.MIN_CONFIRMATIONS,
         "consecutiveFailures": state.consecutive_failures,
         "lastCompleted": iso(ledger.completed_at),
-        "completeThrough": _last_day(ledger.complete_until),
+        "completeThrough": _last_day(ledger.complete_until, now),
         "quarantine": ledger.quarantined,
         "failedSources": (state.last_report or {}).get("failedSources", []),
         "unprovedSince": ledger.unproved_height,
@@ -127,9 +127,9 @@ def _lag(read_until: datetime | None, now: datetime) -> int | None:
     return max(int((now - read_until).total_seconds()), 0) if read_until and is_known else None
 
 
-def _last_day(until: datetime | None) -> str | None:
-    """Return the last day that has ended by then."""
-    return None if until is None else (until.date() - timedelta(days=1)).isoformat()
+def _last_day(until: datetime | None, now: datetime) -> str | None:
+    """Return the last day that has ended by then and by now."""
+    return None if until is None else (min(until, now).date() - timedelta(days=1)).isoformat()
 
 
 @gauges

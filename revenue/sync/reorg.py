@@ -20,6 +20,7 @@ from fluxtracker.upstream.records import Block, ChainSource, Tip
 from ops.jobs.runs import Run
 from revenue import ledger
 from revenue.models import LedgerState, Payment
+from revenue.sync.classify import is_time
 from revenue.sync.writer import Reading
 
 
@@ -125,7 +126,7 @@ def _still_in_chain(chain: Chain, row: Payment) -> bool:
 
 log = structlog.get_logger(__name__)
 
-AHEAD = timedelta(hours=2)  # ahead of our clock: what the chain allows for block times
+AHEAD = timedelta(hours=2)  # ahead of our clock, which may be late: such a time is checked again
 
 
 def newer_block(
@@ -137,7 +138,8 @@ def newer_block(
     keeps its day open.
     """
     known = state.settled_at
-    if known is not None and (known.date() >= now.date() or (state.settled_height or 0) >= high):
+    is_sure = known is not None and known <= now + AHEAD
+    if known is not None and ((is_sure and known.date() >= now.date()) or (state.settled_height or 0) >= high):
         return None
     # The newest settled payment's block costs no request.
     rows = Payment.objects.filter(height__lte=high, vout__isnull=False).order_by("-height")
@@ -148,7 +150,7 @@ def newer_block(
     if block is None:
         return None
     time = min([block.time, *pending])
-    return Block(block.height, time, block.hash) if known is None or time > known else None
+    return Block(block.height, time, block.hash) if known is None or time > known or not is_sure else None
 
 
 def _request_block(source: ChainSource, high: int, now: datetime) -> Block | None:
@@ -160,10 +162,10 @@ def _request_block(source: ChainSource, high: int, now: datetime) -> Block | Non
 
 
 def _plausible(block: Block, now: datetime) -> Block | None:
-    """Ignore a block time too far ahead of our clock; one too far back only completes less."""
-    if block.time <= now + AHEAD:
+    """Ignore a block time that cannot be; one too far back only completes less."""
+    if is_time(block.time, now):
         return block
-    log.warning("block_time_in_the_future", height=block.height, time=block.time.isoformat())
+    log.warning("block_time_impossible", height=block.height, time=block.time.isoformat())
     return None
 
 

@@ -167,8 +167,32 @@ def test_the_first_sync_after_an_upgrade_finds_out_though_nothing_is_new(evening
 # What a source may say
 
 
-@pytest.mark.parametrize("wrong", [timedelta(hours=2, seconds=1), timedelta(days=400)])
-def test_a_time_far_ahead_of_our_clock_completes_nothing(evening, clock, monkeypatch, wrong):
+@pytest.mark.parametrize("ahead", [3 * 60 * MINUTE, 30 * 60 * MINUTE, 90 * DAY])
+def test_a_chain_ahead_of_our_clock_completes_the_days_that_are_over_by_both(evening, clock, ahead):
+    mine(evening, 9)
+    clock.move_to(MIDNIGHT + 20 * MINUTE - ahead)
+    today = timezone.now().date()
+    for _ in range(2):
+        sync(evening)
+        assert is_complete(today - DAY)
+        assert not is_complete(today)
+        assert sync_part(timezone.now()).report["completeThrough"] == str(today - DAY)
+        mine(evening, 2, evening.pay(A, 5))
+
+
+def test_one_wrong_time_ahead_of_our_clock_is_given_up_at_the_next_block(evening, clock, monkeypatch):
+    clock.move_to(MIDNIGHT + MINUTE)
+    honest = evening.block
+    monkeypatch.setattr(evening, "block", lambda height: replace(honest(height), time=timezone.now() + 30 * DAY))
+    sync(evening)
+    monkeypatch.undo()
+    mine(evening, 2)
+    sync(evening)
+    assert not is_complete()
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=365, seconds=1), timedelta(days=400)])
+def test_a_time_that_cannot_be_completes_nothing(evening, clock, monkeypatch, wrong):
     clock.move_to(MIDNIGHT + MINUTE)
     honest = evening.block
     monkeypatch.setattr(evening, "block", lambda height: replace(honest(height), time=timezone.now() + wrong))
