@@ -44,8 +44,17 @@ def test_the_token_is_kept_nowhere(staff):
     assert made["token"] not in str(entry.detail)
 
 
-@pytest.mark.parametrize(("name", "words"), [("nobody", "there is no user 'nobody'"), ("bob", "is not staff")])
-def test_a_user_for_whom_it_would_open_nothing_is_refused_in_one_line(user, name, words):
+def test_one_of_a_user_who_is_not_staff_opens_nothing_and_says_so(client, user, capsys):
+    token = command("bob")["token"]
+    assert "not staff" in capsys.readouterr().err
+    assert ask(client, token).status_code == 403
+    type(user).objects.update(is_staff=True)
+    assert ask(client, token).status_code == 200
+
+
+@pytest.mark.parametrize(("name", "words"), [("nobody", "there is no user 'nobody'"), ("bob", "is not active")])
+def test_a_user_who_cannot_use_one_is_refused_in_one_line(user, name, words):
+    type(user).objects.update(is_active=False)
     with pytest.raises(CommandError, match=words) as refusal:
         command(name)
     assert refusal.value.returncode == 1

@@ -10,7 +10,7 @@ from ops.base_commands import ReportCommand, read_by
 
 
 class Command(ReportCommand):
-    help = "Make an API token for a user of the staff. It is printed once and kept only hashed."
+    help = "Make an API token for a user. It is printed once and kept only hashed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -31,6 +31,8 @@ class Command(ReportCommand):
             )
         except authentication.NoSuchUser as error:
             raise CommandError(str(error)) from error
+        if not made.row.user.is_staff:
+            self.stderr.write("This user is not staff: the token opens nothing until they are.")
         return {
             "token": made.secret,
             "user": made.row.user.get_username(),
