@@ -17,7 +17,7 @@ from revenue import ledger
 from revenue.models import Cursor, LedgerState
 from revenue.sync import writer
 from revenue.sync.completeness import Proof, every_source_failed
-from revenue.sync.reorg import Chain, confirm_vanished, settled_height
+from revenue.sync.reorg import Chain, confirm_vanished
 from revenue.sync.writer import Reader
 
 log = structlog.get_logger(__name__)
@@ -60,11 +60,10 @@ def audit_revenue(
 def _audit(
     source: ChainSource, sources: Sequence[ChainSource], now: datetime, run: Run, blocks: int, fix: bool
 ) -> AuditReport:
-    tip = source.tip()
-    proof = Proof.begin(Chain(source, tip), sources)
+    proof = Proof.begin(Chain(source, source.tip()), sources)
     report = AuditReport()
     for cursor in Cursor.objects.filter(address__in=[tracked.address for tracked in settings.REVENUE_ADDRESSES]):
-        high = min(cursor.height, settled_height(tip.height))
+        high = min(cursor.height, proof.chain.settled)
         low = max(cursor.first_height, high - blocks + 1, 1)
         while low <= high:
             listing = source.listing(cursor.address, low, high)

@@ -74,6 +74,8 @@ class Tip:
     """Host of the source."""
     behind: int = 0
     """Blocks that the source's own node has and its index has not yet."""
+    ahead: int = 0
+    """Blocks that the source counts above this one: they confirm payments, and not every node has them yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from revenue import ledger
 from revenue.models import Cursor, DailyTotal, LedgerState
 from revenue.sync import writer
 from revenue.sync.completeness import OVERLAP, Judge, Proof, listed_between, listed_ids, short_id
-from revenue.sync.reorg import Chain, confirm_vanished, forget_if_gone, settled_height
+from revenue.sync.reorg import Chain, confirm_vanished, forget_if_gone
 from revenue.sync.writer import Applied, Difference, Reader, Reading
 
 log = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ class AddressPass:
 
     @property
     def high(self) -> int:
-        return settled_height(self.chain.tip.height)
+        return self.chain.settled
 
     def prepare(self) -> None:
         """Check whether the chain is still the one that was read, and read ahead if not.

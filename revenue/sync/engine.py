@@ -30,7 +30,7 @@ from revenue.status import last_sync_block
 from revenue.sync import quarantine, reorg
 from revenue.sync.address import AddressPass
 from revenue.sync.completeness import Judge, Proof, Unproved, every_source_failed
-from revenue.sync.reorg import Chain, ChainMoved, settled_height
+from revenue.sync.reorg import Chain, ChainMoved
 from revenue.sync.writer import Applied, Reader
 
 log = structlog.get_logger(__name__)
@@ -201,7 +201,7 @@ class SourceSync:
         now, tip, read = timezone.now(), proof.chain.tip, proof.state.tip_height
         is_news = read is None or tip.height >= read or proof.proved > 0
         known_blocks = proof.known_after() if is_news else None
-        settled = reorg.newer_block(self.source, state, settled_height(tip.height), pending, now)
+        settled = reorg.newer_block(self.source, state, proof.chain.settled, pending, now)
         with ledger.writing() as current:
             self.run.guard()
             current.unproved_height = current.unproved_at = None
@@ -226,7 +226,7 @@ def _is_current(proof: Proof) -> bool:
         return False
     if all(cursor.listed_total == 0 for cursor in cursors.values()):
         return False  # no payments at all: look again, as an overloaded source reports the same
-    high = settled_height(tip.height)
+    high = proof.chain.settled
     return all(
         tracked.address in cursors
         and cursors[tracked.address].first_height <= tracked.first_height

@@ -46,6 +46,11 @@ class Chain:
         self._hashes: dict[int, str | None] = {tip.height: tip.hash}
         self._contradicts_itself = False
 
+    @property
+    def settled(self) -> int:
+        """Return the highest block with enough confirmations, by what the source counts."""
+        return min(settled_height(self.tip.height + self.tip.ahead), self.tip.height)
+
     def require_still(self) -> None:
         """Raise ChainMoved if the tip's hash has changed: what was listed may have, too."""
         if self._contradicts_itself or self.still_has_tip():

@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -165,3 +166,21 @@ def test_a_payment_counts_from_its_eighth_confirmation():
     assert sync(chain).added == 0
     chain.mine()
     assert sync(chain).added == 1
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_confirmations_are_those_that_the_source_counts(monkeypatch, ahead):
+    """Its tip is taken some blocks lower, where every node behind the balancer has them."""
+    chain = FakeChain()
+    chain.mine(chain.pay(A, 5))
+    for _ in range(6 - ahead):
+        chain.mine()
+    honest = chain.tip
+    monkeypatch.setattr(chain, "tip", lambda: replace(honest(), ahead=ahead))
+    assert sync(chain).added == 0
+    chain.mine()
+    assert sync(chain).added == 1
+    assert sync(chain, full=True).added == 0
+    assert audit(chain).checked == 1
+    sync(chain)
+    assert chain.requests == ["tip"]

@@ -61,7 +61,7 @@ def test_the_tip_stays_behind_what_the_node_counts(web, daemon):
     web.get(f"{DAEMON}/getblockcount", json=success(3_000_000))
     web.get(f"{DAEMON}/getblockhash/2999998", json=success("ab" * 32))
     tip = daemon.tip()
-    assert (tip.height, tip.hash, tip.source) == (2_999_998, "ab" * 32, "api.example")
+    assert (tip.height, tip.hash, tip.source, tip.ahead) == (2_999_998, "ab" * 32, "api.example", 2)
 
 
 @pytest.mark.parametrize("count", [0, None, "3000000", True, -1, 2.5, [], {}])

@@ -41,7 +41,7 @@ class Daemon(ChainUpstream):
     def tip(self) -> Tip:
         """Return the last block that every node should have."""
         height = self.height()
-        return Tip(height, self.block_hash(height), self.host)
+        return Tip(height, self.block_hash(height), self.host, ahead=TIP_MARGIN)
 
     def height(self) -> int:
         """Return the height of the last block that every node should have. One request."""
