@@ -1,7 +1,8 @@
 from django.urls import path
 
-from dashboard import exports, feeds, status_page, views
+from dashboard import feeds, status_page, views
 from dashboard.detail_pages.views import page_of
+from dashboard.exports import chart, economics, payments, sums
 from dashboard.open_data import views as files
 from dashboard.sharing import views as sharing
 
@@ -30,13 +31,13 @@ urlpatterns = [
     path("tx/<str:name>", page_of("tx"), name="tx"),
     path("day/<str:name>", page_of("day"), name="day"),
     path("block/<str:name>", page_of("block"), name="block"),
-    path("export/payments.csv", exports.PaymentsCsv.as_view(), name="export-payments-csv"),
-    path("export/payments.ndjson", exports.PaymentsNdjson.as_view(), name="export-payments-ndjson"),
-    path("export/chart.csv", exports.ChartCsv.as_view(), name="export-chart-csv"),
-    path("export/revenue.csv", exports.RevenueCsv.as_view(), name="export-revenue-csv"),
-    path("export/ending.csv", exports.EndingCsv.as_view(), name="export-ending-csv"),
-    path("export/kinds.csv", exports.KindsCsv.as_view(), name="export-kinds-csv"),
-    path("export/apps.csv", exports.AppsCsv.as_view(), name="export-apps-csv"),
-    path("export/owners.csv", exports.OwnersCsv.as_view(), name="export-owners-csv"),
-    path("export/payers.csv", exports.PayersCsv.as_view(), name="export-payers-csv"),
+    path("export/payments.csv", payments.PaymentsCsv.as_view(), name="export-payments-csv"),
+    path("export/payments.ndjson", payments.PaymentsNdjson.as_view(), name="export-payments-ndjson"),
+    path("export/chart.csv", chart.ChartCsv.as_view(), name="export-chart-csv"),
+    path("export/revenue.csv", sums.RevenueCsv.as_view(), name="export-revenue-csv"),
+    path("export/ending.csv", economics.EndingCsv.as_view(), name="export-ending-csv"),
+    path("export/kinds.csv", economics.KindsCsv.as_view(), name="export-kinds-csv"),
+    path("export/apps.csv", sums.AppsCsv.as_view(), name="export-apps-csv"),
+    path("export/owners.csv", sums.OwnersCsv.as_view(), name="export-owners-csv"),
+    path("export/payers.csv", sums.PayersCsv.as_view(), name="export-payers-csv"),
 ]

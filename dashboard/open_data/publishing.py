@@ -19,7 +19,7 @@ import orjson
 from django.conf import settings
 from django.db.models import Min
 
-from dashboard.csv_cells import csv_lines, exact, payment_cells
+from dashboard.exports.csv_cells import csv_lines, exact, payment_cells
 from fluxtracker import files
 from fluxtracker.batches import batched
 from fluxtracker.database import read_snapshot

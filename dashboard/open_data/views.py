@@ -16,8 +16,8 @@ from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from dashboard import exports
-from dashboard.csv_cells import Chunks
+from dashboard.exports import base
+from dashboard.exports.csv_cells import Chunks
 from dashboard.open_data import publishing
 from dashboard.open_data.publishing import MEDIA_TYPES, File, Month
 from fluxtracker.api.fields import Answer, ErrorAnswer
@@ -126,7 +126,7 @@ def _stream(request: Request, month: Month, file: File) -> HttpResponseBase:
     media_type = OTHERS.get(file.name) or MEDIA_TYPES[form]
     if request.method == "HEAD":
         return StreamingHttpResponse((), content_type=media_type, headers=headers)
-    chunks = exports.download(_chunks(publishing.folder() / month.folder / file.name), lambda words: b"")
+    chunks = base.download(_chunks(publishing.folder() / month.folder / file.name), lambda words: b"")
     give_back_after(request._request, chunks.close)
     return StreamingHttpResponse(chunks, content_type=media_type, headers=headers)
 

@@ -20,7 +20,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from dashboard import exports
+from dashboard.exports import base
 from fluxtracker.api.throttling import Counters, Places
 from revenue.payments import pagination
 from tests.dashboard import export_moment
@@ -36,8 +36,8 @@ FILES = ["payments.csv", "payments.ndjson", "apps.csv"]
 @pytest.fixture(autouse=True)
 def places(monkeypatch: pytest.MonkeyPatch) -> Places:
     """Every test is a process of its own as far as running downloads go."""
-    made = Places("", exports.MOST_AT_ONCE, 60, Counters())
-    monkeypatch.setattr(exports, "places", made)
+    made = Places("", base.MOST_AT_ONCE, 60, Counters())
+    monkeypatch.setattr(base, "places", made)
     return made
 
 
@@ -307,7 +307,7 @@ def test_a_database_that_goes_in_the_middle_leaves_a_file_that_says_so(
 def test_a_download_has_an_end_however_slow_its_reader(
     client: Client, places: Places, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller, name: str
 ) -> None:
-    monkeypatch.setattr(exports, "LONGEST_S", -1.0)
+    monkeypatch.setattr(base, "LONGEST_S", -1.0)
     many(3)
     response = client.get(f"/export/{name}")
     assert response.status_code == 200

@@ -1,0 +1,46 @@
+"""Payments as files: CSV for spreadsheets, NDJSON as the API writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import orjson
+
+from dashboard.exports.base import Export, Values
+from dashboard.exports.csv_cells import PAYMENT_COLUMNS, Chunks, csv_chunks, payment_cells
+from revenue.api.serializers import Transaction
+from revenue.payments import filters, pagination
+from revenue.payments.filters import TransactionsQuery
+from revenue.payments.pagination import Row
+
+
+def payments(values: Values) -> Iterator[list[Row]]:
+    """Yield the payments that fit, some at a time."""
+    tip = pagination.tip_height()
+    for rows in pagination.every_row(filters.select(values)):
+        yield pagination.with_confirmations(rows, tip)
+
+
+class PaymentsCsv(Export):
+    """Payments for a spreadsheet: amounts exact, strangers' words harmless."""
+
+    name, subject, query = "Payments as CSV", "payments", TransactionsQuery
+    operation = "exportPayments"
+
+    def chunks(self, values: Values) -> Chunks:
+        return csv_chunks(PAYMENT_COLUMNS, (map(payment_cells, rows) for rows in payments(values)))
+
+
+class PaymentsNdjson(Export):
+    """Payments as `/api/revenue/transactions` writes them, one JSON object a line."""
+
+    name, subject, query = "Payments as NDJSON", "payments", TransactionsQuery
+    operation = "exportPaymentsNdjson"
+    suffix, content_type = "ndjson", "application/x-ndjson"
+
+    def chunks(self, values: Values) -> Chunks:
+        for rows in payments(values):
+            yield b"".join(orjson.dumps(Transaction.write(row)) + b"\n" for row in rows)
+
+    def last_line(self, words: str) -> bytes:
+        return orjson.dumps({"error": words}) + b"\n"
