@@ -57,8 +57,8 @@ class DayPrices:
 def live_price(http: Http, now: datetime, known: Decimal | None = None) -> Quote:
     """Return the price now: the first that is near the last known one, or that a second source confirms.
 
-    A price that has nothing to compare with is taken when no other source tells one. Doubted when there is none to
-    trust, Unavailable when no source tells one.
+    A price that has nothing to compare with is taken unless another source's is far off. Doubted when there is none
+    to trust, Unavailable when no source tells one.
     """
     failures: list[UpstreamError] = []
     near: list[Quote] = []
@@ -78,7 +78,8 @@ def live_price(http: Http, now: datetime, known: Decimal | None = None) -> Quote
         (near if is_near else doubted).append(quote)
     if not near and not doubted:
         raise Unavailable("prices", "now", _all(failures))
-    if near or (known is None and len({quote.source for quote in doubted}) == 1):
+    rivals = [quote for quote in doubted if quote.source != doubted[0].source]
+    if near or (known is None and all(_is_near(rival.price, doubted[0].price) for rival in rivals)):
         return _told([*near, *doubted][0], doubted, failures)
     raise Doubted("prices", "now", _doubt(doubted, known))
 
@@ -139,12 +140,18 @@ def _trusted(offers: Sequence[Days], known: Known) -> Days:
 
 
 def _unrivalled(offers: Sequence[Days], anchors: Collection[date]) -> Days:
-    """Return what a single source says of days that have no trusted neighbour, as far as most of it is of one level."""
+    """Return the closes of days that have no trusted neighbour, as far as most of them are of one level.
+
+    Where several sources tell some, those of the first that are near its level, if all are of about that level.
+    """
     found: Days = {}
     for days in _neighbourhoods({*anchors, *(day for offer in offers for day in offer)}):
         told = [some for offer in offers if (some := {day: offer[day] for day in days if day in offer})]
-        if len(told) == 1 and not any(day in anchors for day in days):
-            found |= _trusted(told, _usual(told[0]))
+        levels = [_usual(offer) for offer in told]
+        prices = [next(iter(level.values())) for level in levels if level]
+        is_one = len(prices) == len(told) and all(_is_near(price, prices[0]) for price in prices)
+        if is_one and not any(day in anchors for day in days):
+            found |= _trusted(told, levels[0])
     return found
 
 

@@ -98,6 +98,17 @@ def test_without_anything_to_compare_with_a_second_source_is_asked(web, http):
     assert daily_prices(http, first, TODAY, known={}) == {}
 
 
+@pytest.mark.parametrize("times", [0.5, 1.4, 2.4])
+def test_without_anything_to_compare_with_the_first_of_sources_of_one_level_is_taken(web, http, times):
+    first = TODAY - 10 * DAY
+    web.get(CHART, json=chart(first, [0.07] * 5 + [70.0] + [0.07] * 4))
+    web.get(KLINES, json=[candle(first + n * DAY, str(0.07 * times)) for n in range(10)])
+    found = daily_prices(http, first, TODAY, known={})
+    assert len(found) == 10
+    assert {price.source for day, price in found.items() if day != first + 5 * DAY} == {"coingecko"}
+    assert found[first + 5 * DAY].source == "binance"
+
+
 @pytest.mark.parametrize("volume", [0, 0.0, None, "x"])
 def test_a_day_without_volume_has_no_price_at_cryptocompare(web, http, settings, volume):
     settings.CRYPTOCOMPARE_API_KEY = "key"

@@ -142,6 +142,17 @@ def test_the_first_price_ever_of_sources_that_disagree_is_refused(web, http):
         live_price(http, known=None)
 
 
+@pytest.mark.parametrize(("second", "is_taken"), [(0.11, True), (0.18, True), (0.19, False), (0.029, False)])
+def test_the_first_price_ever_is_taken_unless_another_is_far_off(web, http, second, is_taken):
+    web.get(NOW_AT_GECKO, json={"zelcash": {"usd": 0.0747}})
+    web.get(KLINES, json=[candle(TODAY, str(second))])
+    if is_taken:
+        assert live_price(http, known=None) == quote("0.0747", "coingecko")
+    else:
+        with pytest.raises(Doubted, match="disagree"):
+            live_price(http, known=None)
+
+
 def test_the_first_price_ever_of_a_single_source_is_taken(web, http):
     web.get(NOW_AT_GECKO, json={"zelcash": {"usd": 0.0747}})
     assert live_price(http, known=None) == quote("0.0747", "coingecko")
