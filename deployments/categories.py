@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Self
 
 from deployments.models import MessagesState
-from metrics.app_matching import Classifier
+from metrics.games_and_crypto_nodes import Classifier
 from metrics.models import Category, Matcher, TrackedApp, image_matcher, name_matcher
 
 OTHER, UNKNOWN = "other", "unknown"

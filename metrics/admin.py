@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 from fluxtracker import formatting
 from fluxtracker.admin import UNKNOWN, AnyModelAdmin, LargeTableAdmin, ReadOnlyAdmin, column, readable
 from fluxtracker.images import image_name, image_part, image_reference
-from metrics.app_matching import AppIndex, Classifier
+from metrics.games_and_crypto_nodes import AppIndex, Classifier
 from metrics.metric_keys import past_counts
 from metrics.models import (
     RESERVED_KEYS,

@@ -31,7 +31,7 @@ from fluxtracker.upstream.stats import Containers, Nodes, Stats
 from fluxtracker.upstream.stats_parsing import UNKNOWN, Capacity, Container, Resources
 from fluxtracker.upstream.trusted_price import Quote
 from metrics import sources as metrics_sources
-from metrics.app_matching import AppIndex, Classifier, Kind, Resolved
+from metrics.games_and_crypto_nodes import AppIndex, Classifier, Kind, Resolved
 from metrics.metric_keys import COUNTED, IN_USE, Number, percent
 from metrics.models import Category, ImageCount, Reading, Source, TrackedApp
 from metrics.sources import KEEPS, Outcome, Readout, Refused, Sources

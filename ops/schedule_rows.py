@@ -65,9 +65,9 @@ def schedule(
 
 
 def entries() -> list[Entry]:
-    """Return the default schedule: what the `tasks` of all apps added."""
+    """Return the default schedule by name: what the `tasks` of all apps added."""
     discover("tasks")
-    return list(_ENTRIES.values())
+    return [entry for _, entry in sorted(_ENTRIES.items())]
 
 
 WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s

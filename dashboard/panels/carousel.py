@@ -93,4 +93,4 @@ def stamp(query: QueryDict, now: datetime) -> object:
     return tuple(rows), int(now.timestamp()) // 60
 
 
-FEEDS = Panel("feeds", "Around the network", "parts/feeds.html", read, stamp, usual=Feed.Name.NETWORK.value)
+FEEDS = Panel("feeds", "Around the network", "panels/carousel/panel.html", read, stamp, usual=Feed.Name.NETWORK.value)

@@ -151,10 +151,10 @@ def _weeks(today: Ending, days: Sequence[ForecastDay]) -> Iterator[dict[str, Any
 ORIGINS = Panel(
     "origins",
     "Where it comes from",
-    "parts/origins.html",
+    "panels/economics/origins.html",
     read_origins,
     origins_stamp,
     keys=periods.KEYS,
     usual=periods.USUAL.key,
 )
-PAID = Panel("paid", "What is already paid", "parts/paid.html", read_paid, origins_stamp)
+PAID = Panel("paid", "What is already paid", "panels/economics/paid.html", read_paid, origins_stamp)

@@ -54,4 +54,4 @@ def stamp(query: QueryDict, now: datetime) -> object:
     return now.date()
 
 
-RANGES = Panel("range", "Range", "parts/range.html", read, stamp, keys=(RANGE,))
+RANGES = Panel("range", "Range", "panels/range/panel.html", read, stamp, keys=(RANGE,))

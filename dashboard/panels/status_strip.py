@@ -139,7 +139,7 @@ def _snapshot(today: date) -> str:
     return "today" if day == today else f"{day.day} {day:%b %Y}" if day.year != today.year else f"{day.day} {day:%b}"
 
 
-STRIP = Panel("strip", "Freshness", "parts/status_strip.html", read_strip)
+STRIP = Panel("strip", "Freshness", "panels/strip/panel.html", read_strip)
 
 
 def read_sources(query: QueryDict, now: datetime) -> dict[str, Any]:
@@ -160,4 +160,4 @@ def lines(now: datetime) -> list[dict[str, Any]]:
     return found
 
 
-SOURCES = Panel("sources", "Sources", "parts/sources.html", read_sources)
+SOURCES = Panel("sources", "Sources", "panels/strip/sources.html", read_sources)

@@ -234,4 +234,4 @@ def _consequence(answer: Mapping[str, Any]) -> str:
     return f"{lead} network's changes are not known{rest}."
 
 
-TILES = Panel("tiles", "Figures", "parts/tiles.html", read, stamp, keys=periods.KEYS, usual=periods.USUAL.key)
+TILES = Panel("tiles", "Figures", "panels/tiles/panel.html", read, stamp, keys=periods.KEYS, usual=periods.USUAL.key)

@@ -228,7 +228,7 @@ COUNTS: dict[type, tuple[int, int]] = {
     User: (6, 8),
     Group: (5, 6),
     PeriodicTask: (8, 9),
-    IntervalSchedule: (5, 7),  # its first row, of one minute: one more query for each task beyond the first
+    IntervalSchedule: (5, 6),  # of a row with one task: each further one is a query more
     MessageFact: (5, 4),
     AppLife: (5, 4),
     AppEvent: (5, 5),

@@ -44,7 +44,7 @@ def test_a_part_that_fails_says_so_and_the_others_stand(client: Client, monkeypa
     def fail(query: object, now: object) -> dict[str, object]:
         raise RuntimeError("a secret detail")
 
-    broken = Panel("feeds", "Around the network", "parts/feeds.html", fail)
+    broken = Panel("feeds", "Around the network", "panels/carousel/panel.html", fail)
     monkeypatch.setitem(views.PANELS, "feeds", broken)
     body = html(client, "/?period=M")
     assert "Around the network cannot be read at the moment." in body
@@ -58,7 +58,7 @@ def test_failing_tiles_leave_a_title(client: Client, monkeypatch: pytest.MonkeyP
         raise RuntimeError
 
     synced()
-    monkeypatch.setitem(views.PANELS, "tiles", Panel("tiles", "Figures", "parts/tiles.html", fail))
+    monkeypatch.setitem(views.PANELS, "tiles", Panel("tiles", "Figures", "panels/tiles/panel.html", fail))
     assert "<title>Figures cannot be read · Fluxtracker</title>" in html(client)
 
 

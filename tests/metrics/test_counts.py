@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 
 from fluxtracker.upstream.fluxos import app_specification
-from metrics.app_matching import AppIndex, Classifier
 from metrics.collect import count_running
+from metrics.games_and_crypto_nodes import AppIndex, Classifier
 from metrics.metric_keys import FIXED
 from metrics.models import Category, ImageCount, Memory, TrackedApp
 from metrics.service_checks import check_instances

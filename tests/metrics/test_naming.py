@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fluxtracker.images import image_name
 from fluxtracker.upstream.fluxos import app_specification
-from metrics.app_matching import WATCHTOWER, AppIndex
+from metrics.games_and_crypto_nodes import WATCHTOWER, AppIndex
 from tests.metrics.network import spec
 from tests.upstream.payloads import payload
 

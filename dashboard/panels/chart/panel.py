@@ -248,7 +248,7 @@ def _library() -> dict[str, str]:
 CHART = Panel(
     "chart",
     "Chart",
-    "parts/chart.html",
+    "panels/chart/panel.html",
     read,
     stamp,
     keys=(*filters.KEYS, *filters.TYPED, RANGE),

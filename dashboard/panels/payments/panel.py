@@ -248,7 +248,7 @@ EXPORTS = {
     "payments": (("CSV", "dashboard:export-payments-csv"), ("NDJSON", "dashboard:export-payments-ndjson")),
     **{tab: (("CSV", f"dashboard:export-{tab}-csv"),) for tab in ("apps", "owners", "payers")},
 }
-PAYMENTS = Panel("payments", "Payments", "parts/payments_panel.html", read, stamp, keys=(*OWN, RANGE))
+PAYMENTS = Panel("payments", "Payments", "panels/payments/panel.html", read, stamp, keys=(*OWN, RANGE))
 
 
 SHOWN = 10  # the API lists all
@@ -272,4 +272,4 @@ def _pending_stamp(query: QueryDict, now: datetime) -> Hashable:
     return ledger_stamp(), pending.stamp(now)
 
 
-PENDING = Panel("pending", "Pending payments", "parts/pending.html", _pending, _pending_stamp)
+PENDING = Panel("pending", "Pending payments", "panels/payments/pending.html", _pending, _pending_stamp)
