@@ -97,12 +97,14 @@ def between(first: date | None, last: date | None) -> Q:
     return (Q(day__gte=first) if first else Q()) & (Q(day__lte=last) if last else Q())
 
 
-def ask(missing: Collection[date], http: Http, now: datetime) -> Days:
-    """Fetch the span of the missing days and return their closes. Days still missing pause."""
+def ask(missing: Collection[date], http: Http, now: datetime, last: date | None = None) -> Days:
+    """Fetch the closes from the first missing day to `last` or yesterday; return new ones. Days still missing pause.
+
+    Days without payments have a close as well: history and reports show it.
+    """
     if not missing:
         return {}
-    compared_with = known()
-    answer = trusted_price.daily_prices(http, min(missing), max(missing), now, compared_with)
+    answer = trusted_price.daily_prices(http, min(missing), last or now.date() - DAY, now, known())
     lacking = [day for day in missing if day not in answer.found]
     tried = DailyPrice.objects.in_bulk(lacking)
     save(_pausing(day, tried.get(day), answer.doubted.get(day), now) for day in lacking)
@@ -187,7 +189,7 @@ def price_payments(
     updated = 0
     try:
         missing = (days - closes.keys()) | unsettled(now, since, last)
-        closes |= ask(missing, http, now)
+        closes |= ask(missing, http, now, last)
     except UpstreamError as error:
         failures.append(error)
     updated += _apply(closes)

@@ -222,7 +222,14 @@ def test_missing_days_are_asked_for_all_at_once(market):
     days = [pay(timedelta(days=n)).day for n in (2, 30, 300)]
     market.by_day = {days[2] + DAY * n: Decimal("0.05") for n in range(300)}
     assert run().updated == 3
-    assert market.spans == [(days[2], days[0])]
+    assert market.spans == [(days[2], TODAY - DAY)]
+
+
+def test_days_without_payments_get_a_close_with_the_others(market):
+    payment = pay(timedelta(days=9))
+    market.by_day = {payment.day + DAY * n: Decimal("0.05") for n in range(9)}
+    assert run().updated == 1
+    assert set(DailyPrice.objects.values_list("day", flat=True)) == set(market.by_day)
 
 
 def test_days_that_are_known_are_not_asked_for(market):
