@@ -53,14 +53,14 @@ def compared(values: Mapping[str, Number | None], size: int | None) -> dict[str,
 def collapse(before: Compared, after: Compared) -> str | None:
     """Return what looks broken about an answer: fewer than half of what was there, none of a tier, or no number.
 
-    No absolute limits: a small network is one, too.
+    No absolute limits: a small network is one, too. A tier of a few nodes may be without any at once.
     """
     if lost := [key for key in (*TOTALS, *IN_USE) if key in before and key not in after]:
         return f"{LABELS[lost[0]]}: no node reports it, or none in its unit"
     for key, last, number in _pairs(before, after):
         if key not in TIERS and number * 2 < last:
             return f"{LABELS[key]}: {number}, fewer than half of the last {last}"
-        if key in TIERS and last and not number:
+        if key in TIERS and last > MOST_NODES and not number:
             return f"{LABELS[key]}: none is left of {last}"
     return None
 

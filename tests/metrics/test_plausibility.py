@@ -133,12 +133,23 @@ def test_containers_that_vanish_are_not_believed_at_once(network, counted, colle
 
 
 def test_a_tier_that_vanishes_is_not_believed_at_once(network, collect, later, source):
+    network.counts = {"cumulus-enabled": 50, "nimbus-enabled": 30, "stratus-enabled": 8}
     collect()
-    network.counts = {"cumulus-enabled": 5, "nimbus-enabled": 3, "stratus-enabled": 0}
+    network.counts |= {"stratus-enabled": 0}
     later(minutes=10)
     assert collect()["sources"]["nodes"] == "stale"
-    assert source("nodes").values["node_stratus"] == 2
+    assert source("nodes").values["node_stratus"] == 8
     later(minutes=60)
+    assert collect()["sources"]["nodes"] == "ok"
+    assert source("nodes").values["node_stratus"] == 0
+
+
+@pytest.mark.parametrize("few", [1, 7])
+def test_the_few_nodes_of_a_tier_may_all_leave_at_once(network, collect, later, source, few):
+    network.counts = {"cumulus-enabled": 8, "nimbus-enabled": 1, "stratus-enabled": few}
+    collect()
+    network.counts |= {"stratus-enabled": 0}
+    later(minutes=10)
     assert collect()["sources"]["nodes"] == "ok"
     assert source("nodes").values["node_stratus"] == 0
 
