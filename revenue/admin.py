@@ -255,7 +255,8 @@ admin.site.register(
 admin.site.register(
     LedgerState, ReadOnlyAdmin,
     list_display=(
-        "tip_height", "tip_source", "tip_changed_at", "completed_at", "settled_at", "closed_through", "unproved_height",
+        "tip_height", "tip_ahead", "tip_source", "tip_changed_at", "completed_at", "settled_at", "closed_through",
+        "unproved_height",
     ),
 )  # fmt: skip
 

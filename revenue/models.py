@@ -300,6 +300,9 @@ class LedgerState(models.Model):
 
     tip_height = models.PositiveIntegerField(null=True, help_text="The chain's last block as last read.")
     tip_hash = models.CharField(max_length=64, blank=True)
+    tip_ahead = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Blocks that its source counts above it: not every node has them yet."
+    )
     tip_source = models.CharField(max_length=200, blank=True, help_text="Host of the source that told the tip.")
     tip_changed_at = models.DateTimeField(null=True, help_text="When this tip was first seen.")
     completed_at = models.DateTimeField(null=True, help_text="When a sync last reached its tip.")
@@ -332,6 +335,11 @@ class LedgerState(models.Model):
         return f"tip {self.tip_height}"
 
     @property
+    def counted_tip(self) -> int | None:
+        """Return the last block as the source counts: confirmations are counted from there."""
+        return None if self.tip_height is None else self.tip_height + self.tip_ahead
+
+    @property
     def read_until(self) -> datetime | None:
         """Return when the chain was last known: at the last completed sync, or when a stuck source last moved.
 
@@ -345,8 +353,8 @@ class LedgerState(models.Model):
             known = self.tip_changed_at
         has_last_block = (  # no block above the settled one has enough confirmations: its time was read with the tip
             self.settled_height is not None
-            and self.tip_height is not None
-            and self.tip_height - self.settled_height < settings.MIN_CONFIRMATIONS
+            and self.counted_tip is not None
+            and self.counted_tip - self.settled_height < settings.MIN_CONFIRMATIONS
         )
         if self.settled_at is not None and has_last_block:
             usual = CHAIN_BEHIND + settings.MIN_CONFIRMATIONS * SLOWEST_BLOCK

@@ -35,7 +35,7 @@ def sync_part(now: datetime | None, states: States | None = None) -> Part:
         reason = words(Status("database_unreachable"), timezone.now())
         return Part(dict.fromkeys(SyncHealth().fields) | {"healthy": False, "reason": reason})
     ledger, state = LedgerState.known(), TaskState.of(TASK, states)
-    block, tip = last_sync_block(), ledger.tip_height
+    block, tip = last_sync_block(), ledger.counted_tip
     status = sync_status(ledger, state, now)
     report = {
         "healthy": status.is_ok,

@@ -75,8 +75,8 @@ def _fetch(ids: Sequence[int]) -> list[Row]:
 
 
 def tip_height() -> int | None:
-    """Return the last known tip. One query."""
-    return LedgerState.objects.values_list("tip_height", flat=True).first()
+    """Return the last block as its source counts. One query."""
+    return LedgerState.objects.values_list(F("tip_height") + F("tip_ahead"), flat=True).first()
 
 
 def with_confirmations(rows: list[Row], tip: int | None) -> list[Row]:

@@ -211,6 +211,7 @@ class SourceSync:
                 if is_moved or is_ahead(current.tip_changed_at, now):
                     current.tip_changed_at = now
                 current.tip_height, current.tip_hash, current.tip_source = tip.height, tip.hash, tip.source
+                current.tip_ahead = tip.ahead
             if tip.behind <= INDEX_LAG:
                 current.completed_at = now
             if settled:

@@ -169,7 +169,7 @@ def test_a_payment_counts_from_its_eighth_confirmation():
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2])
-def test_confirmations_are_those_that_the_source_counts(monkeypatch, ahead):
+def test_confirmations_are_those_that_the_source_counts(client, monkeypatch, ahead):
     """Its tip is taken some blocks lower, where every node behind the balancer has them."""
     chain = FakeChain()
     chain.mine(chain.pay(A, 5))
@@ -180,6 +180,9 @@ def test_confirmations_are_those_that_the_source_counts(monkeypatch, ahead):
     assert sync(chain).added == 0
     chain.mine()
     assert sync(chain).added == 1
+    (payment,) = client.get("/api/revenue/transactions").json()["transactions"]
+    assert payment["confirmations"] == 8
+    assert client.get("/api/health").json()["sync"]["currentBlock"] == honest().height + ahead
     assert sync(chain, full=True).added == 0
     assert audit(chain).checked == 1
     sync(chain)

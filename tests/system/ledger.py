@@ -46,8 +46,8 @@ def truth(world: World, tip: int | None = None, confirmations: int = 8) -> set[t
 
 
 def read_tip(query: Query = here) -> int:
-    """The tip that the last sync worked with."""
-    return int(query("SELECT tip_height FROM revenue_ledgerstate")[0][0])
+    """The tip that the last sync worked with, as its source counts."""
+    return int(query("SELECT tip_height + tip_ahead FROM revenue_ledgerstate")[0][0])
 
 
 def assert_true(world: World, query: Query = here, tip: int | None = None, confirmations: int = 8) -> None:
