@@ -262,3 +262,11 @@ def test_a_count_that_no_address_has_is_not_known(fake, blockbook, count):
     fake.mischief = lambda answer, query: answer | {"txs": count}
     listing = blockbook.listing(ADDRESS, 1, 20)
     assert (len(listing.transactions), listing.total) == (1, None)
+
+
+def test_a_count_that_is_left_out_is_not_known_where_there_are_rows(fake, blockbook):
+    fake.mischief = lambda answer, query: {key: value for key, value in answer.items() if key != "txs"}
+    assert blockbook.listing(ADDRESS, 1, 20).total == 0
+    fake.pay(10)
+    listing = blockbook.listing(ADDRESS, 1, 20)
+    assert (len(listing.transactions), listing.total) == (1, None)

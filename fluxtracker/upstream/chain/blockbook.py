@@ -157,7 +157,7 @@ class ListingReader:
 
     def _checked(self, answer: dict[str, Any], rows: list[Any], number: int) -> Page:
         """Return the page's frame: its number, whether more may follow, the address's count."""
-        total = answer.get("txs", 0)
+        total = answer.get("txs", None if rows else 0)
         page = Page(rows=len(rows), total=total if type(total) is int and 0 <= total <= MAX_TOTAL else None)
         if not rows:
             return page
