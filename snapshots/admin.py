@@ -35,17 +35,17 @@ from snapshots.take import COLUMNS
 
 
 def _year(text: str | None, current: int) -> int:
-    """Return the year asked for; this one for what is none."""
+    """Return the requested year, or this year if invalid."""
     if text and text.isascii() and text.isdecimal() and MINYEAR < int(text[:5]) <= current:
         return int(text[:5])
     return current
 
 
-MOST_SHOWN = 5  # missing days with their reasons; the API tells all
+MOST_SHOWN = 5  # missing days with their reasons; the API lists all
 
 
 class SnapshotList(ChangeList):
-    """A page of days, which knows once for all of them how far the ledger goes."""
+    """A page of days that reads the ledger's state once for all of them."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -81,26 +81,26 @@ class SnapshotAdmin(ReadOnlyAdmin):
 
     def day_view(self, request: HttpRequest, day: str) -> HttpResponse:
         self._require_view(request)
-        now, found = timezone.now(), parse_day(day)
-        if found is None or found > now.date():
-            raise Http404(f"{day} is no day of the past")
-        story = load_day(found, now)
+        now, parsed = timezone.now(), parse_day(day)
+        if parsed is None or parsed > now.date():
+            raise Http404(f"{day} is not a past day")
+        story = load_day(parsed, now)
         sat, price = story["revenue_sat"], story["price"] and story["price"].price_usd
         context = {
             "story": story,
             "revenue": UNKNOWN if sat is None else formatting.flux(sat),
             "price": formatting.price(price) if price else UNKNOWN,
-            "images": list_link(ImageDay, formatting.plural(story["images"], "image"), day=found.isoformat()),
+            "images": list_link(ImageDay, formatting.plural(story["images"], "image"), day=parsed.isoformat()),
             "may_see_runs": user_of(request).has_perm("ops.view_taskrun"),
         }
-        return self._page(request, "day", f"{found:%A}, {found.day} {found:%B %Y}", context)
+        return self._page(request, "day", f"{parsed:%A}, {parsed.day} {parsed:%B %Y}", context)
 
     def _require_view(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
 
-    def _page(self, request: HttpRequest, name: str, title: str, found: dict[str, Any]) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, **found}
+    def _page(self, request: HttpRequest, name: str, title: str, extra: dict[str, Any]) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, **extra}
         return TemplateResponse(request, f"admin/snapshots/{name}.html", context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Snapshot]:
@@ -111,14 +111,14 @@ class SnapshotAdmin(ReadOnlyAdmin):
         return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Return the list, and above it the days of the last 30 that are not in it."""
+        """Return the list, headed by the missing days of the last 30."""
         if words := gaps_in_words(missing_days(timezone.now())):
             messages.warning(request, words)
         return super().changelist_view(request, extra_context)
 
     @admin.display(description="source", ordering="source")
     def made(self, row: Snapshot) -> str:
-        """Return the source in one word; the filter beside the list has it in full."""
+        """Return the source in one word; the filter spells it out."""
         return row.source
 
     @admin.display(description="FLUX")
@@ -161,7 +161,7 @@ admin.site.register(
 
 
 def gaps_in_words(missing: list[dict[str, Any]]) -> str:
-    """Return which days have no snapshot and why; empty when none is missing."""
+    """Return which days have no snapshot and why, empty if none is missing."""
     if not missing:
         return ""
     shown = "; ".join(f"{gap['date']}: {gap['reason']}" for gap in missing[:MOST_SHOWN])
@@ -192,7 +192,7 @@ WORDS: dict[State, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`reason`: why it is missing; empty for other days."""
+    """A day of the calendar. `reason`: why it is missing, empty for other days."""
 
     day: date
     state: State
@@ -208,13 +208,13 @@ class Day:
 
     @property
     def has_story(self) -> bool:
-        """Return whether there is more to say of it: all days but those outside of the history."""
+        """Return whether the day has details, as all days within the history do."""
         return self.state not in ("before", "ahead")
 
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """`before` and `after`: the next years that have days, None at the ends."""
+    """A year of the calendar. `before` and `after`: the nearest years with days, None at the ends."""
 
     year: int
     months: list[tuple[date, list[list[Day | None]]]]
@@ -227,14 +227,14 @@ class Year:
 
 
 def load_year(year: int, now: datetime) -> Year:
-    """Three queries at most."""
+    """Load the year in at most three queries."""
     ends = Snapshot.objects.aggregate(first=Min("day"), last=Max("day"))
     oldest = ends["first"] or now.date()
     rows = Snapshot.objects.filter(day__year=year).order_by("day").values_list("day", "source")
-    found = {day: cast("State", source) for day, source in rows}
+    sources = {day: cast("State", source) for day, source in rows}
     whole = Span(date(year, 1, 1), date(year, 12, 31))
-    lost = {gap.day: gap for gap in gaps(found, max(whole.first, oldest), min(whole.last, now.date()), now)}
-    days = {day: _day(day, found, lost, oldest, now) for day in whole.days()}
+    lost = {gap.day: gap for gap in gaps(sources, max(whole.first, oldest), min(whole.last, now.date()), now)}
+    days = {day: _day(day, sources, lost, oldest, now) for day in whole.days()}
     return Year(
         year,
         [(date(year, month, 1), _weeks(year, month, days)) for month in range(1, 13)],
@@ -245,9 +245,9 @@ def load_year(year: int, now: datetime) -> Year:
     )
 
 
-def _day(day: date, found: Mapping[date, State], lost: Mapping[date, Gap], oldest: date, now: datetime) -> Day:
-    if day in found:
-        return Day(day, found[day])
+def _day(day: date, sources: Mapping[date, State], lost: Mapping[date, Gap], oldest: date, now: datetime) -> Day:
+    if day in sources:
+        return Day(day, sources[day])
     if day in lost:
         return Day(day, "missing", lost[day].reason)
     if day > now.date():
@@ -270,9 +270,9 @@ MOST_RUNS = 20
 
 
 def load_day(day: date, now: datetime) -> dict[str, Any]:
-    """Return what is known of a day. Nine queries at most.
+    """Return everything known about a day. At most nine queries.
 
-    `made_by` is None where the run's record is gone, or where an import or the demo made the day.
+    `made_by` is None if the run's record is gone, or if an import or the demo made the day.
     """
     row = Snapshot.objects.filter(day=day).first()
     missing = [] if row else gaps([], day, day, now)
@@ -298,7 +298,7 @@ def _made_by(row: Snapshot) -> TaskRun | None:
 
 
 def _runs(day: date) -> list[TaskRun]:
-    """Return the day's runs that made something or failed, newest first; most checks find nothing to do."""
+    """Return the day's runs that made something or failed, newest first; most checks have nothing to do."""
     span = TaskRun.objects.filter(name__in=WRITERS, started_at__gte=midnight(day), started_at__lt=midnight(day + DAY))
-    found = [run for run in span.order_by("-started_at") if not run.ok or (run.report or {}).get("created")]
-    return found[:MOST_RUNS]
+    runs = [run for run in span.order_by("-started_at") if not run.ok or (run.report or {}).get("created")]
+    return runs[:MOST_RUNS]

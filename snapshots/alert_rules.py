@@ -1,4 +1,4 @@
-"""Decide what is an alert about the daily snapshots."""
+"""Raise alerts about the daily snapshots."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from snapshots.status import missing
 
 @alert_rule
 def of_snapshot(now: datetime) -> Iterator[Status]:
-    """Yield that there is no snapshot at 02:00 UTC."""
+    """Yield a problem if there is no snapshot by 02:00 UTC."""
     yield missing(now)

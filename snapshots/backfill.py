@@ -31,22 +31,22 @@ FILLED = ("made_at", "read_at", "node_cumulus", "node_nimbus", "node_stratus", "
 
 @dataclass(frozen=True, slots=True)
 class BackfillReport:
-    """`created` counts rows that are new or were made again, `updated` those that got what was not known before."""
+    """`created` counts rows made or made again, `updated` those that got missing values."""
 
     created: int
     updated: int = field(metadata=UNDESCRIBED)
     skipped: int
     unknown: int = field(metadata=UNDESCRIBED)
-    """Days that neither the ledger nor the history of node counts knows."""
+    """Days known neither to the ledger nor to the history of node counts."""
     first: date = field(metadata=described(key="from"))
     last: date = field(metadata=described(key="to"))
     failure: UpstreamError | None = field(metadata=INTERNAL)
-    """Why there are no node counts in what was made."""
+    """Why the rows have no node counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Known facts of days without a snapshot."""
+    """Known facts about days without a snapshot."""
 
     nodes: Mapping[date, NodePoint]
     prices: Mapping[date, Decimal]
@@ -55,7 +55,7 @@ class Known:
 
     @classmethod
     def load(cls, nodes: Mapping[date, NodePoint], first: date, last: date) -> Known:
-        """Four queries at most."""
+        """Load the facts in at most four queries."""
         prices = DailyPrice.objects.filter(day__gte=first, day__lte=last).values_list("day", "price_usd")
         began = DailyTotal.objects.first_day()
         return cls(nodes, {day: price for day, price in prices if price}, LedgerState.known(), began)
@@ -65,7 +65,7 @@ class Known:
         return in_ledger or day in self.nodes
 
     def fill(self, row: Snapshot, now: datetime, *, overwrite: bool = False) -> bool:
-        """Fill in what the row does not know, with `overwrite` also what it does. Return whether anything was new."""
+        """Fill in missing values, or all with `overwrite`. Return whether anything changed."""
         node, price = self.nodes.get(row.day), self.prices.get(row.day)
         has_node = node is not None and (overwrite or row.node_total is None)
         has_price = price is not None and (overwrite or row.flux_price_usd is None)
@@ -80,7 +80,7 @@ class Known:
 
 
 def backfill_days(*, stats: Stats, now: datetime, run: Run, days: int, force: bool = False) -> BackfillReport:
-    """Make the rows that the last `days` days before today lack. `force` makes backfilled ones again, and no others."""
+    """Make missing rows of the last `days` days before today. `force` also makes backfilled ones again."""
     first, last = now.date() - DAY * days, now.date() - DAY
     nodes: dict[date, NodePoint] = {}
     failure: UpstreamError | None = None
@@ -116,16 +116,16 @@ def _new(known: Known, day: date, now: datetime) -> Snapshot:
 
 
 def by_day(points: Sequence[NodePoint]) -> dict[date, NodePoint]:
-    """Return the first point of each day at or after 00:05 UTC, else its first. The points come oldest first.
+    """Return each day's first point at or after 00:05 UTC, else its first. Expects the oldest point first.
 
-    One that differs too much from the median of its day, or from the points before and after it, is taken only where
-    the day has no other.
+    A point that differs too much from its day's median, or from its neighbours, is used only if the day has no
+    other.
     """
     chosen: dict[date, tuple[tuple[bool, bool, bool], NodePoint]] = {}
     counts = [_compared(point) for point in points]
     usual = {
-        day: _median([count for _, count in found])
-        for day, found in groupby(zip(points, counts, strict=True), key=lambda pair: pair[0].at.date())
+        day: _median([count for _, count in group])
+        for day, group in groupby(zip(points, counts, strict=True), key=lambda pair: pair[0].at.date())
     }
     for point, count, is_sure in zip(points, counts, confirmed(counts), strict=True):
         day = point.at.date()
@@ -146,9 +146,9 @@ def _median(counts: Sequence[Compared]) -> Compared:
 
 
 def retake_snapshot(*, day: date, now: datetime, run: Run) -> SnapshotReport:
-    """Put the day's first confirmed reading in place of what its snapshot took of the network.
+    """Replace the network values of the day's snapshot with the first confirmed reading.
 
-    The price stays, and so do the counts by image, which no reading keeps.
+    The price stays, as do the counts by image, which readings do not store.
     """
     with transaction.atomic():
         run.guard()
@@ -157,7 +157,7 @@ def retake_snapshot(*, day: date, now: datetime, run: Run) -> SnapshotReport:
             return SnapshotReport(day, False, "there is no taken snapshot of that day", refused=True)
         reading = _first_confirmed(day)
         if reading is None:
-            return SnapshotReport(day, False, "no confirmed reading of that day is kept", refused=True)
+            return SnapshotReport(day, False, "that day has no stored, confirmed reading", refused=True)
         for column in COLUMNS:
             if column.source != Source.Name.PRICE and column.key in reading.values:
                 setattr(row, column.key, reading.values[column.key])
@@ -168,11 +168,11 @@ def retake_snapshot(*, day: date, now: datetime, run: Run) -> SnapshotReport:
 
 
 def _first_confirmed(day: date) -> Reading | None:
-    """Return the first reading after 00:05 UTC with enough totals that the one before or after it confirms."""
+    """Return the first reading after 00:05 UTC with enough totals, confirmed by the one before or after."""
     span = Reading.objects.filter(at__gte=midnight(day - DAY), at__lt=midnight(day + DAY)).order_by("at")
     rows = [row for row in span if sum(row.values.get(total) is not None for total in TOTALS) >= TOTALS_NEEDED]
     sure = confirmed([compared(row.values, row.values.get("node_total")) for row in rows])
     return next((row for row, is_sure in zip(rows, sure, strict=True) if is_sure and row.at >= opening(day)), None)
 
 
-LEASE = "take_snapshot"  # whatever writes rows of days
+LEASE = "take_snapshot"  # everything that writes rows of days

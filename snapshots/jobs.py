@@ -1,4 +1,4 @@
-"""The jobs on the days, for commands, tasks, admin and API."""
+"""Run the jobs on days for commands, tasks, admin and API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ on_change(keep_warm)
     params={"force": TrueOrFalse(default=False, help_text="Take today's again.")},
 )
 def take_snapshot(run: Run, *, force: bool = False, day: date | None = None) -> Report:
-    """Take today's snapshot; `force` takes it again, `day` a past day's, of its readings."""
+    """Take today's snapshot; `force` takes it again, `day` a past day's from its readings."""
     if day is None:
         return _settled(run, take.take_snapshot(now=timezone.now(), run=run, force=force))
     return _settled(run, retake_snapshot(day=day, now=timezone.now(), run=run))
@@ -39,7 +39,7 @@ def take_snapshot(run: Run, *, force: bool = False, day: date | None = None) -> 
     "check-snapshot", report=SnapshotReport, help="Take today's snapshot if it is time and there is none.", lease=LEASE
 )
 def check_snapshot(run: Run) -> Report:
-    """Take today's snapshot where the schedule finds none."""
+    """Take today's snapshot if there is none."""
     return _settled(run, take.take_snapshot(now=timezone.now(), run=run, patient=True))
 
 
@@ -55,17 +55,17 @@ def _settled(run: Run, done: SnapshotReport) -> Report:
     report=BackfillReport,
     help="Fill missing days; force: also rebuild backfilled days.",
     group=JobGroup.REPAIR,
-    answer="What came of a backfill.",
+    answer="Result of a backfill.",
     lease=LEASE,
     params={
-        "days": Whole(default=365, maximum=3650, help_text="How many days back."),
+        "days": Whole(default=365, maximum=3650, help_text="Number of days back."),
         "force": TrueOrFalse(default=False, help_text="Backfilled days again, never taken ones."),
     },
 )
 def backfill_snapshots(run: Run, *, days: int = 365, force: bool = False) -> BackfillReport:
     """Make missing days from the ledger and the history of node counts.
 
-    Without that history the ledger's days are made all the same, and then it counts as failed.
+    Without that history the ledger's days are still made, but the run counts as failed.
     """
     client = stats(Http.from_settings())
     done = backfill_days(stats=client, now=timezone.now(), run=run, days=days, force=force)

@@ -9,18 +9,18 @@ from django.db import models
 
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
     def between(self, first: date, last: date) -> SnapshotQuerySet:
-        """Return the UTC days `first` to `last`, both included."""
+        """Return the UTC days `first` to `last`, inclusive."""
         return self.filter(day__gte=first, day__lte=last)
 
     def whole(self) -> SnapshotQuerySet:
-        """Return the taken days on which every image was counted: one that such a day does not name had 0."""
+        """Return taken days on which every image was counted: an image missing there had 0 containers."""
         return self.filter(source=Snapshot.Source.TAKEN, total_apps__isnull=False)
 
 
 class Snapshot(models.Model):
-    """The network as read after 00:05 UTC of the day. What the day earned is the ledger's to say.
+    """The network as read after 00:05 UTC of the day. The ledger has the day's revenue.
 
-    Columns bear the names of the tracker that was replaced. RAM and storage are GB.
+    Columns have the names of the previous tracker. RAM and storage are GB.
     """
 
     class Source(models.TextChoices):
@@ -79,7 +79,7 @@ class ImageDay(models.Model):
 
 
 class Refusal(models.Model):
-    """Why a day's snapshot could not be taken, as the last check of the day found it."""
+    """Why a day's snapshot could not be taken, according to the day's last check."""
 
     day = models.DateField(primary_key=True)
     reason = models.CharField(max_length=500)
@@ -94,7 +94,7 @@ class Refusal(models.Model):
 
 
 class WarmComparison(models.Model):
-    """A comparison made ahead, and the stamp of what it was made of."""
+    """A precomputed comparison, and the stamp of its data."""
 
     period = models.CharField(max_length=1, primary_key=True, help_text="D, W, M, Q or Y.")
     stamp = models.CharField(max_length=64)

@@ -1,4 +1,4 @@
-"""Select days, gaps with their reasons, image and category counts, and totals of what is stored."""
+"""Select days, gaps with reasons, image and category counts, and totals of stored data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from snapshots.take import COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An image, or a tracked app with its key, now and then. `previous` is None when that day did not count it."""
+    """An image, or a tracked app with its key, now and before. `previous` is None if that day did not count it."""
 
     rank: int
     name: str
@@ -43,9 +43,9 @@ class Ranked:
 
 
 def image_history(image: str, first: date | None, last: date | None) -> dict[str, Any]:
-    """Return the containers of one image by day, oldest first; days on which images were not counted are left out.
+    """Return the containers of one image by day, oldest first, without days on which images were not counted.
 
-    A taken day counted every image, so one that it does not name ran in no container: 0. Two queries.
+    A taken day counted every image, so an image missing there had 0 containers. Two queries.
     """
     named = list(ImageDay.objects.filter(image=image).order_by("day").values_list("day", "count", "category"))
     counts = dict.fromkeys(Snapshot.objects.whole().values_list("day", flat=True) if named else (), 0)
@@ -61,8 +61,8 @@ def top_images(category: str, limit: int, days: int, now: datetime) -> dict[str,
 
     Eight queries.
     """
-    found = ImageCount.objects.filter(category=category)
-    shown = list(found.order_by("-count", "image").values_list("image", "count")[:limit])
+    counts = ImageCount.objects.filter(category=category)
+    shown = list(counts.order_by("-count", "image").values_list("image", "count")[:limit])
     day = now.date() - timedelta(days=days)
     then = ImageDay.objects.filter(day=day)
     compared = day if then.exists() else None
@@ -78,14 +78,14 @@ def top_images(category: str, limit: int, days: int, now: datetime) -> dict[str,
         "comparisonDate": compared,
         "message": None if compared else f"there are no counts of images from exactly {days} days ago",
         "count": len(ranked),
-        "total": found.count(),
+        "total": counts.count(),
         "data": ranked,
         "apps": _apps(category, limit, day),
     }
 
 
 def _apps(category: str, limit: int, day: date) -> list[Ranked]:
-    """Return the tracked apps of the category, most containers first; those that were never counted are left out."""
+    """Return the counted tracked apps of the category, most containers first."""
     now = Source.objects.filter(name=Source.Name.APPS).values_list("values", flat=True).first() or {}
     then = Snapshot.objects.filter(day=day).values_list("counts", flat=True).first() or {}
     counted = [app for app in tracked_apps() if app.category == category and app.column in now]
@@ -97,12 +97,12 @@ def _apps(category: str, limit: int, day: date) -> list[Ranked]:
 
 
 def containers_read_at() -> datetime | None:
-    """Return when the counts of images were last read; None when they never were."""
+    """Return when image counts were last read, None if never."""
     return Source.objects.filter(name=Source.Name.APPS).values_list("read_at", flat=True).first()
 
 
 def is_old(read_at: datetime | None, now: datetime) -> bool:
-    """Return whether the counts of now were read over 2 hours ago, in the future, or never."""
+    """Return whether current counts were read over 2 hours ago, in the future, or never."""
     return not is_fresh(read_at, now, OLD)
 
 
@@ -111,17 +111,17 @@ STAMP = """SELECT snapshot.*, refusal.*, image.*, tracked.*
          (SELECT count(*), max(last_at) FROM snapshots_refusal) refusal,
          (SELECT max(id) FROM snapshots_imageday) image,
          (SELECT count(*), max(changed_at) FROM metrics_trackedapp) tracked
-"""  # the ORM takes four queries for it, each dearer than this one
+"""  # the ORM needs four queries, each slower than this one
 
 
 def snapshot_stamp() -> tuple[Any, ...]:
-    """Changes with every row that is written or deleted, and with every edit of a tracked app. One small query."""
+    """Return a stamp that changes with every row written or deleted and every tracked app edited. One small query."""
     with connection.cursor() as cursor:
         cursor.execute(STAMP)
         return tuple(cursor.fetchone())
 
 
-DUE_AFTER = timedelta(minutes=35)  # 00:05 and a check's interval: from then on today counts as missing
+DUE_AFTER = timedelta(minutes=35)  # 00:05 plus a check's interval: from then on today counts as missing
 NO_CHECK = "no check ran on that day"
 NOT_YET = "no snapshot has been taken yet today"
 
@@ -141,7 +141,7 @@ def last_due(now: datetime) -> date:
 
 
 def missing_days(present: Collection[date], first: date, last: date) -> list[date]:
-    """Return the days from `first` to `last` that are not among the present, oldest first."""
+    """Return the days from `first` to `last` that are not present, oldest first."""
     there = set(present)
     return [day for day in Span(first, last).days() if day not in there]
 
@@ -164,7 +164,7 @@ CATEGORY_TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total"
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Days of a list: None leaves an end open. `limit`: at most so many of the newest."""
+    """Days of a list: None leaves an end open. `limit`: at most this many of the newest."""
 
     first: date | None = None
     last: date | None = None
@@ -173,7 +173,7 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Newest day first, the days without a row as well. Rows have what the ledger says of the day, too."""
+    """Rows and missing days, newest first. Rows include the ledger's sums of the day."""
 
     days: Days
     rows: list[dict[str, Any]]
@@ -185,15 +185,15 @@ class History:
 
 
 def by_key(category: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a day's total of the category and each tracked app by its short key."""
+    """Return a day's category total and tracked apps by short key."""
     start = f"{category}_"
-    size, counts = len(start), row["counts"].items()  # `gaming_palworld` is `palworld` of `gaming`
-    found = {column[size:]: count for column, count in counts if column.startswith(start)}
-    return {"total": row[CATEGORY_TOTALS[category]], **found}
+    size, counts = len(start), row["counts"].items()  # `gaming_palworld` is `palworld` in `gaming`
+    apps = {column[size:]: count for column, count in counts if column.startswith(start)}
+    return {"total": row[CATEGORY_TOTALS[category]], **apps}
 
 
 def load(days: Days, now: datetime, names: tuple[str, ...] = FIELDS) -> History:
-    """Six queries at most, however many days."""
+    """Load any number of days in at most six queries."""
     rows = with_closes(read_columns(days, names))
     present = [row["day"] for row in rows]
     if present:
@@ -218,19 +218,19 @@ def _earned(day: date, totals: Totals, now: datetime) -> dict[str, Any]:
 def read_columns(days: Days, names: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the rows' columns and counts, newest day first.
 
-    An active tracked app that a day did not count is None in it.
+    An active tracked app is None on days that did not count it.
     """
     uncounted = {app.column: None for app in tracked_apps()}
     rows = Snapshot.objects.filter(pricing.between(days.first, days.last)).order_by("-day")
     rows = rows.annotate(text=Cast("counts", TextField()))  # orjson reads it several times faster than Django
-    found: list[dict[str, Any]] = list(rows.values(*names, "text")[: days.limit])
-    for row in found:
+    values: list[dict[str, Any]] = list(rows.values(*names, "text")[: days.limit])
+    for row in values:
         row["counts"] = uncounted | orjson.loads(row.pop("text"))
-    return found
+    return values
 
 
 def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the close of each day in place of the price that was read on it, save in imported rows."""
+    """Replace the price read on each day with its close, except in imported rows."""
     closes = pricing.stored({row["day"] for row in rows if row["source"] != Snapshot.Source.IMPORT})
     for row in rows:
         if close := closes.get(row["day"]):
@@ -239,7 +239,7 @@ def with_closes(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def missing(days: Days, present: list[date], now: datetime) -> list[Gap]:
-    """Return days without a row, newest first: of the requested range, or from the oldest row shown on."""
+    """Return days without a row, newest first: in the requested range, or from the oldest row shown on."""
     last = days.last or now.date()
     is_cut = days.limit is not None and len(present) == days.limit
     oldest = present[-1] if present else last
@@ -248,20 +248,20 @@ def missing(days: Days, present: list[date], now: datetime) -> list[Gap]:
 
 
 def nearest(days: Collection[date]) -> dict[date, date | None]:
-    """Return the day with a row that is nearest to each of these, the older of two. One query; none without days."""
+    """Return the nearest day with a row for each of these, the older of two. One query; none without days."""
     if not days:
         return {}
     ends: dict[str, Max | Min] = {f"before_{day:%Y%m%d}": Max("day", filter=Q(day__lte=day)) for day in days}
     ends |= {f"after_{day:%Y%m%d}": Min("day", filter=Q(day__gte=day)) for day in days}
-    found = Snapshot.objects.aggregate(**ends)
-    around = {day: (found[f"before_{day:%Y%m%d}"], found[f"after_{day:%Y%m%d}"]) for day in days}
+    row = Snapshot.objects.aggregate(**ends)
+    around = {day: (row[f"before_{day:%Y%m%d}"], row[f"after_{day:%Y%m%d}"]) for day in days}
     return {
-        day: min(filter(None, pair), key=lambda found: abs(found - day), default=None) for day, pair in around.items()
+        day: min(filter(None, pair), key=lambda other: abs(other - day), default=None) for day, pair in around.items()
     }
 
 
 def images_of_days() -> list[str]:
-    """Return the distinct images of all days: one step in the index for each, however many days there are."""
+    """Return the distinct images of all days, with one index step each."""
     table = connection.ops.quote_name(ImageDay._meta.db_table)
     first, following = f"SELECT min(image) FROM {table}", f"SELECT min(image) FROM {table} WHERE image > names.image"  # noqa: S608  our own name
     with connection.cursor() as cursor:
@@ -282,11 +282,11 @@ STATS = """SELECT snapshot.*, price.*, image.*, total.*
             FROM revenue_dailytotal,
                  (SELECT coalesce(max(closed_through), '0001-01-01') AS closed_through FROM revenue_ledgerstate) ledger
          ) total
-"""  # days come as text: SQLite has no type for those that it found itself
+"""  # days come as text: SQLite has no type for computed dates
 
 
 def stats(now: datetime) -> dict[str, Any]:
-    """Return counts and sums, all at one moment; sums are null where the ledger does not know."""
+    """Return counts and sums as of one moment; sums are null if the ledger does not know them."""
     today = now.date()
     with connection.cursor() as cursor:
         cursor.execute(STATS, [today])
@@ -307,7 +307,7 @@ def stats(now: datetime) -> dict[str, Any]:
 
 
 def _revenue_stats(today: date, first: date | None, total: int) -> dict[str, int | None]:
-    """`total`: of all days up to today."""
+    """Return the ledger's sums. `total`: of all days up to today."""
     month = today - timedelta(days=29)
     totals = Totals.load(month, today)
     spans = {"today": today, "last7Days": today - timedelta(days=6), "last30Days": month, "total": month}
@@ -322,9 +322,9 @@ LOOKED_BACK = (*range(14), 30, 60, 90, 180, 365)  # days
 
 @metric_keys.past_counts
 def past_counts(fits: Callable[[str], bool], column: str, today: date) -> list[tuple[date, int | None, int | None]]:
-    """Return days, newest first, with the containers of the images that fit and what was counted under `column` then.
+    """Return days, newest first, with the containers of matching images and the count of `column`.
 
-    None: not counted on that day. Days of which neither is known are left out. Four queries.
+    None: not counted on that day. Days with neither are left out. Four queries.
     """
     days = [today - DAY * back for back in LOOKED_BACK]
     rows = ImageDay.objects.filter(day__in=days)
@@ -332,14 +332,14 @@ def past_counts(fits: Callable[[str], bool], column: str, today: date) -> list[t
     images = rows.order_by().values_list("image", flat=True).distinct()
     sums = _sums(rows, [image for image in images if fits(image)])
     counts = dict(Snapshot.objects.filter(day__in=days).values_list("day", "counts"))
-    found = [(day, sums.get(day, 0) if day in counted else None, counts.get(day, {}).get(column)) for day in days]
-    return [row for row in found if row[1:] != (None, None)]
+    pairs = [(day, sums.get(day, 0) if day in counted else None, counts.get(day, {}).get(column)) for day in days]
+    return [row for row in pairs if row[1:] != (None, None)]
 
 
 def _sums(rows: QuerySet[ImageDay], images: list[str]) -> Counter[date]:
-    """By day; a database takes only so many values in one query."""
+    """Return sums by day, in batches, as a database limits the values in one query."""
     total: Counter[date] = Counter()
     for names in chunks(images):
-        some = rows.filter(image__in=names).order_by()
-        total.update(dict(some.values("day").annotate(sum=Sum("count")).values_list("day", "sum")))
+        matching = rows.filter(image__in=names).order_by()
+        total.update(dict(matching.values("day").annotate(sum=Sum("count")).values_list("day", "sum")))
     return total

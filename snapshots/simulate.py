@@ -1,6 +1,6 @@
-"""Make up a year of days and 90 days of readings for the demo, the same for one seed and marked as simulated.
+"""Simulate a year of days and 90 days of readings for the demo, deterministic by seed and marked as simulated.
 
-Works only against a network that is simulated on this machine.
+Works only with a network simulated on this machine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ YEAR = 365.0  # days
 WAVES = ((400.0, 0.4), (131.0, 0.3), (37.0, 0.25), (11.0, 0.2), (3.1, 0.1), (1.0, 0.08))
 """Days and height of each wave; the last one is the course of a day."""
 MOST_USED = 0.95  # of a capacity
-NEWCOMERS = 3  # tracked games that came in the last months
+NEWCOMERS = 3  # tracked games that started in the last months
 TIERS = ("node_cumulus", "node_nimbus", "node_stratus")
 CAPACITY = {  # total: use, decimals
     "total_cpu_cores": ("used_cpu_cores", 1),
@@ -45,14 +45,14 @@ CATEGORIES = {"gaming_": "gaming_apps_total", "crypto_": "crypto_nodes_total"}
 
 
 Curve = Callable[[float], float | None]
-"""Share of today's value that something had so many days ago; None when there was nothing yet."""
+"""Share of today's value at this many days ago, None before it existed."""
 
 
 def curve(seed: int, name: str, year: float, wobble: float, born: float | None = None) -> Curve:
-    """Return a curve of its own for each name.
+    """Return a different curve for each name.
 
-    `year` is the share of today's value a year ago, `wobble` about the greatest part that the waves add or take. Before
-    `born` days ago it did not exist.
+    `year` is the share of today's value a year ago, `wobble` about the largest amplitude of the waves. It did not exist
+    before `born` days ago.
     """
     rng = random.Random(f"{seed}:{name}")
     waves = [(days, rng.uniform(0, 2 * pi), wobble * size * rng.uniform(0.5, 1.0)) for days, size in WAVES]
@@ -68,7 +68,7 @@ def curve(seed: int, name: str, year: float, wobble: float, born: float | None =
 
 
 class Past:
-    """The past of the metrics whose present values are given. What is not known today was not known then."""
+    """The past of metrics with given present values. What is unknown today was unknown then."""
 
     def __init__(self, present: Values, tracked: Iterable[str], seed: int, days: int) -> None:
         self.present: dict[str, Number] = {key: value for key, value in present.items() if value is not None}
@@ -87,7 +87,7 @@ class Past:
         }
 
     def _apps(self, tracked: list[str], days: int) -> dict[str, Curve]:
-        """Return a curve for each tracked app; a few games came in the last months."""
+        """Return a curve for each tracked app; a few games started in the last months."""
         rng = random.Random(f"{self.seed}:newcomers")
         games = [key for key in tracked if key.startswith("gaming_") and self.present[key]]
         names = rng.sample(games, min(NEWCOMERS, len(games) // 2))
@@ -96,7 +96,7 @@ class Past:
         return {key: curve(self.seed, key, growth[key], wobble=0.06, born=born.get(key)) for key in tracked}
 
     def at(self, age: float) -> dict[str, Number | None]:
-        """Return every metric `age` days ago, percentages included; a tracked app that did not exist has no key."""
+        """Return every metric `age` days ago, including percentages; a tracked app that did not exist has no key."""
         known: dict[str, Number] = {}
         for key in self.curves.keys() & self.present.keys():
             if (share := self.curves[key](age)) is not None:
@@ -109,37 +109,37 @@ class Past:
         return with_ratios(dict.fromkeys(COLUMNS) | known | self._categories(known, age) | self._cloud(age))
 
     def _categories(self, known: Mapping[str, Number], age: float) -> dict[str, Number]:
-        """Return the tracked ones of then, and the others that the total counts besides."""
-        found: dict[str, Number] = {}
+        """Return category totals: the apps tracked then, and the others counted in a total."""
+        totals: dict[str, Number] = {}
         for prefix, key in CATEGORIES.items():
             if key in self.present:
                 tracked = [name for name in self.apps if name.startswith(prefix)]
                 others = max(0.0, self.present[key] - sum(self.present[name] for name in tracked))
                 named = sum(known.get(name, 0) for name in tracked)
-                found[key] = named + round(others * (self.containers(age) or 0))
-        return found
+                totals[key] = named + round(others * (self.containers(age) or 0))
+        return totals
 
     def _cloud(self, age: float) -> dict[str, Number]:
-        """A capacity follows the nodes; what is used of it, its own course."""
-        found: dict[str, Number] = {}
+        """Return capacities, which follow the nodes, and usage, which has its own curve."""
+        values: dict[str, Number] = {}
         for total, (used, places) in CAPACITY.items():
             if total in self.present:
-                found[total] = round(self.present[total] * (self.nodes(age) or 0), places)
+                values[total] = round(self.present[total] * (self.nodes(age) or 0), places)
                 if self.present[total] and used in self.present:
                     part = self.present[used] / self.present[total] * (self.use[total](age) or 0)
-                    found[used] = round(found[total] * min(MOST_USED, part), places)
-        return found
+                    values[used] = round(values[total] * min(MOST_USED, part), places)
+        return values
 
 
 TEN_MINUTES = timedelta(minutes=10)
-IMAGES = 25  # a day
-GAP_FROM, FAILED_FROM = 10, 4  # with fewer days than these, none is missing and no source failed
+IMAGES = 25  # per day
+GAP_FROM, FAILED_FROM = 10, 4  # with fewer days, none is missing and no source failed
 HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class SimulateReport:
-    """`skipped` counts the days that had a row already."""
+    """Result of a simulation. `skipped` counts days that already had a row."""
 
     created: int
     skipped: int
@@ -149,12 +149,12 @@ class SimulateReport:
 
 
 def is_this_machine(url: str) -> bool:
-    """Return whether an upstream's address is on this machine, where only a simulated one can be."""
+    """Return whether an upstream's address is on this machine, so that it can only be simulated."""
     return (urlsplit(url).hostname or "") in HERE
 
 
 def simulate_history(*, now: datetime, run: Run, days: int, seed: int) -> SimulateReport:
-    """Make up the last `days` days before today that have no row, and the readings before the first real one."""
+    """Simulate missing rows of the last `days` days before today, and readings before the first real one."""
     first, last = now.date() - DAY * days, now.date() - DAY
     latest = Latest.load(now)
     if latest.read_at is None:
@@ -171,13 +171,13 @@ def simulate_history(*, now: datetime, run: Run, days: int, seed: int) -> Simula
 
 
 def _gap(last: date, days: int) -> tuple[date, ...]:
-    """Two days in the middle without a snapshot: a history has gaps."""
+    """Return two days in the middle that get no snapshot, as any history has gaps."""
     middle = last - DAY * (days // 2)
     return (middle, middle + DAY) if days >= GAP_FROM else ()
 
 
 def _failed(last: date, days: int) -> date | None:
-    """Return the day on which the statistics did not answer."""
+    """Return the day on which the statistics failed."""
     return last - DAY * (days * 2 // 3) if days >= FAILED_FROM else None
 
 
@@ -209,7 +209,7 @@ def _row(day: date, past: Past, now: datetime, price: Decimal | None, *, without
 
 
 def _image_days(missing: list[date], past: Past, now: datetime) -> Iterator[ImageDay]:
-    """Today's most frequent images on each of the days on which they existed."""
+    """Return today's most frequent images on each day they existed."""
     images = list(ImageCount.objects.order_by("-count", "image")[:IMAGES])
     curves = _image_curves([row.image for row in images], past)
     for day in missing:
@@ -221,20 +221,20 @@ def _image_days(missing: list[date], past: Past, now: datetime) -> Iterator[Imag
 
 
 def _image_curves(images: list[str], past: Past) -> Mapping[str, Curve]:
-    """An image of a tracked app goes the way of the app's count."""
+    """Return curves by image; one of a tracked app follows the app's count."""
     known = past.apps | {
         "git_orbit": past.curves["gitapps_count"], "wordpress_wordpress": past.curves["wordpress_count"],
     }  # fmt: skip
     apps = [(image_matcher(app.image_patterns), known.get(app.column)) for app in TrackedApp.objects.all()]
-    found: dict[str, Curve] = {}
+    curves: dict[str, Curve] = {}
     for image in images:
         fitting = (by for fits, by in apps if by and fits(image))
-        found[image] = next(fitting, None) or curve(past.seed, image, year=0.7, wobble=0.06)
-    return found
+        curves[image] = next(fitting, None) or curve(past.seed, image, year=0.7, wobble=0.06)
+    return curves
 
 
 def _make_readings(past: Past, now: datetime) -> int:
-    """Hourly ones for 90 days, of every ten minutes for the last 7, all before the first that there is."""
+    """Make readings before the first real one: hourly for 90 days, every ten minutes for the last 7."""
     until = Reading.objects.aggregate(first=Min("at"))["first"] or now
     made_up = ((at, past.at(_age(at, now))) for at in _moments(now) if at < until)
     rows = [Reading(at=at, values={key: n for key, n in values.items() if n is not None}) for at, values in made_up]

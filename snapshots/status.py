@@ -1,4 +1,4 @@
-"""Report how the daily snapshot is, from what the checks wrote down."""
+"""Report the status of the daily snapshot, from the checks' records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOOKED_BACK = 30  # days
 
 @registry.health_check("snapshot")
 def snapshot_part(now: datetime | None, states: States | None = None) -> Part:
-    """Return the `snapshot` part of `/api/health`. Without a database (`now` None) nothing is known. Few queries."""
+    """Return the `snapshot` part of `/api/health`. `now` None: no database, nothing is known. Few queries."""
     if now is None:
         return Part(dict.fromkeys(SnapshotHealth().fields))
     state, exists = TaskState.of(TASK, states), Snapshot.objects.filter(day=now.date()).exists()
@@ -78,20 +78,20 @@ def status(now: datetime) -> dict[str, Any]:
 
 @registry.missing_days
 def missing_days(now: datetime) -> list[dict[str, Any]]:
-    """Return days without a row among the last 30, since the first snapshot; newest first. Three queries at most."""
+    """Return days without a row in the last 30, since the first snapshot, newest first. At most three queries."""
     last = now.date()
     since = last_due(now) - DAY * (LOOKED_BACK - 1)
     oldest = Snapshot.objects.aggregate(day=Min("day"))["day"]
     present = list(Snapshot.objects.filter(day__gte=since).values_list("day", flat=True))
     first = last if oldest is None else max(since, oldest)
-    return [serializers.MissingDay.write(found) for found in gaps(present, first, last, now)[::-1]]
+    return [serializers.MissingDay.write(gap) for gap in gaps(present, first, last, now)[::-1]]
 
 
 def missing(now: datetime) -> Status:
-    """Return that a snapshot is missing, and why.
+    """Return the problem of a missing snapshot, with its reason.
 
-    Until 02:00 UTC yesterday's is looked for: midnight alone heals nothing. An installation made in the course of the
-    day has two hours from then on.
+    Until 02:00 UTC this checks yesterday's: midnight alone resolves nothing. A new installation has two hours from its
+    start.
     """
     day = now.date() if now - midnight(now.date()) >= SNAPSHOT_LATE else now.date() - DAY
     since = max(midnight(day), installed_at(now))
@@ -106,7 +106,7 @@ def _missing(day: date, now: datetime) -> Status:
 
 
 def snapshot_status(state: TaskState, exists: bool, now: datetime) -> Status:
-    """Return what is wrong with today's snapshot, or with the check that takes it."""
+    """Return problems of today's snapshot, or of the check that takes it."""
     if not (problem := missing(now)).is_ok:
         return problem
     if not exists and now - midnight(now.date()) > SNAPSHOT_LATE:
@@ -117,7 +117,7 @@ def snapshot_status(state: TaskState, exists: bool, now: datetime) -> Status:
 
 
 def _interval_minutes() -> int | None:
-    """Return how often the schedule checks; None when it does not, or not at an interval."""
+    """Return the interval of the scheduled check, if any."""
     row = PeriodicTask.objects.filter(task=BEAT_TASK, enabled=True).select_related("interval").first()
     if row is None or row.interval is None:
         return None

@@ -1,4 +1,4 @@
-"""The day's snapshot: the network as read after 00:05 UTC, once (docs/contract.md#snapshots-and-instances)."""
+"""Take the day's snapshot: the network as read after 00:05 UTC, once (docs/contract.md#snapshots-and-instances)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from snapshots.models import ImageDay, Refusal, Snapshot
 log = structlog.get_logger(__name__)
 
 NOT_BEFORE = timedelta(minutes=5)
-PATIENCE = timedelta(minutes=75)  # how long a source that may soon come back or be confirmed is waited for
+PATIENCE = timedelta(minutes=75)  # how long to wait for a source that may soon recover or be confirmed
 TOTALS_NEEDED = 4
 PARTS = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS, Source.Name.PRICE)
 COLUMNS = tuple(metric for metric in FIXED if metric.key not in RATIOS)
@@ -34,22 +34,22 @@ EXISTS = "the day's snapshot exists"
 
 @dataclass(frozen=True, slots=True)
 class SnapshotReport:
-    """`reason`: why nothing was made, or what a snapshot that was made is without; None when nothing is amiss."""
+    """`reason`: why nothing was made, or what the snapshot lacks; None if all is well."""
 
     day: date = field(metadata=described(key="date"))
     created: bool
     reason: str | None
     refused: bool = field(default=False, metadata=INTERNAL)
-    """The reading is not good enough: a failure, tried again at the next check."""
+    """The readings are insufficient: a failure, retried at the next check."""
 
 
 def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool = False) -> SnapshotReport:
-    """Make today's snapshot of what was read since 00:05 UTC, unless there is one. `force` replaces it.
+    """Make today's snapshot from readings since 00:05 UTC, unless there is one. `force` replaces it.
 
-    One that was imported from the old tracker is no reason to have none of our own.
+    An imported one is replaced by our own.
 
-    `patient`: a source that was never read or that failed only now is waited for; else it counts as not read. One
-    that is in doubt is always waited for: soon it is confirmed or gone.
+    `patient`: wait for a source that was never read or failed only now; otherwise it counts as not read. A doubted
+    reading is always waited for: it will soon be confirmed or dropped.
     """
     day = now.date()
     if now < opening(day):
@@ -65,12 +65,12 @@ def take_snapshot(*, now: datetime, run: Run, force: bool = False, patient: bool
 
 
 def opening(day: date) -> datetime:
-    """Return the instant from which on readings count for the day."""
+    """Return the instant from which readings count for the day."""
     return midnight(day) + NOT_BEFORE
 
 
 def _take(day: date, now: datetime, force: bool, patient: bool) -> SnapshotReport:
-    # Held until the commit, so that no collection replaces the counts of images under the values read with them.
+    # Held until the commit, so that no collection replaces image counts while their values are stored.
     list(Source.objects.select_for_update().order_by("name"))
     source = Snapshot.objects.filter(day=day).values_list("source", flat=True).first()
     exists = source is not None
@@ -82,38 +82,38 @@ def _take(day: date, now: datetime, force: bool, patient: bool) -> SnapshotRepor
         return SnapshotReport(day, False, "waiting for the first collection after 00:05 UTC")
     counted = {name.value for name in PARTS} - {view.name for view in left_out}
     if doubted := [view for view in left_out if is_fresh(view.doubted_since, now, PATIENCE)]:
-        return SnapshotReport(day, False, f"waiting for what is in doubt: {_why(doubted, day, now)}")
+        return SnapshotReport(day, False, f"waiting for doubted sources: {_why(doubted, day, now)}")
     values = _values(latest, counted)
     known = sum(values.get(total) is not None for total in TOTALS)
     if known < TOTALS_NEEDED:
         return _refuse(day, now, f"{known} of 5 totals are known, {TOTALS_NEEDED} are needed", left_out, exists)
     if patient and (out := [view for view in left_out if is_fresh(view.read_at, now, PATIENCE)]):
-        return SnapshotReport(day, False, f"waiting for what failed only now: {_why(out, day, now)}")
+        return SnapshotReport(day, False, f"waiting for sources that just failed: {_why(out, day, now)}")
     _store(day, now, latest, values, counted, replace=exists)
     return SnapshotReport(day, True, f"without {_why(left_out, day, now)}" if left_out else None)
 
 
 def _counts(view: SourceView, day: date, now: datetime) -> bool:
-    """Return whether the source was read since 00:05 UTC of the day, and not more than 2 hours ago."""
+    """Return whether the source was read since 00:05 UTC of the day and within the last 2 hours."""
     return view.read_at is not None and view.read_at >= opening(day) and not view.is_old(now)
 
 
 def _is_due(view: SourceView, day: date, now: datetime, patient: bool) -> bool:
-    """Return whether collections are running and the next one has yet to ask this source for the day."""
+    """Return whether collections are running and this source is yet to be read for the day."""
     if view.tried_at is None:
         return patient
     return view.tried_at < opening(day) and is_fresh(view.tried_at, now, OLD)
 
 
 def _values(latest: Latest, counted: Collection[str]) -> dict[str, Any]:
-    """Columns of the sources that count; None for those of the others."""
+    """Return the columns of sources that count, and None for the others."""
     values = {column.key: latest.values.get(column.key) for column in COLUMNS if column.source in counted}
     return dict.fromkeys((column.key for column in COLUMNS), None) | values
 
 
-def _refuse(day: date, now: datetime, found: str, left_out: list[SourceView], exists: bool) -> SnapshotReport:
-    """Note why the day has no snapshot; a retake that is refused leaves the one there is."""
-    reason = f"{found}; without {_why(left_out, day, now)}" if left_out else found
+def _refuse(day: date, now: datetime, detail: str, left_out: list[SourceView], exists: bool) -> SnapshotReport:
+    """Note why the day has no snapshot; a refused retake leaves the existing one."""
+    reason = f"{detail}; without {_why(left_out, day, now)}" if left_out else detail
     reason = reason[:500]
     if not exists:
         Refusal.objects.update_or_create(
@@ -141,7 +141,7 @@ def _state(view: SourceView, day: date, now: datetime) -> str:
 def _store(
     day: date, now: datetime, latest: Latest, values: dict[str, Any], counted: set[str], *, replace: bool
 ) -> None:
-    """The row and its counts of images, in the caller's transaction."""
+    """Store the row and its image counts in the caller's transaction."""
     has_apps = Source.Name.APPS in counted
     price = values.pop("flux_price_usd")
     read = [latest.sources[name].read_at for name in counted - {Source.Name.PRICE}]
@@ -163,7 +163,7 @@ def _store(
 
 
 def _store_images(day: date, has_apps: bool) -> int:
-    """Return the day's counts by image, in place of those of an earlier take. Answers how many images there are."""
+    """Store the day's counts by image, replacing those of an earlier take. Return the number of images."""
     ImageDay.objects.filter(day=day).delete()
     counts = ImageCount.objects.values_list("image", "category", "count") if has_apps else []
     rows = [

@@ -1,4 +1,4 @@
-"""The Celery tasks of the snapshots: thin, safe to run twice, safe to kill."""
+"""Define the snapshots' Celery tasks: thin, safe to run twice, safe to kill."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ from snapshots import jobs
 @scheduled(timedelta(minutes=30), "Takes the day's snapshot once it is 00:05 UTC.")
 def check_snapshot() -> None:
     run_quietly(jobs.check_snapshot)
-    changed()  # the clock has gone on, also where no sync and no collection gets through
+    changed()  # time has passed, even if no sync or collection succeeds

@@ -25,7 +25,7 @@ class SnapshotNodes(Answer):
 
 
 class SnapshotApps(Answer):
-    total = Whole(source="total_apps", allow_null=True, help_text="Running containers, Watchtower left out.")
+    total = Whole(source="total_apps", allow_null=True, help_text="Running containers, without Watchtower.")
     gaming = Whole(source="gaming_apps_total", allow_null=True)
     crypto = Whole(source="crypto_nodes_total", allow_null=True)
     gitapps = Whole(source="gitapps_count", allow_null=True)
@@ -58,7 +58,7 @@ class SnapshotRow(Answer):
     revenueUsd = MicroDollars(source="usd_micro", allow_null=True, help_text="Of the priced payments.")
     usdMissing = Whole(source="usd_missing", help_text="Payments without a price.")
     payments = Whole(allow_null=True)
-    complete = serializers.BooleanField(help_text="The day is over, and every payment of it is in.")
+    complete = serializers.BooleanField(help_text="The day is over and complete.")
     price = Price(source="flux_price_usd", allow_null=True, help_text="USD for 1 FLUX.")
     nodes = SnapshotNodes(source="*")
     apps = SnapshotApps(source="*")
@@ -72,7 +72,7 @@ class SnapshotRow(Answer):
     @classmethod
     def write(cls, source: dict[str, Any]) -> dict[str, Any]:
         categories = {name: by_key(name, source) for name in COUNTED}
-        # In the shape of `SnapshotCloud` already.
+        # Already in the shape of `SnapshotCloud`.
         cloud = {name: {key: source[metric] for key, metric in GROUPS[name].items()} for name in CLOUD}
         return super().write({**source, **categories, "cloud": cloud})
 
@@ -86,9 +86,9 @@ class SyncStatus(serializers.ChoiceField):
 
 
 class SnapshotFlat(Answer):
-    """A row under the column names of the tracker that was replaced.
+    """A row under the column names of the previous tracker.
 
-    Besides these keys there is a `gaming_...` or `crypto_...` one for each tracked app, null where the day has none.
+    Each tracked app adds a `gaming_...` or `crypto_...` key, null where the day has none.
     """
 
     id = Whole()
@@ -99,7 +99,7 @@ class SnapshotFlat(Answer):
     daily_revenue_usd = MicroDollars(source="usd_micro", allow_null=True, help_text="Of the priced payments.")
     usdMissing = Whole(source="usd_missing", help_text="Payments without a price.")
     payments = Whole(allow_null=True)
-    complete = serializers.BooleanField(help_text="The day is over, and every payment of it is in.")
+    complete = serializers.BooleanField(help_text="The day is over and complete.")
     sync_status = SyncStatus(["completed", "partial"], source="*", help_text="partial: a total is not known.")
     source = serializers.ChoiceField(Snapshot.Source.choices)  # type: ignore[assignment]  # the wire name
     created_at = UnixTime(source="made_at", help_text="When the row was written, unix s.")
@@ -126,13 +126,13 @@ class MissingDay(Answer):
 class SnapshotsAnswer(Answer):
     count = Whole()
     data = SnapshotRow(many=True, source="rows")  # type: ignore[assignment]  # the wire name
-    missing = MissingDay(many=True, help_text="Days between that have no row.")
+    missing = MissingDay(many=True, help_text="Days without a row in between.")
 
 
 class FullAnswer(Answer):
     count = Whole()
     data = SnapshotFlat(many=True, source="rows")  # type: ignore[assignment]  # the wire name
-    missing = MissingDay(many=True, help_text="Days between that have no row.")
+    missing = MissingDay(many=True, help_text="Days without a row in between.")
 
 
 class RangeAnswer(SnapshotsAnswer):
@@ -156,7 +156,7 @@ class ImagesAnswer(Answer):
     start = serializers.DateField(allow_null=True)
     end = serializers.DateField(allow_null=True)
     count = Whole(help_text="Days in `data`.")
-    data = ImagePoint(many=True, help_text="Oldest first; days on which images were not counted are left out.")  # type: ignore[assignment]  # the wire name
+    data = ImagePoint(many=True, help_text="Oldest first, without days on which images were not counted.")  # type: ignore[assignment]  # the wire name
 
 
 class CategoryAnswer(Answer):
@@ -166,7 +166,7 @@ class CategoryAnswer(Answer):
         child=serializers.DictField(),
         help_text="Newest first: `date`, `total` and each tracked app by key; null: not counted on that day.",
     )
-    missing = MissingDay(many=True, help_text="Days between that have no row.")
+    missing = MissingDay(many=True, help_text="Days without a row in between.")
 
 
 class TopCounts(Answer):
@@ -195,7 +195,7 @@ class TopAnswer(Answer):
     count = Whole()
     total = Whole(help_text="Images of the category that run now.")
     data = TopImage(many=True)  # type: ignore[assignment]  # the wire name
-    apps = TopApp(many=True, help_text="The tracked apps of the category, those without a public image included.")
+    apps = TopApp(many=True, help_text="The tracked apps of the category, including those without a public image.")
 
 
 class StatsRevenue(Answer):
@@ -230,7 +230,7 @@ class SnapshotState(Answer):
     lastSuccess = serializers.DateTimeField(allow_null=True)
     consecutiveFailures = Whole()
     lastError = serializers.CharField(allow_null=True)
-    isSchedulerRunning = serializers.BooleanField(help_text="A worker lives and the check is on its schedule.")
+    isSchedulerRunning = serializers.BooleanField(help_text="A worker is running and the check is on schedule.")
     isCheckInProgress = serializers.BooleanField()
     lastSnapshotDate = serializers.DateField(allow_null=True)
     missingDays = MissingDay(many=True, help_text="Of the last 30 days, since the first snapshot.")

@@ -41,7 +41,7 @@ CATEGORY = OpenApiParameter("category", str, OpenApiParameter.PATH, enum=tuple(C
 
 
 class NeededDay(Day):
-    """A day that has to be given."""
+    """A required day."""
 
     def fail(self, key: str, **kwargs: Any) -> NoReturn:
         if key == "required":
@@ -50,7 +50,7 @@ class NeededDay(Day):
 
 
 def asked_day(text: str) -> date:
-    """Return the day in a path; 400 when it is none."""
+    """Return the day in a path, 400 if it is not a day."""
     try:
         return Day().to_internal_value(text)
     except ValidationError as error:
@@ -80,7 +80,7 @@ class OpenRange(RangeQuery):
 
 
 class ImageName(CharField):
-    """An image in any spelling, read as the name that it is counted under."""
+    """An image in any spelling, converted to the name it is counted under."""
 
     def to_internal_value(self, data: Any) -> str:
         name = image_name(super().to_internal_value(data))
@@ -106,17 +106,17 @@ class CategoryQuery(OpenRange):
 
 
 def newest(first: date | None, last: date | None, limit: int | None) -> Days:
-    """Return the days to show, newest first. A range is only cut when a limit is given."""
+    """Return the days to show, newest first. A range is cut only if a limit is given."""
     return Days(first, last, limit or (None if first else ROWS))
 
 
 class TopQuery(Query):
     limit = Whole(default=10, cut_to=100, help_text="How many images; more than 100 counts as 100.")
-    days = Whole(default=7, maximum=MOST_ROWS, help_text="How many days back the comparison lies.")
+    days = Whole(default=7, maximum=MOST_ROWS, help_text="Days to compare with, counted back from today.")
 
 
 class BucketField(OneOf):
-    """Distance back in time; lower case is the same."""
+    """Distance back in time, case-insensitive."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__([bucket.letter for bucket in Bucket], **kwargs)
@@ -136,12 +136,12 @@ class HistoryView(ReadView):
     tag = "history"
 
     def etag(self, now: datetime) -> object:
-        """Days close at midnight, and today's snapshot is missed from 00:35 on."""
+        """Return an ETag that also changes at midnight, and at 00:35 when today's snapshot counts as missing."""
         return snapshot_stamp(), ledger_stamp(), now.date(), last_due(now)
 
 
 class SnapshotsView(HistoryView):
-    """The network by day, newest first, and the days between that have no row."""
+    """The network by day, newest first, and the days without a row in between."""
 
     name, operation = "Snapshots", "history_snapshots"
     query = SnapshotsQuery
@@ -154,22 +154,22 @@ class SnapshotsView(HistoryView):
 
 
 class FullView(SnapshotsView):
-    """The same with every column flat, under the names of the tracker that was replaced."""
+    """The same with every column flat, under the names of the previous tracker."""
 
     name, operation = "Snapshots, every column", "history_snapshots_full"
     answer, fields = serializers.FullAnswer, selectors.EVERY_FIELD
 
 
 class RangeView(HistoryView):
-    """The days from `start` to `end`, both included, oldest first."""
+    """The days from `start` to `end`, inclusive, oldest first."""
 
     name, operation = "Snapshots of a range", "history_range"
     query, answer = ClosedRange, serializers.RangeAnswer
     max_age = SETTLED_S
 
     def read(self, values: dict[str, Any], now: datetime) -> History:
-        found = selectors.load(Days(values["start"], values["end"]), now)
-        return replace(found, rows=found.rows[::-1], missing=found.missing[::-1])
+        history = selectors.load(Days(values["start"], values["end"]), now)
+        return replace(history, rows=history.rows[::-1], missing=history.missing[::-1])
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
         response = super().get(request, **path)
@@ -187,7 +187,7 @@ class SnapshotView(HistoryView):
     parameters = (OpenApiParameter("date", OpenApiTypes.DATE, OpenApiParameter.PATH, description="A UTC day."),)
     errors = {
         404: OpenApiResponse(
-            serializers.NoSnapshot, "The day has no row; the answer names the nearest day that has one."
+            serializers.NoSnapshot, "The day has no row; the response names the nearest day with one."
         ),
         400: BAD_QUERY,
     }
@@ -240,7 +240,7 @@ class ImagesView(ReadView):
 class TopView(ReadView):
     """The images of a category with the most containers now, against some days ago.
 
-    `apps` are its tracked apps: they count the containers whose image is not public, too.
+    `apps` are its tracked apps, which also count containers without a public image.
     """
 
     name, operation, tag = "Top of a category", "metrics_category_top", "metrics"
@@ -248,7 +248,7 @@ class TopView(ReadView):
     parameters, errors = (CATEGORY,), {404: NO_CATEGORY}
 
     def etag(self, now: datetime) -> object:
-        """Readings grow old without a change of any row, and the day compared with moves at midnight."""
+        """Return an ETag that also changes as readings get old, and at midnight with the day compared with."""
         return metrics_stamp(), snapshot_stamp(), now.date(), selectors.is_old(containers_read_at(), now)
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -256,7 +256,7 @@ class TopView(ReadView):
 
 
 def known(category: str) -> str:
-    """Return the category; 404 where there is none of that name."""
+    """Return the category, 404 if there is none of that name."""
     if category not in CATEGORY_TOTALS:
         raise NotFound(f"there is no category of that name; there are {', '.join(CATEGORY_TOTALS)}")
     return category

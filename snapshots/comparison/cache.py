@@ -1,6 +1,6 @@
-"""Keep the five comparisons ready, and find the one that still fits.
+"""Keep the five comparisons ready, and find a current one.
 
-A comparison is used while its stamp fits and it is at most five minutes old. A reader who finds none makes one; only
+A comparison is used while its stamp matches and it is at most five minutes old. A reader without one makes it; only
 `keep_warm` writes.
 """
 
@@ -36,7 +36,7 @@ Facts = tuple[tuple[str | None, ...], ...]
 
 
 def facts() -> Facts:
-    """Return when each source was read, which apps are tracked, how the ledger and the snapshots stand.
+    """Return when each source was read, which apps are tracked, and the state of ledger and snapshots.
 
     One small query.
     """
@@ -47,7 +47,7 @@ def facts() -> Facts:
 
 @cache
 def _facts_query() -> tuple[str, Sequence[Any]]:
-    """Return its SQL, compiled once: that takes longer than to run it."""
+    """Return its SQL, compiled once, as compiling takes longer than running it."""
     sources = Source.objects.filter(name__in=READ).order_by().values_list("name", Cast("read_at", TEXT), Value(""))
     tracked = TrackedApp.objects.filter(active=True, category__in=COUNTED).order_by()
     ledger = LedgerState.objects.values_list(Value("ledger"), Cast("version", TEXT), Cast("completed_at", TEXT))
@@ -60,9 +60,9 @@ def _facts_query() -> tuple[str, Sequence[Any]]:
     return sql, params
 
 
-def stamp(bucket: Bucket, found: Facts, now: datetime) -> str:
-    """Equal only for answers that are the same up to the age of their `toDate`."""
-    return hashlib.sha256(repr((__version__, bucket.letter, now.date(), found)).encode()).hexdigest()
+def stamp(bucket: Bucket, current: Facts, now: datetime) -> str:
+    """Return a stamp, equal only for answers that are the same but for the age of their `toDate`."""
+    return hashlib.sha256(repr((__version__, bucket.letter, now.date(), current)).encode()).hexdigest()
 
 
 log = structlog.get_logger(__name__)
@@ -72,7 +72,7 @@ OLDEST = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A comparison, and what it was made of and when."""
+    """A comparison, with the stamp of its data and its time."""
 
     bucket: Bucket
     stamp: str
@@ -80,30 +80,30 @@ class Made:
     answer: Report
 
     def fits(self, stamp: str, now: datetime) -> bool:
-        """Return whether it is what would be made now. One from the future is as wrong as one from the past."""
+        """Return whether it is current. One from the future is as wrong as an old one."""
         return self.stamp == stamp and is_fresh(self.made_at, now, OLDEST)
 
 
 def keep_warm() -> None:
-    """Make the comparisons again whose stamp has changed or that are five minutes old.
+    """Make comparisons again if their stamp has changed or they are five minutes old.
 
-    May run anywhere and beside itself: who writes last may leave a stamp behind that fits no more, and then
-    readers make their own until the next time.
+    Safe to run concurrently: the last writer may leave an outdated stamp, and readers then make their own until the
+    next run.
     """
     now = timezone.now()
     with read_snapshot():
-        found = facts()
+        current = facts()
         rows = {row.period: row for row in WarmComparison.objects.all()}
         warm = {bucket: _made(rows[bucket.letter]) for bucket in Bucket if bucket.letter in rows}
-        fitting = {bucket for bucket, made in warm.items() if made.fits(stamp(bucket, found, now), now)}
+        fitting = {bucket for bucket, made in warm.items() if made.fits(stamp(bucket, current, now), now)}
         due = [bucket for bucket in Bucket if bucket not in fitting]
-        made = _make(due, found, now)
+        made = _make(due, current, now)
     _store(made)
     log.debug("comparisons_kept_warm", made=len(made))
 
 
 def find(bucket: Bucket, now: datetime) -> Made:
-    """Return the comparison, from two small queries when it is warm."""
+    """Return the comparison, with two small queries if it is warm."""
     current = stamp(bucket, facts(), now)
     row = WarmComparison.objects.filter(period=bucket.letter).first()
     if row and (made := _made(row)).fits(current, now):
@@ -112,16 +112,16 @@ def find(bucket: Bucket, now: datetime) -> Made:
         return _make([bucket], facts(), now)[0]
 
 
-def _make(buckets: Collection[Bucket], found: Facts, now: datetime) -> list[Made]:
+def _make(buckets: Collection[Bucket], current: Facts, now: datetime) -> list[Made]:
     if not buckets:
         return []
     material = calculate.load(buckets, now)
     answers = {bucket: ComparisonAnswer.write(calculate.compare(bucket, material, now)) for bucket in buckets}
-    return [Made(bucket, stamp(bucket, found, now), now, answer) for bucket, answer in answers.items()]
+    return [Made(bucket, stamp(bucket, current, now), now, answer) for bucket, answer in answers.items()]
 
 
 def _store(made: Collection[Made]) -> None:
-    """Always in the same order: two that write at once wait for each other instead of deadlocking."""
+    """Store comparisons, always in the same order so that concurrent writers wait instead of deadlocking."""
     rows = [
         WarmComparison(period=one.bucket.letter, stamp=one.stamp, answer=one.answer, made_at=one.made_at)
         for one in made

@@ -25,12 +25,12 @@ SHOWN = ("nodes", "cloud", "apps", "gaming", "crypto", "wordpress")
 
 
 DAYS_BACK = {Bucket.DAY: 1, Bucket.WEEK: 7, Bucket.MONTH: 30, Bucket.QUARTER: 90, Bucket.YEAR: 365}
-"""Age of the snapshot that metrics are compared with; revenue goes by the calendar."""
+"""Age of the snapshot that metrics are compared with; revenue uses calendar periods."""
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """The snapshot that metrics are held against, and where there is none, the nearest day that has one."""
+    """The snapshot that metrics are compared with or, without one, the nearest day that has one."""
 
     day: date
     snapshot: Snapshot | None
@@ -45,7 +45,7 @@ class Before:
 
     @property
     def message(self) -> str | None:
-        """Return that there is no snapshot; None when there is."""
+        """Return that there is no snapshot, None if there is."""
         if self.snapshot is not None:
             return None
         if self.nearest is None:
@@ -72,13 +72,13 @@ Group = Mapping[str, Pair]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One of the five."""
+    """One of the five comparisons."""
 
     bucket: Bucket
     now: datetime
     before: Before
     read_at: datetime | None
-    """Time of the oldest of the readings; None when one never was made."""
+    """Time of the oldest reading, None if a source was never read."""
     revenue: selectors.PeriodReport
     nodes: Group
     cloud: Mapping[str, Group]
@@ -101,7 +101,7 @@ class Comparison:
 
     @property
     def missing(self) -> list[str]:
-        """Return groups without any previous value: the snapshot is missing, or its source had failed that day."""
+        """Return groups without any previous value: the snapshot is missing, or its source failed that day."""
         groups: dict[str, Collection[Group]] = {name: [getattr(self, name)] for name in SHOWN}
         groups["cloud"] = self.cloud.values()
         return [
@@ -112,9 +112,9 @@ class Comparison:
 
 
 def load(buckets: Collection[Bucket], now: datetime) -> Material:
-    """Everything these comparisons need, in 7 queries, however many they are (one more when a snapshot is missing).
+    """Load everything for any number of comparisons in 7 queries, or 8 if a snapshot is missing.
 
-    Call inside `read_snapshot()`, so that the parts agree with each other.
+    Call inside `read_snapshot()`, so that the parts are consistent.
     """
     first = min(selectors.periods(bucket, now)[1].first_day for bucket in buckets)
     totals = selectors.Totals.load(first, now.date())
@@ -127,7 +127,7 @@ def load(buckets: Collection[Bucket], now: datetime) -> Material:
 
 
 def compare(bucket: Bucket, material: Material, now: datetime) -> Comparison:
-    """Return one comparison from what was loaded for it. Asks nothing."""
+    """Return one comparison from the loaded material, without queries."""
     latest, before = material.latest, material.before[bucket]
     values = before.values
 
@@ -143,6 +143,6 @@ def compare(bucket: Bucket, material: Material, now: datetime) -> Comparison:
 
 
 def _before(days: Mapping[Bucket, date]) -> dict[Bucket, Before]:
-    found = {row.day: row for row in Snapshot.objects.filter(day__in=days.values())}
-    near = nearest({day for day in days.values() if day not in found})
-    return {bucket: Before(day, found.get(day), near.get(day)) for bucket, day in days.items()}
+    rows = {row.day: row for row in Snapshot.objects.filter(day__in=days.values())}
+    near = nearest({day for day in days.values() if day not in rows})
+    return {bucket: Before(day, rows.get(day), near.get(day)) for bucket, day in days.items()}

@@ -20,13 +20,13 @@ Report = dict[str, Any]
 
 
 def with_ages(answer: Report, now: datetime) -> Report:
-    """Return what is old when it is read, not when it was made: an answer is not fresh because it was kept."""
+    """Add what is stale now, as a cached answer ages."""
     stale, late = ages(answer, now)
     return answer | {"stale": stale, "revenue": answer["revenue"] | {"stale": late}}
 
 
 def ages(answer: Report, now: datetime) -> tuple[bool, bool]:
-    """Return whether the readings, and whether the ledger, are too old by now."""
+    """Return whether the readings and the ledger are stale by now."""
     read_at, completed_at = map(parse_instant, (answer["asOf"], answer["revenue"]["asOf"]))
     return not is_fresh(read_at, now, OLD), not is_fresh(completed_at, now, STALE)
 

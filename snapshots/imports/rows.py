@@ -1,4 +1,4 @@
-"""Read the previous tracker's SQLite file at one moment, and convert its rows; invalid ones are counted."""
+"""Read the previous tracker's SQLite file in one transaction, convert its rows, and count invalid ones."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ from revenue.models import AppType
 from snapshots.models import ImageDay
 
 FIRST_DAY = date(2018, 1, 31)  # of the chain
-MILLISECONDS = 100_000_000_000  # from here on a time is no number of seconds any more
+MILLISECONDS = 100_000_000_000  # from here on a time is in milliseconds
 MOST_SAT = 560_000_000 * money.SAT  # more than there will ever be
 MOST_COUNT = 2**31 - 1
-MOST = 10**16  # more than any of theirs
+MOST = 10**16  # more than any of its USD amounts
 TB = 1_000  # GB
-MOST_TB = 10**9  # more is absurd
+MOST_TB = 10**9  # higher is absurd
 MOST_USD = 10**12
 
 
 def read_number(value: Any) -> float | None:
-    """Return a number that is not negative and not absurd; neither is NaN."""
+    """Return a number that is neither negative, absurd nor NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
         return None
     return value
 
 
 def read_count(value: Any) -> int | None:
-    """Return a whole number that is not negative and that a column can hold."""
-    found = read_number(value)
-    return int(found) if found is not None and found == int(found) <= MOST_COUNT else None
+    """Return a whole number, not negative, that fits a column."""
+    number = read_number(value)
+    return int(number) if number is not None and number == int(number) <= MOST_COUNT else None
 
 
 def read_gigabytes(value: Any) -> float | None:
-    """docs/upstream.md#statistics: the columns that end in `_gb` hold TB."""
-    found = read_number(value)
-    return None if found is None or found > MOST_TB else float(Decimal(str(found)) * TB)
+    """Convert TB, which columns ending in `_gb` hold (docs/upstream.md#statistics)."""
+    number = read_number(value)
+    return None if number is None or number > MOST_TB else float(Decimal(str(number)) * TB)
 
 
 def read_satoshi(value: Any) -> int | None:
-    """FLUX as a floating number, to the satoshi; nothing is no payment."""
-    found = read_number(value)
-    return None if found is None or found > MOST_SAT / money.SAT else _whole(found, money.SAT) or None
+    """Convert FLUX, a float, to satoshi; 0 is no payment."""
+    number = read_number(value)
+    return None if number is None or number > MOST_SAT / money.SAT else _whole(number, money.SAT) or None
 
 
 def read_micro_dollars(value: Any) -> int | None:
-    """US dollars; 0 is what the old tracker wrote where it had no price."""
-    found = read_number(value)
-    return _whole(found, money.MICRO) if found and found <= MOST_USD else None
+    """Convert US dollars; the old tracker wrote 0 without a price."""
+    number = read_number(value)
+    return _whole(number, money.MICRO) if number and number <= MOST_USD else None
 
 
 def _whole(number: float, unit: int) -> int:
@@ -74,16 +74,16 @@ def read_price(value: Any) -> Decimal | None:
 
 def read_day(value: Any, today: date) -> date | None:
     """Return a UTC day from the chain's first to today."""
-    found = parse_day(value) if isinstance(value, str) else None
-    return found if found and FIRST_DAY <= found <= today else None
+    day = parse_day(value) if isinstance(value, str) else None
+    return day if day and FIRST_DAY <= day <= today else None
 
 
 def read_instant(value: Any, today: date) -> datetime | None:
-    """Return a time in seconds, or in milliseconds as some old rows have it, to the second."""
-    found = read_number(value)
-    if not found:
+    """Return a time given in seconds, or in milliseconds as in some old rows, to the second."""
+    number = read_number(value)
+    if not number:
         return None
-    seconds = found / 1000 if found >= MILLISECONDS else found
+    seconds = number / 1000 if number >= MILLISECONDS else number
     try:
         moment = datetime.fromtimestamp(int(seconds), UTC)
     except (OverflowError, ValueError, OSError):
@@ -92,19 +92,19 @@ def read_instant(value: Any, today: date) -> datetime | None:
 
 
 def read_words(value: Any, longest: int) -> str | None:
-    """Text that says something."""
+    """Return text that is not blank."""
     if not isinstance(value, str) or not value.strip() or len(value.strip()) > longest or "\x00" in value:
         return None
     return value.strip()
 
 
 MAGIC = b"SQLite format 3\x00"
-WAL = 2  # the version in bytes 18 and 19 of a file whose changes go through a log
+WAL = 2  # the version in bytes 18 and 19 of a file with a write-ahead log
 NEEDED = {"daily_snapshots": "snapshot_date", "revenue_transactions": "txid"}
-MOST_ROWS = 5_000_000  # of a table; the old tracker has 2,000 images a day at the most
-LONGEST_S = 300.0  # for reading it all
+MOST_ROWS = 5_000_000  # of a table; the old tracker has at most 2,000 images per day
+LONGEST_S = 300.0  # for reading the whole file
 LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 1_000_000,  # bytes of a row
+    sqlite3.SQLITE_LIMIT_LENGTH: 1_000_000,  # bytes per row
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 100_000,
     sqlite3.SQLITE_LIMIT_COLUMN: 300,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 50,
@@ -115,18 +115,18 @@ LIMITS = {
 HARMLESS = (
     sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION,
 )  # fmt: skip
-WAIT_S = 10.0  # for the old tracker to be through with a write
+WAIT_S = 10.0  # for the old tracker to finish a write
 
 Row = dict[str, Any]
 
 
 class NotTheOriginal(Exception):
-    """The file is not one of the tracker that was replaced, or cannot be read."""
+    """The file is not from the previous tracker, or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class OldFile:
-    """An open file. Tables that older versions did not have are empty."""
+    """An open file. Tables missing in older versions are empty."""
 
     connection: sqlite3.Connection
 
@@ -144,13 +144,13 @@ class OldFile:
     def check(self) -> None:
         for table, column in NEEDED.items():
             if column not in self._columns(table):
-                raise NotTheOriginal(f"is not a database of the tracker that was replaced: no {table}.{column} in it")
-        found = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise NotTheOriginal(f"is damaged: {' '.join(str(found).split())[:200]}")
+                raise NotTheOriginal(f"is not a database of the previous tracker: no {table}.{column} in it")
+        verdict = self.connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise NotTheOriginal(f"is damaged: {' '.join(str(verdict).split())[:200]}")
 
     def _columns(self, table: str) -> set[str]:
-        """Of a plain table; none where there is nothing of that name."""
+        """Return the columns of a plain table, empty if it does not exist."""
         kinds = self.connection.execute(
             "SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type <> 'index'", [table]
         ).fetchall()
@@ -159,32 +159,32 @@ class OldFile:
         columns = self.connection.execute(f'PRAGMA table_xinfo("{table}")').fetchall()
         virtual = any("VIRTUAL" in str(sql).upper().split("(")[0].split() for _, sql in kinds)
         if len(kinds) > 1 or kinds[0][0] != "table" or virtual or any(column[6] for column in columns):
-            raise NotTheOriginal(f"is not a database of the tracker that was replaced: {table} is no plain table")
+            raise NotTheOriginal(f"is not a database of the previous tracker: {table} is not a plain table")
         return {column[1] for column in columns}
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[OldFile]:
-    """The file, checked, as it is at one moment. NotTheOriginal, or OSError where the system refuses."""
+    """Open and check the file in one transaction. NotTheOriginal, or OSError from the system."""
     try:
         with closing(_connect(path)) as connection:
             connection.execute("PRAGMA query_only = 1")
             connection.execute("BEGIN")
-            found = OldFile(connection)
-            found.check()
-            yield found
+            file = OldFile(connection)
+            file.check()
+            yield file
     except sqlite3.Error as error:
         raise NotTheOriginal(f"cannot be read: {error}") from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise NotTheOriginal("is no file")  # a pipe would be waited for
+        raise NotTheOriginal("is not a file")  # opening a pipe would block
     with path.open("rb") as file:
         head = file.read(20)
     if len(head) < 20 or not head.startswith(MAGIC):
         raise NotTheOriginal("is not a SQLite file")
-    # Without a log beside it the file is all there is: opened so, SQLite creates nothing beside it either.
+    # Without a log next to it the file is complete; opened this way, SQLite creates no other files either.
     alone = head[18] == WAL and not path.with_name(f"{path.name}-wal").exists()
     if any(path.with_name(f"{path.name}{ending}").is_symlink() for ending in ("-wal", "-shm", "-journal")):
         raise NotTheOriginal("has links beside it that SQLite would follow")
@@ -196,11 +196,11 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _confine(connection: sqlite3.Connection) -> None:
-    """A stranger's schema may hold what is run when it is read: only tables are read, for so long, in such sizes."""
+    """Limit what an untrusted schema can do when it is read: only tables, for a limited time and size."""
     for limit, most in LIMITS.items():
         connection.setlimit(limit, most)
     connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA ignore_check_constraints = ON")  # a LIKE of theirs may never end
+    connection.execute("PRAGMA ignore_check_constraints = ON")  # a LIKE in the schema may never end
     connection.execute("PRAGMA cell_size_check = ON")
     connection.execute("PRAGMA mmap_size = 0")
     until = time.monotonic() + LONGEST_S
@@ -224,12 +224,12 @@ APPS = ("total_apps", "watchtower_count", "gitapps_count", "dockerapps_count")
 TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total"}
 CATEGORIES = ("gaming", "crypto", "wordpress")
 LONGEST_APP, LONGEST_ADDRESS = 128, 64
-MOST_MICRO = 10**18  # micro-dollars of all payments, far below what a column holds
+MOST_MICRO = 10**18  # micro-dollars of all payments, far below a column's limit
 
 
 @dataclass(frozen=True, slots=True)
 class OldDay:
-    """A snapshot: columns of ours with what is known of them, and the tracked apps."""
+    """A snapshot: known values of our columns, and the tracked apps."""
 
     day: date
     values: Mapping[str, Any]
@@ -238,7 +238,7 @@ class OldDay:
 
 @dataclass(slots=True)
 class Read(Generic[T]):
-    """Rows read of one table, and those left out or changed, by reason."""
+    """Rows read from one table, and those left out or changed, by reason."""
 
     rows: list[T] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -246,24 +246,24 @@ class Read(Generic[T]):
 
 
 def snapshots(rows: Iterable[Row], today: date) -> Read[OldDay]:
-    """Return the days, oldest first. What a failed read wrote as zeros is not known."""
-    found = Read[OldDay]()
+    """Return the days, oldest first. Zeros written by a failed read are not known."""
+    read = Read[OldDay]()
     for row in rows:
         day = read_day(row.get("snapshot_date"), today)
         if day is None:
-            found.left_out["no day"] += 1
+            read.left_out["no day"] += 1
             continue
         groups = _groups(row)
         unread = [name for name, values in groups.items() if not any(values.values())]
-        found.changed.update(f"{name} all zero: not known" for name in unread)
+        read.changed.update(f"{name} all zero: not known" for name in unread)
         known = {key: value for name in groups.keys() - set(unread) for key, value in groups[name].items()}
-        found.rows.append(_day(day, row, known, today))
-    found.rows.sort(key=lambda old: old.day)
-    return found
+        read.rows.append(_day(day, row, known, today))
+    read.rows.sort(key=lambda old: old.day)
+    return read
 
 
 def _groups(row: Row) -> dict[str, dict[str, Any]]:
-    """Return the columns that one read filled, so that all of them are zero when it failed. GB and not TB."""
+    """Return groups of columns filled by one read, all zero if it failed. GB, not TB."""
     tracked = {key: read_count(row[key]) for key in row if COUNTED.fullmatch(key)}
     return {
         "nodes": {key: read_count(row.get(key)) for key in NODES},
@@ -289,20 +289,20 @@ def _day(day: date, row: Row, known: Mapping[str, Any], today: date) -> OldDay:
 
 
 def payments(rows: Iterable[Row], today: date) -> Read[OldPayment]:
-    found, seen, sat, micro = Read[OldPayment](), set[str](), 0, 0
-    for old in filter(None, (_payment(row, found, today) for row in rows)):
+    read, seen, sat, micro = Read[OldPayment](), set[str](), 0, 0
+    for old in filter(None, (_payment(row, read, today) for row in rows)):
         if old.txid in seen:
-            found.left_out["txid twice"] += 1
+            read.left_out["txid twice"] += 1
         else:
             seen.add(old.txid)
-            found.rows.append(old)
+            read.rows.append(old)
             sat, micro = sat + old.amount_sat, micro + (old.usd_micro or 0)
             if sat > MOST_SAT or micro > MOST_MICRO:
                 raise NotTheOriginal("has payments that add up to more than there is")
-    return found
+    return read
 
 
-def _payment(row: Row, found: Read[OldPayment], today: date) -> OldPayment | None:
+def _payment(row: Row, read: Read[OldPayment], today: date) -> OldPayment | None:
     txid = str(row.get("txid") or "").strip().lower()
     address = read_words(row.get("address"), LONGEST_ADDRESS)
     amount, height = read_satoshi(row.get("amount")), read_count(row.get("block_height"))
@@ -313,12 +313,12 @@ def _payment(row: Row, found: Read[OldPayment], today: date) -> OldPayment | Non
             "no txid": has_txid, "no address": address, "no amount": amount, "not in a block": height,
             "no time": paid_at,
         }  # fmt: skip
-        found.left_out[next(words for words, value in needed.items() if not value)] += 1
+        read.left_out[next(words for words, value in needed.items() if not value)] += 1
         return None
     sender = read_words(row.get("from_address"), LONGEST_ADDRESS)
     sender = None if sender is None or sender.lower() == UNKNOWN else sender
-    found.changed["day by the block's time, UTC"] += row.get("date") != paid_at.date().isoformat()
-    found.changed["sender not known"] += sender is None
+    read.changed["day by the block's time, UTC"] += row.get("date") != paid_at.date().isoformat()
+    read.changed["sender not known"] += sender is None
     app_type = row.get("app_type")
     return OldPayment(
         txid, address, sender, amount, read_micro_dollars(row.get("amount_usd")), height, paid_at,
@@ -328,31 +328,31 @@ def _payment(row: Row, found: Read[OldPayment], today: date) -> OldPayment | Non
 
 
 def prices(rows: Iterable[Row], today: date) -> Read[tuple[date, Decimal]]:
-    found = Read[tuple[date, Decimal]]()
+    read = Read[tuple[date, Decimal]]()
     for row in rows:
         day, price = read_day(row.get("date"), today), read_price(row.get("price_usd"))
         if day is None or price is None:
-            found.left_out["no day" if day is None else "no price"] += 1
+            read.left_out["no day" if day is None else "no price"] += 1
         else:
-            found.rows.append((day, price))
-    return found
+            read.rows.append((day, price))
+    return read
 
 
 def images(rows: Iterable[Row], today: date) -> Read[ImageDay]:
-    """Return one row a day and image; every spelling of a name, with any tag, is one image."""
-    found, by_name = Read[ImageDay](), dict[tuple[date, str], ImageDay]()
+    """Return one row per day and image; all spellings and tags of a name are one image."""
+    read, by_name = Read[ImageDay](), dict[tuple[date, str], ImageDay]()
     for row in rows:
         day, count = read_day(row.get("snapshot_date"), today), read_count(row.get("instance_count"))
         image = image_name(read_words(row.get("image_name"), 500) or "")
         if day is None or count is None or not image:
-            found.left_out["no day" if day is None else "no image" if not image else "no count"] += 1
+            read.left_out["no day" if day is None else "no image" if not image else "no count"] += 1
         elif (day, image) in by_name and read_count(by_name[day, image].count + count) is None:
-            found.left_out["no count"] += 1
+            read.left_out["no count"] += 1
         elif (day, image) in by_name:
             by_name[day, image].count += count
-            found.changed["one image under several names"] += 1
+            read.changed["one image under several names"] += 1
         else:
             category = row.get("category") if row.get("category") in CATEGORIES else ""
             by_name[day, image] = ImageDay(day=day, image=image, category=category or "", count=count)
-    found.rows = list(by_name.values())
-    return found
+    read.rows = list(by_name.values())
+    return read

@@ -1,6 +1,6 @@
-"""Import the previous tracker's history where we have none. Safe to repeat and to kill.
+"""Import the previous tracker's history where ours has gaps. Safe to repeat and to kill.
 
-The whole file is read and checked first; then each kind of rows is stored in its own transaction.
+The whole file is read and checked first, then each kind of row is stored in its own transaction.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ KINDS: Mapping[str, tuple[str, Callable[[Iterator[Row], date], Read[Any]]]] = {
     "prices": ("flux_price_history", rows.prices),
     "imageSnapshots": ("repo_snapshots", rows.images),
 }
-"""By key of the report: the old tracker's table, and what converts its rows."""
+"""By key of the report: the old tracker's table and its converter."""
 Old = Mapping[str, Read[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """Number of rows of each kind that are new or changed here; rows left out and changed, by reason."""
+    """Number of rows added or changed by kind; rows left out and changed, by reason."""
 
     snapshots: int = 0
     transactions: int = 0
@@ -60,7 +60,7 @@ class ImportReport:
 
 
 def read_file(path: Path, today: date) -> Old:
-    """Return everything in the file, as it is at one moment. NotDone where it is none of the old tracker."""
+    """Return all rows of the file, read in one transaction. NotDone if it is not from the old tracker."""
     try:
         with opened(path) as file:
             return {kind: convert(file.rows(table), today) for kind, (table, convert) in KINDS.items()}
@@ -72,12 +72,12 @@ def read_file(path: Path, today: date) -> Old:
 
 
 def import_rows(*, old: Old, now: datetime, guard: Guard, progress: Callable[[str], None]) -> ImportReport:
-    """Take over what is not known here."""
+    """Import what is not known here."""
     writers: dict[str, Callable[[Any], Taken]] = {
-        "snapshots": lambda found: _import_days(found, now, guard),
-        "transactions": lambda found: imported_payments.import_payments(found, guard),
-        "prices": lambda found: imported_payments.import_prices(dict(found), now.date(), guard),
-        "imageSnapshots": lambda found: _import_images(found, guard),
+        "snapshots": lambda rows: _import_days(rows, now, guard),
+        "transactions": lambda rows: imported_payments.import_payments(rows, guard),
+        "prices": lambda rows: imported_payments.import_prices(dict(rows), now.date(), guard),
+        "imageSnapshots": lambda rows: _import_images(rows, guard),
     }
     taken: dict[str, Taken] = {}
     for kind, write in writers.items():
@@ -98,7 +98,7 @@ def import_rows(*, old: Old, now: datetime, guard: Guard, progress: Callable[[st
 
 
 def _import_days(days: Sequence[OldDay], now: datetime, guard: Guard) -> Taken:
-    """Store new days, and what the file knows of days not taken here: it read what a backfill only infers."""
+    """Store new days, and fill days not taken here: the file's values were read, a backfill's inferred."""
     left_out: Counter[str] = Counter()
     with transaction.atomic():
         guard()
@@ -125,7 +125,7 @@ def _import_days(days: Sequence[OldDay], now: datetime, guard: Guard) -> Taken:
 
 
 def _fill(row: Snapshot, old: OldDay, now: datetime) -> Snapshot:
-    """Put in what the old tracker knew. What it did not know stays as it is: node counts of a backfill, a price."""
+    """Fill in the old tracker's values. Others stay, such as a backfill's node counts or a price."""
     if row.source == Source.SIMULATED:
         row = Snapshot(pk=row.pk, day=row.day)
     row.source, row.made_at = Source.IMPORT, now
@@ -135,12 +135,12 @@ def _fill(row: Snapshot, old: OldDay, now: datetime) -> Snapshot:
     return row
 
 
-def _import_images(found: Sequence[ImageDay], guard: Guard) -> Taken:
-    """Return counts of images of days that were not taken here. A day that is there already is brought in line."""
+def _import_images(counts: Sequence[ImageDay], guard: Guard) -> Taken:
+    """Store image counts of days not taken here, replacing those of existing days."""
     with transaction.atomic():
         guard()
         taken = set(Snapshot.objects.filter(source=Source.TAKEN).values_list("day", flat=True))
-        kept = [row for row in found if row.day not in taken]
+        kept = [row for row in counts if row.day not in taken]
         days = {row.day for row in kept}
         stored = ImageDay.objects.filter(day__range=(min(days), max(days))) if days else ImageDay.objects.none()
         there = set(stored.values_list("day", "image", "category", "count").iterator())
@@ -152,7 +152,7 @@ def _import_images(found: Sequence[ImageDay], guard: Guard) -> Taken:
             update_fields=["category", "count"],
             batch_size=1_000,
         )
-    left_out = {TAKEN_HERE: len(found) - len(kept), "known already": len(kept) - len(new)}
+    left_out = {TAKEN_HERE: len(counts) - len(kept), "known already": len(kept) - len(new)}
     return Taken(len(new), {reason: count for reason, count in left_out.items() if count})
 
 
@@ -162,9 +162,9 @@ Report = dict[str, Any]
 def import_original(
     *, trigger: str, path: Path, wait: float = 0, progress: Callable[[str], None] | None = None
 ) -> Report:
-    """Take over what a file of the tracker that was replaced knows. Writers of payments and of days wait meanwhile."""
+    """Import a file of the previous tracker. Writers of payments and days wait."""
     now = timezone.now()
-    old = read_file(path, now.date())  # before the run: a wrong file is no failed run
+    old = read_file(path, now.date())  # before the run: an invalid file is not a failed run
     with (
         runs.run("import_original", lease="sync_revenue", trigger=trigger, wait=wait, progress=progress) as run,
         leases.hold(LEASE, wait=wait) as days,

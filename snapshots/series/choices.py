@@ -1,4 +1,4 @@
-"""List what a chart can show: what the ledger sums and splits, what snapshots hold, containers of any image."""
+"""List what a chart can show: the ledger's sums and splits, snapshot values, containers of any image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from snapshots.selectors import images_of_days
 
 
 class Category(StrEnum):
-    """The groups of metrics, in the order of the page."""
+    """Groups of metrics, in the order of the page."""
 
     REVENUE = "revenue"
     NODES = "nodes"
@@ -39,7 +39,7 @@ LABELS = {
     Category.WORDPRESS: "WordPress",
     Category.IMAGES: "Images",
 }
-GROUPS = {"price": Category.REVENUE}  # of the catalogue, where it is not a category's own name
+GROUPS = {"price": Category.REVENUE}  # the catalogue's, where it is not the category's own name
 IMAGE = "image:"
 LONGEST_IMAGE = 255
 FLUX, USD = "FLUX", "USD"
@@ -47,10 +47,10 @@ FLUX, USD = "FLUX", "USD"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something to draw. `unit` is empty for counts; `source` is the metrics source of today's value.
+    """A metric to draw. `unit` is empty for counts; `source` is the metrics source of today's value.
 
-    Days of a sum are added up; of any other metric a week or month shows the last one, of a run-rate the mean.
-    `stream`: which daily rows it is of, beyond the ledger's totals and the snapshots.
+    Sums add up their days; for other metrics a week or month shows the last day, for a run-rate the mean.
+    `stream`: its daily rows, beyond the ledger's totals and the snapshots.
     """
 
     key: str
@@ -63,7 +63,7 @@ class Choice:
 
     @property
     def image(self) -> str | None:
-        """Return the image whose containers are meant, if any."""
+        """Return the image counted by this metric, if any."""
         return self.key.removeprefix(IMAGE) if self.key.startswith(IMAGE) else None
 
 
@@ -107,8 +107,8 @@ STATES = (
 def fixed() -> list[Choice]:
     """Return everything but images, by category. One query."""
     order = list(Category)
-    found = [*SUMS, *MONEY, *map(_of_metric, metric_keys.metrics()), *STATES]
-    return sorted(found, key=lambda choice: order.index(choice.category))
+    choices = [*SUMS, *MONEY, *map(_of_metric, metric_keys.metrics()), *STATES]
+    return sorted(choices, key=lambda choice: order.index(choice.category))
 
 
 def of_image(image: str) -> Choice:
@@ -116,27 +116,27 @@ def of_image(image: str) -> Choice:
 
 
 def resolve(keys: Sequence[str], listed: Sequence[Choice] | None = None) -> tuple[list[Choice], list[str]]:
-    """Return the choices of these keys in order, and the keys that name nothing. At most three queries.
+    """Return the choices of these keys in order, and unknown keys. At most three queries.
 
-    Each choice comes once, also where an image is spelled in two ways. `listed`: what `fixed` returned, where it
-    is known already.
+    Each choice appears once, even if an image is spelled in two ways. `listed`: the result of `fixed`, if already
+    loaded.
     """
     known = {choice.key: choice for choice in (fixed() if listed is None else listed)}
     images = {key: image_name(key.removeprefix(IMAGE)) for key in keys if key.startswith(IMAGE)}
     counted = _counted(list(images.values()))
     known |= {key: of_image(image) for key, image in images.items() if image in counted}
-    found = dict.fromkeys(known[key] for key in keys if key in known)
-    return list(found), [key for key in keys if key not in known]
+    resolved = dict.fromkeys(known[key] for key in keys if key in known)
+    return list(resolved), [key for key in keys if key not in known]
 
 
 def images() -> list[str]:
-    """Return every image that was ever counted, those with most containers now first."""
+    """Return every image ever counted, those with most containers now first."""
     now = dict(ImageCount.objects.values_list("image", "count"))
     return sorted({*now, *images_of_days()}, key=lambda image: (-now.get(image, 0), image))
 
 
 def matching(choices: Iterable[Choice], search: str) -> list[Choice]:
-    """Return the choices in whose label, key or category every word occurs. Upper and lower case are the same."""
+    """Return the choices with every word in label, key or category, case-insensitive."""
     words = [image_part(word)[0] or word for word in search.lower().split()]
     return [choice for choice in choices if all(word in _text(choice) for word in words)]
 
@@ -151,7 +151,7 @@ def _text(choice: Choice) -> str:
 
 
 def _counted(names: list[str]) -> set[str]:
-    """Return those of the images that have been counted at least once."""
+    """Return the images among these that were ever counted."""
     if not names:
         return set()
     now = set(ImageCount.objects.filter(image__in=names).values_list("image", flat=True))

@@ -1,4 +1,4 @@
-"""Select the values of metrics by day, week or month, with gaps and doubts, in a fixed number of queries."""
+"""Select metric values by day, week or month, with gaps and marks, in a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from snapshots.series.streams import first_day as first_day_of_streams
 
 Days = dict[date, Number]
 COLUMNS = frozenset(field.name for field in Snapshot._meta.concrete_fields)
-ALL_IMAGES = "total_apps"  # known: the containers were read, so an image without a row had none
+ALL_IMAGES = "total_apps"  # containers were read, so an image without a row had none
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """That today's value is the last reading. `stale`: the source is late, or failed since."""
+    """Today's value is the last reading. `stale`: the source is late, or has failed since."""
 
     read_at: datetime
     stale: bool
@@ -43,9 +43,9 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class DayValues:
-    """`totals` is None where nothing of the ledger is requested; a day that is not in `states` is unknown.
+    """`totals` is None if nothing of the ledger is requested; a day not in `states` is unknown.
 
-    `sources`: where the values of snapshots are from.
+    `sources`: the origin of snapshot values.
     """
 
     totals: Totals | None
@@ -56,27 +56,27 @@ class DayValues:
 
     @classmethod
     def load(cls, choices: Sequence[Choice], first: date, last: date, now: datetime) -> DayValues:
-        """Read the days with at most 13 queries, whatever the range and the number of metrics."""
+        """Read the days with at most 13 queries for any range and any number of metrics."""
         taken = [choice for choice in choices if not choice.is_sum and not choice.stream]
-        found, sources = _snapshots(taken, first, last) if taken else ({}, {})
+        values, sources = _snapshots(taken, first, last) if taken else ({}, {})
         live: dict[str, Live] = {}
         if taken and first <= now.date() <= last:
-            live = _add_readings(found, taken, now)
-        found |= states({choice.key for choice in choices if choice in STATES}, first, last)
+            live = _add_readings(values, taken, now)
+        values |= states({choice.key for choice in choices if choice in STATES}, first, last)
         has_money = any(choice.is_sum or choice in MONEY for choice in choices)
         totals = Totals.load(first, last) if has_money else None
         parts = [choice for choice in choices if choice in MONEY]
         streams = Streams.load(parts, totals, Span(first, last), now) if parts and totals else None
-        return cls(totals, found, sources, live, streams)
+        return cls(totals, values, sources, live, streams)
 
 
 def first_day_of(choices: Sequence[Choice]) -> date | None:
-    """Return the first day of which one of these metrics is known; None when none has any. At most six queries."""
+    """Return the first day on which any of these metrics is known, if any. At most six queries."""
     firsts: list[date | None] = []
     if any(choice.is_sum for choice in choices):
         firsts.append(DailyTotal.objects.first_day())
-    if asked := {choice.stream for choice in choices if choice.stream}:
-        firsts.append(first_day_of_streams(asked))
+    if streams := {choice.stream for choice in choices if choice.stream}:
+        firsts.append(first_day_of_streams(streams))
     if knowing := [_knowing(choice) for choice in choices if not choice.is_sum and not choice.stream]:
         known = Snapshot.objects.filter(reduce(or_, knowing))
         firsts.append(known.aggregate(first=Min("day"))["first"])
@@ -86,7 +86,7 @@ def first_day_of(choices: Sequence[Choice]) -> date | None:
 
 
 def _knowing(choice: Choice) -> Q:
-    """Return the snapshots that know the metric. An image that a snapshot does not list had no container, see below."""
+    """Return snapshots with the metric, including those with 0 containers of an image, see below."""
     if choice.image:
         return Q(source=Snapshot.Source.TAKEN, **{f"{ALL_IMAGES}__isnull": False})
     if choice.key in COLUMNS or choice.key in RATIOS:
@@ -107,7 +107,7 @@ def _snapshots(choices: Sequence[Choice], first: date, last: date) -> tuple[dict
 
 
 def _columns(keys: Iterable[str]) -> set[str]:
-    """Return the columns that the metrics are made of."""
+    """Return the columns needed for the metrics."""
     needed: set[str] = set()
     for key in keys:
         needed |= set(RATIOS.get(key) or [key if key in COLUMNS else "counts"])
@@ -128,7 +128,7 @@ def _days(key: str, rows: Iterable[Mapping[str, Any]]) -> Days:
 def _image_days(
     images: Mapping[str, str], rows: Iterable[Mapping[str, Any]], first: date, last: date
 ) -> dict[str, Days]:
-    """Only a snapshot that was taken lists every image: there, one that is not listed had none."""
+    """Return days by image. Only taken snapshots list every image, so a missing one had no containers there."""
     whole = [row["day"] for row in rows if row["source"] == Snapshot.Source.TAKEN and row[ALL_IMAGES] is not None]
     states: dict[str, Days] = {key: dict.fromkeys(whole, 0) for key in images.values()}
     counts = ImageDay.objects.filter(image__in=list(images), day__range=(first, last))
@@ -138,7 +138,7 @@ def _image_days(
 
 
 def _add_readings(states: dict[str, Days], choices: Sequence[Choice], now: datetime) -> dict[str, Live]:
-    """Today's values as they were last read, in place of those of today's snapshot. Answers which those are."""
+    """Replace today's snapshot values with the latest readings. Return which metrics those are."""
     latest, today, live = Latest.load(now), now.date(), {}
     values = {**latest.values} | _image_counts(choices)
     for choice in choices:
@@ -169,7 +169,7 @@ PLAIN = (LEDGER, TAKEN, UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class SeriesRequest:
-    """Range to draw, both days included. `previous`: also as many buckets right before; `cumulative`: sums add up."""
+    """Range to draw, inclusive. `previous`: also as many buckets right before; `cumulative`: sums add up."""
 
     choices: tuple[Choice, ...]
     first: date
@@ -195,9 +195,9 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One value for each span. `partial`: numbers of the spans whose value does not hold all of it.
+    """One value per span. `partial`: indexes of spans with incomplete values.
 
-    That is: a day that is not over, not known or not wholly priced, or a week or month of which the range has a part.
+    Incomplete: a day that is not over, not known or not fully priced, or a week or month cut by the range.
     """
 
     spans: Sequence[Span]
@@ -211,10 +211,10 @@ class Line:
 
     @property
     def marks(self) -> list[Mark]:
-        """Return where values come from that are neither taken on their day nor the ledger's: runs of spans."""
+        """Return runs of spans with values neither taken on their day nor from the ledger."""
         runs = [(source, list(run)) for source, run in groupby(range(len(self.spans)), key=self.sources.__getitem__)]
-        found = [(source, self.spans[run[0]], self.spans[run[-1]]) for source, run in runs if source not in PLAIN]
-        return [Mark(source, first.first, last.last) for source, first, last in found]
+        marks = [(source, self.spans[run[0]], self.spans[run[-1]]) for source, run in runs if source not in PLAIN]
+        return [Mark(source, first.first, last.last) for source, first, last in marks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The series of one view. `completed_at`: of the ledger; None also where nothing of it is requested."""
+    """The series of one view. `completed_at`: the ledger's; None also if nothing of it is requested."""
 
     request: SeriesRequest
     spans: list[Span]
@@ -252,7 +252,7 @@ class Chart:
 
     @property
     def previous(self) -> dict[str, Any] | None:
-        """Return the days before: the first, the last, and the first of each point."""
+        """Return the previous days: the first, the last, and the first of each point."""
         if not self.before:
             return None
         dates = [span.first for span in self.before]
@@ -260,7 +260,7 @@ class Chart:
 
 
 def read(*, request: SeriesRequest, now: datetime) -> Chart:
-    """Return the chart, with at most 15 queries for any range and any metrics; three more with the days before."""
+    """Return the chart with at most 15 queries for any range and metrics, or 18 with the previous days."""
     spans = split(request.first, request.last, request.bucket)
     before = _before(spans, request.bucket) if request.previous else None
     known = DayValues.load(request.choices, (before or spans)[0].first, request.last, now)
@@ -276,7 +276,7 @@ def read(*, request: SeriesRequest, now: datetime) -> Chart:
 
 
 def _before(spans: Sequence[Span], bucket: Bucket) -> list[Span]:
-    """Return as many buckets of the same kind right before: September for October. A cut one has the same part."""
+    """Return as many buckets right before: September for October. A cut one is cut alike."""
     if bucket == Bucket.DAY:
         return [span.back(len(spans)) for span in spans]
     period = Period.containing(bucket, midnight(spans[0].first))
@@ -292,7 +292,7 @@ def _going_back(period: Period) -> Iterator[Period]:
 
 
 def _like(span: Span, own: Period, other: Period) -> Span:
-    """Return the days of `other` that `span` has of `own`."""
+    """Return the part of `other` that `span` covers of `own`."""
     if not span.cut:
         return Span(other.first_day, other.last_day)
     first = min(other.first_day + (span.first - own.first_day), other.last_day)
@@ -300,37 +300,37 @@ def _like(span: Span, own: Period, other: Period) -> Span:
 
 
 def stamp(now: datetime) -> tuple[Any, ...]:
-    """Changes with the ledger, messages, snapshots, readings, censuses, the day; and as sources grow late."""
+    """Return a stamp that changes with ledger, messages, snapshots, readings, censuses, the day and late sources."""
     return messages_stamp(now), snapshot_stamp(), metrics_stamp(), int(now.timestamp()) // GROWN_LATE_S
 
 
 def first_day() -> date | None:
-    """Return the first day of which anything is known; None when nothing is. Two queries."""
+    """Return the first day with any data, if any. Two queries."""
     days = DailyTotal.objects.first_day(), Snapshot.objects.aggregate(first=Min("day"))["first"]
     return min((day for day in days if day is not None), default=None)
 
 
 def last_days(days: int, today: date) -> tuple[date, date]:
-    """Return the range of that many days that ends today."""
+    """Return the range of this many days that ends today."""
     return today - DAY * (days - 1), today
 
 
 def all_days(today: date) -> tuple[date, date]:
-    """From the first day anything is known of until today, cut to the longest range there is."""
+    """Return the range from the first day with data to today, cut to the longest allowed."""
     first = min(first_day() or today, today)
     return max(first, today - DAY * (MOST_DAYS - 1)), today
 
 
 class _Drawn:
-    """The spans of one stretch of time, with the ledger's sums made once for all metrics; before `began`, none."""
+    """Spans of one stretch of time, with the ledger's sums computed once for all metrics; none before `began`."""
 
     def __init__(
         self, known: DayValues, spans: Sequence[Span], cumulative: bool, now: datetime, began: date = date.min
     ) -> None:
         self.known, self.spans, self.cumulative = known, spans, cumulative
         self.summed = {"": [_summed(known.totals, span, now, began) for span in spans] if known.totals else []}
-        for stream, found in (known.streams.of(spans) if known.streams else {}).items():
-            pairs = zip(found, spans, strict=True)
+        for stream, sums in (known.streams.of(spans) if known.streams else {}).items():
+            pairs = zip(sums, spans, strict=True)
             self.summed[stream] = [each if span.last >= began else NOTHING for each, span in pairs]
 
     def line(self, choice: Choice) -> Line:
@@ -346,7 +346,7 @@ def _summed(totals: Totals, span: Span, now: datetime, began: date) -> Summed:
     return Summed(sums, complete, span.cut)
 
 
-# For each unit: its integer in the ledger, and how that integer is written.
+# For each unit: its integer in the ledger, and its format.
 PARTS: dict[str, tuple[Callable[[Sums], int | None], Callable[[int], Number]]] = {
     FLUX: (lambda sums: sums.revenue_sat, money.flux),
     USD: (lambda sums: sums.usd_micro, lambda micro: float(money.usd(micro) or 0)),
@@ -355,7 +355,7 @@ PARTS: dict[str, tuple[Callable[[Sums], int | None], Callable[[int], Number]]] =
 
 
 def _sums(line: Line, summed: Iterable[Summed], choice: Choice, cumulative: bool) -> Line:
-    """Cumulative: the sum from the first day on, in integers; once a part is missing, all that follows lacks it."""
+    """Return sums, cumulative ones in integers from the first day on; after a missing part all are partial."""
     part, write = PARTS[choice.unit]
     total, lacking = 0, False
     for number, span in enumerate(summed):
@@ -372,7 +372,7 @@ def _sums(line: Line, summed: Iterable[Summed], choice: Choice, cumulative: bool
 
 
 def _states(known: DayValues, choice: Choice, spans: Sequence[Span]) -> Line:
-    """Return the last value that is known of each span, and where it comes from."""
+    """Return the last known value of each span, and its origin."""
     days, live = known.states[choice.key], known.live.get(choice.key)
     sources = {} if choice.stream else known.sources
     line = Line(spans)

@@ -33,20 +33,20 @@ class Mark(Answer):
 
 class LineAnswer(Answer):
     points = serializers.ListField(
-        child=serializers.FloatField(allow_null=True), help_text="One for each of `dates`; null: not known."
+        child=serializers.FloatField(allow_null=True), help_text="One per date in `dates`; null: not known."
     )
     partial = serializers.ListField(  # type: ignore[assignment]  # the wire name
         child=serializers.DateField(),
         source="partial_days",
-        help_text="Those of `dates` whose sum lacks something: a day that is not over, not known or not wholly "
-        "priced, or a week, month or quarter of which the range has only a part.",
+        help_text="Those of `dates` with an incomplete sum: a day that is not over, not known or not fully "
+        "priced, or a week, month or quarter cut by the range.",
     )
     marks = Mark(many=True, help_text="Where values were not read on their day: from the history, made up, or now.")
 
 
 class LastReading(Answer):
     read_at = serializers.DateTimeField()
-    stale = serializers.BooleanField(help_text="The source is late, or failed since.")
+    stale = serializers.BooleanField(help_text="The source is late, or has failed since.")
 
 
 class ChoiceAnswer(Answer):
@@ -56,13 +56,13 @@ class ChoiceAnswer(Answer):
     category = serializers.ChoiceField(list(Category))
     additive = serializers.BooleanField(
         source="is_sum",
-        help_text="true: a week's or month's point is the sum of its days; false: the last state that is known.",
+        help_text="true: a week's or month's point is the sum of its days; false: the last known state.",
     )
 
 
 class BesideLine(Answer):
     live = LastReading(allow_null=True, help_text="The last point is the last reading.")
-    ghost = LineAnswer(allow_null=True, help_text="The same for the days before; `partial` and `marks` in those days.")
+    ghost = LineAnswer(allow_null=True, help_text="The same for the previous days, with their `partial` and `marks`.")
 
 
 class SeriesAnswer(ChoiceAnswer, LineAnswer, BesideLine):
@@ -105,7 +105,7 @@ class MetricsAnswer(Answer):
 
 
 class Days(CharField):
-    """So many days until today, or `all`."""
+    """A number of days until today, or `all`."""
 
     def to_internal_value(self, data: Any) -> Any:
         text = str(data).strip()
@@ -117,17 +117,17 @@ class Days(CharField):
 
 
 class Choices(CharField):
-    """Keys of metrics, with commas between them."""
+    """Comma-separated keys of metrics."""
 
     def to_internal_value(self, data: Any) -> Any:
         keys = list(dict.fromkeys(filter(None, (key.strip() for key in super().to_internal_value(data).split(",")))))
         if not 1 <= len(keys) <= MOST_METRICS:
-            raise ValidationError(f"expected 1 to {MOST_METRICS} metrics with commas between them")
-        found, unknown = choices.resolve(keys)
+            raise ValidationError(f"expected 1 to {MOST_METRICS} metrics, separated by commas")
+        resolved, unknown = choices.resolve(keys)
         if unknown:
             names = ", ".join(key[:60] for key in unknown)
-            raise ValidationError(f"nothing is called {names}; /api/history/metrics lists what there is")
-        return tuple(found)
+            raise ValidationError(f"unknown metrics: {names}; /api/history/metrics lists all")
+        return tuple(resolved)
 
 
 class Flag(OneOf):
@@ -138,13 +138,13 @@ class Flag(OneOf):
 
 
 class ViewQuery(Query):
-    """Days of a chart, and its form."""
+    """Days and form of a chart."""
 
-    days = Days(required=False, help_text=f"So many days until today, or `{ALL}`; {DEFAULT_DAYS} by default.")
+    days = Days(required=False, help_text=f"Number of days until today, or `{ALL}`; {DEFAULT_DAYS} by default.")
     start = Day(required=False, help_text="First UTC day, included; instead of `days`.")
     end = Day(required=False, help_text="Last UTC day, included; today when only `start` is given.")
     range = RangeOfDays("`days`, or `start` and `end`")
-    bucket = OneOf(list(DRAWN), default=Bucket.DAY.value, help_text="What one point stands for.")
+    bucket = OneOf(list(DRAWN), default=Bucket.DAY.value, help_text="Span of one point.")
     previous = Flag(help_text="1: also as many days, weeks, months or quarters right before, as `ghost`.")
     cumulative = Flag(help_text="1: revenue and payments add up from the first day on.")
     ends = (("start", "end"),)
@@ -152,7 +152,7 @@ class ViewQuery(Query):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = with_range(attrs, self.initial_data, "start", "end")
         if "days" in attrs and ("start" in attrs or "end" in attrs):
-            raise ValidationError({"days": ["say either `days`, or `start` and `end`"]})
+            raise ValidationError({"days": ["expected either `days`, or `start` and `end`"]})
         if "end" in attrs and "start" not in attrs:
             raise ValidationError({"start": ["expected a day as YYYY-MM-DD beside `end`"]})
         return super().validate(attrs)
@@ -167,12 +167,12 @@ class SeriesQuery(ViewQuery):
 
 
 class MetricsQuery(Query):
-    search = Words(help_text="Words that all occur in the label, the key or the category.")
+    search = Words(help_text="Words that must all occur in label, key or category.")
     limit = Whole(default=100, cut_to=1000, help_text="Images to list; `total` counts all that match.")
 
 
 def requested(values: dict[str, Any], today: date) -> SeriesRequest:
-    """Return what the checked query asks for. ValidationError when its range is too long."""
+    """Return the request of a validated query. ValidationError if its range is too long."""
     first, last = _range(values, today)
     series = SeriesRequest(
         choices=values["metrics"],
@@ -209,7 +209,7 @@ class SeriesView(ReadView):
 
 
 class MetricsView(ReadView):
-    """Possible parts of a series, images included."""
+    """Available metrics, including images."""
 
     name, operation, tag = "Metrics of series", "history_metrics", "history"
     query, answer, max_age = MetricsQuery, MetricsAnswer, 60
@@ -219,12 +219,12 @@ class MetricsView(ReadView):
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         search = values.get("search", "")
-        found = choices.matching(choices.fixed(), search)
+        matching = choices.matching(choices.fixed(), search)
         images = choices.matching(map(choices.of_image, choices.images()), search)
-        shown = [*found, *images[: values["limit"]]]
+        shown = [*matching, *images[: values["limit"]]]
         return {
             "count": len(shown),
-            "total": len(found) + len(images),
+            "total": len(matching) + len(images),
             "categories": [{"key": key, "label": label} for key, label in choices.LABELS.items()],
             "metrics": shown,
         }

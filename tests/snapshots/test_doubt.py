@@ -73,7 +73,7 @@ def test_a_half_reading_does_not_become_the_days_snapshot(night, get, words):
     assert get("metrics/current")["nodes"]["total"] == 6724
     report = night.checks("00:11", *words)
     assert (report["created"], Snapshot.objects.exists()) == (False, False)
-    assert report["reason"].startswith("waiting for what is in doubt: ")
+    assert report["reason"].startswith("waiting for doubted sources: ")
     assert "3520 instead of 6724" in report["reason"]
     night.reads("00:20")
     assert night.checks("00:21", *words) == {"date": "2026-11-20", "created": True, "reason": None}
@@ -168,7 +168,7 @@ def test_a_source_that_failed_only_now_is_waited_for(night, source):
     night.network.broken[source] = 503
     night.reads("00:10")
     report = night.checks("00:11")
-    assert (report["created"], report["reason"].startswith("waiting for what failed only now: ")) == (False, True)
+    assert (report["created"], report["reason"].startswith("waiting for sources that just failed: ")) == (False, True)
     night.network.broken.clear()
     night.reads("00:20")
     assert night.checks("00:41") == {"date": "2026-11-20", "created": True, "reason": None}
@@ -240,7 +240,7 @@ def test_a_past_day_without_a_confirmed_reading_stays(night):
     taken_of_half(night)
     Reading.objects.exclude(at=at("00:10")).delete()
     outcome = retakes(night, "--day", "2026-11-20")
-    assert (outcome.code, outcome.reason) == (1, "no confirmed reading of that day is kept")
+    assert (outcome.code, outcome.reason) == (1, "that day has no stored, confirmed reading")
     assert kept() == (3520, 428, 107)
 
 

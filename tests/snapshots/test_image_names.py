@@ -220,7 +220,7 @@ def test_a_series_that_is_asked_for_twice_is_told_once(get, counted):
 
 
 def test_nothing_else_is_taken_for_an_image(refused, counted):
-    assert "nothing is called image:ghcr.io/library/nginx" in refused(
+    assert "unknown metrics: image:ghcr.io/library/nginx" in refused(
         "history/series", metrics="image:ghcr.io/library/nginx"
     )
 

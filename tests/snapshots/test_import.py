@@ -373,7 +373,7 @@ def test_wrong_files_are_refused_in_one_line(tmp_path, in_process):
     refused(in_process, tmp_path, "Is a directory")
     refused(in_process, tmp_path / "text", "is not a SQLite file")
     refused(in_process, tmp_path / "empty", "is not a SQLite file")
-    refused(in_process, tmp_path / "another", "is not a database of the tracker")
+    refused(in_process, tmp_path / "another", "is not a database of the previous tracker")
     refused(in_process, tmp_path / "cut", "nothing was imported")
     refused(in_process, tmp_path / "torn", "nothing was imported")
 

@@ -77,10 +77,10 @@ def test_what_is_no_plain_table_is_refused(in_process, file, what):
 
 def test_what_is_no_file_is_refused_and_not_waited_for(in_process, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    assert_refused(in_process, tmp_path / "pipe", "is no file")
+    assert_refused(in_process, tmp_path / "pipe", "is not a file")
     assert_refused(in_process, tmp_path, "Is a directory")
     assert_refused(in_process, tmp_path / "absent", "No such file")
-    assert_refused(in_process, "/dev/zero", "is no file")
+    assert_refused(in_process, "/dev/zero", "is not a file")
 
 
 def test_a_log_beside_it_that_leads_elsewhere_is_not_followed(in_process, file, tmp_path):

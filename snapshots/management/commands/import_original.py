@@ -9,7 +9,7 @@ from snapshots.imports.services import ImportReport, import_original
 
 
 class Command(ReportCommand):
-    help = "Take over what the SQLite file of the replaced tracker (flux-performance.db) knows and this one does not."
+    help = "Import missing data from the previous tracker's SQLite file (flux-performance.db)."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

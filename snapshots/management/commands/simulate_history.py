@@ -15,7 +15,7 @@ from snapshots.backfill import LEASE
 
 
 class Command(ReportCommand):
-    help = "Make up a year of history for the demo, marked as simulated. Works only on a simulated network."
+    help = "Generate a year of demo history, marked as simulated. Works only on a simulated network."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -24,7 +24,7 @@ class Command(ReportCommand):
         parser.add_argument("--seed", type=seed, default=1, help="another seed, another past (1)")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Simulate the history. Neither a task nor the API may make up numbers."""
+        """Simulate the history. Only a command may invent numbers, no task and no API."""
         if not simulate.is_this_machine(settings.FLUX_API_URL):
             raise self.usage_error("made-up history only for a simulated network: FLUX_API_URL is not on this machine")
         with runs.run("simulate_history", lease=LEASE, trigger="command", wait=LEASE_WAIT_S) as run:

@@ -11,7 +11,7 @@ from snapshots.jobs import take_snapshot
 
 
 def past_day(text: str) -> date:
-    """Return a UTC day before today; else wrong usage."""
+    """Return a UTC day before today, or raise a usage error."""
     day = parse_day(text)
     if day is None or day >= timezone.now().date():
         raise ArgumentTypeError("expected a UTC day before today as YYYY-MM-DD")
@@ -23,7 +23,7 @@ class Command(JobCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--day", type=past_day, help="take that of a past day again, of the readings kept of it")
+        parser.add_argument("--day", type=past_day, help="retake a past day's snapshot from its stored readings")
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
         return {"day": report["date"]} if options["day"] else None

@@ -84,7 +84,7 @@ def test_the_file_is_named_after_its_days(client: Client) -> None:
 def test_a_wrong_view_is_refused_in_words(client: Client) -> None:
     response = client.get("/export/chart.csv?metrics=nothing")
     assert response.status_code == 400
-    assert "nothing is called nothing" in response.json()["error"]
+    assert "unknown metrics: nothing" in response.json()["error"]
 
 
 def test_head_tells_the_headers_and_makes_no_file(client: Client) -> None:
