@@ -49,7 +49,7 @@ PATTERNS = ("image_patterns", "name_patterns")
 
 
 class Lines(forms.CharField):
-    """A list of short texts, one a line."""
+    """A list of short texts, one per line."""
 
     widget = forms.Textarea(attrs={"rows": 6, "cols": 60})
 
@@ -64,10 +64,10 @@ class Lines(forms.CharField):
 
 
 class TrackedAppForm(AppModelForm):
-    image_patterns = Lines(required=False, help_text="Parts of an image, one a line, such as itzg/minecraft-server.")
+    image_patterns = Lines(required=False, help_text="Parts of an image, one per line, such as itzg/minecraft-server.")
     name_patterns = Lines(
         required=False,
-        help_text="App names for images that are not public, one a line: `palworld` is palworld and 13 or more "
+        help_text="App names for images that are not public, one per line: `palworld` is palworld and 13 or more "
         "digits, `presearchnode*` every name that begins so.",
     )
 
@@ -82,7 +82,7 @@ class TrackedAppForm(AppModelForm):
         return key
 
     def clean(self) -> dict[str, Any]:
-        """Refuse an active app that nothing can match: it would always count 0."""
+        """Reject an active app without patterns: it would always count 0."""
         given: dict[str, Any] = super().clean() or {}
         if not self.errors and given["active"] and not any(given[name] for name in PATTERNS):
             raise forms.ValidationError("an active app needs at least one pattern, of images or of app names")
@@ -90,8 +90,8 @@ class TrackedAppForm(AppModelForm):
 
 
 class CategoryForm(CategoryModelForm):
-    image_keywords = Lines(required=False, help_text="Parts of an image, one a line.")
-    name_patterns = Lines(required=False, help_text="App names for images that are not public, one a line.")
+    image_keywords = Lines(required=False, help_text="Parts of an image, one per line.")
+    name_patterns = Lines(required=False, help_text="App names for images that are not public, one per line.")
 
     class Meta:
         model = Category
@@ -103,7 +103,7 @@ MOST_SHOWN = 30  # images, and app names
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that fits. `also`: other tracked apps that count it, too."""
+    """A matching image. `also`: other tracked apps that count it too."""
 
     name: str
     count: int
@@ -112,7 +112,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class PastDay:
-    """`fitting`: containers of images that fit; `counted`: what was counted under the app's key. None: not known."""
+    """`fitting`: containers of matching images; `counted`: the count under the app's key. None: not known."""
 
     day: date
     fitting: int | None
@@ -121,7 +121,7 @@ class PastDay:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`names` are apps without a public image; None where no app specifications of the last 24 hours are known.
+    """`names` are apps without a public image, None without app specifications from the last 24 hours.
 
     `images` is None before the first collection.
     """
@@ -144,37 +144,37 @@ class Preview:
 
 
 def preview(app: TrackedApp, now: datetime) -> Preview:
-    """Return counts as a collection does, with the patterns of `app`, which may not be saved. Eight queries at most."""
+    """Return counts as a collection would, with the patterns of `app`, saved or not. At most eight queries."""
     others = list(TrackedApp.objects.filter(active=True).exclude(pk=app.pk))
     names = {(other.category, other.key): other.name for other in others}
-    wanted = TrackedApp(
+    edited = TrackedApp(
         category=app.category, key=app.key, image_patterns=app.image_patterns, name_patterns=app.name_patterns
     )
-    rules = Classifier([wanted, *others], Category.objects.all())
+    rules = Classifier([edited, *others], Category.objects.all())
     ours = (app.category, app.key)
 
     def fits(image: str) -> bool:
         return ours in rules.by_image(image).tracked
 
     now_running = list(ImageCount.objects.order_by("-count", "image"))
-    found = [
+    images = [
         Image(row.image, row.count, sorted(names[pair] for pair in rules.by_image(row.image).tracked - {ours}))
         for row in now_running
         if fits(row.image)
     ]
     return Preview(
-        has_patterns=bool(wanted.image_patterns or wanted.name_patterns),
-        images=found if now_running else None,
-        containers=sum(image.count for image in found),
+        has_patterns=bool(edited.image_patterns or edited.name_patterns),
+        images=images if now_running else None,
+        containers=sum(image.count for image in images),
         names=_names(rules, ours, now),
         past=_past(fits, app.column, now),
-        excluded=_excluded(wanted, (row.image for row in now_running), fits),
+        excluded=_excluded(edited, (row.image for row in now_running), fits),
         has_tags=any(image_reference(pattern) != image_name(pattern) for pattern in app.image_patterns),
     )
 
 
 def _names(rules: Classifier, ours: tuple[str, str], now: datetime) -> list[str] | None:
-    """Return the apps that only their name can tell, as far as they would count."""
+    """Return the apps without a public image that would count by name."""
     known = recall(SPECS, now)
     if known is None:
         return None
@@ -182,7 +182,7 @@ def _names(rules: Classifier, ours: tuple[str, str], now: datetime) -> list[str]
 
 
 def _excluded(app: TrackedApp, images: Iterable[str], fits: Callable[[str], bool]) -> list[str]:
-    """Return images that fit the patterns and that a rule of the categories leaves out."""
+    """Return images that match the patterns but are excluded by a category's rule."""
     alone = Classifier([app], [])
     return [image for image in images if alone.by_image(image).tracked and not fits(image)]
 
@@ -193,7 +193,7 @@ def _past(fits: Callable[[str], bool], column: str, now: datetime) -> list[PastD
 
 @admin.register(TrackedApp)
 class TrackedAppAdmin(AnyModelAdmin):
-    """Counted from the next collection on, with history under its key from then."""
+    """Counted, with history under its key, from the next collection on."""
 
     form = TrackedAppForm
     change_form_template = "admin/metrics/trackedapp/change_form.html"
@@ -214,8 +214,8 @@ class TrackedAppAdmin(AnyModelAdmin):
         form = TrackedAppForm(request.POST, instance=_edited(request))
         form.is_valid()
         wrong = {name: form.errors[name] for name in PATTERNS if name in form.errors}
-        found = None if wrong else preview(form.instance, timezone.now())
-        parts = {"preview": found, "wrong": wrong, "most": MOST_SHOWN}
+        images = None if wrong else preview(form.instance, timezone.now())
+        parts = {"preview": images, "wrong": wrong, "most": MOST_SHOWN}
         if request.headers.get("HX-Request"):
             return TemplateResponse(request, "admin/metrics/trackedapp/preview.html", parts)
         context = {**self.admin_site.each_context(request), "title": "What would be counted", **parts}
@@ -227,7 +227,7 @@ class TrackedAppAdmin(AnyModelAdmin):
 
 @admin.register(Category)
 class CategoryAdmin(AnyModelAdmin):
-    """Parts of a category beyond its tracked apps."""
+    """Images and names of a category beyond its tracked apps."""
 
     form = CategoryForm
     list_display = ("__str__", "order", "keywords", "changed_at")
@@ -350,7 +350,7 @@ def shown(reading: Reading, key: str) -> str | None:
 
 
 def _edited(request: HttpRequest) -> TrackedApp | None:
-    """Return the row that is being edited; None for a new one."""
+    """Return the row being edited, None for a new one."""
     text = request.GET.get("app", "")
     known = text.isascii() and text.isdecimal() and len(text) < 10
     return TrackedApp.objects.filter(pk=int(text)).first() if known else None

@@ -1,4 +1,4 @@
-"""Decide what is an alert about the sources of the metrics."""
+"""Raise alerts about the sources of the metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ops.status import Status
 
 @alert_rule
 def of_sources(now: datetime) -> Iterator[Status]:
-    """Yield each source whose values are over 2 hours old, or that was asked and never read since the installation."""
+    """Yield each source with values over 2 hours old, or asked but never read since the installation."""
     for view in Latest.load(now).sources.values():
         if view.tried_at is not None and view.is_old(now) and (view.read_at or now - installed_at(now) > OLD):
             yield source_status(view)
@@ -23,7 +23,7 @@ def of_sources(now: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_the_census(now: datetime) -> Iterator[Status]:
-    """Yield each source of the census that missed three in a row: what is not recorded is lost."""
+    """Yield each census source that missed three in a row: unrecorded data is lost."""
     for view in census_sources(now).values():
         is_old = view.tried_at is not None and not is_fresh(view.read_at, now, CENSUS_LATE)
         if is_old and (view.read_at or now - installed_at(now) > CENSUS_LATE):

@@ -1,9 +1,9 @@
-"""Collect the network's five sources at the same time, store each on its own, and thin out old readings.
+"""Collect the network's five sources in parallel, store each on its own, and thin out old readings.
 
 One transaction stores the results; only this thread uses the database. Readings are kept for 7 days, the first of
 each hour for 90.
-Capacity and use are halves of a node, and each number counts on its own (docs/contract.md#snapshots-and-instances).
-The last known value of a half, at most 24 hours old, replaces what a node does not report.
+Capacity and use are halves of a node, and each number counts separately (docs/contract.md#snapshots-and-instances).
+The last known value of a half, at most 24 hours old, replaces a missing one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ HOUR = timedelta(hours=1)
 
 
 def add_reading(values: Mapping[str, Number], now: datetime) -> None:
-    """Keep what was read now, if anything was, and thin what is old enough. Inside the caller's transaction."""
+    """Store this reading, unless it is empty, and thin old ones. Call inside a transaction."""
     if not values:
         return
     previous = Reading.objects.filter(at__lt=now).values_list("at", flat=True).first()
@@ -54,7 +54,7 @@ def add_reading(values: Mapping[str, Number], now: datetime) -> None:
 
 
 def thin(now: datetime, *, since: datetime | None) -> None:
-    """Delete what is due. What was due at the reading of `since` is gone already: only the time between is read."""
+    """Delete readings that are due since the reading of `since`, when earlier ones were deleted."""
     Reading.objects.filter(at__lt=now - HOURLY).delete()
     old = Reading.objects.filter(at__lt=now - EVERY_ONE)
     if since is not None:
@@ -71,12 +71,12 @@ def _hour(at: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class MetricsReport:
-    """By source: whether it was read now (ok), keeps its last good values (stale) or has none (failed)."""
+    """By source: read now (ok), last good values kept (stale) or none (failed)."""
 
     sources: dict[str, Outcome] = field(metadata=described("ok, stale or failed, by source."))
     errors: dict[str, str] = field(metadata=UNDESCRIBED)
     doubted: frozenset[str] = field(metadata=INTERNAL)
-    """The stale ones that answered, but so differently that the next answer has to confirm it."""
+    """Stale sources whose answer differs so much that the next one must confirm it."""
 
     @property
     def nothing_read(self) -> bool:
@@ -86,7 +86,7 @@ class MetricsReport:
 def collect_metrics(
     *, daemon: Daemon, stats: Stats, registry: AppRegistry, http: Http, now: datetime, run: Run
 ) -> MetricsReport:
-    """Ask every source at once and keep what is good: last values, image counts, one reading."""
+    """Ask all sources in parallel and store good values: last values, image counts, one reading."""
     with ThreadPoolExecutor(4, thread_name_prefix="collect") as pool:
         nodes, cloud = pool.submit(daemon.node_counts), pool.submit(stats.capacity)
         apps, specs = pool.submit(stats.containers), pool.submit(registry.specifications_now)
@@ -104,7 +104,7 @@ def collect_metrics(
 
 
 def _ask_price(http: Http, now: datetime) -> Future[Quote]:
-    """Ask in this thread: a price is stored where it is asked for."""
+    """Fetch the price in this thread, which also stores it."""
     price = Future[Quote]()
     try:
         price.set_result(refresh_live_price(http=http, now=now))
@@ -115,13 +115,13 @@ def _ask_price(http: Http, now: datetime) -> Future[Quote]:
 
 def _settle_cloud(sources: Sources, answer: Future[Nodes[Capacity]]) -> None:
     remembered, _ = metrics_sources.recall(metrics_sources.NODES, sources.now) or ({}, None)
-    read = sources.settle(Source.Name.CLOUD, answer, lambda found: measure_cloud(found, remembered, sources.now))
+    read = sources.settle(Source.Name.CLOUD, answer, lambda nodes: measure_cloud(nodes, remembered, sources.now))
     if read:
         metrics_sources.remember(metrics_sources.NODES, read.remembered, sources.now)
 
 
 def _settle_specs(sources: Sources, answer: Future[AppSpecifications]) -> tuple[AppIndex | None, datetime | None]:
-    """The apps that are registered and when that was read: now, else within 24 hours; Nones when it is not known."""
+    """Return the registered apps and when they were read, now or within 24 hours, or Nones."""
     if sources.settle(Source.Name.SPECS, answer, _specs_readout):
         index = AppIndex.of(answer.result().apps)
         metrics_sources.remember(metrics_sources.SPECS, index.dump(), sources.now)
@@ -130,23 +130,23 @@ def _settle_specs(sources: Sources, answer: Future[AppSpecifications]) -> tuple[
     return (AppIndex.load(known[0]), known[1]) if known else (None, None)
 
 
-def _specs_readout(found: AppSpecifications) -> Readout:
-    encrypted = sum(app.encrypted for app in found.apps)
-    return Readout({}, {"apps": len(found.apps), "encrypted": encrypted, "leftOut": found.left_out}, len(found.apps))
+def _specs_readout(specs: AppSpecifications) -> Readout:
+    encrypted = sum(app.encrypted for app in specs.apps)
+    return Readout({}, {"apps": len(specs.apps), "encrypted": encrypted, "leftOut": specs.left_out}, len(specs.apps))
 
 
 def _settle_apps(
     sources: Sources, answer: Future[Containers], index: AppIndex | None, index_at: datetime | None
 ) -> None:
     classifier = Classifier.load()
-    read = sources.settle(Source.Name.APPS, answer, lambda found: count_running(found, index, index_at, classifier))
+    read = sources.settle(Source.Name.APPS, answer, lambda listed: count_running(listed, index, index_at, classifier))
     if read:
         ImageCount.objects.all().delete()
         ImageCount.objects.bulk_create(ImageCount(**asdict(row)) for row in read.images)
 
 
 def _settle_price(sources: Sources, answer: Future[Quote]) -> None:
-    """Between collections a task of its own reads the price, too: then a failure here leaves that one."""
+    """Settle the price. A separate task reads it between collections, so a failure here keeps that one."""
     row = sources.rows[Source.Name.PRICE]
     row.read_at = LivePrice.objects.values_list("read_at", flat=True).first()
     sources.settle(
@@ -169,36 +169,36 @@ STATES = (*REASONS, "remembered", "counted")
 
 @dataclass(frozen=True, slots=True)
 class CloudReadout(Readout):
-    """`remembered`: what the next collection may need of the nodes."""
+    """`remembered`: node values the next collection may need."""
 
     remembered: Remembered
 
 
 class Half:
-    """One half of all nodes, capacity or use, as it is added up."""
+    """Sums of one half of all nodes, capacity or use."""
 
     def __init__(self, word: str, reported: Iterable[Resources]) -> None:
         columns = zip(*(node.numbers for node in reported), strict=True)
         self.is_reported = [any(number is not None for number in column) for column in columns]
-        """Whether any node reports each number. One that none does is unknown, whatever is remembered."""
+        """Whether any node reports each number. If none does it is unknown, even if remembered."""
         self.columns: dict[str, list[float]] = {f"{word}_{key}": [] for key in NUMBERS}
         self.states: list[str] = []
-        """Of each node: counted, remembered, or why one of its numbers is not known."""
+        """Per node: counted, remembered, or why one of its numbers is not known."""
 
-    def add(self, told: Resources, kept: Resources, *, unreachable: bool) -> bool:
-        """Count a node, by what is remembered where it does not tell. Return whether anything of it is known."""
-        known = told.completed(kept.only(self.is_reported))
+    def add(self, reported: Resources, kept: Resources, *, unreachable: bool) -> bool:
+        """Count a node, using remembered values for missing ones. Return whether any value is known."""
+        known = reported.completed(kept.only(self.is_reported))
         for column, number in zip(self.columns.values(), known.numbers, strict=True):
             if number is not None:
                 column.append(number)
         if known.is_whole:
-            self.states.append("counted" if known is told else "remembered")
+            self.states.append("counted" if known is reported else "remembered")
         else:
-            self.states.append("unreachable" if unreachable else "unusable" if told.unusable else "benchmarking")
+            self.states.append("unreachable" if unreachable else "unusable" if reported.unusable else "benchmarking")
         return not known.is_empty
 
     def sums(self) -> dict[str, Number]:
-        """Return the sum of each number; one that no node tells is not known."""
+        """Return the sum of each number, unknown if no node reports it."""
         return {key: round(fsum(column), 2) for key, column in self.columns.items() if column}
 
     def coverage(self, no_nodes: int) -> dict[str, Any]:
@@ -207,38 +207,38 @@ class Half:
         return _coverage(self.states, no_nodes) | behind
 
 
-def measure_cloud(found: Nodes[Capacity], remembered: Mapping[str, Any], now: datetime) -> CloudReadout:
-    """Return the sums over the nodes that are known, and how many those are."""
+def measure_cloud(listed: Nodes[Capacity], remembered: Mapping[str, Any], now: datetime) -> CloudReadout:
+    """Return the sums over known nodes, and the number of nodes."""
     oldest, size = (now - KEEPS).timestamp(), 0
     kept = {key: row for key, row in remembered.items() if max(row[0], _used_at(row)) >= oldest}
-    capacity = Half("total", [node.capacity for node in found.nodes])
-    used = Half("used", [node.used for node in found.nodes])
-    for node in found.nodes:
+    capacity = Half("total", [node.capacity for node in listed.nodes])
+    used = Half("used", [node.used for node in listed.nodes])
+    for node in listed.nodes:
         row = kept.get(node.collateral or "")
         is_known = capacity.add(node.capacity, _recalled(row, oldest, CAPACITY), unreachable=node.unreachable)
         used.add(node.used, _recalled(row, oldest, USED), unreachable=node.unreachable)
         size += is_known and not node.capacity.is_garbage
     coverage = {
-        "rows": found.rows,
-        "repeated": found.repeated,
-        **_coverage(map(_worse, capacity.states, used.states), found.unusable),
-        "capacity": capacity.coverage(found.unusable),
-        "used": used.coverage(found.unusable),
+        "rows": listed.rows,
+        "repeated": listed.repeated,
+        **_coverage(map(_worse, capacity.states, used.states), listed.unusable),
+        "capacity": capacity.coverage(listed.unusable),
+        "used": used.coverage(listed.unusable),
     }
-    return CloudReadout(possible(capacity.sums() | used.sums()), coverage, size, kept | _news(found.nodes, kept, now))
+    return CloudReadout(possible(capacity.sums() | used.sums()), coverage, size, kept | _news(listed.nodes, kept, now))
 
 
-MOST_USED = 2_000  # percent of a total; more than that is in another unit
+MOST_USED = 2_000  # percent of a total; more must be in another unit
 
 
 def possible(values: dict[str, Number]) -> dict[str, Number]:
-    """Return the sums without a use that is many times what there is."""
+    """Return the sums without any use that far exceeds its total."""
     shares = {part: percent(values.get(part), values.get(whole)) for part, whole in IN_USE.items()}
     return {key: number for key, number in values.items() if (shares.get(key) or 0) <= MOST_USED}
 
 
 def _recalled(row: Sequence[float] | None, oldest: float, half: slice) -> Resources:
-    """Return what is remembered of one half of a node, where it is not too old."""
+    """Return the remembered values of one half of a node, unless too old."""
     if row is None or (row[0] if half == CAPACITY else _used_at(row)) < oldest:
         return UNKNOWN
     cores, ram_gb, storage_gb = row[half]
@@ -250,7 +250,7 @@ def _used_at(row: Sequence[float]) -> float:
 
 
 def _news(nodes: Iterable[Capacity], kept: Mapping[str, Sequence[float]], now: datetime) -> Remembered:
-    """Return what is to be remembered of the nodes that told a whole half."""
+    """Return values to remember of nodes that reported a complete half."""
     at, news = int(now.timestamp()), {}
     for node in nodes:
         if not node.collateral or not (node.capacity.is_whole or node.used.is_whole):
@@ -263,12 +263,12 @@ def _news(nodes: Iterable[Capacity], kept: Mapping[str, Sequence[float]], now: d
 
 
 def _worse(capacity: str, used: str) -> str:
-    """Return the state of a node by those of its halves: that of the one of which less is known."""
+    """Return the state of a node: that of its less known half."""
     return capacity if capacity == used else next(state for state in STATES if state in (capacity, used))
 
 
 def _coverage(states: Iterable[str], no_nodes: int) -> dict[str, Any]:
-    """Return how many nodes count; rows that are no node are unusable."""
+    """Return how many nodes count; rows that are not nodes are unusable."""
     many = Counter(states) + Counter(unusable=no_nodes)
     return {
         "counted": many["counted"],
@@ -277,21 +277,21 @@ def _coverage(states: Iterable[str], no_nodes: int) -> dict[str, Any]:
     }
 
 
-def count_nodes(found: NodeCounts) -> Readout:
-    """Return the counts; the total is the sum of the tiers, and a reported total that differs is noted."""
-    coverage = {"tiers": 3, "toldTotal": found.told_total, "totalDiffers": found.told_total not in (None, found.total)}
+def count_nodes(nodes: NodeCounts) -> Readout:
+    """Return the counts. The total is the sum of the tiers; a different reported total is noted."""
+    coverage = {"tiers": 3, "toldTotal": nodes.told_total, "totalDiffers": nodes.told_total not in (None, nodes.total)}
     values = {
-        "node_total": found.total,
-        "node_cumulus": found.cumulus,
-        "node_nimbus": found.nimbus,
-        "node_stratus": found.stratus,
+        "node_total": nodes.total,
+        "node_cumulus": nodes.cumulus,
+        "node_nimbus": nodes.nimbus,
+        "node_stratus": nodes.stratus,
     }
-    return Readout(values, coverage, found.total)
+    return Readout(values, coverage, nodes.total)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """Containers of one image; its category is the one that most of them are in."""
+    """Containers of one image, with the category of most of them."""
 
     image: str
     category: str
@@ -305,7 +305,7 @@ class AppsReadout(Readout):
 
 @dataclass(slots=True)
 class ContainerCounts:
-    """The counts in the making."""
+    """Counts while they are summed up."""
 
     kinds: Counter[Kind] = field(default_factory=Counter)
     images: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -313,7 +313,7 @@ class ContainerCounts:
     """Counts of those resolved by their image, encrypted, or unknown."""
 
     def add(self, container: Container, many: int, index: AppIndex, classifier: Classifier) -> None:
-        """Count `many` containers that are alike."""
+        """Count `many` identical containers."""
         resolved = Resolved("", "", container.image) if container.image else index.resolve(container.name or "")
         kind = (
             classifier.by_image(resolved.image)
@@ -326,7 +326,7 @@ class ContainerCounts:
             self.images[image_name(resolved.image)][kind.category] += many
 
     def values(self, classifier: Classifier) -> dict[str, int]:
-        """Return the metrics. What belongs to the system is in no category and in no tracked app's count."""
+        """Return the metrics. System containers are in no category and no tracked app's count."""
         apps = {kind: many for kind, many in self.kinds.items() if not kind.is_system}
         categories, tracked = Counter[str](), Counter[tuple[str, str]]()
         for kind, many in apps.items():
@@ -346,28 +346,28 @@ class ContainerCounts:
 
 
 def count_running(
-    found: Containers, index: AppIndex | None, index_at: datetime | None, classifier: Classifier
+    listing: Containers, index: AppIndex | None, index_at: datetime | None, classifier: Classifier
 ) -> AppsReadout:
-    """Return counts by image and app. Refused where names have to be looked up and no specifications are known."""
-    if index is None and any(container.image is None for container in found.containers):
-        raise Refused("containers tell only their names, and no app specifications of the last 24 hours are known")
+    """Return counts by image and app. Refused if names must be looked up without specifications."""
+    if index is None and any(container.image is None for container in listing.containers):
+        raise Refused("containers have only names, and there are no app specifications from the last 24 hours")
     counted = ContainerCounts()
-    for container, many in Counter(found.containers).items():
+    for container, many in Counter(listing.containers).items():
         counted.add(container, many, index or AppIndex([]), classifier)
-    containers = len(found.containers)
+    containers = len(listing.containers)
     coverage = {
-        "rows": found.rows,
-        "repeated": found.repeated,
-        "nodes": found.nodes,
+        "rows": listing.rows,
+        "repeated": listing.repeated,
+        "nodes": listing.nodes,
         "containers": containers,
         "resolved": counted.names["resolved"],
         "resolvedPercent": percent(counted.names["resolved"], containers),
         "encrypted": counted.names["encrypted"],
         "unknown": counted.names["unknown"],
-        "rowsLeftOut": found.rows - found.repeated - found.nodes,
-        "containersLeftOut": found.left_out,
-        "notRunning": found.stopped,
+        "rowsLeftOut": listing.rows - listing.repeated - listing.nodes,
+        "containersLeftOut": listing.left_out,
+        "notRunning": listing.stopped,
         "specificationsOf": iso(index_at),
     }
     images = tuple(ImageRow(image, of.most_common(1)[0][0], of.total()) for image, of in counted.images.items())
-    return AppsReadout(counted.values(classifier), coverage, found.nodes, images)
+    return AppsReadout(counted.values(classifier), coverage, listing.nodes, images)

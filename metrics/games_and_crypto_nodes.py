@@ -1,6 +1,6 @@
 """Classify a container by its image or, if that is not public, by its app's name (docs/upstream.md#statistics).
 
-The games, crypto nodes and their patterns are rows: add one in the admin under "Tracked apps".
+Games, crypto nodes and their patterns are rows: add one in the admin under "Tracked apps".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WATCHTOWER_KEY = "watchtower"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A container's identity. `category` is empty for one that is in none."""
+    """A container's identity. `category` is empty if it is in none."""
 
     category: str = ""
     tracked: frozenset[tuple[str, str]] = frozenset()
@@ -34,7 +34,7 @@ class Kind:
     is_watchtower: bool = False
 
     def is_of(self, category: str) -> bool:
-        """Return whether a tracked app of the category is among what it is."""
+        """Return whether it is a tracked app of the category."""
         return any(of == category for of, _ in self.tracked)
 
 
@@ -43,7 +43,7 @@ NOTHING = Kind()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A tracked app or a category, ready to match."""
+    """A tracked app or category with compiled matchers."""
 
     category: str
     key: str
@@ -52,7 +52,7 @@ class Rule:
 
 
 class Classifier:
-    """The operators' rows, compiled once; each distinct image and name is looked at once."""
+    """The admin's rules, compiled once; each distinct image and name is classified once."""
 
     def __init__(self, tracked: Iterable[TrackedApp], categories: Iterable[Category]) -> None:
         apps = [app for app in tracked if app.active]
@@ -75,53 +75,53 @@ class Classifier:
 
     @classmethod
     def load(cls) -> Self:
-        """Two queries."""
+        """Load the rules in two queries."""
         return cls(TrackedApp.objects.filter(active=True), Category.objects.all())
 
     def _by_image(self, image: str) -> Kind:
-        found = frozenset((app.category, app.key) for app in self._apps if app.fits_image(image))
+        apps = frozenset((app.category, app.key) for app in self._apps if app.fits_image(image))
         if any(rule.fits_image(image) for rule in self._excluded):
-            # It still is what it is: deployed from git, or part of the system.
-            kept = frozenset(pair for pair in found if pair[0] in (TrackedApp.Category.GIT, TrackedApp.Category.SYSTEM))
+            # It is still deployed from git, or part of the system.
+            kept = frozenset(pair for pair in apps if pair[0] in (TrackedApp.Category.GIT, TrackedApp.Category.SYSTEM))
             return self._kind(Category.Key.EXCLUDED, kept)
-        return self._kind(self._category(found, lambda rule: rule.fits_image(image)), found)
+        return self._kind(self._category(apps, lambda rule: rule.fits_image(image)), apps)
 
     def _by_name(self, app: str, component: str) -> Kind:
-        """Of an app whose image is not public. One tracked app at most: that of the longest pattern."""
+        """Classify an app without a public image, at most as one tracked app: that with the longest pattern."""
         part = component.lower()
         if part in HELPERS or WEBSITE in part:
             return NOTHING
         if any(rule.fits_name(app) for rule in self._excluded):
             return self._kind(Category.Key.EXCLUDED, frozenset())
         longest = next((rule for rule in self._names if rule.fits_name(app)), None)
-        found = frozenset([(longest.category, longest.key)] if longest else [])
-        return self._kind(self._category(found, lambda rule: rule.fits_name(app)), found, named=True)
+        apps = frozenset([(longest.category, longest.key)] if longest else [])
+        return self._kind(self._category(apps, lambda rule: rule.fits_name(app)), apps, named=True)
 
-    def _category(self, found: frozenset[tuple[str, str]], fits: Callable[[Rule], object]) -> str:
-        """Return the first category that fits, by its own rules or through one of its tracked apps."""
-        of_apps = {category for category, _ in found}
+    def _category(self, apps: frozenset[tuple[str, str]], fits: Callable[[Rule], object]) -> str:
+        """Return the first category that matches by its own rules or through one of its tracked apps."""
+        of_apps = {category for category, _ in apps}
         return next((rule.category for rule in self._categories if rule.category in of_apps or fits(rule)), "")
 
-    def _kind(self, category: str, found: frozenset[tuple[str, str]], *, named: bool = False) -> Kind:
-        """A git deployment is one by its image only."""
-        of_apps = {of for of, _ in found}
+    def _kind(self, category: str, apps: frozenset[tuple[str, str]], *, named: bool = False) -> Kind:
+        """Return the kind; only an image makes a git deployment."""
+        of_apps = {of for of, _ in apps}
         return Kind(
             category,
-            found,
+            apps,
             is_git=TrackedApp.Category.GIT in of_apps and not named,
             is_system=TrackedApp.Category.SYSTEM in of_apps,
-            is_watchtower=(TrackedApp.Category.SYSTEM, WATCHTOWER_KEY) in found,
+            is_watchtower=(TrackedApp.Category.SYSTEM, WATCHTOWER_KEY) in apps,
         )
 
 
 PREFIX = re.compile(r"\A(?:flux|zel)")
 WATCHTOWER = "containrrr/watchtower"
-WATCHTOWER_NAMES = ("_watchtower", "watchtower")  # what is left of `flux_watchtower`; no app deploys it
+WATCHTOWER_NAMES = ("_watchtower", "watchtower")  # the rest of `flux_watchtower`; no app deploys it
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Facts from a container's name. `image` is None where no public specification names it."""
+    """Facts from a container's name. `image` is None without a public specification."""
 
     app: str
     component: str
@@ -131,7 +131,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class KnownApp:
-    """Public part of an app: the image of each component, by its name in lower case."""
+    """Public part of an app: each component's image by lower-case name."""
 
     name: str
     encrypted: bool
@@ -139,12 +139,12 @@ class KnownApp:
 
     @property
     def only_image(self) -> str | None:
-        """Of an app with one component; None where there are several."""
+        """Return the image of an app with one component, None if there are several."""
         return next(iter(self.images.values())) if len(self.images) == 1 else None
 
 
 class AppIndex:
-    """The apps that are registered, by name."""
+    """The registered apps by name."""
 
     def __init__(self, apps: Iterable[KnownApp]) -> None:
         self._exact = {app.name: app for app in apps}
@@ -162,18 +162,18 @@ class AppIndex:
         return cls(KnownApp(name, encrypted, images) for name, (encrypted, images) in data.items())
 
     def dump(self) -> dict[str, Any]:
-        """For the memory."""
+        """Return the index in the form stored for the next collection."""
         return {name: [app.encrypted, app.images] for name, app in self._exact.items()}
 
     def __len__(self) -> int:
         return len(self._exact)
 
     def unseen(self) -> list[str]:
-        """Return the apps that only their name can tell: no image of theirs is public."""
+        """Return the apps without any public image, recognised by name only."""
         return sorted(app.name for app in self._exact.values() if not any(app.images.values()))
 
     def resolve(self, container: str) -> Resolved:
-        """`flux<component>_<app>`, or `flux<app>` for an app of one container."""
+        """Resolve `flux<component>_<app>`, or `flux<app>` for an app of one container."""
         name = PREFIX.sub("", container.removeprefix("/"))
         flat = self._find(name)
         if flat:

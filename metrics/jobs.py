@@ -1,4 +1,4 @@
-"""The jobs on the network, for commands, tasks, admin and API."""
+"""Run the network's jobs for commands, tasks, admin and API."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class ServicesReport:
 @job(
     "collect-metrics",
     report=MetricsReport,
-    help="Read what the network is now: nodes, capacity, running apps and the price.",
+    help="Read the network's nodes, capacity, running apps and price.",
 )
 def collect_metrics(run: Run) -> Report:
-    """Read nodes, capacity, containers, specifications and price. Unavailable when not one source answered."""
+    """Read nodes, capacity, containers, specifications and price. Unavailable if no source answered."""
     http = Http.from_settings()
     done = collect.collect_metrics(
         daemon=daemon(http), stats=stats(http), registry=app_registry(http), http=http, now=timezone.now(), run=run
@@ -70,7 +70,7 @@ def collect_metrics(run: Run) -> Report:
     help="Check that each upstream answers, and that tracked games and crypto nodes still run.",
 )
 def check_services(run: Run) -> Report:
-    """Check every upstream, game and crypto node. Unavailable when not one upstream answered."""
+    """Check every upstream, game and crypto node. Unavailable if no upstream answered."""
     http = Http.from_settings()
     done = _check(http=http, now=timezone.now(), run=run)
     run.report = as_report(done) | http.effort
@@ -85,7 +85,7 @@ def check_services(run: Run) -> Report:
     help="Record who operates the network's nodes, where, with which versions, and what runs on them.",
 )
 def take_census(run: Run) -> Report:
-    """Read node list, facts of nodes, running instances and deployment prices. Unavailable when none answered."""
+    """Read node list, node facts, running instances and deployment prices. Unavailable if none answered."""
     http = Http.from_settings()
     done = take.take_census(
         daemon=daemon(http), stats=stats(http), registry=app_registry(http), now=timezone.now(), run=run
@@ -99,15 +99,15 @@ def take_census(run: Run) -> Report:
 
 
 def _check(*, http: Http, now: datetime, run: Run) -> ServicesReport:
-    """Check and write down, also that not one upstream answered."""
+    """Check and store the results, even if no upstream answered."""
     upstreams = check_upstreams(probes(http))
     findings = (*upstreams, *check_instances(now))
     with transaction.atomic():
         run.guard()
         check_results.record(findings, now)
     failure = None
-    if all(found.status == Status.FAILED for found in upstreams):
-        details = "; ".join(f"{found.name}: {found.detail}" for found in upstreams)
+    if all(result.status == Status.FAILED for result in upstreams):
+        details = "; ".join(f"{result.name}: {result.detail}" for result in upstreams)
         failure = Unavailable("services", "every upstream", details[:400])
-    found = (CheckReport(found.name, found.kind, found.status, found.latency_ms) for found in findings)
-    return ServicesReport(tuple(found), failure)
+    reports = (CheckReport(result.name, result.kind, result.status, result.latency_ms) for result in findings)
+    return ServicesReport(tuple(reports), failure)

@@ -1,4 +1,4 @@
-"""List every metric by its key, and where answers show it."""
+"""List every metric by key, and its place in answers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ COUNTED = (TrackedApp.Category.GAMING, TrackedApp.Category.CRYPTO)
 """The categories whose tracked apps are metrics of their own; those of the others are fixed columns."""
 
 past_counts: Hook[Callable[[Callable[[str], bool], str, date], Sequence[tuple[date, int | None, int | None]]]] = Hook()
-"""Returns days with the containers of the images that fit, and with what was counted under a column then."""
+"""Returns days with the containers of matching images and the count of a column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number of the network. `unit` is empty for counts; `source` names the `Source` that tells it."""
+    """A number of the network. `unit` is empty for counts; `source` names its `Source`."""
 
     key: str
     label: str
@@ -82,26 +82,26 @@ TOTALS = ("node_total", "total_apps", "total_cpu_cores", "total_ram_gb", "total_
 
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
-    group: {metric.key_in_answers: metric.key for metric in found}
-    for group, found in groupby(FIXED, key=attrgetter("group_in_answers"))
+    group: {metric.key_in_answers: metric.key for metric in metrics_of_group}
+    for group, metrics_of_group in groupby(FIXED, key=attrgetter("group_in_answers"))
     if group
 }
 """The metrics by their group in answers, then by their key there."""
 
 
 def grouped(value: Callable[[str], Value], name: str, tracked: Iterable[TrackedApp] = ()) -> dict[str, Value]:
-    """Return a group's values by their keys in answers, those of tracked apps included."""
+    """Return a group's values by key in answers, including tracked apps."""
     columns = {app.key: app.column for app in tracked if app.category == name}
     return {key: value(metric) for key, metric in ({**GROUPS[name], **columns}).items()}
 
 
 def metrics() -> list[Metric]:
-    """Return the fixed metrics and one for each active tracked game and crypto node. One query."""
+    """Return the fixed metrics and one per active tracked game and crypto node. One query."""
     return [*FIXED, *map(tracked_metric, tracked_apps())]
 
 
 def tracked_apps(*, patterns: bool = False) -> list[TrackedApp]:
-    """Return the active games and crypto nodes, by category and name; their patterns only on request."""
+    """Return active games and crypto nodes by category and name, with patterns only on request."""
     return list(_active() if patterns else _without_patterns())
 
 
@@ -117,12 +117,12 @@ def tracked_metric(app: TrackedApp) -> Metric:
 
 
 def with_ratios(values: Values) -> dict[str, Number | None]:
-    """Return the values and the percentages that follow from them."""
+    """Return the values and the percentages derived from them."""
     return {**values, **ratios(values)}
 
 
 def ratios(values: Values) -> dict[str, float | None]:
-    """Return percentages with 2 decimals, None where a side is not known."""
+    """Return percentages with 2 decimals, None if a part or whole is not known."""
     return {key: percent(values.get(part), values.get(whole)) for key, (part, whole) in RATIOS.items()}
 
 
@@ -130,10 +130,10 @@ NO_TIE = 1e-6
 
 
 def percent(part: Number | None, whole: Number | None) -> float | None:
-    """`part` of `whole` in percent with 2 decimals; None when a side is not known or the whole is 0."""
+    """Return `part` of `whole` in percent with 2 decimals, None if either is not known or the whole is 0."""
     if part is None or not whole:
         return None
-    found = part * 100 / whole
-    if abs(found * 100 % 1 - 0.5) > NO_TIE:  # then a binary fraction rounds as the decimal one does
-        return round(found, 2)
+    result = part * 100 / whole
+    if abs(result * 100 % 1 - 0.5) > NO_TIE:  # then a binary fraction rounds like the decimal one
+        return round(result, 2)
     return float(round(Decimal(str(part)) * 100 / Decimal(str(whole)), 2))

@@ -46,16 +46,16 @@ Matcher = Callable[[str], object]
 
 
 def image_matcher(patterns: Iterable[str]) -> Matcher:
-    """Return what tells whether any of the patterns is in a normalised image.
+    """Return a function that finds any of the patterns in a normalised image.
 
-    A pattern that names Docker Hub fits the beginning alone: normalised names of images there have no host.
+    A pattern that names Docker Hub matches only at the start: normalised names of its images have no host.
     """
-    parts = filter(lambda found: found[0], map(image_part, patterns))
+    parts = filter(lambda pair: pair[0], map(image_part, patterns))
     return _matcher(rf"\A{re.escape(part)}" if begins else re.escape(part) for part, begins in parts)
 
 
 def name_matcher(patterns: Iterable[str]) -> Matcher:
-    """Return what tells whether an app's name begins as one of the patterns says."""
+    """Return a function that matches an app's name with any of the patterns."""
     return _matcher(
         rf"\A{re.escape(pattern[:-1])}" if pattern.endswith("*") else rf"\A{re.escape(pattern)}[0-9]{{13,}}\Z"
         for pattern in patterns
@@ -63,15 +63,15 @@ def name_matcher(patterns: Iterable[str]) -> Matcher:
 
 
 def _matcher(parts: Iterable[str]) -> Matcher:
-    found = list(parts)
-    return re.compile("|".join(found) if found else r"(?!)", re.IGNORECASE).search
+    patterns = list(parts)
+    return re.compile("|".join(patterns) if patterns else r"(?!)", re.IGNORECASE).search
 
 
 RESERVED_KEYS = ("total", "apps_total", "nodes_total")
 
 
 class TrackedApp(models.Model):
-    """An app whose running containers are counted by themselves. A row and never a column: operators add games."""
+    """An app whose running containers are counted separately. A row, never a column, as operators add games."""
 
     class Category(models.TextChoices):
         GAMING = "gaming", "game"
@@ -115,12 +115,12 @@ class TrackedApp(models.Model):
 
     @property
     def column(self) -> str:
-        """Its key among the values of a reading and a snapshot: `gaming_palworld`."""
+        """Return its key in readings and snapshots, such as `gaming_palworld`."""
         return f"{self.category}_{self.key}"
 
 
 class Category(models.Model):
-    """Images and app names that make up a category, beyond its tracked apps. The lowest `order` that fits wins."""
+    """Images and app names of a category, beyond its tracked apps. The lowest matching `order` wins."""
 
     class Key(models.TextChoices):
         EXCLUDED = "excluded", "in no category"
@@ -143,7 +143,7 @@ class Category(models.Model):
 
 
 class Source(models.Model):
-    """Last values of one source, and the result of its last request. A failure leaves the last good values."""
+    """Last values of a source, and the result of its last request. A failure keeps the last good values."""
 
     class Name(models.TextChoices):
         NODES = "nodes", "node counts (daemon)"
@@ -179,9 +179,9 @@ class Source(models.Model):
 
 
 class Reading(models.Model):
-    """Values read at one moment, by metric; a source that failed has none in it.
+    """Values read at one moment by metric, without those of failed sources.
 
-    Every one is kept for 7 days, one an hour for 90.
+    All are kept for 7 days, one per hour for 90.
     """
 
     at = models.DateTimeField(unique=True)
@@ -195,7 +195,7 @@ class Reading(models.Model):
 
 
 class ImageCount(models.Model):
-    """Containers that run an image now, as the source `apps` was last read. Encrypted ones have no image."""
+    """Containers running an image, as last read from the source `apps`. Encrypted ones have no image."""
 
     image = models.CharField(max_length=255, primary_key=True, help_text="Without its tag.")
     category = models.CharField(max_length=10, choices=Category.Key, blank=True)
@@ -209,7 +209,7 @@ class ImageCount(models.Model):
 
 
 class Memory(models.Model):
-    """State that one collection leaves for the next, compressed: the nodes' last known sizes, the apps' images."""
+    """State stored for the next collection, compressed: the nodes' last known sizes, the apps' images."""
 
     name = models.CharField(max_length=10, primary_key=True)
     data = models.BinaryField()
@@ -225,7 +225,7 @@ class Memory(models.Model):
 class CensusDay(models.Model):
     """Distribution and operators of the nodes, as last read on a UTC day. Never deleted.
 
-    Counts alone: no node, no operator. What was never read on the day is NULL.
+    Only counts: no node, no operator. Values not read on the day are NULL.
     """
 
     day = models.DateField(primary_key=True)
@@ -245,7 +245,7 @@ class CensusDay(models.Model):
 
 
 class NodeChange(models.Model):
-    """Nodes of a tier that came, went and changed their address on a day. A day without a row is not known."""
+    """Nodes of a tier that joined, left or changed address on a day. A day without a row is not known."""
 
     day = models.DateField()
     tier = models.CharField(max_length=7)
@@ -263,7 +263,7 @@ class NodeChange(models.Model):
 
 
 class RunningApp(models.Model):
-    """Instances of an app that run now. `app_key` is its name in lower case."""
+    """Running instances of an app. `app_key` is its lower-case name."""
 
     app_key = models.CharField(max_length=128, primary_key=True)
     name = models.CharField(max_length=128)
@@ -278,7 +278,7 @@ class RunningApp(models.Model):
 
 
 class InstanceChange(models.Model):
-    """Instances of an app that run from an instant on. Every change is kept for 3 days, the last of a day ever."""
+    """Instances of an app from an instant on. All changes are kept for 3 days, each day's last one permanently."""
 
     app_key = models.CharField(max_length=128)
     at = models.DateTimeField()
@@ -286,14 +286,14 @@ class InstanceChange(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app_key", "at"], name="instance_change_app")]
-        indexes = [models.Index(fields=["at"], name="instance_change_at")]  # to thin what is old
+        indexes = [models.Index(fields=["at"], name="instance_change_at")]  # to thin old rows
 
     def __str__(self) -> str:
         return f"{self.app_key} {self.instances}"
 
 
 class DeploymentTerms(models.Model):
-    """Prices and limits of deploying an app, from the reading on that first had them."""
+    """Prices and limits of deploying an app, from the first reading that had them."""
 
     at = models.DateTimeField(primary_key=True)
     prices = models.JSONField(help_text="FLUX for a month and three instances, by height.")

@@ -20,14 +20,14 @@ from revenue.models import LivePrice
 
 Status = Literal["ok", "stale", "failed", "never"]
 
-LATE = timedelta(minutes=30)  # three collections missed: no longer `ok`
-OLD = timedelta(hours=2)  # a comparison says `stale`, a snapshot refuses (docs/contract.md#api)
+LATE = timedelta(minutes=30)  # three missed collections: no longer `ok`
+OLD = timedelta(hours=2)  # comparisons become `stale`, snapshots are refused (docs/contract.md#api)
 CENSUS_LATE = timedelta(hours=3)  # three missed
 
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """Status of one source. `read_at`: when its values were read; None when they never were."""
+    """Status of one source. `read_at`: when its values were read, None if never."""
 
     name: str
     status: Status
@@ -36,23 +36,23 @@ class SourceView:
     error: str | None
     coverage: dict[str, Any] | None
     doubted_since: datetime | None
-    """Since when it answers numbers that differ too much from these to be believed at once."""
+    """Since when its answers differ too much from these values to be accepted at once."""
 
     def is_old(self, now: datetime) -> bool:
-        """Return whether there is no value, or one of more than 2 hours ago or of the future."""
+        """Return whether there is no value, or one over 2 hours old or in the future."""
         return not is_fresh(self.read_at, now, OLD)
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The last good value of each metric, whatever its age, with the percentages that follow from them."""
+    """The last good value of each metric at any age, and the percentages derived from them."""
 
     values: Mapping[str, Number | None]
     sources: Mapping[str, SourceView]
 
     @classmethod
     def load(cls, now: datetime) -> Latest:
-        """Two queries."""
+        """Load the values in two queries."""
         rows = {row.name: row for row in _sources()}
         price = LivePrice.last()
         values: dict[str, Number | None] = {}
@@ -67,7 +67,7 @@ class Latest:
 
     @property
     def read_at(self) -> datetime | None:
-        """Return when the oldest of nodes, capacity and containers was read; None when one never was."""
+        """Return when the oldest of nodes, capacity and containers was read, None if one never was."""
         times = [self.sources[name].read_at for name in (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)]
         return None if None in times else min(time for time in times if time)
 
@@ -76,7 +76,7 @@ _sources = compiled_once(lambda: Source.objects.filter(name__in=Source.Name.valu
 
 
 def census_sources(now: datetime) -> dict[str, SourceView]:
-    """Return how the sources of the census stand. One query."""
+    """Return the states of the census sources. One query."""
     rows = {row.name: row for row in _census()}
     return {name: _view(rows.get(name) or Source(name=name), None, now, CENSUS_LATE) for name in Source.Census.values}
 
@@ -86,13 +86,13 @@ _census = compiled_once(lambda: Source.objects.filter(name__in=Source.Census.val
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Running apps by name in lower case. `at`: when that was read; None when it never was."""
+    """Running apps by lower-case name. `at`: when they were read, None if never."""
 
     at: datetime | None
     apps: Mapping[str, RunningApp]
 
     def of(self, app_key: str) -> int | None:
-        """Return how many instances of the app run; None when that is not known."""
+        """Return the app's number of running instances, None if not known."""
         row = self.apps.get(app_key)
         return None if self.at is None else row.instances if row else 0
 
@@ -103,7 +103,7 @@ def running_read_at() -> datetime | None:
 
 
 def running_instances(app_keys: Collection[str] | None = None) -> Running:
-    """Return how many instances of each app run, or of these alone, as the last good census has it. Two queries."""
+    """Return the running instances of all apps, or of these, from the last good census. Two queries."""
     rows = RunningApp.objects.order_by()
     return Running(
         running_read_at(),
@@ -113,7 +113,7 @@ def running_instances(app_keys: Collection[str] | None = None) -> Running:
 
 def _view(row: Source, price: LivePrice | None, now: datetime, late: timedelta = LATE) -> SourceView:
     read_at, error = row.read_at, row.error
-    if row.name == Source.Name.PRICE:  # it is read by itself, too, every 5 minutes
+    if row.name == Source.Name.PRICE:  # it is also read separately, every 5 minutes
         read_at = price.read_at if price else None
         error = "" if read_at and row.tried_at and read_at > row.tried_at else error
     coverage = row.coverage if row.implausible_since is None else {**(row.coverage or {}), "doubted": row.doubted}
@@ -127,16 +127,16 @@ def _view(row: Source, price: LivePrice | None, now: datetime, late: timedelta =
 STAMP = """SELECT price.*, tracked.*
     FROM (SELECT max(price_usd), max(read_at) FROM revenue_liveprice) price,
          (SELECT count(*), max(changed_at) FROM metrics_trackedapp) tracked
-"""  # the ORM takes two queries for it, each dearer than this one
+"""  # the ORM needs two queries, each slower than this one
 
 
 def metrics_stamp() -> tuple[Any, ...]:
-    """Changes with every collection, price and edit of a tracked app. Two small queries."""
+    """Return a stamp that changes with every collection, price and tracked app edit. Two small queries."""
     with connection.cursor() as cursor:
         cursor.execute(STAMP)
-        found = cursor.fetchone()
+        row = cursor.fetchone()
         cursor.execute("SELECT name, tried_at, read_at FROM metrics_source ORDER BY name")
-        return (*cursor.fetchall(), *found)
+        return (*cursor.fetchall(), *row)
 
 
 USUAL_POINTS = 2_000
@@ -145,7 +145,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Step(StrEnum):
-    """Distance of two points."""
+    """Distance between two points."""
 
     TEN_MINUTES = "10m"
     HOUR = "hour"
@@ -163,12 +163,12 @@ class Point:
 
 
 def usual_step(span: timedelta) -> Step:
-    """Return the finest that stays below about 2,000 points."""
+    """Return the finest step with at most about 2,000 points."""
     return next((step for step in Step if span // step.length <= USUAL_POINTS), Step.DAY)
 
 
 def timeline(key: str, start: datetime, end: datetime, step: Step) -> Iterator[Point]:
-    """The last value of each step from `start` to `end`, both included; steps without one are absent.
+    """Return the last value of each step from `start` to `end`, inclusive, omitting empty steps.
 
     Steps count from midnight UTC. One query.
     """

@@ -25,14 +25,14 @@ from metrics.selectors import Latest
 from ops.check_results import Finding, Kind, Status
 
 WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
-BEHIND = 20  # blocks behind the highest tip, ten minutes
+BEHIND = 20  # blocks behind the highest tip: ten minutes
 SLOW_MS = 10_000
 LONGEST_DETAIL = 300
 ADDRESS = re.compile(r"\b[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?\b")
 
 
 def check_instances(now: datetime) -> list[Finding]:
-    """Return one result for each active tracked app. Its kind is its category."""
+    """Return one result per active tracked app. Its kind is its category."""
     apps, latest = tracked_apps(), Latest.load(now)
     is_old = latest.sources[Source.Name.APPS].is_old(now)
     usual = _last_week([app.column for app in apps], now)
@@ -47,16 +47,16 @@ def check_instances(now: datetime) -> list[Finding]:
 
 
 def judge_instances(running: Number | None, usual: float | None) -> tuple[str, None, str]:
-    """Return status, no latency, and why.
+    """Return status, no latency, and reason.
 
-    `running` is None when it was not counted for two hours, `usual` when there are no readings of the last week.
+    `running` is None if not counted for two hours, `usual` if the last week has no readings.
     """
     if running is None:
         return Status.UNKNOWN, None, "not counted within two hours"
     if usual is None:
-        return Status.OK, None, f"{running} running; no readings of the last week to hold against"
+        return Status.OK, None, f"{running} running; no readings from last week to compare with"
     if not usual:
-        return Status.OK, None, f"{running} running, none ran last week" if running else "none runs, none ran last week"
+        return Status.OK, None, f"{running} running, none ran last week" if running else "none running, none last week"
     words = f"{usual:.1f} ran on average last week"
     if not running:
         return Status.MISSING, None, f"none is left, {words}"
@@ -64,7 +64,7 @@ def judge_instances(running: Number | None, usual: float | None) -> tuple[str, N
 
 
 def _last_week(columns: Iterable[str], now: datetime) -> dict[str, float | None]:
-    """Return the average of each column over the last 7 days but the last hour. One query."""
+    """Return the average of each column over the last 7 days, without the last hour. One query."""
     rows = Reading.objects.filter(at__gte=now - WEEK, at__lt=now - HOUR)
     numbers = {key: NullIf(KeyTextTransform(key, "values"), Value("null")) for key in columns}  # as SQLite has it
     return rows.aggregate(**{key: Avg(Cast(value, FloatField())) for key, value in numbers.items()})
@@ -72,7 +72,7 @@ def _last_week(columns: Iterable[str], now: datetime) -> dict[str, float | None]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer of one upstream. `height`: its last block, None where it has none; `error`: why it did not answer."""
+    """Answer of an upstream. `height`: its last block, if it has any; `error`: why it did not answer."""
 
     name: str
     latency_ms: int
@@ -81,13 +81,13 @@ class Answer:
 
 
 def check_upstreams(probes: Mapping[str, Probe]) -> list[Finding]:
-    """Ask all of them at once; each has a result of its own."""
+    """Ask all upstreams in parallel; return one result each."""
     with ThreadPoolExecutor(max(len(probes), 1), "check") as pool:
         return judge_upstreams(list(pool.map(_ask, probes.keys(), probes.values())))
 
 
 def judge_upstreams(answers: list[Answer]) -> list[Finding]:
-    """Return what the answers mean, held against the highest tip among them."""
+    """Judge the answers by comparing tips with the highest one."""
     highest = max((answer.height for answer in answers if answer.height is not None), default=0)
     return [_finding(answer, highest) for answer in answers]
 
@@ -113,7 +113,7 @@ def _finding(answer: Answer, highest: int) -> Finding:
 
 
 def harmless(words: str) -> str:
-    """Return an upstream's words without our key and without addresses, should it repeat them."""
+    """Return an upstream's message without our key and without addresses."""
     if settings.CRYPTOCOMPARE_API_KEY:
         words = words.replace(settings.CRYPTOCOMPARE_API_KEY, "(key)")
     return ADDRESS.sub("(address)", words)[:LONGEST_DETAIL]

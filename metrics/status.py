@@ -20,7 +20,7 @@ from ops.status import NO_REASON, OK, Part, Status, words
 Report = dict[str, Any]
 
 
-NAMES: Mapping[str, str] = {  # for readers of the page
+NAMES: Mapping[str, str] = {  # shown on the page
     Source.Name.NODES: "Node counts",
     Source.Name.CLOUD: "Capacity and use",
     Source.Name.APPS: "Running containers",
@@ -37,7 +37,7 @@ LABELS = dict([*Source.Name.choices, *Source.Census.choices])
 
 
 def source_status(view: SourceView) -> Status:
-    """Return how a source is. `source_never`: nothing has asked it yet."""
+    """Return the status of a source. `source_never`: not asked yet."""
     differs = bool(view.coverage and view.coverage.get("totalDiffers"))
     if view.status == "ok" and not differs:
         return OK
@@ -66,14 +66,14 @@ def _code(view: SourceView) -> str:
 def sources_part(now: datetime | None, _: States) -> Part:
     """Report each source: its status, when its values were read, their age in seconds and the last error. Two queries.
 
-    A source that was never asked is no problem yet.
+    A source that was never asked is not a problem yet.
     """
     return _part(Latest.load(now).sources if now else {}, now)
 
 
 @health_check("census")
 def census_part(now: datetime | None, _: States) -> Part:
-    """Report the sources of the census in the same way. One query."""
+    """Report the census sources in the same way. One query."""
     return _part(census_sources(now) if now else {}, now)
 
 
@@ -88,7 +88,7 @@ def _report(view: SourceView, now: datetime) -> Report:
 
 
 TASK, BEAT_TASK = "check_services", "metrics.tasks.check_services"
-LATE = timedelta(hours=3)  # three checks missed, also where nothing asks for them any more
+LATE = timedelta(hours=3)  # three missed checks, even if nothing schedules them any more
 NOTE = (
     "Games and crypto nodes are judged by the running instances that the network reports, against their own last "
     "week. Other people's servers are never probed."
@@ -96,7 +96,7 @@ NOTE = (
 
 
 def status(now: datetime) -> dict[str, Any]:
-    """Return what the answer of `/api/admin/test-status` is written from."""
+    """Return the data of `/api/admin/test-status`."""
     task, states = TaskState.of(TASK), list(ServiceState.objects.all())
     problem = checks_status(task, states, now)
     return {
@@ -111,7 +111,7 @@ def status(now: datetime) -> dict[str, Any]:
 
 
 def checks_status(task: TaskState, states: list[ServiceState], now: datetime) -> Status:
-    """Return OK where services were checked lately and none has failed three times in a row."""
+    """Return OK if services were checked lately and none has failed three times in a row."""
     if task.alerting:
         return task.failing
     if not states:
@@ -128,7 +128,7 @@ TRACKED = tuple(f"{category}_" for category in COUNTED)
 
 @gauges
 def network_gauges(now: datetime) -> Iterator[Gauge]:
-    """Yield the last good value of each metric, whatever its age. Two queries."""
+    """Yield the last good value of each metric at any age. Two queries."""
     values = Latest.load(now).values
     for metric in FIXED:
         yield Gauge(

@@ -1,4 +1,4 @@
-"""The Celery tasks of the metrics: thin, safe to run twice, safe to kill."""
+"""Define the metrics' Celery tasks: thin, safe to run twice, safe to kill."""
 
 from datetime import timedelta
 

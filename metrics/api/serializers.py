@@ -72,15 +72,15 @@ class SourceAnswer(Answer):
     )
     asOf = serializers.DateTimeField(source="read_at", allow_null=True, help_text="When its values were read.")
     triedAt = serializers.DateTimeField(source="tried_at", allow_null=True)
-    error = serializers.CharField(allow_null=True, help_text="Why the last try failed, or is not believed.")
+    error = serializers.CharField(allow_null=True, help_text="Why the last attempt failed or is doubted.")
     doubtedSince = serializers.DateTimeField(
         source="doubted_since",
         allow_null=True,
-        help_text="Since when its numbers differ too much to be believed at once.",
+        help_text="Since when its numbers differ too much to be accepted at once.",
     )
     coverage = serializers.DictField(
         allow_null=True,
-        help_text="How much of the answer its values rest on; `doubted`: the numbers that are not believed.",
+        help_text="How much of the answer its values rest on; `doubted`: numbers not accepted yet.",
     )
 
 
@@ -104,7 +104,7 @@ class CurrentAnswer(Answer):
 
 
 class ReadingPoint(Answer):
-    at = serializers.DateTimeField(help_text="Of the last reading in its step.")
+    at = serializers.DateTimeField(help_text="Time of the last reading in its step.")
     value = serializers.FloatField()
 
 
@@ -130,19 +130,19 @@ class CheckAnswer(Answer):
     checkedAt = serializers.DateTimeField(source="checked_at")
     lastOk = serializers.DateTimeField(source="last_ok_at", allow_null=True, help_text="null: never.")
     consecutiveFailures = serializers.IntegerField(
-        source="consecutive_failures", help_text="Checks in a row that found it failed or missing."
+        source="consecutive_failures", help_text="Consecutive checks that found it failed or missing."
     )
 
 
 class TestStatus(Answer):
-    __test__ = False  # no test of pytest's
+    __test__ = False  # not a pytest test
 
-    isSchedulerRunning = serializers.BooleanField(help_text="A worker lives and the checks are on its schedule.")
+    isSchedulerRunning = serializers.BooleanField(help_text="A worker is running and the checks are on schedule.")
     isTestInProgress = serializers.BooleanField()
     lastRun = serializers.DateTimeField(source="task.last_started_at", allow_null=True)
     lastCompleted = serializers.DateTimeField(source="task.last_success_at", allow_null=True)
     consecutiveFailures = serializers.IntegerField(
-        source="task.consecutive_failures", help_text="Runs in a row in which no upstream answered."
+        source="task.consecutive_failures", help_text="Consecutive runs in which no upstream answered."
     )
     isHealthy = serializers.BooleanField()
     reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
@@ -152,8 +152,8 @@ class TestStatus(Answer):
 
 class Weights(Answer):
     nodes = serializers.IntegerField()
-    collateral = serializers.IntegerField(help_text="FLUX: 1,000, 12,500 or 40,000 a node.")
-    cores = serializers.FloatField(allow_null=True, help_text="Of the nodes that tell theirs; null: none does.")
+    collateral = serializers.IntegerField(help_text="FLUX: 1,000, 12,500 or 40,000 per node.")
+    cores = serializers.FloatField(allow_null=True, help_text="Of the nodes that report cores; null: none does.")
 
 
 class Place(Weights):
@@ -162,11 +162,11 @@ class Place(Weights):
 
 class Provider(Weights):
     asn = serializers.IntegerField(help_text="The number of its autonomous system (AS).")
-    names = serializers.ListField(child=serializers.CharField(), help_text="That it goes by, the most frequent first.")
+    names = serializers.ListField(child=serializers.CharField(), help_text="Names it uses, the most frequent first.")
 
 
 class Version(Weights):
-    version = serializers.CharField(help_text="As the node tells it.")
+    version = serializers.CharField(help_text="As reported by the node.")
 
 
 class Versions(Answer):
@@ -177,8 +177,8 @@ class Versions(Answer):
 
 class ConcentrationOfWeight(Answer):
     count = serializers.IntegerField()
-    nakamoto33 = serializers.IntegerField(help_text="How few of the largest have more than 33 % together.")
-    nakamoto50 = serializers.IntegerField(help_text="How few have more than 50 %.")
+    nakamoto33 = serializers.IntegerField(help_text="The smallest number of groups with more than 33 % together.")
+    nakamoto50 = serializers.IntegerField(help_text="The same for more than 50 %.")
     hhi = serializers.FloatField(help_text="Herfindahl-Hirschman index, up to 10,000 for a single one.")
     top10_percent = serializers.FloatField(help_text="Share of the ten largest, %.")
 
@@ -211,7 +211,7 @@ class ArcaneShares(Answer):
 
 
 def _ready(answer: type[Answer], **options: Any) -> serializers.JSONField:
-    """Return a field for what is stored in the form of an answer already: it is written as it is."""
+    """Return a field for values stored as they are in responses."""
     many = options.pop("many", False)
     described = answer(many=True) if many else answer()
 
@@ -231,7 +231,7 @@ class Figures(Answer):
     versions = _ready(Versions, allow_null=True, help_text=NOT_KNOWN)
     concentration = _ready(Concentrations, allow_null=True, help_text=NOT_KNOWN)
     arcane_percent = serializers.FloatField(
-        allow_null=True, help_text="ArcaneOS among the nodes that were reached and tell their system, %."
+        allow_null=True, help_text="ArcaneOS among the nodes that were reached and report their system, %."
     )
     arcane = _ready(ArcaneShares, allow_null=True, help_text=NOT_KNOWN)
 
@@ -244,7 +244,7 @@ class DecentralisationAnswer(Figures):
     date = serializers.DateField(allow_null=True, help_text="The last known day of the range; its lists are whole.")
     data = _ready(FiguresOfDay, many=True, help_text="By day, oldest first, from the first census on.")  # type: ignore[assignment]  # the wire name
     asOf = serializers.DateTimeField(source="as_of", allow_null=True)
-    coverage = serializers.DictField(help_text="How many nodes each part rests on; the days that are known.")
+    coverage = serializers.DictField(help_text="How many nodes each part rests on; the known days.")
     notes = serializers.DictField(child=serializers.CharField(), help_text="Why a figure is null.")
 
 
@@ -257,7 +257,7 @@ class TierChange(Answer):
 class NodeChangesOfDay(Answer):
     date = serializers.DateField()
     since = serializers.DateTimeField(
-        allow_null=True, help_text="When the list was read that the day's first one was compared with; null: none was."
+        allow_null=True, help_text="Time of the list that the day's first one was compared with; null: none."
     )
     cumulus = TierChange()
     nimbus = TierChange()
@@ -267,7 +267,7 @@ class NodeChangesOfDay(Answer):
 
 class NodeChangesAnswer(Answer):
     data = NodeChangesOfDay(many=True, help_text="Oldest first, from the first comparison on.")  # type: ignore[assignment]  # the wire name
-    total = TierChange(help_text="Over all days that are known.")
+    total = TierChange(help_text="Over all known days.")
     asOf = serializers.DateTimeField(source="as_of", allow_null=True)
     coverage = serializers.DictField()
     notes = serializers.DictField(child=serializers.CharField(), help_text="Why a figure is null.")

@@ -1,4 +1,4 @@
-"""Endpoints under /api/."""
+"""Route the endpoints under /api/."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Serve current metrics, readings, service checks, and what the census tells of the nodes."""
+"""Serve current metrics, readings, service checks, and the census of the nodes."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ EXPECTED = "expected a UTC day as YYYY-MM-DD or an instant such as 2026-11-20T12
 
 @extend_schema_field(OpenApiTypes.STR)
 class Moment(Field[date | datetime, Any, Any, Any]):
-    """A UTC day, or an instant; one without an offset is UTC."""
+    """A UTC day or an instant, in UTC unless it has an offset."""
 
     def to_internal_value(self, data: Any) -> date | datetime:
         text = str(data).strip()
         if (day := parse_day(text)) is not None:
             return day
         try:
-            # A `+` that was not escaped arrives as a blank.
-            found = datetime.fromisoformat(re.sub(r" (?=[0-9]{2}:?[0-9]{2}\Z)", "+", text))
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+            # An unescaped `+` arrives as a space.
+            instant = datetime.fromisoformat(re.sub(r" (?=[0-9]{2}:?[0-9]{2}\Z)", "+", text))
+            return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValidationError(EXPECTED) from None
 
@@ -84,21 +84,21 @@ def _range(start: date | datetime | None, end: date | datetime | None, now: date
     return first or last - ONE_DAY, last
 
 
-# Required, though the query's own check refuses what is missing: its error lists what there is.
+# Required, but checked by the query itself: its error lists the metrics.
 METRIC = OpenApiParameter(
     "metric", str, required=True, description="Its key, such as `node_total` or `gaming_palworld`."
 )
 
 
 class MinuteView(ReadView):
-    """A source turns stale, and a default range moves on, by the clock alone."""
+    """A view that changes by the clock: sources turn stale, and default ranges move."""
 
     def etag(self, now: datetime) -> object:
         return metrics_stamp(), ledger_stamp(), now.replace(second=0, microsecond=0)
 
 
 class CurrentView(MinuteView):
-    """The network as it was last read, each part with its age, and today's revenue."""
+    """The network as last read, each part with its age, and today's revenue."""
 
     name, operation, tag = "Current metrics", "metrics_current", "metrics"
     answer = serializers.CurrentAnswer

@@ -1,4 +1,4 @@
-"""Count how nodes are spread over places, providers, versions and operators, and how concentrated that is. Pure.
+"""Count how nodes are distributed over places, providers, versions and operators, without database or network.
 
 Each group is weighed by its nodes, their collateral in FLUX and their cores.
 """
@@ -14,14 +14,14 @@ from fluxtracker.upstream.node_facts import NodeFacts
 from fluxtracker.upstream.records import TIERS, ListedNode
 
 COLLATERAL = dict(zip(TIERS, (1_000, 12_500, 40_000), strict=True))  # FLUX
-MOST_NAMES = 5  # of a provider
-MOST_A_DAY = 10  # entries of a list that each day shows; the whole lists are packed
+MOST_NAMES = 5  # per provider
+MOST_A_DAY = 10  # entries of a list shown per day; complete lists are compressed
 
 Report = dict[str, Any]
 
 
 class Member(NamedTuple):
-    """A node as one of a group. Without a `key` it is in none; `cores` is None where they are not known."""
+    """A node in a group, or in none without a `key`. `cores` None: not known."""
 
     key: str | int | None
     tier: str
@@ -44,7 +44,7 @@ class Group:
 
     @property
     def weights(self) -> Report:
-        """Return the three weights; cores that no node tells are not known."""
+        """Return the three weights; cores are not known if no node reports them."""
         cores = round(sum(self.cores), 2) if self.cores else None
         return {"nodes": self.nodes, "collateral": self.collateral, "cores": cores}
 
@@ -61,13 +61,13 @@ def group(members: Iterable[Member]) -> Groups:
 
 
 def concentration(groups: Groups) -> Report | None:
-    """Return how concentrated the nodes are, and the same of their collateral and cores; None without a group."""
+    """Return the concentration of nodes, collateral and cores, None without a group."""
     by = {weight: _concentrated([one.weights[weight] for one in groups.values()]) for weight in Group().weights}
     return by["nodes"] and {**by["nodes"], "collateral": by["collateral"], "cores": by["cores"]}
 
 
 def _concentrated(weights: Iterable[float | None]) -> Report | None:
-    """Return counts and shares of the groups that have a weight at all; None where none has."""
+    """Return counts and shares of the groups with a weight, None if there are none."""
     ordered = sorted((weight for weight in weights if weight), reverse=True)
     if not ordered:
         return None
@@ -82,7 +82,7 @@ def _concentrated(weights: Iterable[float | None]) -> Report | None:
 
 
 def fewest(ordered: Sequence[float], total: float, percent: int) -> int:
-    """Return how many of the largest weights it takes to have more than so many percent of all."""
+    """Return the smallest number of weights with more than this percentage of all."""
     have = 0.0
     for number, weight in enumerate(ordered, 1):
         have += weight
@@ -92,13 +92,13 @@ def fewest(ordered: Sequence[float], total: float, percent: int) -> int:
 
 
 def listed(groups: Groups, name: str, **more: Callable[[Any], object]) -> list[Report]:
-    """Return the groups as a list, the largest first."""
+    """Return the groups as a list, largest first."""
     ordered = sorted(groups.items(), key=lambda item: (-item[1].nodes, -item[1].collateral, str(item[0])))
     return [{name: key} | {what: of(key) for what, of in more.items()} | one.weights for key, one in ordered]
 
 
 def of_the_list(nodes: Sequence[ListedNode], cores: Mapping[str, float]) -> Report:
-    """Return tiers and operators; of the operators nothing but how many there are and how much they have."""
+    """Return tiers and operators; for operators only their number and holdings."""
 
     def by(key: Callable[[ListedNode], str | None]) -> Groups:
         return group(Member(key(node), node.tier, cores.get(node.collateral)) for node in nodes)
@@ -126,7 +126,7 @@ def _nodes(groups: Groups) -> int:
 
 
 def of_the_facts(nodes: Sequence[NodeFacts]) -> tuple[Report, Report]:
-    """Return what a day shows of places, providers, versions and operators, and the whole lists."""
+    """Return a day's places, providers, versions and operators, and the complete lists."""
 
     def by(key: Callable[[NodeFacts], str | int | None]) -> Groups:
         return group(Member(key(node), node.tier, node.cores) for node in nodes)
@@ -169,7 +169,7 @@ def _shortened(lists: Report) -> Report:
 
 
 def _provider_names(nodes: Sequence[NodeFacts]) -> dict[Any, list[str]]:
-    """Return the names that each provider goes by, the most frequent first."""
+    """Return the names of each provider, most frequent first."""
     names: dict[Any, Counter[str]] = defaultdict(Counter)
     for node in nodes:
         names[node.provider].update(node.provider_names)
@@ -177,9 +177,9 @@ def _provider_names(nodes: Sequence[NodeFacts]) -> dict[Any, list[str]]:
 
 
 def arcane(nodes: Sequence[NodeFacts]) -> Report:
-    """Return the share of ArcaneOS among the nodes that tell their system, in percent; None where none does."""
-    told = [Member(node.arcane, node.tier, node.cores) for node in nodes if node.arcane is not None]
-    groups = group(told)
+    """Return the percentage of ArcaneOS among nodes that report their system, None if none does."""
+    members = [Member(node.arcane, node.tier, node.cores) for node in nodes if node.arcane is not None]
+    groups = group(members)
     have, not_have = (groups.get(is_arcane, Group()).weights for is_arcane in (True, False))
     shares = {name: _percent(have[name] or 0, not_have[name] or 0) for name in have}
     return {"arcane_percent": shares.pop("nodes"), "arcane": shares}

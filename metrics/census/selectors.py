@@ -1,4 +1,4 @@
-"""Select how decentralised the network is, and how its nodes changed, now and by day."""
+"""Select decentralisation and node changes, now and by day."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ UNKNOWN: Change = dict.fromkeys(CHANGES)
 NO_CENSUS = "No census was taken in this range of days."
 NO_LIST = "The node list was not read on {day}."
 NO_FACTS = "The statistics of the nodes were not read on {day}."
-NO_KEYS = "No node of the list tells a public key."
-NO_ZELIDS = "No node tells a ZelID."
-NO_ARCANE = "No node tells which system it runs."
+NO_KEYS = "No node in the list reports a public key."
+NO_ZELIDS = "No node reports a ZelID."
+NO_ARCANE = "No node reports its system."
 FIRST_DAY = "Earlier days are unknown: the first census is of {day}."
-NOT_COMPARED = "Two node lists have to be read before nodes that come and go are known."
+NOT_COMPARED = "Node changes are known once two node lists have been read."
 OTHER_KEY = "SECRET_KEY was changed: the addresses of some days cannot be compared."
 
 
 def census_stamp() -> object:
-    """Changes with every census. One query."""
+    """Return a stamp that changes with every census. One query."""
     return tuple(Source.objects.filter(name__in=Source.Census.values).values_list("name", "read_at").order_by("name"))
 
 
 def decentralisation(start: date, end: date) -> Report:
-    """Return how the nodes are spread on the last known day of the range, whole, and on each day in short.
+    """Return the distribution of nodes: complete for the last known day of the range, short for each day.
 
-    Three queries, whatever the range.
+    Three queries for any range.
     """
     rows = CensusDay.objects.filter(day__range=(start, end)).order_by("day")
     days = {row[0]: _written(*row) for row in rows.values_list("day", "nodes", "facts")}
@@ -65,7 +65,7 @@ def decentralisation(start: date, end: date) -> Report:
 
 
 def records(start: date, end: date, *, of_list: bool = True, of_facts: bool = True) -> Iterator[tuple[date, Report]]:
-    """Yield what each day's node list and facts of nodes tell, what neither has left out. One query."""
+    """Yield each day's records of node list and node facts, without days that have neither. One query."""
     rows = CensusDay.objects.filter(day__range=(start, end)).order_by()
     columns = ["nodes"] * of_list + ["facts"] * of_facts
     for day, *texts in rows.values_list("day", *columns):
@@ -73,7 +73,7 @@ def records(start: date, end: date, *, of_list: bool = True, of_facts: bool = Tr
 
 
 def _figures(nodes: str | None, facts: str | None) -> Report:
-    """Return the figures of a day; None for each that is not known."""
+    """Return the figures of a day, None for each that is not known."""
     of_list, of_facts = (orjson.loads(text) if text else {} for text in (nodes, facts))
     both = {**of_list, **of_facts}
     return {
@@ -85,20 +85,20 @@ def _figures(nodes: str | None, facts: str | None) -> Report:
 
 @lru_cache(maxsize=YEARS_KEPT * 366)
 def _written(day: date, nodes: str | None, facts: str | None) -> orjson.Fragment:
-    """Return the JSON of one day in short. Kept: the days that are over do not change, and three years are 4 MB."""
+    """Return the short JSON of one day. Cached, as past days do not change and three years are 4 MB."""
     figures = _figures(nodes, facts)
     del figures["coverage"]
     return orjson.Fragment(orjson.dumps({"date": day.isoformat(), **figures}))
 
 
 def _days(start: date, end: date, first: date | None, known: Mapping[date, Any]) -> list[date]:
-    """Return the days from the first census on, days without a record included."""
+    """Return the days from the first census on, including days without a record."""
     last = max(known, default=None)
     return [] if first is None or last is None else Span(max(start, first), min(end, last)).days()
 
 
 def _notes(newest: CensusDay | None, known: Report, start: date, first: date | None) -> dict[str, str]:
-    """Return why each figure that is null is not known."""
+    """Return why each null figure is not known."""
     if newest is None:
         return dict.fromkeys(("operators", *OF_LIST, *OF_FACTS, "asOf"), NO_CENSUS)
     notes = {} if first is None or start >= first else {"data": FIRST_DAY.format(day=first)}
@@ -116,12 +116,12 @@ def _notes(newest: CensusDay | None, known: Report, start: date, first: date | N
 
 
 def node_changes(start: date, end: date) -> Report:
-    """Return joins, leaves and moves by day and tier; null on a day whose list was compared with none. Two queries."""
-    found: dict[date, dict[str, Change]] = {}
+    """Return joins, leaves and moves by day and tier, null on days without a comparison. Two queries."""
+    changes: dict[date, dict[str, Change]] = {}
     for day, tier, *values in NodeChange.objects.filter(day__range=(start, end)).values_list("day", "tier", *CHANGED):
-        found.setdefault(day, {})[tier] = dict(zip(CHANGED, values, strict=True))
+        changes.setdefault(day, {})[tier] = dict(zip(CHANGED, values, strict=True))
     first = NodeChange.objects.order_by("day").values_list("day", flat=True).first()
-    data = [_changed(day, found.get(day, {})) for day in _days(start, end, first, found)]
+    data = [_changed(day, changes.get(day, {})) for day in _days(start, end, first, changes)]
     known = [row["total"] for row in data if row["since"] is not None]
     notes = {} if first is None or start >= first else {"data": FIRST_DAY.format(day=first)}
     if first is None or not known:
@@ -145,6 +145,6 @@ def _changed(day: date, rows: Mapping[str, Change]) -> Report:
 
 
 def _sum(numbers: Any) -> int | None:
-    """Return the sum; None where a part is not known, or there is none."""
-    found = list(numbers)
-    return None if not found or None in found else sum(found)
+    """Return the sum, None if empty or if a part is not known."""
+    values = list(numbers)
+    return None if not values or None in values else sum(values)

@@ -1,8 +1,8 @@
-"""Take the census: ask four sources at the same time and keep of each what no source can tell later.
+"""Take the census: ask four sources in parallel and store what no source can report later.
 
-A source that fails, or tells too different things to be believed at once, leaves what the day knows as it is.
-Lists and instances are compared with those before. Of a node's address only a keyed hash is kept, in a row that the
-next list replaces.
+A source that fails, or differs too much to be accepted at once, leaves the day's data unchanged. Lists and instances
+are compared with the previous ones. Of a node's address only a keyed hash is stored, in a row that the next list
+replaces.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ EVERY_CHANGE = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class CensusReport:
-    """Reading and changes since the census before. None: not read now, or nothing to compare with."""
+    """Reading and changes since the previous census. None: not read now, or nothing to compare with."""
 
     day: date
     sources: dict[str, Outcome] = field(metadata=described("ok, stale or failed, by source."))
@@ -50,7 +50,7 @@ class CensusReport:
     joins: int | None
     leaves: int | None
     moves: int | None
-    apps: int | None = field(metadata=described("Apps that run."))
+    apps: int | None = field(metadata=described("Running apps."))
     instances: int | None
     errors: dict[str, str] = field(metadata=UNDESCRIBED)
     doubted: frozenset[str] = field(metadata=INTERNAL)
@@ -61,7 +61,7 @@ class CensusReport:
 
 
 def take_census(*, daemon: Daemon, stats: Stats, registry: AppRegistry, now: datetime, run: Run) -> CensusReport:
-    """Ask every source at once, and keep what is good in the row of the UTC day."""
+    """Ask all sources in parallel, and store good values in the row of the UTC day."""
     with ThreadPoolExecutor(4, thread_name_prefix="census") as pool:
         nodes, facts = pool.submit(daemon.node_list), pool.submit(stats.node_facts)
         places, terms = pool.submit(registry.locations), pool.submit(registry.deployment_terms)
@@ -84,7 +84,7 @@ def _begin(day: date) -> CensusDay:
 
 
 def _settle_facts(sources: Sources, answer: Future[Nodes[NodeFacts]], day: CensusDay) -> tuple[NodeFacts, ...]:
-    """Keep how the nodes are spread. Return their facts, none where they are not believed."""
+    """Store the distribution of nodes. Return their facts, none if they are not accepted."""
     if sources.settle(PART.NODE_FACTS, answer, _facts_readout) is None:
         return ()
     nodes = answer.result().nodes
@@ -95,16 +95,16 @@ def _settle_facts(sources: Sources, answer: Future[Nodes[NodeFacts]], day: Censu
     return nodes
 
 
-def _facts_readout(found: Nodes[NodeFacts]) -> Readout:
+def _facts_readout(facts: Nodes[NodeFacts]) -> Readout:
     return Readout(
         {},
-        {"factsLeftOut": found.unusable, "factsRepeated": found.repeated},
-        sum(node.reached for node in found.nodes),
+        {"factsLeftOut": facts.unusable, "factsRepeated": facts.repeated},
+        sum(node.reached for node in facts.nodes),
     )
 
 
 def _cores(facts: tuple[NodeFacts, ...], now: datetime) -> Mapping[str, float]:
-    """Return the cores of each node that told them now, or to the collection of metrics in the last 24 hours."""
+    """Return the cores of each node that reported them now, or to a metrics collection in the last 24 hours."""
     remembered, _ = recall(NODES, now) or ({}, None)
     known = {collateral: row[1] for collateral, row in remembered.items() if row[1]}
     return known | {node.collateral: node.cores for node in facts if node.collateral and node.cores is not None}
@@ -113,16 +113,16 @@ def _cores(facts: tuple[NodeFacts, ...], now: datetime) -> Mapping[str, float]:
 def _settle_nodes(
     sources: Sources, answer: Future[NodeList], day: CensusDay, cores: Mapping[str, float]
 ) -> Changes | None:
-    """Keep tiers, operators and what changed. Return the changes; None where there is nothing to compare."""
+    """Store tiers, operators and changes. Return the changes, None with nothing to compare."""
     before = NodesSeen.recalled(sources.now)
-    if sources.settle(PART.NODE_LIST, answer, lambda found: _nodes_readout(found, before)) is None:
+    if sources.settle(PART.NODE_LIST, answer, lambda node_list: _nodes_readout(node_list, before)) is None:
         return None
-    found, row = answer.result(), sources.rows[PART.NODE_LIST]
-    row.values = {**(row.values or {}), KEPT: len(found.nodes)}  # of this list the next one keeps so many
-    told = of_the_list(found.nodes, cores)
-    told["coverage"] |= row.coverage or {}
-    day.nodes, day.nodes_at = orjson.dumps(told).decode(), sources.now
-    seen = NodesSeen.of(found.nodes, sources.now)
+    node_list, row = answer.result(), sources.rows[PART.NODE_LIST]
+    row.values = {**(row.values or {}), KEPT: len(node_list.nodes)}  # the next list is compared with this number
+    figures = of_the_list(node_list.nodes, cores)
+    figures["coverage"] |= row.coverage or {}
+    day.nodes, day.nodes_at = orjson.dumps(figures).decode(), sources.now
+    seen = NodesSeen.of(node_list.nodes, sources.now)
     changes = Changes.between(before, seen) if before else None
     if before and changes:
         changes.add_to(day.day, before.at)
@@ -131,42 +131,42 @@ def _settle_nodes(
     return changes
 
 
-def _nodes_readout(found: NodeList, before: NodesSeen | None) -> Readout:
-    """Return the counts, and how many of the nodes before are still there: another network has none of them."""
-    tiers = [node.tier for node in found.nodes]
-    kept = sum(node.collateral in before.nodes for node in found.nodes) if before else len(tiers)
+def _nodes_readout(node_list: NodeList, before: NodesSeen | None) -> Readout:
+    """Return the counts, and how many earlier nodes remain: another network has none of them."""
+    tiers = [node.tier for node in node_list.nodes]
+    kept = sum(node.collateral in before.nodes for node in node_list.nodes) if before else len(tiers)
     values = {f"node_{tier.lower()}": tiers.count(tier) for tier in TIERS} | {"node_total": len(tiers), KEPT: kept}
-    return Readout(values, {"nodesLeftOut": found.left_out, "nodesRepeated": found.repeated}, len(tiers))
+    return Readout(values, {"nodesLeftOut": node_list.left_out, "nodesRepeated": node_list.repeated}, len(tiers))
 
 
 def _settle_places(sources: Sources, answer: Future[Locations], day: CensusDay) -> None:
     if sources.settle(PART.LOCATIONS, answer, _places_readout) is None:
         return
-    found = answer.result()
-    apps = running(found.instances)
+    locations = answer.result()
+    apps = running(locations.instances)
     changed = keep_running(apps, sources.now)
     day.running_at = sources.now
-    day.running = {"apps": len(apps), "instances": len(found.instances), "changed": changed}
+    day.running = {"apps": len(apps), "instances": len(locations.instances), "changed": changed}
 
 
-def _places_readout(found: Locations) -> Readout:
-    coverage = {"rows": found.rows, "leftOut": found.left_out, "repeated": found.repeated}
-    return Readout({}, coverage, len(found.instances))
+def _places_readout(locations: Locations) -> Readout:
+    coverage = {"rows": locations.rows, "leftOut": locations.left_out, "repeated": locations.repeated}
+    return Readout({}, coverage, len(locations.instances))
 
 
 def _settle_terms(sources: Sources, answer: Future[Terms]) -> None:
-    """Keep prices and limits where they are others than before."""
+    """Store prices and limits that have changed."""
     if sources.settle(PART.TERMS, answer, _terms_readout) is None:
         return
-    found = answer.result()
-    prices, limits = [price._asdict() for price in found.prices], dict(found.limits)
+    terms = answer.result()
+    prices, limits = [price._asdict() for price in terms.prices], dict(terms.limits)
     last = DeploymentTerms.objects.first()
     if last is None or (last.prices, last.limits) != (prices, limits):
         DeploymentTerms.objects.update_or_create(at=sources.now, defaults={"prices": prices, "limits": limits})
 
 
-def _terms_readout(found: Terms) -> Readout:
-    return Readout({}, {"prices": len(found.prices), "leftOut": found.left_out}, len(found.prices))
+def _terms_readout(terms: Terms) -> Readout:
+    return Readout({}, {"prices": len(terms.prices), "leftOut": terms.left_out}, len(terms.prices))
 
 
 def _report(day: CensusDay, sources: Sources, changes: Changes | None) -> CensusReport:
@@ -194,9 +194,9 @@ def _total(counts: Counter[int] | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class NodesSeen:
-    """The nodes of a list: by collateral the number of the tier, and a hash of the address, "" where it is unknown.
+    """The nodes of a list: by collateral the tier's number and a hash of the address, "" if unknown.
 
-    `key` tells with which SECRET_KEY the hashes were made: those of another one cannot be compared.
+    `key` identifies the SECRET_KEY of the hashes: those of another one cannot be compared.
     """
 
     nodes: Mapping[str, Sequence[Any]]
@@ -211,7 +211,7 @@ class NodesSeen:
 
     @classmethod
     def recalled(cls, now: datetime) -> Self | None:
-        """Return the last list that was believed, however old; None where there is none."""
+        """Return the last accepted list, of any age, if any."""
         known = recall(NODE_LIST, now, keeps=None)
         return known and cls(known[0]["nodes"], known[0]["key"], known[1])
 
@@ -219,7 +219,7 @@ class NodesSeen:
         remember(NODE_LIST, {"nodes": self.nodes, "key": self.key}, self.at)
 
     def following(self, before: NodesSeen) -> Self:
-        """Return the same list; an address that it does not tell is the one that was known before."""
+        """Return the list with missing addresses filled in from before."""
         if self.key != before.key:
             return self
         known = {node: (tier, digest or before._digest(node)) for node, (tier, digest) in self.nodes.items()}
@@ -235,7 +235,7 @@ def _hash(text: str, secret: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Nodes of each tier, by its number, that joined, left and moved. `moves` is None where it is unknown."""
+    """Nodes that joined, left and moved by tier number. `moves` None: unknown."""
 
     joins: Counter[int]
     leaves: Counter[int]
@@ -253,7 +253,7 @@ class Changes:
         )
 
     def add_to(self, day: date, since: datetime) -> None:
-        """Add them to the day's rows, which tell 0 where there is no change."""
+        """Add them to the day's rows, which are 0 without a change."""
         rows = {row.tier: row for row in NodeChange.objects.filter(day=day)}
         for number, tier in enumerate(TIERS):
             row = rows.get(tier) or NodeChange(day=day, tier=tier, since=since)
@@ -264,18 +264,18 @@ class Changes:
 
 
 def running(instances: Iterable[Instance]) -> dict[str, RunningApp]:
-    """Return the apps that run by their keys. An app has one name, whatever its letters."""
-    found: dict[str, RunningApp] = {}
+    """Return the running apps by key. App names are case-insensitive."""
+    apps: dict[str, RunningApp] = {}
     for instance in instances:
         key = instance.name.lower()
-        row = found.setdefault(key, RunningApp(app_key=key, name=instance.name, instances=0, hashes={}))
+        row = apps.setdefault(key, RunningApp(app_key=key, name=instance.name, instances=0, hashes={}))
         row.instances += 1
         row.hashes[instance.hash or ""] = row.hashes.get(instance.hash or "", 0) + 1
-    return found
+    return apps
 
 
 def keep_running(now_running: Mapping[str, RunningApp], now: datetime) -> int:
-    """Replace what runs, and keep which apps changed. Return how many did."""
+    """Replace the running apps and store which ones changed. Return how many did."""
     before = dict(RunningApp.objects.values_list("app_key", "instances"))
     counts = dict.fromkeys(before, 0) | {key: row.instances for key, row in now_running.items()}
     changed = [
@@ -292,9 +292,9 @@ def keep_running(now_running: Mapping[str, RunningApp], now: datetime) -> int:
 
 
 def thin(today: date) -> None:
-    """Keep the last change of each app on each day that is long enough ago, when a day begins.
+    """Keep only each app's last change per day on old days, when a day begins.
 
-    What was due on the day of the census before is gone already.
+    Rows due on the day of the previous census are already deleted.
     """
     before = CensusDay.objects.filter(day__lt=today).values_list("day", flat=True).first()
     old = InstanceChange.objects.filter(at__lt=midnight(today) - EVERY_CHANGE)
@@ -303,5 +303,5 @@ def thin(today: date) -> None:
     rows = old.order_by("app_key", "at").values_list("id", "app_key", "at")
     days = groupby(rows, key=lambda row: (row[1], row[2].date()))
     due = [row[0] for _, of_a_day in days for row in list(of_a_day)[:-1]]
-    for some in chunks(due, IDS):
-        InstanceChange.objects.filter(id__in=some).delete()
+    for batch in chunks(due, IDS):
+        InstanceChange.objects.filter(id__in=batch).delete()

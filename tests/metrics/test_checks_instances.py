@@ -53,10 +53,10 @@ def palworld(now):
         (5, {"h24": 10, "h48": 10}, "ok", "5 running"),
         (4, {"h24": 10, "h48": 10}, "degraded", "4 running, 10.0 ran on average"),
         (0, {"h24": 10, "h48": 0}, "missing", "none is left, 5.0 ran"),
-        (0, {"h24": 0, "h48": 0}, "ok", "none runs, none ran last week"),
+        (0, {"h24": 0, "h48": 0}, "ok", "none running, none last week"),
         (3, {"h24": 0}, "ok", "3 running, none ran last week"),
-        (7, {}, "ok", "no readings of the last week"),
-        (0, {}, "ok", "no readings of the last week"),
+        (7, {}, "ok", "no readings from last week"),
+        (0, {}, "ok", "no readings from last week"),
         (4, {"h0": 100, "h24": 4}, "ok", "4.0 ran on average"),  # the last hour does not count
         (4, {"h24": 4, "h169": 1000}, "ok", "4.0 ran on average"),  # nor what is older than a week
         (4, {"h24": None, "h48": 4}, "ok", "4.0 ran on average"),  # unknown is not 0
