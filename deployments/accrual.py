@@ -1,7 +1,7 @@
-"""Earn what was paid over the time it was paid for, a day at a time, and keep what that adds up to.
+"""Earn payments over the time they pay for, day by day, and store the sums.
 
 Each life of an app has one pool of money. While it lives, the pool divided by the time left is earned per second;
-what was earned by an instant is rounded down to the satoshi, so the parts of a pool add up to it exactly.
+amounts earned by an instant are rounded down to the satoshi, so the parts of a pool add up exactly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SUMS = [field.name for field in DailyAccrual._meta.concrete_fields if not field.
 
 
 class PaidEvent(Protocol):
-    """An event of an app's life: `lives.Event` and rows of AppEvent alike, in the order in which they count."""
+    """An event of an app's life, from `lives.Event` or AppEvent rows, in the order in which they count."""
 
     @property
     def kind(self) -> str: ...
@@ -43,7 +43,7 @@ class PaidEvent(Protocol):
 
 
 class DayFlow(NamedTuple):
-    """One day: what it earned, what cancellations left over, and what was paid for a known term."""
+    """One day's earnings, remainders of cancellations, and payments for a known term."""
 
     accrued_sat: int = 0
     breakage_sat: int = 0
@@ -58,7 +58,7 @@ class DayFlow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Money paid and not yet earned at `at`; from then on the same is earned per second until `end`."""
+    """Money paid and not yet earned at `at`, then earned evenly until `end`."""
 
     at: datetime
     end: datetime
@@ -66,7 +66,7 @@ class Balance:
     usd_micro: int
 
     def left(self, now: datetime) -> tuple[int, int]:
-        """Return satoshi and micro-dollars that are not yet earned at an instant."""
+        """Return satoshi and micro-dollars not yet earned at an instant."""
         if now >= self.end or self.end <= self.at:
             return 0, 0
         gone, length = max(_seconds(now) - _seconds(self.at), 0), _seconds(self.end) - _seconds(self.at)
@@ -74,21 +74,21 @@ class Balance:
 
 
 class Left(NamedTuple):
-    """Rest of one app: after its last event, and in micro-dollars after each event (0 without a known end)."""
+    """Remainder of an app after its last event, and in micro-dollars after each event (0 without a known end)."""
 
     balance: Balance | None
     usd_micro: list[int]
 
 
 class Flows:
-    """Adds up the flows of many apps by day. Small: one place a day, whatever the number of payments."""
+    """Adds up the flows of many apps by day, with one entry per day for any number of payments."""
 
     def __init__(self, stream: type[_Stream] | None = None) -> None:
         make = stream or _Stream
         self.sat, self.usd_micro = make(), make()
 
     def add(self, events: Iterable[PaidEvent]) -> Left:
-        """Add what all events of one app come to; return what is left after them."""
+        """Add all events of one app; return what is left after them."""
         pools: dict[int, _Pool] = {}
         last, after = None, list[int]()
         for event in events:
@@ -105,7 +105,7 @@ class Flows:
         return Left(left, after)
 
     def _pay(self, pool: _Pool, event: PaidEvent, at: int, end: int) -> None:
-        """Earn until the event, then take its payment and its end; a cancellation releases all there is."""
+        """Earn until the event, then add its payment and set its end; a cancellation releases everything."""
         self._earn(pool, at)
         pool.at, pool.end = max(at, pool.at), end
         pool.sat += event.revenue_sat
@@ -123,7 +123,7 @@ class Flows:
         pool.usd_micro -= self.usd_micro.earn(pool.usd_micro, pool.at, pool.end, until)
 
     def by_day(self) -> dict[date, DayFlow]:
-        """Return the days on which anything flows, oldest first."""
+        """Return the days with any flow, oldest first."""
         sat, usd_micro = self.sat.by_day(), self.usd_micro.by_day()
         nothing = (0, 0, 0)
         days = sorted(sat.keys() | usd_micro.keys())
@@ -132,7 +132,7 @@ class Flows:
 
 @dataclass(slots=True)
 class _Pool:
-    """Rest of one life since its last event. Instants are seconds since 1970."""
+    """Remainder of one life since its last event. Instants are Unix seconds."""
 
     at: int
     end: int = 0
@@ -149,13 +149,13 @@ class _Stream:
     def __init__(self) -> None:
         self.assigned: defaultdict[int, int] = defaultdict(int)
         self.breakage: defaultdict[int, int] = defaultdict(int)
-        self._earned: defaultdict[int, int] = defaultdict(int)  # in whole stretches, by the day of their end
-        self._earning: list[int] = []  # by midnight: what was earned by then of the stretches that it lies in
+        self._earned: defaultdict[int, int] = defaultdict(int)  # whole stretches, by the day they end
+        self._earning: list[int] = []  # by midnight: amounts earned by then of stretches that contain it
 
     def earn(self, amount: int, at: int, end: int, until: int) -> int:
-        """Add the stretch from `at` to `until`, of a pool that is spread from `at` to `end`; return what it earned.
+        """Add the stretch from `at` to `until` of a pool spread from `at` to `end`; return its earnings.
 
-        What has no time left is earned on the day on which it came.
+        Money without time left is earned on the day it was paid.
         """
         if not amount or (until <= at < end):
             return 0
@@ -166,7 +166,7 @@ class _Stream:
         return earned
 
     def spread(self, amount: int, at: int, end: int, stop: int) -> None:
-        """Add what is earned by each midnight of the stretch, without a loop: of a million payments it has millions."""
+        """Add the earnings by each midnight of the stretch, without a loop: a million payments have millions."""
         first, last = at // DAY_S + 1, (stop - 1) // DAY_S
         if first <= last:
             self._earning.extend(repeat(0, last + 1 - len(self._earning)))
@@ -175,7 +175,7 @@ class _Stream:
             self._earning[first : last + 1] = map(add, self._earning[first : last + 1], parts)
 
     def by_day(self) -> dict[int, tuple[int, int, int]]:
-        """Return accrued, breakage and assigned of the days that have any."""
+        """Return accrued, breakage and assigned amounts of days that have any."""
         days = {*self._earned, *self.breakage, *self.assigned}
         before, whole, rows = 0, 0, {}
         for day in range(min(days), max(days) + 1) if days else ():
@@ -189,43 +189,43 @@ class _Stream:
 
 
 class _Unspread(_Stream):
-    """The same for balances alone, which need no days."""
+    """The same for balances only, which need no days."""
 
     def spread(self, amount: int, at: int, end: int, stop: int) -> None:
         pass
 
 
 def is_assigned(event: PaidEvent) -> bool:
-    """Return whether its payment belongs to a life whose end is known."""
+    """Return whether its payment belongs to a life with a known end."""
     return event.end_at is not None and event.kind not in WITHOUT_MONEY
 
 
 def schedule(events: Iterable[PaidEvent]) -> dict[date, DayFlow]:
-    """Return what each day gets of what was paid for one app, days to come too."""
+    """Return each day's share of the payments for one app, including future days."""
     flows = Flows()
     flows.add(events)
     return flows.by_day()
 
 
 def balance(events: Iterable[PaidEvent]) -> Balance | None:
-    """Return the balance of one app after its last event; None where nothing belongs to a known term."""
+    """Return the balance of one app after its last event, None if nothing belongs to a known term."""
     return Flows(_Unspread).add(events).balance
 
 
 def difference(before: Flows, after: Flows) -> dict[date, DayFlow]:
-    """Return by how much the second has more on each day than the first."""
-    gone, there = before.by_day(), after.by_day()
+    """Return the increase on each day from the first to the second."""
+    old, new = before.by_day(), after.by_day()
     nothing = DayFlow()
-    return {day: there.get(day, nothing) - gone.get(day, nothing) for day in sorted(gone.keys() | there.keys())}
+    return {day: new.get(day, nothing) - old.get(day, nothing) for day in sorted(old.keys() | new.keys())}
 
 
 def apply_difference(old: Iterable[Iterable[PaidEvent]], new: Iterable[Iterable[PaidEvent]]) -> list[Left]:
-    """Write what changes in the daily rows where new events replace old ones; return what the new ones leave.
+    """Update the daily rows where new events replace old ones; return what the new ones leave.
 
-    Each item has all events of one app. In the caller's transaction.
+    Each item has all events of one app. Call inside a transaction.
 
-    What became assigned to a life, or no longer is, leaves or joins the unassigned part of its event's day, so that
-    the rows go on adding up to their cash.
+    Money newly assigned to a life, or no longer assigned, moves out of or into the unassigned part of its event's
+    day, so that the rows still add up to their cash.
     """
     before, after = Flows(), Flows()
     for events in old:
@@ -247,12 +247,12 @@ def _changes(flow: DayFlow) -> dict[str, int]:
 
 
 def recompute_cash(days: Collection[date]) -> None:
-    """Bring the cash of these days in line with the ledger. What no event has taken of it is unassigned."""
-    for some in chunks(sorted(days)):
-        rows = DailyTotal.objects.filter(day__in=some).by_day()
+    """Recompute the cash of these days from the ledger. Cash without an event is unassigned."""
+    for batch in chunks(sorted(days)):
+        rows = DailyTotal.objects.filter(day__in=batch).by_day()
         totals = {row["day"]: (row["revenue_sat"], row["usd_micro"]) for row in rows}
-        known = {row.day: (row.cash_sat, row.cash_usd_micro) for row in DailyAccrual.objects.filter(day__in=some)}
-        _add({day: _cash(totals.get(day, (0, 0)), known.get(day, (0, 0))) for day in some})
+        known = {row.day: (row.cash_sat, row.cash_usd_micro) for row in DailyAccrual.objects.filter(day__in=batch)}
+        _add({day: _cash(totals.get(day, (0, 0)), known.get(day, (0, 0))) for day in batch})
 
 
 def _cash(total: tuple[int, int], known: tuple[int, int]) -> dict[str, int]:
@@ -266,7 +266,7 @@ def _cash(total: tuple[int, int], known: tuple[int, int]) -> dict[str, int]:
 
 
 def _add(changes: Mapping[date, Mapping[str, int]]) -> None:
-    """Add to the rows of the days, and store those that are new."""
+    """Add to the rows of the days, creating missing ones."""
     rows = [(day, *(change.get(name, 0) for name in SUMS)) for day, change in changes.items() if any(change.values())]
     write_rows(DailyAccrual, ("day", *SUMS), rows, unique=["day"], add=True)
 

@@ -1,6 +1,6 @@
 """Build the life of an app from its messages, without network or database (docs/metrics.md#lives-of-apps).
 
-Messages count in the order of height, signer's clock and hash, whatever the order in which they were learned.
+Messages count in the order of height, signer's clock and hash, not in the order of reading.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from fluxtracker.block_times import Timeline, scheduled
 from fluxtracker.upstream.messages import PermanentMessage
 from fluxtracker.upstream.records import NEW_SECONDS, Unit, end_height
 
-TOLERANCE = 8  # blocks that an end may move without being longer or shorter: FluxOS's own
-CANCELLING = 100  # blocks; a term this short ends an app
+TOLERANCE = 8  # blocks by which an end may move without counting as longer or shorter, as in FluxOS
+CANCELLING = 100  # blocks; a term this short cancels an app
 LOST_AFTER = timedelta(days=7)
 BLOCK = timedelta(seconds=NEW_SECONDS)
 WEEKLY_S = 7 * 86_400
@@ -36,10 +36,10 @@ class Paid:
     usd_micro: int
     priced: int
     height: int | None = None
-    """Of its block as the ledger has it, after reorganisations too; None: as the message has it."""
+    """Its block in the ledger, after reorganisations too; None: as in the message."""
 
     def __add__(self, other: Paid) -> Paid:
-        """Return what two outputs of the transaction paid."""
+        """Return the sum of two outputs of the transaction."""
         return Paid(
             min(self.at, other.at),
             self.payments + other.payments,
@@ -54,7 +54,7 @@ class Paid:
 class Event:
     """One message of an app, or its end without a renewal in time.
 
-    An ignored one shows what was paid for it and changes nothing: that money belongs to no life.
+    An ignored one shows its payment and changes nothing: that money belongs to no life.
     """
 
     kind: Kind
@@ -84,11 +84,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Every event of an app, in order, and what was in force after the last one that counts."""
+    """All events of an app in order, and the state after the last one that counts."""
 
     events: tuple[Event, ...] = ()
     first: PermanentMessage | None = None
-    """The first message that counts; None: none does."""
+    """The first message that counts, if any."""
     last: PermanentMessage | None = None
     registered_at: datetime | None = None
     end_height: int | None = None
@@ -96,24 +96,24 @@ class Life:
     """None: not known."""
     cancelled: bool = False
     weekly: bool = False
-    """Whether its first term is of 7 days or less."""
+    """Whether its first term is 7 days or less."""
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End of an app: a block, or an instant where its term counts seconds. Both None: not known."""
+    """End of an app: a block, or an instant if its term is in seconds. Both None: not known."""
 
     height: int | None
     at: datetime | None
 
     def has_passed(self, message: PermanentMessage, at: datetime) -> bool:
-        """Return whether an app with this end was not in force any more when the message came."""
+        """Return whether an app with this end was no longer in force at the message."""
         if self.height is not None:
             return self.height <= message.height
         return self.at is not None and self.at <= at
 
     def blocks_after(self, other: End) -> float | None:
-        """Return by how many blocks it is later than the other; None where one is not known."""
+        """Return the blocks from the other end to this one, None if either is not known."""
         if self.height is not None and other.height is not None:
             return self.height - other.height
         return None if self.at is None or other.at is None else (self.at - other.at) / BLOCK
@@ -123,7 +123,7 @@ NEVER = End(None, None)
 
 
 def end_of(message: PermanentMessage, at: datetime, clock: Timeline) -> End:
-    """Return the end that a message asks for, whose block was made at that time."""
+    """Return the end requested by a message in a block of that time."""
     if message.term is None:
         return NEVER
     if message.term.unit == Unit.SECONDS:
@@ -135,9 +135,9 @@ def end_of(message: PermanentMessage, at: datetime, clock: Timeline) -> End:
 def build_life(
     messages: Iterable[PermanentMessage], payments: Mapping[tuple[str, str], Paid], clock: Timeline, tip: int
 ) -> Life:
-    """Return the life of the app that these messages name, as of block `tip`: later messages wait.
+    """Return the life of the app with these messages as of block `tip`: later messages wait.
 
-    `payments` are by hash and txid: what else was paid with a hash belongs to no message.
+    `payments` are by hash and txid: other payments with a hash belong to no message.
     """
     building = _Builder(clock)
     placed = (_placed(message, payments.get((message.hash, message.txid))) for message in messages)
@@ -148,7 +148,7 @@ def build_life(
 
 
 def _placed(message: PermanentMessage, paid: Paid | None) -> PermanentMessage:
-    """Return the message in the block of its payment, which may have moved since FluxOS stored the message."""
+    """Return the message in its payment's block, which may have moved since FluxOS stored the message."""
     if paid is None or paid.height is None or paid.height == message.height:
         return message
     return replace(message, height=paid.height)
@@ -160,7 +160,7 @@ Dated = tuple[PermanentMessage, datetime, Paid | None]
 def _dated(
     messages: Sequence[PermanentMessage], payments: Mapping[tuple[str, str], Paid], clock: Timeline
 ) -> Iterable[Dated]:
-    """Return each message with the time of its block, which never falls: exact where a payment tells it."""
+    """Return each message with its block time, which never decreases and is exact where there is a payment."""
     dated: list[Dated] = []
     latest = datetime.max.replace(tzinfo=UTC)
     for message in reversed(messages):
@@ -175,12 +175,12 @@ def _dated(
 
 
 def order(message: PermanentMessage) -> tuple[int, datetime, str]:
-    """Return what messages are ordered by."""
+    """Return the sort key of messages."""
     return message.height, message.sent_at or EARLIEST, message.hash
 
 
 class _Builder:
-    """Go through the messages of one app in order."""
+    """Builds a life from the messages of one app in order."""
 
     def __init__(self, clock: Timeline) -> None:
         self._clock = clock
@@ -200,7 +200,7 @@ class _Builder:
             self._end, self._lost = end, False
 
     def lose(self, now: datetime) -> None:
-        """Note the end that passed so long before now that the app counts as lost, once, on the day of the end."""
+        """Add the loss of the app, once, on the day of its end, if that is long enough ago."""
         if not self._counted or self._lost or self._end.at is None or now - self._end.at < LOST_AFTER:
             return
         self._lost = True
@@ -273,7 +273,7 @@ class _Builder:
 
 
 def _is_weekly(message: PermanentMessage) -> bool:
-    """Return whether its term is of 7 days or less, were every block on time."""
+    """Return whether its term is 7 days or less, if every block is on time."""
     if message.term is None:
         return False
     if message.term.unit == Unit.SECONDS:
@@ -282,7 +282,7 @@ def _is_weekly(message: PermanentMessage) -> bool:
 
 
 def _change(message: PermanentMessage, later: float | None) -> Kind:
-    """Return what a message does to an app in force whose end it moves by so many blocks."""
+    """Return the effect of a message that moves the end of an app in force by this many blocks."""
     if later is None or abs(later) <= TOLERANCE:
         return Kind.CHANGE
     if later > 0:

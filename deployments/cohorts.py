@@ -1,7 +1,7 @@
-"""Follow apps from the month of their registration on: who stays, who renews, what that is worth.
+"""Follow apps by month of registration: who stays, who renews, and the value of that.
 
-An app is gone at an end without a renewal within seven days; one that is still there is known to have lived so
-long and no more (right-censored), so a plain mean of lives would be too short.
+An app is lost at an end without a renewal within seven days. A remaining one is known only to have lived this long
+(right-censored), so a plain mean of lives would be too short.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LATELY = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An app from its registration on. `gone`: whether it was lost at `until`; else it lived until then at least."""
+    """An app from its registration on. `gone`: whether it was lost at `until`; if not, it lived at least until then."""
 
     weekly: bool
     since: datetime
     until: datetime
     gone: bool
     renewed: int = 0
-    """Terms that fell due and were renewed, also within a week after the end."""
+    """Terms that fell due and were renewed, including within a week after the end."""
     lost: int = 0
 
     @property
@@ -44,7 +44,7 @@ class Member:
         return (self.until - self.since) / timedelta(days=1)
 
     def survived(self, age: int) -> bool | None:
-        """Return whether it was there after so many days; None: not known."""
+        """Return whether it was there after this many days, None if not known."""
         return True if self.days >= age else False if self.gone else None
 
 
@@ -58,7 +58,7 @@ def by_plan(tip: int) -> dict[str, Report]:
 
 
 def lately(now: datetime) -> Period:
-    """Return the last days that were over."""
+    """Return the last complete days."""
     return Period.of_days(now.date() - LATELY, now.date() - DAY)
 
 
@@ -75,7 +75,7 @@ def report(members: Sequence[Member], now: datetime) -> Report:
 
 
 def of_customers(plan: str, period: Period) -> Report:
-    """Return what the report of the same days says of customers. Four queries."""
+    """Return the customer figures of the report of the same days. Four queries."""
     paid, kept = customers.payers(period, plan), customers.retention(period, plan)
     few = customers.concentration(customers.paid_by("app", period, plan).values())
     return {
@@ -88,7 +88,7 @@ def of_customers(plan: str, period: Period) -> Report:
 
 
 def _members(now: datetime) -> Iterator[Member]:
-    """Yield every app that has a life. Two queries."""
+    """Yield every app with a life. Two queries."""
     rows = AppLife.objects.values_list("app_key", "weekly", "registered_at", "end_at")
     lives = {app_key: (weekly, since, end_at) for app_key, weekly, since, end_at in rows if since}
     for app_key, events in _events():
@@ -97,7 +97,7 @@ def _members(now: datetime) -> Iterator[Member]:
 
 
 class Step(NamedTuple):
-    """Part of an event that counts here."""
+    """The part of an event needed here."""
 
     app_id: str
     kind: str
@@ -106,7 +106,7 @@ class Step(NamedTuple):
 
 
 def _events() -> Iterator[tuple[str, list[Step]]]:
-    """Yield what counts in the life of each app."""
+    """Yield the steps in the life of each app."""
     counted = AppEvent.objects.exclude(kind=Kind.IGNORED).order_by("app_id", "position")
     rows = counted.values_list(*Step._fields).iterator(ROWS)
     for app_key, events in groupby(map(Step._make, rows), attrgetter("app_id")):
@@ -128,7 +128,7 @@ def _member(weekly: bool, since: datetime, end_at: datetime | None, events: Sequ
 
 
 def _is_due(event: Step, now: datetime) -> bool:
-    """Return whether the term that was renewed would be over by now."""
+    """Return whether the renewed term would be over by now."""
     return event.previous_end_at is not None and event.previous_end_at <= now
 
 
@@ -146,13 +146,13 @@ def _cohort(month: date, members: Sequence[Member], now: datetime) -> Report:
 
 
 def _share(members: Sequence[Member], age: int) -> float | None:
-    """Return how many percent were there after so many days, of those of which it is known."""
+    """Return the percentage still there after this many days, among members for which it is known."""
     known = [there for member in members if (there := member.survived(age)) is not None]
     return percent(sum(known), len(known))
 
 
 def median_life(members: Iterable[Member]) -> float | None:
-    """Return the median life in days after Kaplan and Meier; None while half or more are still there."""
+    """Return the Kaplan-Meier median life in days, None while half or more are still there."""
     gone, left = Counter[float](), Counter[float]()
     for member in members:
         (gone if member.gone else left)[member.days] += 1

@@ -1,7 +1,7 @@
-"""Count the customers of some days: the owners who paid, how few apps pay most, and how much stays from day to day.
+"""Count customers over days: owners who paid, concentration of payments, and retention.
 
-A customer is an owner: the card gateway is one sender for many of them. The report and `/api/economics/cohorts` have
-their figures from here (docs/metrics.md#customers).
+A customer is an owner, as the card gateway is one sender for many of them. The report and `/api/economics/cohorts`
+use these figures (docs/metrics.md#customers).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ MOST_OF = 80  # percent
 
 
 def events(plan: str = "all") -> QuerySet[AppEvent]:
-    """Select the events of apps whose first term is of 7 days or less, or longer."""
-    found = AppEvent.objects.order_by()
-    return found if plan == "all" else found.filter(app__weekly=plan == "weekly")
+    """Return the events of apps by plan: weekly is a first term of 7 days or less."""
+    queryset = AppEvent.objects.order_by()
+    return queryset if plan == "all" else queryset.filter(app__weekly=plan == "weekly")
 
 
 def paid_by(key: str, period: Period, plan: str = "all") -> dict[str, int]:
-    """Return satoshi by `app` or `owner` over whole days, of the payments whose message is known. One query."""
+    """Return satoshi by `app` or `owner` over whole days, from payments with a known message. One query."""
     rows = _paid(plan).filter(day__range=(period.first_day, period.last_day)).exclude(**{key: None})
     return dict(rows.values_list(key).annotate(sat=Sum("revenue_sat")))
 
@@ -44,7 +44,7 @@ def _paid(plan: str) -> QuerySet[AppEvent]:
 
 @dataclass(frozen=True, slots=True)
 class Payers:
-    """Number of owners who paid on some days. `returning`: those who had paid before."""
+    """Number of owners who paid on these days. `returning`: those who had paid before."""
 
     paying: int
     returning: int
@@ -57,25 +57,25 @@ class Payers:
 
 
 def payers(period: Period, plan: str = "all") -> Payers:
-    """Return who paid on these days. Made once for each state of the events. Three queries."""
+    """Return who paid on these days, cached per state of the events. Three queries."""
     return payers_of(period, plan, _events_stamp())
 
 
 @lru_cache(maxsize=64)
 def payers_of(period: Period, plan: str, state: object) -> Payers:
-    found = paid_by("owner", period, plan)
+    paid = paid_by("owner", period, plan)
     before = set(_paid(plan).filter(day__lt=period.first_day).values_list("owner", flat=True).distinct())
-    return Payers(len(found), len(found.keys() & before), sum(found.values()))
+    return Payers(len(paid), len(paid.keys() & before), sum(paid.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Concentration:
-    """The share of the TOP largest payers, and how many of the largest make up MOST_OF percent; None of nothing."""
+    """Share of the TOP largest payers, and number of the largest that make up MOST_OF percent; None if empty."""
 
     top10_percent: float | None
     apps_for_80_percent: int | None
     sat: int = 0
-    """Payments of all of them."""
+    """Payments of all payers."""
 
 
 def concentration(paid: Iterable[int]) -> Concentration:
@@ -92,7 +92,7 @@ def concentration(paid: Iterable[int]) -> Concentration:
 class Retention:
     """Later revenue from customers of one instant: start + expansion - contraction - lost, micro-dollars per second.
 
-    `lost` is what those earned who earn nothing any more.
+    `lost` are the earnings of customers who no longer earn anything.
     """
 
     start: float
@@ -106,7 +106,7 @@ class Retention:
 
     @property
     def percent(self) -> float | None:
-        """Return net retention; None where nothing was earned at the start."""
+        """Return net retention in percent, None if nothing was earned at the start."""
         return percent(self.end, self.start)
 
     @property
@@ -116,16 +116,16 @@ class Retention:
 
 
 def retention(period: Period, plan: str = "all") -> Retention:
-    """Return how the run-rate of the owners at the period's start differs from the one at its end.
+    """Return the change in run-rate, from the period's start to its end, of the owners at its start.
 
-    In dollars, as list prices are: in FLUX the price of FLUX would make the figure. Made once for each state of the
-    events. Two queries.
+    In dollars, like list prices: in FLUX, the price of FLUX would dominate. Cached per state of the events. Two
+    queries.
     """
     return retention_of(period, plan, _events_stamp())
 
 
 def _events_stamp() -> object:
-    """Change with every event: a life that is built again changes the version. Two small queries."""
+    """Return a stamp that changes with every event, as a rebuilt life changes the version. Two small queries."""
     return AppEvent.objects.aggregate(last=Max("pk"))["last"], MessagesState.known().version
 
 
@@ -143,7 +143,7 @@ def retention_of(period: Period, plan: str, state: object) -> Retention:
 
 @lru_cache(maxsize=16)
 def rates_of(moment: datetime, plan: str, state: object) -> Counter[str]:
-    """Return what the apps of each owner earned per second at a moment: what was left over the time left."""
+    """Return each owner's earnings per second at a moment: balance divided by time left."""
     counted = AppEvent.objects.exclude(kind__in=WITHOUT_MONEY).order_by()
     later = counted.filter(app=OuterRef("app"), position__gt=OuterRef("position"), at__lte=moment)
     newest = events(plan).exclude(kind__in=WITHOUT_MONEY).exclude(owner=None).exclude(left_usd_micro=0)

@@ -1,6 +1,6 @@
-"""Compare the instances that run with those that are paid for.
+"""Compare running instances with paid ones.
 
-An app is in force while its end is to come. FluxOS takes it down within about a day of its end.
+An app is in force until its end. FluxOS removes it within about a day after.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from metrics.models import InstanceChange, RunningApp
 from metrics.selectors import Running, running_instances
 from revenue.models import LedgerState
 
-GONE_BLOCKS = 2_880  # a day: what still runs then runs without being paid for
+GONE_BLOCKS = 2_880  # a day: apps still running after it are unpaid
 GONE = timedelta(days=1)
 UNDER_FOR = timedelta(hours=24)
 
@@ -28,12 +28,12 @@ Rows = dict[str, list[tuple[datetime, Any]]]
 
 NO_LOCATIONS = "The running instances have not been read yet."
 NO_MESSAGES = "The messages of apps have not been read yet."
-NONE_IN_FORCE = "No app is in force whose number of instances is known."
+NONE_IN_FORCE = "No app in force has a known number of instances."
 
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """An app in force: how many instances it pays for, and by which message."""
+    """An app in force, its paid instances, and the message that ordered them."""
 
     key: str
     name: str
@@ -42,7 +42,7 @@ class Ordered:
 
 
 def fill(now: datetime) -> Report:
-    """Return how far what is ordered runs. At most ten queries."""
+    """Return how much of the order is running. At most ten queries."""
     running = running_instances()
     if running.at is None or not MessagesState.objects.filter(read_at__isnull=False).exists():
         return _unknown(running)
@@ -84,18 +84,18 @@ def _unknown(running: Running) -> Report:
 
 
 def _counting(**where: Any) -> QuerySet[AppEvent]:
-    """Select the messages that count, the newest first."""
+    """Return the messages that count, newest first."""
     without = (AppEvent.Kind.IGNORED, AppEvent.Kind.LOST)
     return AppEvent.objects.filter(**where).exclude(kind__in=without).order_by("app", "-position")
 
 
 def _newest() -> Subquery:
-    """Select the message that is in force."""
+    """Return the message in force."""
     return Subquery(_counting(app=OuterRef("pk")).order_by("-position").values("message_hash")[:1])
 
 
 def _old(order: Ordered, running: RunningApp | None) -> int:
-    """Count the instances that run the specification of another message than the newest."""
+    """Count instances that run another message's specification than the newest."""
     if running is None or not order.message_hash:
         return 0
     return sum(many for hash_, many in running.hashes.items() if hash_ and hash_ != order.message_hash)
@@ -106,19 +106,19 @@ def _count(running: Running, keys: Collection[str]) -> int:
 
 
 def _expired(running: Running, in_force: Collection[str], now: datetime) -> tuple[list[Report], int]:
-    """Return the apps that run though they ended a day ago or longer, and instances of those that just ended."""
+    """Return apps still running a day or more after their end, and instances of those that just ended."""
     tip = LedgerState.objects.values_list("tip_height", flat=True).first()
-    gone = Q(end_height=None, end_at__lte=now - GONE)
-    gone |= Q(end_height__lte=tip - GONE_BLOCKS) if tip else Q(end_at__lte=now - GONE)
+    past = Q(end_height=None, end_at__lte=now - GONE)
+    past |= Q(end_height__lte=tip - GONE_BLOCKS) if tip else Q(end_at__lte=now - GONE)
     ended = AppLife.objects.filter(app_key__in=running.apps.keys() - in_force).exclude(end_at=None)
-    found = list(ended.filter(gone).order_by("end_at", "app_key").values_list("app_key", "name", "end_at"))
-    keys = {key for key, _, _ in found}
-    rows = [{"name": name, "instances": running.apps[key].instances, "endedAt": end_at} for key, name, end_at in found]
+    apps = list(ended.filter(past).order_by("end_at", "app_key").values_list("app_key", "name", "end_at"))
+    keys = {key for key, _, _ in apps}
+    rows = [{"name": name, "instances": running.apps[key].instances, "endedAt": end_at} for key, name, end_at in apps]
     return rows, _count(running, set(ended.values_list("app_key", flat=True)) - keys)
 
 
 def _under(short: Sequence[Ordered], counts: Mapping[str, int], now: datetime) -> list[Report]:
-    """Return the apps that have had fewer instances than they pay for, for more than 24 hours; the emptiest first."""
+    """Return apps with fewer instances than paid for more than 24 hours, emptiest first."""
     since = _short_since(short, now)
     rows = [
         {"name": order.name, "ordered": order.instances, "running": counts[order.key], "since": since[order.key]}
@@ -129,7 +129,7 @@ def _under(short: Sequence[Ordered], counts: Mapping[str, int], now: datetime) -
 
 
 def _short_since(short: Sequence[Ordered], now: datetime) -> dict[str, datetime]:
-    """Return since when each of these apps has had fewer instances than ordered, as far back as censuses reach."""
+    """Return since when each app has had fewer instances than ordered, as far back as censuses reach."""
     ordered = {order.key: order.instances for order in short}
     first = InstanceChange.objects.order_by("at").values_list("at", flat=True).first() or now
     of_app = InstanceChange.objects.filter(app_key=OuterRef("pk"))
@@ -137,15 +137,15 @@ def _short_since(short: Sequence[Ordered], now: datetime) -> dict[str, datetime]
     few = of_app.filter(at__gt=OuterRef("enough_at")).order_by("at")
     lives_short = AppLife.objects.filter(pk__in=ordered).annotate(enough_at=Subquery(enough.values("at")[:1]))
     few_at = dict(lives_short.annotate(few_at=Subquery(few.values("at")[:1])).values_list("pk", "few_at"))
-    asked: Rows = defaultdict(list)
+    orders: Rows = defaultdict(list)
     lives: dict[str, int] = {}
-    for key, at, life, wanted in _counting(app__in=ordered).values_list("app_id", "at", "life", "instances"):
+    for key, at, life, instances in _counting(app__in=ordered).values_list("app_id", "at", "life", "instances"):
         of_now = lives.setdefault(key, life) == life
-        asked[key].append((at, of_now and (wanted or 0) >= ordered[key]))
-    return {key: max(few_at[key] or first, _oldest(asked[key], first)) for key in ordered}
+        orders[key].append((at, of_now and (instances or 0) >= ordered[key]))
+    return {key: max(few_at[key] or first, _oldest(orders[key], first)) for key in ordered}
 
 
 def _oldest(rows: Sequence[tuple[datetime, bool]], first: datetime) -> datetime:
-    """Return the time of the oldest of the newest rows that are all true; `first` where there is none."""
+    """Return the time of the oldest row in the newest run of true rows, `first` if there is none."""
     newest = list(takewhile(lambda row: row[1], rows))
     return newest[-1][0] if newest else first

@@ -1,4 +1,4 @@
-"""The jobs on app messages and what follows from them, for commands, tasks, admin and API; record the fill."""
+"""Run the jobs on app messages for commands, tasks, admin and API, and record the fill."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from revenue.selectors import day_batches
 
 log = structlog.get_logger(__name__)
 
-MOST_PAYMENTS = 20_000  # of the days that are split in one database transaction
+MOST_PAYMENTS = 20_000  # of the days split in one database transaction
 
 
 @job(
     "sync-messages",
     report=MessagesReport,
-    help="Read new app messages; full: all of them again.",
+    help="Read new app messages; full: read all of them again.",
     params={"full": TrueOrFalse(default=False, help_text="All messages again, in one large answer.")},
     also={"requests": serializers.IntegerField(), "seconds": serializers.FloatField()},
 )
 @garbage_kept()
 def sync_messages(run: Run, *, full: bool = False) -> dict[str, Any]:
-    """Read the app messages that are not known, and build the lives of their apps again."""
+    """Read unknown app messages, and rebuild the lives of their apps."""
     http = Http.from_settings()
     upstreams = Upstreams(clients.app_registry(http), clients.stats(http), clients.daemon(http))
     done, short = learn_messages(upstreams=upstreams, now=timezone.now(), run=run, full=full)
@@ -60,19 +60,19 @@ def sync_messages(run: Run, *, full: bool = False) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EconomicsReport:
-    days: int = field(metadata=described("Days whose revenue was split again."))
-    lives: int = field(metadata=described("Apps whose life was built again."))
+    days: int = field(metadata=described("Days with revenue split again."))
+    lives: int = field(metadata=described("Apps with a rebuilt life."))
 
 
 @job(
     "update-economics",
     report=EconomicsReport,
-    help="Bring splits, lives and accruals up to date with the days that have changed.",
+    help="Update splits, lives and accruals for changed days.",
     group=JobGroup.REPAIR,
 )
 @garbage_kept()
 def update_economics(run: Run) -> EconomicsReport:
-    """Follow the changed days, some in one transaction, until the lives that they touch change no further one."""
+    """Process changed days in batches, until rebuilt lives change no further day."""
     days, lives = set[date](), 0
     while changed := list(ChangedDay.objects.values_list("day", flat=True)):
         for batch in day_batches(changed, MOST_PAYMENTS):
@@ -86,20 +86,20 @@ def update_economics(run: Run) -> EconomicsReport:
 
 
 def _follow(days: Sequence[date]) -> None:
-    """Split these days again, and mark the apps whose lives they touch. Answers have another stamp after that."""
+    """Split these days again, mark the apps they affect, and change the stamp of answers."""
     daily.recompute(days)
     accrual.recompute_cash(days)
     apps = [ChangedApp(app_key=key) for key in rebuild_lives.touched(days)]
     ChangedApp.objects.bulk_create(apps, ignore_conflicts=True, batch_size=10_000)
-    for some in chunks(days):
-        ChangedDay.objects.filter(day__in=some).delete()
+    for batch in chunks(days):
+        ChangedDay.objects.filter(day__in=batch).delete()
     MessagesState.load()
     MessagesState.objects.update(version=F("version") + 1)
 
 
 @on_change
 def keep_economics() -> None:
-    """Follow a change of the ledger at once. A web request leaves many days to the schedule, as readers do."""
+    """Process a change of the ledger at once. A web request leaves many days to the schedule, as readers do."""
     changed = ChangedDay.objects.count()
     if not changed or (database.patience.left is not None and changed > daily.MOST_PENDING):
         return
@@ -111,13 +111,13 @@ def keep_economics() -> None:
 
 @on_change.after("take-census", "sync-messages")
 def record_fill() -> None:
-    """Keep how many of the ordered instances run, once for each reading of the running ones."""
+    """Record how many ordered instances run, once per reading of the running ones."""
     now, read_at = timezone.now(), running_read_at()
     if read_at is None or FillDay.objects.filter(day=read_at.date(), read_at=read_at).exists():
         return
-    found = fill(now)
-    if found["ordered"] is None:
+    result = fill(now)
+    if result["ordered"] is None:
         return
-    expired = sum(row["instances"] for row in found["expiredRunning"])
-    values = {"ordered": found["ordered"], "running": found["running"], "expired_running": expired}
+    expired = sum(row["instances"] for row in result["expiredRunning"])
+    values = {"ordered": result["ordered"], "running": result["running"], "expired_running": expired}
     FillDay.objects.update_or_create(day=read_at.date(), defaults={"read_at": read_at, **values})

@@ -1,4 +1,4 @@
-"""Store facts of app messages, find what depends on them, and refuse a read that cannot hold them all.
+"""Store facts of app messages, find what depends on them, and reject incomplete reads.
 
 Rules: docs/metrics.md#apps-by-their-messages.
 """
@@ -31,12 +31,12 @@ from revenue.selectors import facts_of
 
 log = structlog.get_logger(__name__)
 
-SETTLED = 120  # blocks, an hour: a list of specifications may be that much older than the newest messages
+SETTLED = 120  # blocks, an hour: specifications may be this much older than the newest messages
 COPIED = (
     "name", "owner", "version", "instances", "cpu_tenths", "ram_mb", "hdd_gb", "encrypted", "height", "sent_at",
     "txid", "value_sat", "applied",
 )  # fmt: skip
-"""Columns that are called as in the message."""
+"""Columns with the same name as in the message."""
 WRITTEN = ("hash", "app_key", "kind", "term", "term_unit", "images", "category", *COPIED)
 READ = ("app_key", "hash", "kind", "term", "term_unit", *COPIED)
 copied = attrgetter(*COPIED)
@@ -47,60 +47,60 @@ def _row(message: PermanentMessage, catalogue: Catalogue) -> tuple[object, ...]:
     kind = MessageFact.Kind.REGISTER if message.is_registration else MessageFact.Kind.UPDATE
     amount, unit = (message.term.amount, message.term.unit) if message.term else (None, Unit.BLOCKS)
     category = catalogue.category(message.name, message.images, encrypted=message.encrypted)
-    told = (message.hash, message.app_key, kind.value, amount, unit.value, list(message.images), category)
-    return *told, *copied(message)
+    values = (message.hash, message.app_key, kind.value, amount, unit.value, list(message.images), category)
+    return *values, *copied(message)
 
 
-def _message(message_hash: str, kind: str, term: int | None, unit: str, *told: Any) -> PermanentMessage:
-    """Return the message whose columns READ have these values, without its images."""
+def _message(message_hash: str, kind: str, term: int | None, unit: str, *copied_values: Any) -> PermanentMessage:
+    """Return the message with these values of the columns READ, without its images."""
     return PermanentMessage(
         hash=message_hash,
         is_registration=kind == MessageFact.Kind.REGISTER,
         term=None if term is None else Term(term, Unit(unit)),
         images=(),
-        **dict(zip(COPIED, told, strict=True)),
+        **dict(zip(COPIED, copied_values, strict=True)),
     )
 
 
 def of_apps(app_keys: Collection[str]) -> dict[str, list[PermanentMessage]]:
     """Return all messages of these apps, without their images."""
-    found: dict[str, list[PermanentMessage]] = {}
+    messages: dict[str, list[PermanentMessage]] = {}
     for keys in chunks(sorted(app_keys)):
         for app_key, *values in MessageFact.objects.filter(app_key__in=keys).values_list(*READ):
-            found.setdefault(app_key, []).append(_message(*values))
-    return found
+            messages.setdefault(app_key, []).append(_message(*values))
+    return messages
 
 
 class Writer:
-    """Store what one read of messages tells. Of several with one hash the first in the chain counts."""
+    """Stores the messages of one read. Of several with one hash, the first in the chain counts."""
 
     def __init__(self, run: Run, catalogue: Catalogue) -> None:
         self.run, self.catalogue = run, catalogue
         self.read = self.added = self.changed = self.repeated = 0
         self.seen: dict[bytes, int] = {}
-        """Height by hash, of all that were read since `forget`."""
+        """Height by hash of everything read since `forget`."""
 
     def store(self, messages: Iterable[PermanentMessage]) -> None:
-        """Store the messages that are new or stand elsewhere in the chain now, in one transaction."""
-        found: dict[str, PermanentMessage] = {}
+        """Store messages that are new or have moved in the chain, in one transaction."""
+        read: dict[str, PermanentMessage] = {}
         for message in messages:
             self.read += 1
             key, before = bytes.fromhex(message.hash), self.seen.get(bytes.fromhex(message.hash))
             self.repeated += before is not None
             if before is None or message.height < before:
                 self.seen[key] = message.height
-                found[message.hash] = message
+                read[message.hash] = message
         stored = {
-            row[0]: row[1:] for row in MessageFact.objects.filter(hash__in=found).values_list("hash", "height", "txid")
+            row[0]: row[1:] for row in MessageFact.objects.filter(hash__in=read).values_list("hash", "height", "txid")
         }
-        new = [one for one in found.values() if stored.get(one.hash) != (one.height, one.txid)]
+        new = [one for one in read.values() if stored.get(one.hash) != (one.height, one.txid)]
         self.changed += sum(one.hash in stored for one in new)
         self.added += sum(one.hash not in stored for one in new)
         if new:
             self._write(new, {txid for _, txid in stored.values()})
 
     def forget(self) -> None:
-        """Forget which hashes were read: for what follows, their memory is of more use."""
+        """Forget the read hashes to free their memory."""
         self.seen.clear()
 
     def _write(self, new: Sequence[PermanentMessage], txids_before: Collection[str]) -> None:
@@ -112,27 +112,27 @@ class Writer:
 
 
 def mark_apps(app_keys: Collection[str]) -> None:
-    """Mark the lives of these apps to be built again."""
+    """Mark the lives of these apps for rebuilding."""
     rows = [ChangedApp(app_key=key) for key in sorted(app_keys)]
     ChangedApp.objects.bulk_create(rows, ignore_conflicts=True, batch_size=ROWS)
 
 
 def days_paid(hashes: Collection[str]) -> set[date]:
     """Return the days of the payments for these messages."""
-    found: set[date] = set()
-    for some in chunks(sorted(hashes)):
-        txids = set(MessageFact.objects.filter(hash__in=some).values_list("txid", flat=True))
-        found |= {fact.day for fact in facts_of(txids)}
-    return found
+    days: set[date] = set()
+    for batch in chunks(sorted(hashes)):
+        txids = set(MessageFact.objects.filter(hash__in=batch).values_list("txid", flat=True))
+        days |= {fact.day for fact in facts_of(txids)}
+    return days
 
 
 def prove(specifications: Iterable[AppSpecification], tip: int, run: Run) -> int:
-    """Note which messages the network ignored: those after the one that it takes for the app's newest.
+    """Note which messages the network ignored: those after the app's newest one in its specifications.
 
-    Return how many messages count otherwise than before.
+    Return the number of messages whose status changed.
     """
-    told = sorted((app.height, app.name.lower(), app.hash) for app in specifications if app.height and app.hash)
-    newest = {app_key: message_hash for _, app_key, message_hash in told}
+    in_force = sorted((app.height, app.name.lower(), app.hash) for app in specifications if app.height and app.hash)
+    newest = {app_key: message_hash for _, app_key, message_hash in in_force}
     wrong = [
         message
         for app_key, messages in of_apps(newest).items()
@@ -143,14 +143,14 @@ def prove(specifications: Iterable[AppSpecification], tip: int, run: Run) -> int
             run.guard()
             for applied in (True, False):
                 hashes = [message.hash for message in wrong if message.applied != applied]
-                for some in chunks(hashes):
-                    MessageFact.objects.filter(hash__in=some).update(applied=applied)
+                for batch in chunks(hashes):
+                    MessageFact.objects.filter(hash__in=batch).update(applied=applied)
             mark_apps({message.app_key for message in wrong})
     return len(wrong)
 
 
 def _contradicted(messages: Sequence[PermanentMessage], newest: str, tip: int) -> Iterator[PermanentMessage]:
-    """Yield the messages of an app whose `applied` is wrong, where the newest that counts is this one."""
+    """Yield messages of an app with a wrong `applied`, given the newest one that counts."""
     in_force = next((message for message in messages if message.hash == newest), None)
     if in_force is None:
         return
@@ -160,20 +160,20 @@ def _contradicted(messages: Sequence[PermanentMessage], newest: str, tip: int) -
             yield message
 
 
-HANDFUL = 20  # messages that a reorganisation may take; as few paid hashes prove nothing
-NODES_DIFFER = 0.01  # of all messages at most: two differed in 0.13 % of 71,000 (2026-09)
+HANDFUL = 20  # messages that a reorganisation may remove; this few paid hashes prove nothing
+NODES_DIFFER = 0.01  # share of all messages at most: two nodes differed in 0.13 % of 71,000 (2026-09)
 PAID_LEAST = 0.25  # share of the paid hashes with a message: nearly all have one
-LONG_AGO = timedelta(days=1)  # messages become known hours after their payment
+LONG_AGO = timedelta(days=1)  # messages appear up to hours after their payment
 
 
 class Short(UpstreamError):
-    """All app messages were asked for, and the answer lacks many. What came is stored."""
+    """The answer with all app messages lacks many. Received ones are stored."""
 
     code = "short"
 
 
 def require_whole(registry: AppRegistry, read: Collection[bytes], rows: int, now: datetime) -> None:
-    """Raise Short where these hashes, of so many rows, are not all there are. They are stored by now."""
+    """Raise Short if these hashes, of this many rows, are incomplete. They are already stored."""
     reason = _unusable(read, rows) or _fewer_than_stored(read) or _fewer_than_paid(now) or _not_indexed(registry, read)
     if reason:
         raise Short(registry.host, registry.where("/permanentmessages"), reason)
@@ -184,7 +184,7 @@ def _unusable(read: Collection[bytes], rows: int) -> str | None:
 
 
 def _fewer_than_stored(read: Collection[bytes]) -> str | None:
-    """Permanent messages stay: an answer with fewer than are known is cut."""
+    """Compare with the stored messages, which are permanent: an answer with fewer is cut."""
     stored = MessageFact.objects.count()
     return f"only {len(read):,} of {stored:,} known messages" if _are_many(stored - len(read), stored) else None
 
@@ -201,7 +201,7 @@ def _fewer_than_paid(now: datetime) -> str | None:
 
 
 def _not_indexed(registry: AppRegistry, read: Collection[bytes]) -> str | None:
-    """Compare with the index of hashes; where it cannot be read, nothing is proved."""
+    """Compare with the index of hashes; if it cannot be read, nothing is proved."""
     total = missing = 0
     try:
         for message_hash in registry.hashes_with_message():

@@ -1,4 +1,4 @@
-"""Read the app messages that are not known, and remember which hashes have none yet."""
+"""Read unknown app messages, and note which hashes have none yet."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from revenue import naming
 from revenue.models import ChangedDay, Message, Payment
 
 log = structlog.get_logger(__name__)
-MANY = 50  # unknown hashes at once, above which all messages are cheaper than single questions
+MANY = 50  # unknown hashes above which reading all messages is cheaper than single requests
 WHOLE = timedelta(days=7)  # between two reads of all messages
 DAILY = timedelta(hours=23)
-LATELY = timedelta(days=3)  # payments whose messages are looked for; later ones when their pause is over
+LATELY = timedelta(days=3)  # payments whose messages are looked up; others once their pause is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,19 @@ class MessagesReport:
     """Result of a search for app messages."""
 
     read: int = field(metadata=described("Messages read."))
-    added: int = field(metadata=described("Messages that were not known."))
-    changed: int = field(metadata=described("Messages that stand elsewhere in the chain, or count otherwise, now."))
-    not_found: int = field(metadata=described("Hashes that no message is known for yet."))
-    left_out: dict[str, int] = field(metadata=described("Records that cannot be used, by reason."))
-    lives: int = field(metadata=described("Apps whose life was built again."))
+    added: int = field(metadata=described("New messages."))
+    changed: int = field(metadata=described("Messages that moved in the chain or changed status."))
+    not_found: int = field(metadata=described("Hashes without a known message."))
+    left_out: dict[str, int] = field(metadata=described("Unusable records by reason."))
+    lives: int = field(metadata=described("Apps with a rebuilt life."))
 
 
 def learn_messages(
     *, upstreams: Upstreams, now: datetime, run: Run, full: bool
 ) -> tuple[MessagesReport, message_facts.Short | None]:
-    """Read what is not known, then rebuild what follows from it. UpstreamError: what was read before is kept.
+    """Read unknown messages, then rebuild what depends on them. UpstreamError: earlier results are kept.
 
-    Return what was done, and why an answer with all messages was refused although the run went on.
+    Return the report, and why an answer with all messages was rejected although the run continued.
     """
     state = MessagesState.load()
     tip = _advance(state, upstreams.daemon, run)
@@ -67,7 +67,7 @@ def learn_messages(
     try:
         reading.read(state, specifications, full=full)
         changed = message_facts.prove(specifications, tip, run)
-    finally:  # what was stored counts, whatever came after it
+    finally:  # stored messages count, whatever happened later
         naming.end_pauses(MessageFact.objects.values("hash"), now)
         lives = rebuild_lives.rebuild_changed(run)
     _note(state, reading, _not_listed(specifications, tip))
@@ -79,7 +79,7 @@ def learn_messages(
 
 @dataclass(slots=True)
 class Reading:
-    """One search for messages that are not known."""
+    """One search for unknown messages."""
 
     registry: AppRegistry
     writer: message_facts.Writer
@@ -90,10 +90,10 @@ class Reading:
     whole: bool = False
     """Whether all messages were read."""
     short: message_facts.Short | None = None
-    """Why an answer with all messages was refused, where the run could go on."""
+    """Why an answer with all messages was rejected, if the run could continue."""
 
     def read(self, state: MessagesState, specifications: Sequence[AppSpecification], *, full: bool) -> None:
-        """Read all messages where that is due or cheaper, else each that is not known."""
+        """Read all messages if due or cheaper, else each unknown one."""
         unknown = _unknown(specifications, self.now)
         is_needed = full or state.complete_at is None
         is_due = state.complete_at is None or self.now - state.complete_at >= WHOLE
@@ -114,7 +114,7 @@ class Reading:
             self.short = error if isinstance(error, message_facts.Short) else None
 
     def _read_all(self) -> None:
-        """Store all messages, a batch at a time: a kill loses one, and the next read skips what is stored."""
+        """Store all messages in batches: a kill loses one batch, and the next read skips stored ones."""
         messages = read_messages(self.registry, self.left_out)
         for batch in batched(messages):
             self.writer.store(batch)
@@ -128,7 +128,7 @@ class Reading:
         self.whole = True
 
     def _read_each(self, hashes: Sequence[str]) -> None:
-        """Ask for each message. What was learned before a failure is kept."""
+        """Look up each message. Earlier results are kept on failure."""
         missing: list[str] = []
         try:
             for message_hash in hashes:
@@ -141,13 +141,13 @@ class Reading:
             self._note_missing(missing)
 
     def _note_missing(self, hashes: Collection[str]) -> None:
-        """Ask for them later, one by one, with growing pauses."""
+        """Schedule single look-ups with growing pauses."""
         naming.note_missing(hashes, self.now)
         self.missing += len(hashes)
 
 
 def _advance(state: MessagesState, daemon: Daemon, run: Run) -> int:
-    """Date the blocks up to the tip, and mark the apps that they change. Return the tip."""
+    """Date the blocks up to the tip, and mark the apps they change. Return the tip."""
     tip = max(stored_block_times.tip_of_ledger() or daemon.height(), state.tip_height)
     with transaction.atomic():
         run.guard()
@@ -159,7 +159,7 @@ def _advance(state: MessagesState, daemon: Daemon, run: Run) -> int:
 
 
 def _learn_daily(state: MessagesState, upstreams: Upstreams, now: datetime) -> None:
-    """Read once a day what the categories and the newest version are. A failure leaves them, and tries again."""
+    """Read categories and newest version once a day. A failure keeps the old ones and is retried."""
     if state.templates_at and timedelta() <= now - state.templates_at < DAILY:
         return
     try:
@@ -174,7 +174,7 @@ def _learn_daily(state: MessagesState, upstreams: Upstreams, now: datetime) -> N
 
 
 def _follow_catalogue(run: Run, now: datetime) -> Catalogue:
-    """Return the catalogue, with the stored categories brought in line with it."""
+    """Update the stored categories to the catalogue, and return it."""
     catalogue = Catalogue.load()
     if MessagesState.objects.filter(id=1, catalogue=catalogue.digest).exists():
         return catalogue
@@ -182,14 +182,14 @@ def _follow_catalogue(run: Run, now: datetime) -> Catalogue:
     apps: set[str] = set()
     rows = MessageFact.objects.values_list("hash", "app_key", "name", "images", "encrypted", "category")
     for message_hash, app_key, name, images, encrypted, category in rows.iterator(ROWS):
-        if (found := catalogue.category(name, images, encrypted=encrypted)) != category:
-            moved.setdefault(found, []).append(message_hash)
+        if (current := catalogue.category(name, images, encrypted=encrypted)) != category:
+            moved.setdefault(current, []).append(message_hash)
             apps.add(app_key)
     with transaction.atomic():
         run.guard()
         for category, hashes in moved.items():
-            for some in chunks(hashes):
-                MessageFact.objects.filter(hash__in=some).update(category=category)
+            for batch in chunks(hashes):
+                MessageFact.objects.filter(hash__in=batch).update(category=category)
         message_facts.mark_apps(apps)
         ChangedDay.mark(message_facts.days_paid([message_hash for hashes in moved.values() for message_hash in hashes]))
         MessagesState.objects.filter(id=1).update(catalogue=catalogue.digest, catalogue_at=now)
@@ -197,7 +197,7 @@ def _follow_catalogue(run: Run, now: datetime) -> Catalogue:
 
 
 def _specifications(registry: AppRegistry) -> Sequence[AppSpecification]:
-    """Return the apps in force; none where they cannot be read now: the next run does without harm."""
+    """Return the apps in force, none if they cannot be read; the next run can."""
     try:
         return registry.specifications_now().apps
     except UpstreamError as error:
@@ -206,23 +206,23 @@ def _specifications(registry: AppRegistry) -> Sequence[AppSpecification]:
 
 
 def _unknown(specifications: Sequence[AppSpecification], now: datetime) -> dict[str, bool]:
-    """Return the hashes to ask for now, whether each was asked for before; those that never were first."""
+    """Return the hashes to look up, and whether each was asked for before; new ones first."""
     paid = Payment.objects.filter(day__gte=(now - LATELY).date(), kind=Payment.Kind.APP).order_by()
     known = MessageFact.objects.filter(hash=OuterRef("hash"))
     due = Message.objects.filter(next_attempt_at__lte=now).exclude(Exists(known))
     hashes = {app.hash for app in specifications if app.hash}
     hashes |= {*paid.values_list("message_hash", flat=True), *due.values_list("hash", flat=True)}
-    for some in chunks(sorted(hashes)):
-        hashes -= set(MessageFact.objects.filter(hash__in=some).values_list("hash", flat=True))
-        hashes -= set(Message.objects.filter(hash__in=some, next_attempt_at__gt=now).values_list("hash", flat=True))
+    for batch in chunks(sorted(hashes)):
+        hashes -= set(MessageFact.objects.filter(hash__in=batch).values_list("hash", flat=True))
+        hashes -= set(Message.objects.filter(hash__in=batch, next_attempt_at__gt=now).values_list("hash", flat=True))
     asked = set(Message.objects.filter(attempts__gt=0).values_list("hash", flat=True)) & hashes
     return {message_hash: message_hash in asked for message_hash in sorted(hashes, key=lambda one: (one in asked, one))}
 
 
 def _not_listed(specifications: Sequence[AppSpecification], tip: int) -> int | None:
-    """Return how many apps are in force by their messages and not in the list of those in force; None without one.
+    """Return how many apps in force by their messages are not in the network's list, None without a list.
 
-    A message of each may not have been applied; which one is not proved.
+    One message of each may not have been applied; which one is not proved.
     """
     if not specifications:
         return None
@@ -232,7 +232,7 @@ def _not_listed(specifications: Sequence[AppSpecification], tip: int) -> int | N
 
 
 def _note(state: MessagesState, reading: Reading, not_listed: int | None) -> None:
-    """Keep what was read, and what was left out and why. New reasons are logged once."""
+    """Store what was read, and what was left out and why. New reasons are logged once."""
     before = state.coverage
     left_out = dict(sorted(reading.left_out.items())) if reading.whole else before.get("leftOut", {})
     repeated = reading.writer.repeated if reading.whole else before.get("repeated", 0)
@@ -243,7 +243,7 @@ def _note(state: MessagesState, reading: Reading, not_listed: int | None) -> Non
 
 
 def _counts() -> dict[str, int]:
-    """Return what the stored messages and lives rest on. Three queries."""
+    """Return the coverage of stored messages and lives. Three queries."""
     tip = MessagesState.known().tip_height
     messages = MessageFact.objects.aggregate(
         messages=Count("hash"),

@@ -1,7 +1,7 @@
-"""Store facts of app messages, the lives of apps that follow from them, and daily sums of money that are never deleted.
+"""Store facts of app messages, the resulting lives of apps, and daily sums of money, which are never deleted.
 
-Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC, `app_key` is an app's name in small
-letters. NULL is not known. Never a specification, and never what its owner wrote into it.
+Money is integers (`_sat` satoshi, `_micro` micro-dollars), instants are UTC, `app_key` is an app's lower-case name.
+NULL is not known. Specifications, and what owners wrote into them, are never stored.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MessageFact(models.Model):
             models.Index(fields=["app_key", "height", "sent_at", "hash"], name="message_fact_app"),  # an app's life
             models.Index(fields=["owner", "app_key"], name="message_fact_owner"),  # an owner's apps
             models.Index(fields=["owner", "-height"], name="message_fact_newest"),  # an owner's newest payments
-            models.Index(fields=["category"], name="message_fact_category"),  # what a change of the catalogue touches
+            models.Index(fields=["category"], name="message_fact_category"),  # affected by a catalogue change
         ]
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class AppLife(models.Model):
     """State of an app by the messages that count, now or when it last ended."""
 
     class State(models.TextChoices):
-        RUNNING = "running"  # paid until a block to come
+        RUNNING = "running"  # paid until a future block
         EXPIRED = "expired"
         CANCELLED = "cancelled"
         UNKNOWN = "unknown"  # its end is not known
@@ -102,7 +102,7 @@ class AppLife(models.Model):
 
 
 class AppEvent(models.Model):
-    """One message in an app's life, or its end without a renewal in time, with what was paid for it."""
+    """One message in an app's life, or its end without a renewal in time, with its payment."""
 
     class Kind(models.TextChoices):
         NEW = "new"
@@ -113,7 +113,7 @@ class AppEvent(models.Model):
         SHORTENED = "shortened"
         CANCELLED = "cancelled"
         LOST = "lost"
-        IGNORED = "ignored"  # it does not count: not applied, or somebody else's name
+        IGNORED = "ignored"  # does not count: not applied, or another owner's name
 
     app = models.ForeignKey(AppLife, on_delete=models.CASCADE, related_name="events")
     position = models.PositiveIntegerField(help_text="In the order in which they count.")
@@ -139,14 +139,14 @@ class AppEvent(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["app", "position"], name="app_event_position")]
         indexes = [
-            models.Index(fields=["end_at", "at"], name="app_event_end"),  # what was in force at a moment
-            # Kinds by day and who paid, from it alone; what a changed day touches.
+            models.Index(fields=["end_at", "at"], name="app_event_end"),  # state at a moment
+            # Kinds by day and payers, index-only; rows affected by a changed day.
             models.Index(
                 fields=["day", "kind", "revenue_sat", "usd_micro", "payments", "priced", "owner", "app"],
                 name="app_event_kinds",
             ),
             models.Index(fields=["message_hash"], condition=~Q(message_hash=""), name="app_event_message"),
-            # What was paid for terms that are not known, from it alone.
+            # Payments for unknown terms, index-only.
             models.Index(fields=["kind", "revenue_sat"], condition=Q(end_at=None), name="app_event_endless"),
         ]
 
@@ -155,7 +155,7 @@ class AppEvent(models.Model):
 
 
 class KindDay(models.Model):
-    """Messages of one kind on one UTC day, with what was paid for them: sums of its AppEvent rows."""
+    """Messages of one kind on one UTC day, with their payments: sums of AppEvent rows."""
 
     day = models.DateField()
     kind = models.CharField(max_length=12, choices=AppEvent.Kind)
@@ -173,9 +173,9 @@ class KindDay(models.Model):
 
 
 class DailySplit(models.Model):
-    """One part of a day's revenue: of a class of senders, a category, an app or an owner.
+    """One part of a day's revenue: a class of senders, a category, an app or an owner.
 
-    For each dimension the rows of a day add up to the day's total, to the satoshi.
+    The rows of a day add up to its total in each dimension, to the satoshi.
     """
 
     class Dimension(models.TextChoices):
@@ -231,7 +231,7 @@ class PeriodSplit(models.Model):
 
 
 class DailyAccrual(models.Model):
-    """Earned part of past payments on one day if nothing changes; future days are the curve without renewals.
+    """Earned part of past payments on one day; future days are the curve without renewals.
 
     Over all days: cash = accrued + breakage + unassigned, to the satoshi and to the micro-dollar.
     """
@@ -251,7 +251,7 @@ class DailyAccrual(models.Model):
 
 
 class FillDay(models.Model):
-    """Ordered instances that ran, as last compared on a UTC day. No source keeps it."""
+    """Ordered and running instances, as last compared on a UTC day. No source stores this."""
 
     day = models.DateField(primary_key=True)
     read_at = models.DateTimeField(help_text="When the running instances were read.")
@@ -267,12 +267,12 @@ class FillDay(models.Model):
 
     @property
     def percent(self) -> float | None:
-        """Return how much of what was ordered ran; None where nothing was."""
+        """Return the share of ordered instances that ran, None if none were ordered."""
         return self.running * 100 / self.ordered if self.ordered else None
 
 
 class BlockTime(models.Model):
-    """The time of a block, one a day: heights between two of them are dated in between."""
+    """The time of one block per day, used to interpolate the times of heights in between."""
 
     height = models.PositiveIntegerField(primary_key=True)
     at = models.DateTimeField()
@@ -283,7 +283,7 @@ class BlockTime(models.Model):
 
 
 class MessagesState(models.Model):
-    """The one row of how far the app messages were read, and what was left out and why."""
+    """The single row of how far app messages were read, and what was left out and why."""
 
     complete_at = models.DateTimeField(null=True, help_text="When all messages were last read whole.")
     read_at = models.DateTimeField(null=True, help_text="When new messages were last looked for.")
@@ -312,7 +312,7 @@ class MessagesState(models.Model):
 
     @classmethod
     def known(cls) -> MessagesState:
-        """Return the row, or an empty one. One query, and no write: for reads."""
+        """Return the row, or an empty one. One query without a write, for reads."""
         return next(iter(_known_state()), None) or cls()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from enum import StrEnum
 
-DIGITS = 50  # so many that the parts of any amount of satoshi are wrong by far less than one
+DIGITS = 50  # enough that the parts of any amount of satoshi are off by far less than one
 MONTH_S = 2_629_800  # 365.25 / 12 days
 
 
@@ -42,17 +42,17 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Satoshi of a revenue change that each factor explains; they add up to it."""
+    """Satoshi of a revenue change explained by each factor; they add up to it."""
 
     flux_price_sat: int
-    """A dearer FLUX buys the same for fewer: negative."""
+    """Negative when FLUX rises, as it buys the same for fewer."""
     volume_sat: int
     unit_price_sat: int
     """Dollars per unit."""
 
 
 def split_change(current: Sold, previous: Sold) -> Parts | Missing:
-    """Return the parts of `current` less `previous` revenue, or why there are none."""
+    """Return the parts of `current` minus `previous` revenue, or why there are none."""
     if missing := current.missing or previous.missing:
         return missing
     change = current.revenue_sat - previous.revenue_sat
@@ -70,7 +70,7 @@ def split_change(current: Sold, previous: Sold) -> Parts | Missing:
 
 
 def _whole(parts: Sequence[Decimal], total: int) -> list[int]:
-    """Return the parts in whole numbers that add up to the total: the largest takes what rounding leaves."""
+    """Return whole parts that add up to the total: the largest takes the rounding error."""
     whole = [int(part.quantize(Decimal(1), ROUND_HALF_EVEN)) for part in parts]
     largest = max(range(len(parts)), key=lambda place: abs(parts[place]))
     whole[largest] += total - sum(whole)

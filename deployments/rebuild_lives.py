@@ -1,6 +1,6 @@
-"""Bring lives and events in line with messages and payments: of the apps that a change touches, and of no others.
+"""Rebuild lives and events from messages and payments, only for apps affected by a change.
 
-The result depends on what is stored alone, never on the order in which it came.
+The result depends only on stored data, never on its order of arrival.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from ops.jobs.runs import Run
 from revenue import ledger, selectors
 from revenue.querysets import SUMMED
 
-APPS = 1_000  # at most, in one transaction: nobody else can write meanwhile
+APPS = 1_000  # at most, in one transaction, which blocks other writers
 MESSAGES = 20_000  # at most, of several apps in one transaction
-MARGIN = timedelta(days=1)  # what the estimated time of a block may be off
+MARGIN = timedelta(days=1)  # error of an estimated block time
 COLUMNS = [field.name for field in fields(Event)]
 LIFE_COLUMNS = [field.name for field in AppLife._meta.concrete_fields]
-told = attrgetter(*COLUMNS)
+values_of = attrgetter(*COLUMNS)
 summed = attrgetter(*SUMMED)
 
 Key = tuple[str, str]
-"""Of what was paid: the hash of a message and the transaction."""
+"""Message hash and txid of a payment."""
 
 
 def touched(days: Collection[date]) -> set[str]:
-    """Return the apps whose events say something else than what was paid on these days for their messages.
+    """Return apps with events that differ from the payments of these days for their messages.
 
-    An event that stands later than its payment, after the one before it, is among them: it does no harm.
+    Includes an event moved past its payment to follow the previous event, which is harmless.
     """
-    found: set[str] = set()
-    for some in chunks(sorted(days)):
-        found |= _touched(some)
-    return found
+    apps: set[str] = set()
+    for batch in chunks(sorted(days)):
+        apps |= _touched(batch)
+    return apps
 
 
 def _touched(days: Sequence[date]) -> set[str]:
@@ -61,27 +61,27 @@ def _touched(days: Sequence[date]) -> set[str]:
     if not stored:
         return set(apps.values())
     paid = _paid(Q(day__in=days))
-    for some in chunks(sorted({txid for _, txid in stored.keys() - paid.keys()})):
-        paid |= _paid(Q(txid__in=some))
-    wrong = {app for key, (app, told) in stored.items() if paid.get(key) != told}
+    for batch in chunks(sorted({txid for _, txid in stored.keys() - paid.keys()})):
+        paid |= _paid(Q(txid__in=batch))
+    wrong = {app for key, (app, expected) in stored.items() if paid.get(key) != expected}
     return wrong | {apps[key] for key in apps.keys() & (paid.keys() - stored.keys())}
 
 
 def _stored_payments(days: Sequence[date]) -> dict[Key, tuple[str, Paid | None]]:
-    """Return the app and what was paid, of each event whose message was paid for on these days, or that says so."""
+    """Return app and payment of each event paid for on these days, by the event or by the ledger."""
     columns = ("at", "payments", "revenue_sat", "usd_micro", "priced", "height")
-    near = {day + DAY * later for day in days for later in (0, 1)}  # an event is never before the one before it
+    near = {day + DAY * later for day in days for later in (0, 1)}  # an event is never earlier than the previous one
     events = AppEvent.objects.order_by().values_list("message_hash", "txid", "app_id", *columns)
-    found: dict[Key, tuple[str, Paid | None]] = {}
+    payments: dict[Key, tuple[str, Paid | None]] = {}
     for which in (selectors.is_hash_paid(days, "message_hash"), Q(day__in=sorted(near), payments__gt=0)):
-        for message_hash, txid, app, *told in events.filter(which):
-            paid = Paid(*told)
-            found[message_hash, txid] = app, paid if paid.payments else None
-    return found
+        for message_hash, txid, app, *sums in events.filter(which):
+            paid = Paid(*sums)
+            payments[message_hash, txid] = app, paid if paid.payments else None
+    return payments
 
 
 def due(since: int, tip: int) -> set[str]:
-    """Return the apps that the blocks from `since` to `tip` change: messages that waited, ends that passed."""
+    """Return apps changed by the blocks from `since` to `tip`: waiting messages, passed ends."""
     times = stored_block_times.timeline()
     lost = AppLife.objects.filter(
         end_at__gt=times.time_of(since) - LOST_AFTER - MARGIN, end_at__lte=times.time_of(tip) - LOST_AFTER
@@ -91,14 +91,14 @@ def due(since: int, tip: int) -> set[str]:
 
 
 def dated_again(stretch: stored_block_times.Stretch) -> set[str]:
-    """Return the apps with an event or an end among these blocks."""
+    """Return apps with an event or an end in these blocks."""
     low, high = stretch.low, MAX_HEIGHT if stretch.high is None else stretch.high
     among = Q(height__gt=low, height__lt=high) | Q(end_height__gt=low, end_height__lt=high)
     return set(AppEvent.objects.filter(among).values_list("app_id", flat=True))
 
 
 def rebuild_changed(run: Run) -> int:
-    """Build the lives of all apps that are marked, a batch in a transaction; return how many."""
+    """Build the lives of all marked apps, one batch per transaction; return how many."""
     done = 0
     while keys := _next():
         with ledger.writing():
@@ -120,7 +120,7 @@ def _next() -> list[str]:
 
 
 def rebuild(app_keys: Collection[str]) -> None:
-    """Build the lives of these apps and the accruals that follow from them. In the caller's transaction."""
+    """Build the lives of these apps and their accruals. Call inside a transaction."""
     times, tip = (
         stored_block_times.timeline(),
         max(stored_block_times.tip_of_ledger() or 0, MessagesState.known().tip_height),
@@ -143,21 +143,21 @@ def _rebuild(keys: Sequence[str], times: Timeline, tip: int) -> None:
 
 
 def _paid(which: Q) -> dict[Key, Paid]:
-    """Return what these payments paid for messages, by hash and txid."""
-    found: dict[Key, Paid] = {}
+    """Return payments for messages by hash and txid."""
+    totals: dict[Key, Paid] = {}
     for message_hash, txid, at, height, sat, payments, usd_micro, priced in selectors.message_payments(which):
         key, paid = (message_hash, txid), Paid(at, payments, sat, usd_micro, priced, height)
-        found[key] = found[key] + paid if key in found else paid
-    return found
+        totals[key] = totals[key] + paid if key in totals else paid
+    return totals
 
 
 def _stored(keys: Sequence[str]) -> dict[str, tuple[Event, ...]]:
-    """Return the events of these apps as they are stored, in order."""
-    found: dict[str, list[Event]] = {}
+    """Return the stored events of these apps, in order."""
+    by_app: dict[str, list[Event]] = {}
     rows = AppEvent.objects.filter(app__in=keys).order_by("app", "position").values_list("app_id", *COLUMNS)
     for key, kind, *values in rows:
-        found.setdefault(key, []).append(Event(Kind(kind), *values))
-    return {key: tuple(events) for key, events in found.items()}
+        by_app.setdefault(key, []).append(Event(Kind(kind), *values))
+    return {key: tuple(events) for key, events in by_app.items()}
 
 
 def _write_lives(
@@ -165,7 +165,7 @@ def _write_lives(
     messages: Mapping[str, Sequence[PermanentMessage]],
     balances: Mapping[str, Balance | None],
 ) -> None:
-    """Store the lives; an app without an event yet has none. `balances` of those whose events changed."""
+    """Store the lives of apps with events. `balances`: of those with changed events."""
     there = {key: life for key, life in lives.items() if life.events}
     AppLife.objects.filter(app_key__in=lives.keys() - there.keys()).delete()
     newest = [life.last.hash for life in there.values() if life.last]
@@ -184,7 +184,7 @@ def _write_lives(
 
 
 def _life_row(row: AppLife, life: Life, facts: Mapping[str, Sequence[Any]], balance: Balance | None) -> AppLife:
-    """Fill the row. `facts`: category and images by the hash of a newest message."""
+    """Fill the row. `facts`: category and images by the hash of the newest message."""
     if life.first and life.last:
         row.name, row.owner, row.instances = life.last.name, life.last.owner, life.last.instances
         row.category, images = facts[life.last.hash]
@@ -198,9 +198,9 @@ def _life_row(row: AppLife, life: Life, facts: Mapping[str, Sequence[Any]], bala
 
 
 def _write_events(changed: Mapping[str, tuple[Sequence[Event], Sequence[Event], Sequence[int]]]) -> None:
-    """Replace the events of these apps from the first that differs on: as a rule, one is new at the end.
+    """Replace the events of these apps from the first difference on, usually one new event at the end.
 
-    With each goes what is left after it, which depends on no later event. Sums by day and kind follow.
+    Each has the balance left after it, which depends on no later event. Updates sums by day and kind.
     """
     rows: list[tuple[object, ...]] = []
     kinds: defaultdict[tuple[date, str], list[int]] = defaultdict(lambda: [0, *NOTHING])
@@ -211,7 +211,7 @@ def _write_events(changed: Mapping[str, tuple[Sequence[Event], Sequence[Event], 
             AppEvent.objects.filter(app=key, position__gt=same).delete()
         for place in range(same, len(after)):
             event = after[place]
-            rows.append((key, place + 1, event.at.date(), left[place], added_s(event), *told(event)))
+            rows.append((key, place + 1, event.at.date(), left[place], added_s(event), *values_of(event)))
         for sign, events in ((-1, before[same:]), (1, after[same:])):
             for event in events:
                 sums = kinds[event.at.date(), event.kind]

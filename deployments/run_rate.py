@@ -1,4 +1,4 @@
-"""Select what was paid, what of it is earned and what is left, by day and by the day on which apps end."""
+"""Select payments, earnings and balances, by day and by the end of apps."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from revenue.models import ChangedDay, DailyTotal, LedgerState
 from revenue.selectors import Totals
 
 MONTHS_A_YEAR = 12
-DAYS_IN_4_YEARS = 1_461  # 365.25 days a year
-MOST_DAYS = 3_660  # of a forecast
+DAYS_IN_4_YEARS = 1_461  # 365.25 days per year
+MOST_DAYS = 3_660  # days of a forecast
 ASSIGNED = Q(end_at__isnull=False) & ~Q(kind__in=WITHOUT_MONEY)
 SUMS = tuple(field.name for field in DailyAccrual._meta.concrete_fields if not field.primary_key)
 
 NOT_READ = "App messages have not been read completely yet."
 NO_DAY = "No day is complete yet."
 UNPRICED = "No payment behind it has a price yet."
-NOT_WHOLE = "Not every day of these rows has all its payments yet."
-NOT_SYNCED = "No sync has looked into this period."
+NOT_WHOLE = "Not all days of these rows are complete yet."
+NOT_SYNCED = "No sync has read this period."
 WAITING = "Payments of changed days count as unassigned until the next update."
 
 
@@ -40,7 +40,7 @@ class Amount:
 
     @classmethod
     def of(cls, sat: int, usd_micro: int) -> Amount:
-        """Without one priced payment behind it, there is no value in dollars."""
+        """Return the amount, without dollars if no payment behind it has a price."""
         return cls(sat, None if sat and not usd_micro else usd_micro)
 
 
@@ -49,7 +49,7 @@ UNKNOWN = Amount()
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One row of the accrual: flows of some days, and what is not yet earned at the end of the last one."""
+    """One row of the accrual: flows of its days, and the balance not yet earned at the end of the last one."""
 
     date: date
     cash: Amount
@@ -58,13 +58,13 @@ class Flow:
     unassigned: Amount
     deferred: Amount
     mrr: Amount
-    """At the mean of the days; unknown until all of them have every payment."""
+    """At the mean of the days; unknown until all of them are complete."""
     usd_missing: int
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """All of the ledger, in satoshi: cash = accrued + breakage + deferred + unassigned."""
+    """The whole ledger, in satoshi: cash = accrued + breakage + deferred + unassigned."""
 
     cash_sat: int
     accrued_sat: int
@@ -88,7 +88,7 @@ NOTHING: Row = dict.fromkeys(SUMS, 0)
 
 
 def accrual(first: date, last: date, by: Bucket, now: datetime) -> AccrualReport:
-    """Return what each bucket of the days was paid and earned, the run-rate, and that it adds up."""
+    """Return payments and earnings by bucket, the run-rate, and the check of the sums."""
     ledger = LedgerState.known()
     totals = Totals({row["day"]: row for row in DailyTotal.objects.between(first, last).by_day()}, ledger)
     is_read = MessagesState.known().complete_at is not None
@@ -112,7 +112,7 @@ def accrual(first: date, last: date, by: Bucket, now: datetime) -> AccrualReport
 
 
 def flow_rows(spans: Sequence[Span], totals: Totals, is_read: bool, now: datetime) -> list[Flow]:
-    """Return what was paid and earned on these days, one row a span. Two queries."""
+    """Return payments and earnings of these days, one row per span. Two queries."""
     first, last = spans[0].first, spans[-1].last
     rows = flows(Span(first, last))
     before: Row = DailyAccrual.objects.filter(day__lt=first).aggregate(
@@ -121,8 +121,8 @@ def flow_rows(spans: Sequence[Span], totals: Totals, is_read: bool, now: datetim
     left, left_usd = _left(before, "_sat"), _left(before, "_usd_micro")
     found_flows = []
     for span in spans:
-        found = [rows[day] for day in span.days() if day in rows]
-        row: Row = found[0] if len(found) == 1 else {name: sum(one[name] for one in found) for name in SUMS}
+        known = [rows[day] for day in span.days() if day in rows]
+        row: Row = known[0] if len(known) == 1 else {name: sum(one[name] for one in known) for name in SUMS}
         left, left_usd = left + _left(row, "_sat"), left_usd + _left(row, "_usd_micro")
         days = span.days()
         cash, is_whole = totals.of(days), is_read and all(totals.ledger.has_all_of(day, now) for day in days)
@@ -142,19 +142,19 @@ def flow_rows(spans: Sequence[Span], totals: Totals, is_read: bool, now: datetim
 
 
 def flows(span: Span) -> dict[date, Row]:
-    """Return what flows on the days of a range, without those on which nothing does. One query."""
+    """Return the flows of a range, without days that have none. One query."""
     there = DailyAccrual.objects.filter(day__range=(span.first, span.last)).values_list("day", *SUMS)
     return {day: dict(zip(SUMS, values, strict=True)) for day, *values in there}
 
 
 def left_before(day: date) -> int:
-    """Return satoshi that were not yet earned when the day began. One query."""
+    """Return satoshi not yet earned at the start of the day. One query."""
     before: Row = DailyAccrual.objects.filter(day__lt=day).aggregate(**{name: Coalesce(Sum(name), 0) for name in SUMS})
     return left_of(before)
 
 
 def left_of(row: Row) -> int:
-    """Return by how many satoshi the days add to what is not yet earned."""
+    """Return satoshi that the days add to the balance not yet earned."""
     return _left(row, "_sat")
 
 
@@ -163,12 +163,12 @@ def _amount(row: Row, name: str) -> Amount:
 
 
 def _left(row: Row, unit: str) -> int:
-    """Return by how much the days add to what is not yet earned."""
+    """Return the amount that the days add to the balance not yet earned."""
     return row[f"cash{unit}"] - row[f"accrued{unit}"] - row[f"breakage{unit}"] - row[f"unassigned{unit}"]
 
 
 def run_rate(row: Row, days: int) -> Amount:
-    """Return what a month earns at the mean of these days (MRR): accrued a day x 365.25 / 12."""
+    """Return the monthly earnings at the mean of these days (MRR): accrued per day x 365.25 / 12."""
     sat, usd_micro = (_a_month(row[f"accrued{unit}"], days) for unit in ("_sat", "_usd_micro"))
     return Amount.of(sat, usd_micro)
 
@@ -184,7 +184,7 @@ def run_rate_now(ledger: LedgerState, now: datetime) -> Amount:
 
 
 def _last_complete_day(ledger: LedgerState, now: datetime) -> date | None:
-    """Return the last day that is over with every payment in, at most a month ago."""
+    """Return the last complete day, at most a month ago."""
     known = ledger.complete_until
     if known is None:
         return None
@@ -194,7 +194,7 @@ def _last_complete_day(ledger: LedgerState, now: datetime) -> date | None:
 
 
 def _check(today: date) -> Check:
-    """Add up all days. What the ledger changed since the rows were made belongs to no life yet."""
+    """Add up all days. Later changes of the ledger belong to no life yet."""
     past, later = Q(day__lte=today), Q(day__gt=today)
     rows = DailyAccrual.objects.aggregate(
         accrued=Coalesce(Sum("accrued_sat", filter=past), 0),
@@ -229,7 +229,7 @@ def _percent(part: int, whole: int) -> float | None:
 
 @dataclass(slots=True)
 class Ending:
-    """Apps that end on one day, and what is not yet earned of them now."""
+    """Apps that end on one day, and their balance not yet earned."""
 
     apps: int = 0
     sat: int = 0
@@ -252,7 +252,7 @@ class ForecastDay:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Return what is earned from tomorrow on without any renewal, and when apps end."""
+    """Earnings from tomorrow on without any renewal, and ends of apps."""
 
     data: Sequence[ForecastDay]
     ending_today: Ending
@@ -263,7 +263,7 @@ class Forecast:
 
 
 def forecast(now: datetime) -> Forecast:
-    """Return the days from tomorrow to the last on which something is earned or ends, at most MOST_DAYS."""
+    """Return the days from tomorrow to the last with earnings or ends, at most MOST_DAYS."""
     today, ledger = now.date(), LedgerState.known()
     is_read = MessagesState.known().complete_at is not None
     later = DailyAccrual.objects.filter(day__gt=today) if is_read else DailyAccrual.objects.none()
@@ -287,24 +287,24 @@ def forecast(now: datetime) -> Forecast:
 
 
 def _endings(now: datetime) -> dict[date, Ending]:
-    """Return the apps in force by the day on which they end."""
-    found: dict[date, Ending] = {}
+    """Return the apps in force by the day they end."""
+    endings: dict[date, Ending] = {}
     columns = ("end_at", "balance_at", "balance_sat", "balance_usd_micro")
     for end, at, sat, usd_micro in AppLife.objects.filter(end_at__gt=now).values_list(*columns):
         left = Balance(at, end, sat, usd_micro).left(now) if at else (0, 0)
-        found.setdefault(end.date(), Ending()).add(*left)
-    return found
+        endings.setdefault(end.date(), Ending()).add(*left)
+    return endings
 
 
 @dataclass(frozen=True, slots=True)
 class PriceVolume:
-    """Why one period's revenue differs from that of another. The parts and `uncovered_sat` add up to the change."""
+    """Causes of a change in revenue between periods. The parts and `uncovered_sat` add up to the change."""
 
     change_sat: int | None
     parts: Parts | None
     missing: Missing | None
     uncovered_sat: int | None
-    """The change of what was paid for no known term, number of instances or price."""
+    """Change in payments without a known term, number of instances or price."""
     instance_months: float
     instance_months_before: float
     usd_per_instance_month: float | None
@@ -314,16 +314,16 @@ class PriceVolume:
 
 
 def price_volume(current: Span, previous: Span) -> PriceVolume:
-    """Return the change of revenue from one range of days to another, split into its causes."""
+    """Return the change of revenue between two ranges of days, split into its causes."""
     revenue = [_revenue(span) for span in (current, previous)]
     now, before = sold(current), sold(previous)
-    found = split_change(now, before)
+    result = split_change(now, before)
     change, all_of_it = (None, None) if None in revenue else (revenue[0] - revenue[1], sum(revenue))  # type: ignore[operator, arg-type]
     covered = now.revenue_sat - before.revenue_sat
     return PriceVolume(
         change,
-        found if isinstance(found, Parts) else None,
-        found if isinstance(found, Missing) else None,
+        result if isinstance(result, Parts) else None,
+        result if isinstance(result, Missing) else None,
         None if change is None else change - covered,
         now.instance_s / MONTH_S,
         before.instance_s / MONTH_S,
@@ -342,9 +342,9 @@ def _unit_price(one: Sold) -> float | None:
 
 
 def sold(span: Span) -> Sold:
-    """Return what some days sold: instances times the time that each message added to its app's life.
+    """Return the sales of these days: instances times the time that each message added to its app's life.
 
-    Only messages that count, with a known number of instances, whose payments all have a price.
+    Covers messages that count, have a known number of instances, and have only priced payments.
     """
     paid = AppEvent.objects.filter(ASSIGNED, day__range=(span.first, span.last), payments__gt=0)
     covered = paid.filter(instances__isnull=False, priced=F("payments"))

@@ -1,4 +1,4 @@
-"""Select apps and owners with their lives and payments, and what messages did by day."""
+"""Select apps and owners with their lives and payments, and effects of messages by day."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from revenue.selectors import ledger_stamp, unkept
 State = AppLife.State
 Report = dict[str, Any]
 KINDS = tuple(kind.value for kind in Kind if kind != Kind.IGNORED)
-NEAR, LOOKED_AT = 5, 2_000  # names to suggest, of so many that begin alike
+NEAR, LOOKED_AT = 5, 2_000  # names to suggest, among this many with the same prefix
 NOT_READ = "The app messages have not been read yet."
 
 
 def stamp(now: datetime) -> object:
-    """Change with the ledger, the messages and the day. Two small queries."""
+    """Return a stamp that changes with the ledger, the messages and the day. Two small queries."""
     state = MessagesState.objects.values_list("version", "read_at", "catalogue_at").first()
     return ledger_stamp(), state, now.date()
 
@@ -43,7 +43,7 @@ def txids_of(owner: str) -> QuerySet[MessageFact, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Payments of an app or owner. `usd_micro` covers the priced ones; None where there are payments and none is."""
+    """Payments of an app or owner. `usd_micro` covers the priced ones; None if there are payments but no prices."""
 
     payments: int
     revenue_sat: int
@@ -74,7 +74,7 @@ def tip() -> int:
 
 
 def state_of(life: AppLife, tip: int, now: datetime) -> str:
-    """Return how an app stands: it still runs in its end block, as FluxOS 8.17 has it."""
+    """Return the state of an app: it still runs in its end block, as in FluxOS 8.17."""
     if life.cancelled:
         return State.CANCELLED.value
     if life.end_at is None:
@@ -84,7 +84,7 @@ def state_of(life: AppLife, tip: int, now: datetime) -> str:
 
 
 def find_app(name: str, now: datetime) -> Report | None:
-    """Return all that is known of an app, its name in any case; None where no message and no payment names it."""
+    """Return everything about an app, case-insensitive, None if no message and no payment names it."""
     key = name.lower()
     life = AppLife.objects.filter(app_key=key).first()
     names = list(App.objects.filter(name__iexact=name).order_by("-payments", "name").values_list("name", flat=True))
@@ -112,51 +112,51 @@ def find_app(name: str, now: datetime) -> Report | None:
 
 
 def _payments(name: str, txids: list[str], spelled: Collection[str]) -> Sums:
-    """Return what was paid for an app: the ledger's rows by its name, and what is pruned.
+    """Return the payments for an app: the ledger's rows by its name, and pruned ones.
 
-    That is known by the app's messages, and of payments without one by the days' splits, without a time of day.
+    Pruned ones are known from the app's messages and, without a message, from daily splits without a time of day.
     """
     rows = App.objects.filter(name__iexact=name, payments__gt=0)
     open_rows = rows.values(
         "payments", "revenue_sat", "usd_micro", "priced", first=F("first_paid_at"), last=F("last_paid_at")
     )
     pruned = PrunedPayment.objects.filter(txid__in=txids).order_by().values("app")
-    gone = list(
+    pruned_rows = list(
         pruned.annotate(
             revenue_sat=Sum("amount_sat"), priced=Sum("priced"), first=Min("paid_at"), last=Max("paid_at"),
             payments=Sum("payments"), usd_micro=Sum("usd_micro"),
         )
     )  # fmt: skip
-    return Sums.of([*open_rows, *gone, _without_message(spelled, gone)])
+    return Sums.of([*open_rows, *pruned_rows, _without_message(spelled, pruned_rows)])
 
 
-def _without_message(spelled: Collection[str], gone: Iterable[Mapping[str, Any]]) -> Report:
-    """Return what the splits of pruned days say of the app beyond its messages."""
+def _without_message(spelled: Collection[str], pruned: Iterable[Mapping[str, Any]]) -> Report:
+    """Return the app's part in the splits of pruned days beyond its messages."""
     closed = LedgerState.known().closed_through
     days = DailySplit.objects.filter(dimension=DailySplit.Dimension.APP, key__in=spelled, day__lte=closed or date.min)
     whole = days.aggregate(**{name: Coalesce(Sum(name), 0) for name in SUMMED})
-    rest = {name: max(total - sum(row[name] or 0 for row in gone), 0) for name, total in whole.items()}
+    rest = {name: max(total - sum(row[name] or 0 for row in pruned), 0) for name, total in whole.items()}
     return {**rest, "first": None, "last": None}
 
 
 def close_names(name: str) -> list[str]:
-    """Return names of apps that are written much like this one."""
+    """Return similar names of apps."""
     key = name.lower()
     alike = AppLife.objects.filter(app_key__startswith=key[:2]).order_by("-registered_at", "app_key")
     names = dict(alike.values_list("app_key", "name")[:LOOKED_AT])
-    return [names[found] for found in get_close_matches(key, list(names), NEAR)]
+    return [names[match] for match in get_close_matches(key, list(names), NEAR)]
 
 
 def coverage(state: MessagesState | None = None) -> Report:
-    """Return what answers about messages rest on, and as of when."""
+    """Return the coverage of answers about messages, and its time."""
     state = state or MessagesState.known()
-    told = {key: value for key, value in state.coverage.items() if isinstance(value, int)}
+    counts = {key: value for key, value in state.coverage.items() if isinstance(value, int)}
     left_out = sum(state.coverage.get("leftOut", {}).values())
-    return {"coverage": told | {"leftOut": left_out}, "as_of": state.read_at}
+    return {"coverage": counts | {"leftOut": left_out}, "as_of": state.read_at}
 
 
 def owned(owner: str) -> list[dict[str, Any]]:
-    """Return one row for each app that has messages of this owner, with what was paid for those."""
+    """Return one row per app with messages of this owner, and the payments for these."""
     keys = MessageFact.objects.filter(owner=owner).values("app_key")
     rows = (
         AppEvent.objects.filter(app__in=keys, owner=owner)
@@ -176,7 +176,7 @@ def owned(owner: str) -> list[dict[str, Any]]:
 
 
 def kinds(first: date, last: date, bucket: Bucket, now: datetime) -> Report:
-    """Return what messages did in a range of days, by kind. Two queries."""
+    """Return effects of messages in a range of days by kind. Two queries."""
     rows = KindDay.objects.filter(day__gte=first, day__lte=last, kind__in=KINDS)
     by_day: defaultdict[date, dict[str, list[int]]] = defaultdict(dict)
     for day, kind, *values in rows.values_list("day", "kind", "messages", *SUMMED):
@@ -186,14 +186,14 @@ def kinds(first: date, last: date, bucket: Bucket, now: datetime) -> Report:
     decided_until = min(known_until, (min(now, state.read_at or now) - LOST_AFTER).date())
     data = []
     for span in split(first, last, bucket):
-        found: defaultdict[str, list[list[int]]] = defaultdict(list)
+        by_kind: defaultdict[str, list[list[int]]] = defaultdict(list)
         for day in span.days():
             for kind, values in by_day.get(day, {}).items():
-                found[kind].append(values)
+                by_kind[kind].append(values)
         row: Report = {"date": span.first}
         for kind in KINDS:
             is_known = span.first <= (decided_until if kind == Kind.LOST else known_until)
-            row[kind] = _kind(found.get(kind, ())) if is_known else UNKNOWN_KIND
+            row[kind] = _kind(by_kind.get(kind, ())) if is_known else UNKNOWN_KIND
         data.append(row)
     return {"data": data, "notes": _notes_on_kinds(last, known_until, decided_until), **coverage(state)}
 
@@ -212,7 +212,7 @@ UNKNOWN_KIND = {"count": None, "sat": None, "usd_micro": None, "usd_missing": 0}
 
 
 def _kind(days: Sequence[list[int]]) -> Report:
-    """Return what the messages of one kind add up to."""
+    """Return the sums of the messages of one kind."""
     if not days:
         return NO_MESSAGE
     count, sat, paid, micro, priced = days[0] if len(days) == 1 else map(sum, zip(*days, strict=True))
@@ -231,15 +231,15 @@ NO_COHORTS: Report = {
 
 
 def cohorts(plan: str) -> Report:
-    """Return the cohorts as the last sync of messages has them. One query."""
+    """Return the cohorts of the last message sync. One query."""
     state = MessagesState.known()
-    found: Report | None = state.cohorts.get(plan)
+    report: Report | None = state.cohorts.get(plan)
     notes: dict[str, str] = {}
-    if found is None:
-        found = dict(NO_COHORTS)
+    if report is None:
+        report = dict(NO_COHORTS)
         notes["cohorts"] = NOT_READ
-    elif found["medianLifeDays"] is None:
-        notes["medianLifeDays"] = "Half of the apps or more are still there."
-    if found["netRetention"] is None:
+    elif report["medianLifeDays"] is None:
+        notes["medianLifeDays"] = "At least half of the apps are still there."
+    if report["netRetention"] is None:
         notes["netRetention"] = "No app with a price was in force when the period began."
-    return NO_COHORTS | found | {"notes": notes, **coverage(state)}
+    return NO_COHORTS | report | {"notes": notes, **coverage(state)}

@@ -1,4 +1,4 @@
-"""Report how far app messages are read."""
+"""Report how far app messages were read."""
 
 from __future__ import annotations
 

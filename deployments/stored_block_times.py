@@ -1,4 +1,4 @@
-"""Keep the time of one block a day, and date all others by them."""
+"""Store the time of one block per day, and interpolate all others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from revenue.models import DailyTotal, LedgerState, Payment
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Heights whose times changed; `high` is None where all later ones did."""
+    """Heights with changed times; `high` None: all later ones."""
 
     low: int
     high: int | None
@@ -30,14 +30,14 @@ def timeline() -> Timeline:
 
 
 def tip_of_ledger() -> int | None:
-    """Return the last block of the chain that the ledger knows of."""
+    """Return the last block known to the ledger."""
     return LedgerState.objects.values_list("tip_height", flat=True).first()
 
 
 def learn() -> Stretch | None:
-    """Store the first block with a payment of each day that has none yet; return the heights whose date changed.
+    """Store the first block with a payment for each new day; return the heights whose date changed.
 
-    What is stored stays: then the times that follow from it do not depend on when it was learned.
+    Stored blocks stay, so that derived times do not depend on the order of reading.
     """
     before = dict(BlockTime.objects.values_list("height", "day"))
     days = set(DailyTotal.objects.values_list("day", flat=True).distinct()) - set(before.values())
@@ -48,12 +48,12 @@ def learn() -> Stretch | None:
 
 
 def _first_blocks(days: Sequence[date]) -> list[BlockTime]:
-    found = []
-    for some in chunks(days, ROWS):
-        rows = Payment.objects.filter(day__in=some, vout__isnull=False).order_by().values("day")
+    blocks = []
+    for batch in chunks(days, ROWS):
+        rows = Payment.objects.filter(day__in=batch, vout__isnull=False).order_by().values("day")
         for row in rows.annotate(height=Min("height"), at=Min("paid_at")):
-            found.append(BlockTime(**row))
-    return found
+            blocks.append(BlockTime(**row))
+    return blocks
 
 
 def _settled_block() -> list[BlockTime]:
@@ -65,7 +65,7 @@ def _settled_block() -> list[BlockTime]:
 
 
 def _around(added: Collection[int], before: Collection[int]) -> Stretch:
-    """Return the heights between the known blocks on both sides of the new ones."""
+    """Return the heights between the known blocks around the new ones."""
     low, high = min(added), max(added)
     return Stretch(
         max((height for height in before if height < low), default=0),

@@ -1,4 +1,4 @@
-"""The Celery tasks of app messages and what follows from them: thin, safe to run twice, safe to kill."""
+"""Define the Celery tasks for app messages and what depends on them: thin, safe to run twice, safe to kill."""
 
 from datetime import timedelta
 
@@ -8,10 +8,10 @@ from ops.jobs.task_helpers import task_of
 sync_messages = task_of(
     jobs.sync_messages,
     timedelta(hours=1),
-    "New messages of apps, all of them once a week, and the lives of the apps that follow.",
+    "New app messages, all of them once a week, and the resulting lives of apps.",
 )
 update_economics = task_of(
     jobs.update_economics,
     timedelta(minutes=5),
-    "Splits of the revenue of days that have changed; syncs do it at once.",
+    "Splits of the revenue of changed days; syncs do it at once.",
 )

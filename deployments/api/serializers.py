@@ -1,4 +1,4 @@
-"""Describe and write the answers about apps, owners and what they pay."""
+"""Describe and write the answers about apps, owners and their payments."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from revenue.labels import SOURCES
 from revenue.models import Label
 from revenue.selectors import Sums
 
-OF_PRICED = "Of the priced payments; null where none is priced."
-PRICED_BEHIND = "Of the priced payments behind it; null where none is priced."
+OF_PRICED = "Of the priced payments; null if none is priced."
+PRICED_BEHIND = "Of the priced payments behind it; null if none is priced."
 WHY_NULL = "Why a figure is null, by figure."
 WHY_PRELIMINARY = "Why a figure is null or preliminary, by figure."
 SAT = "Satoshi."
 
 
 class RestingAnswer(Answer):
-    """Fields of every answer about app messages."""
+    """Fields of all answers about app messages."""
 
-    coverage = serializers.DictField(child=serializers.IntegerField(), help_text="What it rests on: messages, apps.")
+    coverage = serializers.DictField(child=serializers.IntegerField(), help_text="Messages and apps it rests on.")
     asOf = serializers.DateTimeField(source="as_of", allow_null=True, help_text="When messages were last read.")
     notes = serializers.DictField(child=serializers.CharField(), help_text=WHY_NULL)
 
@@ -47,7 +47,7 @@ class EndAnswer(Answer):
 
 class InstancesAnswer(Answer):
     ordered = serializers.IntegerField(allow_null=True)
-    running = serializers.IntegerField(allow_null=True, help_text="By the last census.")
+    running = serializers.IntegerField(allow_null=True, help_text="From the last census.")
 
 
 class EventAnswer(Answer):
@@ -106,7 +106,7 @@ class OwnerAnswer(RestingAnswer, PageAnswer):
 
 
 class KindAnswer(Answer):
-    count = serializers.IntegerField(allow_null=True, help_text="null: no day of the row has come yet, or not read.")
+    count = serializers.IntegerField(allow_null=True, help_text="null: the row is in the future or not read.")
     flux = Satoshi(source="sat", allow_null=True)
     flux_sat = serializers.IntegerField(source="sat", allow_null=True)
     usd = MicroDollars(source="usd_micro", allow_null=True, help_text=OF_PRICED)
@@ -155,14 +155,14 @@ class CohortsAnswer(RestingAnswer):
     cohorts = CohortAnswer(many=True)
     medianLifeDays = serializers.FloatField(allow_null=True, help_text="After Kaplan and Meier.")
     netRetention = serializers.FloatField(
-        allow_null=True, help_text="What the owners of `period`'s start earn at its end, in percent of then, in USD."
+        allow_null=True, help_text="Earnings at the end of `period` from owners of its start, % of then, in USD."
     )
     retention = serializers.DictField(
         child=serializers.FloatField(),
-        help_text="USD a month: start + expansion - contraction - lost is what the same owners earn at the end.",
+        help_text="USD per month: start + expansion - contraction - lost are the same owners' earnings at the end.",
     )
     period = serializers.DictField(
-        child=serializers.CharField(), help_text="`start` and `end`, YYYY-MM-DD: the last 30 days that are over."
+        child=serializers.CharField(), help_text="`start` and `end`, YYYY-MM-DD: the last 30 complete days."
     )
     owners = serializers.DictField(
         child=serializers.IntegerField(), help_text="Who paid in `period`: paying = new + returning."
@@ -242,7 +242,7 @@ class AccrualAnswer(Answer):
 
 
 class EndingAnswer(Answer):
-    """Apps that end on a day and what is not yet earned of them now."""
+    """Apps that end on a day, and their balance not yet earned."""
 
     apps = serializers.IntegerField()
     flux = Satoshi(source="sat")
@@ -291,16 +291,16 @@ class ExpiredRunning(Answer):
 
 class FillAnswer(Answer):
     ordered = _count("Instances that the apps in force pay for.")
-    running = _count("Of these run: of each app at most as many as it pays for.")
+    running = _count("Of these, running: per app at most as many as it pays for.")
     fill_percent = serializers.FloatField(allow_null=True, help_text="`running` of `ordered`, %.")
     surplus = _count("Instances beyond what their apps pay for.")
     under = UnderFilled(many=True, allow_null=True, help_text="Below the order for more than 24 hours.")
     expiredRunning = ExpiredRunning(
-        many=True, allow_null=True, help_text="They run, and their end is 2,880 blocks ago or more."
+        many=True, allow_null=True, help_text="Running 2,880 blocks or more after their end."
     )
-    oldVersion = _count("Instances that run another specification than the newest of their app.")
-    asOf = serializers.DateTimeField(source="as_of", allow_null=True, help_text="When what runs was read.")
-    coverage = serializers.DictField(help_text="Apps in force, those with a known order, instances left out by why.")
+    oldVersion = _count("Instances running another specification than their app's newest.")
+    asOf = serializers.DateTimeField(source="as_of", allow_null=True, help_text="When running instances were read.")
+    coverage = serializers.DictField(help_text="Apps in force, those with a known order, instances left out.")
     notes = serializers.DictField(child=serializers.CharField(), help_text="Why a figure is null.")
 
 
@@ -320,11 +320,11 @@ def amounts(part: Sums | None) -> dict[str, Any]:
 
 
 class RowAnswer(Answer):
-    """A row's days and total, and its parts by their keys."""
+    """A row's days and total, and its parts by key."""
 
     date = serializers.DateField(help_text="First day of the row.")
     end = serializers.DateField(help_text="Last day of the row, included.")
-    complete = serializers.BooleanField(help_text="Each of its days is over, and every payment of it is in.")
+    complete = serializers.BooleanField(help_text="All its days are over and complete.")
     total = Amounts()
 
 
@@ -351,7 +351,7 @@ class SourcesRow(RowAnswer):
 
 
 class CategoriesRow(RowAnswer):
-    """Each category has a key of its own beside these, with the same amounts."""
+    """Each category adds its own key, with the same amounts."""
 
     @classmethod
     def write(cls, source: breakdown.Row) -> dict[str, Any]:
@@ -374,7 +374,7 @@ class SplitCoverage(Answer):
         source="known_percent", allow_null=True, help_text="Share of the FLUX that is not unknown."
     )
     priced_percent = serializers.FloatField(allow_null=True, help_text="Share of the payments that have a price.")
-    waitingDays = serializers.IntegerField(source="unsplit", help_text="Days that have changed and are null.")
+    waitingDays = serializers.IntegerField(source="unsplit", help_text="Changed days, which are null.")
 
 
 class BreakdownAnswer(Answer):
@@ -394,7 +394,7 @@ class CategoriesAnswer(BreakdownAnswer):
 
 
 class AppsCoverage(Answer):
-    waitingDays = serializers.IntegerField(source="unsplit", help_text="Days that have changed and are left out.")
+    waitingDays = serializers.IntegerField(source="unsplit", help_text="Changed days, which are left out.")
 
 
 class AppAnalyticsAnswer(AppsAnswer):

@@ -1,4 +1,4 @@
-"""Under /api/: who pays, for what and for how long."""
+"""Route /api/: who pays, for what and for how long."""
 
 from django.urls import path
 

@@ -1,7 +1,4 @@
-"""Serve apps and owners, what messages did and cohorts; what was paid, earned and is to come; sources and categories.
-
-Beside these: how many of the ordered instances run.
-"""
+"""Serve apps, owners, effects of messages, cohorts, accruals, forecasts, fill, sources and categories."""
 
 from __future__ import annotations
 
@@ -39,37 +36,37 @@ class MessagesView(ReadView):
 
 
 class AppView(ReadView):
-    """An app by its name, in any case: who owns it, until when it runs, every message of it."""
+    """An app by name, case-insensitive: its owner, its end and all its messages."""
 
     name, operation, tag = "App", "app", "apps"
     parameters = (OpenApiParameter("name", OpenApiTypes.STR, OpenApiParameter.PATH),)
     answer, errors = serializers.AppAnswer, NOT_FOUND
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
-        self.wanted = path["name"]
+        self.app_name = path["name"]
         return super().get(request, **path)
 
     def etag(self, now: datetime) -> object:
-        """Its state goes with the clock."""
+        """Return an ETag that also changes with the clock, as the state does."""
         return selectors.stamp(now), now.hour, now.minute
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        found = selectors.find_app(self.wanted, now)
-        if found is None:
-            near = selectors.close_names(self.wanted)
+        details = selectors.find_app(self.app_name, now)
+        if details is None:
+            near = selectors.close_names(self.app_name)
             raise NotFound(
                 f"no app of that name; the closest are: {', '.join(near)}" if near else "no app of that name"
             )
-        app: AppLife = found["app"]
-        return found | {
+        app: AppLife = details["app"]
+        return details | {
             "name": app.name,
             "owner": app.owner,
             "registered": app.registered_at,
             "end": {"height": app.end_height, "at": app.end_at},
-            "instances": {"ordered": app.instances, "running": found["running"]},
+            "instances": {"ordered": app.instances, "running": details["running"]},
             "category": app.category,
             "image": app.image or None,
-            "life": [_event(event) for event in found["life"]],
+            "life": [_event(event) for event in details["life"]],
         }
 
 
@@ -88,18 +85,18 @@ def _event(event: AppEvent) -> dict[str, Any]:
 
 
 class OwnerView(MessagesView):
-    """The apps of an owner, by what was paid for them while they were its own."""
+    """The apps of an owner, by what was paid for them while it owned them."""
 
     name, operation, tag = "Owner", "owner", "apps"
     parameters = (OpenApiParameter("owner", OpenApiTypes.STR, OpenApiParameter.PATH),)
     query, answer, errors = PageQuery, serializers.OwnerAnswer, NOT_FOUND
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
-        self.wanted = path["owner"]
+        self.owner = path["owner"]
         return super().get(request, **path)
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        rows = selectors.owned(self.wanted)
+        rows = selectors.owned(self.owner)
         if not rows:
             raise NotFound("no app of that owner")
         names = {"payments": "sum_payments", "revenue_sat": "sum_sat", "usd_micro": "sum_micro", "priced": "sum_priced"}
@@ -113,7 +110,7 @@ class OwnerView(MessagesView):
         page, limit, lost = values["page"], values["limit"], unkept()
         shown = Page(rows[(page - 1) * limit : page * limit], len(rows), page, limit)
         return {
-            "owner": self.wanted, "apps": shown.rows, "totals": totals, "first": totals.first, "last": totals.last,
+            "owner": self.owner, "apps": shown.rows, "totals": totals, "first": totals.first, "last": totals.last,
             "total": shown.total, "page": page, "limit": limit, "pages": shown.pages,
             "notes": {"totals": lost} if lost else {}, **selectors.coverage(),
         }  # fmt: skip
@@ -134,7 +131,7 @@ class CohortsQuery(Query):
 
 
 class CohortsView(MessagesView):
-    """Apps by the month of their registration: how many stay, how many renew."""
+    """Apps by month of registration: how many stay, how many renew."""
 
     name, operation, tag = "Cohorts", "economics_cohorts", "economics"
     query, answer = CohortsQuery, serializers.CohortsAnswer
@@ -154,13 +151,13 @@ class AccrualView(MessagesView):
 
 
 class ForecastView(ReadView):
-    """Return what the days to come earn without any renewal, and the apps that end on them."""
+    """Earnings of future days without any renewal, and the apps that end on them."""
 
     name, operation, tag = "Forecast", "economics_forecast", "economics"
     answer = serializers.ForecastAnswer
 
     def etag(self, now: datetime) -> object:
-        """Balances go with the clock."""
+        """Return an ETag that also changes with the clock, as balances do."""
         return selectors.stamp(now), now.hour, now.minute
 
     def read(self, values: dict[str, Any], now: datetime) -> run_rate.Forecast:
@@ -168,13 +165,13 @@ class ForecastView(ReadView):
 
 
 class FillView(ReadView):
-    """Ordered and running instances. One that is gone is listed up to 125 minutes longer."""
+    """Ordered and running instances. A stopped one is listed up to 125 minutes longer."""
 
     name, operation, tag = "Ordered and running", "network_fill", "network"
     answer = serializers.FillAnswer
 
     def etag(self, now: datetime) -> object:
-        """An app ends by the clock."""
+        """Return an ETag that also changes with the clock, as apps end."""
         messages = MessagesState.objects.values_list("version", flat=True).first()
         return census_stamp(), messages, ledger_stamp(), now.replace(second=0, microsecond=0)
 
@@ -182,9 +179,9 @@ class FillView(ReadView):
         return fill(now)
 
 
-def _answered(found: Breakdown, **more: Any) -> dict[str, Any]:
+def _answered(result: Breakdown, **more: Any) -> dict[str, Any]:
     names = ("rows", "keys", "as_of", "unsplit", "known_percent", "priced_percent")
-    return {name: getattr(found, name) for name in names} | {"notes": breakdown.notes(found)} | more
+    return {name: getattr(result, name) for name in names} | {"notes": breakdown.notes(result)} | more
 
 
 class SplitView(MessagesView):
@@ -192,18 +189,18 @@ class SplitView(MessagesView):
 
 
 class SourcesView(SplitView):
-    """Revenue by who sent it: the card gateway, the team, the platform's wallet, others."""
+    """Revenue by sender: the card gateway, the team, the platform's wallet, others."""
 
     name, operation = "Revenue by source", "revenue_sources"
     answer = serializers.SourcesAnswer
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        found = breakdown.sources(values["start"], values["end"], values["by"], now)
-        return _answered(found, labels=list(Label.objects.all()))
+        result = breakdown.sources(values["start"], values["end"], values["by"], now)
+        return _answered(result, labels=list(Label.objects.all()))
 
 
 class CategoriesView(SplitView):
-    """Revenue by what it was paid for; unknown where nothing tells, as of most encrypted apps."""
+    """Revenue by category; unknown where nothing shows it, as with most encrypted apps."""
 
     name, operation = "Revenue by category", "revenue_categories"
     answer = serializers.CategoriesAnswer
@@ -218,13 +215,13 @@ class AppsPage(Page):
 
 
 class AppsView(ReadView):
-    """Revenue per app, highest first; with `from`, `to` or `range` of these days alone, pruned payments included."""
+    """Revenue per app, highest first; `from`, `to` or `range` limit it to days, including pruned payments."""
 
     name, operation, tag = "App analytics", "analytics_apps", "analytics"
     query, answer = AppsQuery, serializers.AppAnalyticsAnswer
 
     def etag(self, now: datetime) -> object:
-        """Without days the sums of the ledger's own rows are asked for, which change with the ledger alone."""
+        """Return an ETag; without days it changes only with the ledger."""
         if self.request.query_params.keys() & OF_DAYS:
             return selectors.stamp(now)
         self.ledger = LedgerState.known()
@@ -233,8 +230,8 @@ class AppsView(ReadView):
     def read(self, values: dict[str, Any], now: datetime) -> AppsPage:
         search, sort, page, limit = values.get("search", ""), values["sort"], values["page"], values["limit"]
         if not self.request.query_params.keys() & OF_DAYS:
-            found = Page.of(apps(search, sort), values)
-            return AppsPage(found.rows, found.total, page, limit, AppSums(as_of=self.ledger.read_until))
+            result = Page.of(apps(search, sort), values)
+            return AppsPage(result.rows, result.total, page, limit, AppSums(as_of=self.ledger.read_until))
         shown = ((page - 1) * limit, limit)
         sums = breakdown.apps_between(values.get("from"), values.get("to"), search, sort, shown=shown)
         return AppsPage(sums.apps, sums.total, page, limit, sums)

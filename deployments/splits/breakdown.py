@@ -1,4 +1,4 @@
-"""Report revenue by source and category over time, and by app over some days."""
+"""Report revenue by source and category over time, and by app over a range of days."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from revenue.querysets import SUMMED
 from revenue.selectors import COLUMNS, Sums, Totals
 
 TEAM, ORGANIC = Label.Category.TEAM.value, "organic"
-WAITING = "{days} days have changed and are not split again yet."
-PRUNED = "Payments of some of these days were pruned before their senders were kept."
+WAITING = "{days} changed days are not split again yet."
+PRUNED = "Payments of some of these days were pruned before senders were stored."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """A total in parts, oldest first. `keys`: every part that there is."""
+    """A total in parts, oldest first. `keys`: all parts."""
 
     rows: Sequence[Row]
     keys: Sequence[str]
     as_of: datetime | None
     unsplit: int
-    """Days whose parts are not known."""
+    """Days without known parts."""
 
     @cached_property
     def known_percent(self) -> float | None:
-        """Return the share of the FLUX that is in another part than unknown."""
+        """Return the share of FLUX that is not in the unknown part."""
         parts = [row for row in self.rows if row.parts is not None]
         whole = sum(row.total.revenue_sat or 0 for row in parts)
         unknown = sum((row.parts or {}).get(UNKNOWN, ZERO).revenue_sat or 0 for row in parts)
@@ -59,13 +59,13 @@ class Breakdown:
 
     @cached_property
     def priced_percent(self) -> float | None:
-        """Return the share of the payments that have a price."""
+        """Return the share of payments with a price."""
         payments = sum(row.total.payments or 0 for row in self.rows)
         return round(100 - sum(row.total.usd_missing for row in self.rows) * 100 / payments, 2) if payments else None
 
 
 def sums(part: daily.Sums) -> Sums:
-    """Return a part as answers write it: without any price its dollars are not known."""
+    """Return a part as in answers: dollars are not known without a price."""
     revenue_sat, payments, usd_micro, priced = part
     return Sums(revenue_sat, payments, usd_micro if priced or not payments else None, payments - priced)
 
@@ -74,19 +74,19 @@ ZERO = sums(NOTHING)
 
 
 def breakdown(dimension: str, first: date, last: date, by: Bucket, now: datetime) -> Breakdown:
-    """Return the revenue of these days by one dimension. Four queries, more where days wait to be split."""
-    totals, found = Totals.load(first, last), Splits.load(dimension, first, last)
-    keys = sorted({key for parts in found.parts.values() for key in parts})
+    """Return the revenue of these days by one dimension. Four queries, more if days wait to be split."""
+    totals, splits = Totals.load(first, last), Splits.load(dimension, first, last)
+    keys = sorted({key for parts in splits.parts.values() for key in parts})
     if dimension == SOURCE:
         keys = [*SOURCES]
-    rows = [row(span, totals, found, keys, now) for span in split(first, last, by)]
-    return Breakdown(rows, keys, totals.ledger.read_until, len(found.unsplit))
+    rows = [row(span, totals, splits, keys, now) for span in split(first, last, by)]
+    return Breakdown(rows, keys, totals.ledger.read_until, len(splits.unsplit))
 
 
-def row(span: Span, totals: Totals, found: Splits, keys: Sequence[str], now: datetime) -> Row:
+def row(span: Span, totals: Totals, splits: Splits, keys: Sequence[str], now: datetime) -> Row:
     """Return the total of a span and its parts."""
     days = span.days()
-    total, parts = totals.of(days), found.of(days)
+    total, parts = totals.of(days), splits.of(days)
     complete = all(totals.ledger.has_all_of(day, now) for day in days)
     if parts is None or total.revenue_sat is None:
         return Row(span, total, complete, None)
@@ -94,7 +94,7 @@ def row(span: Span, totals: Totals, found: Splits, keys: Sequence[str], now: dat
 
 
 def organic(row: Row) -> Sums | None:
-    """Return the total without the team's part; None where a sender is not known."""
+    """Return the total without the team's part, None if a sender is not known."""
     if row.parts is None or row.parts[UNKNOWN].payments:
         return None
     total, team = row.total, row.parts[TEAM]
@@ -104,14 +104,14 @@ def organic(row: Row) -> Sums | None:
     return Sums((total.revenue_sat or 0) - (team.revenue_sat or 0), payments, usd_micro, missing)
 
 
-def notes(found: Breakdown) -> dict[str, str]:
+def notes(result: Breakdown) -> dict[str, str]:
     """Return why figures are null, by figure."""
-    said = {"parts": WAITING.format(days=found.unsplit)} if found.unsplit else {}
-    if any(row.parts and row.parts.get(UNKNOWN, ZERO).payments for row in found.rows) and ORGANIC not in found.keys:
-        said |= {ORGANIC: PRUNED} if TEAM in found.keys else {}
-    if any(row.total.revenue_sat is None for row in found.rows):
-        said["total"] = "No sync has looked into some of these days."
-    return said
+    reasons = {"parts": WAITING.format(days=result.unsplit)} if result.unsplit else {}
+    if any(row.parts and row.parts.get(UNKNOWN, ZERO).payments for row in result.rows) and ORGANIC not in result.keys:
+        reasons |= {ORGANIC: PRUNED} if TEAM in result.keys else {}
+    if any(row.total.revenue_sat is None for row in result.rows):
+        reasons["total"] = "No sync has read some of these days."
+    return reasons
 
 
 def sources(first: date, last: date, by: Bucket, now: datetime) -> Breakdown:
@@ -127,17 +127,17 @@ AT_ONCE = 31  # days in memory
 
 
 def parts_of(dimension: str, span: Span) -> dict[str, Sums]:
-    """Return a span's parts, the largest first; they add up to its total, with NOT_SPLIT for days that wait."""
-    found: dict[str, daily.Sums] = {}
-    for some in chunks(span.days(), AT_ONCE):
+    """Return a span's parts, largest first; they add up to its total, with NOT_SPLIT for waiting days."""
+    parts_by_key: dict[str, daily.Sums] = {}
+    for batch in chunks(span.days(), AT_ONCE):
         with read_snapshot():
-            loaded = Splits.load(dimension, some[0], some[-1])
-            waiting = Totals.load(some[0], some[-1]).rows if loaded.unsplit else {}
-        parts = [loaded.of(day for day in some if day not in loaded.unsplit) or {}]
+            loaded = Splits.load(dimension, batch[0], batch[-1])
+            waiting = Totals.load(batch[0], batch[-1]).rows if loaded.unsplit else {}
+        parts = [loaded.of(day for day in batch if day not in loaded.unsplit) or {}]
         parts += [{NOT_SPLIT: tuple(waiting[day][name] for name in SUMMED)} for day in loaded.unsplit & waiting.keys()]
         for key, part in chain.from_iterable(each.items() for each in parts):
-            found[key] = tuple(map(add, found.get(key, NOTHING), part))
-    return {key: sums(part) for key, part in sorted(found.items(), key=lambda row: (-row[1][0], row[0]))}
+            parts_by_key[key] = tuple(map(add, parts_by_key.get(key, NOTHING), part))
+    return {key: sums(part) for key, part in sorted(parts_by_key.items(), key=lambda row: (-row[1][0], row[0]))}
 
 
 class _AppSum(NamedTuple):
@@ -151,18 +151,18 @@ class _AppSum(NamedTuple):
 
 
 class AppSum(AppFigures, _AppSum):
-    """Payments of one app on some days; its first and last payment are days."""
+    """Payments of one app in a range; its first and last payment are days."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AppSums:
-    """Apps in the order asked for, and how many of the days are not in them yet."""
+    """Apps in the requested order, and the number of days not included yet."""
 
     apps: list[AppSum] = field(default_factory=list)
     total: int = 0
-    """Number of apps, also beyond those that were asked for."""
+    """Number of all apps, beyond the requested ones too."""
     unsplit: int = 0
     as_of: datetime | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -180,38 +180,38 @@ def apps_between(
     dimension: str = APP,
     shown: Shown | None = None,
 ) -> AppSums:
-    """Return what apps, or owners, paid from one day to another, pruned payments included: all, or a page of them.
+    """Return payments by app or owner over a range, including pruned ones: all, or one page.
 
-    Four queries, more where days wait to be split.
+    Four queries, more if days wait to be split.
     """
     first, last = first or date.min, last or date.max
     pending = pending_days(first, last)
     is_few = len(pending) <= daily.MOST_PENDING
     unsplit = 0 if is_few else len(pending)
-    said = {"apps": WAITING.format(days=unsplit)} if unsplit else {}
+    reasons = {"apps": WAITING.format(days=unsplit)} if unsplit else {}
     query = periods.select(dimension, first, last, pending, search)
     waiting = compute(pending, [dimension]) if pending and is_few else {}
     apps, total = _with_waiting(query, waiting, search, sort, shown) if waiting else _page(query, sort, shown)
-    return AppSums(apps, total, unsplit, LedgerState.known().read_until, said)
+    return AppSums(apps, total, unsplit, LedgerState.known().read_until, reasons)
 
 
 def _page(query: periods.Sql, sort: str, shown: Shown | None) -> tuple[list[AppSum], int]:
-    """Return the sums in order, and how many there are. Two queries where a page is past the end."""
+    """Return the sums in order, and their number. Two queries if a page is past the end."""
     sql, params = query
     start, limit = shown or (0, 0)
     rows = f"SELECT *, count(*) OVER () FROM ({sql}) AS summed ORDER BY {_order(sort)}"  # noqa: S608  our own names
     with connection.cursor() as cursor:
         cursor.execute(f"{rows} LIMIT %s OFFSET %s" if shown else rows, [*params, limit, start] if shown else params)
-        found = cursor.fetchall()
-        if found or not start:
-            return [_app_sum(row[:-1]) for row in found], found[0][-1] if found else 0
+        records = cursor.fetchall()
+        if records or not start:
+            return [_app_sum(row[:-1]) for row in records], records[0][-1] if records else 0
         cursor.execute(f"SELECT count(*) FROM ({sql}) AS summed", params)  # noqa: S608  our own names
         (total,) = cursor.fetchone()
     return [], total
 
 
 def _order(sort: str) -> str:
-    """Return what `_sorted` sorts by, in SQL."""
+    """Return the order of `_sorted` in SQL."""
     key, direction = sort.removeprefix("-"), "DESC" if sort.startswith("-") else "ASC"
     name = 'name COLLATE "C"' if connection.vendor == "postgresql" else "name"
     if key == "app":
@@ -223,23 +223,23 @@ def _order(sort: str) -> str:
 def _with_waiting(
     query: periods.Sql, waiting: daily.Parts, search: str, sort: str, shown: Shown | None
 ) -> tuple[list[AppSum], int]:
-    """Return the same with the days that were split just now."""
-    found = {app.name: app for app in _page(query, sort, None)[0]}
+    """Return the same including the days just split."""
+    by_name = {app.name: app for app in _page(query, sort, None)[0]}
     for key, part in waiting.items():
         if key.key and search.lower() in key.key.lower():
-            found[key.key] = _with(found.get(key.key), key.key, part, key.day)
-    apps = _sorted([app for app in found.values() if app.payments], sort)
+            by_name[key.key] = _with(by_name.get(key.key), key.key, part, key.day)
+    apps = _sorted([app for app in by_name.values() if app.payments], sort)
     return apps if shown is None else apps[shown[0] : sum(shown)], len(apps)
 
 
 def _app_sum(row: Sequence[Any]) -> AppSum:
-    """Return a row of a query. SQLite has days as text where they are computed."""
-    *told, first, last = row
-    return AppSum(*told, *(date.fromisoformat(day) if isinstance(day, str) else day for day in (first, last)))
+    """Return the sums of a query's row. SQLite returns computed days as text."""
+    *values, first, last = row
+    return AppSum(*values, *(date.fromisoformat(day) if isinstance(day, str) else day for day in (first, last)))
 
 
 def payers_between(first: date | None, last: date | None, search: str, sort: str) -> AppSums:
-    """Return what each sender paid from one day to another, pruned payments included. Three queries."""
+    """Return payments by sender over a range, including pruned ones. Three queries."""
     days = {"day__gte": first or date.min, "day__lte": last or date.max}
     columns: dict[str, Any] = {
         "first_paid_at": Min("day"),
@@ -248,16 +248,16 @@ def payers_between(first: date | None, last: date | None, search: str, sort: str
     }
     single = {"n": Count("id"), "k": Count("usd_micro"), "micro": Coalesce(Sum("usd_micro"), 0)}
     summed = {"n": Sum("payments"), "k": Sum("priced"), "micro": Sum("usd_micro")}
-    found: dict[str, AppSum] = {}
+    by_name: dict[str, AppSum] = {}
     for rows, more in ((Payment.objects.filter(**days), single), (PrunedPayment.objects.filter(**days), summed)):
         senders: Any = rows.exclude(from_address=None).order_by().values("from_address").annotate(**columns, **more)
         for row in senders:
             name = row["from_address"]
             sums = (row["revenue_sat"], row["n"], row["micro"], row["k"])
             ends = (row["first_paid_at"], row["last_paid_at"])
-            found[name] = _with(_with(found.get(name), name, sums, ends[0]), name, NOTHING, ends[1])
-    wanted = [payer for payer in found.values() if search.lower() in payer.name.lower()]
-    return AppSums(_sorted(wanted, sort), len(wanted), 0, LedgerState.known().read_until)
+            by_name[name] = _with(_with(by_name.get(name), name, sums, ends[0]), name, NOTHING, ends[1])
+    matching = [payer for payer in by_name.values() if search.lower() in payer.name.lower()]
+    return AppSums(_sorted(matching, sort), len(matching), 0, LedgerState.known().read_until)
 
 
 def _with(app: AppSum | None, name: str, part: daily.Sums, day: date) -> AppSum:
@@ -269,9 +269,9 @@ def _with(app: AppSum | None, name: str, part: daily.Sums, day: date) -> AppSum:
 
 
 def _sorted(apps: Iterable[AppSum], sort: str) -> list[AppSum]:
-    """Sort by a key of COLUMNS; the name decides between equals, and what has no price comes last."""
+    """Sort by a key of COLUMNS; the name breaks ties, and apps without a price come last."""
     key = sort.removeprefix("-")
-    found: list[AppSum] = sorted(apps, key=attrgetter("name"), reverse=sort == "-app")
+    result: list[AppSum] = sorted(apps, key=attrgetter("name"), reverse=sort == "-app")
     if key != "app":
-        found.sort(key=attrgetter(COLUMNS[key]), reverse=sort.startswith("-"))
-    return sorted(found, key=lambda app: not app.priced) if key == "usd" else found
+        result.sort(key=attrgetter(COLUMNS[key]), reverse=sort.startswith("-"))
+    return sorted(result, key=lambda app: not app.priced) if key == "usd" else result

@@ -1,6 +1,6 @@
-"""Split each day's revenue by class of sender, by category, by app and by owner (docs/metrics.md#splits).
+"""Split each day's revenue by class of sender, category, app and owner (docs/metrics.md#splits).
 
-For each of the four the parts of a day add up to its DailyTotal, to the satoshi: what no payment tells is unknown.
+In each dimension the parts of a day add up to its DailyTotal, to the satoshi; the rest is unknown.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from revenue.selectors import Fact, facts, facts_of, is_hash_paid
 
 SOURCE, CATEGORY, APP, OWNER = DailySplit.Dimension.values
 FLUXDRIVE = "fluxdrive"
-NOBODY = ""  # the key where no app or owner is known
+NOBODY = ""  # the key without a known app or owner
 REST = {SOURCE: UNKNOWN, CATEGORY: UNKNOWN, APP: NOBODY, OWNER: NOBODY}
-MOST_PENDING = 31  # changed days that a reader splits for itself
+MOST_PENDING = 31  # changed days that a reader splits itself
 
 Sums = tuple[int, ...]
 """Of SUMMED."""
@@ -54,14 +54,14 @@ Parts = Mapping[Key, Sums]
 
 
 def compute(days: Collection[date], dimensions: Sequence[str] = tuple(REST)) -> Parts:
-    """Return the parts of these days' totals, from payments, labels and messages as they are now."""
-    found, names, senders = list(facts(days)), _Names(), Senders.load()
+    """Return the parts of these days' totals from current payments, labels and messages."""
+    payments, names, senders = list(facts(days)), _Names(), Senders.load()
     messages = _messages(days)
     adding: defaultdict[tuple[str, date, str], list[int]] = defaultdict(lambda: [*NOTHING])
-    for fact in found:
+    for fact in payments:
         message = messages.get(fact.message_hash)
         if message is not None and message.txid != fact.txid:
-            message = None  # a hash that was paid for before: the network ignores it
+            message = None  # a hash that was already paid for: the network ignores it
         for dimension in dimensions:
             part = adding[dimension, fact.day, _key(dimension, fact, message, names, senders)]
             part[0] += fact.revenue_sat
@@ -88,7 +88,7 @@ def _key(dimension: str, fact: Fact, message: Message | None, names: _Names, sen
 
 
 class _Names(dict[int, str]):
-    """Names of apps by id, all read at the first one that is asked for."""
+    """Names of apps by id, all read on first use."""
 
     def __missing__(self, key: int) -> str:
         self.update(App.objects.values_list("id", "name"))
@@ -96,14 +96,14 @@ class _Names(dict[int, str]):
 
 
 def _messages(days: Collection[date]) -> dict[str, Message]:
-    """Return the messages that were paid for on these days, by their hashes."""
+    """Return messages paid for on these days, by hash."""
     rows = MessageFact.objects.values_list("hash", "txid", "owner", "category", "name")
-    found = chain.from_iterable(rows.filter(is_hash_paid(some)) for some in chunks(sorted(days)))
-    return {key: Message(txid, owner, category, name) for key, txid, owner, category, name in found}
+    matching = chain.from_iterable(rows.filter(is_hash_paid(batch)) for batch in chunks(sorted(days)))
+    return {key: Message(txid, owner, category, name) for key, txid, owner, category, name in matching}
 
 
 def _add_rest(parts: dict[Key, Sums], days: Collection[date], dimensions: Sequence[str]) -> None:
-    """Add what is left of each day's total: of days pruned before a row was kept for each transaction."""
+    """Add the rest of each day's total, for days pruned before transactions were stored."""
     left = _totals(days)
     for key, sums in parts.items():
         if key.dimension == dimensions[0]:
@@ -115,33 +115,33 @@ def _add_rest(parts: dict[Key, Sums], days: Collection[date], dimensions: Sequen
 
 
 def _totals(days: Collection[date]) -> dict[date, Sums]:
-    found: dict[date, Sums] = {}
-    for some in chunks(sorted(days)):
-        for row in DailyTotal.objects.filter(day__in=some).by_day():
-            found[row["day"]] = tuple(row[name] for name in SUMMED)
-    return found
+    totals: dict[date, Sums] = {}
+    for batch in chunks(sorted(days)):
+        for row in DailyTotal.objects.filter(day__in=batch).by_day():
+            totals[row["day"]] = tuple(row[name] for name in SUMMED)
+    return totals
 
 
 def recompute(days: Collection[date]) -> None:
-    """Bring the parts of these days in line with their payments. Call inside `ledger.locked()`."""
+    """Recompute the parts of these days from their payments. Call inside `ledger.locked()`."""
     new = compute(days)
     stored = dict(_stored(days))
-    gone = [pk for key, (pk, _) in stored.items() if key not in new]
-    for some in chunks(gone):
-        DailySplit.objects.filter(pk__in=some).delete()
+    removed = [pk for key, (pk, _) in stored.items() if key not in new]
+    for batch in chunks(removed):
+        DailySplit.objects.filter(pk__in=batch).delete()
     changed = [key for key, sums in new.items() if key not in stored or stored[key][1] != sums]
     write_rows(DailySplit, (*Key._fields, *SUMMED), ((*key, *new[key]) for key in changed), unique=Key._fields)
     periods.refresh([*changed, *(stored.keys() - new.keys())], days)
 
 
 def mark(txids: Collection[str]) -> None:
-    """Note the days of these transactions, whose messages have changed. Call inside `ledger.locked()`."""
+    """Mark the days of these transactions, whose messages have changed. Call inside `ledger.locked()`."""
     ChangedDay.mark(fact.day for fact in facts_of(txids))
 
 
 def _stored(days: Collection[date]) -> Iterator[tuple[Key, tuple[int, Sums]]]:
-    for some in chunks(sorted(days)):
-        rows = DailySplit.objects.filter(dimension__in=REST, day__in=some)
+    for batch in chunks(sorted(days)):
+        rows = DailySplit.objects.filter(dimension__in=REST, day__in=batch)
         for pk, dimension, day, key, *sums in rows.values_list("pk", *Key._fields, *SUMMED).iterator():
             yield Key(dimension, day, key), (pk, tuple(sums))
 
@@ -152,23 +152,23 @@ class Splits:
 
     parts: Mapping[date, Mapping[str, Sums]]
     unsplit: frozenset[date]
-    """Days that have changed since, and are too many to be split by a reader: their parts are not known."""
+    """Changed days, too many for a reader to split: their parts are not known."""
 
     @classmethod
     def load(cls, dimension: str, first: date, last: date) -> Splits:
-        """Two queries; and what it takes to split up to MOST_PENDING changed days."""
+        """Load the parts in two queries, plus those to split up to MOST_PENDING changed days."""
         pending = pending_days(first, last)
         parts: defaultdict[date, dict[str, Sums]] = defaultdict(dict)
         for day, key, *sums in between(dimension, first, last).values_list("day", "key", *SUMMED):
             if day not in pending:
                 parts[day][key] = tuple(sums)
         is_few = len(pending) <= MOST_PENDING
-        for key, found in (compute(pending, [dimension]) if pending and is_few else {}).items():
-            parts[key.day][key.key] = found
+        for key, part in (compute(pending, [dimension]) if pending and is_few else {}).items():
+            parts[key.day][key.key] = part
         return cls(parts, frozenset() if is_few else pending)
 
     def of(self, days: Iterable[date]) -> dict[str, Sums] | None:
-        """Return the parts of some days together; None where one of them is not split."""
+        """Return the summed parts of these days, None if any is not split."""
         sums: dict[str, Sums] = {}
         for day in days:
             if day in self.unsplit:

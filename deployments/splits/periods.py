@@ -1,6 +1,6 @@
-"""Keep what apps and owners paid in each month and year: sums of their days, so that long ranges are read fast.
+"""Store monthly and yearly sums of apps and owners, so that long ranges are fast to read.
 
-They are brought in line in the transaction that changes a day, whatever changed it.
+They are updated in any transaction that changes a day.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Sql = tuple[str, list[Any]]
 
 
 def refresh(parts: Iterable[tuple[str, date, str]], done: Collection[date]) -> None:
-    """Add up the months and years of changed parts again: dimension, day, key. In the caller's transaction.
+    """Recompute the months and years of changed parts: dimension, day, key. Call inside a transaction.
 
-    `done` are the days that are split now. A period of which others wait has no rows until the last of them is done:
-    it is read by its days until then, and added up once.
+    `done` are the days now split. A period with waiting days has no rows until the last one is done: until then its
+    days are read, and it is added up once.
     """
     changed = [part for part in parts if part[0] in DIMENSIONS]
     waiting = set(ChangedDay.objects.values_list("day", flat=True)).difference(done)
@@ -55,13 +55,13 @@ def _refresh(dimension: str, period: Period, keys: Collection[str], waits: bool)
     elif not there.exists():
         _add_up(dimension, period)
     else:
-        for some in chunks(sorted(keys)):
-            there.filter(key__in=some).delete()
-            _add_up(dimension, period, some)
+        for batch in chunks(sorted(keys)):
+            there.filter(key__in=batch).delete()
+            _add_up(dimension, period, batch)
 
 
 def _add_up(dimension: str, period: Period, keys: Sequence[str] = ()) -> None:
-    """Store the sums of these keys, by default of all. Months are sums of days, years of months."""
+    """Store the sums of these keys, by default all. Months are sums of days, years of months."""
     first, last, bucket = period.first_day, period.last_day, period.bucket
     table, since, ends, among = DAYS, "day", ENDS.format("day", "day"), ""
     if bucket != LEVELS[0]:
@@ -79,7 +79,7 @@ def _add_up(dimension: str, period: Period, keys: Sequence[str] = ()) -> None:
 
 
 def _date() -> str:
-    """Return the place of a day that is selected: PostgreSQL has to be told its type."""
+    """Return the placeholder of a selected day, which needs an explicit type in PostgreSQL."""
     return "CAST(%s AS date)" if connection.vendor == "postgresql" else "%s"
 
 
@@ -88,16 +88,16 @@ def _places(values: Collection[object]) -> str:
 
 
 def select(dimension: str, first: date, last: date, without: Collection[date], search: str = "") -> Sql:
-    """Return the query for what each app or owner paid on these days, but for some: name, SUMMED, first, last day."""
+    """Return the query for payments by app or owner on these days, with exceptions: name, SUMMED, first, last day."""
     days, periods = cover(*_to_the_ends(dimension, first, last), without)
     named, names = "dimension = %s AND key <> ''", [dimension]
     if search:
         named, names = f"{named} AND LOWER(key) LIKE %s ESCAPE '!'", [dimension, f"%{_escaped(search.lower())}%"]
     of_days = (f"day AS first_day, day AS last_day FROM {DAYS}", "day BETWEEN %s AND %s")
     parts: list[tuple[str, str, Sequence[Any]]] = [(*of_days, range_) for range_ in days]
-    for bucket, found in periods.items():
-        of_periods = f"bucket = %s AND first IN ({_places(found)})"
-        parts.append((f"first_day, last_day FROM {PERIODS}", of_periods, [str(bucket), *found]))
+    for bucket, starts in periods.items():
+        of_periods = f"bucket = %s AND first IN ({_places(starts)})"
+        parts.append((f"first_day, last_day FROM {PERIODS}", of_periods, [str(bucket), *starts]))
     parts = parts or [(*of_days, (date.max, date.min))]
     columns = ", ".join(("key", *SUMMED))
     rows = " UNION ALL ".join(f"SELECT {columns}, {source} WHERE {named} AND {which}" for source, which, _ in parts)
@@ -111,7 +111,7 @@ def _escaped(words: str) -> str:
 
 
 def _to_the_ends(dimension: str, first: date, last: date) -> tuple[date, date]:
-    """Return the range, up to whole years where there is nothing beyond its ends. One query."""
+    """Return the range, extended to whole years if nothing lies beyond its ends. One query."""
     known = DailySplit.objects.filter(dimension=dimension).aggregate(first=Min("day"), last=Max("day"))
     if known["first"] is None or first > known["last"] or last < known["first"]:
         return date.max, date.min
@@ -125,7 +125,7 @@ def _to_the_ends(dimension: str, first: date, last: date) -> tuple[date, date]:
 def cover(
     first: date, last: date, without: Collection[date]
 ) -> tuple[list[tuple[date, date]], dict[Bucket, list[date]]]:
-    """Return the ranges of days, and the months and years, that make up a range of days but for some."""
+    """Return the days, months and years that make up a range, with exceptions."""
     days: list[tuple[date, date]] = []
     periods: dict[Bucket, list[date]] = {}
     day = first
@@ -142,7 +142,7 @@ def cover(
 
 
 def _whole(day: date, last: date, without: Collection[date]) -> Period | None:
-    """Return the longest period that begins on the day, ends by the last and has none of the others."""
+    """Return the longest period that begins on the day, ends by the last and excludes the others."""
     for bucket in reversed(LEVELS):
         period = Period.containing(bucket, midnight(day))
         is_whole = period.first_day == day and period.last_day <= last
