@@ -1,4 +1,4 @@
-"""The job of the carousel, for commands, tasks, admin and API."""
+"""Run the carousel job for commands, tasks, admin and API."""
 
 from __future__ import annotations
 

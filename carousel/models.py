@@ -1,4 +1,4 @@
-"""The three rotating lists, as they were last read."""
+"""Store the three rotating lists as last read."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.db import models
 from fluxtracker.periods import is_fresh
 from ops.status import OK, Status
 
-LATE = timedelta(hours=2)  # two refreshes missed
+LATE = timedelta(hours=2)  # two missed refreshes
 
 
 class Feed(models.Model):
-    """One list. A refresh that fails leaves the items as they are."""
+    """One list. A failed refresh keeps the items."""
 
     class Name(models.TextChoices):
         NETWORK = "network", "top images and best benchmarks"
@@ -34,7 +34,7 @@ class Feed(models.Model):
         return self.get_name_display()
 
     def status(self, now: datetime) -> Status:
-        """Return whether the list is as of the last two hours. One that was never read is not late."""
+        """Return whether the list is older than two hours. One that was never read is not late."""
         if self.error:
             return Status("list_failed", since=self.tried_at)
         is_late = self.read_at is not None and not is_fresh(self.read_at, now, LATE)

@@ -1,6 +1,6 @@
 """Build the carousel's lists: top images and benchmarks, new apps, apps that end next.
 
-Each is refreshed on its own: a list that fails stays as it was.
+Each is refreshed separately: a failure keeps the previous list.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ log = structlog.get_logger(__name__)
 
 Item = dict[str, Any]
 
-MOST_PROBES = 6  # blocks asked for besides the tip's
+MOST_PROBES = 6  # blocks to request besides the tip
 ADDRESS = re.compile(r"\A[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]+)?/")
 
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """`lowest`: the lowest of the heights that was made since; None when none was.
+    """`lowest`: the lowest height made since then, if any.
 
-    Not `exact` where the questions did not suffice: the last decision then rests on the times around.
+    Not `exact` if the requests did not suffice; the last step then uses interpolated times.
     """
 
     lowest: int | None
@@ -55,15 +55,15 @@ class Since:
 
 
 def made_since(moment: datetime, heights: Iterable[int], tip: int, ask: Callable[[int], Block]) -> Since:
-    """Look for the lowest of the heights whose block was made at the moment or later.
+    """Find the lowest of the heights with a block at or after the moment.
 
-    Only these heights are asked for: the blocks between two of them decide nothing. Those above the tip
-    cannot be asked for and are judged by the schedule.
+    Only these heights are requested, as the blocks between them decide nothing. Those above the tip are judged by
+    the schedule.
     """
     ordered, timeline = sorted(set(heights)), Timeline((ask(tip),))
     above = bisect_right(ordered, tip)
     low, high, probes = 0, above, MOST_PROBES
-    if timeline.known[0].time < moment:  # the chain stands
+    if timeline.known[0].time < moment:  # the chain is stuck
         low, high, probes = above, len(ordered), 0
     for _ in range(probes):
         if low == high:
@@ -77,7 +77,7 @@ def made_since(moment: datetime, heights: Iterable[int], tip: int, ask: Callable
 
 
 def learn(timeline: Timeline, heights: Iterable[int], ask: Callable[[int], Block]) -> Timeline:
-    """Return the timeline with the times of these blocks, as far as the daemon tells them."""
+    """Return the timeline with the times of these blocks, where the daemon reports them."""
     try:
         for height in heights:
             timeline = timeline.with_block(ask(height))
@@ -88,14 +88,14 @@ def learn(timeline: Timeline, heights: Iterable[int], ask: Callable[[int], Block
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A list as it is now, and on how many rows it rests."""
+    """A current list, and the number of rows it rests on."""
 
     items: list[Item]
     coverage: dict[str, Any] = field(default_factory=dict)
 
 
 def app_item(app: AppSpecification) -> Item:
-    """Return what is public of an app."""
+    """Return the public facts of an app."""
     images = [part.image for part in app.components if part.image]
     is_git = any(ORBIT in image.lower() for image in images)
     return {
@@ -105,23 +105,23 @@ def app_item(app: AppSpecification) -> Item:
         "components": None if app.encrypted else len(app.components),
         "instances": app.instances,
         "kind": "encrypted" if app.encrypted else "git" if is_git else "docker",
-        # The first public one. A registry that is known by its address alone is left out of the name.
+        # The first public one, named without a registry that has only an IP address.
         "image": ADDRESS.sub("", images[0]) if images else None,
     }
 
 
 LATELY, SOON = timedelta(hours=24), timedelta(days=7)
-SHOWN = 20  # of the apps that end next
-ANCHORS = 6  # blocks that are asked for to know when apps with a duration were registered, besides those shown
-AHEAD = 120  # blocks that a specification's node may be ahead of the daemon's
+SHOWN = 20  # apps that end next
+ANCHORS = 6  # blocks requested to date registrations of apps with a duration, besides those shown
+AHEAD = 120  # blocks by which a specification's node may be ahead of the daemon's
 LONGEST = 10 * 365 * 86_400 // NEW_SECONDS  # blocks an app may have left; more is absurd
 
 
 def deployed(specifications: AppSpecifications, tip: int, ask: Callable[[int], Block], now: datetime) -> Drawn:
-    """Return every app that was registered or changed within 24 hours by block time, the newest first."""
+    """Return apps registered or changed within 24 hours by block time, newest first."""
     apps = [(height, app) for height, app in _with_height(specifications) if height <= tip + AHEAD]
-    found = made_since(now - LATELY, (height for height, _ in apps), tip, ask)
-    lately = [] if found.lowest is None else [(h, app) for h, app in apps if h >= found.lowest]
+    since = made_since(now - LATELY, (height for height, _ in apps), tip, ask)
+    lately = [] if since.lowest is None else [(h, app) for h, app in apps if h >= since.lowest]
     lately.sort(key=lambda row: (-row[0], row[1].name))
     items = [
         {
@@ -129,7 +129,7 @@ def deployed(specifications: AppSpecifications, tip: int, ask: Callable[[int], B
             "rank": rank,
             "value": height,
             "unit": "block",
-            "deployedAt": iso(min(found.timeline.time_of(height), now)),
+            "deployedAt": iso(min(since.timeline.time_of(height), now)),
         }
         | app_item(app)
         for rank, (height, app) in enumerate(lately, 1)
@@ -138,14 +138,14 @@ def deployed(specifications: AppSpecifications, tip: int, ask: Callable[[int], B
 
 
 def expiring(specifications: AppSpecifications, tip: int, ask: Callable[[int], Block], now: datetime) -> Drawn:
-    """Return the next 20 apps to end, the soonest first; the coverage says how many end within 7 days.
+    """Return the next 20 apps to end, soonest first, with the number that end within 7 days in the coverage.
 
-    An app has ended from its end block on, as FluxOS after 8.17 has it; 8.17 lets it live in that block. One whose
-    end is not known is in no list, and counted. A duration begins with its block: where the daemon does not tell
-    that block's time, the schedule stands in, and the coverage counts the app as estimated.
+    An app has ended from its end block on, as in FluxOS after 8.17; in 8.17 it still lives in that block. Apps
+    without a known end are counted but not listed. A duration begins with its block: if the daemon does not report
+    that block's time, the schedule is used, and the coverage counts the app as estimated.
     """
     timed = sorted({height for height, app in _with_height(specifications) if _is_timed(app) and height <= tip})
-    # A few of the heights, the first and the last among them: between two known blocks times are close.
+    # A few heights including first and last, as times between two known blocks are accurate enough.
     spread = [timed[place * (len(timed) - 1) // (ANCHORS - 1)] for place in range(ANCHORS)] if timed else []
     timeline = learn(Timeline((Block(tip, now),)), [tip, *spread] if timed else [], ask)
     shown = _running(_ends(specifications, tip, timeline, now), now)[:SHOWN]
@@ -174,7 +174,7 @@ def expiring(specifications: AppSpecifications, tip: int, ask: Callable[[int], B
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End of an app: the number of blocks left and the approximate time."""
+    """End of an app: blocks left and approximate time."""
 
     app: AppSpecification
     height: int
@@ -184,8 +184,8 @@ class End:
 
 def _ends(specifications: AppSpecifications, tip: int, timeline: Timeline, now: datetime) -> list[End]:
     """Return the known ends."""
-    found = (_end(app, height, tip, timeline, now) for height, app in _with_height(specifications))
-    return [end for end in found if end and end.left <= LONGEST]
+    ends = (_end(app, height, tip, timeline, now) for height, app in _with_height(specifications))
+    return [end for end in ends if end and end.left <= LONGEST]
 
 
 def _end(app: AppSpecification, height: int, tip: int, timeline: Timeline, now: datetime) -> End | None:
@@ -199,12 +199,12 @@ def _end(app: AppSpecification, height: int, tip: int, timeline: Timeline, now: 
 
 
 def _estimated(ends: list[End], timeline: Timeline) -> list[End]:
-    """Return the ends of durations that begin with a block whose time is not known exactly."""
+    """Return the ends of durations that begin with a block of estimated time."""
     return [end for end in ends if _is_timed(end.app) and end.height not in timeline.heights]
 
 
 def _running(ends: list[End], now: datetime) -> list[End]:
-    """Return what has not ended, the soonest first."""
+    """Return apps that have not ended, soonest first."""
     return sorted((end for end in ends if end.left > 0 and end.at > now), key=lambda end: (end.left, end.app.name))
 
 
@@ -231,7 +231,7 @@ BREAKS = re.compile(r"[-_]+")
 
 
 def label(image: str) -> str:
-    """Return what an image is called, in any spelling: a known word, else one made of the last part of its path."""
+    """Return a label for an image in any spelling: a known one, else from the last part of its path."""
     name = image_name(image)
     if name in LABELS:
         return LABELS[name]
@@ -252,7 +252,7 @@ BESTS = (  # key, label, unit, attribute of a benchmark
 
 
 def network(benchmarks: Nodes[Benchmark], now: datetime) -> Drawn:
-    """As many images as were counted, at most ten: none before the first collection of metrics."""
+    """Return up to ten counted images, none before the first collection, and the best benchmarks."""
     items = [*_images(), *_bests(benchmarks, now)]
     coverage = {"rows": benchmarks.rows, "repeated": benchmarks.repeated, "leftOut": benchmarks.unusable}
     return Drawn(items, coverage)
@@ -260,7 +260,7 @@ def network(benchmarks: Nodes[Benchmark], now: datetime) -> Drawn:
 
 def _images() -> Iterator[Item]:
     read_at = Source.objects.filter(name=Source.Name.APPS).values_list("read_at", flat=True).first()
-    # Watchtower and what else runs everywhere without being an app is left out.
+    # Without Watchtower and other containers that run everywhere without being an app.
     patterns = TrackedApp.objects.filter(category=TrackedApp.Category.SYSTEM, active=True)
     is_system = image_matcher(part for parts in patterns.values_list("image_patterns", flat=True) for part in parts)
     rows = (row for row in ImageCount.objects.filter(count__gt=0) if not is_system(row.image))
@@ -278,7 +278,7 @@ def _images() -> Iterator[Item]:
 
 
 def _bests(benchmarks: Nodes[Benchmark], now: datetime) -> Iterator[Item]:
-    """Yield the best node of each kind of number, by its tier alone: its address stays private."""
+    """Yield the best node of each benchmark, by tier only: its address stays private."""
     for rank, (key, words, unit, attribute) in enumerate(BESTS, 1):
         value, tier = max((getattr(node, attribute) or 0, node.tier) for node in benchmarks.nodes)
         if value > 0:
@@ -299,19 +299,19 @@ Outcomes = dict[Feed.Name, Drawn | UpstreamError]
 
 @dataclass(frozen=True, slots=True)
 class CarouselReport:
-    """Number of items in each list now, None where it was never read; a list that failed keeps its items."""
+    """Number of items in each list, None if never read; a list that failed keeps its items."""
 
     network: int | None
     deployed: int | None
     expiring: int | None
-    ends_unknown: int | None = field(metadata=described("Apps whose end is not known; null: not read.", required=False))
+    ends_unknown: int | None = field(metadata=described("Apps without a known end; null: not read.", required=False))
     failed: tuple[str, ...] = field(metadata=UNDESCRIBED)
     failure: UpstreamError | None = field(metadata=INTERNAL)
     """Every one of them failed."""
 
 
 def refresh_lists(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime, run: Run) -> CarouselReport:
-    """Read and store the three lists, also that every one of them failed."""
+    """Read and store the three lists, including failures."""
     outcomes = _read(stats, registry, daemon, now)
     with transaction.atomic():
         run.guard()
@@ -334,7 +334,7 @@ def refresh_lists(*, stats: Stats, registry: AppRegistry, daemon: Daemon, now: d
 
 
 def _read(stats: Stats, registry: AppRegistry, daemon: Daemon, now: datetime) -> Outcomes:
-    """Ask the upstreams side by side, and the database only in the calling thread."""
+    """Read the upstreams in parallel, and the database only in the calling thread."""
     with ThreadPoolExecutor(3, "carousel") as pool:
         benchmarks = pool.submit(stats.benchmarks)
         specifications = pool.submit(registry.specifications_now)
@@ -355,7 +355,7 @@ def _outcome(read: Callable[[], Drawn]) -> Drawn | UpstreamError:
 
 
 def _store(name: Feed.Name, outcome: Drawn | UpstreamError, now: datetime) -> int | None:
-    """Return how many items the list has then; None where it was never read."""
+    """Store the list and return its number of items, None if never read."""
     if isinstance(outcome, UpstreamError):
         feed, _ = Feed.objects.update_or_create(name=name, defaults={"tried_at": now, "error": one_line(outcome)})
         return len(feed.items) if feed.read_at else None

@@ -1,4 +1,4 @@
-"""The Celery task of the carousel: thin, safe to run twice, safe to kill."""
+"""Define the carousel's Celery task: thin, safe to run twice, safe to kill."""
 
 from datetime import timedelta
 
@@ -8,5 +8,5 @@ from ops.jobs.task_helpers import task_of
 refresh_carousel = task_of(
     jobs.refresh_carousel,
     timedelta(hours=1),
-    "Top images, best benchmarks, apps just deployed and apps that end next.",
+    "Top images, best benchmarks, new apps and apps that end next.",
 )

@@ -1,4 +1,4 @@
-"""Name calendar periods in addresses and titles: 2026-10-05, 2026-W41, 2026-10, 2026-Q3, 2026."""
+"""Name calendar periods in URLs and titles: 2026-10-05, 2026-W41, 2026-10, 2026-Q3, 2026."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fluxtracker.ranges import EARLIEST, LATEST
 
 
 def containing(bucket: Bucket, day: date) -> Period:
-    """Return the calendar period that the UTC day lies in."""
+    """Return the calendar period of the UTC day."""
     return Period.containing(bucket, midnight(day))
 
 
 def last_completed(bucket: Bucket, now: datetime) -> Period:
-    """Return the newest period that is over."""
+    """Return the last completed period."""
     return Period.containing(bucket, now).previous()
 
 
@@ -30,21 +30,21 @@ def following(period: Period) -> Period:
 
 
 def bucket_of(period: Period) -> Bucket:
-    """Return the calendar that the period belongs to; ValueError for any other stretch of time."""
+    """Return the period's bucket; ValueError if it is not a calendar period."""
     if period.bucket is None:
         raise ValueError("a report needs a calendar period")
     return period.bucket
 
 
 def parse(bucket: Bucket, text: str) -> Period | None:
-    """Return the period of that name, or the one that contains the day; None for anything else."""
+    """Return the period of that name, or the one with that day, None for anything else."""
     unit, day = read_key(text) or (None, None)
     is_day = day is not None and unit in (bucket, Bucket.DAY) and EARLIEST <= day <= LATEST
     return containing(bucket, day) if is_day and day is not None else None
 
 
 def title(period: Period) -> str:
-    """Return the period for people: `October 2026`, `week 41 of 2026`."""
+    """Return the period's title: `October 2026`, `week 41 of 2026`."""
     first = period.first_day
     match bucket_of(period):
         case Bucket.DAY:
@@ -62,7 +62,7 @@ def title(period: Period) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A period as answers and pages show it."""
+    """A period as shown in answers and pages."""
 
     bucket: Bucket
     key: str

@@ -1,6 +1,6 @@
-"""Report daily fees as DefiLlama takes them: what users paid, and who got which part of it.
+"""Report daily fees in the form of DefiLlama: what users paid, and who received which part.
 
-What reaches the tracked addresses is the foundation's part of a payment; rules with heights say how large it is.
+The tracked addresses receive the foundation's part of a payment; its size is set by rules with heights.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ class FeesDay:
     users: Money
     """Payments of users."""
     foundation: Money
-    """Part of it that reached the tracked addresses."""
+    """The part that reached the tracked addresses."""
     incentives: Issued
-    """Coins that the day's blocks issued; no user paid them."""
+    """Coins issued by the day's blocks, not paid by users."""
     payments: int | None
     usd_missing: int
 
     @property
     def operators(self) -> Money:
-        """Return what of the fees went to the operators of nodes."""
+        """Return the part of the fees that went to node operators."""
         return self.users - self.foundation
 
     @property
@@ -67,7 +67,7 @@ class FeesDay:
 
     @property
     def holders(self) -> None:
-        """Return that it is not on record what the foundation does with its part."""
+        """Return unknown: the foundation's use of its part is not on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,13 @@ def fees(first: date, last: date, now: datetime) -> Fees:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The rules of who gets which part, and the day on which each began."""
+    """The rules for shares, and the day each began."""
 
     rules: Sequence[ShareRule]
     began: Sequence[date]
-    """Rising, `date.max` where no payment has been made under a rule yet."""
+    """Ascending, `date.max` for rules without a payment yet."""
     mixed: Mapping[date, Mapping[int, Money]]
-    """Payments to the foundation on a day on which a rule began, by the place of the rule."""
+    """Payments to the foundation on days when a rule began, by the rule's index."""
 
     @classmethod
     def load(cls) -> Shares:
@@ -110,7 +110,7 @@ class Shares:
         return cls(rules, began, _mixed(rules, {day for day in began if date.min < day < date.max}))
 
     def paid_by_users(self, day: date, sums: Sums) -> Money:
-        """Return what users paid where this reached the foundation; under one rule for the whole of most days."""
+        """Return what users paid for this part to reach the foundation; most days have one rule."""
         if sums.revenue_sat is None:
             return Money(None, None)
         parts = self.mixed.get(day) or {self._rule(day): Money(sums.revenue_sat, sums.usd_micro)}
@@ -122,7 +122,7 @@ class Shares:
         return bisect_right(self.began, day) - 1
 
     def _grossed(self, place: int, part: int) -> int:
-        """Return the whole of which the foundation got this part, rounded down."""
+        """Return the whole payment from the foundation's part, rounded down."""
         return part * WHOLE // self.rules[place].foundation_ppm if place >= 0 else part
 
 
@@ -138,17 +138,17 @@ def _began(rule: ShareRule) -> date:
 
 def _mixed(rules: Sequence[ShareRule], days: set[date]) -> dict[date, dict[int, Money]]:
     heights = [rule.from_height for rule in rules]
-    found: defaultdict[date, dict[int, Money]] = defaultdict(dict)
+    by_day: defaultdict[date, dict[int, Money]] = defaultdict(dict)
     for fact in facts(days) if days else ():
         place = bisect_right(heights, fact.height) - 1
-        before = found[fact.day].get(place, Money(0, 0))
-        found[fact.day][place] = Money((before.sat or 0) + fact.revenue_sat, (before.usd_micro or 0) + fact.usd_micro)
-    return found
+        before = by_day[fact.day].get(place, Money(0, 0))
+        by_day[fact.day][place] = Money((before.sat or 0) + fact.revenue_sat, (before.usd_micro or 0) + fact.usd_micro)
+    return by_day
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Coins issued by day, as far as the chain is known and only since the fork."""
+    """Coins issued by day, since the fork and as far as the chain is known."""
 
     times: Timeline
     instants: Sequence[datetime]
@@ -160,7 +160,7 @@ class Issue:
         return cls(times, [block.time for block in times.known], ledger.settled_at)
 
     def on(self, day: date, price: Decimal | None) -> Issued:
-        """Return what the day's blocks issued; unknown before the fork and for days that are not over."""
+        """Return the coins issued on the day, unknown before the fork and for days not over."""
         end = midnight(day + DAY)
         if self.until is None or end > self.until or self._height(midnight(day)) < FORK_HEIGHT:
             return Issued(None, None)
@@ -168,7 +168,7 @@ class Issue:
         return Issued(sat, None if price is None else money.usd_micro(sat, price))
 
     def _height(self, moment: datetime) -> int:
-        """Return the first block at or after the moment, to a block or two."""
+        """Return the first block at or after the moment, to within a block or two."""
         place = bisect_right(self.instants, moment)
         if place == 0:
             return 0

@@ -1,6 +1,6 @@
-"""Describe what a report consists of: figures with their value, the one before, the change and the coverage.
+"""Define a report's figures: value, previous value, change and coverage.
 
-An unknown figure is None with its reason; so is one of a period of which a day is missing.
+An unknown figure is None with its reason, as is one of a period with a missing day.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ PLACES: Mapping[Unit, int] = {
 
 
 class How(StrEnum):
-    """Ways to make one value of a period's days."""
+    """Ways to aggregate a period's days."""
 
     SUM = "sum"
     MEAN = "mean"
@@ -61,7 +61,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Value of a period. `coverage`: percent of what it rests on; None where there is nothing to rest on."""
+    """Value of a period. `coverage`: percent of its data that is known, None without data."""
 
     value: Number | Decimal | None
     coverage: float | None = 100.0
@@ -71,7 +71,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A figure of the table."""
+    """Definition of a figure."""
 
     key: str
     group: Group
@@ -115,21 +115,21 @@ class Figure:
 
     @property
     def notes(self) -> list[str]:
-        """Return why a value is missing, in words."""
-        found = [f"n/a because {self.reason}"] if self.reason else []
-        return found + ([f"previous n/a because {self.previous_reason}"] if self.previous_reason else [])
+        """Return sentences about missing values."""
+        sentences = [f"n/a because {self.reason}"] if self.reason else []
+        return sentences + ([f"previous n/a because {self.previous_reason}"] if self.previous_reason else [])
 
 
-NO_FIGURE = Known(None, None, "this version does not know it")
+NO_FIGURE = Known(None, None, "unknown to this version")
 
 
 def compared(specs: Iterable[Spec], now: Mapping[str, Known], before: Mapping[str, Known]) -> list[Figure]:
-    """Return a line for each figure, in order."""
+    """Return one line per figure, in order."""
     return [Figure.of(spec, now.get(spec.key, NO_FIGURE), before.get(spec.key, NO_FIGURE)) for spec in specs]
 
 
 def share(part: float, whole: float) -> float:
-    """Return a part in percent; of nothing, all is there."""
+    """Return the part in percent, 100 if the whole is 0."""
     return 100 * part / whole if whole else 100.0
 
 
@@ -138,23 +138,23 @@ def unknown(reason: str, coverage: float | None = 0.0) -> Known:
 
 
 def missing(what: str, lacking: Sequence[date], days: int) -> Known:
-    """Return that some days of the period are not known, and which."""
+    """Return an unknown value that names the missing days."""
     named = ", ".join(map(formatting.day, lacking[:3])) + (" and others" if len(lacking) > 3 else "")
     where = "on that day" if days == 1 else f"on {len(lacking)} of {days} days ({named})"
     return unknown(f"{what} {where}", share(days - len(lacking), days))
 
 
 def mean(values: Mapping[date, Number | Decimal | None], days: Sequence[date], what: str) -> Known:
-    """Return the mean of the days; None where a day is missing."""
+    """Return the mean of the days, unknown if a day is missing."""
     lacking = [day for day in days if values.get(day) is None]
     if lacking:
         return missing(what, lacking, len(days))
-    found = [float(value) for day in days if (value := values[day]) is not None]
-    return Known(fsum(found) / len(found))
+    known = [float(value) for day in days if (value := values[day]) is not None]
+    return Known(fsum(known) / len(known))
 
 
 def ratio(part: Known, whole: Known, scale: int = 100) -> Known:
-    """Return a part of a whole, by default in percent; unknown where a side is, or where the whole is 0."""
+    """Return a part of a whole, by default in percent; unknown if either is unknown or the whole is 0."""
     for side in (part, whole):
         if side.value is None:
             return side
@@ -170,7 +170,7 @@ def _exact(value: Number | Decimal) -> Decimal:
 
 
 def _rounded(value: Number | Decimal | None, unit: Unit) -> Number | None:
-    """Return a JSON number with the decimals of its unit; whole counts stay whole."""
+    """Return a JSON number with its unit's decimals; whole counts stay whole."""
     if value is None or isinstance(value, int):
         return value
     return float(round(_exact(value), PLACES[unit])) or 0.0

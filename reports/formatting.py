@@ -1,4 +1,4 @@
-"""Write figures for people, for the page, mail and commands."""
+"""Format figures for page, mail and commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure as tables show it. `note`, `note_before`: numbers of the reasons why a value is missing."""
+    """A figure in a table. `note`, `note_before`: numbers of the reasons for missing values."""
 
     figure: Figure
     value: str
@@ -48,7 +48,7 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """Return the groups in their order."""
+    """Return the groups in order."""
     return [_table(group, list(figures)) for group, figures in groupby(report.figures, key=attrgetter("group"))]
 
 
@@ -88,7 +88,7 @@ def shown(value: Number | None, unit: Unit) -> str:
 
 
 def change(figure: Figure) -> str:
-    """Return the change with its arrow: in percent, for percentages in points; empty where it is unknown."""
+    """Return the change with its arrow, in percent or, for percentages, points; empty if unknown."""
     if figure.trend is None:
         return ""
     if figure.trend == "neutral":
@@ -101,7 +101,7 @@ def change(figure: Figure) -> str:
 
 
 def coverage(figure: Figure) -> str:
-    """Return the coverage where it is not complete."""
+    """Return the coverage if incomplete."""
     return "" if figure.coverage is None or figure.coverage >= 100 else formatting.percent(figure.coverage)
 
 
@@ -112,7 +112,7 @@ def days(period: Named) -> str:
 
 
 def headline(report: Report) -> str:
-    """Return the report in one sentence: what was paid, and the change."""
+    """Return the report in one sentence: fees and their change."""
     fees = next(figure for figure in report.figures if figure.key == "fees_flux")
     words = f"{report.current.title}: fees {shown(fees.value, fees.unit)}"
     return f"{words} ({change(fees)})" if change(fees) else words
@@ -130,7 +130,7 @@ def summary(report: Report) -> str:
 
 
 def context_of(report: Report) -> dict[str, Any]:
-    """Return what the templates of page and mail show."""
+    """Return the template context of page and mail."""
     return {
         "report": report,
         "tables": tables(report),

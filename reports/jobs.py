@@ -1,4 +1,4 @@
-"""The job of the report, for commands, tasks, admin and API."""
+"""Run the report job for commands, tasks, admin and API."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from reports.sending import ALREADY, NO_CHANNEL, SENT, WAITS, chosen_period, is_
 @dataclass(frozen=True, slots=True)
 class SendReport:
     period: str
-    key: str = field(metadata=described("The period as its page's address has it."))
+    key: str = field(metadata=described("The period as in its page's URL."))
     channels: dict[str, str] = field(
-        default_factory=dict, metadata=described("What became of each channel: sent, already sent, or the reason.")
+        default_factory=dict, metadata=described("Result per channel: sent, already sent, or the reason.")
     )
     waits: str | None = field(default=None, metadata=described("Why it is not sent yet."))
 
@@ -34,14 +34,14 @@ class SendReport:
     help="Send the report of a completed period by mail and to the webhook, once per channel.",
     params={
         "period": BucketOf(default=Bucket.MONTH, help_text="day, week, month, quarter or year."),
-        "date": PastDay(help_text="A UTC day in the period; without it the last completed one."),
+        "date": PastDay(help_text="A UTC day in the period; default: the last completed one."),
     },
     keywords={"date": "day"},
 )
 def send_report(run: Run, *, period: str = Bucket.MONTH, day: date | str | None = None) -> SendReport:
-    """Send it where it was not sent before. Raise NotDone where a channel did not take it, or none is set up.
+    """Send the report on channels that have not had it. Raise NotDone if a channel failed or none is configured.
 
-    On its schedule it waits for the ledger, at most two days.
+    A scheduled run waits for the ledger, at most two days.
     """
     now, bucket = timezone.now(), Bucket(period)
     chosen = chosen_period(bucket, date.fromisoformat(day) if isinstance(day, str) else day, now)

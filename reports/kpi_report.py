@@ -1,4 +1,4 @@
-"""Make the report of a completed period."""
+"""Build the report of a completed period."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOW = "Sums of the period for flows, means of its days for stocks, points for pe
 
 
 class NotOver(Exception):
-    """The period is not over; `last` is the newest one that is."""
+    """The period is not over; `last` is the last completed one."""
 
     def __init__(self, last: Period) -> None:
         self.last = last
@@ -31,7 +31,7 @@ class NotOver(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """Report of a period against the one before."""
+    """Report of a period compared with the previous one."""
 
     current: Named
     previous: Named
@@ -44,7 +44,7 @@ class Report:
 
     @cached_property
     def notes(self) -> dict[str, str]:
-        """Return why figures are missing, by their keys."""
+        """Return why figures are missing, by key."""
         return {figure.key: "; ".join(figure.notes) for figure in self.figures if figure.notes}
 
     @property
@@ -55,7 +55,7 @@ class Report:
 
 
 def report(period: Period, now: datetime) -> Report:
-    """Return the report of a calendar period. Raise NotOver. Made once for each state of the database."""
+    """Return the report of a calendar period, cached per state of the database. Raise NotOver."""
     if not calendar.is_over(period, now):
         raise NotOver(calendar.last_completed(calendar.bucket_of(period), now))
     ledger, today = LedgerState.known(), midnight(now.date())
@@ -64,21 +64,21 @@ def report(period: Period, now: datetime) -> Report:
 
 
 def _days_known(ledger: LedgerState) -> object:
-    """Change with what the ledger has, and with the days of which it has everything."""
+    """Return a stamp that changes with the ledger and its complete days."""
     until = ledger.complete_until
     known = ledger.read_until and ledger.read_until.date()
     return ledger.version, ledger.closed_through, until and until.date(), frozenset(ledger.lacking), known
 
 
 def _others() -> object:
-    """Change with all else that a report rests on. Five small queries."""
+    """Return a stamp that changes with everything else in a report. Five small queries."""
     messages = MessagesState.objects.values_list("version", "complete_at").first()
     return snapshot_stamp(), messages, ChangedDay.objects.count(), network.census_stamp()
 
 
 @lru_cache(maxsize=64)
 def figures_of(period: Period, today: datetime, state: object) -> tuple[Figure, ...]:
-    """Return the figures as of the beginning of today. About 40 queries; none for a `state` that is known."""
+    """Return the figures as of the start of today. About 40 queries, none for a cached `state`."""
     before = period.previous()
     made = _Maker.load(period, before, today)
     current, previous = made.known(period, before), made.known(before, before.previous())
@@ -106,7 +106,7 @@ class _Maker:
         return cls(money.Ledger.load(first, last, now), network.load(before.first_day, last), State.load(), now)
 
     def known(self, period: Period, before: Period) -> dict[str, Known]:
-        """Return all that is known of a period, but for the rewards."""
+        """Return all known values of a period except rewards."""
         ledger, state = self.ledger, self.state
         fees_sat = ledger.totals.of(period.days()).revenue_sat
         return {
@@ -133,10 +133,10 @@ class _Maker:
 
 
 def stamp(now: datetime) -> object:
-    """Changes with all that a report rests on. Six small queries."""
+    """Return a stamp that changes with all data of a report. Six small queries."""
     return ledger_stamp(), _others(), now.date()
 
 
 def first_day() -> date | None:
-    """Return the first day with a payment; None before the first sync."""
+    """Return the first day with a payment, None before the first sync."""
     return DailyTotal.objects.filter(payments__gt=0).first_day()

@@ -1,4 +1,4 @@
-"""Keep which report was sent on which channel."""
+"""Store which report was sent on which channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fluxtracker.periods import Bucket
 
 
 class ReportDelivery(models.Model):
-    """Sending of one period's report to one channel (reports.sending)."""
+    """Delivery of one period's report to one channel (reports.sending)."""
 
     period = models.CharField(max_length=7, choices=[(bucket.value, bucket.value) for bucket in Bucket])
     first_day = models.DateField(help_text="Of the period.")

@@ -1,8 +1,8 @@
 """Send the report of a completed period by mail and to the webhook, once per channel, as alerts are sent.
 
-One sender works at a time: the job's lease sees to it. A try is claimed before it is made, so a claim that the next
-sender finds is of one that died. A channel that refused is tried again by the next run; a try that may have got
-through, also one whose sender died, is made once more with the same delivery id.
+The job's lease allows one sender at a time. An attempt is claimed first, so a claim that the next sender finds is of
+one that died. A channel that refused is tried again by the next run; an attempt that may have succeeded, also if its
+sender died, is repeated once with the same delivery id.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from revenue.models import LedgerState
 log = structlog.get_logger(__name__)
 
 SENT, ALREADY = "sent", "already sent"
-LEFT = "its sender ended in the middle"
-LONGEST_WAIT = timedelta(days=2)  # for the ledger; then the report goes out with what is missing
+LEFT = "its sender died while sending"
+LONGEST_WAIT = timedelta(days=2)  # for the ledger; then the report is sent incomplete
 NO_CHANNEL = "no channel is configured: set ALERT_EMAILS, ALERT_WEBHOOK_URL or ALERT_URLS"
-WAITS = "the ledger does not have every payment of the period yet"
+WAITS = "the ledger is not complete for the period yet"
 
 
 def chosen_period(bucket: Bucket, day: date | None, now: datetime) -> Period:
@@ -43,7 +43,7 @@ def chosen_period(bucket: Bucket, day: date | None, now: datetime) -> Period:
 
 
 def load(period: Period, now: datetime) -> Report:
-    """Return the report at one moment of the database. Raise NotDone for a period that is not over."""
+    """Return the report from one database snapshot. Raise NotDone if the period is not over."""
     try:
         with read_snapshot():
             return kpi_report.report(period, now)
@@ -52,14 +52,14 @@ def load(period: Period, now: datetime) -> Report:
 
 
 def is_ready(period: Period, now: datetime) -> bool:
-    """Return whether every payment of the period is in, or was waited for long enough."""
+    """Return whether the period is complete, or the wait for it is over."""
     ledger = LedgerState.known()
     return now - period.end > LONGEST_WAIT or all(ledger.has_all_of(day, now) for day in period.days())
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A report as channels deliver it."""
+    """A report in the form sent by channels."""
 
     report: Report
     delivery_id: str
@@ -98,7 +98,7 @@ class Letter:
 
 
 def send(report: Report, *, channels: Sequence[Channel], now: datetime) -> dict[str, str]:
-    """Send it on the channels that have not had it. Return what became of each, by its name."""
+    """Send it on channels that have not had it. Return the result by channel."""
     return {channel.name: _send(report, channel, now) for channel in channels}
 
 
@@ -120,7 +120,7 @@ def _send(report: Report, channel: Channel, now: datetime) -> str:
 
 
 def _current(report: Report, channel: str, now: datetime) -> ReportDelivery:
-    """Return the row of the channel. The try of a sender that died counts as one that may have got through."""
+    """Return the row of the channel. A dead sender's attempt counts as possibly delivered."""
     named = {"period": report.bucket.value, "first_day": report.current.first_day, "channel": channel}
     row, _ = ReportDelivery.objects.get_or_create(**named, defaults={"delivery_id": str(uuid.uuid4())})
     if row.sent_at is None and row.claimed_at is not None:
@@ -142,12 +142,12 @@ def _record_failure(row: ReportDelivery, error: NotDelivered, now: datetime) -> 
 
 
 def _record_unconfirmed(row: ReportDelivery, reason: str, now: datetime) -> None:
-    """Count a try that may have got through; after the last one the report counts as sent."""
+    """Count a possibly delivered attempt; after the last one the report counts as sent."""
     count = row.unconfirmed + 1
     sent_at = now if count >= MOST_UNCONFIRMED else None
     _write(row, unconfirmed=count, sent_at=sent_at, error=reason[:LONGEST_ERROR])
 
 
 def _write(row: ReportDelivery, **values: Any) -> None:
-    """Write the outcome of a try, unless it was taken over meanwhile."""
+    """Store the outcome of an attempt, unless another sender took over."""
     ReportDelivery.objects.filter(pk=row.pk, sent_at=None, claimed_at=row.claimed_at).update(claimed_at=None, **values)

@@ -1,4 +1,4 @@
-"""The Celery task of the report: one, and a row of the schedule for each period."""
+"""Define the report's Celery task, with one schedule row per kind of period."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.jobs.task_helpers import run_quietly
 from ops.schedule_rows import schedule
 from reports import jobs
 
-WAIT_S = 60.0  # the rows of several periods may come at the same time
+WAIT_S = 60.0  # the rows of several periods may be due at the same time
 
 
 @shared_task

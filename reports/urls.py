@@ -1,4 +1,4 @@
-"""The report's pages."""
+"""Route the report's pages."""
 
 from django.urls import path
 

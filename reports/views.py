@@ -1,4 +1,4 @@
-"""Show the report of a period as a page that also prints."""
+"""Show the report of a period as a printable page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @cached(())
 @require_safe
 def page(request: HttpRequest, bucket: str, key: str) -> HttpResponseBase:
-    """Answer 404 for a period that there is not, and 400 for one that is not over."""
+    """Show the report, or 404 for an invalid period and 400 for one that is not over."""
     period = _period(bucket, key)
     now = timezone.now()
     try:
@@ -54,10 +54,10 @@ def page(request: HttpRequest, bucket: str, key: str) -> HttpResponseBase:
 
 
 def _period(bucket: str, key: str) -> Period:
-    found = calendar.parse(Bucket(bucket), key) if bucket in {one.value for one in Bucket} else None
-    if found is None:
+    period = calendar.parse(Bucket(bucket), key) if bucket in {one.value for one in Bucket} else None
+    if period is None:
         raise Http404(f"no report {bucket} {key}")
-    return found
+    return period
 
 
 def _shown(request: HttpRequest, period: Period, now: datetime) -> HttpResponse:
@@ -70,7 +70,7 @@ def _shown(request: HttpRequest, period: Period, now: datetime) -> HttpResponse:
 
 
 def _around(period: Period, first: Any, now: datetime) -> dict[str, Any]:
-    """Return the links: to both neighbours, and to the longer and shorter periods that end with this one."""
+    """Return links to both neighbours, and to longer and shorter periods that end with this one."""
     before, after = period.previous(), calendar.following(period)
     others = [calendar.containing(bucket, period.last_day) for bucket in Bucket if bucket != calendar.bucket_of(period)]
     return {

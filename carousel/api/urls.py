@@ -1,4 +1,4 @@
-"""Under /api/: the three lists."""
+"""Route /api/: the three lists."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Serve the carousel's lists, as last made, with their age."""
+"""Serve the carousel's last lists with their age."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_AGE_S = 60  # the lists change once an hour
 
 
 def _rests_on_old(items: list[dict[str, Any]], now: datetime) -> bool:
-    """Return whether a number was old already when the list was made: images are counted by another work."""
+    """Return whether a number was already old when the list was made; another task counts images."""
     times = (item["asOf"] for item in items if "asOf" in item)
-    return any(told is None or not is_fresh(datetime.fromisoformat(told), now, OLD) for told in times)
+    return any(time is None or not is_fresh(datetime.fromisoformat(time), now, OLD) for time in times)
 
 
 class Stat(serializers.Serializer[Any]):
-    """Fields that every item has."""
+    """Fields of every item."""
 
     rank = serializers.IntegerField(min_value=1, help_text="Within its type.")
     label = serializers.CharField(help_text="For people.")  # type: ignore[assignment]  # the wire name
@@ -45,7 +45,7 @@ class NetworkStat(Stat):
 
 class AppStat(Stat):
     version = serializers.IntegerField(allow_null=True, help_text="Of the app's specification.")
-    components = serializers.IntegerField(allow_null=True, help_text="Containers an instance has; null: encrypted.")
+    components = serializers.IntegerField(allow_null=True, help_text="Containers per instance; null: encrypted.")
     instances = serializers.IntegerField(allow_null=True, help_text="Wanted; null: the specification does not say.")
     kind = serializers.ChoiceField(["git", "docker", "encrypted"])
     image = serializers.CharField(allow_null=True, help_text="The first public one.")
@@ -60,9 +60,9 @@ class DeployedStat(AppStat):
 class ExpiringStat(AppStat):
     type = serializers.ChoiceField(["expiring"])
     value = serializers.FloatField(help_text="Blocks left when the list was read.")
-    expireHeight = serializers.IntegerField(help_text="Its end block: from it on the app has ended.")
+    expireHeight = serializers.IntegerField(help_text="Its end block, from which on the app has ended.")
     expiresAt = serializers.DateTimeField(
-        help_text="About when that will be, at 30 s a block; versions after 8 say a duration."
+        help_text="Approximate end at 30 s per block; versions after 8 have a duration."
     )
 
 
@@ -71,16 +71,16 @@ class ListAnswer(Answer):
 
     cached = serializers.BooleanField(help_text="Whether the list was ever read.")
     cacheAge = serializers.IntegerField(source="age", allow_null=True, help_text="s")
-    fresh = serializers.BooleanField(help_text="Read within the hour, of numbers of the last two hours.")
+    fresh = serializers.BooleanField(help_text="Read within the hour, from numbers of the last two hours.")
     asOf = serializers.DateTimeField(source="feed.read_at", allow_null=True, help_text="When the list was read.")
-    error = OrNull(source="feed.error", allow_null=True, help_text="Why the last try failed; the list before is kept.")
+    error = OrNull(source="feed.error", allow_null=True, help_text="Why the last attempt failed; the list is kept.")
     total = serializers.IntegerField(
-        allow_null=True, help_text="Items there are; expiring: apps that end within 7 days. null: never read."
+        allow_null=True, help_text="Number of items; expiring: apps that end within 7 days. null: never read."
     )
     coverage = serializers.DictField(
         source="feed.coverage",
         allow_null=True,
-        help_text="How many rows the list rests on; expiring: `endsUnknown` apps whose end is not known.",
+        help_text="How many rows the list rests on; expiring: `endsUnknown` apps without a known end.",
     )
     timestamp = UnixTimeMs(source="now", help_text="ms")
 
@@ -107,7 +107,7 @@ class ListView(ReadView):
         return f"Carousel: {self.feed.label}"
 
     def etag(self, now: datetime) -> object:
-        """Change each minute, because the answer has ages. One small query."""
+        """Return an ETag that changes each minute, as the answer has ages. One small query."""
         rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
         return *rows, int(now.timestamp() // 60)
 

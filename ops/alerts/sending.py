@@ -338,7 +338,7 @@ def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
     rows = list(alert.deliveries.all())
     for row in rows:
         if row.claimed_at is not None and not is_fresh(row.claimed_at, now, CLAIM_LASTS):
-            _record_unconfirmed(row, "its sender ended in the middle", now)
+            _record_unconfirmed(row, "its sender died while sending", now)
     for name in ("sent_at", "recovery_sent_at"):
         at = getattr(alert, name)
         if at is not None and all(getattr(row, name) != at for row in rows):

@@ -1,4 +1,4 @@
-"""Under /api/: the report and daily fees."""
+"""Route /api/: the report and daily fees."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Serve the report, and daily fees for others to read."""
+"""Serve the report, and daily fees for other services."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from revenue.selectors import ledger_stamp
 
 NOTES = {
     "dailyHoldersRevenue": "What the foundation does with its part is not on record.",
-    "incentives": "By the block subsidy, to a block or two a day; null before block 2,020,000 and for days not over.",
+    "incentives": "By the block subsidy, to a block or two per day; null before block 2,020,000 and for days not over.",
 }
 
 
 class KpiView(ReadView):
-    """Report of a completed day, week, month, quarter or year against the one before.
+    """Report of a completed day, week, month, quarter or year compared with the previous one.
 
     Sums for flows, means of the days for stocks, points for percentages.
     """
@@ -57,7 +57,7 @@ def _wrong(error: NotOver, last: Named) -> dict[str, Any]:
 
 
 class FeesView(ReadView):
-    """Daily fees in the shape of DefiLlama; what blocks issue stands apart."""
+    """Daily fees in the shape of DefiLlama, with block issuance separate."""
 
     name, operation, tag = "Daily fees", "export_fees", "reports"
     query, answer = DaysQuery, FeesAnswer
@@ -67,11 +67,11 @@ class FeesView(ReadView):
         return ledger_stamp(), MessagesState.objects.values_list("version").first(), rules, now.date()
 
     def read(self, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        found = fees.fees(values["start"], values["end"], now)
-        payments = sum(day.payments or 0 for day in found.days)
-        priced = payments - sum(day.usd_missing for day in found.days)
+        report = fees.fees(values["start"], values["end"], now)
+        payments = sum(day.payments or 0 for day in report.days)
+        priced = payments - sum(day.usd_missing for day in report.days)
         coverage = {
-            "completeDays": sum(day.complete for day in found.days),
+            "completeDays": sum(day.complete for day in report.days),
             "priced_percent": round(priced * 100 / payments, 2) if payments else None,
         }
-        return {"data": found.days, "rules": found.rules, "coverage": coverage, "asOf": found.as_of, "notes": NOTES}
+        return {"data": report.days, "rules": report.rules, "coverage": coverage, "asOf": report.as_of, "notes": NOTES}

@@ -1,4 +1,4 @@
-"""Figures of customers: how apps begin, go on and end, and the owners who pay for them."""
+"""Compute customer figures: starts, renewals and ends of apps, and paying owners."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SPECS = tuple(
 
 
 def events(period: Period, state: State, now: datetime) -> dict[str, Known]:
-    """Return how often apps began, went on and ended. Four queries."""
+    """Return counts of starts, renewals and ends of apps. Four queries."""
     if missing := state.unread(period):
         return dict.fromkeys((*COUNTED, "ended_apps", "lost_apps", "renewal_rate"), missing)
     of_period = AppEvent.objects.filter(day__range=(period.first_day, period.last_day))
@@ -66,7 +66,7 @@ def events(period: Period, state: State, now: datetime) -> dict[str, Known]:
 
 
 def _just_ended(period: Period, now: datetime) -> int:
-    """Return how many apps ended in the period so lately that they may still come back."""
+    """Return how many apps ended in the period too recently to count as lost."""
     lost = AppEvent.objects.filter(app=OuterRef("pk"), kind=Kind.LOST, at=OuterRef("end_at"))
     start = max(period.start, now - LOST_AFTER)
     ended = AppLife.objects.filter(end_at__gte=start, end_at__lt=period.end)
@@ -74,7 +74,7 @@ def _just_ended(period: Period, now: datetime) -> int:
 
 
 def _decided(period: Period, now: datetime) -> float:
-    """Return the percent of the period of which it is certain who is lost."""
+    """Return the percentage of the period in which losses are final."""
     certain = min(max(now - LOST_AFTER, period.start), period.end)
     return share((certain - period.start).total_seconds(), (period.end - period.start).total_seconds())
 
@@ -85,9 +85,9 @@ def _undecided(period: Period, decided: float) -> Known:
 
 
 def owners(period: Period, before: Period, fees_sat: int | None, state: State) -> dict[str, Known]:
-    """Return who paid, and what the owners of the period's start earn at its end. Three queries.
+    """Return paying owners, and net retention of the owners at the period's start. Three queries.
 
-    `fees_sat`: all that was paid in the period.
+    `fees_sat`: all payments of the period.
     """
     keys = ("paying_owners", "new_owners", "returning_owners", "net_retention")
     if missing := state.unread(period):
@@ -107,7 +107,7 @@ def _retained(percent: float | None) -> Known:
 
 
 def concentration(period: Period, fees_sat: int | None, state: State) -> dict[str, Known]:
-    """Return how much of the fees few apps pay. One query."""
+    """Return how concentrated the fees are on few apps. One query."""
     keys = ("top10_share", "apps_for_80")
     if missing := state.unread(period):
         return dict.fromkeys(keys, missing)

@@ -1,4 +1,4 @@
-"""Figures of money: what was paid, by whom, at which price, and what it earned; of volume: what was sold for it."""
+"""Compute money figures (payments by sender, prices, earnings) and volume figures (sales)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class State:
     """Progress of the splits and the lives of apps."""
 
     waiting: frozenset[date]
-    """Days whose payments changed since."""
+    """Days with changed payments."""
     is_read: bool
     """Whether all app messages were read once."""
 
@@ -40,17 +40,17 @@ class State:
         return cls(frozenset(ChangedDay.objects.values_list("day", flat=True)), is_read)
 
     def waits(self, period: Period) -> Known | None:
-        """Return that days of the period are still to be split; None where all are."""
+        """Return why days of the period are not split yet, None if all are."""
         days = [day for day in period.days() if day in self.waiting]
         return unknown(f"the payments of {plural(len(days), 'day')} are still being split") if days else None
 
     def unread(self, period: Period) -> Known | None:
-        """Return why nothing that rests on app messages is known; None where it is."""
+        """Return why figures based on app messages are unknown, None if they are known."""
         return self.waits(period) if self.is_read else unknown(NOT_READ)
 
 
 def parts(dimension: str, period: Period) -> dict[str, int]:
-    """Return satoshi by key over the period, the largest first."""
+    """Return satoshi by key over the period, largest first."""
     rows = DailySplit.objects.filter(dimension=dimension, day__range=(period.first_day, period.last_day))
     sums = rows.order_by().values_list("key").annotate(sat=Sum("revenue_sat"))
     return dict(sorted(sums, key=lambda row: (-row[1], row[0])))
@@ -88,11 +88,11 @@ class Ledger:
         return cls(Totals.load(first, last), {day: price for day, price in rows if price is not None}, now)
 
     def lacking(self, period: Period) -> list[date]:
-        """Return the days of which a payment may still come in."""
+        """Return the days that may still get payments."""
         return [day for day in period.days() if not self.totals.ledger.has_all_of(day, self.now)]
 
     def sums(self, period: Period) -> Sums | Known:
-        """Return what was paid, or why that is not known."""
+        """Return the payments, or why they are not known."""
         days, lacking = list(period.days()), self.lacking(period)
         if lacking:
             return missing("the ledger is not complete", lacking, len(days))
@@ -100,7 +100,7 @@ class Ledger:
 
 
 def fees(period: Period, ledger: Ledger) -> dict[str, Known]:
-    """Return what was paid in FLUX and in dollars, and how often."""
+    """Return fees in FLUX and in dollars, and the number of payments."""
     sums = ledger.sums(period)
     if isinstance(sums, Known):
         return dict.fromkeys(("fees_flux", "fees_usd", "payments"), sums)
@@ -121,7 +121,7 @@ def in_dollars(micro: int | None, coverage: float | None = 100.0) -> Known:
 
 
 def _dollars(sums: Sums) -> Known:
-    """Return the sum over the payments that have a price; coverage says how many those are."""
+    """Return the sum over priced payments, with their share as coverage."""
     payments = sums.payments or 0
     if sums.usd_micro is None:
         return unknown("no payment has a price yet")
@@ -133,7 +133,7 @@ TEAM, CARD = "team", "card"
 
 
 def sources(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
-    """Return what is left without the team's own payments, and the share of the card gateway. One query."""
+    """Return fees without the team's own payments, and the card gateway's share. One query."""
     keys = ("organic_flux", "card_share")
     sums = ledger.sums(period)
     if isinstance(sums, Known):
@@ -151,7 +151,7 @@ def sources(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
 
 
 def accruals(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
-    """Return what was earned, the run-rate and what is left, the last two as means of the days. Two queries."""
+    """Return earnings, run-rate and balance, the last two as daily means. Two queries."""
     lacking = ledger.lacking(period)
     if lacking:
         return dict.fromkeys(ACCRUALS, missing("the ledger is not complete", lacking, len(list(period.days()))))
@@ -175,7 +175,7 @@ def accruals(period: Period, ledger: Ledger, state: State) -> dict[str, Known]:
 
 
 def _mean_left(flows: Mapping[date, run_rate.Row], days: Sequence[date]) -> int:
-    """Return the mean of what was not yet earned at the end of each day, in satoshi."""
+    """Return the mean balance not yet earned at the end of each day, in satoshi."""
     left, total = run_rate.left_before(days[0]), 0
     for day in days:
         row = flows.get(day)
@@ -223,7 +223,7 @@ class Sales:
 
     @property
     def coverage(self) -> float:
-        """Return the percent of the fees whose volume is known."""
+        """Return the percentage of fees with a known volume."""
         return share(self.sold.revenue_sat, self.revenue_sat or 0)
 
 
@@ -240,25 +240,25 @@ def sales(period: Period, of: Sales, state: State) -> dict[str, Known]:
 
 
 def effects(period: Period, now: Sales, before: Sales, state: State) -> dict[str, Known]:
-    """Return why the fees differ from those of the period before, in parts that add up to the difference."""
+    """Return the causes of the change in fees, in parts that add up to it."""
     keys = (*EFFECTS, "effect_uncovered")
     if missing := state.unread(period) or state.waits(period.previous()):
         return dict.fromkeys(keys, missing)
     if now.revenue_sat is None or before.revenue_sat is None:
         return dict.fromkeys(keys, unknown("the ledger does not know one of the two periods"))
-    found = split_change(now.sold, before.sold)
-    if not isinstance(found, Parts):
-        return dict.fromkeys(keys, unknown(NO_PARTS[found]))
+    result = split_change(now.sold, before.sold)
+    if not isinstance(result, Parts):
+        return dict.fromkeys(keys, unknown(NO_PARTS[result]))
     covered = now.sold.revenue_sat - before.sold.revenue_sat
     coverage = share(now.sold.revenue_sat + before.sold.revenue_sat, now.revenue_sat + before.revenue_sat)
     return {
-        **{key: in_flux(getattr(found, name), coverage) for key, name in EFFECTS.items()},
+        **{key: in_flux(getattr(result, name), coverage) for key, name in EFFECTS.items()},
         "effect_uncovered": in_flux(now.revenue_sat - before.revenue_sat - covered),
     }
 
 
 def categories(period: Period, state: State) -> dict[str, Known]:
-    """Return the fees of each category, and how much of all fees has one. One query."""
+    """Return the fees of each category, and the share of fees with one. One query."""
     if missing := state.unread(period):
         return {"classified_percent": missing}
     paid = parts(Dimension.CATEGORY, period)
@@ -272,7 +272,7 @@ def categories(period: Period, state: State) -> dict[str, Known]:
 
 
 def category_specs(*periods: Mapping[str, Known]) -> list[Spec]:
-    """Return a line for each category that was paid for in one of the periods, in the order of the first."""
+    """Return a figure for each category paid for in either period, in the order of the first."""
     keys = dict.fromkeys(key for known in periods for key in known if key.startswith(CATEGORY))
     return [_spec(key) for key in keys]
 
@@ -283,7 +283,7 @@ def _spec(key: str) -> Spec:
 
 
 def without_zeros(specs: Iterable[Spec], *periods: dict[str, Known]) -> None:
-    """Count a category that one of the periods was not paid for as 0 in it, where its categories are known."""
+    """Set unpaid categories of a period to 0 if its categories are known."""
     for known in periods:
         if known["classified_percent"].coverage is None or known["classified_percent"].value is None:
             continue

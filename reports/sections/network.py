@@ -1,4 +1,4 @@
-"""Figures of the network: nodes, cloud, running apps, the daily census, and the rewards that fees cover."""
+"""Compute network figures: nodes, cloud, running apps, the daily census, and rewards covered by fees."""
 
 from __future__ import annotations
 
@@ -65,23 +65,23 @@ Read = Callable[[Row], Number | None]
 
 
 def _of(*path: str) -> Read:
-    """Return what reads a number from a day's record; None where the record does not have it."""
+    """Return a function that reads a number from a day's record, None if missing."""
 
     def read(row: Row) -> Number | None:
-        found: Any = row
+        value: Any = row
         for name in path:
-            found = found.get(name) if isinstance(found, dict) else None
-        return found  # type: ignore[no-any-return]  # of JSON
+            value = value.get(name) if isinstance(value, dict) else None
+        return value  # type: ignore[no-any-return]  # of JSON
 
     return read
 
 
 def _newest(row: Row) -> Number | None:
-    """Return the percent of nodes with the newest version of FluxOS, of those that tell theirs."""
+    """Return the percentage of nodes with the newest FluxOS, among those that report their version."""
     versions = (row.get("versions") or {}).get("fluxos") or []
-    told = (row.get("coverage") or {}).get("withFluxos")
+    reporting = (row.get("coverage") or {}).get("withFluxos")
     newest = max(versions, key=lambda each: _numbers(each["version"]), default=None)
-    return newest and told and round(100 * newest["nodes"] / told, 2)
+    return newest and reporting and round(100 * newest["nodes"] / reporting, 2)
 
 
 def _numbers(version: str) -> list[int]:
@@ -108,22 +108,22 @@ CENSUS_SPECS = (
 
 
 def census_stamp() -> object:
-    """Changes with every census and every record of the fill. Two small queries."""
+    """Return a stamp that changes with every census and fill record. Two small queries."""
     read = Source.objects.filter(name__in=Source.Census.values).order_by("name").values_list("name", "read_at")
     return tuple(read), FillDay.objects.aggregate(last=Max("read_at"))["last"]
 
 
 def spread(period: Period) -> dict[str, Known]:
-    """Return the means of the days' censuses. One query."""
-    told = records(period.first_day, period.last_day)
-    days = {day: {key: read(row) for key, (_, _, read) in READ.items()} for day, row in told}
+    """Return the means of the daily censuses. One query."""
+    rows = records(period.first_day, period.last_day)
+    days = {day: {key: read(row) for key, (_, _, read) in READ.items()} for day, row in rows}
     return {
         key: mean({day: row[key] for day, row in days.items()}, list(period.days()), "no census has it") for key in READ
     }
 
 
 def changes(period: Period) -> dict[str, Known]:
-    """Return how many nodes came and went. One query."""
+    """Return how many nodes joined and left. One query."""
     rows = NodeChange.objects.filter(day__range=(period.first_day, period.last_day))
     joins, leaves, days = 0, 0, set[date]()
     for day, joined, left in rows.values_list("day", "joins", "leaves"):
@@ -136,7 +136,7 @@ def changes(period: Period) -> dict[str, Known]:
 
 
 def filled(period: Period) -> dict[str, Known]:
-    """Return the means of what the days recorded. One query."""
+    """Return the means of the days' records. One query."""
     rows = FillDay.objects.filter(day__range=(period.first_day, period.last_day))
     days = {row.day: row for row in rows}
     percents = {day: row.percent for day, row in days.items()}
@@ -151,21 +151,21 @@ REWARD_SPECS = (Spec("reward_coverage", Group.NETWORK, "Rewards covered by fees"
 def rewards_covered(*periods: Period, known: Mapping[Period, Mapping[str, Known]]) -> dict[Period, Known]:
     """Return fees / (block subsidy x blocks x mean price) of each period. Two queries."""
     ledger, timeline = LedgerState.known(), stored_block_times.timeline()
-    found = {}
+    result = {}
     for period in periods:
         if ledger.tip_height is None:
-            found[period] = unknown("no block has been read yet")
+            result[period] = unknown("no block has been read yet")
             continue
         low, high = (timeline.height_at(at) + 1 for at in (period.start, period.end))
         try:
             issued = Decimal(issued_sat(low, high)) / SAT
         except ValueError as error:
-            found[period] = unknown(str(error))
+            result[period] = unknown(str(error))
             continue
         price = known[period]["flux_price_usd"]
         rewards = price if price.value is None else Known(Decimal(price.value) * issued, price.coverage)
-        found[period] = ratio(known[period]["fees_usd"], rewards)
-    return found
+        result[period] = ratio(known[period]["fees_usd"], rewards)
+    return result
 
 
 SPECS = (*STOCK_SPECS, *CENSUS_SPECS, *REWARD_SPECS)

@@ -123,7 +123,7 @@ def test_the_schedule_waits_for_the_ledger_and_a_command_says_so(mails: list[Any
     clock.move_to(NOW - timedelta(days=2))
     found = jobs.send_report(trigger="schedule")
     assert (found["waits"], found["channels"]) == (sending.WAITS, {})
-    with pytest.raises(NotDone, match="does not have every payment"):
+    with pytest.raises(NotDone, match="is not complete"):
         send()
     assert mails == []
 

@@ -20,18 +20,18 @@ class Command(ReportCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--period", choices=[bucket.value for bucket in Bucket], default=Bucket.MONTH.value)
-        day = "a UTC day in the period; without it the last completed one"
+        day = "a UTC day in the period; default: the last completed one"
         parser.add_argument("--date", type=read_by(PastDay()), metavar="DAY", help=day)
         parser.add_argument("--send", action="store_true", help="send it once per channel")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         now, bucket, day = timezone.now(), Bucket(options["period"]), options["date"]
         self.report = sending.load(sending.chosen_period(bucket, day, now), now)
-        found = KpiAnswer.write(self.report)
+        answer = KpiAnswer.write(self.report)
         if options["send"]:
             wait = LEASE_WAIT_S
-            found["delivery"] = jobs.send_report(trigger="command", wait=wait, period=bucket, day=day)
-        return found
+            answer["delivery"] = jobs.send_report(trigger="command", wait=wait, period=bucket, day=day)
+        return answer
 
     def as_text(self, report: dict[str, Any]) -> str:
         delivery = report.get("delivery", {"channels": {}})
