@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from celery import shared_task
+from django.utils import timezone
 
-from ops.jobs.task_helpers import run_quietly
-from ops.registry import changed
+from ops.jobs.task_helpers import give, in_worker, run_quietly
+from ops.models import TaskState
+from ops.registry import changed, on_change
 from ops.schedule_rows import scheduled
 from snapshots import jobs
+from snapshots.models import Snapshot
+
+CHECK = "snapshots.tasks.check_snapshot"
 
 
 @shared_task
@@ -17,3 +22,11 @@ from snapshots import jobs
 def check_snapshot() -> None:
     run_quietly(jobs.check_snapshot)
     changed()  # time has passed, even if no sync or collection succeeds
+
+
+@on_change.after("collect-metrics")
+def check_after_collection() -> None:
+    """Ask for the day's snapshot with its first collection: the next scheduled check may be half an hour away."""
+    is_missing = not Snapshot.objects.filter(day=timezone.now().date()).exists()
+    if in_worker() and is_missing and not TaskState.of("check_snapshot").consecutive_failures:
+        give(CHECK)

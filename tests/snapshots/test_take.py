@@ -14,8 +14,9 @@ from metrics.metric_keys import FIXED, RATIOS
 from metrics.models import Source
 from ops.jobs import runs
 from ops.models import TaskState
+from ops.registry import changed
 from revenue.models import LivePrice
-from snapshots import take
+from snapshots import take, tasks
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.take import take_snapshot
 from snapshots.tasks import check_snapshot
@@ -365,3 +366,31 @@ def test_without_the_lease_the_constraint_still_lets_one_through():
             thread.join()
     assert sorted((report.created, report.reason) for report in reports) == [(False, take.EXISTS)] * 3 + [(True, None)]
     assert (Snapshot.objects.count(), ImageDay.objects.count()) == (1, len(IMAGES))
+
+
+@pytest.mark.warm
+def test_the_first_collection_of_a_day_asks_a_worker_for_the_snapshot(taken, monkeypatch):
+    given = []
+    monkeypatch.setattr(tasks, "give", given.append)
+    collected(at("00:07"))
+    changed("collect-metrics")
+    assert given == []  # commands ask for nothing
+    monkeypatch.setattr(tasks, "in_worker", lambda: True)
+    changed("revenue-sync")
+    assert given == []
+    changed("collect-metrics")
+    assert given == [check_snapshot.name]
+    taken()
+    changed("collect-metrics")
+    assert len(given) == 1
+
+
+@pytest.mark.warm
+def test_a_snapshot_that_was_refused_waits_for_the_schedule(monkeypatch):
+    given = []
+    monkeypatch.setattr(tasks, "give", given.append)
+    monkeypatch.setattr(tasks, "in_worker", lambda: True)
+    collected(at("00:07"), "price")
+    TaskState.objects.create(name="check_snapshot", consecutive_failures=1)
+    changed("collect-metrics")
+    assert given == []
