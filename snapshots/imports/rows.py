@@ -222,6 +222,7 @@ CORES = ("total_cpu_cores", "used_cpu_cores")
 SIZES = ("total_ram_gb", "used_ram_gb", "total_storage_gb", "used_storage_gb")
 APPS = ("total_apps", "watchtower_count", "gitapps_count", "dockerapps_count")
 TOTALS = {"gaming": "gaming_apps_total", "crypto": "crypto_nodes_total"}
+TOTAL_OF = {"nodes": "node_total", "cloud": "total_cpu_cores", "apps": "total_apps", **TOTALS}
 CATEGORIES = ("gaming", "crypto", "wordpress")
 LONGEST_APP, LONGEST_ADDRESS = 128, 64
 MOST_MICRO = 10**18  # micro-dollars of all payments, far below a column's limit
@@ -257,6 +258,9 @@ def snapshots(rows: Iterable[Row], today: date) -> Read[OldDay]:
         unread = [name for name, values in groups.items() if not any(values.values())]
         read.changed.update(f"{name} all zero: not known" for name in unread)
         known = {key: value for name in groups.keys() - set(unread) for key, value in groups[name].items()}
+        wrong = [total for total in TOTAL_OF.values() if known.get(total) == 0]
+        read.changed.update(f"{total} zero, its parts are not: not known" for total in wrong)
+        known.update(dict.fromkeys(wrong))
         read.rows.append(_day(day, row, known, today))
     read.rows.sort(key=lambda old: old.day)
     return read

@@ -133,6 +133,17 @@ def test_a_zero_among_others_was_counted(load):
     assert (row.watchtower_count, row.node_stratus) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "total", ["node_total", "total_cpu_cores", "total_apps", "gaming_apps_total", "crypto_nodes_total"]
+)
+def test_a_total_of_zero_whose_parts_are_not_is_not_known(load, total):
+    report = load(snapshots=[original.snapshot(D1, **{total: 0})])
+    row = Snapshot.objects.get()
+    assert getattr(row, total) is None
+    assert None not in (row.node_cumulus, row.used_cpu_cores, row.dockerapps_count, row.counts["crypto_kaspa"])
+    assert report["changed"]["snapshots"] == {f"{total} zero, its parts are not: not known": 1}
+
+
 @pytest.mark.parametrize("factor", [1, 1000])
 def test_times_are_seconds_or_milliseconds(load, factor):
     moment = original.at_five_past(D1)
