@@ -109,17 +109,27 @@ class RangeOfDays(Expecting, serializers.CharField):
             raise serializers.ValidationError(str(error)) from error
 
 
-class PastDay(Day):
-    """A UTC day up to today; not required."""
+class CalendarDay(Day):
+    """A UTC day whose week, month or year can be found, and those beside it; not required."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, **kwargs)
 
     def to_internal_value(self, value: Any) -> date:
         found = super().to_internal_value(value)
+        if not EARLIEST <= found <= LATEST:
+            raise serializers.ValidationError(f"expected a day between {EARLIEST} and {LATEST}")
+        return found
+
+
+class PastDay(CalendarDay):
+    """A UTC day up to today."""
+
+    def to_internal_value(self, value: Any) -> date:
+        found = Day.to_internal_value(self, value)
         if found > timezone.now().date():
             raise serializers.ValidationError("must not be in the future")
-        return found
+        return super().to_internal_value(value)
 
 
 class Confirmation(Expecting, serializers.CharField):

@@ -6,7 +6,17 @@ from typing import Any
 
 from rest_framework import serializers
 
-from fluxtracker.api.fields import Answer, BucketOf, Day, ErrorAnswer, MicroDollars, OrNull, Query, Satoshi, UnixTime
+from fluxtracker.api.fields import (
+    Answer,
+    BucketOf,
+    CalendarDay,
+    ErrorAnswer,
+    MicroDollars,
+    OrNull,
+    Query,
+    Satoshi,
+    UnixTime,
+)
 from fluxtracker.periods import Bucket
 from reports.fees import EMISSION
 from reports.figures import Group, How
@@ -17,7 +27,7 @@ USD = "US dollars, of the priced payments."
 
 class KpiQuery(Query):
     period = BucketOf(default=Bucket.MONTH, help_text="A UTC day, a week from Monday, or a longer period.")
-    date = Day(required=False, help_text="A day in the period; by default the last completed one.")
+    date = CalendarDay(help_text="A day in the period; by default the last completed one.")
 
 
 class ReportPeriod(Answer):

@@ -104,6 +104,7 @@ def test_a_second_of_the_name_is_409(post, sent):
         ("backfill-usd", {"from": None}, "from: expected a day as YYYY-MM-DD"),
         ("backfill-usd", {"from": 20260101}, "from: expected a day as YYYY-MM-DD"),
         ("backfill-usd", {"to": "2999-01-01"}, "to: must not be in the future"),
+        ("send-report", {"date": "0001-01-01"}, "date: expected a day between 2000-01-01 and 2199-12-31"),
         ("backfill-usd", {"from": "2026-02-02", "to": "2026-02-01"}, "from: must not be after `to`"),
         ("backfill-usd", {"force": "perhaps"}, "force: expected true or false"),
         ("backfill-usd", {"form": "2026-02-02", "force": True}, "form: unknown; there are from, to, force"),

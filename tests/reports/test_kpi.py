@@ -132,6 +132,14 @@ def test_a_period_that_is_not_over_is_refused_with_the_last_completed_one(
     assert last in answer.json()["error"]
 
 
+@pytest.mark.parametrize("period", ["day", "week", "month", "quarter", "year"])
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2200-01-01", "9999-12-31"])
+def test_a_day_outside_the_calendar_is_refused(client: Client, period: str, day: str) -> None:
+    answer = client.get("/api/reports/kpi", {"period": period, "date": day})
+    assert answer.status_code == 400
+    assert answer.json()["fields"] == {"date": "expected a day between 2000-01-01 and 2199-12-31"}
+
+
 @pytest.mark.parametrize("query", ["period=hour", "date=2026-13-01", "date=yesterday", "from=2026-01-01"])
 def test_a_wrong_query_is_refused(client: Client, query: str) -> None:
     answer = client.get(f"/api/reports/kpi?{query}")

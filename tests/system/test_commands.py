@@ -53,6 +53,7 @@ WRONG = {
     "backfill_app_names --batch-size -5": "--batch-size",
     "backfill_usd --from 2026-02-30": "YYYY-MM-DD",
     "backfill_usd --to 2999-01-01 --force": "must not be in the future",
+    "kpi_report --date 0001-01-01": "expected a day between 2000-01-01 and 2199-12-31",
     "backfill_usd --from 2026-02-02 --to 2026-02-01": "--from must not be after --to",
     "sync_revenue --fast": "--fast",
     "prune everything": "everything",
