@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.apps import apps
@@ -199,6 +200,16 @@ def test_a_sender_has_its_payments_alone(client: Client) -> None:
     assert page.count('<tr role="row" id="p') == 2
     assert f'href="/?sender={SENDER}#panel-payments"' in page
     assert f'href="/?sender={SENDER}&amp;from=2026-10-01&amp;to=2026-10-31#panel-payments"' in page
+
+
+@pytest.mark.parametrize("sender", ["a/b", "/", "//example.org", "a%2Fb?c#d"])
+def test_a_sender_of_any_characters_has_a_page_and_links_to_it(client: Client, sender: str) -> None:
+    synced()
+    row = pay(from_address=sender)
+    address = f"/payer/{quote(sender)}"
+    assert "Payments 1 FLUX 1.00" in named(client, address)
+    for page in ("/", "/panels/payments/?tab=payers&from=2026-11-01", f"/tx/{row.txid}", "/day/2026-11-18", address):
+        assert f'href="{address}"' in html(client, page)
 
 
 def test_a_sender_counts_payments_that_are_pruned(client: Client, settings: Any) -> None:
