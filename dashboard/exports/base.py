@@ -36,7 +36,7 @@ from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.database import database_words
 from fluxtracker.formatting import printable
 from fluxtracker.web.middleware import give_back_after
-from revenue.models import Payment
+from revenue.models import DailyTotal, Payment
 from revenue.selectors import ledger_stamp
 
 log = structlog.get_logger(__name__)
@@ -167,7 +167,7 @@ class Export(PublicView):
 
     def first_day(self) -> date | None:
         """Return where the file begins, unless it is asked for less."""
-        return Payment.objects.order_by("paid_at", "id").values_list("day", flat=True).first()
+        return DailyTotal.objects.first_day()
 
     def stream(self, request: Request, chunks: Chunks, first: date, last: date) -> StreamingHttpResponse:
         """Return the answer that a download is; HEAD reads nothing and takes no place."""
@@ -182,3 +182,10 @@ class Export(PublicView):
     def last_line(self, words: str) -> bytes:
         """Return the line that ends a file which is not whole."""
         return csv_lines([[words]])
+
+
+class KeptExport(Export):
+    """Without days: of the payments that are not pruned."""
+
+    def first_day(self) -> date | None:
+        return Payment.objects.order_by("paid_at", "id").values_list("day", flat=True).first()

@@ -19,7 +19,6 @@ from fluxtracker import batches
 from fluxtracker.api.fields import BucketOf, Query, RangeOfDays, Whole, with_range
 from fluxtracker.periods import DAY, Bucket, Span, split
 from fluxtracker.timestamps import iso
-from revenue.models import DailyTotal
 
 ENDING = (
     "name", "owner", "end_at", "end_height", "instances", "category", "balance_at", "balance_sat", "balance_usd_micro",
@@ -74,9 +73,6 @@ class KindsCsv(Export):
 
     def etag(self) -> object:
         return messages_stamp(timezone.now())
-
-    def first_day(self) -> date | None:
-        return DailyTotal.objects.first_day()
 
     def chunks(self, values: Values) -> Chunks:
         now = timezone.now()

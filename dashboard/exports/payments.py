@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 import orjson
 
-from dashboard.exports.base import Export, Values
+from dashboard.exports.base import KeptExport, Values
 from dashboard.exports.csv_cells import PAYMENT_COLUMNS, Chunks, csv_chunks, payment_cells
 from revenue.api.serializers import Transaction
 from revenue.payments import filters, pagination
@@ -21,20 +22,30 @@ def payments(values: Values) -> Iterator[list[Row]]:
         yield pagination.with_confirmations(rows, tip)
 
 
-class PaymentsCsv(Export):
+class PaymentsExport(KeptExport):
+    """Payments that are not pruned, whatever the days."""
+
+    query = TransactionsQuery
+
+    def days(self, values: Values, today: date) -> tuple[date, date]:
+        first, last = super().days({**values, "from": None}, today)
+        return min(max(first, values.get("from") or first), last), last
+
+
+class PaymentsCsv(PaymentsExport):
     """Payments for a spreadsheet: amounts exact, strangers' words harmless."""
 
-    name, subject, query = "Payments as CSV", "payments", TransactionsQuery
+    name, subject = "Payments as CSV", "payments"
     operation = "exportPayments"
 
     def chunks(self, values: Values) -> Chunks:
         return csv_chunks(PAYMENT_COLUMNS, (map(payment_cells, rows) for rows in payments(values)))
 
 
-class PaymentsNdjson(Export):
+class PaymentsNdjson(PaymentsExport):
     """Payments as `/api/revenue/transactions` writes them, one JSON object a line."""
 
-    name, subject, query = "Payments as NDJSON", "payments", TransactionsQuery
+    name, subject = "Payments as NDJSON", "payments"
     operation = "exportPaymentsNdjson"
     suffix, content_type = "ndjson", "application/x-ndjson"
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from dashboard.exports.base import Export, Values
+from dashboard.exports.base import Export, KeptExport, Values
 from dashboard.exports.csv_cells import Chunks, csv_chunks, exact
 from dashboard.panels.payments.panel import OF_DAYS, share_percent, whole_of_days, whole_revenue
 from deployments.selectors import stamp as messages_stamp
@@ -18,7 +18,7 @@ from fluxtracker import batches
 from fluxtracker.api.fields import BucketOf, OneOf, Query, RangeOfDays, Words, with_range
 from fluxtracker.periods import Bucket, split
 from fluxtracker.timestamps import iso
-from revenue.models import App, DailyTotal
+from revenue.models import App
 from revenue.payments.filters import AppsQuery
 from revenue.selectors import Sums, Totals, apps
 
@@ -28,7 +28,7 @@ APP_COLUMNS = (
 )  # fmt: skip
 
 
-class AppsCsv(Export):
+class AppsCsv(KeptExport):
     """List what each app paid."""
 
     name, subject, query = "Apps as CSV", "apps", AppsQuery
@@ -131,9 +131,6 @@ class RevenueCsv(Export):
         columns = [*REVENUE_COLUMNS[:3], *([by] if by else []), *REVENUE_COLUMNS[3:]]
         now = timezone.now()
         return csv_chunks(columns, _revenue(values, *self.days(values, now.date()), now))
-
-    def first_day(self) -> date | None:
-        return DailyTotal.objects.first_day()
 
 
 def _revenue(values: Values, first: date, last: date, now: datetime) -> Iterator[list[list[object]]]:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from revenue.payments import pagination
 from tests.dashboard import export_moment
 from tests.dashboard.payments_rows import ledger
 from tests.dashboard.rows import FLUX, many, pay, synced
+from tests.dashboard.test_detail_pages import prune
 from tests.settings_names import ROOT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.engine, pytest.mark.usefixtures("clock")]
@@ -73,6 +75,32 @@ def test_the_file_is_named_after_its_days(client: Client, query: dict[str, str],
     response = client.get("/export/payments.csv", query)
     close(response)
     assert response["Content-Disposition"] == f'attachment; filename="fluxtracker-payments-{days}.csv"'
+
+
+@pytest.mark.parametrize(
+    ("path", "first"),
+    [
+        ("payments.csv", "2026-10-20"),
+        ("payments.csv?from=2026-01-01", "2026-10-20"),
+        ("payments.ndjson?range=2026", "2026-10-20"),
+        ("payments.csv?to=2026-09-30", "2026-09-30"),
+        ("apps.csv", "2026-10-20"),
+        ("apps.csv?from=2026-01-01", "2026-01-01"),
+        ("owners.csv", "2026-07-01"),
+        ("payers.csv", "2026-07-01"),
+    ],
+)
+def test_the_name_of_a_file_tells_of_no_days_that_are_pruned(
+    client: Client, settings: Any, path: str, first: str
+) -> None:
+    """Sums by owner and sender have all days; single payments, and the sums of apps, those that are kept."""
+    synced()
+    pay(at=datetime(2026, 7, 1, 12, tzinfo=UTC), app="web1")
+    pay(at=datetime(2026, 10, 20, 12, tzinfo=UTC), app="web1")
+    prune(settings)
+    response: Any = client.get(f"/export/{path}")
+    close(response)
+    assert f"-{first}-to-" in response["Content-Disposition"]
 
 
 @pytest.mark.parametrize(
