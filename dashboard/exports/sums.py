@@ -34,6 +34,11 @@ class AppsCsv(KeptExport):
     name, subject, query = "Apps as CSV", "apps", AppsQuery
     operation = "exportApps"
 
+    def etag(self) -> object:
+        """Return a stamp that changes with the splits, too, where the sums are of some days."""
+        of_days = self.request.query_params.keys() & {"from", "to", "range"}
+        return messages_stamp(timezone.now()) if of_days else super().etag()
+
     def chunks(self, values: Values) -> Chunks:
         parts = _of_days(values, apps_between) if values.keys() & {"from", "to"} else _of_ledger(values)
         return csv_chunks(APP_COLUMNS, parts)
@@ -74,7 +79,7 @@ def _of_ledger(values: Values) -> Iterator[Iterable[Sequence[object]]]:
 def _of_days(values: Values, read: Callable[..., AppSums]) -> Iterator[Iterable[Sequence[object]]]:
     whole = whole_of_days(values)
     found = read(values.get("from"), values.get("to"), values.get("search", ""), values["sort"])
-    yield [app_cells(app, whole) for app in found.apps]
+    yield [app_cells(app, whole) for app in filter(None, (*found.apps, found.waiting))]
 
 
 def app_cells(app: App | AppSum, whole: int) -> list[object]:

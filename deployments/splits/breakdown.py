@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ from fluxtracker.batches import chunks
 from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, Span, split
 from revenue.labels import SOURCES, UNKNOWN
-from revenue.models import AppFigures, Label, LedgerState, Payment, PrunedPayment
+from revenue.models import AppFigures, DailyTotal, Label, LedgerState, Payment, PrunedPayment
 from revenue.querysets import SUMMED
 from revenue.selectors import COLUMNS, Sums, Totals
 
@@ -166,6 +166,8 @@ class AppSums:
     unsplit: int = 0
     as_of: datetime | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    waiting: AppSum | None = None
+    """What was paid on the days that are not in them yet, for any app or none."""
 
 
 Shown = tuple[int, int]
@@ -192,7 +194,16 @@ def apps_between(
     query = periods.select(dimension, first, last, pending, search)
     waiting = compute(pending, [dimension]) if pending and is_few else {}
     apps, total = _with_waiting(query, waiting, search, sort, shown) if waiting else _page(query, sort, shown)
-    return AppSums(apps, total, unsplit, LedgerState.known().read_until, reasons)
+    left_out = _on_days(pending) if unsplit else None
+    return AppSums(apps, total, unsplit, LedgerState.known().read_until, reasons, left_out)
+
+
+def _on_days(days: Collection[date]) -> AppSum | None:
+    """Return what was paid on these days under the name NOT_SPLIT; None without a payment."""
+    found: AppSum | None = None
+    for row in DailyTotal.objects.filter(day__in=days, payments__gt=0).by_day():
+        found = _with(found, NOT_SPLIT, tuple(row[name] for name in SUMMED), row["day"])
+    return found
 
 
 def _page(query: periods.Sql, sort: str, shown: Shown | None) -> tuple[list[AppSum], int]:

@@ -6,10 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 
+from deployments.models import MessagesState
 from deployments.splits import daily
 from revenue.models import ChangedDay
+from tests.dashboard.reading import panel
 from tests.dashboard.rows import FLUX, NOW, pay, synced
 from tests.dashboard.test_detail_pages import OWNER, message, split_all
 from tests.dashboard.test_export_laws import cells
@@ -58,6 +61,32 @@ def test_the_parts_of_each_bucket_add_up_to_its_row(
         assert whole
         for by in daily.REST:
             assert added(cells(client, PATH, by=by, **query)) == whole, (by, query)
+
+
+@pytest.mark.parametrize("kind", ["app", "owner"])
+def test_sums_say_what_was_paid_on_days_that_wait_to_be_split(
+    client: Client, ledger: None, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split_all()
+    MessagesState.objects.get_or_create(id=1)
+    path, tab = f"/export/{kind}s.csv", f"?tab={kind}s&range=2026-11"
+    whole = cells(client, path, range="2026-11")
+    etag = client.get(path, {"range": "2026-11"})["ETag"]
+    assert "days have changed" not in panel(client, "payments", tab)
+    known = client.get(f"/panels/payments/{tab}")["ETag"]
+    monkeypatch.setattr(daily, "MOST_PENDING", 0)
+    ChangedDay.objects.create(day=NOW.date())
+    MessagesState.objects.update(version=F("version") + 1)
+    *rest, waiting = cells(client, path, range="2026-11")
+    today = cells(client, "/export/revenue.csv", range="today", bucket="day")[0]
+    assert (waiting[f"{kind}_name" if kind == "app" else kind], waiting["first_payment"]) == (
+        "(not split yet)", "2026-11-18",
+    )  # fmt: skip
+    assert (waiting["payments"], waiting["revenue_sat"]) == (today["payments"], today["revenue_sat"])
+    assert len(rest) < len(whole)
+    assert "Many days have changed; they are split with the next update." in panel(client, "payments", tab)
+    assert client.get(f"/panels/payments/{tab}")["ETag"] != known
+    assert client.get(path, {"range": "2026-11"})["ETag"] != etag
 
 
 def test_a_row_has_exact_amounts_and_says_whether_it_is_complete(client: Client, ledger: None) -> None:

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from dashboard.panels.base import Panel
+from dashboard.panels.economics import NOT_SPLIT
 from dashboard.panels.payments.filters import (
     FILTERS,
     LIMITS,
@@ -35,6 +36,7 @@ from dashboard.panels.payments.filters import (
 )
 from dashboard.panels.payments.rows import WALLETS, listed, unnamed, words
 from dashboard.panels.periods import RANGE, between
+from deployments.selectors import stamp as messages_stamp
 from deployments.splits.breakdown import AppSum, AppSums, apps_between, payers_between, sums
 from deployments.splits.daily import OWNER
 from fluxtracker import formatting, money
@@ -92,7 +94,8 @@ def read(query: QueryDict, now: datetime) -> Context:
 def stamp(query: QueryDict, now: datetime) -> Hashable:
     """Return what the list depends on. A message that no node knew changes nothing before the ledger changes."""
     ledger = LedgerProgress.load(now)
-    return ledger_stamp(), ledger.stale, ledger.quarantined, now.date()
+    rows = ledger_stamp() if query.get("tab", TABS[0][0]) == TABS[0][0] else messages_stamp(now)
+    return rows, ledger.stale, ledger.quarantined, now.date()
 
 
 def _frame(requested: PanelQuery, ledger: LedgerProgress) -> Context:
@@ -185,8 +188,10 @@ def listed_apps(requested: PanelQuery) -> Context:
     values, search = requested.values, requested.values.get("search", "")
     days = (values.get("from"), values.get("to"))
     found: Any
+    unsplit = 0
     if any(days) or requested.tab != "apps":
-        found, whole = OF_DAYS[requested.tab](*days, search, requested.sort).apps, whole_of_days(values)
+        of_days = OF_DAYS[requested.tab](*days, search, requested.sort)
+        found, whole, unsplit = of_days.apps, whole_of_days(values), of_days.unsplit
     else:
         found, whole = apps(search, requested.sort), whole_revenue()
     page = paged(requested, len(found) if isinstance(found, list) else found.count())
@@ -195,7 +200,8 @@ def listed_apps(requested: PanelQuery) -> Context:
         {"app": app, "id": crc32(app.name.encode()), "share": share_words(app.revenue_sat, whole)}
         for app in found[first : page.end_index()]
     ]
-    return {"rows": rows, "page": page, "sums": _added(found), "view": f"dashboard:{requested.tab.removesuffix('s')}"}
+    view = f"dashboard:{requested.tab.removesuffix('s')}"
+    return {"rows": rows, "page": page, "sums": _added(found), "view": view, "unsplit": NOT_SPLIT if unsplit else ""}
 
 
 def _added(found: QuerySet[App] | list[AppSum]) -> Sums:
