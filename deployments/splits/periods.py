@@ -92,7 +92,7 @@ def select(dimension: str, first: date, last: date, without: Collection[date], s
     days, periods = cover(*_to_the_ends(dimension, first, last), without)
     named, names = "dimension = %s AND key <> ''", [dimension]
     if search:
-        named, names = f"{named} AND LOWER(key) LIKE %s ESCAPE '!'", [dimension, f"%{_escaped(search.lower())}%"]
+        named, names = f"{named} AND LOWER(key) LIKE LOWER(%s) ESCAPE '!'", [dimension, f"%{_escaped(search)}%"]
     of_days = (f"day AS first_day, day AS last_day FROM {DAYS}", "day BETWEEN %s AND %s")
     parts: list[tuple[str, str, Sequence[Any]]] = [(*of_days, range_) for range_ in days]
     for bucket, starts in periods.items():

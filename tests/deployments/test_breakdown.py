@@ -114,6 +114,18 @@ def test_apps_of_some_days(get, refused, three_days):
     assert "after" in refused("analytics/apps", from_="2026-11-20", to="2026-11-19")
 
 
+@pytest.mark.parametrize(
+    ("search", "name"), [("ÅNG_ström", "ÅNG_ström"), ("ÅNG", "ÅNG_ström"), ("Ö%", "Ö%İ"), ("İ", "Ö%İ"), ("ß", "ß")]
+)
+def test_a_name_outside_ascii_is_found_on_some_days_too(get, search, name):
+    for each in ("ÅNG_ström", "Ö%İ", "ß", "ang"):
+        message(pay("1", app=each))
+    settle(completed_at=NOW)
+    jobs.update_economics(trigger="command")
+    for days in ({}, {"range": "2026"}):
+        assert [app["app_name"] for app in get("analytics/apps", search=search, **days)["apps"]] == [name], days
+
+
 def test_apps_of_days_that_wait_to_be_split_are_right(get, three_days):
     pay("7", app="web3")
     settle(completed_at=NOW)
