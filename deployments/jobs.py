@@ -13,9 +13,9 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from deployments import accrual, rebuild_lives
-from deployments.instance_fill import fill
 from deployments.message_sync import MessagesReport, Upstreams, learn_messages
 from deployments.models import ChangedApp, FillDay, MessagesState
+from deployments.running_instances import fill
 from deployments.splits import daily
 from fluxtracker import database
 from fluxtracker.api.fields import TrueOrFalse

@@ -15,8 +15,8 @@ from rest_framework.request import Request
 from deployments import run_rate, selectors
 from deployments.api import serializers
 from deployments.customers import PLANS
-from deployments.instance_fill import fill
 from deployments.models import AppEvent, AppLife, MessagesState
+from deployments.running_instances import fill
 from deployments.splits import breakdown
 from deployments.splits.breakdown import AppSums, Breakdown
 from fluxtracker.api.fields import ByQuery, ErrorAnswer, OneOf, Page, PageQuery, Query

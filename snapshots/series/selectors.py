@@ -24,9 +24,9 @@ from revenue.selectors import Sums, Totals
 from snapshots.models import ImageDay, Snapshot
 from snapshots.selectors import snapshot_stamp, with_closes
 from snapshots.series.choices import FLUX, MONEY, STATES, USD, Choice
-from snapshots.series.streams import UNKNOWN as UNKNOWN_SUMS
-from snapshots.series.streams import Streams, Summed, states
-from snapshots.series.streams import first_day as first_day_of_streams
+from snapshots.series.economics import UNKNOWN as UNKNOWN_SUMS
+from snapshots.series.economics import Streams, Summed, states
+from snapshots.series.economics import first_day as first_day_of_streams
 
 Days = dict[date, Number]
 COLUMNS = frozenset(field.name for field in Snapshot._meta.concrete_fields)
