@@ -1,4 +1,4 @@
-"""Badges, Atom feeds and what crawlers and browsers ask for: the same for everyone, without cookies, with an ETag."""
+"""Serve badges, Atom feeds and files for crawlers and browsers: public, without cookies, with an ETag."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ MAX_AGE_S = 60
 BADGE_AGE_S = 300  # shields.io asks no more often
 FEED_DAYS, FEED_PAYMENTS, MAP_APPS = 30, 50, 5000
 ACCENT, GREY = "#7c3aed", "#555555"
-LETTER, PAD = 7, 10  # width of a letter of a badge, and room at both of its ends
+LETTER, PAD = 7, 10  # width of a letter on a badge, and padding on both sides
 
 
 def known(request: HttpRequest, stamp: object, make: Callable[[], HttpResponse]) -> HttpResponse:
-    """Return 304 to who has the answer with this stamp, else what `make` returns."""
+    """Return 304 to a client that has this stamp, else the response of `make`."""
     etag = make_etag(request.build_absolute_uri(request.path), settings.DEMO, stamp)
     response: HttpResponse = get_conditional_response(request, etag=etag) or make()
     response.headers["ETag"] = etag
@@ -50,7 +50,7 @@ def known(request: HttpRequest, stamp: object, make: Callable[[], HttpResponse])
 @cached(())
 @require_safe
 def badge(request: HttpRequest, period: str, kind: str) -> HttpResponse:
-    """Answer the revenue of a period as a badge, or as JSON for shields.io; 404 for another period."""
+    """Serve the revenue of a period as a badge, or as JSON for shields.io; 404 for an unknown period."""
     if period not in PERIODS or kind not in ("svg", "json"):
         raise Http404(f"no badge {period}.{kind}")
     now = timezone.now()
@@ -65,8 +65,8 @@ def _badge(period: str, kind: str, now: datetime) -> HttpResponse:
     message = "unknown" if sat is None else f"{formatting.flux(sat)} FLUX"
     colour = GREY if sat is None else ACCENT
     if kind == "json":
-        found = {"schemaVersion": 1, "label": label, "message": message, "color": colour, "cacheSeconds": BADGE_AGE_S}
-        return JsonResponse(found)
+        data = {"schemaVersion": 1, "label": label, "message": message, "color": colour, "cacheSeconds": BADGE_AGE_S}
+        return JsonResponse(data)
     left, right = (len(text) * LETTER + 2 * PAD for text in (label, message))
     context = {
         "label": label, "message": message, "colour": colour, "left": left, "right": right, "width": left + right,
@@ -76,29 +76,29 @@ def _badge(period: str, kind: str, now: datetime) -> HttpResponse:
 
 
 class Atom(Feed):  # type: ignore[type-arg]  # cannot be subscripted when it runs
-    """An Atom feed whose items have links and ids that never change."""
+    """An Atom feed whose items have permanent links and ids."""
 
     feed_type = Atom1Feed
     author_name = "Fluxtracker"
 
-    def items(self, found: Any) -> Any:
-        return found["items"]
+    def items(self, feed: Any) -> Any:
+        return feed["items"]
 
     def get_object(self, request: HttpRequest, **kwargs: Any) -> Any:
         return kwargs
 
-    def title(self, found: Any) -> str:
-        return f"{'DEMO ' if settings.DEMO else ''}{found['title']}"
+    def title(self, feed: Any) -> str:
+        return f"{'DEMO ' if settings.DEMO else ''}{feed['title']}"
 
-    def link(self, found: Any) -> str:
-        return str(found["link"])
+    def link(self, feed: Any) -> str:
+        return str(feed["link"])
 
     def item_description(self, item: Any) -> str:
         return self.item_title(item)
 
 
 class RevenueFeed(Atom):
-    """Complete days with what they received."""
+    """Complete days with their revenue."""
 
     def item_title(self, item: DayReport) -> str:
         sums = item.sums
@@ -113,7 +113,7 @@ class RevenueFeed(Atom):
 
 
 class AlertsFeed(Atom):
-    """Past problems, without the messages that operators get."""
+    """Past problems, without the messages sent to operators."""
 
     def item_title(self, item: Incident) -> str:
         return f"{item.title} ({f'over after {item.lasted}' if item.until else 'still open'})"
@@ -146,7 +146,7 @@ def _feed(feed: Atom, request: HttpRequest, title: str, link: str, items: list[A
 @cached(())
 @require_safe
 def revenue_feed(request: HttpRequest) -> HttpResponse:
-    """Answer what each of the last 30 complete days received."""
+    """Serve the revenue of each of the last 30 complete days."""
     now = timezone.now()
     link = reverse("dashboard:home")
     return known(
@@ -157,7 +157,7 @@ def revenue_feed(request: HttpRequest) -> HttpResponse:
 
 
 def complete_days(now: datetime) -> Iterator[DayReport]:
-    """Yield the last 30 days that are over, the newest first, without those that are not complete."""
+    """Yield the complete days of the last 30 past ones, newest first."""
     days: list[date] = [now.date() - DAY * number for number in range(1, FEED_DAYS + 1)]
     totals = Totals.load(days[-1], days[0])
     reports = (totals.day(day, now) for day in days)
@@ -167,16 +167,16 @@ def complete_days(now: datetime) -> Iterator[DayReport]:
 @cached(())
 @require_safe
 def alerts_feed(request: HttpRequest) -> HttpResponse:
-    """Answer the incidents of the last 90 days."""
-    found = incidents(timezone.now())
+    """Serve the incidents of the last 90 days."""
+    items = incidents(timezone.now())
     title, link = f"Fluxtracker incidents of {LOOKED_BACK.days} days", reverse("dashboard:status")
-    return known(request, found, lambda: _feed(AlertsFeed(), request, title, link, found))
+    return known(request, items, lambda: _feed(AlertsFeed(), request, title, link, items))
 
 
 @cached(())
 @require_safe
 def app_feed(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer the newest payments of an app; 404 where it has none."""
+    """Serve the newest payments of an app; 404 if it has none."""
     app = App.objects.filter(name=name, payments__gt=0).first()
     if app is None:
         raise Http404("no payment of this app is known")
@@ -195,7 +195,7 @@ def _payments_of(app: App) -> list[Payment]:
 @cached(())
 @require_safe
 def sitemap(request: HttpRequest) -> HttpResponse:
-    """Answer the addresses of the pages, and of the apps with most revenue."""
+    """Serve the URLs of the pages, and of the apps with most revenue."""
     now = timezone.now()
 
     def make() -> HttpResponse:
@@ -211,7 +211,7 @@ def sitemap(request: HttpRequest) -> HttpResponse:
 @cached(())
 @require_safe
 def robots(request: HttpRequest) -> HttpResponse:
-    """Let crawlers read the pages; nothing of a demo."""
+    """Allow crawlers to read the pages, but nothing of a demo."""
     closed = [""] if settings.DEMO else ["admin", "api", "export", "panels"]
     lines = ["User-agent: *", *(f"Disallow: {reverse('dashboard:home')}{folder}" for folder in closed)]
     lines.append(f"Sitemap: {request.build_absolute_uri(reverse('dashboard:sitemap'))}")
@@ -222,7 +222,7 @@ def robots(request: HttpRequest) -> HttpResponse:
 @require_safe
 def manifest(request: HttpRequest) -> HttpResponse:
     """Describe the page to browsers that install it."""
-    found = {
+    data = {
         "name": f"Fluxtracker{' (demo)' if settings.DEMO else ''}",
         "short_name": "Fluxtracker",
         "description": "What the Flux network earns, live.",
@@ -232,4 +232,4 @@ def manifest(request: HttpRequest) -> HttpResponse:
         "theme_color": "#0c0914",
         "icons": [{"src": static("img/favicon.svg"), "sizes": "any", "type": "image/svg+xml"}],
     }
-    return known(request, found, lambda: JsonResponse(found, content_type="application/manifest+json"))
+    return known(request, data, lambda: JsonResponse(data, content_type="application/manifest+json"))

@@ -20,19 +20,19 @@ NO_PARQUET = "Parquet is left out: DuckDB is not installed (the extra `parquet`)
 
 @dataclass(frozen=True, slots=True)
 class FilesReport:
-    months: int = field(metadata=described("Months that are published."))
-    written: int = field(metadata=described("Months that are new or had changed."))
+    months: int = field(metadata=described("Published months."))
+    written: int = field(metadata=described("New or changed months."))
     note: str | None = field(default=None, metadata=described("What was left out."))
 
 
 @job(
     "publish-files",
     report=FilesReport,
-    help="Write the files of each completed month for /data/files/, where the ledger has changed.",
+    help="Write the files of completed months for /data/files/ where the ledger has changed.",
 )
 def publish_files(run: Run) -> FilesReport:
-    """Publish month by month: what is stopped half-way has published whole months."""
-    from dashboard.open_data import publishing  # no other command loads what it reads
+    """Publish month by month, so that an interrupted run has published whole months."""
+    from dashboard.open_data import publishing  # loaded only for this command
 
     now, written = timezone.now(), 0
     note = None if publishing.has_parquet() else NO_PARQUET

@@ -1,6 +1,6 @@
-"""Show how each source, task and check is, and what was wrong in the last 90 days, in the words of `/api/health`.
+"""Show the status of each source, task and check, and incidents of 90 days, in the words of `/api/health`.
 
-Alerts keep their message for operators; readers see what kind of incident it was, without hosts and errors.
+Alert messages are for operators; readers see the kind of incident, without hosts and errors.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from revenue.models import LedgerState
 LOOKED_BACK = timedelta(days=90)
 MOST_INCIDENTS = 100
 OFF = "switched off"
-STEP_S = 10  # a page that is loaded again knows the server's time to this
+STEP_S = 10  # precision of the server's time on a reloaded page
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A source, task or check. `at`: when it was last read or run; `problem`: what is wrong; empty where nothing is."""
+    """A source, task or check. `at`: when it was last read or run; `problem`: what is wrong, if anything."""
 
     name: str
     at: datetime | None
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that was wrong. `until` is None while it lasts."""
+    """A past or open problem. `until` is None while it lasts."""
 
     pk: int
     title: str
@@ -67,7 +67,7 @@ class Incident:
 @cached(())
 @require_safe
 def status(request: HttpRequest) -> HttpResponseBase:
-    """Answer 503 when there is no database to read from."""
+    """Serve the page, or 503 without a database."""
     now = timezone.now()
     try:
         context = read(now)
@@ -82,11 +82,11 @@ def status(request: HttpRequest) -> HttpResponseBase:
 
 
 def read(now: datetime) -> dict[str, Any]:
-    """Read all that the page shows, in a few small queries."""
-    states, found = TaskState.by_name(), health.look(now)
+    """Read the page's data in a few small queries."""
+    states, state = TaskState.by_name(), health.look(now)
     completed_at = LedgerState.known().completed_at
     latest = Latest.load(now)
-    shown = status_strip.strip_status(found, completed_at, now)
+    shown = status_strip.strip_status(state, completed_at, now)
     starting = first_start.context(latest.sources, shown["statuses"], now) if completed_at is None else {}
     return starting | {
         "level": shown["level"],
@@ -116,7 +116,7 @@ def _word(at: datetime | None, is_old: bool) -> str:
 
 
 def tasks(states: Mapping[str, TaskState], now: datetime) -> Iterator[Line]:
-    """Yield each row of the schedule, those that are switched off as such."""
+    """Yield each row of the schedule, including disabled ones."""
     late = {row.name: row for row in schedule_rows.overdue(now, states)}
     for row in schedule_rows.scheduled_tasks(states, now):
         problem = _task_problem(row, late.get(row.name), now)
@@ -128,7 +128,7 @@ def _task_state(row: ScheduledTask, late: Mapping[str, Overdue]) -> str:
         return OFF
     if row.name in late:
         return "overdue"
-    if row.state is None:  # Beat has sent it, or has not; how it ended is not recorded
+    if row.state is None:  # only sending by Beat is recorded, not the result
         return "sent" if row.last_at else "never"
     return row.state.health
 
@@ -140,7 +140,7 @@ def _task_problem(row: ScheduledTask, late: Overdue | None, now: datetime) -> st
 
 
 def checks(now: datetime) -> Iterator[Line]:
-    """Yield each checked service. A source of the chain is not named by its host."""
+    """Yield each checked service. A source of the chain is named without its host."""
     for state in ServiceState.objects.all():
         problem = words(check_results.failing(state), now, public=True) if state.keeps_failing else ""
         yield Line(_title(state.kind, state.name), state.checked_at, state.status, problem, state.get_kind_display())
@@ -152,14 +152,14 @@ def _title(kind: str, name: str) -> str:
 
 
 def incidents(now: datetime) -> list[Incident]:
-    """Return the newest alerts of the last 90 days, and those that are still open. One query."""
+    """Return the newest alerts of the last 90 days, and open ones. One query."""
     recent = Q(raised_at__gte=now - LOOKED_BACK) | Q(closed_at__gte=now - LOOKED_BACK) | Q(closed_at=None)
     alerts = Alert.objects.filter(recent).order_by("-raised_at", "-id")[:MOST_INCIDENTS]
     return [Incident(alert.pk, title(alert), alert.raised_at, alert.closed_at) for alert in alerts]
 
 
 def title(alert: Alert) -> str:
-    """Return what an alert was about, without its message."""
+    """Return the subject of an alert, without its message."""
     kind, _, name = alert.key.partition(":")
     about = {"task": _of_task, "service": _of_service, "source": _of_source}.get(kind, str)(name)
     return INCIDENTS.get(kind, OTHER_INCIDENT).format(about=about)

@@ -1,4 +1,4 @@
-"""The Celery task of the monthly files."""
+"""Define the Celery task for the monthly files."""
 
 from datetime import timedelta
 

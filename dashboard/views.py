@@ -38,23 +38,23 @@ from snapshots.series.choices import MONEY, STATES
 
 LISTED_MONTHS = 12  # on the page; /data/files/ has all
 UNITS: Mapping[str, str] = {COUNT: "count"}
-DRAWN: Mapping[str, str] = {  # how what is drawn by stream follows from daily rows
+DRAWN: Mapping[str, str] = {  # how streams are computed from daily rows
     "organic": "all payments without the team's",
     "card": "payments of the card gateway",
     "team": "payments of the team's wallets",
-    "accrued": "what the days earned of all payments",
+    "accrued": "earnings of the days from all payments",
     "mrr": "accrued per day × 365.25 / 12",
     "deferred": "paid and not yet earned at the end of the day",
     "fill_percent": "running instances / ordered ones × 100, of each app at most what it ordered",
     "operators": "payment addresses of the node list",
     "countries": "countries of the nodes that tell one",
 }
-GROUPS: Mapping[str, str] = {"wordpress": "apps"}  # groups of the catalogue that have no tile of their own
+GROUPS: Mapping[str, str] = {"wordpress": "apps"}  # groups of the catalogue without a tile
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A metric as the table lists it. `formula`: how it follows from others; empty for what is read."""
+    """A metric in the table. `formula`: its computation from others, empty if read directly."""
 
     key: str
     label: str
@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A tile and the metrics that belong to it."""
+    """A tile and its metrics."""
 
     key: str
     title: str
@@ -95,7 +95,7 @@ def about(request: HttpRequest) -> HttpResponse:
 
 
 def chapters(tracked: list[TrackedApp]) -> list[Chapter]:
-    """Return the tiles in their order, each with its metrics; revenue has none: its numbers are the ledger's."""
+    """Return the tiles in order with their metrics; revenue has none, as its numbers are the ledger's."""
     rows: dict[str, list[Row]] = {}
     for metric in FIXED:
         rows.setdefault(GROUPS.get(metric.group, metric.group), []).append(_row(metric))
@@ -111,7 +111,7 @@ def _row(metric: Metric, matched: str = "") -> Row:
 
 
 def _matched(app: TrackedApp) -> str:
-    """Return the patterns that find its containers."""
+    """Return the patterns that match its containers."""
     images = ", ".join(app.image_patterns)
     names = ", ".join(app.name_patterns)
     return "; ".join(filter(None, (images and f"image: {images}", names and f"app name: {names}")))
@@ -122,7 +122,7 @@ PANELS: dict[str, Panel] = {
 }
 FRAMED = ("tiles", "origins", "paid", "feeds", "chart", "payments")  # other sites may show these
 ON_A_WALL = ("strip", "tiles", "pending", "payments")
-AGE_STEP_S = 10  # a page that is loaded again knows the server's time to this
+AGE_STEP_S = 10  # precision of the server's time on a reloaded page
 NO_TITLE = "Figures cannot be read"
 
 
@@ -132,7 +132,7 @@ KEYS = frozenset(key for panel in PANELS.values() for key in panel.keys)
 @cached(KEYS)
 @require_safe
 def panel(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Answer 200 also for a panel that failed: its place says so."""
+    """Serve a panel, with 200 even if it failed, as it shows the error."""
     if name not in PANELS:
         raise Http404(f"no panel {name}")
     now = timezone.now()
@@ -159,12 +159,12 @@ def home(request: HttpRequest) -> HttpResponseBase:
 @cached(KEYS)
 @require_safe
 def wall(request: HttpRequest) -> HttpResponseBase:
-    """Serve what a screen on a wall shows: the period's revenue and the last payments, as they come."""
+    """Serve the page for wall screens: the period's revenue and the latest payments, live."""
     return _whole(request, {name: PANELS[name] for name in ON_A_WALL}, "dashboard/live.html")
 
 
 def _whole(request: HttpRequest, panels: Mapping[str, Panel], template: str) -> HttpResponseBase:
-    """Answer 503 when there is nothing to read from. A panel that fails says so in its place."""
+    """Serve the whole page, or 503 without a database. A panel that fails shows its error."""
     now = timezone.now()
     try:
         database = health.database_status()
@@ -181,7 +181,7 @@ def _whole(request: HttpRequest, panels: Mapping[str, Panel], template: str) -> 
 
 
 def _fixed(request: HttpRequest, chosen: periods.Chosen) -> str:
-    """Return the address that goes on to show the present period when it is over; empty where time only rolls."""
+    """Return the permanent URL of the current period, empty for a rolling one."""
     query = request.GET.copy()
     if chosen.range:
         query[periods.RANGE] = f"{chosen.range.first}..{chosen.range.last}"
@@ -202,7 +202,7 @@ def _frame(request: HttpRequest, name: str) -> str:
 def _page(
     request: HttpRequest, template: str, seen: Mapping[str, tuple[str, Shown | None]], now: datetime
 ) -> HttpResponse:
-    """Return the page with the panels that were rendered already and those that were not."""
+    """Return the page with rendered and deferred panels."""
     shown = {name: (etag, part or show(PANELS[name], request.GET, now)) for name, (etag, part) in seen.items()}
     parts = {name: part if part.failed else replace(part, etag=etag) for name, (etag, part) in shown.items()}
     chosen = periods.chosen(request.GET, now)

@@ -1,4 +1,4 @@
-"""Make the page of an app with its life, and of an owner with its apps."""
+"""Build the page of an app with its life, and of an owner with its apps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from revenue.models import App, LedgerState
 from revenue.payments.filters import begins
 
 EVENTS, APPS = 25, 100  # rows on a page; the JSON has all
-LOOKED_AT = 2_000  # names that begin alike
+LOOKED_AT = 2_000  # names with the same prefix
 Kind, State = AppEvent.Kind, AppLife.State
 KINDS: Mapping[str, str] = {
     Kind.NEW: "registered",
@@ -56,7 +56,7 @@ NO_TERM = "The term of its last message is not known."
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event of an app's life, as its table shows it."""
+    """One event of an app's life, as shown in its table."""
 
     event: AppEvent
     words: str
@@ -66,8 +66,8 @@ class Step:
         return self.event.usd_micro if self.event.priced else None
 
 
-def app(name: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:
-    """Return an app by its name in any case, with its payments of a range. At most eleven queries."""
+def app(name: str, now: datetime, limits: Range | None = None) -> Thing | Unknown:
+    """Return an app by case-insensitive name, with its payments in a range. At most eleven queries."""
     life = AppLife.objects.filter(app_key=name.lower()).first()
     rows = dict(App.objects.filter(name__iexact=name, payments__gt=0).order_by("-payments").values_list("name", "pk"))
     if life is None and not rows:
@@ -77,22 +77,22 @@ def app(name: str, now: datetime, asked: Range | None = None) -> Thing | Unknown
     which = Q(app__in=list(rows.values()))
     paid = selectors.by_split(DailySplit.Dimension.APP, {known, *rows}, which)
     query = {"app": next(iter(rows))} if rows else {}
-    shown = paid.within(asked)
+    shown = paid.within(limits)
     course = bars.by_month(shown.months(now.date()), query)
     return Thing(
         "app", "App", known, known, shown.total, [*_life_facts(life, now), *ends(paid)],
-        selectors.newest(which, shown.newest()), limited(query, asked), course, twin_of("app", known, query, asked),
+        selectors.newest(which, shown.newest()), limited(query, limits), course, twin_of("app", known, query, limits),
         notes=pruned_note(shown.days, LedgerState.last_closed_day()), more={"steps": _steps(life), "most": EVENTS},
     )  # fmt: skip
 
 
 def _names_like(name: str) -> list[str]:
-    """Return names of apps that are written much like this one: those of messages, else those of payments."""
-    if found := close_names(name):
-        return found
+    """Return similar names of apps, from messages or else from payments."""
+    if match := close_names(name):
+        return match
     paid = App.objects.filter(name__istartswith=name[:2], payments__gt=0).order_by("-revenue_sat", "name")
     names = {one.lower(): one for one in paid.values_list("name", flat=True)[:LOOKED_AT]}
-    return [names[found] for found in get_close_matches(name.lower(), list(names), selectors.CLOSE)]
+    return [names[match] for match in get_close_matches(name.lower(), list(names), selectors.CLOSE)]
 
 
 def _tip() -> int:
@@ -134,8 +134,8 @@ def _steps(life: AppLife | None) -> Sequence[Step]:
     return [Step(event, KINDS[event.kind]) for event in events]
 
 
-def owner(name: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:
-    """Return an owner by its id, with what was paid for its messages in a range. At most eleven queries."""
+def owner(name: str, now: datetime, limits: Range | None = None) -> Thing | Unknown:
+    """Return an owner by id, with payments for its messages in a range. At most eleven queries."""
     messages = MessageFact.objects.filter(owner=name)
     lives = list(_apps(name))
     if not lives and not messages.exists():
@@ -143,15 +143,15 @@ def owner(name: str, now: datetime, asked: Range | None = None) -> Thing | Unkno
         return Unknown("owner", "Owner", name, "No app message names this owner.", close)
     which = Q(txid__in=messages.values("txid"))
     paid = selectors.by_split(DailySplit.Dimension.OWNER, [name], which)
-    shown, tip, query = paid.within(asked), _tip(), {"owner": name}
-    if asked is None:
+    shown, tip, query = paid.within(limits), _tip(), {"owner": name}
+    if limits is None:
         newest = list(messages.order_by("-height").values_list("txid", flat=True)[: selectors.NEWEST])
         which = Q(txid__in=newest)
     return Thing(
         "owner", "Owner", name, formatting.short(name), shown.total,
         [Fact("Id", name), *known_as(name), *ends(paid)],
-        selectors.newest(which, shown.newest()), limited(query, asked),
-        bars.by_month(shown.months(now.date()), query), twin=twin_of("owner", name, query, asked),
+        selectors.newest(which, shown.newest()), limited(query, limits),
+        bars.by_month(shown.months(now.date()), query), twin=twin_of("owner", name, query, limits),
         notes=pruned_note(shown.days, LedgerState.last_closed_day()),
         more={"apps": [(life, _state(life, tip, now)) for life in lives[:APPS]], "most": APPS,
               "is_cut": len(lives) > APPS},
@@ -159,12 +159,12 @@ def owner(name: str, now: datetime, asked: Range | None = None) -> Thing | Unkno
 
 
 def _apps(owner: str) -> Collection[AppLife]:
-    """Return the apps that are its own now, those that run longest first, and one more than a page has."""
+    """Return its current apps, those that run longest first, one more than fit on a page."""
     return AppLife.objects.filter(owner=owner).order_by(F("end_at").desc(nulls_last=True), "app_key")[: APPS + 1]
 
 
 def _owners_like(name: str) -> list[str]:
     if len(name) < 4:
         return []
-    found = AppLife.objects.filter(begins("owner", name[: selectors.LIKE])).order_by().values_list("owner", flat=True)
-    return sorted(owner for owner in found.distinct()[: selectors.CLOSE] if owner)
+    owners = AppLife.objects.filter(begins("owner", name[: selectors.LIKE])).order_by().values_list("owner", flat=True)
+    return sorted(owner for owner in owners.distinct()[: selectors.CLOSE] if owner)

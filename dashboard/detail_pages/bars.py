@@ -1,4 +1,4 @@
-"""Draw what was paid by day or month as bars, made by the server; the same stands in a table."""
+"""Draw payments by day or month as server-rendered bars, with the same data as a table."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dashboard.panels.payments.filters import PLACE
 from fluxtracker import formatting
 from revenue.selectors import Sums
 
-STEP, WIDTH, HEIGHT = 10, 8, 100  # of a bar, in units of the drawing
-LEAST = 1  # so high is a bar of little: what is paid can be seen
+STEP, WIDTH, HEIGHT = 10, 8, 100  # of a bar, in drawing units
+LEAST = 1  # minimum height, so that small payments are visible
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A bar with its place, and its row of the table. `sums` has None where nothing is known."""
+    """A bar with its position, and its table row. `sums` has None where nothing is known."""
 
     x: int
     y: float
@@ -32,7 +32,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """A drawing of FLUX by month or day, its caption, and the same for a table, the newest first."""
+    """A drawing of FLUX by month or day with its caption, and the same as a table, newest first."""
 
     unit: str
     bars: Sequence[Drawn]
@@ -51,7 +51,7 @@ class Bars:
 
 
 def by_month(bars: Sequence[Bar], query: Mapping[str, str] | None = None) -> Bars | None:
-    """Return bars that lead to the payments of their month; `query`: the filter of the thing."""
+    """Return bars linked to the payments of their month; `query`: the filter of the page's subject."""
 
     def url(bar: Bar) -> str:
         days = {"from": str(bar.first), "to": str(bar.last)}
@@ -61,7 +61,7 @@ def by_month(bars: Sequence[Bar], query: Mapping[str, str] | None = None) -> Bar
 
 
 def by_day(bars: Sequence[Bar]) -> Bars | None:
-    """Return bars that lead to the pages of their days."""
+    """Return bars linked to the pages of their days."""
     return _draw(
         "day",
         bars,
@@ -71,7 +71,7 @@ def by_day(bars: Sequence[Bar]) -> Bars | None:
 
 
 def _draw(unit: str, bars: Sequence[Bar], label: Callable[[Bar], str], url: Callable[[Bar], str]) -> Bars | None:
-    """Return None without a bar."""
+    """Return the drawing, None without a bar."""
     if not bars:
         return None
     highest = max(bars, key=lambda bar: bar.sums.revenue_sat or 0)

@@ -1,4 +1,4 @@
-"""Make the page of a sender, a transaction, a day or a block: what it is, what was paid, what is close to it."""
+"""Build the page of a sender, transaction, day or block: facts, payments and neighbours."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line about a thing. Without `words` it is not known, and `why` says why."""
+    """One fact about a thing. Without `words` it is not known, and `why` says why."""
 
     label: str
     words: str
@@ -42,7 +42,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A thing with a page. `name` is its one spelling: other spellings redirect to it."""
+    """A thing with a page. `name` is its canonical spelling; others redirect to it."""
 
     kind: str
     noun: str
@@ -52,12 +52,12 @@ class Thing:
     facts: Sequence[Fact]
     rows: Sequence[Row] = ()
     query: Query = field(default_factory=dict)
-    """Filter that leaves the payments of the thing; empty: there is none."""
+    """Filter for the payments of the thing, if there is one."""
     course: Bars | None = None
     twin: str = ""
-    """Address of the same as JSON."""
+    """URL of the same as JSON."""
     around: Sequence[tuple[str, str, str]] = ()
-    """Neighbours: `rel`, words, address."""
+    """Neighbours: `rel`, words, URL."""
     notes: Sequence[str] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A thing that there is not, and what is close to it: words and address."""
+    """A missing thing, with similar ones: words and URL."""
 
     kind: str
     noun: str
@@ -113,7 +113,7 @@ def known_as(subject: str) -> list[Fact]:
 
 
 def twin(view: str, name: str) -> str:
-    """Return the address of the thing as JSON; empty where the API has no address for such a name."""
+    """Return the URL of the thing as JSON, empty if the API has none for such a name."""
     try:
         return reverse(view, args=[name])
     except NoReverseMatch:
@@ -121,18 +121,18 @@ def twin(view: str, name: str) -> str:
 
 
 def transactions(**query: str) -> str:
-    """Return the payments that fit as JSON."""
+    """Return the URL of matching payments as JSON."""
     return f"{reverse('transactions')}?{urlencode(query)}"
 
 
-def limited(query: Mapping[str, str], asked: Range | None) -> dict[str, str]:
-    """Return a filter of payments with the days of a range."""
-    return {**query, **({RANGE: asked.text} if asked else {})}
+def limited(query: Mapping[str, str], limits: Range | None) -> dict[str, str]:
+    """Return a payment filter limited to a range."""
+    return {**query, **({RANGE: limits.text} if limits else {})}
 
 
-def twin_of(kind: str, name: str, query: Mapping[str, str], asked: Range | None) -> str:
-    """Return the thing as JSON; of a range the payments in it."""
-    return transactions(**limited(query, asked)) if asked and query else twin(kind, name)
+def twin_of(kind: str, name: str, query: Mapping[str, str], limits: Range | None) -> str:
+    """Return the URL of the thing as JSON or, with a range, of its payments."""
+    return transactions(**limited(query, limits)) if limits and query else twin(kind, name)
 
 
 def day_fact(label: str, day: date) -> Fact:
@@ -145,25 +145,25 @@ def ends(paid: Paid) -> list[Fact]:
 
 
 def pruned_note(days: Collection[date], closed_through: date | None) -> list[str]:
-    """Say from when on single payments are kept, where that leaves out some of these days."""
+    """Return from when on single payments are stored, if some of these days are earlier."""
     if closed_through is None or not days or min(days) > closed_through:
         return []
     return [f"Individual payments go back to {formatting.day(closed_through + DAY)}; before that only totals are kept."]
 
 
-def payer(address: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:
-    """Return an address that paid, with its payments of a range. At most seven queries."""
+def payer(address: str, now: datetime, limits: Range | None = None) -> Thing | Unknown:
+    """Return a paying address, with its payments in a range. At most seven queries."""
     paid = selectors.by_sender(address)
     if not paid.days:
         close = links("payer", selectors.senders_like(address), short=True)
-        return Unknown("payer", "Sender", address, "No payment comes from this address.", close)
-    shown, query = paid.within(asked), {"sender": address}
+        return Unknown("payer", "Sender", address, "No payments from this address.", close)
+    shown, query = paid.within(limits), {"sender": address}
     return Thing(
         "payer", "Sender", address, formatting.short(address), shown.total,
         [Fact("Address", address), *known_as(address), *ends(paid)],
-        selectors.newest(Q(from_address=address), shown.newest()), limited(query, asked),
+        selectors.newest(Q(from_address=address), shown.newest()), limited(query, limits),
         bars.by_month(shown.months(now.date()), query),
-        twin_of("payer", address, query, asked),
+        twin_of("payer", address, query, limits),
         notes=pruned_note(shown.days, LedgerState.last_closed_day()),
     )  # fmt: skip
 
@@ -173,7 +173,7 @@ def tx(txid: str, now: datetime) -> Thing | Unknown:
     rows = selectors.outputs(Q(txid=txid.lower()))
     if rows:
         return _transaction(rows, [Fact("Confirmations", *_confirmations(rows[0]["height"]))])
-    left = selectors.gone(txid.lower())
+    left = selectors.pruned_transaction(txid.lower())
     if left is not None:
         return _pruned(left)
     close = links("tx", selectors.transactions_like(txid), short=True)
@@ -254,23 +254,23 @@ def _around(kind: str, near: Sequence[tuple[Any, str]], here: Any) -> list[tuple
 
 
 def day(text: str, now: datetime) -> Thing | Unknown:
-    """Return a UTC day, among those of its month. At most seven queries."""
+    """Return a UTC day, with the bars of its month. At most seven queries."""
     first = selectors.first_day()
-    found, nearest = selectors.read_day(text, first, now.date())
-    if found is None or first is None:
+    parsed, nearest = selectors.read_day(text, first, now.date())
+    if parsed is None or first is None:
         close = [(formatting.day(nearest), url_of("day", str(nearest)))] if nearest else []
         return Unknown("day", "Day", text, _why_no_day(first), close)
-    month = Period.containing(Bucket.MONTH, midnight(found))
+    month = Period.containing(Bucket.MONTH, midnight(parsed))
     totals = Totals.load(month.first_day, month.last_day)
-    report = totals.day(found, now)
-    query = {"from": str(found), "to": str(found)}
-    near = [one for one in (found - DAY, found + DAY) if first <= one <= now.date()]
+    report = totals.day(parsed, now)
+    query = {"from": str(parsed), "to": str(parsed)}
+    near = [one for one in (parsed - DAY, parsed + DAY) if first <= one <= now.date()]
     return Thing(
-        "day", "Day", str(found), f"{found:%a} {formatting.day(found)}", report.sums,
-        [_state(report.complete, found, now), _price(found)],
-        selectors.newest(Q(), [found]), query, bars.by_day(_of_month(totals, month, found, first, now)),
-        transactions(**query), _around("day", [(one, formatting.day(one)) for one in near], found),
-        pruned_note([found], totals.ledger.closed_through),
+        "day", "Day", str(parsed), f"{parsed:%a} {formatting.day(parsed)}", report.sums,
+        [_state(report.complete, parsed, now), _price(parsed)],
+        selectors.newest(Q(), [parsed]), query, bars.by_day(_of_month(totals, month, parsed, first, now)),
+        transactions(**query), _around("day", [(one, formatting.day(one)) for one in near], parsed),
+        pruned_note([parsed], totals.ledger.closed_through),
     )  # fmt: skip
 
 
@@ -280,19 +280,19 @@ def _why_no_day(first: date | None) -> str:
     return f"The ledger has the days from {formatting.day(first)} to today."
 
 
-def _state(complete: bool, found: date, now: datetime) -> Fact:
+def _state(complete: bool, day: date, now: datetime) -> Fact:
     if complete:
         return Fact("State", "complete")
-    return Fact("State", "in progress" if found == now.date() else "not complete yet")
+    return Fact("State", "in progress" if day == now.date() else "not complete yet")
 
 
-def _price(found: date) -> Fact:
-    price = DailyPrice.objects.filter(day=found).values_list("price_usd", flat=True).first()
+def _price(day: date) -> Fact:
+    price = DailyPrice.objects.filter(day=day).values_list("price_usd", flat=True).first()
     words = "" if price is None else f"{formatting.price(price)} for 1 FLUX"
     return Fact("Closing price", words, why="" if words else "No closing price of this day is known yet.")
 
 
-def _of_month(totals: Totals, month: Period, found: date, first: date, now: datetime) -> list[Bar]:
+def _of_month(totals: Totals, month: Period, selected: date, first: date, now: datetime) -> list[Bar]:
     days = [one for one in month.days() if first <= one <= now.date()]
     reports = [totals.day(one, now) for one in days]
-    return [Bar(one.day, one.day, one.sums, not one.complete, one.day == found) for one in reports]
+    return [Bar(one.day, one.day, one.sums, not one.complete, one.day == selected) for one in reports]

@@ -1,4 +1,4 @@
-"""Read what was paid for one thing: by day from kept sums, and its newest payments by their indexes."""
+"""Read payments for one thing: by day from stored sums, and the newest ones by index."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from revenue.selectors import Sums
 
 NEWEST = 20  # payments on a page
 CLOSE = 5  # names to suggest
-LIKE = 6  # characters of an id that those to suggest begin with
-LONGEST = 128  # of a name; hardly anything is that long
+LIKE = 6  # leading characters of an id that suggestions share
+LONGEST = 128  # of a name; few are that long
 
 Parts = tuple[int, ...]
 """Of SUMMED."""
@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Sums of one day or month. `is_open`: it is not over yet; `marked`: it is what the page is about."""
+    """Sums of one day or month. `is_open`: it is not over yet; `marked`: it is the subject of the page."""
 
     first: date
     last: date
@@ -43,7 +43,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """Payments for a thing by day, oldest first; only days that have a payment."""
+    """Payments for a thing by day with payments, oldest first."""
 
     days: dict[date, Parts]
     range: Range | None = None
@@ -62,28 +62,28 @@ class Paid:
 
     @property
     def ends(self) -> tuple[date, date] | None:
-        """Return the first and the last day; None without a payment."""
+        """Return the first and the last day, None without a payment."""
         days = list(self.days)
         return (days[0], days[-1]) if days else None
 
-    def within(self, asked: Range | None) -> Paid:
-        """Return what was paid on the days of a range; None: on all."""
-        if asked is None:
+    def within(self, limits: Range | None) -> Paid:
+        """Return the payments in a range, or all without one."""
+        if limits is None:
             return self
-        return Paid({day: parts for day, parts in self.days.items() if asked.first <= day <= asked.last}, asked)
+        return Paid({day: parts for day, parts in self.days.items() if limits.first <= day <= limits.last}, limits)
 
     def newest(self, enough: int = NEWEST) -> list[date]:
-        """Return the last days that together have so many payments."""
-        found: list[date] = []
+        """Return the last days that together have this many payments."""
+        days: list[date] = []
         for day in reversed(self.days):
             if enough <= 0:
                 break
-            found.append(day)
+            days.append(day)
             enough -= self.days[day][1]
-        return found
+        return days
 
     def months(self, today: date) -> list[Bar]:
-        """Return every month of the range, else from the first payment's to this one, those without any too."""
+        """Return every month of the range, or from the first payment to now, including empty ones."""
         if not self.days:
             return []
         first, last = next(iter(self.days)).replace(day=1), max(today, next(reversed(self.days)))
@@ -104,22 +104,22 @@ def _sums(rows: Iterable[Parts]) -> Sums:
 
 
 def by_sender(address: str) -> Paid:
-    """Return what an address paid, from one index each of the payments and of those that are pruned. Two queries."""
+    """Return what an address paid, from one index each of payments and pruned ones. Two queries."""
     return Paid.of([*_open(Q(from_address=address)), *_pruned(Q(from_address=address))])
 
 
 def by_split(dimension: str, keys: Collection[str], which: Q) -> Paid:
-    """Return what an app or an owner was paid for, from the splits. Two queries, and two for days that wait for theirs.
+    """Return payments for an app or owner, from the splits. Two queries, and two for days waiting for theirs.
 
-    `which`: the payments of the same.
+    `which`: the condition for the same payments.
     """
     pending = set(ChangedDay.objects.values_list("day", flat=True))
     rows = DailySplit.objects.filter(dimension=dimension, key__in=keys).values_list("day", *SUMMED)
-    found = [row for row in rows if row[0] not in pending]
+    kept = [row for row in rows if row[0] not in pending]
     if pending:
         among = which & Q(day__in=pending)
-        found += [*_open(among), *_pruned(among)]
-    return Paid.of(found)
+        kept += [*_open(among), *_pruned(among)]
+    return Paid.of(kept)
 
 
 def _open(which: Q) -> list[tuple[Any, ...]]:
@@ -133,7 +133,7 @@ def _pruned(which: Q) -> list[tuple[Any, ...]]:
 
 
 def newest(which: Q, days: Collection[date]) -> list[Row]:
-    """Return the newest payments that fit, on these days, as the list of payments shows them. At most two queries."""
+    """Return the newest matching payments of these days, as in the list of payments. At most two queries."""
     if not days:
         return []
     return listed(list(Payment.objects.filter(which, day__in=days).newest_first().values(*COLUMNS)[:NEWEST]))
@@ -145,25 +145,25 @@ def outputs(which: Q) -> list[Row]:
 
 
 def added(rows: Collection[Row]) -> Sums:
-    """Return what payments add up to."""
+    """Return the sums of payments."""
     return _sums((row["amount_sat"], 1, row["usd_micro"] or 0, int(row["usd_micro"] is not None)) for row in rows)
 
 
 def senders_like(address: str) -> list[str]:
-    """Return senders that begin as this one."""
+    """Return senders with the same prefix."""
     return _like("from_address", address)
 
 
 def transactions_like(txid: str) -> list[str]:
-    """Return transactions that begin as this one."""
+    """Return transactions with the same prefix."""
     return _like("txid", txid.lower())
 
 
 def _like(column: str, text: str) -> list[str]:
     if len(text) < 4:
         return []
-    found = Payment.objects.filter(begins(column, text[:LIKE])).order_by().values_list(column, flat=True)
-    return sorted(found.distinct()[:CLOSE])
+    values = Payment.objects.filter(begins(column, text[:LIKE])).order_by().values_list(column, flat=True)
+    return sorted(values.distinct()[:CLOSE])
 
 
 def first_day() -> date | None:
@@ -171,7 +171,7 @@ def first_day() -> date | None:
 
 
 def read_day(text: str, first: date | None, today: date) -> tuple[date | None, date | None]:
-    """Return the day that the text names, None where the ledger has none of that name, and the nearest that it has."""
+    """Return the day named by the text, None if it is not in the ledger, and the nearest one that is."""
     day = parse_day(text)
     if first is None:
         return None, None
@@ -188,8 +188,8 @@ def around(height: int) -> tuple[int | None, int | None]:
     )
 
 
-def gone(txid: str) -> PrunedPayment | None:
-    """Return what is left of a transaction whose payments are pruned."""
+def pruned_transaction(txid: str) -> PrunedPayment | None:
+    """Return the remainder of a transaction with pruned payments."""
     return PrunedPayment.objects.filter(txid=txid).select_related("app").order_by("day").first()
 
 

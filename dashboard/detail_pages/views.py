@@ -1,4 +1,4 @@
-"""Serve a page for each thing: an app, an owner, a sender, a transaction, a day, a block."""
+"""Serve the pages of apps, owners, senders, transactions, days and blocks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FOUND: Mapping[str, Callable[..., Thing | Unknown]] = {
     "day": pages.day,
     "block": pages.block,
 }
-BY_CLOCK = ("app", "owner")  # apps end by it
+BY_CLOCK = ("app", "owner")  # apps end with the clock
 WITH_RANGE = ("app", "owner", "payer")
 
 
@@ -45,7 +45,7 @@ def page_of(kind: str) -> View:
     @cached((RANGE,) if kind in WITH_RANGE else ())
     @require_safe
     def page(request: HttpRequest, name: str) -> HttpResponseBase:
-        """Answer 404 with what is close for a thing that there is not; another spelling redirects."""
+        """Serve the page, redirect from other spellings, or answer 404 with similar things."""
         now = timezone.now()
         text = request.GET.get(RANGE, "") if kind in WITH_RANGE else ""
         try:
@@ -63,37 +63,37 @@ def page_of(kind: str) -> View:
 
 
 def stamp_of(kind: str, now: datetime) -> object:
-    """Return what changes with the pages of a kind."""
+    """Return a stamp that changes with the pages of a kind."""
     return stamp(now), now.replace(second=0, microsecond=0) if kind in BY_CLOCK else None
 
 
 def _shown(request: HttpRequest, kind: str, name: str, now: datetime) -> HttpResponse:
     range_of = range_picker.read(request.GET, now) if kind in WITH_RANGE else {}
-    asked = range_of.get("range")
-    found = find(kind, name, now, asked)
-    if isinstance(found, Unknown):
-        return render(request, "detail_pages/unknown.html", {"thing": found}, status=404)
-    query = f"?{urlencode({RANGE: asked.text})}" if asked else ""
-    if found.name != name:
-        return HttpResponsePermanentRedirect(found.url + query)
+    limits = range_of.get("range")
+    thing = find(kind, name, now, limits)
+    if isinstance(thing, Unknown):
+        return render(request, "detail_pages/unknown.html", {"thing": thing}, status=404)
+    query = f"?{urlencode({RANGE: limits.text})}" if limits else ""
+    if thing.name != name:
+        return HttpResponsePermanentRedirect(thing.url + query)
     context = {
         **range_of,
         "query": request.GET,
-        "thing": found,
+        "thing": thing,
         "now": now,
-        "address": request.build_absolute_uri(found.url),
-        "link": request.build_absolute_uri(found.url + query),
-        "card": request.build_absolute_uri(reverse("dashboard:card-thing", args=[kind, found.name])),
+        "address": request.build_absolute_uri(thing.url),
+        "link": request.build_absolute_uri(thing.url + query),
+        "card": request.build_absolute_uri(reverse("dashboard:card-thing", args=[kind, thing.name])),
     }
     return render(request, f"detail_pages/{kind}.html" if kind in BY_CLOCK else "detail_pages/page.html", context)
 
 
-def find(kind: str, name: str, now: datetime, asked: Range | None = None) -> Thing | Unknown:
-    """Return the thing with its totals, of a range where it has one.
+def find(kind: str, name: str, now: datetime, limits: Range | None = None) -> Thing | Unknown:
+    """Return the thing with its totals, limited to a range if it supports one.
 
-    A text that can name nothing is not looked up: databases refuse some.
+    An impossible name is not looked up, as databases reject some.
     """
     if not name.isprintable() or len(name) > selectors.LONGEST:
-        return Unknown(kind, kind.capitalize(), name[: selectors.LONGEST], "Nothing has such a name.")
+        return Unknown(kind, kind.capitalize(), name[: selectors.LONGEST], "No such name is possible.")
     with read_snapshot():
-        return FOUND[kind](name, now, asked) if kind in WITH_RANGE else FOUND[kind](name, now)
+        return FOUND[kind](name, now, limits) if kind in WITH_RANGE else FOUND[kind](name, now)

@@ -41,9 +41,9 @@ from revenue.selectors import ledger_stamp
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE = 3  # over all web processes
-LONGEST_S = 600.0  # of one download, however slow its reader is
-LEFT_S = 60.0  # after its end a place that was not given back is free all the same
+MOST_AT_ONCE = 3  # across all web processes
+LONGEST_S = 600.0  # per download, even for a slow reader
+LEFT_S = 60.0  # a slot not given back is free this long after the limit
 Values = dict[str, Any]
 LastLine = Callable[[str], bytes]
 places = Places("exports", MOST_AT_ONCE, LONGEST_S + LEFT_S)
@@ -53,24 +53,24 @@ class Busy(APIException):
     """Answer 503 with Retry-After."""
 
     status_code = 503
-    default_detail = f"{MOST_AT_ONCE} exports are under way, no more run at once; try again in a minute"
+    default_detail = f"{MOST_AT_ONCE} exports are running, which is the maximum; try again in a minute"
     wait = 60
 
 
 def download(chunks: Chunks, last_line: LastLine) -> Chunks:
-    """Return the chunks, the first of them read at once: what goes wrong by then is an ordinary error."""
+    """Return the chunks after reading the first, so that early errors are handled normally."""
     place = places.take()
     if place is None:
         raise Busy
-    found = _guarded(chunks, last_line, place)
-    next(found)
-    return found
+    stream = _guarded(chunks, last_line, place)
+    next(stream)
+    return stream
 
 
 def _guarded(chunks: Chunks, last_line: LastLine, place: int) -> Chunks:
-    """Yield nothing once the first chunk is read, then all chunks; free the place at the end or when closed.
+    """Yield an empty value once the first chunk is read, then all chunks; free the slot at the end or when closed.
 
-    A download that breaks off ends with `INCOMPLETE: ...` in the words of `last_line` and a broken connection.
+    An interrupted download ends with `INCOMPLETE: ...`, written by `last_line`, and a broken connection.
     """
     until, why = time.monotonic() + LONGEST_S, ""
     with ExitStack() as taken:
@@ -92,11 +92,11 @@ def _guarded(chunks: Chunks, last_line: LastLine, place: int) -> Chunks:
             why = "the database did not answer"
     if why:
         yield last_line(f"INCOMPLETE: {why}; ask for fewer days at a time")
-        raise BrokenPipeError(errno.EPIPE, "the export was cut off")  # servers take it for an ordinary end
+        raise BrokenPipeError(errno.EPIPE, "the export was cut off")  # servers treat it as a normal end
 
 
 class ExportSchema(AutoSchema):
-    """Describes a download by what it declares. Pages are left out of the query, as in the file."""
+    """Describes a download by its declarations, without page parameters."""
 
     view: Export  # type: ignore[override]
 
@@ -111,13 +111,13 @@ class ExportSchema(AutoSchema):
         return [type(f"{query.__name__}Export", (query,), {"page": None, "limit": None})]
 
     def get_response_serializers(self) -> Any:
-        words = "The file. One that is not whole ends with a line `INCOMPLETE: ...` and a broken connection."
+        words = "The file. An incomplete one ends with a line `INCOMPLETE: ...` and a broken connection."
         media_type = self.view.content_type.partition(";")[0]
         return {(200, media_type): OpenApiResponse(OpenApiTypes.STR, words), 400: BAD_QUERY, **ERRORS}
 
 
 class Export(PublicView):
-    """A list as a file: the same query keys as its page and its endpoint, without pages."""
+    """A list as a file, with the query keys of its page and endpoint except page parameters."""
 
     operation: ClassVar[str]
     subject: ClassVar[str]
@@ -125,19 +125,19 @@ class Export(PublicView):
     content_type: ClassVar[str] = "text/csv; charset=utf-8; header=present"
     query: ClassVar[type[Query]]
     ignored: ClassVar[Collection[str]] = OWN
-    """Further keys that the page's address may have."""
+    """Further keys allowed in the page's URL."""
     schema = ExportSchema()
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """Return the renderer of errors: the address decides the format of the file."""
+        """Return the renderer for errors; the URL decides the file format."""
         return JSONRenderer(), JSONRenderer.media_type
 
     @classmethod
     def known_keys(cls) -> None:
-        """Keep none in the cache: a download is made for each reader."""
+        """Disable the cache: each download is made for one reader."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """400 for a key that neither the file nor its page has: a filter with a wrong name would be none."""
+        """Reject keys unknown to file and page with 400, as a misspelled filter would be ignored."""
         super().initial(request, *args, **kwargs)
         fields = self.query().fields
         if unknown := [key for key in request.query_params if key not in {*fields, *self.ignored, "format"}]:
@@ -151,7 +151,7 @@ class Export(PublicView):
         return unless_known(request, self.etag(), lambda: self.file(request))
 
     def file(self, request: Request) -> HttpResponseBase:
-        """Return the file; 400 for a wrong filter. A field that was left empty is none; pages are left out."""
+        """Return the file, 400 for a wrong filter. Empty fields and page parameters are ignored."""
         given = {key: value for key, value in request.query_params.items() if value and key not in ("page", "limit")}
         values = self.query.read(given)
         return self.stream(request, self.chunks(values), *self.days(values, timezone.now().date()))
@@ -161,31 +161,31 @@ class Export(PublicView):
         raise NotImplementedError
 
     def days(self, values: Values, today: date) -> tuple[date, date]:
-        """Return the days that the file is about."""
+        """Return the days covered by the file."""
         last = min(values.get("to") or today, today)
         return values.get("from") or self.first_day() or last, last
 
     def first_day(self) -> date | None:
-        """Return where the file begins, unless it is asked for less."""
+        """Return the file's default first day."""
         return DailyTotal.objects.first_day()
 
     def stream(self, request: Request, chunks: Chunks, first: date, last: date) -> StreamingHttpResponse:
-        """Return the answer that a download is; HEAD reads nothing and takes no place."""
+        """Return the download's response; HEAD reads nothing and takes no slot."""
         name = f"fluxtracker-{self.subject}-{first}-to-{last}.{self.suffix}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         if request.method == "HEAD":
             return StreamingHttpResponse((), content_type=self.content_type, headers=headers)
-        found = download(chunks, self.last_line)
-        give_back_after(request._request, found.close)
-        return StreamingHttpResponse(found, content_type=self.content_type, headers=headers)
+        body = download(chunks, self.last_line)
+        give_back_after(request._request, body.close)
+        return StreamingHttpResponse(body, content_type=self.content_type, headers=headers)
 
     def last_line(self, words: str) -> bytes:
-        """Return the line that ends a file which is not whole."""
+        """Return the line that ends an incomplete file."""
         return csv_lines([[words]])
 
 
 class KeptExport(Export):
-    """Without days: of the payments that are not pruned."""
+    """An export that starts by default with the first payment that is not pruned."""
 
     def first_day(self) -> date | None:
         return Payment.objects.order_by("paid_at", "id").values_list("day", flat=True).first()

@@ -1,4 +1,4 @@
-"""A chart as CSV."""
+"""Export a chart as CSV."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _batches(chart: Chart) -> Iterator[list[list[object]]]:
 
 
 def _header(chart: Chart) -> list[str]:
-    """Return a column for each metric and one that says where its value comes from and whether all of it is in."""
+    """Return two columns per metric: its value, and the value's origin and completeness."""
     keys = [drawn.choice.key for drawn in chart.series]
     columns = [column for key in keys for column in (key, f"{key} note")]
     before = ["previous_start", *(f"{key} previous" for key in keys)] if chart.before else []
@@ -51,7 +51,7 @@ def _header(chart: Chart) -> list[str]:
 
 
 def _rows(chart: Chart) -> Iterator[list[object]]:
-    """Oldest first."""
+    """Yield the rows, oldest first."""
     partial = [frozenset(drawn.line.partial) for drawn in chart.series]
     for index, span in enumerate(chart.spans):
         row: list[object] = [span.first.isoformat(), span.last.isoformat()]

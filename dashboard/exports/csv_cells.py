@@ -1,4 +1,4 @@
-"""Write cells of CSV files: exact amounts, and nothing that a spreadsheet takes for a formula."""
+"""Write CSV cells: exact amounts, and nothing that a spreadsheet reads as a formula."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fluxtracker.timestamps import iso
 from revenue.api.serializers import Transaction
 from revenue.payments.pagination import Row
 
-# A spreadsheet takes a cell that begins so for a formula; the wide ones are what some programs make of the others.
+# Spreadsheets read cells with these prefixes as formulas; some programs convert wide characters to the others.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Chunks = Generator[bytes, None, None]
 PAYMENT_COLUMNS = (
@@ -21,14 +21,14 @@ PAYMENT_COLUMNS = (
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
-    """Lines of a CSV file (RFC 4180, UTF-8). None is an empty cell."""
+    """Return lines of a CSV file (RFC 4180, UTF-8). None is an empty cell."""
     text = io.StringIO()
     csv.writer(text).writerows([cell(value) for value in row] for row in rows)
     return text.getvalue().encode()
 
 
 def csv_chunks(columns: Sequence[str], parts: Iterable[Iterable[Sequence[object]]]) -> Chunks:
-    """Yield the header together with the first rows, so that an error in reading them is an ordinary one."""
+    """Yield the header together with the first rows, so that errors in reading them are handled normally."""
     head = csv_lines([columns])
     for rows in parts:
         yield head + csv_lines(rows)
@@ -37,21 +37,21 @@ def csv_chunks(columns: Sequence[str], parts: Iterable[Iterable[Sequence[object]
 
 
 def cell(value: object) -> object:
-    """Return the value, so that no spreadsheet reads strangers' text as a formula: an apostrophe makes it text."""
+    """Return the value, with an apostrophe before text that a spreadsheet would read as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def exact(units: int | None, places: int) -> str | None:
-    """Return a whole number of the smallest units, written out with `places` decimals; None: not known."""
+    """Return a number of smallest units as text with `places` decimals, None if not known."""
     return None if units is None else f"{Decimal(units).scaleb(-places):.{places}f}"
 
 
 def payment_cells(row: Row, columns: Sequence[str] = PAYMENT_COLUMNS) -> list[object]:
-    """Return a payment as the API writes it, but with exact amounts and its time, in the order of the columns."""
-    found = Transaction.write(row) | {
+    """Return a payment as in the API, but with exact amounts and its time, in the order of the columns."""
+    cells = Transaction.write(row) | {
         "time": iso(row["paid_at"]),
         "amount": exact(row["amount_sat"], 8),
         "amount_usd": exact(row["usd_micro"], 6),
         "price_usd": row["price_usd"],
     }
-    return [found[column] for column in columns]
+    return [cells[column] for column in columns]

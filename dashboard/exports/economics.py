@@ -1,4 +1,4 @@
-"""Economics as CSV: apps that end soon, and the kinds of messages."""
+"""Export economics as CSV: apps that end soon, and kinds of messages."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ MOST_AHEAD = 3_660
 
 
 class EndingQuery(Query):
-    days = Whole(default=AHEAD, maximum=MOST_AHEAD, help_text="How many days from today on; today is one more.")
+    days = Whole(default=AHEAD, maximum=MOST_AHEAD, help_text="Number of days after today; today is included.")
 
 
 class EndingCsv(Export):
-    """List the apps in force that end soon, the next first, with what is paid for them and not yet earned."""
+    """Apps in force that end soon, the next first, with their balance not yet earned."""
 
     name, subject, query = "Apps that end as CSV", "ending", EndingQuery
     operation = "exportEnding"
@@ -47,8 +47,8 @@ class EndingCsv(Export):
 
     def chunks(self, values: Values) -> Chunks:
         now = timezone.now()
-        found = ending(now, values["days"]).values_list(*ENDING)
-        return csv_chunks(ENDING_COLUMNS, batches.batched(_ending(found, now)))
+        rows = ending(now, values["days"]).values_list(*ENDING)
+        return csv_chunks(ENDING_COLUMNS, batches.batched(_ending(rows, now)))
 
 
 def _ending(rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterator[list[object]]:
@@ -66,7 +66,7 @@ class KindsQuery(Query):
 
 
 class KindsCsv(Export):
-    """Effects of app messages, by day to year: the count of each kind and what was paid for it."""
+    """Effects of app messages, by day to year: count and payments of each kind."""
 
     name, subject, query = "Kinds of messages as CSV", "kinds", KindsQuery
     operation = "exportKinds"
@@ -82,13 +82,13 @@ class KindsCsv(Export):
 
 
 def _kinds(first: date, last: date, bucket: Bucket, now: datetime) -> Iterator[list[list[object]]]:
-    for some in batches.chunks(split(first, last, bucket), AT_ONCE):
-        rows = kinds(some[0].first, some[-1].last, bucket, now)["data"]
-        yield [_kinds_cells(span, row) for span, row in zip(some, rows, strict=True)]
+    for batch in batches.chunks(split(first, last, bucket), AT_ONCE):
+        rows = kinds(batch[0].first, batch[-1].last, bucket, now)["data"]
+        yield [_kinds_cells(span, row) for span, row in zip(batch, rows, strict=True)]
 
 
 def _kinds_cells(span: Span, row: dict[str, Any]) -> list[object]:
-    """Return the cells of a row; what is not known is empty."""
+    """Return the cells of a row, empty where not known."""
     parts = (row[kind] for kind in KINDS)
     cells = [cell for part in parts for cell in (part["count"], part["sat"], exact(part["usd_micro"], 6))]
     return [span.first.isoformat(), span.last.isoformat(), *cells]

@@ -1,4 +1,4 @@
-"""Payments as files: CSV for spreadsheets, NDJSON as the API writes them."""
+"""Export payments: CSV for spreadsheets, NDJSON as in the API."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from revenue.payments.pagination import Row
 
 
 def payments(values: Values) -> Iterator[list[Row]]:
-    """Yield the payments that fit, some at a time."""
+    """Yield batches of matching payments."""
     tip = pagination.tip_height()
     for rows in pagination.every_row(filters.select(values)):
         yield pagination.with_confirmations(rows, tip)
 
 
 class PaymentsExport(KeptExport):
-    """Payments that are not pruned, whatever the days."""
+    """Payments that are not pruned, on any days."""
 
     query = TransactionsQuery
 
@@ -33,7 +33,7 @@ class PaymentsExport(KeptExport):
 
 
 class PaymentsCsv(PaymentsExport):
-    """Payments for a spreadsheet: amounts exact, strangers' words harmless."""
+    """Payments for a spreadsheet, with exact amounts and no formulas."""
 
     name, subject = "Payments as CSV", "payments"
     operation = "exportPayments"
@@ -43,7 +43,7 @@ class PaymentsCsv(PaymentsExport):
 
 
 class PaymentsNdjson(PaymentsExport):
-    """Payments as `/api/revenue/transactions` writes them, one JSON object a line."""
+    """Payments as in `/api/revenue/transactions`, one JSON object per line."""
 
     name, subject = "Payments as NDJSON", "payments"
     operation = "exportPaymentsNdjson"

@@ -1,4 +1,4 @@
-"""Revenue as CSV: by app, owner or sender, and by day to year."""
+"""Export revenue as CSV: by app, owner or sender, and by day to year."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ APP_COLUMNS = (
 
 
 class AppsCsv(KeptExport):
-    """List what each app paid."""
+    """Payments by app."""
 
     name, subject, query = "Apps as CSV", "apps", AppsQuery
     operation = "exportApps"
@@ -45,7 +45,7 @@ class AppsCsv(KeptExport):
 
 
 class OwnersCsv(Export):
-    """List what each owner paid."""
+    """Payments by owner."""
 
     name, subject, query = "Owners as CSV", "owners", AppsQuery
     operation = "exportOwners"
@@ -58,7 +58,7 @@ class OwnersCsv(Export):
 
 
 class PayersCsv(Export):
-    """List what each sender paid."""
+    """Payments by sender."""
 
     name, subject, query = "Senders as CSV", "payers", AppsQuery
     operation = "exportPayers"
@@ -69,21 +69,21 @@ class PayersCsv(Export):
 
 def _of_ledger(values: Values) -> Iterator[Iterable[Sequence[object]]]:
     whole = whole_revenue()
-    for some in batches.chunks(
+    for batch in batches.chunks(
         list(apps(values.get("search", ""), values["sort"]).values_list("id", flat=True)), batches.ROWS
     ):
-        there = App.objects.in_bulk(some)
-        yield [app_cells(there[key], whole) for key in some if key in there]
+        there = App.objects.in_bulk(batch)
+        yield [app_cells(there[key], whole) for key in batch if key in there]
 
 
 def _of_days(values: Values, read: Callable[..., AppSums]) -> Iterator[Iterable[Sequence[object]]]:
     whole = whole_of_days(values)
-    found = read(values.get("from"), values.get("to"), values.get("search", ""), values["sort"])
-    yield [app_cells(app, whole) for app in filter(None, (*found.apps, found.waiting))]
+    result = read(values.get("from"), values.get("to"), values.get("search", ""), values["sort"])
+    yield [app_cells(app, whole) for app in filter(None, (*result.apps, result.waiting))]
 
 
 def app_cells(app: App | AppSum, whole: int) -> list[object]:
-    """In the order of APP_COLUMNS. Dollars are of the priced payments; of some days only the days are known."""
+    """Return the cells of APP_COLUMNS. Dollars cover priced payments; a range knows only days, not times."""
     ends = map(_written, (app.first_paid_at, app.last_paid_at))
     return [
         app.name, app.payments, exact(app.revenue_sat, 8), app.revenue_sat,
@@ -110,19 +110,19 @@ REVENUE_COLUMNS = (
 
 
 class RevenueQuery(Query):
-    by = OneOf(list(REST), required=False, help_text="A row for each of them; without it one row for each bucket.")
-    key = Words(help_text="Only this app, owner, source or category; in any case.")
+    by = OneOf(list(REST), required=False, help_text="One row for each of them; by default one row per bucket.")
+    key = Words(help_text="Only this app, owner, source or category, case-insensitive.")
     bucket = BucketOf(default=Bucket.MONTH)
     range = RangeOfDays()
 
     def validate(self, attrs: Values) -> Values:
         if attrs.get("key") and "by" not in attrs:
-            raise ValidationError({"key": [f"say `by`, too: one of {', '.join(REST)}"]})
+            raise ValidationError({"key": [f"`by` is required too: one of {', '.join(REST)}"]})
         return with_range(attrs, {}, "from", "to")
 
 
 class RevenueCsv(Export):
-    """Revenue by day to year, whole or in parts; the parts of a bucket add up to its row without `by`."""
+    """Revenue by day to year, as totals or in parts; a bucket's parts add up to its row without `by`."""
 
     name, subject, query = "Revenue as CSV", "revenue", RevenueQuery
     ignored = ()
@@ -141,9 +141,9 @@ class RevenueCsv(Export):
 def _revenue(values: Values, first: date, last: date, now: datetime) -> Iterator[list[list[object]]]:
     totals = Totals.load(first, last)
     only = values.get("key", "").lower()
-    for some in batches.chunks(split(first, last, values["bucket"]), AT_ONCE):
+    for batch in batches.chunks(split(first, last, values["bucket"]), AT_ONCE):
         rows: list[list[object]] = []
-        for span in some:
+        for span in batch:
             head = [span.first.isoformat(), span.last.isoformat()]
             head.append(str(all(totals.ledger.has_all_of(day, now) for day in span.days())).lower())
             if "by" not in values:
@@ -155,7 +155,7 @@ def _revenue(values: Values, first: date, last: date, now: datetime) -> Iterator
 
 
 def _sums(sums: Sums) -> list[object]:
-    """Return the cells of a sum; what is not known is empty."""
+    """Return the cells of a sum, empty where not known."""
     sat = sums.revenue_sat
     missing = None if sat is None else sums.usd_missing
     return [exact(sat, 8), sat, exact(sums.usd_micro, 6), sums.payments, missing]

@@ -1,7 +1,7 @@
-"""Write the files of each completed month, and keep the index of those that are published.
+"""Write the files of each completed month, and the index of published ones.
 
-A month is a folder that is written under another name, synced and renamed; the index names the folder to read, and
-is replaced at once. Whatever is killed in between leaves what was published before, and the next run clears it up.
+A month is a folder written under a temporary name, synced and renamed; the index names the folder to read, and is
+replaced atomically. A kill in between keeps the published files, and the next run cleans up.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LICENCE = {
 }
 CSV, PARQUET = "csv", "parquet"
 MEDIA_TYPES = {CSV: "text/csv", PARQUET: "application/vnd.apache.parquet"}
-# One thread: the same rows make the same bytes. Nothing is downloaded.
+# One thread, so that the same rows give the same bytes. Nothing is downloaded.
 DUCKDB: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,
     "memory_limit": "256MB",
@@ -90,7 +90,7 @@ def published() -> dict[str, Month]:
 
 
 def completed(now: datetime) -> Iterator[Period]:
-    """Yield the months that are over and of which every payment is in, newest first. Four queries."""
+    """Yield months that are over and complete, newest first. Four queries."""
     days = [DailyTotal.objects.aggregate(day=Min("day"))["day"], Snapshot.objects.aggregate(day=Min("day"))["day"]]
     first: date | None = min(filter(None, days), default=None)
     ledger, month = LedgerState.known(), Period.containing(Bucket.MONTH, now).previous()
@@ -101,7 +101,7 @@ def completed(now: datetime) -> Iterator[Period]:
 
 
 def publish(month: Period, known: Month | None, now: datetime) -> Month | None:
-    """Write the month's files unless they are published as they would be written. Return what is new."""
+    """Write the month's files unless unchanged. Return the month if it is new or changed."""
     part = folder() / f".{month.key}{files.PART}"
     make_private(part)
     try:
@@ -117,37 +117,37 @@ def publish(month: Period, known: Month | None, now: datetime) -> Month | None:
 
 
 def _write_tables(part: Path, month: Period, known: Month | None, now: datetime) -> dict[str, File]:
-    """Write a CSV file for each table. One whose rows are pruned stays as it was published, or is left out."""
-    found = {}
+    """Write a CSV file for each table. One with pruned rows stays as published, or is left out."""
+    files = {}
     with read_snapshot():
         ledger = LedgerState.known()
         for table in TABLES:
             path = part / f"{table.name}.{CSV}"
             if table.is_known(month, ledger):
-                found[path.name] = File.of(path, _write(path, table, month, now))
+                files[path.name] = File.of(path, _write(path, table, month, now))
             elif known and known.has(table):
-                found[path.name] = known.files[path.name]
-    return found
+                files[path.name] = known.files[path.name]
+    return files
 
 
 def _write(path: Path, table: Table, month: Period, now: datetime) -> int:
-    """Return the number of rows."""
+    """Write the table and return its number of rows."""
     written = 0
     with path.open("xb") as file:
         file.write(csv_lines([[column.name for column in table.columns]]))
-        for some in batched(table.rows(month, now), ROWS_AT_ONCE):
-            file.write(csv_lines(some))
-            written += len(some)
+        for batch in batched(table.rows(month, now), ROWS_AT_ONCE):
+            file.write(csv_lines(batch))
+            written += len(batch)
     return written
 
 
 def _has_all(known: Month, tables: Mapping[str, File]) -> bool:
-    """Return whether each table is published in every format that can be written here."""
+    """Return whether each table is published in all formats available here."""
     return not has_parquet() or all(f"{Path(name).stem}.{PARQUET}" in known.files for name in tables)
 
 
 def has_parquet() -> bool:
-    """Return whether DuckDB is installed. It is imported here and not before: that takes a tenth of a second."""
+    """Return whether DuckDB is installed. It is imported only here, as that takes a tenth of a second."""
     try:
         import duckdb  # noqa: F401
     except ImportError:
@@ -156,19 +156,19 @@ def has_parquet() -> bool:
 
 
 def _with_parquet(part: Path, tables: Mapping[str, File]) -> dict[str, File]:
-    """Return the files with those in Parquet, which have the rows of the CSV files."""
+    """Return the files plus Parquet versions of the CSV files."""
     if not has_parquet():
         return dict(tables)
     import duckdb
 
-    found = dict(tables)
+    files = dict(tables)
     with duckdb.connect(config=DUCKDB | {"temp_directory": str(part)}) as database:
         for table in TABLES:
             source, target = part / f"{table.name}.{CSV}", part / f"{table.name}.{PARQUET}"
             if source.name in tables:
                 database.execute(_copy(table, source, target))
-                found[target.name] = File.of(target, tables[source.name].rows)
-    return found
+                files[target.name] = File.of(target, tables[source.name].rows)
+    return files
 
 
 def _copy(table: Table, source: Path, target: Path) -> str:
@@ -184,7 +184,7 @@ def _quoted(path: Path) -> str:
 
 
 def _keep(part: Path, key: str, tables: dict[str, File], now: datetime) -> Month:
-    """Rename the folder to the one that the index will name, once everything in it is on the disk."""
+    """Sync the folder to disk and rename it to its name in the index."""
     sums = "".join(f"{file.sha256}  {file.name}\n" for file in tables.values()).encode()
     name = f"{key}-{hashlib.sha256(sums).hexdigest()[:12]}"
     files.write(part / SUMS, sums)
@@ -194,14 +194,14 @@ def _keep(part: Path, key: str, tables: dict[str, File], now: datetime) -> Month
         path.chmod(0o600)
         files.sync(path)
     files.sync(part)
-    shutil.rmtree(folder() / name, ignore_errors=True)  # of a run that was killed before it wrote the index
+    shutil.rmtree(folder() / name, ignore_errors=True)  # from a run killed before it wrote the index
     os.replace(part, folder() / name)
     files.sync(folder())
     return Month(key, name, f"{now:%Y-%m-%dT%H:%M:%SZ}", tables | further)
 
 
 def dictionary(key: str, tables: Mapping[str, File], now: datetime) -> dict[str, Any]:
-    """Describe a month's files as a Data Package: licence, checksums, and what each column means."""
+    """Describe a month's files as a Data Package: licence, checksums, and the meaning of columns."""
     return {
         "profile": "data-package",
         "name": f"fluxtracker-{key}",
@@ -234,14 +234,14 @@ def _resource(table: Table, form: str, file: File) -> dict[str, Any]:
 
 
 def write_index(months: Mapping[str, Month]) -> None:
-    """Publish these months."""
+    """Write the index of these months."""
     newest_first = (months[key] for key in sorted(months, reverse=True))
     rows = [asdict(month) | {"files": list(map(asdict, month.files.values()))} for month in newest_first]
     files.replace(folder() / INDEX, orjson.dumps(rows))
 
 
 def clear_up() -> None:
-    """Remove what no index names: parts of runs that were killed, and folders that were replaced before."""
+    """Remove folders that are not in the index: from killed runs, and replaced ones."""
     named = {month.folder for month in published().values()}
     for path in folder().iterdir():
         if path.is_dir() and path.name not in named:
@@ -250,7 +250,7 @@ def clear_up() -> None:
 
 ROWS_AT_ONCE = 2_000
 FLUX, DOLLARS, PRICE = "DECIMAL(18,8)", "DECIMAL(18,6)", "DECIMAL(20,10)"
-KINDS = {  # of a column in Parquet, and in the data dictionary (Data Package)
+KINDS = {  # column types in Parquet and in the data dictionary (Data Package)
     "VARCHAR": "string", "BIGINT": "integer", "DOUBLE": "number", "DATE": "date", "TIMESTAMP": "datetime",
     FLUX: "number", DOLLARS: "number", PRICE: "number",
 }  # fmt: skip
@@ -267,14 +267,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One file of a month, in each format. `rows`: of the month at `now`, in an order that does not change."""
+    """One file of a month, in each format. `rows`: of the month at `now`, in a stable order."""
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: Callable[[Period, datetime], Iterable[Cells]]
     is_known: Callable[[Period, LedgerState], bool] = lambda month, ledger: True
-    """Whether the database still has every row."""
+    """Whether the database still has all rows."""
 
 
 PAYMENTS = (
@@ -294,21 +294,21 @@ PAYMENTS = (
     Column("message_hash", "VARCHAR", "Hash of the app message. Empty: none."),
     Column("block_height", "BIGINT", "Height of the block."),
     Column("block_hash", "VARCHAR", "Hash of the block. Empty: not known."),
-    Column("source", "VARCHAR", "Who told of the payment: blockbook, daemon or import."),
+    Column("source", "VARCHAR", "Source of the payment: blockbook, daemon or import."),
 )
 DAYS = (
     Column("date", "DATE", "UTC day."),
     Column("revenue", FLUX, "FLUX. Empty: not known."),
     Column("revenue_sat", "BIGINT", "Satoshi. Empty: not known."),
-    Column("revenue_usd", DOLLARS, "US dollars of the payments that have a price. Empty: not known."),
+    Column("revenue_usd", DOLLARS, "US dollars of priced payments. Empty: not known."),
     Column("payments", "BIGINT", "Number of payments. Empty: not known."),
-    Column("payments_without_price", "BIGINT", "How many of them have no price."),
+    Column("payments_without_price", "BIGINT", "Number of payments without a price."),
 )
 SOURCE = "taken, backfilled (from the ledger and the history of node counts), import or simulated."
 SNAPSHOTS = (
     Column("date", "DATE", "UTC day; read soon after 00:05."),
     Column("source", "VARCHAR", SOURCE),
-    Column("read_at", "TIMESTAMP", "The oldest reading behind the row, UTC. Empty: not known."),
+    Column("read_at", "TIMESTAMP", "The oldest reading of the row, UTC. Empty: not known."),
     Column("flux_price_usd", PRICE, "US dollars for one FLUX. Empty: not known, here and below."),
     *(Column(f"node_{tier}", "BIGINT", f"Nodes: {tier}.") for tier in ("cumulus", "nimbus", "stratus", "total")),
     *(
@@ -328,7 +328,7 @@ SNAPSHOTS = (
 
 
 def _payments(month: Period, now: datetime) -> Iterator[Cells]:
-    """Yield payments in the order of the chain: the database's keys are others once the ledger was read again."""
+    """Yield payments in chain order, as database ids change when the ledger is read again."""
     names = [column.name for column in PAYMENTS]
     rows = Payment.objects.filter(day__range=(month.first_day, month.last_day)).order_by("height", "txid", "vout")
     for row in rows.values(*pagination.COLUMNS).iterator(ROWS_AT_ONCE):

@@ -26,7 +26,7 @@ from fluxtracker.api.views import ERRORS, PublicView, ReadView
 from fluxtracker.web.middleware import give_back_after
 
 CHUNK = 2**16  # bytes
-MAX_AGE_S = 3600  # a month changes rarely: by an audit, a price, a name
+MAX_AGE_S = 3600  # a month changes rarely, by an audit, a price or a name
 OTHERS = {publishing.SUMS: "text/plain; charset=utf-8", publishing.DICTIONARY: "application/json"}
 NOT_FOUND = OpenApiResponse(ErrorAnswer, "No such month or file.")
 
@@ -36,7 +36,7 @@ class FileAnswer(Answer):
     url = serializers.CharField(help_text="Path of the file.")
     bytes = serializers.IntegerField(source="size")
     sha256 = serializers.CharField()
-    rows = serializers.IntegerField(allow_null=True, help_text="null: it is no table.")
+    rows = serializers.IntegerField(allow_null=True, help_text="null: not a table.")
 
 
 class MonthAnswer(Answer):
@@ -58,7 +58,7 @@ def _part(name: str, pattern: str, words: str = "") -> OpenApiParameter:
 
 
 def listed() -> list[dict[str, Any]]:
-    """Return the published months with the addresses of their files, newest first."""
+    """Return the published months with the URLs of their files, newest first."""
     return [
         {
             "key": month.key,
@@ -92,12 +92,12 @@ class FileView(PublicView):
     name = "File of a month"
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """Return the renderer of errors: the address decides the format of the file."""
+        """Return the renderer for errors; the URL decides the file format."""
         return JSONRenderer(), JSONRenderer.media_type
 
     @classmethod
     def known_keys(cls) -> None:
-        """Take any query. Every reader gets the file from the disk."""
+        """Accept any query. Files are always served from disk."""
 
     @extend_schema(
         operation_id="file",
@@ -106,12 +106,12 @@ class FileView(PublicView):
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 404: NOT_FOUND, **ERRORS},
     )
     def get(self, request: Request, month: str, name: str) -> HttpResponseBase:
-        found = publishing.published().get(month)
-        file = found.files.get(name) if found else None
-        if found is None or file is None:
+        published = publishing.published().get(month)
+        file = published.files.get(name) if published else None
+        if published is None or file is None:
             raise Http404(f"no file {month}/{name}; /data/files/ lists them")
         etag = f'"{file.sha256}"'
-        response = get_conditional_response(request._request, etag=etag) or _stream(request, found, file)
+        response = get_conditional_response(request._request, etag=etag) or _stream(request, published, file)
         response["ETag"] = etag
         patch_cache_control(response, public=True, max_age=MAX_AGE_S)
         return response
@@ -132,7 +132,7 @@ def _stream(request: Request, month: Month, file: File) -> HttpResponseBase:
 
 
 def _chunks(path: Path) -> Chunks:
-    """Yield the file, which stays whole while it is read, also when another one takes its place."""
+    """Yield the file, which stays readable even if it is replaced meanwhile."""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield chunk

@@ -1,4 +1,4 @@
-"""Read and render each panel on its own, so that one that fails leaves the others."""
+"""Read and render each panel separately, so that a failure does not affect the others."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Context = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A part of the page. `read` gives its template what it shows, from the address's query and the time.
+    """A part of the page. `read` returns its template context from the query and the time.
 
-    `stamp` changes with what the panel shows, and is cheaper to find than the panel is to render. `keys` are those of
-    the address that the panel depends on, `usual` the value of the first where it is left out.
+    `stamp` changes with the panel's content, and is cheaper to compute than rendering. `keys` are the query keys that
+    the panel depends on, `usual` the default of the first.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A rendered panel. `failed`: it shows that it could not be read, with a link to try again.
+    """A rendered panel. `failed`: it shows an error with a link to try again.
 
-    `title` is what it contributes to the title of the page; mostly empty.
+    `title` is its part of the page title, usually empty.
     """
 
     panel: Panel
@@ -53,20 +53,20 @@ class Shown:
     title: str = ""
     failed: bool = False
     etag: str = ""
-    """Of the panel's own address; empty where the panel failed: it is asked for again."""
+    """Of the panel's own URL; empty if the panel failed, so that it is requested again."""
 
 
 def peek(panel: Panel, query: QueryDict, now: datetime) -> tuple[str, Shown | None]:
-    """Return the panel's ETag, and the panel where it had to be rendered to know it."""
+    """Return the panel's ETag, and the panel if it had to be rendered for that."""
     if panel.stamp is not None:
-        with suppress(Exception):  # `show` meets it again, logs it, and shows that the panel failed
+        with suppress(Exception):  # `show` hits the same error, logs it, and shows that the panel failed
             return make_etag(panel.name, query.urlencode(), panel.stamp(query, now)), None
     shown = show(panel, query, now)
     return quote_etag(hashlib.sha256(shown.html.encode()).hexdigest()), shown
 
 
 def show(panel: Panel, query: QueryDict, now: datetime) -> Shown:
-    """Return the rendered panel. An error inside is logged, and the panel says so in its own place."""
+    """Return the rendered panel. An error is logged and shown in place of the panel."""
     try:
         context = {"query": query, **panel.read(query, now)}
         return Shown(panel, render_to_string(panel.template, context), context.get("page_title", ""))

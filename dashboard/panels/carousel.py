@@ -1,4 +1,4 @@
-"""Show the carousel: what runs most, what was just deployed, what ends soon. One small query."""
+"""Show the carousel: most run images, new apps, apps that end soon. One small query."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _shown(row: Feed, chosen: bool, now: datetime) -> dict[str, Any]:
 
 
 def _more(row: Feed) -> str:
-    """Return how many there are beyond those that are listed, and of how many the end is not known."""
+    """Return how many apps are not listed, and how many have no known end."""
     coverage = row.coverage or {}
     total = coverage.get("endWithin7Days")
     if row.name != Feed.Name.EXPIRING or total is None:
@@ -60,7 +60,7 @@ def _more(row: Feed) -> str:
 
 
 def _item(item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Return a name with the figure that ranks it or the time it was deployed at, and details."""
+    """Return a name with its rank figure or deployment time, and details."""
     match item["type"]:
         case "app":
             instances = formatting.plural(item["value"], "instance")
@@ -76,19 +76,19 @@ def _item(item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _parts(item: Mapping[str, Any]) -> str:
-    """Return what was deployed: `git, 2 components, 3 instances`."""
+    """Describe the deployment: `git, 2 components, 3 instances`."""
     counts = ((item["components"], "component"), (item["instances"], "instance"))
     return ", ".join([item["kind"], *(formatting.plural(number, noun) for number, noun in counts if number)])
 
 
 def _until(instant: str, now: datetime) -> str:
-    """Return about how long it still runs: a block takes about half a minute."""
+    """Return the approximate time left, at half a minute per block."""
     left = datetime.fromisoformat(instant) - now
     return f"in about {formatting.span(left)}" if left > timedelta() else "ending now"
 
 
 def stamp(query: QueryDict, now: datetime) -> object:
-    """Return what was read, and the minute: the time left changes with it."""
+    """Return a stamp of the lists and the minute, as the time left changes with it."""
     rows = Feed.objects.order_by("name").values_list("name", "read_at", "tried_at", "error")
     return tuple(rows), int(now.timestamp()) // 60
 

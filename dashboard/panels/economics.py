@@ -1,4 +1,4 @@
-"""Show where the revenue of the chosen period comes from, and what is paid already for the time to come."""
+"""Show the sources of the selected period's revenue, and prepaid future revenue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from metrics.metric_keys import percent
 from revenue.labels import UNKNOWN
 from revenue.models import ChangedDay, Label, LedgerState
 
-LISTED = 8  # categories; the rest are summed
+LISTED = 8  # categories; the others are summed
 AHEAD = 30  # days
 TEAM = Label.Category.TEAM.value
 SOURCES: Mapping[str, str] = {
@@ -32,7 +32,7 @@ SOURCES: Mapping[str, str] = {
     TEAM: "Flux team",
     "platform": "Wallets of the platform",
     "other": "Everybody else",
-    UNKNOWN: "Not known (pruned before senders were kept)",
+    UNKNOWN: "Not known (pruned before senders were stored)",
 }
 CATEGORIES: Mapping[str, str] = {
     UNKNOWN: "Not known (encrypted or no app)",
@@ -48,7 +48,7 @@ NO_PAYMENT = "No payment in this period yet."
 
 
 def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
-    """Read both splits and the messages of the chosen period's whole days. Eleven queries, whatever the period."""
+    """Read both splits and the messages of the selected period's whole days. Eleven queries for any period."""
     chosen = periods.chosen(query, now)
     days = _days(chosen, now)
     sources, categories = (
@@ -72,32 +72,32 @@ def read_origins(query: QueryDict, now: datetime) -> dict[str, Any]:
 
 
 def _kinds(days: Period, now: datetime) -> dict[str, Sums]:
-    """Return what was paid for the messages of these days, by kind, and how many there are; empty: not known."""
-    found: dict[str, Sums] = {}
+    """Return payments and number of the messages of these days by kind, empty if not known."""
+    totals: dict[str, Sums] = {}
     for row in kinds(days.first_day, days.last_day, Bucket.YEAR, now)["data"]:
         for kind in PAID_KINDS:
-            sat, count, _, _ = found.get(kind, NOTHING)
+            sat, count, _, _ = totals.get(kind, NOTHING)
             if row[kind]["count"]:
-                found[kind] = (sat + row[kind]["sat"], count + row[kind]["count"], 0, 0)
-    return found
+                totals[kind] = (sat + row[kind]["sat"], count + row[kind]["count"], 0, 0)
+    return totals
 
 
 def ending(now: datetime, days: int = AHEAD) -> QuerySet[AppLife]:
-    """Return the apps in force that end until so many days from today, the next first."""
+    """Return apps in force that end within this many days after today, the next first."""
     until = midnight(now.date() + (days + 1) * DAY)
     return AppLife.objects.filter(end_at__gt=now, end_at__lt=until).order_by("end_at", "app_key")
 
 
 def _days(chosen: Chosen, now: datetime) -> Period:
-    """Return the days of the period so far; for one that rolls as many whole days and today."""
+    """Return the days of the period so far; for a rolling one as many whole days, and today."""
     if chosen.choice.rolling:
         return Period.of_days(now.date() - chosen.choice.rolling + DAY, now.date())
     return Period.of_days(chosen.period.first_day, min(chosen.period.last_day, now.date()))
 
 
-def _parts(found: Mapping[str, Sums], total: int, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield the parts, the largest first."""
-    for key, (sat, payments, _, _) in sorted(found.items(), key=lambda part: (-part[1][0], part[0])):
+def _parts(parts: Mapping[str, Sums], total: int, names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the parts, largest first."""
+    for key, (sat, payments, _, _) in sorted(parts.items(), key=lambda part: (-part[1][0], part[0])):
         label = names.get(key) or key.replace("-", " ").capitalize()
         yield {"key": key, "label": label, "sat": sat, "payments": payments, "share": percent(sat, total)}
 
@@ -117,7 +117,7 @@ def origins_stamp(query: QueryDict, now: datetime) -> object:
 
 
 def read_paid(query: QueryDict, now: datetime) -> dict[str, Any]:
-    """Read run-rate, what is not earned yet, and the apps that end within AHEAD days."""
+    """Read run-rate, balance not yet earned, and apps that end within AHEAD days."""
     ahead = run_rate.forecast(now)
     is_read, soon = ahead.deferred.sat is not None, ahead.data[:AHEAD]
     rate = run_rate.run_rate_now(LedgerState.known(), now) if is_read else run_rate.UNKNOWN
@@ -140,12 +140,12 @@ def _known(amount: Amount, why: str) -> dict[str, Any]:
 
 
 def _weeks(today: Ending, days: Sequence[ForecastDay]) -> Iterator[dict[str, Any]]:
-    """Yield how many apps end in each seven days from today on."""
+    """Yield the number of apps that end in each seven days from today on."""
     for start in range(0, len(days), 7):
-        some = days[start : start + 7]
-        apps = sum(day.ending.apps for day in some) + (today.apps if start == 0 else 0)
-        first = some[0].date - (timedelta(days=1) if start == 0 else timedelta())
-        yield {"first": first, "last": some[-1].date, "apps": apps}
+        week = days[start : start + 7]
+        apps = sum(day.ending.apps for day in week) + (today.apps if start == 0 else 0)
+        first = week[0].date - (timedelta(days=1) if start == 0 else timedelta())
+        yield {"first": first, "last": week[-1].date, "apps": apps}
 
 
 ORIGINS = Panel(

@@ -1,4 +1,4 @@
-"""Show a first start as a checklist until the first sync has completed, with the cause where it cannot go on."""
+"""Show a checklist until the first sync has completed, with the cause if it cannot continue."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from revenue.models import Cursor, LivePrice
 from revenue.status import TASK
 from snapshots.models import Snapshot
 
-IN_THE_LIST = ("sync_never", "sync_retrying", "worker_missing", "source_never")  # beginnings of codes
+IN_THE_LIST = ("sync_never", "sync_retrying", "worker_missing", "source_never")  # prefixes of codes
 OF_UPSTREAMS = ("sync_revenue_failing", "task_failing", "source_", "chain_", "upstream_failing", "list_", "alert")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of the first start. `note`: how far it is, where it is not done."""
+    """A step of the first start. `note`: its progress while not done."""
 
     name: str
     done: bool
@@ -31,15 +31,15 @@ class Step:
 
 
 def context(sources: Mapping[str, SourceView], statuses: Iterable[Status], now: datetime) -> dict[str, Any]:
-    """Return the checklist, the cause where it cannot go on, and the problems that neither of them says."""
-    found = cause(sources, TaskState.by_name())
-    said = IN_THE_LIST if found.is_ok else (*IN_THE_LIST, *OF_UPSTREAMS)
-    others = (words(status, now, public=True) for status in statuses if not status.code.startswith(said))
-    return {"steps": steps(now), "cause": words(found, now), "problems": list(dict.fromkeys(others))}
+    """Return the checklist, the cause of a stop, and problems not covered by either."""
+    cause_ = cause(sources, TaskState.by_name())
+    covered = IN_THE_LIST if cause_.is_ok else (*IN_THE_LIST, *OF_UPSTREAMS)
+    others = (words(status, now, public=True) for status in statuses if not status.code.startswith(covered))
+    return {"steps": steps(now), "cause": words(cause_, now), "problems": list(dict.fromkeys(others))}
 
 
 def steps(now: datetime) -> Sequence[Step]:
-    """Return what has to happen before the page is whole, in order. Four small queries."""
+    """Return the steps until the page is complete, in order. Four small queries."""
     share = chain_share()
     return (
         Step("Database", done=True),
@@ -51,10 +51,10 @@ def steps(now: datetime) -> Sequence[Step]:
 
 
 def chain_share() -> int:
-    """Return the percentage of all blocks that were read, over all tracked addresses, rounded down."""
+    """Return the percentage of blocks read, over all tracked addresses, rounded down."""
     cursors = Cursor.by_address()
-    found = [_share(cursors.get(row.address)) for row in settings.REVENUE_ADDRESSES]
-    return int(100 * sum(found) / len(found))
+    shares = [_share(cursors.get(row.address)) for row in settings.REVENUE_ADDRESSES]
+    return int(100 * sum(shares) / len(shares))
 
 
 def _share(cursor: Cursor | None) -> float:
@@ -65,9 +65,9 @@ def _share(cursor: Cursor | None) -> float:
 
 
 def cause(sources: Mapping[str, SourceView], states: Mapping[str, TaskState]) -> Status:
-    """Return that no upstream could be reached: the sync failed, and so did each source that was asked."""
-    asked = [view for view in sources.values() if view.tried_at is not None]
+    """Return that no upstream could be reached: the sync and all sources asked have failed."""
+    tried = [view for view in sources.values() if view.tried_at is not None]
     is_cut_off = TaskState.of(TASK, states).consecutive_failures > 0 and all(
-        view.read_at is None and view.error for view in asked
+        view.read_at is None and view.error for view in tried
     )
     return Status("upstreams_unreachable") if is_cut_off else OK

@@ -1,7 +1,7 @@
-"""Read the period of an address, such as `?period=W&at=2026-W45` or `?range=last_7d`, and name it. Periods are UTC.
+"""Read the period of a query, such as `?period=W&at=2026-W45` or `?range=last_7d`, and name it. Periods are UTC.
 
-A panel's own keys go before the range of all panels. A period that is not known falls back to this week, an `at` that
-is not known or lies ahead to now, a wrong range to none.
+A panel's own keys override the range of all panels. An unknown period falls back to this week, an unknown or future
+`at` to now, a wrong range to none.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from fluxtracker.ranges import Range, WrongRange, read_range
 
 RANGE = "range"
 KEYS = ("period", "at", RANGE)
-OWN = ("period", "at", "days", "start", "end", "from", "to", "page")  # what one range for all panels takes the place of
+OWN = ("period", "at", "days", "start", "end", "from", "to", "page")  # replaced by a range for all panels
 EARLIEST, LATEST = 2009, 2199  # years of an `at`
 QUARTER_MONTHS = 3
 
 
 class Choice(NamedTuple):
-    """An entry of the switch. `short` is its label on a phone; `last` and `ago` name what it is compared with."""
+    """An entry of the switch. `short` is its label on phones; `last` and `ago` name the comparison."""
 
     key: str
     label: str
@@ -56,9 +56,9 @@ LONGEST = {Bucket.DAY: 1, Bucket.WEEK: 7, Bucket.MONTH: 31, Bucket.QUARTER: 92} 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The period of an address: a calendar period, whole, the last 24 hours or 7 days, or the days of a range.
+    """The period of a query: a whole calendar period, the last 24 hours or 7 days, or the days of a range.
 
-    `choice` is of a range, too: the calendar period that it is, or one about as long.
+    A range has a `choice` too: its calendar period, or one about as long.
     """
 
     choice: Choice
@@ -68,22 +68,22 @@ class Chosen:
 
     @property
     def is_calendar(self) -> bool:
-        """Return whether there is one before and one after it."""
+        """Return whether it has a previous and a next period."""
         return not self.choice.rolling and self.period.bucket is not None
 
     @property
     def key(self) -> str:
-        """Return the address's `period`; empty where a range says which."""
+        """Return the query's `period`, empty with a range."""
         return "" if self.range else self.choice.key
 
     @property
     def step_key(self) -> str:
-        """Return the key of the address that steps change."""
+        """Return the query key changed by steps."""
         return RANGE if self.range else "at"
 
     @property
     def before(self) -> str:
-        """Return what a past period is compared with: `the week before`, `the 10 days before`."""
+        """Return the comparison of a past period: `the week before`, `the 10 days before`."""
         return f"the {self.choice.bucket if self.is_calendar else _length(self.period)} before"
 
     @property
@@ -102,39 +102,39 @@ class Chosen:
 
     @property
     def last(self) -> str:
-        """Return the name of the period before it."""
+        """Return the name of the previous period."""
         if not self.is_calendar and not self.choice.rolling:
             return self.before
         return name(self.period.previous(), self.now) if self.is_past else self.choice.last
 
     @property
     def at(self) -> str:
-        """Return the address's `at` of it; empty for what goes on."""
+        """Return its `at`, empty for the current period."""
         return self.period.key if self.is_past else ""
 
     @property
     def step_back(self) -> str:
-        """Return the `at` of the period before; empty where time only rolls."""
+        """Return the `at` of the previous period, empty for a rolling one."""
         return self.period.previous().key if self.is_calendar else ""
 
     @property
     def step_on(self) -> str:
-        """Return the `at` of the period after a past one; the present one's where that is it."""
+        """Return the `at` of the period after a past one."""
         after = Period.containing(self.choice.bucket, self.period.end)
         return after.key if self.is_past and after.end <= self.now else self.step_now
 
     @property
     def step_now(self) -> str:
-        """Return the `at` of the present period: none; of a range its word."""
+        """Return the `at` of the current period: none, or a range's word."""
         return PRESENT[self.choice.bucket] if self.range else ""
 
 
 def chosen(query: QueryDict, now: datetime) -> Chosen:
-    """Return the period that the address asks for."""
-    if asked := range_of(query, now.date(), "period", "at"):
-        days = len(Span(asked.first, asked.last).days())
-        bucket = asked.period.bucket or next((one for one, most in LONGEST.items() if days <= most), Bucket.YEAR)
-        return Chosen(OF_BUCKET[bucket], asked.period, now, asked)
+    """Return the period requested by the query."""
+    if selected := range_of(query, now.date(), "period", "at"):
+        days = len(Span(selected.first, selected.last).days())
+        bucket = selected.period.bucket or next((one for one, most in LONGEST.items() if days <= most), Bucket.YEAR)
+        return Chosen(OF_BUCKET[bucket], selected.period, now, selected)
     choice = BY_KEY.get(query.get("period", "").upper(), USUAL)
     if choice.rolling:
         end = now.replace(microsecond=0)
@@ -145,7 +145,7 @@ def chosen(query: QueryDict, now: datetime) -> Chosen:
 
 
 def range_of(query: QueryDict, today: date, *own: str) -> Range | None:
-    """Return the range of all panels; None without one, for a wrong one, and where the panel's own keys say which."""
+    """Return the range of all panels, None without a valid one or if the panel has its own keys."""
     text = query.get(RANGE, "").strip()
     if text and not any(query.get(key) for key in own):
         with suppress(WrongRange):
@@ -154,14 +154,14 @@ def range_of(query: QueryDict, today: date, *own: str) -> Range | None:
 
 
 def day_of(text: str) -> date | None:
-    """Return the first day of `2026`, `2026-Q3`, `2026-11`, `2026-W45` or `2026-11-04`; None for anything else."""
+    """Return the first day of `2026`, `2026-Q3`, `2026-11`, `2026-W45` or `2026-11-04`, None for anything else."""
     text = text.strip().upper()
-    found = read_key(text)
-    return found[1] if found and EARLIEST <= int(text[:4]) <= LATEST else None
+    parsed = read_key(text)
+    return parsed[1] if parsed and EARLIEST <= int(text[:4]) <= LATEST else None
 
 
 def name(period: Period, now: datetime) -> str:
-    """Return a past period in words; with its year where that is not this one."""
+    """Return a past period in words, with its year unless it is this one."""
     day = period.first_day
     match period.bucket:
         case Bucket.WEEK:
@@ -185,7 +185,7 @@ def _length(period: Period) -> str:
 
 
 def stretch(period: Period, now: datetime) -> str:
-    """Return `Mon 9 Nov – Thu 12 Nov, 14:05 UTC`; whole days without their midnight."""
+    """Return `Mon 9 Nov – Thu 12 Nov, 14:05 UTC`, or whole days without midnight."""
     start, end = period.start, period.end
     if end <= start:
         return f"{day_words(start, now)}, 00:00 UTC"
@@ -196,12 +196,12 @@ def stretch(period: Period, now: datetime) -> str:
 
 
 def between(first: date, last: date, now: datetime) -> str:
-    """Return `Mon 9 Nov – Sun 15 Nov`; one day alone where both are the same."""
+    """Return `Mon 9 Nov – Sun 15 Nov`, or one day if both are the same."""
     return _joined(day_words(first, now), day_words(last, now))
 
 
 def day_words(day: date, now: datetime, *, weekday: bool = True) -> str:
-    """Return `Mon 9 Nov`, and the year where it is not this one."""
+    """Return `Mon 9 Nov`, with the year unless it is this one."""
     year = "" if day.year == now.year else f" {day.year}"
     return f"{day:%a} {day.day} {day:%b}{year}" if weekday else f"{day.day} {day:%b}{year}"
 

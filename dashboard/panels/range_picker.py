@@ -1,4 +1,4 @@
-"""Show the range that all panels go by, with links to others and a field for any."""
+"""Show the range of all panels, with links to others and a field for any."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ OFFERED = {
 
 
 def read(query: QueryDict, now: datetime) -> dict[str, Any]:
-    """Read the range of the address. `wrong` says what is allowed where it is none."""
-    text, found, wrong = query.get(RANGE, "").strip(), None, ""
+    """Read the query's range. `wrong` says what is allowed if it is invalid."""
+    text, selected, wrong = query.get(RANGE, "").strip(), None, ""
     try:
-        found = read_range(text, now.date()) if text else None
+        selected = read_range(text, now.date()) if text else None
     except WrongRange as error:
         wrong = f"{str(error).capitalize()}."
     kept = [(key, str(value)) for key, value in query.items() if key not in (RANGE, *OWN)]
     return {
-        "range": found,
-        "words": found and (found.name or periods.name(found.period, now)),
-        "days": found and periods.between(found.first, found.last, now),
+        "range": selected,
+        "words": selected and (selected.name or periods.name(selected.period, now)),
+        "days": selected and periods.between(selected.first, selected.last, now),
         "typed": text,
         "wrong": wrong,
         "offered": OFFERED.items(),

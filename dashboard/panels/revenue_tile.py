@@ -1,4 +1,4 @@
-"""Show what came in during the chosen period: one line, two chips that compare it, and the numbers behind them."""
+"""Show the revenue of the selected period: one line, two comparison chips, and the numbers behind them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Answer = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Revenue of a stretch of time. None: not known."""
+    """Revenue of a period. None: not known."""
 
     flux: float | None = None
     usd: float | None = None
@@ -39,14 +39,14 @@ class Amounts:
         return cls(flux, money.usd(sums.usd_micro), sums.payments, sums.usd_missing)
 
     def words(self) -> str:
-        """Return `250.00 FLUX, $18.60, 1 payment`, as far as it is known."""
+        """Return `250.00 FLUX, $18.60, 1 payment`, as far as known."""
         values = ((getattr(self, key), form) for key, _, form in KINDS)
         return ", ".join(with_unit(value, form) for value, form in values if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Period to compare with, and its time. `complete`: every payment of it is in."""
+    """Period to compare with, and its time. `complete`: all its payments are in the ledger."""
 
     label: str
     range: str
@@ -57,7 +57,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """The period against `like`, as much time before it, and for one that goes on against the `whole` one before."""
+    """The period compared with `like`, the same time before it, and if ongoing with the `whole` previous one."""
 
     chosen: Chosen
     amounts: Amounts
@@ -75,16 +75,16 @@ class Earned:
 
     @property
     def why_not_compared(self) -> str:
-        """Return why there is no percentage; empty where there can be one."""
+        """Return why there is no percentage, empty if there can be one."""
         if self.began is None:
             return "No comparison: no payment is known yet." if self.as_of else "No sync has completed yet."
         if not self.like_known:
-            return f"No comparison: the ledger knows payments since {formatting.day(self.began)}."
+            return f"No comparison: the ledger starts on {formatting.day(self.began)}."
         return "" if self.like.amounts.flux is not None else f"Not known {self.like.label}."
 
 
 def load(chosen: Chosen, answer: Answer) -> Earned:
-    """Return the period's revenue. `answer`: the revenue of the comparison that is kept ready. At most five queries."""
+    """Return the period's revenue. `answer`: the revenue of the precomputed comparison. At most five queries."""
     began = DailyTotal.objects.first_day()
     if chosen.is_past:
         return _over(chosen, began)
@@ -94,8 +94,8 @@ def load(chosen: Chosen, answer: Answer) -> Earned:
 
 
 def _over(chosen: Chosen, began: date | None) -> Earned:
-    found, ledger = selectors.of_period(chosen.period, chosen.now), LedgerState.known()
-    previous = found.previous
+    comparison, ledger = selectors.of_period(chosen.period, chosen.now), LedgerState.known()
+    previous = comparison.previous
     like = Base(
         chosen.before,
         periods.stretch(previous.period, chosen.now),
@@ -104,29 +104,29 @@ def _over(chosen: Chosen, began: date | None) -> Earned:
         previous.complete,
     )
     is_known = began is not None and chosen.period.last_day >= began
-    amounts = Amounts.of(found.current) if is_known else Amounts()
-    return Earned(chosen, amounts, like, None, ledger.read_until, False, began, found.current.complete)
+    amounts = Amounts.of(comparison.current) if is_known else Amounts()
+    return Earned(chosen, amounts, like, None, ledger.read_until, False, began, comparison.current.complete)
 
 
 def _rolling(chosen: Chosen, began: date | None) -> Earned:
-    found, ledger, period = selectors.rolling(chosen.period, chosen.now), LedgerState.known(), chosen.period.previous()
-    amounts, before = (Amounts.of(found.current), Amounts.of(found.previous)) if found else (Amounts(), Amounts())
+    result, ledger, period = selectors.rolling(chosen.period, chosen.now), LedgerState.known(), chosen.period.previous()
+    amounts, before = (Amounts.of(result.current), Amounts.of(result.previous)) if result else (Amounts(), Amounts())
     like = Base(chosen.last, periods.stretch(period, chosen.now), period.first_day, before)
     return Earned(chosen, amounts, like, None, ledger.read_until, ledger.is_stale(chosen.now), began)
 
 
 def _until_now(chosen: Chosen, began: date | None) -> Earned:
-    """Return days of a range that go on."""
-    found, before, ledger = selectors.until_now(chosen.period, chosen.now)
-    like = found.previous.period
+    """Return the revenue of an ongoing range."""
+    comparison, before, ledger = selectors.until_now(chosen.period, chosen.now)
+    like = comparison.previous.period
     return Earned(
         chosen,
-        Amounts.of(found.current),
+        Amounts.of(comparison.current),
         Base(
             f"{chosen.last}, by now",
-            _reach(like, found.whole_days, chosen.now),
+            _reach(like, comparison.whole_days, chosen.now),
             like.first_day,
-            Amounts.of(found.previous),
+            Amounts.of(comparison.previous),
         ),
         Base(
             f"all of {chosen.last}",
@@ -143,7 +143,7 @@ def _until_now(chosen: Chosen, began: date | None) -> Earned:
 
 def _reach(period: Period, whole_days: bool, now: datetime) -> str:
     reach = periods.stretch(period, now)
-    return f"{reach} (whole days: payments of that day are kept as totals only)" if whole_days else reach
+    return f"{reach} (whole days: payments of that day are stored as totals only)" if whole_days else reach
 
 
 def _going_on(chosen: Chosen, answer: Answer, began: date | None) -> Earned:
@@ -169,7 +169,7 @@ def _going_on(chosen: Chosen, answer: Answer, began: date | None) -> Earned:
 
 
 def context(earned: Earned, sparks: Sparks) -> dict[str, Any]:
-    """Return what the template shows."""
+    """Return the template context."""
     chosen = earned.chosen
     return {
         "this": chosen.this,
@@ -186,7 +186,7 @@ def context(earned: Earned, sparks: Sparks) -> dict[str, Any]:
 
 
 def title(earned: Earned) -> str:
-    """Return `▲ +8.0 % · 31,204.55 FLUX this week`, the title of the page."""
+    """Return the page title: `▲ +8.0 % · 31,204.55 FLUX this week`."""
     flux = earned.amounts.flux
     if flux is None:
         return "Revenue not known yet"
@@ -217,12 +217,12 @@ def _why_unknown(earned: Earned, key: str) -> str:
     if earned.chosen.is_past:
         return f"Payments are known since {formatting.day(earned.began)}." if earned.began else "No payments yet."
     if earned.chosen.choice.rolling:
-        return "Payments of these days are kept as totals of whole days only."
+        return "Payments of these days are stored as daily totals only."
     return f"Not read yet: the last complete sync was on {formatting.moment(earned.as_of)}."
 
 
 def _change(earned: Earned, key: str, form: Form) -> Change | None:
-    """Return the change against as much time before, absolute and in percent; None where that is not wholly known."""
+    """Return the change from the same time before, absolute and in percent, None if not fully known."""
     current, before = getattr(earned.amounts, key), getattr(earned.like.amounts, key)
     if current is None or before is None or not earned.like_known:
         return None
@@ -231,7 +231,7 @@ def _change(earned: Earned, key: str, form: Form) -> Change | None:
 
 
 def _chips(earned: Earned) -> Iterator[dict[str, str]]:
-    """Yield the answers to "is that more?": the arrow is for the eye, `said` for those who hear it."""
+    """Yield the comparison chips: the arrow is for sighted readers, `spoken` for screen readers."""
     moved, like = _change(earned, "flux", FLUX), earned.like
     if earned.amounts.flux is None:
         return
@@ -240,14 +240,14 @@ def _chips(earned: Earned) -> Iterator[dict[str, str]]:
     elif moved.trend == "neutral":
         yield {"words": f"same as {like.label}", "trend": "neutral", "arrow": moved.arrow}
     else:
-        said, before = {"up": "up", "down": "down"}[moved.trend], like.amounts.flux or 0
+        spoken, before = {"up": "up", "down": "down"}[moved.trend], like.amounts.flux or 0
         size = _size(abs(earned.amounts.flux - before) * 100 / before) if before else moved.words + " FLUX"
-        yield {"words": f"{size} vs {like.label}", "trend": moved.trend, "arrow": moved.arrow, "said": said}
+        yield {"words": f"{size} vs {like.label}", "trend": moved.trend, "arrow": moved.arrow, "spoken": spoken}
     yield from _share(earned)
 
 
 def _size(share: float) -> str:
-    """Return a percentage; what is less than a tenth of one is not shown as nothing."""
+    """Return a percentage, without showing a small one as zero."""
     return "< 0.01 %" if share < 0.005 else formatting.percent(share, 1 if share >= 0.1 else 2)
 
 
@@ -262,7 +262,7 @@ def _share(earned: Earned) -> Iterator[dict[str, str]]:
 
 
 def _pace(earned: Earned) -> dict[str, str] | None:
-    """Return the bar: the whole period before is its length, unless this one is past that already."""
+    """Return the bar: its length is the whole previous period, or this one if larger."""
     if earned.whole is None or not earned.whole.complete or not earned.like_known:
         return None
     now, like, whole = (amounts.flux for amounts in (earned.amounts, earned.like.amounts, earned.whole.amounts))
@@ -274,7 +274,7 @@ def _pace(earned: Earned) -> dict[str, str] | None:
 
 
 def _ranges(earned: Earned) -> Iterator[tuple[str, str]]:
-    """Yield which times are compared, and what came in then."""
+    """Yield the compared ranges with their revenue."""
     chosen, period = earned.chosen, earned.chosen.period
     if chosen.is_past or chosen.choice.rolling:
         yield chosen.this, periods.stretch(period, chosen.now)

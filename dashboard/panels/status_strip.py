@@ -1,4 +1,4 @@
-"""Summarise freshness, price, size and problems at the top of the page, and every source at its foot."""
+"""Summarise freshness, price, size and problems at the top of the page, and every source at the bottom."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from snapshots.models import Snapshot
 
 Level = Literal["ok", "warn", "bad"]
 BLOCK_TIME = timedelta(seconds=30)  # docs/upstream.md#common-traps: since height 2,020,000
-OVERDUE = timedelta(minutes=10)  # two syncs missed: the tip we know is no more the chain's
+OVERDUE = timedelta(minutes=10)  # two missed syncs: the known tip is no longer the chain's
 WORDS: Mapping[Level, str] = {"ok": "All systems normal", "warn": "Degraded", "bad": "Down"}
 
 
 def strip_status(health: Health, completed_at: datetime | None, now: datetime) -> dict[str, Any]:
-    """Return the block the ledger is complete up to, how late that is, how old, and what is wrong.
+    """Return the block up to which the ledger is complete, its lag and age, and problems.
 
-    `completed_at` is when a sync last reached its tip, `tip_at` when that tip was read, where it could not be since.
+    `completed_at` is when a sync last reached its tip, `tip_at` when that tip was read if it could not be since.
     """
     sync = health.report["sync"]
     statuses = (*health.problems, *_reliable(sync, completed_at))
@@ -44,7 +44,7 @@ def strip_status(health: Health, completed_at: datetime | None, now: datetime) -
     level: Level = "bad" if statuses and is_stuck else "warn" if statuses else "ok"
     behind, tip_at = _behind(sync, completed_at, now), _tip_at(sync, completed_at, now)
     if behind is not None and behind < settings.MIN_CONFIRMATIONS and not tip_at:
-        behind = None  # the newest blocks count once they are deep enough
+        behind = None  # the newest blocks count once they have enough confirmations
     return {
         "level": level,
         "word": WORDS[level],
@@ -59,9 +59,9 @@ def strip_status(health: Health, completed_at: datetime | None, now: datetime) -
 
 
 def _behind(sync: Mapping[str, Any], completed_at: datetime | None, now: datetime) -> int | None:
-    """Return blocks to the tip. The tip is as old as the last sync: once that is overdue, time counts on.
+    """Return blocks to the tip. The tip is as old as the last sync, so once that is overdue, time is added.
 
-    Where the chain could not be read, only how far it was is known.
+    If the chain could not be read, only the last known lag is returned.
     """
     if sync["lagBlocks"] is None or completed_at is None:
         return None
@@ -78,7 +78,7 @@ def _tip_at(sync: Mapping[str, Any], completed_at: datetime | None, now: datetim
 
 
 def _reliable(sync: Mapping[str, Any], completed_at: datetime | None) -> Iterator[Status]:
-    """Yield what the reader may still rely on."""
+    """Yield what readers can still rely on."""
     block = sync["lastSyncBlock"]
     if block is not None and completed_at is None:
         yield Status("first_sync", facts={"height": block})
@@ -89,10 +89,10 @@ def _reliable(sync: Mapping[str, Any], completed_at: datetime | None) -> Iterato
 
 def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
     """Read the strip in a few small queries."""
-    found = health.look(now)
+    state = health.look(now)
     completed_at = LedgerState.known().completed_at
     latest = Latest.load(now)
-    status = strip_status(found, completed_at, now)
+    status = strip_status(state, completed_at, now)
     starting = first_start.context(latest.sources, status["statuses"], now) if completed_at is None else {}
     return {
         **starting,
@@ -104,25 +104,25 @@ def read_strip(query: QueryDict, now: datetime) -> dict[str, Any]:
             _count("app containers", "total_apps", Source.Name.APPS, latest, now),
         ),
         "snapshot": _snapshot(now.date()),
-        "quarantined": found.report["quarantine"],
+        "quarantined": state.report["quarantine"],
         "version": make_etag(ledger_stamp(), metrics_stamp())[3:15],
         "pending": make_etag(pending.stamp(now))[3:15],
     }
 
 
 def _price(now: datetime) -> dict[str, Any] | None:
-    """Return the last price and its change against yesterday's, as far as they are known."""
+    """Return the last price and its change from yesterday, as far as known."""
     live = LivePrice.last()
     if live is None:
         return None
-    found = {"usd": live.price_usd, "source": "simulated" if settings.DEMO else live.source, "read_at": live.read_at}
+    price = {"usd": live.price_usd, "source": "simulated" if settings.DEMO else live.source, "read_at": live.read_at}
     day = now.date() - timedelta(days=1)
     before = DailyPrice.objects.filter(day=day).values_list("price_usd", flat=True).first()
     if before is None:
-        return found
-    percentage = float(round((live.price_usd - before) * 100 / before, 1)) or 0.0  # of a few cents, dollars say little
+        return price
+    percentage = float(round((live.price_usd - before) * 100 / before, 1)) or 0.0  # of cents, dollars say little
     yesterday = f"yesterday's price was {formatting.price(before)}"
-    return found | {"change": change(percentage, formatting.percent), "yesterday": yesterday}
+    return price | {"change": change(percentage, formatting.percent), "yesterday": yesterday}
 
 
 def _count(label: str, metric: str, source: str, latest: Latest, now: datetime) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _count(label: str, metric: str, source: str, latest: Latest, now: datetime) 
 
 
 def _snapshot(today: date) -> str:
-    """Return the last day that has a snapshot, in words; empty when there is none."""
+    """Return the last day with a snapshot in words, empty without one."""
     day = Snapshot.objects.exclude(source=Snapshot.Source.BACKFILLED).values_list("day", flat=True).first()
     if day is None:
         return ""
@@ -147,17 +147,17 @@ def read_sources(query: QueryDict, now: datetime) -> dict[str, Any]:
 
 
 def lines(now: datetime) -> list[dict[str, Any]]:
-    """Return each source, when it was last read and what is wrong with it, in a few small queries."""
+    """Return each source with its last read time and problem, in a few small queries."""
     latest, ledger = Latest.load(now), LedgerState.known()
     sync = sync_status(ledger, TaskState.of(TASK), now)
     chain = words(sync, now, public=True) if ledger.completed_at is not None and not sync.is_ok else ""
-    found = [{"name": "Payments", "read_at": ledger.completed_at, "trouble": chain, "is_old": bool(chain)}]
+    rows = [{"name": "Payments", "read_at": ledger.completed_at, "trouble": chain, "is_old": bool(chain)}]
     for name in NAMES:
         view = latest.sources[name]
         trouble = words(source_status(view), now, public=True)
         is_old = view.status != "ok"
-        found.append({"name": NAMES[name], "read_at": view.read_at, "trouble": trouble, "is_old": is_old})
-    return found
+        rows.append({"name": NAMES[name], "read_at": view.read_at, "trouble": trouble, "is_old": is_old})
+    return rows
 
 
 SOURCES = Panel("sources", "Sources", "panels/strip/sources.html", read_sources)

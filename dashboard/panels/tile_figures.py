@@ -1,4 +1,4 @@
-"""Format the figures of a tile: value, change and the line of the last 30 days. Unknown has a reason, not a number."""
+"""Format the figures of a tile: value, change and 30-day line. Unknown has a reason, not a number."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Point = tuple[float, float]
 Bounds = tuple[Number, Number]
 
 WIDTH, HEIGHT = 120, 32
-PAD = 3.0  # room for half a stroke and the dot at the end
+PAD = 3.0  # room for half a stroke and the end dot
 
 
 def spark(values: Values, label: str = "") -> SafeString:
-    """Return the line as SVG, hidden from screen readers, and a sentence for them. `label`: what and how long.
+    """Return the line as SVG, hidden from screen readers, and a sentence for them. `label`: metric and span.
 
-    It stretches to the box that CSS gives it; strokes keep their width.
+    It stretches to its CSS box; strokes keep their width.
     """
     places = trend_points(values)
     drawing = (
@@ -42,12 +42,12 @@ def spark(values: Values, label: str = "") -> SafeString:
 
 
 def line(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:
-    """Return the `d` of a path through the values: a new stroke after each gap, a dot for a value between two gaps."""
+    """Return the `d` of a path through the values: a new stroke after each gap, a dot for a single value."""
     return _path(trend_points(values, width, height, bounds))
 
 
 def bars(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None) -> str:
-    """Return the `d` of a bar for each known value, from the foot of the drawing."""
+    """Return the `d` of a bar for each known value, from the bottom of the drawing."""
     room = (width - 2 * PAD) / max(len(values), 1)
     places = trend_points(values, width, height, bounds)
     return "".join(
@@ -60,7 +60,7 @@ def bars(values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bound
 def trend_points(
     values: Values, width: int = WIDTH, height: int = HEIGHT, bounds: Bounds | None = None
 ) -> list[Point | None]:
-    """Return the place of each value, in the middle when all are equal. `bounds`: bottom and top of the drawing."""
+    """Return the position of each value, in the middle if all are equal. `bounds`: bottom and top of the drawing."""
     known = [value for value in values if value is not None]
     low, high = bounds or ((min(known), max(known)) if known else (0, 0))
     step, room = (width - 2 * PAD) / max(len(values) - 1, 1), height - 2 * PAD
@@ -73,7 +73,7 @@ def trend_points(
 
 
 def sentence(values: Values, label: str = "") -> str:
-    """Return what the line shows, for those who cannot see it."""
+    """Describe the line for screen readers."""
     return (f"{label}: " if label else "") + "; ".join(_facts(values)) + "."
 
 
@@ -90,7 +90,7 @@ def _facts(values: Values) -> Iterator[str]:
 
 
 def trend_value(value: Number) -> str:
-    """Return a number in words: whole with commas, else with two decimals, or four digits when it is small."""
+    """Return a formatted number: whole with commas, else two decimals, or four digits if small."""
     if float(value).is_integer():
         return formatting.whole(int(value))
     text = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
@@ -98,7 +98,7 @@ def trend_value(value: Number) -> str:
 
 
 def _path(places: Sequence[Point | None]) -> str:
-    """Return a stroke for each run between two gaps; one of no length, for a single place, shows as a dot."""
+    """Return a stroke for each run between gaps; a single point becomes a zero-length stroke, shown as a dot."""
     strokes = []
     for missing, run in groupby(places, key=lambda place: place is None):
         if not missing:
@@ -113,9 +113,9 @@ Words = Callable[[float], str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`words` carry the sign, `arrow` repeats it for the eye; `trend` is up, down or neutral.
+    """`words` have the sign, `arrow` repeats it visually; `trend` is up, down or neutral.
 
-    `share` is the relative part of the words, `+2.94 %`; empty where it is not known.
+    `share` is the relative part of the words, `+2.94 %`, empty if not known.
     """
 
     arrow: str
@@ -126,7 +126,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Format of a kind of number: the value, its exact words on hover, its change."""
+    """Format of a kind of number: value, exact words on hover, change."""
 
     value: Words
     exact: Words
@@ -135,7 +135,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`value` is empty when it is not known: then `why` says why. So with `change` and `why_no_change`."""
+    """`value` is empty if not known; then `why` says why. Likewise `change` and `why_no_change`."""
 
     metric: str
     label: str
@@ -155,7 +155,7 @@ class Figure:
     def of(
         cls, metric: str, label: str, number: float | None, form: Form, *, why: str, why_no_change: str, **more: Any
     ) -> Figure:
-        """Return the figure in words; the reasons are kept where they apply."""
+        """Return the figure in words; reasons are kept where they apply."""
         unknown = number is None
         return cls(
             metric,
@@ -170,7 +170,7 @@ class Figure:
 
 
 def change(difference: float | None, words: Words, percentage: float | None = None) -> Change | None:
-    """`▲ +300 (+2.94 %)`, `▼ −1.2 pp`, `= 0`; None when the difference is not known."""
+    """Return `▲ +300 (+2.94 %)`, `▼ −1.2 pp` or `= 0`, None if the difference is not known."""
     if difference is None:
         return None
     trend = "up" if difference > 0 else "down" if difference < 0 else "neutral"
@@ -182,7 +182,7 @@ def change(difference: float | None, words: Words, percentage: float | None = No
 
 
 def points(value: float) -> str:
-    """Return percentage points; what is less than a tenth of one is not shown as nothing."""
+    """Return percentage points, without showing a small difference as zero."""
     return formatting.percent(value, 1 if abs(value) >= 0.1 else 2).replace("%", "pp")
 
 
@@ -199,7 +199,7 @@ DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Sparks:
-    """A value for each of the 30 days before today and today's, by metric; None where it is unknown."""
+    """Values of the 30 days before today and of today, by metric; None: not known."""
 
     days: tuple[Mapping[str, Number | None], ...]
 
@@ -208,15 +208,15 @@ class Sparks:
 
 
 def network(latest: Latest, now: datetime) -> Sparks:
-    """Return the days of the metrics that snapshots have; today as last read."""
+    """Return the days of metrics in snapshots, with today as last read."""
     days = [now.date() - timedelta(days=back) for back in range(DAYS, 0, -1)]
     rows = Snapshot.objects.filter(day__gte=days[0], day__lte=days[-1]).values_list("day", "counts", *COLUMNS)
-    found = {day: with_ratios(counts | dict(zip(COLUMNS, columns, strict=True))) for day, counts, *columns in rows}
-    return Sparks((*(found.get(day, {}) for day in days), latest.values))
+    by_day = {day: with_ratios(counts | dict(zip(COLUMNS, columns, strict=True))) for day, counts, *columns in rows}
+    return Sparks((*(by_day.get(day, {}) for day in days), latest.values))
 
 
 def revenue(now: datetime) -> Sparks:
-    """Return complete days of revenue only: neither today nor a day that the sync has not read to its end."""
+    """Return revenue of complete days only: neither today nor a day not fully read by the sync."""
     totals = Totals.load(now.date() - timedelta(days=DAYS), now.date())
     days = daily(totals, now.date(), DAYS + 1, now)[:-1]
     return Sparks(tuple(_earned(row.sums) if row.complete else {} for row in days))

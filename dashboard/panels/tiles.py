@@ -1,4 +1,4 @@
-"""Show the tiles: revenue of the chosen period, and the network now against as long ago."""
+"""Show the tiles: revenue of the selected period, and the network now and one period ago."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TITLES: Mapping[str, str] = {
     "gaming": "Games",
     "crypto": "Crypto nodes",
 }
-SOURCES: Mapping[str, tuple[str, ...]] = {  # those whose age decides how fresh a tile is
+SOURCES: Mapping[str, tuple[str, ...]] = {  # sources whose age decides how fresh a tile is
     "nodes": (Source.Name.NODES,),
     "cloud": (Source.Name.CLOUD,),
     "apps": (Source.Name.APPS, Source.Name.SPECS),
@@ -93,7 +93,7 @@ class Material:
         folded: Sequence[Figure] = (),
         coverage: str = "",
     ) -> Tile:
-        """Return a tile: `lead` is its large figure, `folded` what is one click away."""
+        """Return a tile: `lead` is its large figure, `folded` those one click away."""
         sources = [self.latest.sources[name] for name in SOURCES[key]]
         problems = [status for source in sources if not (status := source_status(source)).is_ok]
         return {
@@ -128,7 +128,7 @@ def read(query: QueryDict, now: datetime) -> dict[str, Any]:
 
 
 def stamp(query: QueryDict, now: datetime) -> object:
-    """Return what the tiles depend on: comparison, readings and the minute. Two small queries."""
+    """Return the tiles' stamp: comparison, readings and the minute. Two small queries."""
     bucket = periods.chosen(query, now).choice.bucket
     return cache.stamp(bucket, cache.facts(), now), metrics_stamp(), int(now.timestamp()) // 60
 
@@ -155,7 +155,7 @@ def _nodes(material: Material) -> Tile:
 
 
 def _cloud(material: Material) -> Tile:
-    """Return each resource by its use; total and used stand beside it."""
+    """Return each resource by its use, next to total and used."""
     kinds = (("cpu", "CPU", CORES), ("ram", "RAM", SIZE), ("storage", "Storage", SIZE))
     rows = (_resource(key, label, form, material) for key, label, form in kinds)
     return material.tile("cloud", None, rows, coverage=_nodes_missing(material.latest.sources["cloud"].coverage))
@@ -205,20 +205,20 @@ def _apps(material: Material) -> Tile:
 
 
 def _tracked(category: str, label: str, material: Material, tracked: Iterable[TrackedApp]) -> Tile:
-    """Return the most run first, the unknown last."""
+    """Return the apps, most run first, unknown last."""
     leaves = material.answer[category]
-    found = [
+    figures = [
         material.figure(app.column, app.name, leaves[app.key])
         for app in tracked
         if app.category == category and app.key in leaves
     ]
-    found.sort(key=lambda one: (one.number is None, -(one.number or 0), one.label))
+    figures.sort(key=lambda one: (one.number is None, -(one.number or 0), one.label))
     total = material.figure(GROUPS[category]["total"], label, leaves["total"])
-    return material.tile(category, total, found[:LISTED], found[LISTED:])
+    return material.tile(category, total, figures[:LISTED], figures[LISTED:])
 
 
 def _partial(answer: Mapping[str, Any], now: datetime) -> str:
-    """Say that there is nothing to compare with, and which day is the nearest; empty when there is."""
+    """Return that there is nothing to compare with, and the nearest day; empty if there is."""
     if not answer["partialData"]:
         return ""
     day = periods.day_words(date.fromisoformat(answer["comparisonDate"]), now)

@@ -1,4 +1,4 @@
-"""Serve what other sites show of this one, without cookies: share cards, and each panel in a frame."""
+"""Serve content for other sites, without cookies: share cards, and each panel in a frame."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from fluxtracker.periods import Bucket, Period
 from fluxtracker.web.cache import cached
 from revenue.selectors import Sums, Totals, ledger_stamp
 
-DAYS = 30  # that a card shows as bars
+DAYS = 30  # shown as bars on a card
 MONTHS = 24
-FRAME_S = 300  # after which a frame loads itself again, with or without scripts
+FRAME_S = 300  # after which a frame reloads itself, with or without scripts
 NOT_KNOWN = "not known yet"
 THEMES = ("dark", "light", "auto")
 
@@ -37,7 +37,7 @@ THEMES = ("dark", "light", "auto")
 @cached(())
 @require_safe
 def period_card(request: HttpRequest, period: str) -> HttpResponse:
-    """Answer the revenue of the period until now as an image; 404 for another period."""
+    """Serve the revenue of the period until now as an image; 404 for an unknown period."""
     if period not in OF_BUCKET:
         raise Http404(f"no card of a {period}")
     now, bucket = timezone.now(), Bucket(period)
@@ -47,7 +47,7 @@ def period_card(request: HttpRequest, period: str) -> HttpResponse:
 @cached(())
 @require_safe
 def thing_card(request: HttpRequest, kind: str, name: str) -> HttpResponse:
-    """Answer what was paid for, by or on the thing as an image; 404 where there is no such thing."""
+    """Serve the payments for, by or on the thing as an image; 404 if there is no such thing."""
     if kind not in FOUND:
         raise Http404(f"no {kind} {name}")
     now = timezone.now()
@@ -70,7 +70,7 @@ def _of_period(bucket: Bucket, now: datetime) -> Card:
 
 
 def _of_thing(kind: str, name: str, now: datetime) -> Card:
-    """Raise Http404 where there is no such thing."""
+    """Return the card of a thing; Http404 if there is no such thing."""
     thing = find(kind, name, now)
     if isinstance(thing, Unknown):
         raise Http404(f"no {kind} {name}")
@@ -97,7 +97,7 @@ def _foot(about: str, now: datetime) -> str:
 
 
 def framed(panel: Panel) -> Any:
-    """Return the view of a panel that other sites may show in a frame."""
+    """Return the view of a panel that other sites may frame."""
 
     @cached((*panel.keys, "theme"))
     @csp_replace({"frame-ancestors": ["*"]})
@@ -119,15 +119,15 @@ SIZE = WIDTH, HEIGHT = 1200, 630
 EDGE = 72
 BACK, TEXT, MUTED, ACCENT, WARN = "#0c0914", "#ece6f8", "#b0a5c8", "#b794ff", "#fbbf66"
 FIGURE, LINE, SMALL = 120, 40, 30  # font sizes
-SMALLEST = 24  # a longer text is cut
+SMALLEST = 24  # longer text is cut
 BARS_TOP, BARS_BOTTOM = 420, 550
-GAP = 0.25  # between bars, of a bar's place
-LEAST = 2  # so high is a bar of little: what is paid can be seen
+GAP = 0.25  # between bars, as a share of a bar's slot
+LEAST = 2  # minimum height, so that small payments are visible
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Content of a card. `bars`: None where a value is not known; the last one may be unfinished."""
+    """Content of a card. `bars`: None where not known; the last one may be incomplete."""
 
     title: str
     figure: str
@@ -138,7 +138,7 @@ class Card:
 
 
 def png(card: Card) -> bytes:
-    """Return the card as PNG of 1200 by 630 pixels. Its font comes with Pillow: no file of the machine is read."""
+    """Return the card as a PNG of 1200 by 630 pixels. Its font comes with Pillow, so no system file is read."""
     image = Image.new("RGB", SIZE, BACK)
     draw = ImageDraw.Draw(image)
     _text(draw, 64, card.title, LINE, MUTED)
@@ -152,7 +152,7 @@ def png(card: Card) -> bytes:
 
 
 def _text(draw: ImageDraw.ImageDraw, top: int, text: str, size: int, colour: str) -> None:
-    """Write one line, smaller where it is long, and cut where it would be too small to read."""
+    """Write one line, smaller if it is long, and cut if it would be too small to read."""
     while (font := ImageFont.load_default(size)).getlength(text) > WIDTH - 2 * EDGE:
         if size > SMALLEST:
             size -= 4

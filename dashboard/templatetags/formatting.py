@@ -33,7 +33,7 @@ register.simple_tag(tile_figures.spark, name="spark")
 
 @register.simple_tag
 def instant(when: date, layout: str = SECOND, attribute: str = "") -> SafeString:
-    """Return a UTC time, or a day. `js/times.js` adds the reader's local time on hover to a time."""
+    """Return a UTC time, or a day. `js/times.js` adds the local time on hover."""
     if not isinstance(when, datetime):
         return SafeString(f'<time datetime="{when}">{when.strftime(layout)}</time>')
     utc = when.astimezone(UTC)
@@ -46,21 +46,21 @@ def instant(when: date, layout: str = SECOND, attribute: str = "") -> SafeString
 
 @register.simple_tag
 def age(when: datetime) -> SafeString:
-    """Return a UTC time that `js/times.js` shows as an age, `41 s ago`. Both take about the same room."""
+    """Return a UTC time that `js/times.js` shows as an age, `41 s ago`, of about the same width."""
     layout = "%H:%M UTC" if when.date() == timezone.now().date() else "%-d %b, %H:%M UTC"
     return instant(when, layout, SafeString(" data-age"))
 
 
 @register.simple_tag
 def unknown(why: str, *key: object) -> SafeString:
-    """Return the dash of an unknown figure with its reason one hover or focus away. `key` is unique on the page."""
+    """Return the dash of an unknown figure, with its reason on hover or focus. `key` is unique on the page."""
     dash = '<span class="unknown" id="why-{}" tabindex="0">—<span class="why">{}</span></span>'
     return format_html(dash, "".join(map(str, key)), why)
 
 
 @register.simple_tag
 def moved(change: Change | None) -> SafeString | str:
-    """Return a change: the arrow is for the eye, the words carry the sign. Empty where it is not known."""
+    """Return a change: the arrow is visual, the words have the sign. Empty if not known."""
     if change is None:
         return ""
     return format_html(
@@ -73,7 +73,7 @@ def moved(change: Change | None) -> SafeString | str:
 
 @register.simple_tag
 def bar(percent: float) -> SafeString:
-    """Return a share as a bar, for the eye: its number is shown beside it."""
+    """Return a share as a decorative bar; its number is shown next to it."""
     width = min(max(percent, 0), 100)
     return format_html(
         '<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
@@ -84,9 +84,9 @@ def bar(percent: float) -> SafeString:
 
 @register.simple_tag
 def pace(places: Mapping[str, str]) -> SafeString:
-    """Return how far the period is against the whole one before, for the eye: the chips say it in words.
+    """Return a decorative bar of the period against the whole previous one; the chips have the words.
 
-    `places`: where this one is, where the one before was by now, and its end, in percent of the bar.
+    `places`: this period, the previous one by now, and its end, in percent of the bar.
     """
     return format_html(
         '<svg class="bar pace" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
@@ -98,7 +98,7 @@ def pace(places: Mapping[str, str]) -> SafeString:
 
 @register.simple_tag
 def keep(query: QueryDict, key: str = "", value: str = "", **keys: str) -> str:
-    """Return the address's query with these keys set, or left out where empty: all else a visitor chose stays."""
+    """Return the current query with these keys set, or removed if empty."""
     keys |= {key: value} if key else {}
     kept = {key: value for key, value in {**dict(query.lists()), **keys}.items() if value}
     return f"?{urlencode(kept, doseq=True, safe=',:', quote_via=quote)}"
@@ -106,11 +106,11 @@ def keep(query: QueryDict, key: str = "", value: str = "", **keys: str) -> str:
 
 @register.simple_tag
 def range_link(query: QueryDict, text: str = "") -> str:
-    """Return the address with this range of all panels, or none, and without the panels' own."""
+    """Return the URL with this range of all panels, or none, and without the panels' own."""
     return keep(query, **dict.fromkeys(periods.OWN, ""), **{periods.RANGE: text})
 
 
 @register.simple_tag
 def link(requested: PanelQuery, **changes: object) -> str:
-    """Return the address of another state of the payments panel."""
+    """Return the URL of another state of the payments panel."""
     return requested.link({key: str(value) for key, value in changes.items()})

@@ -262,7 +262,7 @@ def test_at_most_three_run_at_once_and_a_closed_one_makes_room(client: Client, p
     refused = client.get("/export/payments.csv")
     assert refused.status_code == 503
     assert refused["Retry-After"] == "60"
-    assert "3 exports are under way" in refused.json()["error"]
+    assert "3 exports are running" in refused.json()["error"]
 
     close(running.pop())  # though none of it was read
     again = client.get("/export/payments.csv")

@@ -172,7 +172,7 @@ def test_a_range_the_wrong_way_round_keeps_its_end(client: Client) -> None:
     found = ledger(60)
     day = (NOW - timedelta(days=5)).date()
     shown = panel(client, **{"from": "2026-12-01", "to": str(day), "limit": 200})
-    assert wrong(shown, "from").startswith("The first day lies after the last one.")
+    assert wrong(shown, "from").startswith("The first day is after the last one.")
     assert txids(shown) == [row.txid for row in found if row.day <= day]
 
 

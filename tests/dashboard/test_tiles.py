@@ -67,7 +67,7 @@ def test_a_base_that_the_ledger_half_covers_gives_no_percentage(client: Client) 
     pay(300 * FLUX)
     pay(250 * FLUX, at=NOW - timedelta(days=7, minutes=1))  # the ledger's first: last week's Monday is not known
     words = told(client, "revenue")
-    assert "No comparison: the ledger knows payments since 11 Nov 2026." in words
+    assert "No comparison: the ledger starts on 11 Nov 2026." in words
     assert "vs last week" not in words
     assert "of all last week" not in words
     assert "last week by now Mon 9 Nov – Wed 11 Nov, 14:05 UTC: not known" in words
@@ -179,7 +179,7 @@ def test_rolling_hours_of_pruned_days_are_unknown(client: Client) -> None:
     reaches_back()
     settle(completed_at=NOW, closed_through=NOW.date() - timedelta(days=2), change=lambda: None)
     words = told(client, "revenue", "?period=24H")
-    assert "— Payments of these days are kept as totals of whole days only." in words
+    assert "— Payments of these days are stored as daily totals only." in words
 
 
 def test_a_week_is_shown_when_nothing_is_asked_for(client: Client) -> None:
@@ -248,7 +248,7 @@ def test_a_pruned_day_is_compared_whole_and_says_so(client: Client) -> None:
     Payment.objects.all().delete()
     words = told(client, "revenue")
     assert (
-        "last week by now Mon 9 Nov – Wed 11 Nov (whole days: payments of that day are kept as totals only): "
+        "last week by now Mon 9 Nov – Wed 11 Nov (whole days: payments of that day are stored as totals only): "
         "5.00 FLUX" in words
     )
 

@@ -33,7 +33,7 @@ RANGES: tuple[tuple[filters.Days, str, str], ...] = (
     (365, "1y", "1 year"),
     ("all", "all", "all days"),
 )
-STARTS = {  # what a category shows when it is chosen; of the others the first metric
+STARTS = {  # default metrics of a category; for others the first metric
     Category.NODES: ("node_cumulus", "node_nimbus", "node_stratus"),
     Category.CLOUD: ("cpu_utilization_percent", "ram_utilization_percent", "storage_utilization_percent"),
     Category.APPS: ("total_apps", "gitapps_count", "dockerapps_count"),
@@ -45,21 +45,21 @@ Context = dict[str, Any]
 
 
 def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Context:
-    """Return the links to other views. `listed`: every metric that is offered, some images among them.
+    """Return the links to other views. `listed`: all metrics offered, including some images.
 
-    `categories` leaves out what has nothing to show. `chosen`: the link leads to the present view or belongs to it.
+    `categories` omits empty ones. `chosen`: the link is or belongs to the current view.
     """
 
     def link(label: str, other: View, chosen: bool = False, words: str = "") -> Context:
         address = filters.address(query, replace(other, wrong={}))
         return {"label": label, "address": address, "chosen": chosen, "words": words}
 
-    here = view.choices[0].category
-    inside = dict.fromkeys(choice for choice in [*listed, *view.choices] if choice.category == here)
+    current = view.choices[0].category
+    inside = dict.fromkeys(choice for choice in [*listed, *view.choices] if choice.category == current)
     starts = {category: _start(category, listed) for category in Category}
     return {
         "categories": [
-            link(LABELS[category], view.with_choices(start), category == here)
+            link(LABELS[category], view.with_choices(start), category == current)
             for category, start in starts.items()
             if start
         ],
@@ -80,7 +80,7 @@ def ways(query: QueryDict, view: View, listed: Sequence[Choice]) -> Context:
 
 
 def _shared(link: Callable[..., Context], view: View) -> list[Context]:
-    """Return the link to the range of all panels, where there is one."""
+    """Return the link to the range of all panels, if there is one."""
     return (
         [link("range", replace(view, follows=True, every_row=False), view.follows, "of all panels")]
         if view.range
@@ -89,7 +89,7 @@ def _shared(link: Callable[..., Context], view: View) -> list[Context]:
 
 
 def top_images() -> list[Choice]:
-    """Return the images with most containers now."""
+    """Return the images with the most containers now."""
     names = ImageCount.objects.values_list("image", flat=True)[:IMAGES_SHOWN]
     return [choices.of_image(name) for name in names]
 
@@ -100,7 +100,7 @@ def _start(category: Category, listed: Sequence[Choice]) -> list[Choice]:
 
 
 def _toggled(view: View, choice: Choice) -> list[Choice]:
-    """Return the choices with the metric, or without it if it is there; the only one stays."""
+    """Return the choices with the metric added or removed; the only one stays."""
     if choice not in view.choices:
         return [*view.choices[: MOST_METRICS - 1], choice]
     return [other for other in view.choices if other != choice] or [choice]
@@ -112,7 +112,7 @@ LIBRARY = {"uplot": "uplot/uPlot.iife.min.js", "uplot-css": "uplot/uPlot.min.css
 
 
 def read(query: QueryDict, now: datetime) -> Context:
-    """Read the chart. The number of queries does not grow with days and metrics."""
+    """Read the chart. The number of queries does not grow with days or metrics."""
     with read_snapshot():
         listed = choices.fixed()
         view = filters.parse(query, listed, now.date())
@@ -155,7 +155,7 @@ def read(query: QueryDict, now: datetime) -> Context:
 
 
 def stamp(query: QueryDict, now: datetime) -> Hashable:
-    """Return the stamp: the panel shows the same until it changes."""
+    """Return a stamp that changes with the panel's content."""
     return selectors.stamp(now)
 
 
@@ -173,7 +173,7 @@ def _look(chart: Chart, now: datetime) -> str:
 
 
 def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Context:
-    """Return a line in the legend. `without` is the view that leaves it out; empty for the only one."""
+    """Return a line in the legend. `without` is the view without it, empty for the only one."""
     drawn = chart.series[number]
     last = sentences.last_known(drawn.line)
     left = [choice for choice in view.choices if choice != drawn.choice]
@@ -188,9 +188,9 @@ def _entry(query: QueryDict, view: View, chart: Chart, number: int) -> Context:
 
 
 def _drawing(chart: Chart) -> Context | None:
-    """Return the first metric as SVG, with its bounds in words; None when nothing of it is known.
+    """Return the first metric as SVG with its bounds in words, None if nothing is known.
 
-    What adds up is bars from 0, those that are not whole apart; a state is a line.
+    Sums are bars from 0, with incomplete ones marked; a state is a line.
     """
     drawn = chart.series[0]
     line, ghost = drawn.line, drawn.ghost.points if drawn.ghost else []
@@ -215,7 +215,7 @@ def _drawing(chart: Chart) -> Context | None:
 
 
 def _troubles(chart: Chart, now: datetime) -> Iterator[str]:
-    """Yield which of today's values are old, and since when."""
+    """Yield which of today's values are stale, and since when."""
     if chart.request.last < chart.today:
         return
     if any(drawn.choice.is_sum for drawn in chart.series):
@@ -227,10 +227,10 @@ def _troubles(chart: Chart, now: datetime) -> Iterator[str]:
         yield f"{names}: last read {formatting.moment(read_at)}; newer readings will follow."
 
 
-def _stale(found: Iterable[Series]) -> dict[datetime, str]:
-    """Return the metrics whose reading is late, by the time of the reading."""
+def _stale(drawn_series: Iterable[Series]) -> dict[datetime, str]:
+    """Return the metrics with late readings, by time of the reading."""
     late: dict[datetime, str] = {}
-    for drawn in found:
+    for drawn in drawn_series:
         if drawn.live and drawn.live.stale:
             before = late.get(drawn.live.read_at)
             late[drawn.live.read_at] = f"{before}, {drawn.choice.label}" if before else drawn.choice.label
@@ -238,7 +238,7 @@ def _stale(found: Iterable[Series]) -> dict[datetime, str]:
 
 
 def _library() -> dict[str, str]:
-    """Return the addresses of the drawing library; empty before `make setup` has built it."""
+    """Return the URLs of the chart library, empty before `make setup` has built it."""
     try:
         return {name: staticfiles_storage.url(path) for name, path in LIBRARY.items()}
     except ValueError:

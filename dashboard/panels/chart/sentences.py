@@ -25,7 +25,7 @@ FORMS: Mapping[str, Callable[[Number], str]] = {
 SOURCES = {
     "simulated": "simulated",
     "backfilled": "backfilled from the ledger and the history of node counts",
-    "import": "from the tracker that was replaced",
+    "import": "from the previous tracker",
     LIVE: "as last read",
 }
 
@@ -38,7 +38,7 @@ def value(choice: Choice, number: Number) -> str:
 
 
 def days(first: date, last: date) -> str:
-    """Return `22 Oct – 20 Nov 2026`; both years only where they differ."""
+    """Return `22 Oct – 20 Nov 2026`, with both years only if they differ."""
     if first == last:
         return formatting.day(first)
     start = f"{first.day} {first:%b}" if first.year == last.year else formatting.day(first)
@@ -46,18 +46,18 @@ def days(first: date, last: date) -> str:
 
 
 def when(chart: Chart, index: int) -> str:
-    """Return the days of a point, and that it is in progress where it is a sum of a day that goes on."""
+    """Return the days of a point, and `in progress` if it is a sum of a day not over."""
     goes_on = chart.spans[index].last >= chart.today and any(index in drawn.line.partial for drawn in chart.series)
     return stretch(chart.spans[index]) + (", in progress" if goes_on else "")
 
 
 def stretch(*spans: Span) -> str:
-    """Return the days of one or more spans: from the first to the last of a day, a week or a month."""
+    """Return the days of one or more spans, each a day, a week or a month."""
     return days(min(span.first for span in spans), max(span.last for span in spans))
 
 
 def sentence(drawn: Series, chart: Chart) -> str:
-    """Return what its line shows: range, ends, change, extremes, gaps, doubts."""
+    """Describe a line: range, ends, change, extremes, gaps, incomplete values."""
     request = chart.request
     summed = ", added up" if request.cumulative and drawn.choice.is_sum else ""
     name = f"{drawn.choice.label}{summed}, {days(request.first, request.last)} by {request.bucket}"
@@ -76,7 +76,7 @@ def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
     if len(known) == 1:
         yield f"{value(choice, first)} {_when(known[0][1])}"
     else:
-        moved = _change(first, last) if whole else ""  # what is not whole says nothing of a change
+        moved = _change(first, last) if whole else ""  # incomplete values give no change
         yield f"from {value(choice, first)} to {value(choice, last)}{moved}"
         low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
         yield f"lowest {value(choice, low[0])} {_when(low[1])}"
@@ -91,18 +91,18 @@ def _facts(drawn: Series, chart: Chart) -> Iterator[str]:
 
 
 def before(chart: Chart) -> str:
-    """Return the days before, which are drawn dotted; empty where they are not, or nothing is known of them."""
+    """Return the previous days, drawn dotted; empty if not shown or not known."""
     known = any(drawn.ghost and last_known(drawn.ghost) for drawn in chart.series)
     return stretch(*chart.before) if chart.before and known else ""
 
 
 def nothing_before(chart: Chart) -> str:
-    """Say that the previous period was requested and has no data; else empty."""
+    """Return that the requested previous period has no data, else empty."""
     return f"No data for the previous period, {stretch(*chart.before)}." if chart.before and not before(chart) else ""
 
 
 def _against(drawn: Series, chart: Chart) -> Iterator[str]:
-    """Compare with the dotted line: totals of days that both have in full, states where both were last known."""
+    """Compare with the dotted line: totals of days complete in both, states where both were last known."""
     if drawn.ghost is None or chart.before is None:
         return
     line, ghost = drawn.line, drawn.ghost
@@ -133,15 +133,15 @@ def _when(span: Span) -> str:
 
 
 def _change(first: Number, last: Number) -> str:
-    """Return the change in percent; empty where that would be 0.0 or is unknown."""
+    """Return the change in percent, empty if 0.0 or unknown."""
     percent = round((last - first) / first * 100, 1) if first else 0
     return f" ({formatting.plus(formatting.percent(percent, 1))})" if percent else ""
 
 
 def rows(chart: Chart) -> list[dict[str, Any]]:
-    """Return the points as a table, newest first. A value in words is None when it is not known.
+    """Return the points as a table, newest first. A value in words is None if not known.
 
-    `before`: the value of as many days ago as the range has. `notes` say what is to be known of the values.
+    `before`: the value one range length earlier. `notes` qualify the values.
     """
     return [
         {
@@ -175,16 +175,16 @@ def _why_partial(span: Span, chart: Chart) -> str:
 
 
 def marks(chart: Chart) -> list[str]:
-    """Return where values come from that were not read on their day: a sentence each, with the days."""
-    found: dict[str, list[Span]] = {}
+    """Return a sentence, with the days, for each origin of values not read on their day."""
+    by_source: dict[str, list[Span]] = {}
     for line in (drawn.line for drawn in chart.series):
         for index, source in enumerate(line.sources):
             if source in SOURCES and source != LIVE:
-                found.setdefault(source, []).append(chart.spans[index])
-    return [f"{stretch(*spans)}: {SOURCES[source]}." for source, spans in found.items()]
+                by_source.setdefault(source, []).append(chart.spans[index])
+    return [f"{stretch(*spans)}: {SOURCES[source]}." for source, spans in by_source.items()]
 
 
 def last_known(line: Line) -> tuple[int, Number] | None:
-    """Return the newest point that is known, with its number."""
+    """Return the newest known point, with its index."""
     known = [(index, number) for index, number in enumerate(line.points) if number is not None]
     return known[-1] if known else None

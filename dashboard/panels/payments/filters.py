@@ -21,35 +21,35 @@ from revenue.payments.filters import DEFAULT_ORDER, AppsQuery, TransactionsQuery
 from revenue.selectors import DEFAULT_APP_ORDER
 
 FILTERS = ("search", "app", "type", "address", "sender", "owner", "block", "from", "to", "min_amount", "max_amount")
-UNWRITTEN = "block"  # comes by a link: the form has no field for it
+UNWRITTEN = "block"  # set only by links, as the form has no field for it
 OWN = ("tab", *FILTERS, "sort", "page", "limit")
 TABS = ("payments", "apps", "owners", "payers")
 LIMITS = (25, 50, 100, 200)
-PLACE = "#panel-payments"  # where a browser without JavaScript comes back to
+PLACE = "#panel-payments"  # where a browser without JavaScript returns to
 WRONG_PAGE = "Expected a whole number from 1; this is page 1."
 REVERSED = {
-    "from": "The first day lies after the last one.",
-    "min_amount": "The smallest amount is more than the largest one.",
+    "from": "The first day is after the last one.",
+    "min_amount": "The smallest amount is above the largest one.",
 }
 LEFT_OUT = "The list is shown without it."
 
 
 @dataclass(frozen=True, slots=True)
 class PanelQuery:
-    """The state of the panel, checked."""
+    """The validated state of the panel."""
 
     tab: str
     values: Mapping[str, Any]
-    """The filters, the sorting and the page as the API's query reads them."""
+    """Filters, sorting and page as read by the API's query."""
     typed: Mapping[str, str]
-    """The same as the visitor wrote them, wrong ones too: what the fields show."""
+    """The same as the visitor wrote them, including wrong ones, for the fields."""
     wrong: Mapping[str, str]
-    """Errors by field, a sentence each."""
+    """Error message by field."""
     limit: int
     others: tuple[tuple[str, str], ...]
-    """The address's keys of the other panels."""
+    """Query keys of the other panels."""
     range: Range | None = None
-    """Of all panels, where the address names no days of payments."""
+    """Range of all panels, if the query has no days of payments."""
 
     @property
     def sort(self) -> str:
@@ -61,55 +61,55 @@ class PanelQuery:
 
     @property
     def active(self) -> dict[str, str]:
-        """Return the filters that hold, as the visitor wrote them."""
+        """Return the active filters, as the visitor wrote them."""
         return {key: self.typed[key] for key in FILTERS if key in self.values and key in self.typed}
 
     @property
     def is_live(self) -> bool:
-        """Return whether new payments come in at the top of what is shown."""
+        """Return whether new payments appear at the top of this view."""
         goes_on = self.range is None or self.range.goes_on
         return goes_on and self.tab == "payments" and not self.active and self.sort == DEFAULT_ORDER and self.page == 1
 
     def keys(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return the panel's own keys that an address needs, with changes; an empty value drops a key.
+        """Return the panel's own query keys with changes; an empty value drops a key.
 
-        Begins at page 1.
+        Starts at page 1.
         """
         own = {"tab": self.tab, **self.active, "sort": self.sort, "limit": str(self.limit)} | dict(changes or {})
         defaults = {"tab": "payments", "limit": str(LIMITS[0]), "page": "1", "sort": default_sort(own["tab"])}
         return {key: own[key] for key in OWN if own.get(key) and own[key] != defaults.get(key)}
 
     def link(self, changes: Mapping[str, str] | None = None) -> str:
-        """Another state of the panel, and all else as it is."""
+        """Return the URL of another state of the panel, with everything else unchanged."""
         return f"?{urlencode([*self.others, *self.keys(changes).items()])}{PLACE}"
 
     def without(self, *keys: str) -> str:
-        """Return the list without these filters."""
+        """Return the URL of the list without these filters."""
         return self.link(dict.fromkeys(keys, ""))
 
     def hidden(self, *fields: str) -> list[tuple[str, str]]:
-        """Return what a form has to carry besides its fields."""
+        """Return the hidden fields of a form."""
         left = {key: value for key, value in self.keys().items() if key == UNWRITTEN or key not in fields}
         return [*self.others, *left.items()]
 
 
 def parse(query: QueryDict) -> PanelQuery:
     given = {key: text for key in OWN if (text := str(query.get(key, "")).strip())}
-    asked = range_of(query, timezone.now().date(), "from", "to")
+    selected = range_of(query, timezone.now().date(), "from", "to")
     tab = given["tab"] if given.get("tab") in TABS else TABS[0]
     form = TransactionsQuery if tab == "payments" else AppsQuery
     read = {key: given[key] for key in (*FILTERS, "sort", "page") if key in given}
-    values, wrong = form.read_valid(read | ({RANGE: asked.text} if asked else {}))
+    values, wrong = form.read_valid(read | ({RANGE: selected.text} if selected else {}))
     wrong.pop("sort", None)
     limit = given.get("limit", "")
     return PanelQuery(
         tab=tab,
-        values=values | {"sort": values["sort"].replace("date", "timestamp")},  # the API's other name of the same
+        values=values | {"sort": values["sort"].replace("date", "timestamp")},  # the API's alias
         typed={key: given[key] for key in FILTERS if key in given},
         wrong={key: _sentence(key, error) for key, error in wrong.items()},
         limit=int(limit) if limit in map(str, LIMITS) else LIMITS[0],
         others=tuple((key, str(value)) for key, value in query.items() if key not in OWN),
-        range=asked,
+        range=selected,
     )
 
 
@@ -124,14 +124,14 @@ def _sentence(key: str, error: ErrorDetail) -> str:
     return f"{what} {LEFT_OUT}"
 
 
-TOGETHER = TransactionsQuery.ends  # two ends of one thing
-ENOUGH = 1_000  # what would be found is counted up to here: the exact number would take too long
+TOGETHER = TransactionsQuery.ends  # two ends of one range
+ENOUGH = 1_000  # matches are counted up to here, as the exact number would take too long
 TYPE_WORDS = {"git": "git", "docker": "docker", "unknown": "other or not known"}
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One filter in words, and the list without it."""
+    """One filter in words, and the URL of the list without it."""
 
     keys: tuple[str, ...]
     words: str
@@ -145,14 +145,14 @@ def chips(requested: PanelQuery) -> list[Chip]:
     return [Chip(keys, _words(requested.active, keys), requested.without(*keys)) for keys in groups]
 
 
-def loosened(requested: PanelQuery, found: list[Chip]) -> list[tuple[Chip, str]]:
-    """Return for each filter how many payments fit all others, the most first; those that change nothing are left out.
+def loosened(requested: PanelQuery, chips: list[Chip]) -> list[tuple[Chip, str]]:
+    """Return each filter with the number of payments matching all others, most first, without useless ones.
 
-    ENOUGH means that many or more.
+    ENOUGH means this many or more.
     """
     if requested.tab != "payments":
         return []
-    counts = [(_count_without(requested, chip.keys), chip) for chip in found]
+    counts = [(_count_without(requested, chip.keys), chip) for chip in chips]
     counts.sort(key=lambda pair: -pair[0])
     return [
         (chip, f"{formatting.whole(ENOUGH)}+ payments" if count == ENOUGH else formatting.plural(count, "payment"))
@@ -212,7 +212,7 @@ WAYS |= dict.fromkeys(TABS[2:], WAYS["apps"])
 
 
 def ways(requested: PanelQuery) -> list[tuple[str, str, bool]]:
-    """Return every order in words: its `sort`, empty for the usual one, and whether it holds."""
+    """Return every order in words, with its `sort` (empty for the default) and whether it is active."""
     orders = [
         order
         for key, (falling, rising) in WAYS[requested.tab].items()
@@ -224,7 +224,7 @@ def ways(requested: PanelQuery) -> list[tuple[str, str, bool]]:
 
 
 def sorts(requested: PanelQuery) -> dict[str, dict[str, str | None]]:
-    """Return by column how the list is sorted by it, if it is, and what a click does: it turns the order round."""
+    """Return by column its current sorting, if any, and the link that sorts by it or reverses the order."""
     return {key: _sort(requested, key, words) for key, words in WAYS[requested.tab].items()}
 
 
@@ -241,5 +241,5 @@ def _sort(requested: PanelQuery, key: str, words: tuple[str, str]) -> dict[str, 
 
 
 def paged(requested: PanelQuery, total: int) -> Page[int]:
-    """Return the requested page of so many rows; the last one when there are not so many."""
+    """Return the requested page of this many rows, or the last one."""
     return Paginator(range(total), requested.limit).get_page(requested.page)

@@ -52,9 +52,9 @@ from revenue.status import last_sync_block
 
 @dataclass(frozen=True, slots=True)
 class LedgerProgress:
-    """State of the ledger. `completed_at`: when a sync last reached its tip; None before the first one did.
+    """State of the ledger. `completed_at`: when a sync last reached its tip, None before the first one.
 
-    `height` is read where the ledger is not fresh: payments up to this block are complete.
+    `height` is read if the ledger is not fresh: payments up to this block are complete.
     """
 
     completed_at: datetime | None
@@ -66,7 +66,7 @@ class LedgerProgress:
 
     @classmethod
     def load(cls, now: datetime) -> LedgerProgress:
-        """Read it in at most three small queries."""
+        """Load it in at most three small queries."""
         state = LedgerState.known()
         stale = state.completed_at is not None and not is_fresh(state.completed_at, now, STALE)
         height = last_sync_block() if stale or state.completed_at is None else None
@@ -92,7 +92,7 @@ def read(query: QueryDict, now: datetime) -> Context:
 
 
 def stamp(query: QueryDict, now: datetime) -> Hashable:
-    """Return what the list depends on. A message that no node knew changes nothing before the ledger changes."""
+    """Return the list's stamp. A message that no node had changes nothing until the ledger changes."""
     ledger = LedgerProgress.load(now)
     rows = ledger_stamp() if query.get("tab", TABS[0][0]) == TABS[0][0] else messages_stamp(now)
     return rows, ledger.stale, ledger.quarantined, now.date()
@@ -130,7 +130,7 @@ def _frame(requested: PanelQuery, ledger: LedgerProgress) -> Context:
 
 
 def _only_search(tab: str) -> dict[str, str]:
-    """Return the changes that lead to a tab: only the search is kept."""
+    """Return the query changes for a tab: only the search is kept."""
     return dict.fromkeys((*FILTERS[1:], "sort"), "") | {"tab": tab}
 
 
@@ -153,25 +153,25 @@ def _payments(requested: PanelQuery, ledger: LedgerProgress, now: datetime) -> C
 
 
 def _exports(requested: PanelQuery) -> list[tuple[str, str]]:
-    """Return what the list's filters let through, as files: name and address."""
+    """Return the filtered list as files: name and URL."""
     own = {key: value for key, value in requested.keys({"limit": ""}).items() if key != "tab"}
     keys = urlencode(({RANGE: requested.range.text} if requested.range else {}) | own)
     return [(name, reverse(view) + (f"?{keys}" if keys else "")) for name, view in EXPORTS[requested.tab]]
 
 
 def whole_revenue() -> int:
-    """Return the satoshi of all payments in the ledger; single payments of closed days are deleted."""
+    """Return the satoshi of all payments, including closed days, whose single payments are deleted."""
     return open_totals().sum_of("revenue_sat")
 
 
 def whole_of_days(values: Mapping[str, Any]) -> int:
-    """Return the satoshi of the days of a filter, `from` and `to`, pruned payments included."""
+    """Return the satoshi of the days of a filter, `from` and `to`, including pruned payments."""
     first, last = values.get("from") or date.min, values.get("to") or date.max
     return DailyTotal.objects.between(first, last).sum_of("revenue_sat")
 
 
 def share_percent(part: int, whole: int) -> Decimal | None:
-    """Return percent with 4 decimals; None when there is no whole."""
+    """Return percent with 4 decimals, None without a whole."""
     return (Decimal(part) * 100 / whole).quantize(Decimal("0.0001"), ROUND_HALF_EVEN) if whole else None
 
 
@@ -187,28 +187,28 @@ def listed_apps(requested: PanelQuery) -> Context:
     """Return the apps, owners or senders of a page. Four queries, five for senders."""
     values, search = requested.values, requested.values.get("search", "")
     days = (values.get("from"), values.get("to"))
-    found: Any
+    result: Any
     unsplit = 0
     if any(days) or requested.tab != "apps":
         of_days = OF_DAYS[requested.tab](*days, search, requested.sort)
-        found, whole, unsplit = of_days.apps, whole_of_days(values), of_days.unsplit
+        result, whole, unsplit = of_days.apps, whole_of_days(values), of_days.unsplit
     else:
-        found, whole = apps(search, requested.sort), whole_revenue()
-    page = paged(requested, len(found) if isinstance(found, list) else found.count())
+        result, whole = apps(search, requested.sort), whole_revenue()
+    page = paged(requested, len(result) if isinstance(result, list) else result.count())
     first = max(page.start_index() - 1, 0)
     rows = [
         {"app": app, "id": crc32(app.name.encode()), "share": share_words(app.revenue_sat, whole)}
-        for app in found[first : page.end_index()]
+        for app in result[first : page.end_index()]
     ]
     view = f"dashboard:{requested.tab.removesuffix('s')}"
-    return {"rows": rows, "page": page, "sums": _added(found), "view": view, "unsplit": NOT_SPLIT if unsplit else ""}
+    return {"rows": rows, "page": page, "sums": _added(result), "view": view, "unsplit": NOT_SPLIT if unsplit else ""}
 
 
-def _added(found: QuerySet[App] | list[AppSum]) -> Sums:
-    """Return what all that were found add up to, whatever the page. One query for rows of the ledger."""
-    if isinstance(found, list):
-        return sums(tuple(sum(getattr(one, name) for one in found) for name in SUMMED))
-    total = found.order_by().aggregate(**{f"all_{name}": Coalesce(Sum(name), 0) for name in SUMMED})
+def _added(result: QuerySet[App] | list[AppSum]) -> Sums:
+    """Return the sums of all results on any page. One query for ledger rows."""
+    if isinstance(result, list):
+        return sums(tuple(sum(getattr(one, name) for one in result) for name in SUMMED))
+    total = result.order_by().aggregate(**{f"all_{name}": Coalesce(Sum(name), 0) for name in SUMMED})
     return sums(tuple(total.values()))
 
 
@@ -217,9 +217,9 @@ DAY = timedelta(days=1)
 
 
 def app_card(name: str, read_until: datetime | None, now: datetime) -> Context | None:
-    """Return what is shown above an app's payments; None when no payment names it. Three queries.
+    """Return the card above an app's payments, None if no payment names it. Three queries.
 
-    `read_until`: of the ledger. `curve`: FLUX per day, None where no sync has looked yet.
+    `read_until`: the ledger's. `curve`: FLUX per day, None on days no sync has read.
     """
     app = App.objects.filter(name=name, payments__gt=0).first()
     if app is None or app.first_paid_at is None:
@@ -262,15 +262,15 @@ ON_A_WALL = 3  # css/live.css hides the others there
 
 
 def _pending(query: QueryDict, now: datetime) -> Context:
-    """Return the payments that were seen and do not count yet, apart from the list of those that do."""
-    found = pending.pending(now)
-    payments = found.payments or []
+    """Return payments that do not count yet, separate from the list."""
+    state = pending.pending(now)
+    payments = state.payments or []
     rows = [
         row | {"url": transaction_url(row["txid"]), "why": None if row["app"] else unnamed(row["kind"], 0)}
         for row in payments[:SHOWN]
     ]
     return {
-        "pending": found, "rows": rows, "more": len(payments) - len(rows), "beyond": max(len(payments) - ON_A_WALL, 0),
+        "pending": state, "rows": rows, "more": len(payments) - len(rows), "beyond": max(len(payments) - ON_A_WALL, 0),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Describe payments as the panel lists them, with its legend (docs/upstream.md#app-payments)."""
+"""Describe payments for the panel's list and legend (docs/upstream.md#app-payments)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEAM = "t1gjUUxBpBeVC1sWwAFrtSsVCbSaFdZx8UY"
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A short word of the list, and a sentence that explains it."""
+    """A short term in the list, and a sentence that explains it."""
 
     short: str
     meaning: str
@@ -30,7 +30,7 @@ WALLETS: Mapping[str, Word] = {
     TEAM: Word("Flux team", "The Flux team's own wallet: what it pays is not a customer's money."),
     FREE_CHANGE_SENDER: Word(
         "development",
-        "The development wallet. Its 0.02 FLUX for free changes are not counted; what is listed is more than that.",
+        "The development wallet. Its 0.02 FLUX for free changes are not counted, so listed payments are larger.",
     ),
 }
 PLAIN = Word("plain transfer", "A transfer to the address without a message: it names no app, and is counted.")
@@ -59,15 +59,15 @@ def unnamed(kind: str, attempts: int) -> Word:
 
 
 def when_again(word: Word, again_at: datetime | None) -> str:
-    """Return the word's meaning for one payment: with the time at which its message is requested again."""
+    """Return the meaning for one payment, with the time of the next request for its message."""
     if word is MISSING and again_at is not None:
         return f"{word.meaning} Next: {formatting.moment(again_at)}."
     return word.meaning
 
 
-def listed(found: Sequence[pagination.Row]) -> list[dict[str, Any]]:
-    """Return the columns of each payment and what the list says of them. At most one query."""
-    rows = [dict(row) for row in found]
+def listed(payments: Sequence[pagination.Row]) -> list[dict[str, Any]]:
+    """Return each payment's columns and its descriptions. At most one query."""
+    rows = [dict(row) for row in payments]
     hashes = {row["message_hash"] for row in rows if row["app__name"] is None and row["message_hash"]}
     messages = Message.objects.filter(hash__in=hashes).values_list("hash", "attempts", "next_attempt_at")
     attempts = {key: (count, again_at) for key, count, again_at in messages} if hashes else {}
@@ -76,7 +76,7 @@ def listed(found: Sequence[pagination.Row]) -> list[dict[str, Any]]:
         count, again_at = attempts.get(row["message_hash"], (0, None))
         why = unnamed(row["kind"], count) if app is None else None
         row |= {
-            "id": str(row["id"]),  # written seven times a row: templates format numbers
+            "id": str(row["id"]),  # used seven times per row, and templates format numbers
             "app": app,
             "type": TYPES.get(row["app_type"]) if app is not None else None,
             "why": why,
@@ -89,6 +89,6 @@ def listed(found: Sequence[pagination.Row]) -> list[dict[str, Any]]:
 
 
 def words(rows: Iterable[Mapping[str, Any]]) -> list[Word]:
-    """Return every short word among the rows, once."""
-    found = [row[key] for row in rows for key in ("why", "wallet", "type")]
-    return list(dict.fromkeys(word for word in found if word is not None))
+    """Return every short term in the rows, once."""
+    terms = [row[key] for row in rows for key in ("why", "wallet", "type")]
+    return list(dict.fromkeys(word for word in terms if word is not None))

@@ -37,7 +37,7 @@ def test_a_metric_is_added_and_taken_out_and_the_last_one_stays(panel: Panel) ->
 def test_eight_are_drawn_at_most(panel: Panel) -> None:
     keys = "node_total,node_cumulus,node_nimbus,node_stratus,total_apps,gitapps_count,dockerapps_count,watchtower_count"
     html = panel(metrics=f"{keys},payments")
-    assert "At most 8 metrics are drawn together; take one out first." in words(html)
+    assert "At most 8 metrics fit in one chart; remove one first." in words(html)
     assert sum(label in chosen(html) for label in ("Nodes", "Cumulus nodes", "Nimbus nodes", "Stratus nodes")) == 4
     assert way(html, "Nodes")["metrics"].count(",") == 2
 
@@ -106,7 +106,7 @@ def test_both_ends_of_a_range_win_over_days(panel: Panel) -> None:
     [
         ({"start": "nonsense"}, "A range needs a first day such as 2026-01-31"),
         ({"end": "2026-11-01"}, "A range needs a first day such as 2026-01-31"),
-        ({"start": "2026-11-07", "end": "2026-11-01"}, "The first day lies after the last."),
+        ({"start": "2026-11-07", "end": "2026-11-01"}, "The first day is after the last."),
         ({"start": "2001-01-01"}, "At most 3,660 days are drawn"),
         ({"start": "1999-01-01", "end": "1999-02-01"}, "At most 3,660 days are drawn, from 2000 on."),
     ],
@@ -122,7 +122,7 @@ def test_a_range_that_is_none_is_told_beside_the_fields_and_thirty_days_are_show
 
 def test_days_to_come_are_left_out_and_that_is_told(panel: Panel) -> None:
     said = words(panel(start="2026-11-18", end="2026-12-24"))
-    assert "Days to come are not known; what is shown ends today." in said
+    assert "Future days are not known; the chart ends today." in said
     assert "18 Nov – 20 Nov 2026" in said
 
 

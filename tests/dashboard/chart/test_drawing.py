@@ -172,7 +172,7 @@ def test_where_values_come_from_is_told(panel: Panel) -> None:
     said = words(panel(metrics="node_total", days="7"))
     assert "14 Nov – 15 Nov 2026: simulated." in said
     assert "16 Nov – 17 Nov 2026: backfilled from the ledger and the history of node counts." in said
-    assert "18 Nov – 20 Nov 2026: from the tracker that was replaced." in said
+    assert "18 Nov – 20 Nov 2026: from the previous tracker." in said
 
 
 def test_units_are_written_out(panel: Panel) -> None:
