@@ -24,7 +24,8 @@ from fluxtracker.api.conditional import make_etag
 from fluxtracker.periods import DAY, Bucket, Period, midnight
 from fluxtracker.web.cache import cached
 from revenue.models import App, Payment
-from revenue.selectors import DayReport, Totals, ledger_stamp
+from revenue.period_totals import DayReport, Totals
+from revenue.selectors import ledger_stamp
 
 PERIODS: Mapping[str, tuple[Bucket, str]] = {
     "today": (Bucket.DAY, "today"),

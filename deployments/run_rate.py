@@ -15,7 +15,7 @@ from deployments.models import AppEvent, AppLife, DailyAccrual, MessagesState
 from deployments.price_and_volume import MONTH_S, Missing, Parts, Sold, split_change
 from fluxtracker.periods import DAY, Bucket, Span, split
 from revenue.models import ChangedDay, DailyTotal, LedgerState
-from revenue.selectors import Totals
+from revenue.period_totals import Totals
 
 MONTHS_A_YEAR = 12
 DAYS_IN_4_YEARS = 1_461  # 365.25 days per year

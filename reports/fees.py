@@ -19,7 +19,8 @@ from fluxtracker.periods import DAY, Period, midnight
 from fluxtracker.upstream.records import FORK_HEIGHT
 from reports.subsidy import issued_sat
 from revenue.models import DailyPrice, LedgerState, Payment, PrunedPayment, ShareRule
-from revenue.selectors import Sums, Totals, facts
+from revenue.period_totals import Sums, Totals
+from revenue.selectors import facts
 
 WHOLE = 1_000_000  # parts of a payment
 EMISSION = "Issued by blocks to nodes and the development fund: an incentive that no user paid."

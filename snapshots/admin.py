@@ -27,7 +27,7 @@ from fluxtracker.periods import DAY, Span, midnight
 from fluxtracker.timestamps import parse_day
 from ops.models import TaskRun
 from revenue.models import DailyPrice, DailyTotal, LedgerState
-from revenue.selectors import Totals
+from revenue.period_totals import Totals
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.selectors import Gap, gaps, last_due
 from snapshots.status import missing_days

@@ -21,7 +21,7 @@ from metrics.metric_keys import ratios, tracked_apps
 from metrics.models import ImageCount, Source
 from metrics.selectors import OLD
 from revenue import pricing
-from revenue.selectors import Totals
+from revenue.period_totals import Totals
 from revenue.status import last_sync_block
 from snapshots.models import ImageDay, Refusal, Snapshot
 from snapshots.take import COLUMNS

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from dashboard.detail_pages.selectors import Bar
 from dashboard.panels.payments.filters import PLACE
 from fluxtracker import formatting
-from revenue.selectors import Sums
+from revenue.period_totals import Sums
 
 STEP, WIDTH, HEIGHT = 10, 8, 100  # of a bar, in drawing units
 LEAST = 1  # minimum height, so that small payments are visible

@@ -24,7 +24,8 @@ from fluxtracker.ranges import Range
 from fluxtracker.upstream.parsing import MAX_HEIGHT
 from revenue.models import DailyPrice, Label, LedgerState, PrunedPayment
 from revenue.payments.pagination import tip_height
-from revenue.selectors import Sums, Totals, transaction_url
+from revenue.period_totals import Sums, Totals
+from revenue.selectors import transaction_url
 
 Query = Mapping[str, str]
 

@@ -17,8 +17,8 @@ from fluxtracker.timestamps import parse_day
 from revenue.models import ChangedDay, DailyTotal, Payment, PrunedPayment
 from revenue.payments.filters import begins
 from revenue.payments.pagination import COLUMNS
+from revenue.period_totals import Sums
 from revenue.querysets import SUMMED
-from revenue.selectors import Sums
 
 NEWEST = 20  # payments on a page
 CLOSE = 5  # names to suggest

@@ -20,7 +20,8 @@ from fluxtracker.periods import Bucket, split
 from fluxtracker.timestamps import iso
 from revenue.models import App
 from revenue.payments.filters import AppsQuery
-from revenue.selectors import Sums, Totals, apps
+from revenue.period_totals import Sums, Totals
+from revenue.selectors import apps
 
 APP_COLUMNS = (
     "app_name", "payments", "revenue", "revenue_sat", "revenue_usd", "payments_without_price", "share_percent",

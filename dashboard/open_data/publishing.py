@@ -28,7 +28,7 @@ from fluxtracker.periods import Bucket, Period, midnight
 from fluxtracker.timestamps import iso
 from revenue.models import DailyTotal, LedgerState, Payment
 from revenue.payments import pagination
-from revenue.selectors import Totals
+from revenue.period_totals import Totals
 from snapshots.models import Snapshot
 
 INDEX, SUMS, DICTIONARY = "index.json", "SHA256SUMS", "datapackage.json"

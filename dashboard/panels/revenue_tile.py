@@ -13,9 +13,9 @@ from dashboard.panels.tile_figures import COUNT, FLUX, USD, Change, Figure, Form
 from fluxtracker import formatting, money
 from fluxtracker.periods import Period
 from fluxtracker.timestamps import parse_instant
-from revenue import selectors
+from revenue import period_totals
 from revenue.models import DailyTotal, LedgerState
-from revenue.selectors import Part
+from revenue.period_totals import Part
 
 KINDS = (("flux", "FLUX", FLUX), ("usd", "USD", USD), ("payments", "Payments", COUNT))
 METRICS = {"flux": "revenue_flux", "usd": "revenue_usd", "payments": "payments"}
@@ -94,7 +94,7 @@ def load(chosen: Chosen, answer: Answer) -> Earned:
 
 
 def _over(chosen: Chosen, began: date | None) -> Earned:
-    comparison, ledger = selectors.of_period(chosen.period, chosen.now), LedgerState.known()
+    comparison, ledger = period_totals.of_period(chosen.period, chosen.now), LedgerState.known()
     previous = comparison.previous
     like = Base(
         chosen.before,
@@ -109,7 +109,11 @@ def _over(chosen: Chosen, began: date | None) -> Earned:
 
 
 def _rolling(chosen: Chosen, began: date | None) -> Earned:
-    result, ledger, period = selectors.rolling(chosen.period, chosen.now), LedgerState.known(), chosen.period.previous()
+    result, ledger, period = (
+        period_totals.rolling(chosen.period, chosen.now),
+        LedgerState.known(),
+        chosen.period.previous(),
+    )
     amounts, before = (Amounts.of(result.current), Amounts.of(result.previous)) if result else (Amounts(), Amounts())
     like = Base(chosen.last, periods.stretch(period, chosen.now), period.first_day, before)
     return Earned(chosen, amounts, like, None, ledger.read_until, ledger.is_stale(chosen.now), began)
@@ -117,7 +121,7 @@ def _rolling(chosen: Chosen, began: date | None) -> Earned:
 
 def _until_now(chosen: Chosen, began: date | None) -> Earned:
     """Return the revenue of an ongoing range."""
-    comparison, before, ledger = selectors.until_now(chosen.period, chosen.now)
+    comparison, before, ledger = period_totals.until_now(chosen.period, chosen.now)
     like = comparison.previous.period
     return Earned(
         chosen,

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from fluxtracker import formatting, money
 from metrics.metric_keys import with_ratios
 from metrics.selectors import Latest
-from revenue.selectors import Sums, Totals, daily
+from revenue.period_totals import Sums, Totals, daily
 from snapshots.comparison.calculate import COLUMNS
 from snapshots.models import Snapshot
 

@@ -25,7 +25,8 @@ from dashboard.panels.periods import OF_BUCKET
 from fluxtracker import formatting
 from fluxtracker.periods import Bucket, Period
 from fluxtracker.web.cache import cached
-from revenue.selectors import Sums, Totals, ledger_stamp
+from revenue.period_totals import Sums, Totals
+from revenue.selectors import ledger_stamp
 
 DAYS = 30  # shown as bars on a card
 MONTHS = 24

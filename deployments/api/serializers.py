@@ -13,7 +13,7 @@ from fluxtracker.api.fields import Answer, MicroDollars, PageAnswer, Satoshi
 from revenue.api.serializers import AppsAnswer
 from revenue.labels import SOURCES
 from revenue.models import Label
-from revenue.selectors import Sums
+from revenue.period_totals import Sums
 
 OF_PRICED = "Of the priced payments; null if none is priced."
 PRICED_BEHIND = "Of the priced payments behind it; null if none is priced."

@@ -21,8 +21,9 @@ from fluxtracker.database import read_snapshot
 from fluxtracker.periods import Bucket, Span, split
 from revenue.labels import SOURCES, UNKNOWN
 from revenue.models import AppFigures, DailyTotal, Label, LedgerState, Payment, PrunedPayment
+from revenue.period_totals import Sums, Totals
 from revenue.querysets import SUMMED
-from revenue.selectors import COLUMNS, Sums, Totals
+from revenue.selectors import COLUMNS
 
 TEAM, ORGANIC = Label.Category.TEAM.value, "organic"
 WAITING = "{days} changed days are not split again yet."

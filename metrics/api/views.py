@@ -21,7 +21,8 @@ from metrics.metric_keys import GROUPS, grouped, metrics, tracked_apps
 from metrics.models import Source
 from metrics.selectors import MOST_POINTS, Latest, Step, metrics_stamp, timeline, usual_step
 from metrics.status import status
-from revenue.selectors import Totals, ledger_stamp
+from revenue.period_totals import Totals
+from revenue.selectors import ledger_stamp
 
 NETWORK = (Source.Name.NODES, Source.Name.CLOUD, Source.Name.APPS)
 ONE_DAY = timedelta(days=1)

@@ -19,7 +19,7 @@ from fluxtracker.periods import Period, Span
 from reports.figures import Group, How, Known, Spec, Unit, mean, missing, ratio, share, unknown
 from revenue import pricing
 from revenue.models import ChangedDay
-from revenue.selectors import Sums, Totals
+from revenue.period_totals import Sums, Totals
 
 Dimension = DailySplit.Dimension
 NOT_READ = "app messages have not been read completely yet"

@@ -13,7 +13,7 @@ from rest_framework.exceptions import NotFound
 from fluxtracker.api.fields import ErrorAnswer, Page, PageQuery
 from fluxtracker.api.views import ReadView, StatusView
 from fluxtracker.periods import DAY, Bucket, Period
-from revenue import pending, selectors
+from revenue import pending, period_totals, selectors
 from revenue.api import serializers
 from revenue.payments import filters, pagination, payers
 from revenue.payments.filters import DailyQuery, TransactionsQuery
@@ -97,8 +97,8 @@ class PeriodView(ReadView):
         """Return an ETag that also changes at midnight, and with the clock because of `toDate`."""
         return ledger_stamp(), now.date(), int(now.timestamp()) // TO_DATE_S
 
-    def read(self, values: dict[str, Any], now: datetime) -> selectors.PeriodReport:
-        return selectors.period_report(self.bucket, now, _listed(values, now.date()))
+    def read(self, values: dict[str, Any], now: datetime) -> period_totals.PeriodReport:
+        return period_totals.period_report(self.bucket, now, _listed(values, now.date()))
 
 
 def period_view(bucket: Bucket) -> Callable[..., HttpResponseBase]:

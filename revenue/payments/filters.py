@@ -37,8 +37,9 @@ from fluxtracker.timestamps import parse_day
 from fluxtracker.upstream.parsing import MAX_HEIGHT
 from ops.registry import Hook
 from revenue.models import App, AppType, Payment
+from revenue.period_totals import Sums
 from revenue.querysets import PaymentQuerySet
-from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER, OpenDays, Sums
+from revenue.selectors import APP_ORDERS, DEFAULT_APP_ORDER, OpenDays
 
 MOST_SUMMED = 250_000  # rows that an anonymous search sums up
 MOST_APPS = 10_000  # ids in one statement

@@ -15,7 +15,7 @@ from fluxtracker.periods import Bucket, is_fresh
 from metrics.metric_keys import GROUPS, Values, grouped, tracked_apps, with_ratios
 from metrics.models import TrackedApp
 from metrics.selectors import OLD, Latest
-from revenue import selectors
+from revenue import period_totals
 from snapshots.models import Snapshot
 from snapshots.selectors import nearest
 
@@ -64,7 +64,7 @@ class Material:
     latest: Latest
     tracked: tuple[TrackedApp, ...]
     before: Mapping[Bucket, Before]
-    reports: Mapping[Bucket, selectors.PeriodReport]
+    reports: Mapping[Bucket, period_totals.PeriodReport]
 
 
 Group = Mapping[str, Pair]
@@ -79,7 +79,7 @@ class Comparison:
     before: Before
     read_at: datetime | None
     """Time of the oldest reading, None if a source was never read."""
-    revenue: selectors.PeriodReport
+    revenue: period_totals.PeriodReport
     nodes: Group
     cloud: Mapping[str, Group]
     apps: Group
@@ -116,13 +116,13 @@ def load(buckets: Collection[Bucket], now: datetime) -> Material:
 
     Call inside `read_snapshot()`, so that the parts are consistent.
     """
-    first = min(selectors.periods(bucket, now)[1].first_day for bucket in buckets)
-    totals = selectors.Totals.load(first, now.date())
+    first = min(period_totals.periods(bucket, now)[1].first_day for bucket in buckets)
+    totals = period_totals.Totals.load(first, now.date())
     return Material(
         latest=Latest.load(now),
         tracked=tuple(tracked_apps()),
         before=_before({bucket: now.date() - timedelta(days=DAYS_BACK[bucket]) for bucket in buckets}),
-        reports={report.bucket: report for report in selectors.period_reports(buckets, totals, now)},
+        reports={report.bucket: report for report in period_totals.period_reports(buckets, totals, now)},
     )
 
 

@@ -20,7 +20,7 @@ from metrics.metric_keys import Number
 from metrics.models import CensusDay
 from revenue.labels import SOURCES
 from revenue.models import DailyTotal
-from revenue.selectors import Sums, Totals
+from revenue.period_totals import Sums, Totals
 from snapshots.series.choices import ACCRUED, BY_SOURCE, BY_TIME, COUNTRIES, FILL, OPERATED, Choice
 
 IN_CENSUS = {OPERATED: (OPERATORS[0], "count"), COUNTRIES: ("concentration", COUNTRIES, "count")}

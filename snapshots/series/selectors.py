@@ -20,7 +20,7 @@ from metrics.metric_keys import RATIOS, Number, percent
 from metrics.models import ImageCount, Source
 from metrics.selectors import Latest, metrics_stamp
 from revenue.models import DailyTotal
-from revenue.selectors import Sums, Totals
+from revenue.period_totals import Sums, Totals
 from snapshots.models import ImageDay, Snapshot
 from snapshots.selectors import snapshot_stamp, with_closes
 from snapshots.series.choices import FLUX, MONEY, STATES, USD, Choice

@@ -15,7 +15,7 @@ from fluxtracker.upstream.records import Block, Unreadable
 from ops.jobs import runs
 from revenue import ledger
 from revenue.models import Cursor, LedgerState, Payment
-from revenue.selectors import Totals
+from revenue.period_totals import Totals
 from revenue.status import sync_part
 from tests.marks import examples
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync

@@ -13,7 +13,7 @@ from ops.jobs import runs
 from ops.models import TaskState
 from revenue import ledger
 from revenue.models import LedgerState, Payment
-from revenue.selectors import Totals, daily
+from revenue.period_totals import Totals, daily
 from revenue.status import sync_part
 from tests.revenue.conftest import CONFIRMATIONS, A, B, sync
 from tests.revenue.fake_chain import FakeChain, Source

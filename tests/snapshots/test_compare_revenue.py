@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fluxtracker.periods import Bucket, Period
 from revenue.models import DailyTotal, LedgerState, Payment
-from revenue.selectors import Sums, Totals, compare, cut, parts, periods, to_date
+from revenue.period_totals import Sums, Totals, compare, cut, parts, periods, to_date
 from tests.factories import MAIN, SECOND, pay, settle
 from tests.marks import examples
 from tests.snapshots.comparing import SPANS, ask, at

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fluxtracker import money
 from fluxtracker.periods import Bucket, split
 from revenue.models import LedgerState
-from revenue.selectors import Totals
+from revenue.period_totals import Totals
 from snapshots.series import selectors
 from snapshots.series.choices import SUMS, Category, Choice
 from snapshots.series.selectors import DayValues

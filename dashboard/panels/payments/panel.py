@@ -45,8 +45,9 @@ from fluxtracker.periods import is_fresh
 from revenue import pending
 from revenue.models import STALE, App, DailyTotal, LedgerState, Payment
 from revenue.payments import filters, pagination
+from revenue.period_totals import Sums
 from revenue.querysets import SUMMED
-from revenue.selectors import Sums, apps, ledger_stamp, open_totals, transaction_url
+from revenue.selectors import apps, ledger_stamp, open_totals, transaction_url
 from revenue.status import last_sync_block
 
 
