@@ -27,6 +27,7 @@ from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from fluxtracker import __version__
+from fluxtracker.api.negotiation import JSON
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,8 @@ class Route(NamedTuple):
     match: ResolverMatch
     keys: frozenset[str]
     fresh_s: float
-    is_api: bool
+    media_type: str
+    """Of the answer to whoever takes any; empty where the view does not negotiate."""
 
 
 class Address(NamedTuple):
@@ -156,7 +158,9 @@ def route(path: str) -> Route | None:
     except Resolver404:
         return None
     keys, fresh_s = getattr(match.func, "cached", (None, 0.0))
-    return None if keys is None else Route(match, keys, fresh_s, path.startswith("/api/"))
+    renderers = getattr(getattr(match.func, "cls", None), "renderer_classes", ())
+    media_type = str(renderers[0].media_type) if renderers else ""
+    return None if keys is None else Route(match, keys, fresh_s, media_type)
 
 
 def address_of(request: HttpRequest) -> tuple[Address, Route] | None:
@@ -167,7 +171,7 @@ def address_of(request: HttpRequest) -> tuple[Address, Route] | None:
     if settings.SESSION_COOKIE_NAME in meta.get("HTTP_COOKIE", ""):
         return None
     found = route(request.path_info) if len(request.path_info) <= LONGEST_PATH else None
-    if found is None or (found.is_api and not wants_json(meta.get("HTTP_ACCEPT", ""))):
+    if found is None or not takes(meta.get("HTTP_ACCEPT", ""), found.media_type):
         return None
     query = canonical(meta.get("QUERY_STRING", ""), found)
     if query is None:
@@ -176,8 +180,13 @@ def address_of(request: HttpRequest) -> tuple[Address, Route] | None:
     return Address(request.scheme or "", meta["HTTP_HOST"].lower(), request.path_info, query, encoding), found
 
 
-def wants_json(accept: str) -> bool:
-    return "html" not in accept and (not accept or "json" in accept or "*/*" in accept)
+def takes(accept: str, media_type: str) -> bool:
+    """Return whether the view would answer with this media type; empty: it always does the same."""
+    if not media_type or not accept:
+        return True
+    if media_type == JSON:
+        return "html" not in accept and ("json" in accept or "*/*" in accept)
+    return accept in ("*/*", media_type)
 
 
 def takes_gzip(accept: str) -> bool:
@@ -188,14 +197,15 @@ def takes_gzip(accept: str) -> bool:
 
 
 def canonical(query: str, found: Route) -> str | None:
-    """Return the query in order. Pages drop the keys that they do not know; None: the API refuses it."""
+    """Return the query in order. Pages drop the keys that they do not know; None: Django refuses it, or negotiates."""
     if not query:
         return ""
     if len(query) > LONGEST_QUERY:
         return None
     pairs = parse_qsl(query.encode("latin-1").decode(errors="replace"), keep_blank_values=True)
     known = [(key, value) for key, value in pairs if key in found.keys]
-    if found.is_api and (len(known) < len(pairs) or any(pair[0] == "format" and pair[1] != "json" for pair in known)):
+    is_json = all(value == "json" for key, value in known if key == "format")
+    if found.media_type and (len(known) < len(pairs) or not is_json):
         return None
     return urlencode(sorted(known, key=lambda pair: pair[0]))
 

@@ -94,6 +94,7 @@ class Site:
         }  # fmt: skip
 
         async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0)  # a download asks again and again whether its reader has left
             return {"type": "http.request", "body": b""}
 
         async def send(message: Any) -> None:
@@ -305,6 +306,31 @@ def test_who_wants_the_browsable_api_is_answered_alone(site, clock, accept):
     assert site.get(STATS, accept=accept).headers["content-type"].startswith("text/html")
     assert site.get(STATS).headers["content-type"] == "application/json"
     assert site.made == 1
+
+
+@pytest.mark.parametrize("path", ["/api/schema/", "/data/files/", "/api/stats"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*", "application/json", "application/json, */*;q=0.1", "application/yaml", "application/vnd.oai.openapi",
+        "application/vnd.oai.openapi+json", "text/html", "text/html, */*;q=0.8", "image/*",
+    ],
+)  # fmt: skip
+def test_what_is_known_has_the_media_type_that_django_would_choose(site, clock, client, path, accept):
+    site.get(path)
+    right = client.get(path, headers={"accept": accept})
+    assert site.get(path, accept=accept).headers["content-type"] == right["Content-Type"]
+    assert site.get(path).headers["content-type"] == client.get(path)["Content-Type"]
+
+
+def test_an_answer_outside_the_api_that_negotiates_refuses_unknown_keys_too(site, clock):
+    assert site.get("/data/files/").status == 200
+    assert site.get("/data/files/?colour=red").status == 400
+
+
+def test_browsers_share_the_page_that_describes_the_api(site, clock):
+    pages = {site.get(f"/api/docs/{query}", accept="text/html, */*;q=0.8").body for query in ("", "", "?utm_source=x")}
+    assert (len(pages), len(site.asked)) == (1, 1)
 
 
 def test_compressed_bytes_are_kept_beside_the_others(site, clock):
