@@ -71,7 +71,7 @@ class AlertAdmin(LargeTableAdmin):
         return [path("test/", test, name="ops_alert_test"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """List them below what becomes of them: which channels there are, and when each last took something."""
+        """List alerts below the channels and their last deliveries."""
         names = [channel.name for channel in configured()]
         heard = AlertDelivery.objects.filter(channel__in=names).exclude(sent_at=None)
         last = dict(heard.values_list("channel").annotate(models.Max("sent_at")))
@@ -80,7 +80,7 @@ class AlertAdmin(LargeTableAdmin):
         return super().changelist_view(request, context)
 
     def test(self, request: HttpRequest) -> HttpResponse:
-        """Send a test on every channel at once; for all staff, as starting jobs is."""
+        """Send a test on every channel; allowed for all staff, as starting jobs is."""
         try:
             report = services.send_test(trigger="admin")
         except NotDone as error:
@@ -96,7 +96,7 @@ class AlertAdmin(LargeTableAdmin):
 
     @admin.display(description="sent")
     def sent(self, alert: Alert) -> SafeString:
-        """Return a line per channel: the last message, and its outcome."""
+        """Return a line per channel with the last message and its outcome."""
         rows = ((row.channel, row.event or "sent", _outcome(row)) for row in alert.deliveries.order_by("channel"))
         return format_html_join(mark_safe("<br>"), "{}: {}, {}", rows) or mark_safe("not sent yet")
 
@@ -110,7 +110,7 @@ def _outcome(row: AlertDelivery) -> str:
 
 
 class WordFilter(admin.SimpleListFilter):
-    """Filter by a column whose few words are known: no scan of a large table for them."""
+    """Filters by a column with few known values, without scanning a large table for them."""
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
@@ -131,7 +131,7 @@ class AuditEntryAdmin(LargeTableAdmin):
     ordering = ("-id",)
     sortable_by = ()
     search_fields = ("actor__exact", "address__exact", "action__icontains", "request_id__exact")
-    search_help_text = "A user name, an address or the id of a request, whole; part of an action."
+    search_help_text = "A complete user name, address or request id, or part of an action."
     fields = ("at", "who", "address", "action", "outcome", "details", "request_id")
 
     who = column("who", lambda entry: entry.actor or "anonymous")
@@ -146,7 +146,7 @@ class JobAdmin(LargeTableAdmin):
     ordering = ("-id",)
     sortable_by = ()
     search_fields = ("name__startswith", "actor__exact", "request_id__exact")
-    search_help_text = "The name of the work by its beginning, a user name, or the id of a request."
+    search_help_text = "Start of a task's name, a user name, or a request id."
     change_form_template = "admin/ops/job/change_form.html"
     fieldsets = (
         ("Result", {"fields": ("error", "answer")}),
@@ -163,7 +163,7 @@ class JobAdmin(LargeTableAdmin):
         return [*own, *super().get_urls()]
 
     def progress(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show how far it is, for a page that polls. It reloads when the job is over or the reader may not see it."""
+        """Show the progress to a polling page. It reloads when the job is over or the reader may not see it."""
         is_staff = self.admin_site.has_permission(request) and not lacks_second_factor(request)
         if not (is_staff and self.has_view_permission(request)):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
@@ -172,7 +172,7 @@ class JobAdmin(LargeTableAdmin):
         return TemplateResponse(request, "admin/ops/job/progress.html", {"original": job}, headers=headers)
 
     def cancel(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Cancel a job; for all staff, as in the API."""
+        """Cancel a job; allowed for all staff, as in the API."""
         job = get_object_or_404(Job, pk=pk)
         try:
             job = jobs_services.cancel(job, user=user_of(request), address=audit_log.address_of(request))
@@ -187,7 +187,7 @@ class JobAdmin(LargeTableAdmin):
 
     @admin.display(description="took")
     def took(self, job: Job) -> str:
-        """Return how long it took, or takes until now."""
+        """Return how long it took, or has taken so far."""
         if job.started_at is None:
             return UNKNOWN
         return formatting.span((job.finished_at or timezone.now()) - job.started_at)
@@ -196,7 +196,7 @@ class JobAdmin(LargeTableAdmin):
     asked_with = column("parameters", lambda job: readable(job.params))
 
 
-__all__ = ["access_admin"]  # Django imports this file only: users and tokens come with it
+__all__ = ["access_admin"]  # Django imports only this file: users and tokens come with it
 
 
 @admin.register(TaskState)

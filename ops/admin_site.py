@@ -1,4 +1,4 @@
-"""The admin's site: an overview as its first page, and a page for each job, with the API's parameters and rules."""
+"""Define the admin site: an overview as its first page, and a page for each job with the API's parameters and rules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from ops.registry import Field, JobGroup, JobType, missing_days
 from ops.schedule_rows import ScheduledTask
 from ops.status import Status, words
 
-GROUPS = {  # of the tables that operators need; all others are listed last
+GROUPS = {  # tables that operators need; all others are listed last
     "Today": ("snapshots.Snapshot", "metrics.Source", "ops.ServiceState", "metrics.CensusDay", "carousel.Feed"),
     "Jobs": ("ops.Job", "ops.TaskRun", "ops.TaskState", "django_celery_beat.PeriodicTask"),
     "Data": (
@@ -53,13 +53,13 @@ JOB_GROUPS = {
     JobGroup.DANGER: "Danger: what no job brings back",
 }
 FOR_SETTING_UP = ("admin:second-factor", "admin:passkey-add", "admin:logout")
-LABELS = {"batchSize": "batch size"}  # of parameters that are not called what people call them
+LABELS = {"batchSize": "batch size"}  # labels of parameters that differ from their names
 
 
 def inputs(
     job_type: JobType, given: Mapping[str, Any] | None = None, errors: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Return a job's parameters as a form shows them: with defaults, or as given and with what is wrong."""
+    """Return a job's parameters for a form: defaults, or given values with errors."""
     return [
         {
             "name": name,
@@ -85,7 +85,7 @@ def _default(field: Field) -> object:
 
 
 class Outcome(NamedTuple):
-    """Result of a request for a job. `job`: the new one, or the one that is in the way."""
+    """Result of a request for a job. `job`: the new one, or the one that blocks it."""
 
     is_started: bool
     message: str
@@ -105,7 +105,7 @@ def start(job_type: JobType, given: Mapping[str, Any], *, request: HttpRequest) 
 
 
 class Site(AdminSite):
-    """Pages for staff, as far as their permissions reach."""
+    """Pages for staff, limited by their permissions."""
 
     login_form = second_factor.SignInForm
     site_title = "Fluxtracker"
@@ -128,19 +128,19 @@ class Site(AdminSite):
         return [*own, *super().get_urls()]
 
     def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Any:
-        """Lead staff who have to set up a second factor to the page for it, from every other one."""
+        """Redirect staff who must set up a second factor to its page."""
 
         @wraps(view)
-        def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             name = request.resolver_match.view_name if request.resolver_match else ""
             if name not in FOR_SETTING_UP and lacks_second_factor(request):
                 return HttpResponseRedirect(reverse("admin:second-factor"))
             return view(request, *args, **kwargs)
 
-        return super().admin_view(asked, cacheable)
+        return super().admin_view(guarded, cacheable)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Return the tables by what operators use them for; of one app, for its own page, as Django does."""
+        """Return the tables grouped by use, or as in Django for one app's page."""
         apps = super().get_app_list(request, app_label)
         if app_label:
             return apps
@@ -175,13 +175,13 @@ class Site(AdminSite):
         return view(request)
 
     def overview(self, request: HttpRequest) -> HttpResponse:
-        """Render the part of the first page that is polled. A signed-out reader reloads the page."""
+        """Render the polled part of the first page. A signed-out reader reloads the page."""
         if not self.has_permission(request) or lacks_second_factor(request):
             return HttpResponse(status=401, headers={"HX-Refresh": "true"})
         return TemplateResponse(request, "admin/overview_parts.html", {"overview": load_overview(timezone.now())})
 
     def work(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Show a job's parameters and start it; a dangerous one once its name was typed."""
+        """Show a job's parameters and start it; a dangerous one requires typing its name."""
         try:
             job_type = registry.find(name)
         except registry.UnknownJob as error:
@@ -213,7 +213,7 @@ def _section(name: str, models: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _danger(job_type: JobType) -> dict[str, Any]:
-    """Return what staff have to know before a dangerous job: what goes, and how old the last backup is."""
+    """Return the warning before a dangerous job: what is deleted, and the age of the last backup."""
     if not job_type.is_dangerous:
         return {}
     now, backup = timezone.now(), TaskState.by_name().get("backup")
@@ -222,7 +222,7 @@ def _danger(job_type: JobType) -> dict[str, Any]:
 
 
 def _forget_relative_next(request: HttpRequest) -> None:
-    """Drop a relative address to go on to: below the sign-in page it leads nowhere."""
+    """Drop a relative `next` URL, which would be wrong below the sign-in page."""
     for name in ("GET", "POST"):
         values = getattr(request, name).copy()
         if not values.get(REDIRECT_FIELD_NAME, "/").startswith("/"):
@@ -231,7 +231,7 @@ def _forget_relative_next(request: HttpRequest) -> None:
 
 
 def _page_of(job: Job | None, request: HttpRequest) -> str:
-    """Return the job's own page, for those who may see jobs."""
+    """Return the job's page, for users who may see jobs."""
     if job is None or not user_of(request).has_perm("ops.view_job"):
         return reverse("admin:index")
     return reverse("admin:ops_job_change", args=[job.pk])
@@ -243,7 +243,7 @@ WORKER_FORGOTTEN = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`report` is that of `/api/health` and `statuses` its problems; the other parts are rows."""
+    """`report` is that of `/api/health`, `statuses` its problems; the other parts are rows."""
 
     now: datetime
     report: dict[str, Any]
@@ -263,7 +263,7 @@ class Overview:
 
     @property
     def other_problems(self) -> list[str]:
-        """Return those that are not among the open alerts."""
+        """Return the problems without an open alert."""
         keys = {alert.key for alert in self.alerts}
         return [words(status, self.now) for status in self.statuses if not status.key or status.key not in keys]
 
@@ -277,13 +277,13 @@ class Overview:
 
 
 def load_overview(now: datetime) -> Overview:
-    """Read all of it, with a fixed number of queries."""
-    found = health.look(now)
+    """Load the overview in a fixed number of queries."""
+    state = health.look(now)
     states = TaskState.by_name()
     return Overview(
         now=now,
-        report=found.report,
-        statuses=found.problems,
+        report=state.report,
+        statuses=state.problems,
         missing_days=sum(len(days(now)) for days in missing_days),
         failing_services=list(ServiceState.objects.filter(status__in=check_results.FAILING)),
         workers=list(WorkerSeen.objects.filter(seen_at__gt=now - WORKER_FORGOTTEN).order_by("-seen_at")[:MOST_WORKERS]),

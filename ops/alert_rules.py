@@ -1,4 +1,4 @@
-"""Decide what is an alert about tasks, services, schedule, backup and disk: what the database remembers as wrong."""
+"""Raise alerts about tasks, services, schedule, backup and disk, from the database."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ops.models import ALERT_AFTER, ServiceState, TaskState
 from ops.registry import alert_rule
 from ops.status import Status
 
-BACKUP = "backup"  # the name of its runs and of its row in the schedule
+BACKUP = "backup"  # name of its runs and of its schedule row
 BACKUP_LATE = timedelta(hours=26)
-CATCHES_UP = timedelta(minutes=15)  # without a look at the alerts: this machine was off
-DISK_RELIEF = 1.1  # times the limits, before it counts as healed: no alert again and again at the edge
+CATCHES_UP = timedelta(minutes=15)  # without a check of the alerts: this machine was off
+DISK_RELIEF = 1.1  # times the limits before it counts as resolved, to avoid repeated alerts at the edge
 GB = 1 << 30
 
 
 def installed_at(now: datetime) -> datetime:
-    """Return when the database was made. A young installation is late with nothing yet."""
+    """Return when the database was created. A new installation is not late with anything yet."""
     first: datetime | None = MigrationRecorder(connection).migration_qs.aggregate(first=Min("applied"))["first"]
     return first or now
 
@@ -45,7 +45,7 @@ def of_services(now: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_schedule(now: datetime) -> Iterator[Status]:
-    """Yield that tasks did not run for twice their interval. After a pause of everything they may catch up first."""
+    """Yield a problem if tasks did not run for twice their interval. After an outage they may catch up first."""
     looked = TaskState.of("check_alerts").last_success_at
     if looked is not None and not is_fresh(looked, now, CATCHES_UP):
         return
@@ -54,7 +54,7 @@ def of_schedule(now: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_backup(now: datetime) -> Iterator[Status]:
-    """Yield that there was no good backup for 26 h, where the schedule makes them."""
+    """Yield a problem if there was no good backup for 26 h although they are scheduled."""
     last = TaskState.of(BACKUP).last_success_at
     is_wanted = PeriodicTask.objects.filter(name=BACKUP, enabled=True).exists()
     if is_wanted and not is_fresh(last or installed_at(now), now, BACKUP_LATE):
@@ -64,7 +64,7 @@ def of_backup(now: datetime) -> Iterator[Status]:
 
 @alert_rule
 def of_disk(now: datetime) -> Iterator[Status]:
-    """Yield that the data dir's disk is nearly full."""
+    """Yield a problem if the data dir's disk is nearly full."""
     disk = health.disk()
     relief = DISK_RELIEF if records.is_open("disk") else 1
     if disk and disk.is_nearly_full(relief):

@@ -22,14 +22,14 @@ class OpsConfig(AppConfig):
 
 
 def check_sign_in(**_: Any) -> list[checks.CheckMessage]:
-    """Say what is incomplete in the settings of single sign-on."""
+    """Return incomplete settings of single sign-on."""
     from ops.access import single_sign_on
 
     return single_sign_on.check_settings()
 
 
 def prepare_worker(**_: Any) -> None:
-    """Import, before the pool is forked, what each of its processes would import for itself."""
+    """Import before the pool forks what each of its processes would import itself."""
     from ops import heartbeat, registry  # noqa: F401  connects the worker's sign of life
 
     registry.discover()
@@ -43,6 +43,6 @@ def install_schedule(**_: Any) -> None:
 
 
 class AdminConfig(SimpleAdminConfig):
-    """Import the admin's pages with the URLs, and not in every worker."""
+    """Imports the admin's pages with the URLs, not in every worker."""
 
     default_site = "ops.admin_site.Site"

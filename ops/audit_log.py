@@ -1,9 +1,9 @@
-"""Record who did, or was refused, what: an append-only log that the database itself protects by triggers.
+"""Record actions and refusals by user in an append-only log, protected by database triggers.
 
-A migration that alters the table has to call `protect` again: SQLite recreates altered tables without triggers.
-Of refusals only some per minute are recorded: a flood must not fill the disk.
-Of the fields that a request of the admin changes, secrets are masked. Only models that the admin can edit are watched:
-a listener would make deletes of the ledger's tables slow.
+A migration that alters the table must call `protect` again, as SQLite recreates altered tables without triggers.
+Refusals recorded per minute are limited, so that a flood cannot fill the disk.
+Secrets are masked in changed fields. Only models that the admin can edit are watched, as a listener would slow down
+deletes of the ledger's tables.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LONGEST_VALUE = 200
 
 
 def record(*, actor: str, address: str | None, action: str, outcome: str, detail: dict[str, Any] | None = None) -> None:
-    """Add an entry. `address` None: a command. `detail` holds known keys only, never a body or a secret."""
+    """Add an entry. `address` None: a command. `detail` has only known keys, never a body or a secret."""
     AuditEntry.objects.create(
         at=timezone.now(),
         actor=actor[:150],
@@ -56,7 +56,7 @@ def record(*, actor: str, address: str | None, action: str, outcome: str, detail
 
 
 def record_if_possible(**entry: Any) -> None:
-    """Add an entry; without the database only log that it is missing."""
+    """Add an entry, or log that it is missing without a database."""
     try:
         record(**entry)
     except DatabaseError as error:
@@ -64,19 +64,19 @@ def record_if_possible(**entry: Any) -> None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the client's address, also on this machine. Empty: over a Unix socket, which has none."""
+    """Return the client's address, empty for a Unix socket."""
     return client_address(request) or str(request.META.get("REMOTE_ADDR", ""))
 
 
 def actor_of(trigger: str) -> str:
-    """Return who asked for the job that runs, else what started the work."""
+    """Return who requested the running job, else what started the work."""
     job = structlog.contextvars.get_contextvars().get("job")
     actor = Job.objects.filter(pk=job).values_list("actor", flat=True).first() if job else None
     return actor or trigger
 
 
 def request_id() -> str:
-    """Return the id of the current request, or of the one that requested the running job; else empty."""
+    """Return the id of the current request, or of the one that requested the running job, else ''."""
     return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
@@ -87,9 +87,9 @@ def trimmed(value: Any) -> Any:
 TABLE = "ops_auditentry"
 REFUSAL = "the audit log is append-only"
 PREFIX = f"{TABLE}_no"
-DROPPED = ("update", "delete", "insert", "truncate")  # whichever of them an engine has
+DROPPED = ("update", "delete", "insert", "truncate")  # those that an engine has
 
-# PostgreSQL: an empty table may be emptied, because a flush lists all tables.
+# PostgreSQL: an empty table may be truncated, because a flush lists all tables.
 FUNCTIONS = (
     f"""
 CREATE OR REPLACE FUNCTION {TABLE}_refuse() RETURNS trigger LANGUAGE plpgsql AS
@@ -113,7 +113,7 @@ TRIGGERS = {
         f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
         for event, when in (
             ("update", ""),
-            ("delete", ""),  # REPLACE deletes without asking it
+            ("delete", ""),  # REPLACE deletes without firing it
             ("insert", f"WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id) "),  # noqa: S608  our own names
         )
     ),
@@ -121,7 +121,7 @@ TRIGGERS = {
 
 
 def protect(database: BaseDatabaseWrapper) -> None:
-    """Create the triggers, also where they exist."""
+    """Create or replace the triggers."""
     unprotect(database)
     with database.cursor() as cursor:
         for statement in TRIGGERS[database.vendor]:
@@ -137,7 +137,7 @@ def unprotect(database: BaseDatabaseWrapper) -> None:
 
 @contextmanager
 def rewriting() -> Iterator[None]:
-    """Let a restore replace the log inside one transaction. A failure rolls back the triggers, too."""
+    """Allow a restore to replace the log inside one transaction. A failure rolls back the triggers too."""
     with transaction.atomic():
         unprotect(connection)
         yield
@@ -145,20 +145,20 @@ def rewriting() -> Iterator[None]:
 
 
 MOST_OF_ONE = 60  # per minute and client
-MOST = 300  # per minute, of all clients: addresses are cheap
+MOST = 300  # per minute for all clients, as addresses are cheap
 
 
 class Flood:
-    """Count the refusals of all web processes, and those that this one did not record."""
+    """Counts the refusals of all web processes, and those this one left out."""
 
     def __init__(self, counters: Counters = SHARED) -> None:
-        # Two: many clients share a count of the first.
+        # Two, as many clients share a count in the first.
         self._of_one, self._of_all = Window("refusals", counters), Window("all refusals", counters)
         self._lock = threading.Lock()
         self._minute, self._left_out = 0, 0
 
     def keeps(self, address: str, now: float) -> bool:
-        """Count it, and return whether to record it."""
+        """Count a refusal, and return whether to record it."""
         client = client_of(address)
         kept = not (self._of_one.count(client, MOST_OF_ONE, now).is_over or self._of_all.count("", MOST, now).is_over)
         if not kept:
@@ -167,7 +167,7 @@ class Flood:
         return kept
 
     def left_out(self, now: float) -> tuple[datetime, int] | None:
-        """Return when a minute that is over began and how many it left out, once."""
+        """Return the start of a past minute and its number left out, once."""
         if not self._left_out or now // WINDOW_S <= self._minute:
             return None
         with self._lock:
@@ -189,9 +189,9 @@ def record_refusal(*, address: str, action: str, **entry: Any) -> None:
 
 
 def record_left_out(now: float) -> None:
-    """Add one entry for all refusals that a minute left out. Called with every request: free where there are none."""
-    if found := flood.left_out(now):
-        minute, count = found
+    """Add one entry for all refusals that a minute left out. Called on every request, and free if there are none."""
+    if left_out := flood.left_out(now):
+        minute, count = left_out
         record_if_possible(
             actor="", address=None, action="more refusals", outcome=REFUSED,
             detail={"count": count, "minute": minute.strftime("%Y-%m-%dT%H:%MZ")},
@@ -200,18 +200,18 @@ def record_left_out(now: float) -> None:
 
 REFUSALS = (401, 403)
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
-SIGN_IN = "admin/login/"  # and those below write their own entries (ops.access)
+SIGN_IN = "admin/login/"  # these and those below write their own entries (ops.access)
 
 
 class AuditTrail:
-    """Record refusals and what staff did in the admin. Jobs and tokens add their own entries."""
+    """Records refusals and admin actions. Jobs and tokens add their own entries."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         is_work = request.path_info.startswith("/admin/") and request.method not in SAFE
-        staff = _staff(request) if is_work else ""  # signing out forgets who it was
+        staff = _staff(request) if is_work else ""  # signing out forgets the user
         selections: list[Selection] = []
         request.audited = selections if staff else None  # type: ignore[attr-defined]
         with collecting(bool(staff)) as changes:
@@ -225,24 +225,24 @@ class AuditTrail:
             if staff:
                 _done(request, staff, changes, selections)
             else:
-                _refused(request, 302)  # strangers are sent to the sign-in
+                _refused(request, 302)  # strangers are redirected to the sign-in
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: object, kwargs: object) -> None:
-        """Remember the rows that a bulk action is for."""
+        """Remember the rows of a bulk action."""
         selections = getattr(request, "audited", None)
-        if selections is not None and (found := selected(request, getattr(view, "model_admin", None))):
-            selections.append(found)
+        if selections is not None and (selection := selected(request, getattr(view, "model_admin", None))):
+            selections.append(selection)
 
 
 def route_of(request: HttpRequest) -> str:
-    """Return the URL pattern that matched; empty: none did."""
+    """Return the matching URL pattern, empty for none."""
     match = request.resolver_match
     return match.route if match else ""
 
 
 def user_of(request: HttpRequest) -> str:
-    """Return the user's name; empty: anonymous, or the database does not answer."""
+    """Return the user's name, empty if anonymous or the database does not answer."""
     if refused := getattr(request, "refused", ""):
         return str(refused)
     try:
@@ -260,13 +260,13 @@ def _refused(request: HttpRequest, status: int) -> None:
 
 
 def _staff(request: HttpRequest) -> str:
-    """Return the name of a staff user; empty for all others."""
+    """Return the name of a staff user, empty for others."""
     name = user_of(request)
     return name if name and request.user.is_active and request.user.is_staff else ""
 
 
 def _done(request: HttpRequest, actor: str, changes: list[Change], selections: list[Selection]) -> None:
-    """Record a form of the admin that was accepted, and what it changed: those end in a redirect."""
+    """Record an accepted admin form, recognised by its redirect, and its changes."""
     match = request.resolver_match
     kwargs = match.kwargs if match else {}
     detail: dict[str, Any] = {
@@ -283,8 +283,8 @@ def _done(request: HttpRequest, actor: str, changes: list[Change], selections: l
 
 SECRET = re.compile(r"password|secret|token|digest|api_?key", re.IGNORECASE)
 MASK = "***"
-MOST_CHANGES = 50  # of one request
-UNTOLD = ("last_login", "last_run_at", "total_run_count", "date_changed")  # kept by programs, not by people
+MOST_CHANGES = 50  # per request
+UNTOLD = ("last_login", "last_run_at", "total_run_count", "date_changed")  # maintained by programs, not by people
 MORE = "more changes are not listed"
 Change = dict[str, str | None]
 _changes: ContextVar[list[Change] | None] = ContextVar("changes", default=None)
@@ -292,29 +292,29 @@ _changes: ContextVar[list[Change] | None] = ContextVar("changes", default=None)
 
 @contextmanager
 def collecting(is_wanted: bool) -> Iterator[list[Change]]:
-    """Yield the list of changes, which grows while the block runs, if it is wanted."""
-    found: list[Change] = []
+    """Yield the list of changes, which grows during the block, if requested."""
+    changes: list[Change] = []
     if not is_wanted:
-        yield found
+        yield changes
         return
     _watch()
-    token = _changes.set(found)
+    token = _changes.set(changes)
     try:
-        yield found
+        yield changes
     finally:
         _changes.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The rows that a bulk action of a list was started for, as they were. `count`: how many there are in all."""
+    """The rows selected for a bulk action, before it. `count`: number of all rows."""
 
     action: str
     count: int
     rows: list[Model]
 
     def note_changes(self) -> None:
-        """Note what became of them: `queryset.update()` sends no signal."""
+        """Note the changes of these rows, as `queryset.update()` sends no signal."""
         if not self.rows:
             return
         now = type(self.rows[0])._base_manager.in_bulk([row.pk for row in self.rows])
@@ -324,7 +324,7 @@ class Selection:
 
 
 def selected(request: HttpRequest, model_admin: Any) -> Selection | None:
-    """Return the selection of a bulk action, with the first rows of it; None where the request is none."""
+    """Return the selection of a bulk action with its first rows, None for other requests."""
     action = request.POST.get("action", "")
     if model_admin is None or action not in model_admin.get_actions(request):
         return None
@@ -336,8 +336,8 @@ def selected(request: HttpRequest, model_admin: Any) -> Selection | None:
 
 @cache
 def _watch() -> None:
-    """Listen to the models that the admin can edit."""
-    admin.autodiscover()  # else it has registered none before the first request is resolved
+    """Watch the models that the admin can edit."""
+    admin.autodiscover()  # otherwise none are registered before the first request is resolved
     for model, model_admin in admin.site._registry.items():
         if isinstance(model_admin, ReadOnlyAdmin):
             continue
@@ -371,7 +371,7 @@ def _deleted(sender: type[Model], instance: Model, **_: Any) -> None:
 
 
 def _related(sender: type[Model], instance: Model, action: str, model: type[Model], pk_set: Any, **_: Any) -> None:
-    """Note what was added to, or taken from, a list of other rows."""
+    """Note rows added to or removed from a relation."""
     if _changes.get() is None or action not in ("post_add", "post_remove"):
         return
     name = next(
@@ -382,17 +382,17 @@ def _related(sender: type[Model], instance: Model, action: str, model: type[Mode
 
 
 def _note(instance: Model, field: str, old: Any, new: Any) -> None:
-    found = _changes.get()
-    if found is None or len(found) > MOST_CHANGES:
+    changes = _changes.get()
+    if changes is None or len(changes) > MOST_CHANGES:
         return
     subject = instance._meta.label_lower + (f" {instance.pk}" if instance.pk else "")
-    if any((change["object"], change["field"]) == (subject, field) for change in found):
+    if any((change["object"], change["field"]) == (subject, field) for change in changes):
         return  # an action that saves its rows one by one
-    if len(found) == MOST_CHANGES:
-        found.append({"object": "", "field": "", "old": None, "new": MORE})
+    if len(changes) == MOST_CHANGES:
+        changes.append({"object": "", "field": "", "old": None, "new": MORE})
         return
     old, new = (MASK if SECRET.search(field) and value is not None else _words(value) for value in (old, new))
-    found.append({"object": subject, "field": field, "old": old, "new": new})
+    changes.append({"object": subject, "field": field, "old": old, "new": new})
 
 
 def _words(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Base classes of the commands: options in, a report out, as text or as JSON.
+"""Define base classes of commands: options in, a report out, as text or JSON.
 
 Exit codes: 0 done, 1 failed with a one-line reason on stderr, 2 wrong usage (docs/contract.md#commands).
 """
@@ -28,7 +28,7 @@ LEASE_WAIT_S = 30.0
 
 
 def read_by(field: Field) -> Callable[[str], Any]:
-    """Return an argparse type: what the API's field accepts, else wrong usage."""
+    """Return an argparse type that accepts the API field's values, else raises a usage error."""
 
     def parse(value: str) -> Any:
         try:
@@ -40,7 +40,7 @@ def read_by(field: Field) -> Callable[[str], Any]:
 
 
 class ReportCommand(BaseCommand):
-    """Run `work(options)` and print its report, as one JSON object with --json."""
+    """Runs `work(options)` and prints its report, as one JSON object with --json."""
 
     requires_system_checks = ()
     _progress_shown = False
@@ -49,11 +49,11 @@ class ReportCommand(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Do it and return the report."""
+        """Do the work and return the report."""
         raise NotImplementedError
 
     def audit_detail(self, options: dict[str, Any], report: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what goes into the audit log once it is done; None: nothing does."""
+        """Return the audit log's detail once done, None for no entry."""
         return None
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -66,7 +66,7 @@ class ReportCommand(BaseCommand):
             self.stdout.write(self.as_text(report))
 
     def as_text(self, report: dict[str, Any]) -> str:
-        """Return the report for people."""
+        """Return the report as text."""
         return _lines(report)
 
     def _done(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -106,12 +106,12 @@ class ReportCommand(BaseCommand):
             sys.stderr.write("\n")
 
     def usage_error(self, message: str) -> CommandError:
-        """Return wrong usage that argparse cannot see, with exit code 2."""
+        """Return a usage error that argparse cannot detect, with exit code 2."""
         return CommandError(message, returncode=2)
 
 
 class JobCommand(ReportCommand):
-    """Run a job. Its parameters are the options."""
+    """Runs a job. Its parameters are the options."""
 
     job: ClassVar[JobType]
     cut: ClassVar[bool] = False
@@ -127,13 +127,13 @@ class JobCommand(ReportCommand):
         super().add_arguments(parser)
         for name, field in self.job.params.items():
             if isinstance(field, Confirmation):
-                parser.add_argument("--yes", action="store_true", help="required: yes, do it")
+                parser.add_argument("--yes", action="store_true", help="required: confirm")
             else:
                 option = "--" + "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)
                 parser.add_argument(option, dest=self.job.keywords.get(name, name), **self._argument(field))
 
     def _argument(self, field: Field) -> dict[str, Any]:
-        """Return how argparse reads a parameter of the job."""
+        """Return the argparse options of a job's parameter."""
         if isinstance(field, serializers.BooleanField):
             return {"action": "store_true", "help": field.help_text}
         if isinstance(field, PastDay):
@@ -166,7 +166,7 @@ def _is_rows(value: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    """Return a value as text, `-` when it is unknown or empty."""
+    """Return a value as text, `-` if unknown or empty."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(part)}" for key, part in value.items()) or "-"
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""Beat's schedule that survives a clock set back: it forgets runs in the future, or nothing would run until then.
+"""Schedule tasks despite a clock set back: forget runs in the future, or nothing would run until then.
 
-Beat also watches that the alerts are checked: a broker or workers that do not run cannot report it.
+Beat also ensures that alerts are checked, as a broker or workers that are down cannot report it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ops.alerts import services
 
 log = structlog.get_logger(__name__)
 
-FIRST_LOOK_S, LOOK_S = 600.0, 60.0  # after a start everything has twice the interval of the alerts to catch up
+FIRST_LOOK_S, LOOK_S = 600.0, 60.0  # after a start everything has twice the alerts' interval to catch up
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -36,7 +36,7 @@ class ScheduleEntry(ModelEntry):  # type: ignore[misc]  # the package has no typ
         return super().is_due()
 
     def _forget(self, now: datetime) -> None:
-        """Forget the run and a start before it, in the row as well: a restarted beat reads that."""
+        """Forget the run and an earlier start, also in the row, which a restarted beat reads."""
         log.warning("beat_run_in_future", entry=self.name, last_run_at=self.last_run_at.isoformat())
         start = self.model.start_time
         if start is not None and start <= self.last_run_at:
@@ -46,7 +46,7 @@ class ScheduleEntry(ModelEntry):  # type: ignore[misc]  # the package has no typ
 
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]
-    """Reads its rows and plans again when the clock was set back."""
+    """Rereads its rows and replans when the clock was set back."""
 
     Entry = ScheduleEntry
 
@@ -66,7 +66,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         return super().tick(*args, **kwargs)
 
     def _look(self) -> None:
-        """Look in a thread: the schedule does not wait for mail servers."""
+        """Check in a thread, so that the schedule does not wait for mail servers."""
         now = time.monotonic()
         if self._look_at is None:
             self._look_at = now + FIRST_LOOK_S

@@ -1,4 +1,4 @@
-"""Ask the broker, and give up soon: nothing that a person waits for may hang on it."""
+"""Query the broker with short timeouts, so that no request hangs on it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ops.status import OK, Status
 log = structlog.get_logger(__name__)
 
 ERRORS = (RedisError, KombuError, OSError)
-PING_TIMEOUT_S = 0.5  # for connecting, and for each answer
+PING_TIMEOUT_S = 0.5  # to connect, and for each response
 MOST_CONNECTIONS = 100  # more than a process has threads
-WRITTEN_KEY, WRITTEN_S = "fluxtracker.health", 60  # what a check leaves behind, and for how long
-UNACKED = "unacked"  # kombu's hash of messages that a worker has taken and not done yet
-REFUSALS = {  # why a broker that answers takes no writes; redis-py drops the code of errors that it has a class for
+WRITTEN_KEY, WRITTEN_S = "fluxtracker.health", 60  # key left behind by a check, and its lifetime
+UNACKED = "unacked"  # kombu's hash of messages taken by a worker and not done yet
+REFUSALS = {  # why a broker that answers rejects writes; redis-py drops the code of errors with their own class
     "OOM": "broker_full",
     "OutOfMemoryError": "broker_full",
     "READONLY": "broker_read_only",
@@ -38,7 +38,7 @@ SILENT = Status("broker_silent")
 
 
 class NoBroker(Exception):
-    """The broker does not answer, or takes no writes. Its address may hold a password and is not repeated."""
+    """The broker does not answer or rejects writes. Its URL may contain a password and is not repeated."""
 
     def __init__(self, status: Status = SILENT) -> None:
         super().__init__(status.code)
@@ -47,7 +47,7 @@ class NoBroker(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Messages that wait, and those that a worker has taken."""
+    """Messages waiting, and messages taken by a worker."""
 
     waiting: int
     in_work: int
@@ -55,13 +55,13 @@ class Depth:
 
 @contextmanager
 def connect(timeout: float) -> Iterator[Any]:
-    """Open a connection with `timeout` seconds to connect and for each answer. Raise NoBroker."""
+    """Open a connection with `timeout` seconds to connect and for each response. Raise NoBroker."""
     with _failing(), _connection(timeout) as connection:
         yield connection
 
 
 def status() -> Status:
-    """Return whether the broker answers and takes a write."""
+    """Return whether the broker answers and accepts a write."""
     try:
         with _failing():
             _client(current_app.conf.broker_url, PING_TIMEOUT_S).set(WRITTEN_KEY, "1", ex=WRITTEN_S)
@@ -71,7 +71,7 @@ def status() -> Status:
 
 
 def depth() -> Depth | None:
-    """Return how many messages it holds; None where it does not answer within a second."""
+    """Return how many messages it holds, None if it does not answer within a second."""
     try:
         with _failing():
             client = _client(current_app.conf.broker_url, PING_TIMEOUT_S)
@@ -82,7 +82,7 @@ def depth() -> Depth | None:
 
 @contextmanager
 def _failing() -> Iterator[None]:
-    """Raise NoBroker for an error of the broker."""
+    """Turn errors of the broker into NoBroker."""
     try:
         yield
     except ERRORS as error:
@@ -100,14 +100,14 @@ def _connection(timeout: float) -> Any:
 
 @cache
 def _client(url: str, timeout: float) -> Any:
-    """Return the client of the broker at this address. Its pool connects again where a connection was closed."""
+    """Return the client of the broker at this URL. Its pool reopens closed connections."""
     return _connection(timeout).default_channel.client
 
 
 def failure(error: Exception) -> Status:
-    """Return what an error of the broker means."""
-    cause = error.__cause__ if isinstance(error, KombuError) else error  # kombu puts its own around it
+    """Return the status for an error of the broker."""
+    cause = error.__cause__ if isinstance(error, KombuError) else error  # kombu wraps it in its own
     if not isinstance(cause, ResponseError):
         return SILENT
-    found = (REFUSALS.get(word) for word in (type(cause).__name__, *str(cause).split()))
-    return Status(next(filter(None, found), "broker_refuses"))
+    codes = (REFUSALS.get(word) for word in (type(cause).__name__, *str(cause).split()))
+    return Status(next(filter(None, codes), "broker_refuses"))

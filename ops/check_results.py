@@ -1,4 +1,4 @@
-"""Keep what checks of services found: for 90 days, and how often in a row it was wrong."""
+"""Store the results of service checks for 90 days, and count consecutive failures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = structlog.get_logger(__name__)
 Kind, Status = ServiceState.Kind, ServiceState.Status
 
 KEPT = timedelta(days=90)
-FAILING = (Status.FAILED, Status.MISSING)  # count in a row
-PASSING = (Status.OK, Status.DEGRADED)  # end the count; what is unknown does neither
-TITLES: Mapping[str, str] = {  # of the checked upstreams; each other one is a Blockbook, named by its host
+FAILING = (Status.FAILED, Status.MISSING)  # count as consecutive failures
+PASSING = (Status.OK, Status.DEGRADED)  # end the count; unknown does neither
+TITLES: Mapping[str, str] = {  # of checked upstreams; any other is a Blockbook, named by its host
     "daemon": "The Flux daemon",
     "fluxos": "FluxOS",
     "stats": "The statistics of Flux",
@@ -33,7 +33,7 @@ WRITTEN = ["status", "latency_ms", "detail", "consecutive_failures", "checked_at
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of one check. `latency_ms`: None where nothing was asked for."""
+    """Result of one check. `latency_ms`: None if nothing was requested."""
 
     kind: str
     name: str
@@ -43,25 +43,25 @@ class Finding:
 
 
 def record(findings: Sequence[Finding], now: datetime) -> None:
-    """Keep the findings and bring each service's state up to date, inside a transaction of the caller.
+    """Store the findings and update each service's state. Call inside a transaction.
 
-    Services that were not among the checked ones are forgotten, their past checks are not.
+    States of services that were not checked are deleted; their past checks stay.
     """
     before = {(state.kind, state.name): state for state in ServiceState.objects.all()}
-    states = [_state(found, before.get((found.kind, found.name)), now) for found in findings]
+    states = [_state(finding, before.get((finding.kind, finding.name)), now) for finding in findings]
     checked = {(state.kind, state.name) for state in states}
-    gone = [state.pk for key, state in before.items() if key not in checked]
-    ServiceState.objects.filter(pk__in=gone).delete()
+    unchecked = [state.pk for key, state in before.items() if key not in checked]
+    ServiceState.objects.filter(pk__in=unchecked).delete()
     ServiceState.objects.bulk_create(
         states, update_conflicts=True, unique_fields=["kind", "name"], update_fields=WRITTEN
     )
-    ServiceCheck.objects.bulk_create(ServiceCheck(**asdict(found), at=now) for found in findings)
+    ServiceCheck.objects.bulk_create(ServiceCheck(**asdict(finding), at=now) for finding in findings)
     for state in states:
         _log(state, before.get((state.kind, state.name)))
 
 
 def prune(now: datetime) -> int:
-    """Delete the checks of more than 90 days ago. Return how many there were."""
+    """Delete checks older than 90 days. Return how many."""
     deleted, _ = ServiceCheck.objects.filter(at__lt=now - KEPT).delete()
     return deleted
 
@@ -79,18 +79,18 @@ def failing(state: ServiceState) -> status.Status:
     return status.Status(code, since=state.last_ok_at, facts=facts, key=f"service:{state.kind}:{state.name}")
 
 
-def _state(found: Finding, before: ServiceState | None, now: datetime) -> ServiceState:
+def _state(finding: Finding, before: ServiceState | None, now: datetime) -> ServiceState:
     failures = before.consecutive_failures if before else 0
-    if found.status in FAILING:
+    if finding.status in FAILING:
         failures += 1
-    elif found.status in PASSING:
+    elif finding.status in PASSING:
         failures = 0
-    last_ok = now if found.status == Status.OK else before.last_ok_at if before else None
-    return ServiceState(**asdict(found), consecutive_failures=failures, checked_at=now, last_ok_at=last_ok)
+    last_ok = now if finding.status == Status.OK else before.last_ok_at if before else None
+    return ServiceState(**asdict(finding), consecutive_failures=failures, checked_at=now, last_ok_at=last_ok)
 
 
 def _log(state: ServiceState, before: ServiceState | None) -> None:
-    """Log it once when it has failed three times in a row, and once when it is over."""
+    """Log once when it has failed three times in a row, and once when it recovers."""
     earlier = before.consecutive_failures if before else 0
     if state.consecutive_failures == ALERT_AFTER > earlier:
         log.error("service_keeps_failing", kind=state.kind, service=state.name, detail=state.detail)

@@ -1,4 +1,4 @@
-"""Data migrations that mend stored rows, run by `migrate` and after a restore of a file from before them."""
+"""Define data migrations that correct stored rows, run by `migrate` and after restoring an older file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 class MendRows(RunPython):
-    """Change rows that an earlier release wrote wrongly."""
+    """Corrects rows written wrongly by an earlier release."""
 
     def __init__(self, code: Callable[[Any, Any], None]) -> None:
         super().__init__(code, RunPython.noop)
 
 
 def mend_restored(applied: Mapping[str, Collection[str]]) -> None:
-    """Mend the rows of a database to which only these migrations, by app, had been applied."""
+    """Correct the rows of a database that had only these migrations, by app."""
     executor = MigrationExecutor(connection)
-    models, editor = cast(Any, apps), connection.schema_editor()  # all columns there are: every migration has run
+    models, editor = cast(Any, apps), connection.schema_editor()  # with all columns, as every migration has run
     for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes(), clean_start=True):
         if migration.name not in applied.get(migration.app_label, ()):
             for operation in migration.operations:

@@ -1,4 +1,4 @@
-"""Report how the system is, from what the database remembers. Never asks an upstream: a check must add no load."""
+"""Report the system's health from the database. Never asks an upstream, as a check must add no load."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Report = dict[str, Any]
 
 REPORTED_BY_PARTS = frozenset(
     ("task", "service", "source", "sync-lag", "unproved", "snapshot", "schedule")
-)  # kinds of alerts: a part of the report says how these are now
+)  # kinds of alerts with a part of their own in the report
 DATABASE_ERRORS = (DatabaseError, InterfaceError)
 STARTED = time.monotonic()
-OWN_PARTS = ("sync_revenue",)  # tasks that have a part of their own in the report
+OWN_PARTS = ("sync_revenue",)  # tasks with a part of their own in the report
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,24 @@ class Health:
 
 
 def report(now: datetime) -> Report:
-    """Return the whole of `/api/health`."""
+    """Return the complete `/api/health`."""
     return look(now).report
 
 
 def look(now: datetime) -> Health:
-    """Look at every part. Without a database only the broker can be asked."""
+    """Check every part. Without a database only the broker can be checked."""
     database = OK if _database() in _known_migrated else database_status()
     if database.is_ok:
         try:
             return _health(database, _parts(now), now)
-        except DATABASE_ERRORS as error:  # it went away meanwhile, or one of its tables is locked
+        except DATABASE_ERRORS as error:  # it has gone away, or one of its tables is locked
             database = _unavailable(error)
     return _health(database, _unknown(now), now)
 
 
 def _health(database: Status, parts: Mapping[str, Part], now: datetime) -> Health:
-    found = [problem for part in parts.values() for problem in part.problems] if database.is_ok else [database]
-    problems = [problem for problem in found if not problem.is_ok]
+    candidates = [problem for part in parts.values() for problem in part.problems] if database.is_ok else [database]
+    problems = [problem for problem in candidates if not problem.is_ok]
     report = {
         "status": "error" if not database.is_ok else "degraded" if problems else "ok",
         "timestamp": unix_ms(now),
@@ -78,7 +78,7 @@ def _health(database: Status, parts: Mapping[str, Part], now: datetime) -> Healt
 
 
 def _parts(now: datetime) -> dict[str, Part]:
-    """Return the parts by name, in the order in which their problems are shown."""
+    """Return the parts by name, in the display order of their problems."""
     states = TaskState.by_name()
     parts = {name: check(now, states) for name, check in health_checks().items()}
     return {
@@ -113,7 +113,7 @@ def _unknown(now: datetime) -> dict[str, Part]:
 
 
 def checks_part() -> Part:
-    """Count the checked services by their status, with when they were last checked; null: never."""
+    """Count checked services by status, with the time of the last check; null: never."""
     states = list(_services_checked())
     count = Counter(state.status for state in states)
     report = {
@@ -146,7 +146,7 @@ def _unavailable(error: Exception) -> Status:
 
 
 def _reported(status: Status, now: datetime | None = None) -> Report:
-    """Return a status as the API has it: `ok`, or `error` with its sentence."""
+    """Return a status as in the API: `ok`, or `error` with its sentence."""
     if status.is_ok:
         return {"status": "ok"}
     return {"status": "error", "error": words(status, now or timezone.now())}
@@ -160,7 +160,7 @@ def _database() -> str:
 
 
 def _missing_migrations() -> int:
-    """Count them. Reading the plan takes 50 ms: a database that was complete is only asked whether it answers."""
+    """Count missing migrations. Reading the plan takes 50 ms, so a complete database is then only pinged."""
     name = _database()
     if name in _known_migrated:
         TaskState.objects.exists()
@@ -178,18 +178,18 @@ def broker_part(now: datetime) -> Part:
 
 
 def worker_part(now: datetime) -> Part:
-    """Report when a worker last gave a sign of life."""
+    """Report when a worker was last seen alive."""
     status = schedule_rows.worker(now)
     return Part({"status": "ok" if status.is_ok else "missing", "lastSeen": iso(status.since)}, [status])
 
 
 def schedule_part(now: datetime, states: Mapping[str, TaskState]) -> Part:
-    """Report which rows of the schedule are overdue by twice their interval."""
-    found = schedule_rows.overdue(now, states)
-    problem = schedule_rows.status(found)
+    """Report schedule rows overdue by twice their interval."""
+    rows = schedule_rows.overdue(now, states)
+    problem = schedule_rows.status(rows)
     report = {
-        "status": "overdue" if found else "ok",
-        "overdue": [OverdueWork.write(row) for row in found],
+        "status": "overdue" if rows else "ok",
+        "overdue": [OverdueWork.write(row) for row in rows],
         "reason": words(problem, now) or None,
     }
     return Part(report, [problem])
@@ -202,7 +202,7 @@ def _services(states: Mapping[str, TaskState]) -> Part:
 
 
 def _alerts() -> Part:
-    """Report what is open, the newest first. What another part reports as it is now is no problem of this one."""
+    """Report open alerts, newest first. Problems reported by another part are left out."""
     alerts = records.open_alerts()
     others = [alert.status for alert in alerts if alert.kind not in REPORTED_BY_PARTS]
     return Part([AlertHealth.write(alert) for alert in alerts], others)
@@ -219,12 +219,12 @@ class Disk:
     total: int
 
     def is_nearly_full(self, relief: float = 1) -> bool:
-        """Return whether what is free is below both limits, each times `relief`."""
+        """Return whether free space is below both limits, each times `relief`."""
         return self.free < FULL_BYTES * relief and self.free < self.total * FULL_SHARE * relief
 
 
 def disk() -> Disk | None:
-    """Return None where the data dir cannot be looked at."""
+    """Return the disk, None if the data dir cannot be read."""
     try:
         usage = shutil.disk_usage(settings.DATA_DIR)
     except OSError:

@@ -2,7 +2,7 @@
 
 The main process also forks whenever a child of its pool has ended. A child forked while SQLite holds a lock can never
 use the database ("Carrying an open database connection across a fork()" in
-https://www.sqlite.org/howtocorrupt.html): a fork waits until the connection is closed.
+https://www.sqlite.org/howtocorrupt.html), so a fork waits until the connection is closed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ops.models import WorkerSeen
 log = structlog.get_logger(__name__)
 
 EVERY_S = 20.0
-FIRST_LOOK_S, LOOK_S = 600.0, 60.0  # for overdue checks of alerts; a start has time to catch up
+FIRST_LOOK_S, LOOK_S = 600.0, 60.0  # for overdue alert checks; a start has time to catch up
 _stop = threading.Event()
 _connected = threading.Lock()
 os.register_at_fork(before=_connected.acquire, after_in_parent=_connected.release, after_in_child=_connected.release)
@@ -60,7 +60,7 @@ def _beat(hostname: str) -> None:
                 log.warning("worker_not_seen", error=type(error).__name__)
             finally:
                 connection.close()
-        if is_overdue:  # beat does not run
+        if is_overdue:  # beat is not running
             log.warning("alerts_asked_for_by_worker", asked=task_helpers.give(task_helpers.CHECK))
         if _stop.wait(EVERY_S):
             return

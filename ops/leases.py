@@ -1,10 +1,10 @@
-"""Let one process at a time do a task: a lease is a row that is won by a conditional UPDATE.
+"""Limit a task to one process: a lease is a row that is taken by a conditional UPDATE.
 
 A lease expires 60 s after its last renewal; a heartbeat renews it every 15 s. All times come from the database's
-clock, so that hosts whose clocks differ agree. A lease that ends later than possible was written before that clock
+clock, so that hosts with different clocks agree. A lease that ends later than possible was written before that clock
 was set back, and has expired. The holder's name has host, pid and process start, so a dead holder on the same host
-is replaced at once (docs/contract.md#schedule). The start is there twice: as a time for people, and in the token as
-`supervisor.processes` marks it, which decides.
+is replaced at once (docs/contract.md#schedule). It has the start twice: as a readable time, and in the token as
+marked by `supervisor.processes`, which decides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ops.models import Lease
 log = structlog.get_logger(__name__)
 
 LIFETIME = timedelta(seconds=60)
-CORRECTED = timedelta(seconds=5)  # what a clock may be set back by without ending a lease
+CORRECTED = timedelta(seconds=5)  # by which a clock may be set back without ending a lease
 HEARTBEAT_S = 15.0
 POLL_S = 0.5
 
@@ -47,7 +47,7 @@ class LeaseHeld(Exception):
 
 
 class LeaseLost(Exception):
-    """The lease went to another process: what is not committed must not be."""
+    """The lease went to another process: nothing more may be committed."""
 
 
 def describe(holder: str) -> str:
@@ -56,16 +56,16 @@ def describe(holder: str) -> str:
 
 
 def make_holder() -> str:
-    """Return `host:pid:process start:token`, unique for every attempt to take a lease."""
+    """Return `host:pid:process start:token`, unique per attempt to take a lease."""
     process = psutil.Process()
     token = f"{processes.mark(process.pid)}.{secrets.token_hex(4)}"
     return f"{socket.gethostname()}:{process.pid}:{process.create_time():.2f}:{token}"
 
 
 def is_dead(holder: str) -> bool:
-    """Return whether the holder was a process of this host that has ended. False when that cannot be known.
+    """Return whether the holder was a process of this host that has ended. False if unknown.
 
-    After a restart of the machine it cannot: another host may have our name.
+    It is unknown after a restart of the machine, as another host may have our name.
     """
     parts = holder.rsplit(":", 3)
     if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[1].isdecimal():
@@ -75,14 +75,14 @@ def is_dead(holder: str) -> bool:
 
 
 def database_time(later: timedelta = timedelta(0)) -> Combinable:
-    """Return the time by the database's clock plus `later`, as an expression. On SQLite the clock is this host's."""
+    """Return the database's time plus `later` as an expression. On SQLite the clock is this host's."""
     if connection.vendor != "postgresql":
         return Value(timezone.now() + later, DateTimeField())
     return ExpressionWrapper(Func(function="CLOCK_TIMESTAMP") + Value(later, DurationField()), DateTimeField())
 
 
 def database_now() -> datetime:
-    """Return the time by the database's clock."""
+    """Return the database's time."""
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -92,12 +92,12 @@ def database_now() -> datetime:
 
 
 def living() -> Q:
-    """Select the leases that are held: those that end between now and as late as possible."""
+    """Return the held leases: those that end between now and the latest possible end."""
     return Q(expires_at__gt=database_time(), expires_at__lte=database_time(LIFETIME + CORRECTED)) & ~Q(holder="")
 
 
 def try_take(name: str, holder: str) -> str | None:
-    """Take the lease. Return None when it is ours now, else who holds it."""
+    """Take the lease. Return None if it is ours now, else its holder."""
     mine = {"holder": holder, "taken_at": database_time(), "expires_at": database_time(LIFETIME)}
     row = Lease.objects.filter(name=name)
     if row.exclude(living()).update(**mine):
@@ -113,19 +113,19 @@ def try_take(name: str, holder: str) -> str | None:
 
 
 def holder_of(name: str) -> str | None:
-    """Return who holds the lease and is not known to be dead; None: it is free."""
+    """Return the holder, unless known to be dead; None: it is free."""
     holder = Lease.objects.filter(living(), name=name).values_list("holder", flat=True).first()
     return None if holder is None or is_dead(holder) else holder
 
 
 def held(names: Collection[str]) -> set[str]:
-    """Return which of these leases have a holder that is not known to be dead. One query."""
+    """Return which of these leases have a holder not known to be dead. One query."""
     rows = Lease.objects.filter(living(), name__in=names).values_list("name", "holder")
     return {name for name, holder in rows if not is_dead(holder)}
 
 
 def renew(name: str, holder: str) -> bool:
-    """Prolong the lease. Return False when it is no longer ours."""
+    """Renew the lease. Return False if it is no longer ours."""
     row = Lease.objects.filter(name=name, holder=holder, expires_at__gt=database_time())
     return bool(row.update(expires_at=database_time(LIFETIME)))
 
@@ -136,13 +136,13 @@ def release(name: str, holder: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lease that this process holds."""
+    """A lease held by this process."""
 
     name: str
     holder: str
 
     def guard(self) -> None:
-        """Inside a transaction: raise LeaseLost unless the lease is ours, and keep it until the commit."""
+        """Raise LeaseLost unless the lease is ours, and lock it until the commit. Call inside a transaction."""
         row = Lease.objects.select_for_update().filter(
             name=self.name, holder=self.holder, expires_at__gt=database_time()
         )
@@ -152,7 +152,7 @@ class Held:
 
 @contextmanager
 def hold(name: str, *, wait: float = 0.0) -> Iterator[Held]:
-    """Hold the lease during the block. Raise LeaseHeld when it is not free within `wait` seconds."""
+    """Hold the lease during the block. Raise LeaseHeld if it is not free within `wait` seconds."""
     holder = make_holder()
     give_up = time.monotonic() + wait
     while (other := try_take(name, holder)) is not None:
@@ -170,14 +170,14 @@ def hold(name: str, *, wait: float = 0.0) -> Iterator[Held]:
 
 
 def _heartbeat(name: str, holder: str, stop: threading.Event) -> None:
-    """Renew until stopped. A database that is gone for a moment is asked again at the next beat."""
+    """Renew until stopped. If the database is briefly away, try again at the next beat."""
     while not stop.wait(HEARTBEAT_S):
         try:
             if not renew(name, holder):
                 log.warning("lease_lost", lease=name)
                 return
         except DatabaseError as error:
-            if not stop.is_set():  # else it was released meanwhile
+            if not stop.is_set():  # otherwise it was just released
                 log.warning("lease_not_renewed", lease=name, error=type(error).__name__)
         finally:
             connection.close()

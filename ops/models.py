@@ -1,4 +1,4 @@
-"""Leases, tasks and their runs, jobs, service checks, alerts, tokens and the audit log."""
+"""Store leases, tasks and their runs, jobs, service checks, alerts, tokens and the audit log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.db import models
 from fluxtracker.database import compiled_once
 from ops.status import Status, task_failing
 
-ALERT_AFTER = 3  # failures in a row (docs/contract.md#schedule)
+ALERT_AFTER = 3  # consecutive failures (docs/contract.md#schedule)
 
 
 class Lease(models.Model):
-    """Holder of the right to run the named task now. Taken and renewed by conditional UPDATEs (ops.leases)."""
+    """Current holder of the right to run the named task. Taken and renewed by conditional UPDATEs (ops.leases)."""
 
     name = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=200, blank=True, help_text="host:pid:process start:token, empty when free")
@@ -26,7 +26,7 @@ class Lease(models.Model):
 
 
 class TaskState(models.Model):
-    """The state of a task, over all its runs."""
+    """State of a task over all its runs."""
 
     name = models.CharField(max_length=50, primary_key=True)
     last_started_at = models.DateTimeField(null=True, blank=True)
@@ -45,7 +45,7 @@ class TaskState(models.Model):
 
     @property
     def health(self) -> str:
-        """Return `failed` where it failed three times in a row, and `never` where no run has ended yet."""
+        """Return `failed` after three failures in a row, `never` before a run has ended."""
         if not (self.last_success_at or self.last_failure_at):
             return "never"
         return "failed" if self.alerting else "failing" if self.consecutive_failures else "ok"
@@ -60,9 +60,9 @@ class TaskState(models.Model):
 
     @classmethod
     def of(cls, name: str, known: Mapping[str, Self] | None = None) -> Self:
-        """Return the state of a task, also of one that never ran. `known`: all states by name, already read."""
-        found = cls.objects.filter(name=name).first() if known is None else known.get(name)
-        return found or cls(name=name)
+        """Return the state of a task, even if it never ran. `known`: all states by name, already loaded."""
+        state = cls.objects.filter(name=name).first() if known is None else known.get(name)
+        return state or cls(name=name)
 
     @classmethod
     def by_name(cls) -> dict[str, TaskState]:
@@ -91,7 +91,7 @@ class TaskRun(models.Model):
 
 
 class WorkerSeen(models.Model):
-    """The last sign of life of a Celery worker."""
+    """When a Celery worker was last seen alive."""
 
     hostname = models.CharField(max_length=200, primary_key=True)
     seen_at = models.DateTimeField()
@@ -113,9 +113,9 @@ class ServiceState(models.Model):
 
     class Status(models.TextChoices):
         OK = "ok"
-        DEGRADED = "degraded"  # answers late or is behind; fell by more than half
+        DEGRADED = "degraded"  # slow or behind; fell by more than half
         MISSING = "missing"  # no instance is left
-        FAILED = "failed"  # does not answer, or wrongly
+        FAILED = "failed"  # no answer, or a wrong one
         UNKNOWN = "unknown"  # the instances are not known
 
     kind = models.CharField(max_length=10, choices=Kind)
@@ -202,7 +202,7 @@ class Job(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            # Never the same work twice at a time: the database refuses the second.
+            # The database rejects a second active job of the same name.
             models.UniqueConstraint(
                 fields=["name"], condition=models.Q(state__in=["queued", "running"]), name="job_active_once"
             ),
@@ -214,7 +214,7 @@ class Job(models.Model):
 
 
 class ApiToken(models.Model):
-    """Lets a program act for a user. The token itself is shown once and not stored."""
+    """Lets a program act for a user. The token is shown once and not stored."""
 
     user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=60, blank=True, help_text="What it is for.")
@@ -234,7 +234,7 @@ class ApiToken(models.Model):
 
 
 class Passkey(models.Model):
-    """A WebAuthn credential that signs its owner in (ops.access.passkeys). It holds no secret: the private key stays
+    """A WebAuthn credential that signs its owner in (ops.access.passkeys). It contains no secret: the private key stays
     on the owner's device."""
 
     user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="passkeys")
@@ -253,7 +253,7 @@ class Passkey(models.Model):
 
 
 class SignInAttempt(models.Model):
-    """A password that was tried: it counts for 15 minutes, unless it was right (ops.access.login)."""
+    """A password attempt; it counts for 15 minutes unless it was right (ops.access.login)."""
 
     at = models.DateTimeField(db_index=True)
     client = models.CharField(max_length=45, blank=True, help_text="IPv4 address, or /64 of an IPv6 one.")
@@ -272,11 +272,11 @@ class SignInAttempt(models.Model):
 
 
 class AppendOnly(Exception):
-    """Rows of the audit log are neither changed nor deleted."""
+    """Rows that are neither changed nor deleted."""
 
 
 class AppendOnlyQuerySet(models.QuerySet["AuditEntry"]):
-    """Reads and adds. Triggers of the database refuse the rest, too (migration 0004)."""
+    """Allows only reads and inserts. Database triggers refuse the rest too (migration 0004)."""
 
     def update(self, **kwargs: Any) -> int:
         raise AppendOnly("the audit log cannot be changed")
@@ -286,7 +286,7 @@ class AppendOnlyQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """Actions of users, refused ones too. Rows are only ever added."""
+    """Actions of users, including refused ones. Rows are only added."""
 
     at = models.DateTimeField(db_index=True)
     actor = models.CharField(max_length=150, blank=True, help_text="User name; empty: anonymous.")
@@ -315,7 +315,7 @@ class AuditEntry(models.Model):
 
 
 class Alert(models.Model):
-    """A problem for an operator: raised once, repeated daily at most, closed when it heals."""
+    """A problem for operators: raised once, repeated at most daily, closed when resolved."""
 
     key = models.CharField(max_length=100, help_text="What it is about: one open alert a key.")
     message = models.CharField(max_length=500)
@@ -376,7 +376,7 @@ class AlertDelivery(models.Model):
 
 
 class Tally(models.Model):
-    """A number that only grows, over all processes: what /metrics counts (ops.jobs.runs)."""
+    """A counter over all processes, for /metrics (ops.jobs.runs)."""
 
     name = models.CharField(max_length=20)
     label = models.CharField(max_length=100, help_text="The work, or the host.")

@@ -1,6 +1,6 @@
-"""Write the state of the whole system for Prometheus, from the database and the broker: true over all processes.
+"""Write the system's state for Prometheus, from database and broker, so that it covers all processes.
 
-What is not known has no sample. Instants are seconds since 1970: an age is `time() - ...`.
+Unknown values have no sample. Instants are Unix seconds: an age is `time() - ...`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def text(now: datetime) -> bytes:
 
 
 def _latencies() -> CollectorRegistry:
-    """Return what all web processes have counted, and the resources of this one."""
+    """Return the counts of all web processes, and the resources of this one."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
@@ -69,7 +69,7 @@ def of_broker(is_up: bool) -> Iterator[Metric]:
 
 
 def of_report(report: Mapping[str, Any]) -> Iterator[Metric]:
-    """Yield what the health report knows."""
+    """Yield the gauges of the health report."""
     sync, snapshot, checks = report["sync"], report["snapshot"], report["checks"]
     read_at = {name: source["asOf"] for name, source in report["sources"].items()}
     counts = {status: checks[status] for status in ServiceState.Status.values}
@@ -88,7 +88,7 @@ def of_report(report: Mapping[str, Any]) -> Iterator[Metric]:
 
 
 def of_tasks() -> Iterator[Metric]:
-    """Yield runs, their durations, and requests to upstreams. Two queries."""
+    """Yield runs, durations, and requests to upstreams. Two queries."""
     states, rows = list(TaskState.objects.order_by("name")), list(Tally.objects.order_by("name", "label", "outcome"))
     failures = {state.name: state.consecutive_failures for state in states}
     yield _gauge("task_failures_in_a_row", "Failed runs since the last good one.", failures, "task")
@@ -102,7 +102,7 @@ def of_tasks() -> Iterator[Metric]:
 
 
 def _durations(rows: Iterable[Tally]) -> Metric:
-    """Return how many runs there were, and how long all of them took."""
+    """Return the number of runs, and their total duration."""
     family = SummaryMetricFamily("fluxtracker_task_duration_seconds", "Runs that ended.", labels=("task",))
     counts: dict[str, int] = {}
     for row in rows:
@@ -123,10 +123,10 @@ def _counter(name: str, words: str, rows: Iterable[Tally], which: str, labels: t
 
 
 def _gauge(name: str, words: str, value: Value | Mapping[str, Value], label: str = "") -> Metric:
-    """Return a gauge; with a label it has one value for each of the label's."""
+    """Return a gauge, with one value per label value if it has a label."""
     family = GaugeMetricFamily(f"fluxtracker_{name}", words, labels=(label,) if label else ())
-    for key, found in (value if isinstance(value, Mapping) else {"": value}).items():
-        number = datetime.fromisoformat(found) if isinstance(found, str) else found
+    for key, sample in (value if isinstance(value, Mapping) else {"": value}).items():
+        number = datetime.fromisoformat(sample) if isinstance(sample, str) else sample
         if number is not None:
             seconds = number.timestamp() if isinstance(number, datetime) else float(number)
             family.add_metric((key,) if label else (), seconds)

@@ -1,6 +1,6 @@
-"""Register what apps add to the frame: jobs, health checks, alert rules and hooks, called without importing the app.
+"""Register the apps' jobs, health checks, alert rules and hooks, called without importing the app.
 
-The modules that register are imported at the first use: a command, a page or a migration mostly needs none of them.
+Registering modules are imported on first use, as most commands, pages and migrations need none of them.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 States = Mapping[str, TaskState]
 Check = Callable[[datetime | None, States], Part]
 
-MODULES = ("jobs", "alert_rules", "status", "tasks")  # of an app, which register
+MODULES = ("jobs", "alert_rules", "status", "tasks")  # modules of an app that register
 
 
 class Hook(Generic[Function]):
-    """Hold a list of functions; as a decorator it adds one."""
+    """A list of functions; as a decorator it adds one."""
 
     def __init__(self, modules: Collection[str] = MODULES) -> None:
         self.functions: list[Function] = []
@@ -58,14 +58,14 @@ Keeper = Callable[[], object]
 
 
 class OnChange(Hook[Keeper]):
-    """Hold what depends on changed rows; some functions depend on those of some jobs alone."""
+    """Functions that depend on changed rows, some only on those of certain jobs."""
 
     def __init__(self) -> None:
-        super().__init__(["jobs"])  # a command imports no more for it
+        super().__init__(["jobs"])  # a command imports nothing else for it
         self._after: dict[Keeper, tuple[str, ...]] = {}
 
     def after(self, *jobs: str) -> Callable[[Keeper], Keeper]:
-        """Add a function that is called after these jobs alone."""
+        """Add a function that is called only after these jobs."""
 
         def register(function: Keeper) -> Keeper:
             self._after[function] = jobs
@@ -74,20 +74,20 @@ class OnChange(Hook[Keeper]):
         return register
 
     def of(self, job: str) -> Iterator[Keeper]:
-        """Yield what depends on the rows that the job changed."""
+        """Yield the functions that depend on rows changed by the job."""
         return (function for function in self if job in self._after.get(function, (job,)))
 
 
 on_change = OnChange()
 """Called after a job that changed rows: a sync, a collection, a census, a snapshot. Registered in `services`."""
 alert_rule: Hook[Callable[[datetime], Iterator[Status]]] = Hook()
-"""Yields what is wrong now. A rule that raises ends the check: with half of the problems it would close alerts."""
+"""Yields current problems. A rule that raises ends the check, as half of the problems would close alerts."""
 around_restore: Hook[Callable[[], AbstractContextManager[None]]] = Hook()
 """A context in the transaction that replaces all rows."""
 
 
 class Gauge(NamedTuple):
-    """A number for Prometheus, without the project's prefix. With a label, one value for each of the label's."""
+    """A number for Prometheus, without the project's prefix. With a label, one value per label value."""
 
     name: str
     words: str
@@ -96,7 +96,7 @@ class Gauge(NamedTuple):
 
 
 gauges: Hook[Callable[[datetime], Iterator[Gauge]]] = Hook()
-"""Yields numbers of an app for `/metrics`. None is not known, and has no sample."""
+"""Yields numbers of an app for `/metrics`. None: not known, without a sample."""
 missing_days: Hook[Callable[[datetime], list[Report]]] = Hook()
 """Returns the last days without a row, for the overview."""
 
@@ -105,7 +105,7 @@ HEALTH: dict[str, Check] = {}
 
 
 def health_check(name: str) -> Callable[[Function], Function]:
-    """Register what makes a part of `/api/health` from the time, None without a database, and the tasks' states."""
+    """Register a part of `/api/health`, made from the time (None: no database) and the tasks' states."""
 
     def register(check: Function) -> Function:
         HEALTH[name] = check
@@ -121,7 +121,7 @@ def health_checks() -> dict[str, Check]:
 
 
 def changed(job: str = "") -> None:
-    """Call what depends on the rows that the job changed, if anything does. Readers compute what fails here."""
+    """Call the functions that depend on rows changed by the job. Readers compute what fails here."""
     for function in on_change.of(job):
         try:
             function()
@@ -130,7 +130,7 @@ def changed(job: str = "") -> None:
 
 
 class JobGroup(StrEnum):
-    """Groups of jobs on pages. Those that are a danger lose what no job brings back: pages ask for the job's name."""
+    """Groups of jobs on pages. Dangerous ones lose data that no job restores: pages require typing the job's name."""
 
     READ = "read"
     REPAIR = "repair"
@@ -143,9 +143,9 @@ class UnknownJob(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class JobType:
-    """A function that commands, tasks, API and admin call: inside a run that holds its lease, with a report.
+    """A function called by commands, tasks, API and admin, inside a run that holds its lease, with a report.
 
-    The function gets the run and its parameters, and returns a report: a dataclass, or what `as_report` made of one.
+    The function gets the run and its parameters, and returns a report: a dataclass, or `as_report` of one.
     """
 
     do_not_call_in_templates: ClassVar[bool] = True
@@ -161,7 +161,7 @@ class JobType:
     """The parameter that makes it take the sync's lease instead."""
     params: Mapping[str, Field] = field(default_factory=dict)
     keywords: Mapping[str, str] = field(default_factory=dict)
-    """The function's own names of parameters, where they differ."""
+    """The function's parameter names, where they differ."""
     form: type[serializers.Serializer[Any]] = serializers.Serializer
     """The base of the form."""
     also: Mapping[str, Field] = field(default_factory=dict)
@@ -170,11 +170,11 @@ class JobType:
     """Describes the result in the API."""
     group: JobGroup = JobGroup.READ
     deletes: Callable[[datetime], Mapping[str, int]] | None = None
-    """Return how many rows of what it would delete now."""
+    """Returns how many rows it would delete now, by kind."""
 
     @property
     def title(self) -> str:
-        """Return its name for people: `Backfill USD` for `backfill-usd`."""
+        """Return its display name: `Backfill USD` for `backfill-usd`."""
         words = self.name.replace("-", " ").replace("usd", "USD")
         return words[0].upper() + words[1:]
 
@@ -196,23 +196,23 @@ class JobType:
 
     @cached_property
     def serializer(self) -> type[serializers.Serializer[Any]]:
-        """Return what checks the parameters: the body of the POST and the form of the admin."""
+        """Return the serializer of the parameters, for POST bodies and the admin's form."""
         return type(name_of(self.report, "Form"), (self.form,), dict(self.params))
 
     def result(self, base: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
-        """Return what describes the report, with the fields of `base` before it."""
+        """Return the serializer of the report, after the fields of `base`."""
         result = result_of(self.report, base)
         own: dict[str, Any] = {**self.also, **({"__doc__": self.answer} if self.answer else {})}
         return type(result.__name__, (result,), own) if own else result
 
     @cached_property
     def keys(self) -> list[str]:
-        """Return the keys that every report has."""
+        """Return the keys of every report."""
         fields = self.result(serializers.Serializer)._declared_fields
         return [key for key, field in fields.items() if field.required]
 
     def checked(self, params: Any) -> dict[str, Any]:
-        """Return the parameters as JSON, with defaults. ValidationError for wrong ones; unknown keys are ignored."""
+        """Return the parameters as JSON with defaults. ValidationError for wrong ones; unknown keys are ignored."""
         if not isinstance(params, Mapping):
             raise serializers.ValidationError("expected a JSON object")
         form = self.serializer(data=params)
@@ -225,18 +225,18 @@ class JobType:
         return "sync_revenue" if ledger else self.lease or self.run_name
 
     def call(self, params: Params, *, trigger: str, wait: float) -> Report:
-        """Run with parameters as the API names them."""
+        """Run with the API's parameter names."""
         words = {self.keywords.get(key, key): value for key, value in params.items()}
         return self(trigger=trigger, wait=wait, **{word: words[word] for word in words.keys() & self.takes})
 
     def __call__(self, *, trigger: str, wait: float = 0, progress: Progress | None = None, **params: Any) -> Report:
-        """Run, then call what waits for the lease to be free, then what depends on the changed rows."""
+        """Run, then call `after` once the lease is free, then functions that depend on changed rows."""
         current = None
         try:
             with run(
                 self.run_name, lease=self.lease_for(params), trigger=trigger, wait=wait, progress=progress
             ) as current:
-                current.report = dict.fromkeys(self.keys)  # where it ends before it knows
+                current.report = dict.fromkeys(self.keys)  # if it ends before it knows
                 done = self.work(current, **params)
                 current.report = done if isinstance(done, dict) else as_report(done)
             return current.report | (current.after() if current.after else {})
@@ -268,8 +268,8 @@ def jobs() -> dict[str, JobType]:
 
 @cache
 def _in_order() -> dict[str, JobType]:
-    found = sorted(JOBS.values(), key=lambda job: (*APPS, job.app).index(job.app))
-    return {job.name: job for job in found}
+    ordered = sorted(JOBS.values(), key=lambda job: (*APPS, job.app).index(job.app))
+    return {job.name: job for job in ordered}
 
 
 def find(name: str) -> JobType:
@@ -277,14 +277,14 @@ def find(name: str) -> JobType:
     try:
         return jobs()[name]
     except KeyError:
-        raise UnknownJob(f"there is no job {name}; there are: {', '.join(jobs())}") from None
+        raise UnknownJob(f"there is no job {name}; available jobs: {', '.join(jobs())}") from None
 
 
 _discovery = threading.RLock()
 
 
 def discover(*modules: str) -> None:
-    """Import once these modules of each app, by default all that register. Safe from any thread."""
+    """Import these modules of each app once, by default all that register. Thread-safe."""
     with _discovery:
         _import(modules or MODULES)
 

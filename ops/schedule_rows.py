@@ -1,6 +1,6 @@
-"""Install the default schedule, and find out what runs when and which rows are overdue.
+"""Install the default schedule, and report when tasks run and which rows are overdue.
 
-Rows are made once; what operators change in the admin stays.
+Rows are created once; operators' changes in the admin stay.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A periodic task. A message that no worker took within `expires` is dropped: the next one comes."""
+    """A periodic task. A message not taken by a worker within `expires` is dropped, as the next one follows."""
 
     name: str
     task: str
@@ -36,7 +36,7 @@ class Entry:
     description: str
     arguments: Mapping[str, str] = field(default_factory=dict)
     enabled: bool = True
-    """Whether it runs unless an operator switches it off; others run once one switches them on."""
+    """Whether it is enabled by default; others run once an operator enables them."""
 
     @property
     def expires_s(self) -> int:
@@ -47,7 +47,7 @@ _ENTRIES: dict[str, Entry] = {}
 
 
 def scheduled(every: timedelta, description: str) -> Callable[[Function], Function]:
-    """Add the task of a function to the default schedule. Comes below `@shared_task`."""
+    """Add a function's task to the default schedule. Goes below `@shared_task`."""
 
     def register(function: Function) -> Function:
         schedule(f"{function.__module__}.{function.__name__}", every, description)
@@ -59,27 +59,27 @@ def scheduled(every: timedelta, description: str) -> Callable[[Function], Functi
 def schedule(
     task: str, every: timedelta, description: str, *, arguments: Mapping[str, str] | None = None, enabled: bool = True
 ) -> None:
-    """Add a task to the default schedule. Its row is named as it: `sync-revenue`, and `send-report-week`."""
+    """Add a task to the default schedule. Its row has its name: `sync-revenue`, or `send-report-week`."""
     name = "-".join([task.rpartition(".")[2].replace("_", "-"), *(arguments or {}).values()])
     _ENTRIES[name] = Entry(name, task, every, description, arguments or {}, enabled)
 
 
 def entries() -> list[Entry]:
-    """Return the default schedule by name: what the `tasks` of all apps added."""
+    """Return the default schedule by name, as added by the `tasks` of all apps."""
     discover("tasks")
     return [entry for _, entry in sorted(_ENTRIES.items())]
 
 
 WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s
-LEAST_LATE = timedelta(minutes=1)  # a demo syncs every 10 s, and starts slower than that
-UNRECORDED = ("ops.tasks.resend_jobs",)  # leaves no run behind
+LEAST_LATE = timedelta(minutes=1)  # a demo syncs every 10 s, but starts slower
+UNRECORDED = ("ops.tasks.resend_jobs",)  # records no run
 
 
 def install() -> int:
-    """Make the rows that are missing. Return how many were made.
+    """Create missing rows. Return how many.
 
-    `start_time` in the past lets beat run a task at once when it never ran; one that ran before is due by its
-    last run (django-celery-beat, ModelEntry).
+    `start_time` in the past makes beat run a new task at once; one that ran before is due by its last run
+    (django-celery-beat, ModelEntry).
     """
     made = 0
     for entry in entries():
@@ -104,7 +104,7 @@ def install() -> int:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledTask:
-    """A row of the schedule. `next_at` is None where it is switched off; `state`: where the work never ran."""
+    """A row of the schedule. `next_at` None: disabled; `state` None: never run."""
 
     pk: int
     name: str
@@ -116,17 +116,17 @@ class ScheduledTask:
 
 
 def scheduled_tasks(states: Mapping[str, TaskState], now: datetime) -> list[ScheduledTask]:
-    """Return all rows by name, without those of Celery's own."""
+    """Return all rows by name, except Celery's own."""
     return [_scheduled(row, states.get(row.task.rpartition(".")[2]), now) for row in _rows()]
 
 
 def _rows() -> Any:
-    """Select all rows but Celery's own: one query, and one more for each row that an operator gave no interval."""
+    """Return all rows except Celery's own: one query, and one more per row without an interval."""
     return PeriodicTask.objects.select_related("interval").exclude(task__startswith="celery.").order_by("name")
 
 
 def _enabled() -> Iterator[PeriodicTask]:
-    """Yield the rows that are switched on. One query, and one more for each that has no interval."""
+    """Yield enabled rows. One query, and one more per row without an interval."""
     for row in _enabled_rows():
         if row.interval_id:
             row.interval = IntervalSchedule(row.interval_id, row.interval_every, row.interval_period)
@@ -138,21 +138,21 @@ _enabled_rows = compiled_once(lambda: _rows().select_related(None).annotate(**_I
 
 
 def _scheduled(row: PeriodicTask, state: TaskState | None, now: datetime) -> ScheduledTask:
-    """Prefer the run's own start: Beat notes its last run minutes later."""
+    """Return the row with its last run, preferably by the run's own start, as Beat notes it minutes later."""
     times = [at for at in (row.last_run_at, state and state.last_started_at) if at and not is_ahead(at, now)]
     last = max(times, default=None)
     return ScheduledTask(row.pk, row.name, every(row), row.enabled, last, _next(row, last, now), state)
 
 
 def every(row: PeriodicTask) -> str:
-    """Return how often the row runs, in words."""
+    """Describe how often the row runs."""
     if row.interval:
         return f"every {span(row.interval.schedule.run_every)}"
     return str(row.scheduler or "no schedule")
 
 
 def _next(row: PeriodicTask, last: datetime | None, now: datetime) -> datetime | None:
-    """Return when it is due; in the past where beat has not come to it yet."""
+    """Return when it is due; in the past if beat has not reached it yet."""
     if not row.enabled or row.scheduler is None or (row.expires and row.expires <= now):
         return None
     if last is None:
@@ -163,7 +163,7 @@ def _next(row: PeriodicTask, last: datetime | None, now: datetime) -> datetime |
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """A row of the schedule that missed two of its times. `since`: its last run; None where it never ran."""
+    """A row of the schedule that missed two of its times. `since`: its last run, if any."""
 
     name: str
     task: str
@@ -179,26 +179,26 @@ class Overdue:
 
 
 def overdue(now: datetime, states: Mapping[str, TaskState] | None = None) -> list[Overdue]:
-    """Return the rows whose work neither began nor ended for twice its interval, or LEAST_LATE if that is longer.
+    """Return rows whose work neither began nor ended for twice its interval, or LEAST_LATE if longer.
 
-    What is under way is not. Three queries.
+    Running work is not overdue. Three queries.
 
     A row that was added or changed has that long from then on.
     """
     known = TaskState.by_name() if states is None else states
     changed_at = PeriodicTasks.last_change()
-    late = [found for row in _enabled() if (found := _late(row, known, changed_at, now))]
+    late = [entry for row in _enabled() if (entry := _late(row, known, changed_at, now))]
     under_way = leases.held([row.work for row in late]) if late else ()
     return [row for row in late if row.work not in under_way]
 
 
-def status(found: Sequence[Overdue]) -> Status:
-    """Return one status of all of them."""
-    return Status("schedule_overdue", facts={"rows": tuple(found)}, key="schedule") if found else OK
+def status(rows: Sequence[Overdue]) -> Status:
+    """Return one status for all of them."""
+    return Status("schedule_overdue", facts={"rows": tuple(rows)}, key="schedule") if rows else OK
 
 
 def worker(now: datetime) -> Status:
-    """Return whether a worker has lately given a sign of life; `since` is the last one."""
+    """Return whether a worker was recently seen alive; `since` is when."""
     last = next((row.seen_at for row in _last_seen()), None)
     return Status("ok" if is_fresh(last, now, WORKER_FRESH) else "worker_missing", since=last)
 
@@ -207,7 +207,7 @@ _last_seen = compiled_once(lambda: WorkerSeen.objects.order_by("-seen_at")[:1])
 
 
 def is_scheduled(task: str, now: datetime) -> bool:
-    """Return whether this Celery task runs by its schedule: a worker lives, a row is enabled, none is overdue."""
+    """Return whether this Celery task is on schedule: a worker is alive, a row is enabled, none is overdue."""
     is_enabled = worker(now).is_ok and PeriodicTask.objects.filter(task=task, enabled=True).exists()
     return is_enabled and not is_overdue(task, now)
 
@@ -243,5 +243,5 @@ def _second_time(row: PeriodicTask, base: datetime, now: datetime) -> datetime:
 
 
 def _newest(now: datetime, *times: datetime | None) -> datetime | None:
-    """Return the last of these times. Those of a clock that was ahead say nothing."""
+    """Return the last of these times, ignoring ones in the future."""
     return max((at for at in times if at is not None and not is_ahead(at, now)), default=None)

@@ -1,4 +1,4 @@
-"""Say how a part of the system is: as a code with facts, and in the words of the one table of sentences."""
+"""Describe the status of a part of the system: as a code with facts, and as a sentence of the one table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_REASON = "no reason was noted"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """State of something. `code` is for programs to compare; `facts` fill its sentence; `since` is when it began."""
+    """A coded status. `code` is for programs; `facts` fill its sentence; `since` is when it began."""
 
     code: str = "ok"
     since: datetime | None = None
@@ -33,7 +33,7 @@ OK = Status()
 
 
 class Part(NamedTuple):
-    """A part of `/api/health`: its JSON, and how it is; those that are ok are left out."""
+    """A part of `/api/health`: its JSON, and its problems, without those that are ok."""
 
     report: Any
     problems: Sequence[Status] = ()
@@ -111,7 +111,7 @@ PUBLIC: Mapping[str, str] = {  # for readers of the page: without hosts, paths a
 }
 
 
-INCIDENTS: Mapping[str, str] = {  # kinds of alerts, for readers of the page: their messages may name hosts and errors
+INCIDENTS: Mapping[str, str] = {  # kinds of alerts, for readers of the page, as messages may name hosts and errors
     "task": "{about} kept failing",
     "service": "{about} did not answer as it should",
     "source": "{about} could not be read",
@@ -129,7 +129,7 @@ OTHER_INCIDENT = "Something else was wrong"
 
 
 class _Facts(Formatter):
-    """Format facts by their type. `{at:ago}` is the age of an instant, `{rows:payment}` a count with its noun."""
+    """Formats facts by type. `{at:ago}` is the age of an instant, `{rows:payment}` a count with its noun."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -148,7 +148,7 @@ class _Facts(Formatter):
 
 
 def words(status: Status, now: datetime, *, public: bool = False) -> str:
-    """Return the sentence of a status; empty when it is ok. `public`: without hosts, paths and errors."""
+    """Return the sentence of a status, empty if ok. `public`: without hosts, paths and errors."""
     if status.is_ok:
         return ""
     template = PUBLIC.get(status.code) if public else None
@@ -156,7 +156,7 @@ def words(status: Status, now: datetime, *, public: bool = False) -> str:
 
 
 def task_failing(name: str, failures: int, error: str) -> Status:
-    """Return the status of a task that keeps failing. Those whose failure means more have a code of their own."""
+    """Return the status of a task that keeps failing, with a code of its own for important ones."""
     code = f"{name}_failing"
     facts = {"name": name.replace("_", " ").capitalize(), "failures": failures, "error": error or NO_REASON}
     return Status(code if code in SENTENCES else "task_failing", facts=facts, key=f"task:{name}")

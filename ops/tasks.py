@@ -1,4 +1,4 @@
-"""The Celery tasks of jobs, alerts and backups: thin, safe to run twice, safe to kill."""
+"""Define the Celery tasks of jobs, alerts and backups: thin, safe to run twice, safe to kill."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ops.schedule_rows import scheduled
 
 log = structlog.get_logger(__name__)
 
-LONGEST_JOB_S = 3 * 3600  # a full sync of years; the message may come again meanwhile, the claim refuses it
+LONGEST_JOB_S = 3 * 3600  # a full sync of years; a redelivered message is refused by the claim
 
 
 @shared_task(soft_time_limit=LONGEST_JOB_S, time_limit=LONGEST_JOB_S + 60)
 def run_job(job_id: int) -> None:
     try:
         worker.run_job(job_id)
-    except DatabaseError as error:  # resend_jobs finds what is left
+    except DatabaseError as error:  # resend_jobs finds the rest
         log.warning("job_left_by_database", job=job_id, error=type(error).__name__)
 
 
 @shared_task
-@scheduled(timedelta(minutes=1), "Jobs that the broker lost or that a dead worker left.")
+@scheduled(timedelta(minutes=1), "Jobs lost by the broker or left by a dead worker.")
 def resend_jobs() -> None:
     try:
         worker.resend_jobs(now=leases.database_now())
@@ -38,19 +38,19 @@ def resend_jobs() -> None:
 
 
 @shared_task
-@scheduled(timedelta(minutes=5), "Raises alerts, and closes those that have healed.")
+@scheduled(timedelta(minutes=5), "Raises alerts, and closes resolved ones.")
 def check_alerts() -> None:
     run_quietly(services.check_alerts)
 
 
 @shared_task(soft_time_limit=100, time_limit=120)
 def send_alerts() -> None:
-    """Send alerts in a task of its own: a webhook that hangs delays nothing else."""
+    """Send alerts in a separate task, so that a hanging webhook delays nothing else."""
     run_quietly(services.send_alerts)
 
 
 @shared_task(soft_time_limit=40, time_limit=60)
-@scheduled(timedelta(minutes=5), "Tells HEARTBEAT_URL that all is well, while no alert is open.")
+@scheduled(timedelta(minutes=5), "Pings HEARTBEAT_URL while no alert is open.")
 def ping_heartbeat() -> None:
     run_quietly(services.ping_heartbeat)
 

@@ -1,4 +1,4 @@
-"""URLs outside of /api/: signing in to the admin, and Prometheus."""
+"""Route URLs outside /api/: admin sign-in and Prometheus."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Manage users, groups and API tokens in the admin. No user can give away, or get, rights beyond their own."""
+"""Manage users, groups and API tokens in the admin. No user can grant or gain rights beyond their own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ops.models import ApiToken, Passkey
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
-admin.site.unregister([User, Group, TOTPDevice, StaticDevice])  # of the last two the pages show secrets
+admin.site.unregister([User, Group, TOTPDevice, StaticDevice])  # the pages of the last two show secrets
 
 
 class PasswordForm(RevokeTokens, AdminPasswordChangeForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -41,7 +41,7 @@ class PasswordForm(RevokeTokens, AdminPasswordChangeForm):  # type: ignore[type-
 
 @admin.register(User)
 class Users(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Only superusers give rights. Others edit users with no more rights than their own."""
+    """Only superusers grant rights. Others edit users with no more rights than their own."""
 
     change_password_form = PasswordForm
 
@@ -67,7 +67,7 @@ class Users(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
 
 @admin.register(Group)
 class Groups(GroupAdmin):
-    """Only superusers edit groups: rights of a group are rights of its users."""
+    """Only superusers edit groups, as a group's rights are its users' rights."""
 
     def _allow_superusers(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return user_of(request).is_superuser
@@ -76,7 +76,7 @@ class Groups(GroupAdmin):
 
 
 def _has_more(other: Model | None, user: User) -> bool:
-    """Return whether the other user may do what this one may not, also once activated again."""
+    """Return whether the other user, even if reactivated later, may do what this one may not."""
     if not isinstance(other, User) or user.is_superuser:
         return False
     rows = Permission.objects.filter(Q(user=other) | Q(group__user=other))
@@ -93,7 +93,7 @@ class TokenForm(forms.Form):
     user = forms.ChoiceField(help_text="The token may do what this user may.")
     name = forms.CharField(max_length=60, required=False, label="What it is for")
     days = forms.IntegerField(
-        min_value=1, max_value=MOST_DAYS, required=False, help_text="Days until it expires; empty: it does not."
+        min_value=1, max_value=MOST_DAYS, required=False, help_text="Days until it expires; empty: never."
     )
 
     def __init__(self, *args: Any, users: list[str], **kwargs: Any) -> None:
@@ -104,7 +104,7 @@ class TokenForm(forms.Form):
 
 @admin.register(Passkey)
 class Passkeys(ReadOnlyAdmin):
-    """Second factors of users, who add and remove them under *Second factor*."""
+    """Passkeys of users, who add and remove them under *Second factor*."""
 
     list_display = fields = ("user", "name", "created_at", "last_used_at")
     list_select_related = ("user",)
@@ -133,7 +133,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         return user_of(request).has_perm("ops.change_apitoken")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """Return the user's own tokens; all of them for superusers."""
+        """Return the user's own tokens, or all for superusers."""
         rows: QuerySet[ApiToken] = super().get_queryset(request)
         return rows if user_of(request).is_superuser else rows.filter(user=user_of(request))
 
@@ -163,9 +163,9 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     def revoke_chosen(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         self._revoke(request, list(queryset.select_related("user")))
 
-    def _make(self, request: HttpRequest, wanted: dict[str, Any]) -> authentication.Made:
+    def _make(self, request: HttpRequest, values: dict[str, Any]) -> authentication.Made:
         return authentication.create(
-            username=wanted["user"], now=timezone.now(), days=wanted["days"], name=wanted["name"],
+            username=values["user"], now=timezone.now(), days=values["days"], name=values["name"],
             by=user_of(request).get_username(), address=audit_log.address_of(request),
         )  # fmt: skip
 

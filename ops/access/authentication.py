@@ -26,22 +26,22 @@ from ops.models import ApiToken
 log = structlog.get_logger(__name__)
 
 BYTES = 20  # 160 bits as 40 hexadecimal digits
-SHOWN = 8  # digits kept in clear, to tell tokens apart
-LONGEST = 200  # characters of what a client may send as a token
+SHOWN = 8  # digits stored in clear, to tell tokens apart
+LONGEST = 200  # characters that a client may send as a token
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class NoSuchUser(Exception):
-    """The user does not exist, or a token would give them nothing."""
+    """The user does not exist, or a token would be useless."""
 
 
 class BadToken(Exception):
-    """The token is not valid; the text says why as far as its holder may know."""
+    """The token is not valid; the text says why, as far as its holder may know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A new token. `secret` is shown now and never again."""
+    """A new token. `secret` is shown only once."""
 
     secret: str
     row: ApiToken
@@ -50,13 +50,13 @@ class Made:
 def create(
     *, username: str, now: datetime, days: int | None = None, name: str = "", by: str = "", address: str | None = None
 ) -> Made:
-    """Create a token; `days` None: it does not expire. `by`: who asks, in the audit log.
+    """Create a token; `days` None: it does not expire. `by`: the actor in the audit log.
 
-    That of a user who is not staff opens nothing until they are.
+    A token of a user who is not staff is useless until they are.
     """
     user = User.objects.filter(username=username).first()
     if user is None:
-        raise NoSuchUser(f"there is no user {username!r}; `manage.py createsuperuser` makes one")
+        raise NoSuchUser(f"there is no user {username!r}; `manage.py createsuperuser` creates one")
     if not user.is_active:
         raise NoSuchUser(f"{username!r} is not active, so a token would be useless; change that first")
     secret = secrets.token_hex(BYTES)
@@ -69,7 +69,7 @@ def create(
 
 
 def revoke(*, token: ApiToken, now: datetime, by: str, address: str | None = None) -> bool:
-    """Make it invalid. Return False when it was already."""
+    """Revoke the token. Return False if it already was."""
     if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
         return False
     _audit("revoke token", token, by, address)
@@ -77,7 +77,7 @@ def revoke(*, token: ApiToken, now: datetime, by: str, address: str | None = Non
 
 
 def revoke_all(*, username: str, now: datetime, by: str, address: str | None = None) -> int:
-    """Revoke every token of a user; return how many still opened something."""
+    """Revoke all tokens of a user; return how many were still valid."""
     if not User.objects.filter(username=username).exists():
         raise NoSuchUser(f"there is no user {username!r}")
     valid = ApiToken.objects.filter(user__username=username, revoked_at=None).select_related("user")
@@ -85,7 +85,7 @@ def revoke_all(*, username: str, now: datetime, by: str, address: str | None = N
 
 
 def owner(*, secret: str, now: datetime) -> ApiToken:
-    """Return the token's row with its user, and note that it was used. Raise BadToken for an invalid one."""
+    """Return the token's row with its user, and note its use. Raise BadToken if it is invalid."""
     row = ApiToken.objects.select_related("user").filter(digest=digest(secret[:LONGEST])).first()
     if row is None:
         raise BadToken("this token is not known")
@@ -100,12 +100,12 @@ def owner(*, secret: str, now: datetime) -> ApiToken:
 
 
 def digest(secret: str) -> str:
-    """Return the SHA-256 of a token: it is random and long, so one round is enough."""
+    """Return the SHA-256 of a token, which is long and random, so one round is enough."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _note_use(row: ApiToken, now: datetime) -> None:
-    """Note it at most once per minute; a busy database must not fail the request."""
+    """Note the use at most once per minute; a busy database must not fail the request."""
     if row.last_used_at is not None and now - row.last_used_at < USE_NOTED_EVERY:
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - USE_NOTED_EVERY)
@@ -136,7 +136,7 @@ class TokenAuthentication(BaseAuthentication):
         try:
             token = owner(secret=words[1], now=timezone.now())
         except BadToken as error:
-            raise exceptions.AuthenticationFailed(f"{error}; `manage.py create_api_token USER` makes one") from error
+            raise exceptions.AuthenticationFailed(f"{error}; `manage.py create_api_token USER` creates one") from error
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -144,7 +144,7 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class StaffSession(SessionAuthentication):
-    """A signed-in session. A request without its CSRF token is refused, and goes into the audit log with its user."""
+    """A signed-in session. A request without its CSRF token is refused and audited with its user."""
 
     def enforce_csrf(self, request: Request) -> None:
         try:
@@ -184,13 +184,13 @@ def has_second_factor(user: User) -> bool:
 
 
 def is_fresh(request: HttpRequest) -> bool:
-    """Return whether the session began a short while ago: what it may change is then in its owner's hands."""
+    """Return whether the session is recent, so that its owner is still likely to be in control."""
     at = request.session.get(SIGNED_IN, {}).get("at", 0)
     return timezone.now() - datetime.fromtimestamp(at, UTC) <= FRESH
 
 
 def lacks_second_factor(request: HttpRequest) -> bool:
-    """Return whether a signed-in user has to set one up first. Single sign-on leaves it to the provider."""
+    """Return whether a signed-in user must set one up first. Single sign-on leaves that to the provider."""
     user = request.user
     if not settings.REQUIRE_SECOND_FACTOR or not isinstance(user, User):
         return False

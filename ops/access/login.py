@@ -1,4 +1,4 @@
-"""Sign in and change passwords: every try is counted in the database before it is checked, over all processes."""
+"""Sign in and change passwords: every attempt is counted in the database before it is checked, across processes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from ops.models import SignInAttempt
 
 ACTION, CHANGE = "sign in", "change password"
 CLOSED = "sign in while shut"
-MOST_FAILURES = 10  # of one client, for one name, or of a browser that has signed in before
+MOST_FAILURES = 10  # per client, per name, or per browser that has signed in before
 WINDOW = timedelta(minutes=15)
-DRIFT = timedelta(minutes=1)  # between the clocks of two hosts; an attempt that is farther ahead is forgotten
+DRIFT = timedelta(minutes=1)  # between the clocks of two hosts; attempts further ahead are ignored
 COOKIE = "known_browser"
 COOKIE_AGE = timedelta(days=90)
 MARK = 16  # digits
@@ -44,7 +44,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class Refused(Exception):
-    """A sign-in without a password that fails. `code` goes into the audit log, `words` to the visitor."""
+    """A failed sign-in without a password. `code` is for the audit log, `words` for the visitor."""
 
     def __init__(self, code: str, words: str) -> None:
         super().__init__(code)
@@ -61,12 +61,12 @@ class Closed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """An attempt to sign in: its name and address. `address` empty: over a Unix socket.
+    """Name and address of a sign-in attempt. `address` empty: over a Unix socket.
 
-    `name` empty: one who is known only afterwards, as with a passkey. Then the client alone is limited.
+    `name` empty: known only afterwards, as with a passkey. Then only the client is limited.
 
-    `browser` is set for one that has signed in with that name before. Only its own failures close it: otherwise a
-    stranger could lock out users of that name or address.
+    `browser` is set if it has signed in with that name before. Only its own failures block it: otherwise strangers
+    could lock out users of that name or address.
     """
 
     name: str
@@ -80,8 +80,8 @@ class Visitor:
         return cls(name, audit_log.address_of(request), browser)
 
     def begin(self, now: datetime) -> SignInAttempt:
-        """Count an attempt as failed until it has succeeded. Closed when there were too many."""
-        self._check(now)  # those who are refused need not wait for the lock
+        """Count an attempt as failed until it succeeds. Raise Closed after too many."""
+        self._check(now)  # refused clients need not wait for the lock
         with transaction.atomic():
             _wait_for_others()
             self._check(now)
@@ -97,17 +97,17 @@ class Visitor:
             if self.browser
             else [rows.filter(client=client_of(self.address)), rows.filter(mark=mark_of(self.name))]
         )[: 2 if self.name else 1]
-        tenth = [list(found.values_list("at", flat=True)[MOST_FAILURES - 1 : MOST_FAILURES]) for found in counted]
-        if ends := [found[0] + WINDOW for found in tenth if found]:
+        tenth = [list(attempts.values_list("at", flat=True)[MOST_FAILURES - 1 : MOST_FAILURES]) for attempts in counted]
+        if ends := [attempts[0] + WINDOW for attempts in tenth if attempts]:
             raise Closed(max(int((max(ends) - now).total_seconds()) + 1, 1))
 
     def refuse(self, action: str) -> None:
-        """Record a refusal, with the name only if it is a user's: people type passwords into that field."""
+        """Record a refusal, with the name only if it is a user's, as people type passwords into that field."""
         actor = self.name if "\0" not in self.name and User.objects.filter(username=self.name).exists() else ""
         audit_log.record_refusal(actor=actor, address=self.address, action=action, detail={"mark": mark_of(self.name)})
 
     def remember(self, response: HttpResponseBase) -> None:
-        """Let the browser be known by a name that it has signed in with."""
+        """Remember that the browser has signed in with this name."""
         response.set_signed_cookie(
             COOKIE, mark_of(self.name) + (self.browser or secrets.token_hex(MARK // 2)), salt=COOKIE,
             max_age=COOKIE_AGE, path="/admin/", httponly=True, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE,
@@ -115,18 +115,18 @@ class Visitor:
 
 
 def mark_of(name: str) -> str:
-    """Tell names apart without keeping them. Names that differ in case alone count as one."""
+    """Return a digest of the name, case-insensitive, so that names are not stored."""
     return salted_hmac("ops.sign_in", name.casefold()).hexdigest()[:MARK]
 
 
 def name_of(request: HttpRequest) -> str:
-    """Return the name as the form will look it up: stripped, in Unicode's form NFKC."""
+    """Return the name as the form looks it up: stripped and in Unicode NFKC."""
     field = AdminAuthenticationForm(request).fields["username"]
     return str(field.to_python(request.POST.get("username", "")))
 
 
 def sign_in(request: HttpRequest) -> HttpResponseBase:
-    """Show the admin's own form to a visitor who has not failed too often."""
+    """Show the admin's form to visitors who have not failed too often."""
     if request.method != "POST":
         return admin.site.login(request)
     visitor = Visitor.of(request, name_of(request))
@@ -149,7 +149,7 @@ View = Callable[[HttpRequest], HttpResponseBase]
 def counted(by: str, is_offered: Callable[[HttpRequest], bool]) -> Callable[[View], View]:
     """Count a sign-in without a password as a failed attempt of the client until it succeeds.
 
-    A refusal leads to the sign-in page, which says why. Where this way in is not offered there is no page (404).
+    A refusal redirects to the sign-in page, which says why. A method that is not offered has no page (404).
     """
 
     def limit(view: View) -> View:
@@ -179,7 +179,7 @@ def counted(by: str, is_offered: Callable[[HttpRequest], bool]) -> Callable[[Vie
 
 
 def admit(request: HttpRequest, response: HttpResponseBase, *, by: str = "") -> None:
-    """Record that the user has signed in, and let the session and the browser remember it. `by` empty: a password."""
+    """Record the sign-in, also in the session and browser. `by` empty: a password."""
     name, address = user_of(request).get_username(), audit_log.address_of(request)
     detail = {"by": by} if by else {}
     audit_log.record(actor=name, address=address, action=ACTION, outcome=audit_log.DONE, detail=detail)
@@ -188,7 +188,7 @@ def admit(request: HttpRequest, response: HttpResponseBase, *, by: str = "") -> 
 
 
 def where_to(request: HttpRequest, address: str) -> str:
-    """Return an address of this site to go on to after a sign-in: the given one, or the admin's first page."""
+    """Return this site's URL to open after a sign-in: the given one, or the admin's first page."""
     is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
     return address if is_ours and address.startswith("/") else reverse("admin:index")
 
@@ -207,7 +207,7 @@ def _recent(now: datetime) -> tuple[datetime, datetime]:
 
 
 def _wait_for_others() -> None:
-    """Count one attempt at a time. On SQLite the transaction ensures that (IMMEDIATE)."""
+    """Serialise attempts. On SQLite the transaction does that (IMMEDIATE)."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {SignInAttempt._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")

@@ -1,8 +1,8 @@
 """Passkeys (WebAuthn) of staff: add and remove them, and sign in with one instead of a password and a code.
 
-Each one checks its holder (a finger, a face, a PIN), so it is two factors in one. Python-fido2 does the protocol, and
-is imported when a passkey is made or used. Challenges are not stored: they come back signed, with their time, and none
-counts that is as old as the last use of the passkey.
+Each one verifies its holder (a finger, a face, a PIN), so it is two factors in one. Python-fido2 does the protocol, and
+is imported when a passkey is added or used. Challenges are not stored: they come back signed with their time, and must
+be newer than the last use of the passkey.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ log = structlog.get_logger(__name__)
 BY = "passkey"
 SALT = "ops.passkey"
 CHALLENGE_AGE = timedelta(minutes=15)
-MOST = 20  # of one user
+MOST = 20  # per user
 AGAIN = "The passkey was not accepted. Try again."
-EXPIRED = "The page was open for too long. Try again."
+EXPIRED = "The page has expired. Try again."
 
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """Data that a form hands to the browser (`options`, JSON), and gets back with what was signed (`state`)."""
+    """Data that a form passes to the browser (`options`, JSON), and gets back with the signature (`state`)."""
 
     options: str
     state: str
 
 
 def is_possible(request: HttpRequest) -> bool:
-    """Return whether browsers allow passkeys here: over HTTPS or on localhost, and not at a bare address."""
+    """Return whether browsers allow passkeys here: over HTTPS or on localhost, and not on an IP address."""
     host = _host(request)
     try:
         ip_address(host)
@@ -62,7 +62,7 @@ def for_sign_in(request: HttpRequest) -> Ceremony:
 
 
 def for_new(request: HttpRequest, user: User) -> Ceremony:
-    """Begin a new passkey of the user, on a device that has none of them yet."""
+    """Begin adding a passkey of the user, on a device without one."""
     options, state = _server(request).register_begin(
         {"id": _handle(user), "name": user.get_username(), "displayName": user.get_username()},
         [_credential(each) for each in user.passkeys.all()],
@@ -73,7 +73,7 @@ def for_new(request: HttpRequest, user: User) -> Ceremony:
 
 
 def add(request: HttpRequest, user: User) -> Passkey:
-    """Store the passkey that the browser has made. Refused for one that is not as it was asked for."""
+    """Store the passkey made by the browser. Refused if it is not as requested."""
     state, at = _state(request, user)
     if user.passkeys.count() >= MOST:
         raise Refused("most", f"No more than {MOST} passkeys can be added.")
@@ -81,11 +81,11 @@ def add(request: HttpRequest, user: User) -> Passkey:
     try:
         data = _server(request).register_complete(state, answer)
         credential, count = data.credential_data, data.counter
-    except Exception as error:  # whatever a parser of the visitor's bytes can raise
+    except Exception as error:  # anything that parsing the visitor's bytes can raise
         raise _unusable(error) from error
     digest = sha256(credential.credential_id).hexdigest()
     name = " ".join(request.POST.get("name", "").split())[:60] or "Passkey"
-    found, is_new = Passkey.objects.get_or_create(
+    passkey, is_new = Passkey.objects.get_or_create(
         digest=digest,
         defaults={
             "user": user, "name": name, "credential": b64encode(credential).decode(), "sign_count": count,
@@ -93,8 +93,8 @@ def add(request: HttpRequest, user: User) -> Passkey:
         },
     )  # fmt: skip
     if not is_new:
-        raise Refused("known", "This passkey is here already.")
-    return found
+        raise Refused("known", "This passkey was already added.")
+    return passkey
 
 
 @require_POST
@@ -129,7 +129,7 @@ def _prove(request: HttpRequest) -> User:
     user = passkey.user
     if handle != _handle(user) or not (user.is_active and user.is_staff):
         raise Refused("account", "This passkey belongs to no active staff account.")
-    grows = Q(sign_count__lt=count) if count else Q(sign_count=0)  # else it is a copy of the device
+    grows = Q(sign_count__lt=count) if count else Q(sign_count=0)  # otherwise it is a copy of the device
     unused = Passkey.objects.filter(grows, pk=passkey.pk, last_used_at__lt=at)
     if not unused.update(sign_count=count, last_used_at=max(timezone.now(), at)):
         raise Refused("used", AGAIN)
@@ -165,7 +165,7 @@ def _ceremony(options: Any, state: dict[str, Any], *, user: User | None) -> Cere
 
 
 def _state(request: HttpRequest, user: User | None) -> tuple[dict[str, Any], datetime]:
-    """Return what a ceremony for the user began with, and when."""
+    """Return the state and time of the user's ceremony."""
     try:
         state: dict[str, Any] = signing.loads(request.POST.get("state", ""), salt=SALT, max_age=CHALLENGE_AGE)
     except signing.BadSignature as error:
@@ -177,10 +177,10 @@ def _state(request: HttpRequest, user: User | None) -> tuple[dict[str, Any], dat
 
 def _answer(request: HttpRequest) -> dict[str, Any]:
     try:
-        found = json.loads(request.POST.get("credential", ""))
+        answer = json.loads(request.POST.get("credential", ""))
     except (ValueError, RecursionError) as error:
         raise _unusable(error) from error
-    return found if isinstance(found, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _unusable(error: Exception) -> Refused:

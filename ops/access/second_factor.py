@@ -1,7 +1,7 @@
-"""A second factor for staff: six digits of an app, or a recovery code, besides the password; or a passkey alone.
+"""Manage the second factor of staff: six digits of an app or a recovery code with the password, or only a passkey.
 
-The code is a part of the sign-in form, so that the limit of attempts counts wrong codes as it does wrong passwords,
-and nothing tells which of them was wrong.
+The code is part of the sign-in form, so that wrong codes count as attempts like wrong passwords, and nothing reveals
+which of them was wrong.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ PASSKEY_ON, PASSKEY_OFF = "passkey added", "passkey removed"
 CODES = 10
 CODE_BYTES = 8  # 64 bits, as 16 hexadecimal digits
 KEPT_DIGITS = 16  # of a recovery code's digest
-PENDING = "second_factor_key"  # in the session, until a code proves that the app has it
+PENDING = "second_factor_key"  # in the session until a code proves that the app has it
 LONGEST = 40
 
 
 def is_right(user: User, code: str) -> bool:
-    """Return whether the code is the app's, of one step before or after at most, or an unused recovery code.
+    """Return whether the code is the app's, at most one step off, or an unused recovery code.
 
-    Each code counts once. A clock that drifts is followed from code to code.
+    Each code counts once. Clock drift is followed from code to code.
     """
     code = "".join(code[:LONGEST].lower().replace("-", "").split())
     is_digits = len(code) == 6 and code.isascii() and code.isdecimal()
@@ -56,12 +56,12 @@ def is_right(user: User, code: str) -> bool:
 
 
 def _digest(code: str) -> str:
-    """Return what is kept of a recovery code: the column has room for 16 characters."""
+    """Return the stored digest of a recovery code, cut to the column's 16 characters."""
     return authentication.digest(code)[:KEPT_DIGITS]
 
 
 class SignInForm(AdminAuthenticationForm):
-    """Ask for the code together with the password."""
+    """Asks for the code together with the password."""
 
     code = forms.CharField(
         required=False,
@@ -90,7 +90,7 @@ class CodeForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Hold a key until a code proves that the app has it."""
+    """Holds a key until a code proves that the app has it."""
 
     device: TOTPDevice
 
@@ -100,7 +100,7 @@ class Pending:
 
     @property
     def key(self) -> str:
-        """Return the key as people type it: base32 in groups of four."""
+        """Return the key for typing: base32 in groups of four."""
         text = self.device.config_url.partition("secret=")[2].partition("&")[0]
         return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
@@ -108,7 +108,7 @@ class Pending:
 @sensitive_post_parameters("code")
 @sensitive_variables("codes")
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Show what the user has; add the app with its first code; with a right code, make new codes or switch it off."""
+    """Show the user's factors; add the app with its first code; with a valid code, renew codes or remove it."""
     user = user_of(request)
     if request.method != "POST":
         return _page(request)
@@ -138,7 +138,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 @require_POST
 @sensitive_variables("codes")
 def add_passkey(request: HttpRequest) -> HttpResponse:
-    """Add the passkey that the browser has made, and recovery codes with the first one."""
+    """Add the passkey made by the browser, with recovery codes for the first one."""
     user = user_of(request)
     if not (passkeys.is_possible(request) and _may_add(request)):
         return _again(request)
@@ -156,7 +156,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def remove_passkey(request: HttpRequest, pk: int) -> HttpResponse:
-    """Remove one; the recovery codes go with the last thing that they stand in for."""
+    """Remove a passkey, and the recovery codes with the last factor."""
     user = user_of(request)
     if not is_fresh(request):
         return _again(request)
@@ -196,7 +196,7 @@ def _page(
 
 
 def _may_add(request: HttpRequest) -> bool:
-    """Return whether a way in may be added: the first one, or by somebody who has just signed in."""
+    """Return whether a factor may be added: the first one, or after a recent sign-in."""
     return not has_second_factor(user_of(request)) or is_fresh(request)
 
 
@@ -211,13 +211,13 @@ def _audit(request: HttpRequest, action: str, detail: dict[str, Any]) -> None:
 
 
 def _pending(request: HttpRequest, user: User) -> TOTPDevice:
-    """Return a device that is not stored, with the key of this session."""
+    """Return an unsaved device with the key of this session."""
     key = request.session.setdefault(PENDING, default_key())
     return TOTPDevice(user=user, name="app", key=key, confirmed=True)
 
 
 def _proves(user: User, pending: TOTPDevice | None, code: str) -> bool:
-    """Return whether the code is right; the pending device is stored if it is its own."""
+    """Return whether the code is valid, and store the pending device if the code is its own."""
     if pending is None:
         return is_right(user, code)
     with transaction.atomic():
@@ -229,7 +229,7 @@ def _proves(user: User, pending: TOTPDevice | None, code: str) -> bool:
 
 
 def _keep(request: HttpRequest, user: User, device: TOTPDevice | None) -> list[str]:
-    """Replace the recovery codes by new ones, which are shown now and never again."""
+    """Replace the recovery codes by new ones, which are shown only once."""
     codes = [secrets.token_hex(CODE_BYTES) for _ in range(CODES)]
     with transaction.atomic():
         StaticDevice.objects.filter(user=user).delete()
@@ -241,13 +241,13 @@ def _keep(request: HttpRequest, user: User, device: TOTPDevice | None) -> list[s
 
 
 def remove(user: User, *, by: str, address: str | None = None) -> bool:
-    """Delete the user's app, passkeys and recovery codes. Return False when there was none."""
+    """Delete the user's app, passkeys and recovery codes. Return False if there were none."""
     with transaction.atomic():
         devices = (TOTPDevice, StaticDevice, Passkey)
-        found = [device for kind in devices for device in kind.objects.filter(user=user)]
-        for device in found:
+        factors = [device for kind in devices for device in kind.objects.filter(user=user)]
+        for device in factors:
             device.delete()
-    if found:
+    if factors:
         detail = {"user": user.get_username()}
         audit_log.record(actor=by, address=address, action=OFF, outcome=audit_log.DONE, detail=detail)
-    return bool(found)
+    return bool(factors)

@@ -1,8 +1,8 @@
 """Sign staff in through the OpenID Connect provider of the OIDC_ settings.
 
-The provider proves an e-mail address; this module decides whose account that opens. Authlib does the protocol (state,
-nonce, PKCE, signatures), and is imported only where a provider is configured. What one request has to remember for
-the next is kept in a signed cookie, so that strangers make no sessions.
+The provider proves an e-mail address; this module decides which account it opens. Authlib does the protocol (state,
+nonce, PKCE, signatures), and is imported only if a provider is configured. State between requests is stored in a
+signed cookie, so that strangers create no sessions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ops.access.login import BACKEND, Refused, admit, counted, where_to
 log = structlog.get_logger(__name__)
 
 COOKIE, COOKIE_AGE, COOKIE_PATH = "single_sign_on", 600, "/admin/login/oidc/"
-TIMEOUT = 5  # s, for each answer of the provider
+TIMEOUT = 5  # s, for each response of the provider
 LEEWAY = 60  # s between its clock and ours
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
@@ -57,7 +57,7 @@ def is_configured() -> bool:
 
 
 def check_settings() -> list[checks.CheckMessage]:
-    """Say what is incomplete, for `manage.py check --deploy`."""
+    """Return incomplete settings, for `manage.py check --deploy`."""
     names = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
     missing = [name for name in names if not getattr(settings, name)]
     if missing and (len(missing) < len(names) or settings.OIDC_STAFF_GROUP):
@@ -84,7 +84,7 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @require_GET
 @counted(OIDC, lambda _: is_configured())
 def callback(request: HttpRequest) -> HttpResponseBase:
-    """Sign in the user whom the provider has sent back."""
+    """Sign in the user returned by the provider."""
     begun = json.loads(request.get_signed_cookie(COOKIE, "", salt=COOKIE, max_age=COOKIE_AGE) or "{}")
     if not begun or not constant_time_compare(begun["state"], request.GET.get("state", "")):
         raise _refused("expired")
@@ -106,7 +106,7 @@ def _own_address(request: HttpRequest) -> str:
 
 @contextmanager
 def _protocol_errors() -> Iterator[None]:
-    """Turn what the provider, or the way to it, can do wrong into Refused. Their texts may hold secrets."""
+    """Turn errors of the provider and network into Refused. Their texts may contain secrets."""
     from authlib.common.errors import AuthlibBaseError
     from joserfc.errors import JoseError
 
@@ -118,7 +118,7 @@ def _protocol_errors() -> Iterator[None]:
         code, kind = "clock" if getattr(error, "claim", "") in OF_TIME else "invalid", type(error).__name__
     except AuthlibBaseError as error:
         code, kind = "denied", type(error).__name__
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:  # shapes that nobody documented
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:  # undocumented shapes
         code, kind = "invalid", type(error).__name__
     else:
         return
@@ -127,13 +127,13 @@ def _protocol_errors() -> Iterator[None]:
 
 
 def _client() -> Any:
-    """Return Authlib's client. Of what the provider says about itself only the known keys are taken."""
+    """Return Authlib's client, with only the known keys of the provider's metadata."""
     from authlib.integrations.django_client import DjangoIntegration, DjangoOAuth2App
 
     url = f"{settings.OIDC_ISSUER.rstrip('/')}/.well-known/openid-configuration"
-    found = requests.get(url, timeout=TIMEOUT)
-    found.raise_for_status()
-    metadata = found.json()
+    response = requests.get(url, timeout=TIMEOUT)
+    response.raise_for_status()
+    metadata = response.json()
     if metadata["issuer"] != settings.OIDC_ISSUER:
         raise ValueError("another issuer")
     endpoints = {name: metadata[name] for name in ENDPOINTS if name in metadata}
@@ -157,7 +157,7 @@ def _client() -> Any:
 
 
 def _claims(request: HttpRequest, begun: dict[str, str]) -> dict[str, Any]:
-    """Return what the provider says of the user: of the signed token, and what only its user endpoint tells."""
+    """Return the user's claims from the signed token and, if incomplete, the user endpoint."""
     client = _client()
     token = client.fetch_access_token(
         redirect_uri=_own_address(request),
@@ -172,29 +172,29 @@ def _claims(request: HttpRequest, begun: dict[str, str]) -> dict[str, Any]:
     claims: dict[str, Any] = dict(
         client.parse_id_token({"access_token": "", **token}, begun["nonce"], claims_options=expected, leeway=LEEWAY)
     )
-    wanted = {"email", *([settings.OIDC_GROUPS_CLAIM] if settings.OIDC_STAFF_GROUP else [])}
-    if not wanted <= claims.keys() and "userinfo_endpoint" in client.server_metadata:
-        told = dict(client.userinfo(token=token))
-        if told["sub"] != claims["sub"]:
+    required = {"email", *([settings.OIDC_GROUPS_CLAIM] if settings.OIDC_STAFF_GROUP else [])}
+    if not required <= claims.keys() and "userinfo_endpoint" in client.server_metadata:
+        userinfo = dict(client.userinfo(token=token))
+        if userinfo["sub"] != claims["sub"]:
             raise ValueError("of another user")
-        claims = told | claims
+        claims = userinfo | claims
     return claims
 
 
 def _account(claims: dict[str, Any], *, address: str) -> User:
-    """Return the account that the claims open. Members of the staff group get one, without any permission."""
+    """Return the account for the claims. Members of the staff group get one, without permissions."""
     email, is_verified = claims.get("email"), claims.get("email_verified") in (True, "true")
     if not (isinstance(email, str) and email.isascii() and is_verified and 3 <= len(email) <= LONGEST_NAME):
         raise _refused("email")
     groups = claims.get(settings.OIDC_GROUPS_CLAIM)
     if settings.OIDC_STAFF_GROUP and not (isinstance(groups, list) and settings.OIDC_STAFF_GROUP in groups):
         raise _refused("group")
-    found = list(User.objects.filter(email__iexact=email)[:2])
-    if not found and settings.OIDC_STAFF_GROUP and not User.objects.filter(username__iexact=email).exists():
+    users = list(User.objects.filter(email__iexact=email)[:2])
+    if not users and settings.OIDC_STAFF_GROUP and not User.objects.filter(username__iexact=email).exists():
         user = User.objects.create_user(email, email, is_staff=True)
         detail = {"user": email, "group": settings.OIDC_STAFF_GROUP}
         audit_log.record(actor=email, address=address, action="create user", outcome=audit_log.DONE, detail=detail)
         return user
-    if len(found) != 1 or not (found[0].is_staff and found[0].is_active):
+    if len(users) != 1 or not (users[0].is_staff and users[0].is_active):
         raise _refused("account")
-    return found[0]
+    return users[0]

@@ -1,4 +1,4 @@
-"""Keep alerts as rows: raised once, kept up to date while they hold, closed when they heal."""
+"""Store alerts: raised once, updated while they last, closed when resolved."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class Settled:
 
 
 def settle(problems: Iterable[Status], now: datetime) -> Settled:
-    """Bring the rows up to date with all the problems there are: what is not among them has healed."""
-    found = {problem.key[:LONGEST_KEY]: problem for problem in problems if not problem.is_ok}
-    raised = [problem for problem in found.values() if raise_alert(problem, now)]
-    healed = Alert.objects.filter(closed_at=None).exclude(key__in=found).values_list("key", flat=True)
+    """Update the rows to match all current problems; missing ones are resolved."""
+    current = {problem.key[:LONGEST_KEY]: problem for problem in problems if not problem.is_ok}
+    raised = [problem for problem in current.values() if raise_alert(problem, now)]
+    healed = Alert.objects.filter(closed_at=None).exclude(key__in=current).values_list("key", flat=True)
     closed = [key for key in list(healed) if close_alert(key, now)]
     for problem in raised:
         log.error("alert_raised", key=problem.key, code=problem.code, message=words(problem, now))
     for key in closed:
         log.warning("alert_closed", key=key)
-    return Settled(len(raised), len(closed), len(found))
+    return Settled(len(raised), len(closed), len(current))
 
 
 def raise_alert(problem: Status, now: datetime) -> bool:
-    """Raise it, or note that it still holds. Return whether it is new; the database lets one be open for each key."""
+    """Raise the alert, or note that it still lasts. Return whether it is new; the database allows one per key."""
     key, message = problem.key[:LONGEST_KEY], words(problem, now)[:LONGEST_MESSAGE]
     if Alert.objects.filter(key=key, closed_at=None).update(message=message, seen_at=now):
         return False
@@ -51,7 +51,7 @@ def raise_alert(problem: Status, now: datetime) -> bool:
 
 
 def close_alert(key: str, now: datetime) -> bool:
-    """Close it where it is open. Return whether it was."""
+    """Close the alert. Return whether it was open."""
     return bool(Alert.objects.filter(key=key[:LONGEST_KEY], closed_at=None).update(closed_at=now))
 
 
@@ -60,7 +60,7 @@ def is_open(key: str) -> bool:
 
 
 def open_alerts() -> list[Alert]:
-    """Return the newest first."""
+    """Return open alerts, newest first."""
     return list(_open())
 
 

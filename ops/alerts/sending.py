@@ -1,7 +1,7 @@
 """Send alerts: by mail to ALERT_EMAILS, to ALERT_WEBHOOK_URL and to ALERT_URLS, each message once per channel.
 
-A try is claimed by a conditional UPDATE before it is made. A channel that refused a message is tried again in every
-round; one that may have taken it is tried once more, with the same delivery id. So is one whose sender died.
+An attempt is claimed by a conditional UPDATE first. A channel that refused a message is tried again in every round;
+one that may have taken it, or whose sender died, is tried once more with the same delivery id.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ DISCORD_LONGEST = 2000  # characters
 
 
 class Sendable(Protocol):
-    """Content that a channel delivers: a mail's subject, text and HTML, a JSON body, or a headline and a text.
+    """Content for a channel: a mail's subject, text and HTML, a JSON body, or a headline and a text.
 
-    `delivery_id` is the same in every try: a receiver that got it twice can tell by it.
+    `delivery_id` is the same in every attempt, so that receivers can recognise duplicates.
     """
 
     @property
@@ -54,7 +54,7 @@ class Sendable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Message about an alert. `event`: raised, repeated, closed or test. `text` is one sentence for people."""
+    """Message about an alert. `event`: raised, repeated, closed or test. `text` is one sentence."""
 
     event: str
     key: str
@@ -65,7 +65,7 @@ class Message:
 
     @classmethod
     def of(cls, delivery: AlertDelivery) -> Self:
-        """Return the message that its channel needs."""
+        """Return the message its channel needs."""
         alert, text = delivery.alert, delivery.alert.message
         if delivery.event == AlertDelivery.Event.REPEATED:
             text = f"Unresolved since {formatting.moment(alert.raised_at)}: {text}"
@@ -75,7 +75,7 @@ class Message:
 
     @classmethod
     def test(cls) -> Self:
-        """Return the message that tries a channel."""
+        """Return a test message."""
         return cls("test", "test", "this is a test of the alerts; nothing is wrong.", str(uuid.uuid4()))
 
     @property
@@ -94,7 +94,7 @@ class Message:
     def body(self) -> dict[str, Any]:
         """Return the JSON: `text` is Slack's, `content` and `allowed_mentions` Discord's; the others are for programs.
 
-        An error's text comes from elsewhere: it may not mention people in a chat.
+        Error texts are untrusted, so they may not mention people in a chat.
         """
         return {
             "text": escape(self.headline, quote=False),
@@ -117,15 +117,15 @@ SUBJECT = 150  # characters
 
 
 class NoAnswer(smtplib.SMTPException):
-    """The server was given the whole text and said nothing about it."""
+    """The server received the whole text and did not answer."""
 
 
 class PartlyRefused(smtplib.SMTPException):
-    """The server took the mail for some recipients and refused it for others."""
+    """The server accepted the mail for some recipients and refused others."""
 
 
 class _Smtp(smtplib.SMTP):
-    """Distinguish a connection that ended after the text from one that ended before, and refused recipients."""
+    """Distinguishes connections that ended before and after the text, and refused recipients."""
 
     _is_text_sent = False
 
@@ -159,7 +159,7 @@ class _Backend(EmailBackend):
 
 
 def _reason(error: Exception) -> str:
-    """Return why, without the server's own words: they may quote recipients, and /api/health shows it."""
+    """Return the reason without the server's text, which may quote recipients, as /api/health shows it."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{type(error).__name__} {error.smtp_code}"
     return (isinstance(error, OSError) and error.strerror) or type(error).__name__
@@ -171,7 +171,7 @@ class Mail:
     name: str = "email"
 
     def deliver(self, message: Sendable) -> None:
-        """Send one mail to all of them. Every try of one delivery has the same Message-ID. Raise NotDelivered."""
+        """Send one mail to all recipients. All attempts of a delivery share a Message-ID. Raise NotDelivered."""
         mail = EmailMultiAlternatives(
             " ".join(message.headline.split())[:SUBJECT],
             message.mail_text,
@@ -206,7 +206,7 @@ Channel = Mail | Hook | Service
 
 
 def configured() -> list[Channel]:
-    """Return the channels of the settings. Without one alerts are only shown."""
+    """Return the configured channels. Without any, alerts are only shown."""
     channels: list[Channel] = []
     if settings.ALERT_EMAILS:
         channels.append(Mail(tuple(settings.ALERT_EMAILS)))
@@ -219,18 +219,18 @@ log = structlog.get_logger(__name__)
 
 Event = AlertDelivery.Event
 
-ROUND_S = 60.0  # the rest waits for the next round
+ROUND_S = 60.0  # the others wait for the next round
 REPEAT = timedelta(days=1)
-RECOVERY_TOLD = timedelta(days=1)  # the end of an alert that closed longer ago is not sent
+RECOVERY_TOLD = timedelta(days=1)  # the end of an alert closed longer ago is not sent
 CLAIM_LASTS = timedelta(minutes=5)  # longer than the task may take
-MOST_UNCONFIRMED = 2  # tries of one message that may have got through
+MOST_UNCONFIRMED = 2  # attempts of one message that may have succeeded
 STATE = ("sent_at", "recovery_sent_at", "delivery_id", "pending", "unconfirmed", "claimed_at")
 LONGEST_ERROR = 300  # the column's length
 
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
-    """`sent`: messages that a channel took. `failed`: why a channel did not confirm one, by its name."""
+    """`sent`: delivered messages. `failed`: by channel, why one was not confirmed."""
 
     sent: int
     failed: dict[str, str] = field(default_factory=dict)
@@ -245,26 +245,26 @@ class Due:
 
 
 def due(channels: Collection[str], now: datetime) -> list[Due]:
-    """Return what each channel needs: new alerts, a daily reminder, the end of what it was sent.
+    """Return messages due per channel: new alerts, daily reminders, ends of alerts it was sent.
 
-    What others left behind is taken over first.
+    Abandoned attempts are taken over first.
     """
     of_late = Q(closed_at=None) | Q(closed_at__gt=now - RECOVERY_TOLD)
     alerts = Alert.objects.filter(of_late).order_by("id").prefetch_related("deliveries")
     for alert in alerts:
         _take_over(alert, channels, now)
-    found = []
+    due_messages = []
     for alert in alerts.all():
         rows = {row.channel: row for row in alert.deliveries.all()}
         for name in channels:
             row = rows.get(name) or AlertDelivery(alert=alert, channel=name)
             if event := _event(row, now):
-                found.append(Due(row, event))
-    return found
+                due_messages.append(Due(row, event))
+    return due_messages
 
 
 def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
-    """Send what is due. A channel that refused is not used again in this round."""
+    """Send due messages. A channel that refused is not used again in this round."""
     by_name = {channel.name: channel for channel in channels}
     sent, failed, refused = 0, dict[str, str](), set[str]()
     until = time.monotonic() + ROUND_S
@@ -291,7 +291,7 @@ def send_alerts(*, channels: Sequence[Channel], now: datetime) -> SendReport:
 
 
 def claim(message: Due, now: datetime) -> AlertDelivery | None:
-    """Claim a try and return its row; None: another sender was faster."""
+    """Claim an attempt and return its row, None if another sender was faster."""
     row, alert = message.delivery, message.delivery.alert
     same = {name: getattr(row, name) for name in STATE}
     if row._state.adding:
@@ -306,7 +306,7 @@ def claim(message: Due, now: datetime) -> AlertDelivery | None:
 
 
 def deliver(channel: Channel, message: Message) -> None:
-    """Give the message to the channel and log the outcome. Raise NotDelivered."""
+    """Deliver the message to the channel and log the outcome. Raise NotDelivered."""
     try:
         channel.deliver(message)
     except NotDelivered as error:
@@ -316,7 +316,7 @@ def deliver(channel: Channel, message: Message) -> None:
 
 
 def _event(row: AlertDelivery, now: datetime) -> str:
-    """Return which message the channel needs now; empty: none."""
+    """Return which message the channel needs now, empty for none."""
     if row.claimed_at is not None:
         return ""
     if row.alert.closed_at is not None:
@@ -331,9 +331,9 @@ def _event(row: AlertDelivery, now: datetime) -> str:
 
 
 def _take_over(alert: Alert, channels: Collection[str], now: datetime) -> None:
-    """Take over the tries of senders that died, and what workers of the previous release sent.
+    """Take over attempts of dead senders, and messages sent by workers of the previous release.
 
-    Those send to every channel, and write to the alert alone.
+    Those send to every channel, and record it only in the alert.
     """
     rows = list(alert.deliveries.all())
     for row in rows:
@@ -353,7 +353,7 @@ def _record_unconfirmed(row: AlertDelivery, reason: str, now: datetime) -> None:
 
 
 def _record_sent(row: AlertDelivery, now: datetime, **values: Any) -> None:
-    """Write down that the channel took it now, and so in the alert."""
+    """Record the delivery on the channel and in the alert."""
     sent = {"recovery_sent_at" if row.event == Event.CLOSED else "sent_at": now}
     with transaction.atomic():
         if _write(row, claimed_at=None, **values, **sent):
@@ -361,6 +361,6 @@ def _record_sent(row: AlertDelivery, now: datetime, **values: Any) -> None:
 
 
 def _write(row: AlertDelivery, **values: Any) -> bool:
-    """Write the outcome of a try, unless it was taken over meanwhile. Return whether it was written."""
+    """Store the outcome of an attempt, unless it was taken over. Return whether it was stored."""
     same_try = AlertDelivery.objects.filter(pk=row.pk, claimed_at=row.claimed_at, delivery_id=row.delivery_id)
     return bool(same_try.update(**values))

@@ -1,4 +1,4 @@
-"""Raise and close alerts, and send them: for tasks, command and admin."""
+"""Raise, close and send alerts, for tasks, command and admin."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEARTBEAT_TIMEOUT_S = 10
 
 
 def problems(now: datetime) -> Iterator[Status]:
-    """Yield all that is wrong at this moment."""
+    """Yield all current problems."""
     for rule in alert_rule:
         yield from rule(now)
 
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 def check_alerts(*, trigger: str, wait: float = 0) -> Report:
-    """Raise what is wrong, close what has healed, and ask for the messages. Sends nothing itself."""
+    """Raise and close alerts, and request their messages, without sending any."""
     with runs.run("check_alerts", trigger=trigger, wait=wait) as run, transaction.atomic():
         run.guard()
         now = timezone.now()
@@ -50,9 +50,9 @@ def check_alerts(*, trigger: str, wait: float = 0) -> Report:
 
 
 def check_if_overdue(now: datetime) -> bool:
-    """Check and send in this process, Beat's, when no worker has checked for twice the interval.
+    """Check and send in this process (Beat's) if no worker has checked for twice the interval.
 
-    Return whether that was so. What is wrong may be the broker or the workers themselves.
+    Return whether it did. The problem may be the broker or the workers themselves.
     """
     if not is_overdue(CHECK, now):
         return False
@@ -63,7 +63,7 @@ def check_if_overdue(now: datetime) -> bool:
 
 
 def send_alerts(*, trigger: str, wait: float = 0) -> Report:
-    """Send what is due. Counts as failed when a channel did not take its message."""
+    """Send due messages. Fails if a channel did not take its message."""
     with runs.run("send_alerts", trigger=trigger, wait=wait) as run:
         done = sending.send_alerts(channels=sending.configured(), now=timezone.now())
         run.report = asdict(done)
@@ -73,7 +73,7 @@ def send_alerts(*, trigger: str, wait: float = 0) -> Report:
 
 
 def ping_heartbeat(*, trigger: str, wait: float = 0) -> Report:
-    """Tell HEARTBEAT_URL that all is well, where it is set and no alert is open: its silence is the alarm."""
+    """Ping HEARTBEAT_URL, if set, while no alert is open: its silence is the alarm."""
     with runs.run("ping_heartbeat", trigger=trigger, wait=wait) as run:
         is_due = bool(settings.HEARTBEAT_URL) and not Alert.objects.filter(closed_at=None).exists()
         run.report = {"pinged": is_due}
@@ -85,16 +85,16 @@ def ping_heartbeat(*, trigger: str, wait: float = 0) -> Report:
 def _ping(url: str, report: Report) -> None:
     try:
         status = requests.get(url, timeout=HEARTBEAT_TIMEOUT_S, headers={"User-Agent": "fluxtracker"}).status_code
-    except requests.RequestException as error:  # its text holds the address
+    except requests.RequestException as error:  # its text contains the URL
         raise runs.NotDone(f"the heartbeat was not taken ({type(error).__name__})", report) from None
     if status >= 400:
         raise runs.NotDone(f"the heartbeat was not taken (HTTP {status})", report)
 
 
 def send_test(*, trigger: str, wait: float = 0) -> Report:
-    """Send a test on every channel at once. `email`, `webhook`: sent, the reason why not, or None where not set up.
+    """Send a test on every channel. `email`, `webhook`: sent, the error, or None if not configured.
 
-    Leaves no run behind: three tests of an address that is being set up are no alert.
+    Records no run, so that failing tests during setup raise no alert.
     """
     channels = sending.configured()
     report: Report = {"email": None, "webhook": None} | {channel.name: "sent" for channel in channels}

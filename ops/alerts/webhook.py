@@ -1,8 +1,8 @@
 """Post a JSON body to an https address on the public internet, and nowhere else.
 
-Every address of the host's name has to be public, and the connection goes to an address that was checked: what
-the name means a moment later (DNS rebinding) does not matter. Redirects are checked the same way. Errors and
-logs name the host only: the path of a webhook is its secret. Proxies of the environment are not used.
+All addresses of the host must be public, and the connection goes to a checked address, which prevents DNS
+rebinding. Redirects are checked the same way. Errors and logs contain only the host, as a webhook's path is its
+secret. Proxies from the environment are not used.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64: the last 32 bits are an IPv4 
 
 
 def is_public(address: str) -> bool:
-    """Return whether it is a public unicast address. What wraps an IPv4 address counts as that address."""
+    """Return whether it is a public unicast address. One that wraps an IPv4 address counts as that address."""
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    if isinstance(found, IPv4Address):
-        return _is_public_v4(found)
-    if getattr(found, "scope_id", None):
+    if isinstance(parsed, IPv4Address):
+        return _is_public_v4(parsed)
+    if getattr(parsed, "scope_id", None):
         return False
-    wrapped = _wrapped(found)
+    wrapped = _wrapped(parsed)
     if wrapped is not None:
         return _is_public_v4(wrapped)
-    return found in GLOBAL_UNICAST and found.is_global and not found.is_private and found.teredo is None
+    return parsed in GLOBAL_UNICAST and parsed.is_global and not parsed.is_private and parsed.teredo is None
 
 
 def _is_public_v4(address: IPv4Address) -> bool:
@@ -49,7 +49,7 @@ def _is_public_v4(address: IPv4Address) -> bool:
 
 
 def _wrapped(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that this one contains."""
+    """Return the IPv4 address contained in this one."""
     if address in TRANSLATED:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour
@@ -57,22 +57,22 @@ def _wrapped(address: IPv6Address) -> IPv4Address | None:
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT_S = 5.0  # for a whole try: name, connection, TLS, redirects, answer
+TIMEOUT_S = 5.0  # per attempt: name, connection, TLS, redirects, response
 TRIES = 3
-PAUSE_S = 1.0  # between tries, doubled
+PAUSE_S = 1.0  # between attempts, doubled each time
 MAX_REDIRECTS = 3
 REDIRECTS = (301, 302, 307, 308)
 TRY_AGAIN = (408, 429)
-GATEWAY_LATE = (504, 524)  # a proxy gave it away and had no answer (524: Cloudflare)
+GATEWAY_LATE = (504, 524)  # a proxy forwarded it and got no answer (524: Cloudflare)
 
 Resolve = Callable[[str, int], list[str]]
 Connect = Callable[[tuple[str, int], float], socket.socket]
 
 
 class NotDelivered(Exception):
-    """Delivery of a message was not confirmed, in words that name no more than the host.
+    """Delivery of a message was not confirmed; the text names only the host.
 
-    `again`: whether another try may help at once. `maybe`: whether it may have been delivered.
+    `again`: whether a retry may help at once. `maybe`: whether it may have been delivered.
     """
 
     def __init__(self, reason: str, *, again: bool = False, maybe: bool = False) -> None:
@@ -82,14 +82,14 @@ class NotDelivered(Exception):
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """Return every address of the name."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    """Return all addresses of the host."""
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A public address, and how it is reached."""
+    """A webhook's URL, and how to reach it."""
 
     url: str
     timeout: float = TIMEOUT_S
@@ -99,7 +99,7 @@ class Webhook:
     tls: ssl.SSLContext = field(default_factory=lambda: trusting())
 
     def post(self, body: Mapping[str, Any], delivery_id: str) -> None:
-        """Deliver it in at most three tries of 5 s each, none after one that may have delivered it.
+        """Deliver it in at most three attempts of 5 s, stopping after one that may have succeeded.
 
         Raise NotDelivered.
         """
@@ -117,7 +117,7 @@ class Webhook:
 
 
 class _Try:
-    """Try once, in a thread: neither a slow name server nor an answer that drips holds it up longer."""
+    """One attempt, in a thread, so that slow name servers and dripping responses cannot exceed the timeout."""
 
     def __init__(self, webhook: Webhook, data: bytes, delivery_id: str) -> None:
         self._webhook, self._data, self._delivery_id = webhook, data, delivery_id
@@ -132,7 +132,7 @@ class _Try:
         thread.start()
         thread.join(self._webhook.timeout)
         if not self._outcome:
-            late = self._late_answer()  # first: an answer that is cut off below looks like a whole one
+            late = self._late_answer()  # first: a response cut off below looks complete
             self._give_up()
             raise late
         failed = self._outcome[0]
@@ -162,7 +162,7 @@ class _Try:
             words = f"the connection failed ({type(error).__name__})"
             self._outcome.append(NotDelivered(words, again=True, maybe=self._is_sent))
         except Exception as error:
-            # Anything else is a bug; its text may hold the address.
+            # Anything else is a bug; its text may contain the URL.
             words = f"it could not be sent ({type(error).__name__})"
             self._outcome.append(NotDelivered(words, maybe=self._is_sent))
 
@@ -175,7 +175,7 @@ class _Try:
         raise NotDelivered(f"more than {MAX_REDIRECTS} redirects")
 
     def _ask(self, url: str) -> tuple[int, str]:
-        """Return the status of the answer, and where it redirects to."""
+        """Return the status of the response, and its redirect target."""
         parts, port = _checked(url)
         host = parts.hostname or ""
         addresses = self._public_addresses(host, port)
@@ -197,7 +197,7 @@ class _Try:
             return response.status, response.getheader("Location") or ""
 
     def _connected(self, addresses: list[str], port: int) -> socket.socket:
-        """Return a connection to the first address that takes one."""
+        """Return a connection to the first address that accepts one."""
         wait = self._webhook.timeout / len(addresses)
         for address in addresses[:-1]:
             with suppress(OSError):
@@ -205,19 +205,19 @@ class _Try:
         return self._webhook.connect((addresses[-1], port), wait)
 
     def _public_addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses of the name, all of which have to be public."""
+        """Return the host's addresses, which must all be public."""
         try:
-            found = self._webhook.resolve(host, port)
+            addresses = self._webhook.resolve(host, port)
         except (OSError, UnicodeError):
             raise NotDelivered(f"the name {host} is not known", again=True) from None
-        private = [address for address in found if not is_public(address)]
-        if private or not found:
+        private = [address for address in addresses if not is_public(address)]
+        if private or not addresses:
             raise NotDelivered(f"{host} is not on the public internet ({', '.join(private) or 'no address'})")
-        return found
+        return addresses
 
 
 def trusting() -> ssl.SSLContext:
-    """Trust what the system trusts, and the authorities that our other clients trust."""
+    """Return a context that trusts the system's authorities and those of our other clients."""
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context

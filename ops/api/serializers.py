@@ -1,4 +1,4 @@
-"""Declare the answers about health and jobs."""
+"""Describe the answers about health and jobs."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class SyncHealth(Answer):
     lastSyncBlock = serializers.IntegerField(
         allow_null=True, help_text="Every tracked address is in the ledger up to this block."
     )
-    currentBlock = serializers.IntegerField(allow_null=True, help_text="The chain's tip as last read.")
+    currentBlock = serializers.IntegerField(allow_null=True, help_text="The last known tip of the chain.")
     lagBlocks = serializers.IntegerField(
         allow_null=True, help_text="In order: minConfirmations - 1 and a few that came since."
     )
     completeThrough = serializers.DateField(
-        allow_null=True, help_text="The last day that is over by the chain's time and read; null: not known yet."
+        allow_null=True, help_text="The last complete day by chain time; null: not known yet."
     )
     lagSeconds = serializers.IntegerField(allow_null=True, help_text="Since a sync last completed.")
     minConfirmations = serializers.IntegerField(allow_null=True)
@@ -65,11 +65,11 @@ class SyncHealth(Answer):
     failedSources = serializers.ListField(
         child=serializers.CharField(),
         allow_null=True,
-        help_text="Sources that the last sync had to do without, and why.",
+        help_text="Sources that failed in the last sync, and why.",
     )
     unprovedSince = serializers.IntegerField(
         allow_null=True,
-        help_text="From this block on a source contradicts the ledger and no second one could say which is right.",
+        help_text="From this block on a source contradicts the ledger and no second one could decide.",
     )
     unprovedAt = serializers.DateTimeField(allow_null=True, help_text="When that was first found.")
     reason = serializers.CharField(allow_null=True, help_text="Why it is not healthy.")
@@ -87,7 +87,7 @@ class ServiceHealth(Answer):
 
 class SourceHealth(Answer):
     status = serializers.ChoiceField(
-        ["ok", "stale", "failed", "never"], help_text="stale: the last good values stand; failed: there never were any."
+        ["ok", "stale", "failed", "never"], help_text="stale: the last good values; failed: there never were any."
     )
     asOf = serializers.DateTimeField(allow_null=True, help_text="When its values were read.")
     ageSeconds = serializers.IntegerField(allow_null=True)
@@ -95,7 +95,7 @@ class SourceHealth(Answer):
 
 
 class ChecksHealth(Answer):
-    total = serializers.IntegerField(help_text="Services that are checked: upstreams, games, crypto nodes.")
+    total = serializers.IntegerField(help_text="Checked services: upstreams, games, crypto nodes.")
     ok = serializers.IntegerField()
     degraded = serializers.IntegerField(help_text="Late, behind, or fewer than half of last week.")
     missing = serializers.IntegerField(help_text="No instance is left.")
@@ -109,25 +109,25 @@ class BackupHealth(ServiceHealth):
 
 
 class AlertHealth(Answer):
-    key = serializers.CharField(help_text="What it is about: one open alert a key.")
+    key = serializers.CharField(help_text="Subject: at most one open alert per key.")
     message = serializers.CharField()
     since = serializers.DateTimeField(source="raised_at")
-    lastSeen = serializers.DateTimeField(source="seen_at", help_text="When it was last found to be so.")
+    lastSeen = serializers.DateTimeField(source="seen_at", help_text="When it was last confirmed.")
     lastTold = serializers.DateTimeField(source="sent_at", allow_null=True, help_text="By mail or webhook.")
 
 
 class MessagesHealth(Answer):
-    readAt = serializers.DateTimeField(allow_null=True, help_text="When new ones were last looked for.")
+    readAt = serializers.DateTimeField(allow_null=True, help_text="When new ones were last requested.")
     completeAt = serializers.DateTimeField(allow_null=True, help_text="When all were last read.")
     latestVersion = serializers.IntegerField(
-        allow_null=True, help_text="Of app specifications, as FluxOS tells; null: it has not told yet."
+        allow_null=True, help_text="Of app specifications, as reported by FluxOS; null: not reported yet."
     )
-    leftOut = serializers.DictField(child=serializers.IntegerField(), help_text="Records that say nothing usable.")
+    leftOut = serializers.DictField(child=serializers.IntegerField(), help_text="Unusable records.")
 
 
 class HealthAnswer(Answer):
     status = serializers.ChoiceField(
-        ["ok", "degraded", "error"], help_text="error (503): the database is out of reach or not migrated."
+        ["ok", "degraded", "error"], help_text="error (503): the database cannot be reached or is not migrated."
     )
     timestamp = serializers.IntegerField(help_text="ms")
     version = serializers.CharField(help_text="Of the answering process.")
@@ -145,7 +145,7 @@ class HealthAnswer(Answer):
     services = serializers.DictField(child=ServiceHealth(), help_text="By periodic work.")
     backup = BackupHealth(allow_null=True)
     quarantine = serializers.IntegerField(allow_null=True)
-    alerts = AlertHealth(many=True, allow_null=True, help_text="Those that are open, the newest first.")
+    alerts = AlertHealth(many=True, allow_null=True, help_text="Open ones, newest first.")
     problems = serializers.ListField(child=serializers.CharField(), help_text="What is wrong, in sentences.")
 
 
@@ -159,15 +159,15 @@ class ReadyAnswer(Answer):
 
 
 class Asked(Answer):
-    """The beginning of every answer to a job that was asked for."""
+    """Fields of every response to a requested job."""
 
     success = serializers.BooleanField()
-    job = serializers.IntegerField(help_text="Its number; /api/admin/jobs/{id} tells more.")
+    job = serializers.IntegerField(help_text="Its number; see /api/admin/jobs/{id}.")
 
 
 class UnderWayAnswer(Asked):
     status = serializers.ChoiceField(Job.State.choices)
-    url = serializers.URLField(help_text="Where to look how far it is.")
+    url = serializers.URLField(help_text="URL of its progress.")
 
 
 class FailedAnswer(ErrorAnswer):
@@ -178,28 +178,28 @@ class FailedAnswer(ErrorAnswer):
 
 
 class WaitQuery(Query):
-    """Time that the answer may wait for the result."""
+    """Time that the response may wait for the result."""
 
-    wait = Seconds(default=25.0, longest=60, help_text="Seconds, 0 to 60; then the answer is a 202.")
+    wait = Seconds(default=25.0, longest=60, help_text="Seconds, 0 to 60; after that the response is a 202.")
 
 
 class JobAnswer(Answer):
-    """A job: who asked for what, when, how far it is, what came of it."""
+    """A job: requester, parameters, times, progress and result."""
 
     id = serializers.IntegerField()
     name = serializers.CharField()
     params = serializers.DictField()
     status = serializers.ChoiceField(Job.State.choices, source="state")
-    actor = serializers.CharField(help_text="Who asked for it.")
+    actor = serializers.CharField(help_text="Who requested it.")
     via = serializers.ChoiceField(["api", "admin"])
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     seenAt = serializers.DateTimeField(source="seen_at", allow_null=True, help_text="The worker's last sign of life.")
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
-    attempts = serializers.IntegerField(help_text="More than 1: workers died on the way.")
+    attempts = serializers.IntegerField(help_text="More than 1: workers died while running it.")
     progress = OrNull(allow_null=True)
     cancelAsked = serializers.BooleanField(source="cancel_asked")
-    result = serializers.DictField(allow_null=True, help_text="The report of the command of that name.")
+    result = serializers.DictField(allow_null=True, help_text="The report of the command of the same name.")
     failure = serializers.ChoiceField(Job.Failure.choices, allow_null=True)
     error = OrNull(allow_null=True)
     requestId = OrNull(source="request_id", allow_null=True, help_text="X-Request-ID of the request that asked for it.")

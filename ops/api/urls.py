@@ -1,4 +1,4 @@
-"""Under /api/: how the system is, and the jobs of the staff."""
+"""Route /api/: health of the system, and jobs of the staff."""
 
 from django.urls import path
 

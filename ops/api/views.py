@@ -1,4 +1,4 @@
-"""Answer health checks, Prometheus, and staff who request, watch and cancel jobs."""
+"""Serve health checks and Prometheus, and let staff request, watch and cancel jobs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ReadyView(PublicView):
 
 
 def may_scrape(request: HttpRequest) -> bool:
-    """Return whether this is a direct client on this machine and METRICS_ON_LOOPBACK lets those in."""
+    """Return whether this is a direct client on this machine and METRICS_ON_LOOPBACK allows it."""
     return settings.METRICS_ON_LOOPBACK and client_address(request) is None
 
 
@@ -87,17 +87,17 @@ class StaffOrThisMachine(IsStaff):
 
 
 class MetricsView(APIView):
-    """`/metrics` for Prometheus, with a token of the staff, or from this machine. Errors are JSON."""
+    """`/metrics` for Prometheus, with a staff token or from this machine. Errors are JSON."""
 
     permission_classes: Sequence[type[BasePermission]] = (StaffOrThisMachine,)
     renderer_classes = (JSONRenderer,)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """Choose the one format, whatever the client accepts."""
+        """Return the only format, regardless of the Accept header."""
         return super().perform_content_negotiation(request, force=True)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Authenticate no client on this machine: without a database there is still something to read."""
+        """Skip authentication on this machine, as some metrics need no database."""
         request = self.request
         return [] if request is not None and may_scrape(request) else super().get_authenticators()
 
@@ -109,7 +109,7 @@ class MetricsView(APIView):
 
 
 class StaffView(APIView):
-    """Base of the staff's endpoints, by token or session: 401 for strangers, 403 for other users. Never cached."""
+    """Base of staff endpoints, by token or session: 401 for strangers, 403 for other users. Never cached."""
 
     authentication_classes = (TokenAuthentication, StaffSession)
     permission_classes = (IsStaff,)
@@ -121,7 +121,7 @@ class StaffView(APIView):
 
 
 def staff_of(request: Request) -> User:
-    """Return the user that the permission has let through."""
+    """Return the user admitted by the permission."""
     user = request.user
     assert isinstance(user, User)  # noqa: S101  for the types: IsStaff has seen to it
     return user
@@ -161,7 +161,7 @@ UNACCEPTABLE = {
         ErrorAnswer, "A value is wrong, or the body is neither JSON nor a form; the answer says what is allowed."
     ),
 }
-NO_SUCH_JOB = OpenApiResponse(ErrorAnswer, "There is no job of that number.")
+NO_SUCH_JOB = OpenApiResponse(ErrorAnswer, "There is no job with that number.")
 CONFLICT = OpenApiResponse(
     serializers.FailedAnswer,
     "`alreadyRunning` true: a job of that name is active, or another process does that work. False: it ran and "
@@ -175,7 +175,7 @@ AWAY = OpenApiResponse(
 
 
 State, Failure = Job.State, Job.Failure
-# 409: asking again at once would end alike. 503: something that it needs is away for now.
+# 409: retrying at once would fail again. 503: a dependency is temporarily unavailable.
 CODES = {
     **dict.fromkeys((Failure.RUNNING, Failure.REFUSED), 409),
     **dict.fromkeys((Failure.UPSTREAM, Failure.DATABASE, Failure.BROKER, Failure.WORKER), 503),
@@ -184,7 +184,7 @@ RETRY_AFTER_S = 60
 
 
 def answer_for(job: Job, request: Request) -> Response:
-    """Return the answer to a request that has waited for the job."""
+    """Return the response to a request that has waited for the job."""
     if job.state == State.DONE:
         return Response({"success": True, "job": job.pk} | (job.result or {}))
     if job.state in Job.ACTIVE:
@@ -194,7 +194,7 @@ def answer_for(job: Job, request: Request) -> Response:
 
 
 def failed(job: Job) -> Response:
-    """Return the answer about a job that failed or was cancelled, with the report of its run as far as it came."""
+    """Return the response about a failed or cancelled job, with the partial report of its run."""
     body = {
         **(job.result or {}), "success": False, "alreadyRunning": job.failure == Failure.RUNNING, "error": job.error,
         "job": job.pk, "status": job.state,
@@ -213,7 +213,7 @@ def conflict(message: str, job: Job | None, *, is_running: bool) -> Response:
 
 
 def row_of(job: Job, request: Request) -> dict[str, Any]:
-    """Return what `JobAnswer` is written from."""
+    """Return the data of `JobAnswer`."""
     return {**vars(job), "failure": job.failure or None, "url": url_of(job, request)}
 
 
@@ -222,7 +222,7 @@ def url_of(job: Job, request: Request) -> str:
 
 
 class JobRequestView(StaffView):
-    """Asks for a job and waits for its result, as long as `wait` says."""
+    """Requests a job and waits for its result, at most `wait` seconds."""
 
     job_type: ClassVar[JobType]
 
@@ -245,14 +245,14 @@ class JobRequestView(StaffView):
 
 
 def wait_of(request: Request) -> float:
-    """Return how long to wait, from the query or else from the body."""
+    """Return how long to wait, from the query or the body."""
     body = request.data if isinstance(request.data, dict) else {}
     given = request.query_params if "wait" in request.query_params else body
     return float(serializers.WaitQuery.read(given)["wait"])
 
 
 def job_request_view(job: JobType) -> Any:
-    """Return the view that asks for this job, described with its own parameters and result."""
+    """Return the view that requests this job, described with its parameters and result."""
     word = job.name.replace("-", "_")
     described = extend_schema(
         operation_id=f"ask_{word}",
@@ -262,7 +262,7 @@ def job_request_view(job: JobType) -> Any:
         request=job.serializer if job.params else None,
         responses={
             200: OpenApiResponse(job.result(serializers.Asked), "It is done; the keys are the command's."),
-            202: OpenApiResponse(serializers.UnderWayAnswer, "It is under way, or waits for a worker."),
+            202: OpenApiResponse(serializers.UnderWayAnswer, "It is running, or waiting for a worker."),
             409: CONFLICT, **UNACCEPTABLE, **REFUSED, **ERRORS, 503: AWAY,
         },
     )  # fmt: skip
@@ -276,7 +276,7 @@ COLUMNS = {"name": "name", "status": "state"}
 
 class JobsQuery(PageQuery):
     name = OneOf(list(jobs()), required=False, help_text="Only jobs of this name.")
-    status = OneOf(list(Job.State.values), required=False, help_text="Only jobs that stand so.")
+    status = OneOf(list(Job.State.values), required=False, help_text="Only jobs in this state.")
 
 
 class JobsView(StaffView):
@@ -292,8 +292,8 @@ class JobsView(StaffView):
     )
     def get(self, request: Request) -> Response:
         query = JobsQuery.read(request.query_params)
-        found = Job.objects.filter(**{COLUMNS[key]: query[key] for key in COLUMNS if query.get(key)})
-        page = Page.of(found.order_by("-id"), query)
+        jobs = Job.objects.filter(**{COLUMNS[key]: query[key] for key in COLUMNS if query.get(key)})
+        page = Page.of(jobs.order_by("-id"), query)
         rows = [row_of(job, request) for job in page.rows]
         return Response(serializers.JobsPage.write(replace(page, rows=rows)))
 
@@ -315,7 +315,7 @@ class JobView(StaffView):
 
 
 class CancelView(StaffView):
-    """Calls a job off: at once while it is queued, at its next step while it runs."""
+    """Cancels a job: at once if queued, at its next step if running."""
 
     name = "Cancel"
 
@@ -323,8 +323,8 @@ class CancelView(StaffView):
         operation_id="cancel_job", tags=["jobs"], parameters=[NUMBER], request=None,
         responses={
             200: OpenApiResponse(serializers.UnderWayAnswer, "It is cancelled."),
-            202: OpenApiResponse(serializers.UnderWayAnswer, "It runs and will stop."),
-            404: NO_SUCH_JOB, 409: OpenApiResponse(serializers.FailedAnswer, "It is over already."),
+            202: OpenApiResponse(serializers.UnderWayAnswer, "It is running and will stop."),
+            404: NO_SUCH_JOB, 409: OpenApiResponse(serializers.FailedAnswer, "It has already ended."),
             **REFUSED, **ERRORS,
         },
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Write and read the file of a backup: gzip; a line for the header, one for each table and row, one that ends it.
+"""Read and write backup files: gzip, with one line for the header, each table and row, and the end.
 
-The last line has the SHA-256 of all the lines before it. The header says how many rows each table has, so that a
-file which was cut short, changed or put together wrongly is known as such before anything is done with it.
+The last line has the SHA-256 of all lines before it. The header has the number of rows per table, so that a file
+that was cut short, changed or assembled wrongly is detected before it is used.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import orjson
 
 FORMAT = "fluxtracker-backup"
 VERSION = 1
-LEVEL = 3  # hex digits and addresses hardly shrink further, and then slowly
-BATCH = 2_000  # rows at a time in memory
-BATCH_BYTES = 8 << 20  # of such a batch
+LEVEL = 3  # hex digits and addresses shrink little further, and slowly
+BATCH = 2_000  # rows in memory
+BATCH_BYTES = 8 << 20  # of a batch
 LONGEST_LINE = 16 << 20
-MOST_VALUES = 1_000_000  # of one line: the least of them takes 3 bytes there and 64 in memory
+MOST_VALUES = 1_000_000  # per line: the smallest value takes 3 bytes there and 64 in memory
 MOST_ROWS = 10**12
 LONGEST_WORD = 200
 OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
@@ -32,7 +32,7 @@ Row = list[Any]
 
 
 class NotRestorable(Exception):
-    """The file is no backup, or a damaged one, or not for this version."""
+    """The file is not a backup, is damaged, or is not for this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Header:
 
 
 class Writer:
-    """Writes a backup to an open file, a batch of rows at a time."""
+    """Writes a backup to an open file in batches of rows."""
 
     def __init__(self, raw: IO[bytes], header: Header) -> None:
         self._gzip = gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=LEVEL)
@@ -98,7 +98,7 @@ def line(value: Any) -> bytes:
 
 @dataclass(slots=True)
 class Hashed(io.RawIOBase):
-    """A file that notes the SHA-256 of what is read of it."""
+    """A file that computes the SHA-256 of what is read."""
 
     raw: IO[bytes]
     digest: Any = field(default_factory=hashlib.sha256)
@@ -136,12 +136,12 @@ class Reader:
             yield batch
 
     def end(self) -> str:
-        """Check the last line, and that nothing follows it. Return the SHA-256 of the file."""
+        """Check that the last line is valid and final. Return the SHA-256 of the file."""
         expected = {"end": True, "rows": self._rows, "sha256": self._digest.hexdigest()}
         if _loads(self._line()) != expected:
-            raise NotRestorable("is damaged: its checksum or number of rows is another")
+            raise NotRestorable("is damaged: its checksum or number of rows differs")
         if self._line(last=True):
-            raise NotRestorable("is damaged: it goes on after its end")
+            raise NotRestorable("is damaged: it continues after its end")
         return str(self._raw.digest.hexdigest())
 
     def _row(self, table: TableHead) -> Row:
@@ -182,16 +182,16 @@ def _loads(data: bytes) -> Any:
         raise NotRestorable("is damaged: a line of it cannot be read") from error
 
 
-def _header(found: Any) -> Header:
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+def _header(data: Any) -> Header:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise NotRestorable("is not a backup of Fluxtracker")
-    version = found.get("version")
+    version = data.get("version")
     if type(version) is not int or not 1 <= version <= VERSION:
         raise NotRestorable(f"was made by a newer version (format {str(version)[:20]}, this one knows {VERSION})")
     try:
-        tables = tuple(map(_table_head, _list(found["tables"])))
-        migrations = {_word(app): frozenset(map(_word, _list(names))) for app, names in found["migrations"].items()}
-        header = Header(_word(found["made_at"]), _word(found["engine"]), _word(found["origin"]), migrations, tables)
+        tables = tuple(map(_table_head, _list(data["tables"])))
+        migrations = {_word(app): frozenset(map(_word, _list(names))) for app, names in data["migrations"].items()}
+        header = Header(_word(data["made_at"]), _word(data["engine"]), _word(data["origin"]), migrations, tables)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotRestorable("is damaged: its header lacks something") from error
     if len({table.name for table in tables}) < len(tables):
@@ -199,29 +199,29 @@ def _header(found: Any) -> Header:
     return header
 
 
-def _table_head(found: Any) -> TableHead:
-    columns, rows = tuple(map(_word, _list(found["columns"]))), found["rows"]
+def _table_head(data: Any) -> TableHead:
+    columns, rows = tuple(map(_word, _list(data["columns"]))), data["rows"]
     if type(rows) is not int or not 0 <= rows <= MOST_ROWS or len(set(columns)) < len(columns) or not columns:
         raise ValueError("no head of a table")
-    return TableHead(_word(found["name"]), columns, rows)
+    return TableHead(_word(data["name"]), columns, rows)
 
 
-def _word(found: Any) -> str:
-    if not isinstance(found, str) or not 0 < len(found) <= LONGEST_WORD:
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_WORD:
         raise TypeError("no word")
-    return found
+    return value
 
 
-def _list(found: Any) -> list[Any]:
-    if not isinstance(found, list):
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
         raise TypeError("no list")
-    return found
+    return value
 
 
 def header_of(path: Path) -> Header | None:
-    """Return the header of a backup; None when the file is none."""
+    """Return the header of a backup, None if the file is not one."""
     try:
-        if not path.is_file():  # opening a pipe would wait for its other end
+        if not path.is_file():  # opening a pipe would block
             return None
         with path.open("rb") as raw:
             return Reader(raw).header

@@ -1,7 +1,7 @@
-"""Restore a backup: the whole file is read and checked first, then all rows change in one transaction.
+"""Restore a backup: read and check the whole file first, then replace all rows in one transaction.
 
-Rows go in as fast as each engine takes them: COPY on PostgreSQL, one prepared statement on SQLite. A restore holds
-the leases of all writers, so that none writes meanwhile.
+Rows are loaded by COPY on PostgreSQL and by one prepared statement on SQLite. A restore holds the leases of all
+writers, so that none writes during it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from ops.data_migrations import mend_restored
 from ops.models import ApiToken, Job
 from ops.registry import around_restore, jobs
 
-MANY = 10_000  # rows, from which on SQLite makes a table's indexes afterwards
-LOCK_S = 30  # for those who are writing to be through
+MANY = 10_000  # rows from which on SQLite rebuilds a table's indexes afterwards
+LOCK_S = 30  # for current writers to finish
 
 
 def clear(tables: list[Table]) -> None:
-    """Delete all rows. On PostgreSQL this locks out other writers, not readers, until the commit."""
+    """Delete all rows. On PostgreSQL this blocks other writers, not readers, until the commit."""
     quoted = [connection.ops.quote_name(table.name) for table in tables]
     if connection.vendor == "postgresql":
         query(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
@@ -46,7 +46,7 @@ def clear(tables: list[Table]) -> None:
 
 
 class Loader:
-    """Puts the rows of one table of a file into the database."""
+    """Loads the rows of one table from a file into the database."""
 
     def __init__(self, table: Table, head: TableHead, names: Names) -> None:
         self.head, self.left_out = head, 0
@@ -79,7 +79,7 @@ class Loader:
             yield [row for row in rows if self._is_known(row)] if self._named else rows
 
     def _is_known(self, row: Row) -> bool:
-        """Return whether all names have a row here. Where a column may be empty it becomes so, else the row is out."""
+        """Return whether all names have a row here. If not, a nullable column becomes NULL, else the row is dropped."""
         for place in self._named:
             if isinstance(row[place], str):
                 self.left_out += 1
@@ -90,7 +90,7 @@ class Loader:
 
     def _copy(self, batches: Iterator[list[Row]]) -> None:
         with (
-            connection.wrap_database_errors,  # Django does not know of COPY
+            connection.wrap_database_errors,  # Django has no COPY
             connection.cursor() as cursor,
             cursor.copy(f"COPY {self._table} ({self._quoted}) FROM STDIN") as copy,
         ):
@@ -108,7 +108,7 @@ class Loader:
 
 @contextmanager
 def _indexes_afterwards(table: str) -> Iterator[None]:
-    """Drop the indexes and make them afterwards: SQLite sorts in one go far faster than it inserts row by row."""
+    """Drop the indexes and recreate them afterwards, as SQLite sorts once far faster than row by row."""
     indexes = query("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = %s AND sql <> ''", [table])
     for name, _ in indexes:
         query(f"DROP INDEX {connection.ops.quote_name(name)}")
@@ -118,7 +118,7 @@ def _indexes_afterwards(table: str) -> Iterator[None]:
 
 
 def _defaults(table: Table, head: TableHead) -> dict[str, Any]:
-    """Return the columns that a file of an older version does not have, with their defaults."""
+    """Return columns missing in a file of an older version, with their defaults."""
     lacking = [field for field in table.model._meta.concrete_fields if field.column not in head.columns]
     return {
         str(field.column): field.get_db_prep_save(field.get_default(), connection)
@@ -127,7 +127,7 @@ def _defaults(table: Table, head: TableHead) -> dict[str, Any]:
 
 
 def check_references() -> None:
-    """Check now, and not at the commit, that every reference of the rows leads to a row."""
+    """Check all references of the rows now, not at the commit."""
     if connection.vendor == "postgresql":
         query("SET CONSTRAINTS ALL IMMEDIATE")
         return
@@ -136,41 +136,41 @@ def check_references() -> None:
 
 
 def reset_sequences(tables: list[Table]) -> None:
-    """Let new rows begin after the ones that were loaded."""
+    """Reset sequences so that new rows follow the loaded ones."""
     for statement in connection.ops.sequence_reset_sql(no_style(), [table.model for table in tables]):
         query(statement)
 
 
 def analyze() -> None:
-    """Count the rows for PostgreSQL's planner, which has not seen them yet."""
+    """Update the statistics of PostgreSQL's planner."""
     if connection.vendor == "postgresql":
         query("ANALYZE")
 
 
-# Tasks that write and are no jobs.
+# Tasks that write and are not jobs.
 NO_JOBS = {"check_alerts", "ping_heartbeat", "read_pending", "refresh_price", "send_alerts"}
 
 
 def writers() -> list[str]:
-    """Return the leases of everything that writes on its own: a restore holds every one of them."""
+    """Return the leases of all independent writers, which a restore holds."""
     return sorted(NO_JOBS | {job.lease_for({}) for job in jobs().values()})
 
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Keeps others out, as each engine lets it."""
+    """Keeps other writers out, by the means of each engine."""
 
     stack: ExitStack
     held: tuple[leases.Held, ...]
 
     def begin(self) -> None:
-        """Prepare the transaction. On SQLite heartbeats cannot write during it: it takes the leases itself."""
+        """Prepare the transaction. On SQLite, heartbeats cannot write during it, so it renews the leases itself."""
         if connection.vendor == "sqlite":
             self.stack.close()
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Guard the transaction: a holder that lost its lease can commit nothing after it."""
+        """Guard the transaction, so that a lost lease prevents the commit."""
         if connection.vendor == "sqlite":
             holder = leases.make_holder()
             for name in writers():
@@ -181,13 +181,13 @@ class Keeper:
                 leases.release(name, holder)
         else:
             yield
-            for lease in self.held:  # at the end: from here to the commit their rows are locked
+            for lease in self.held:  # at the end: their rows are locked until the commit
                 lease.guard()
 
 
 @contextmanager
 def others_kept_out(wait: float) -> Iterator[Keeper]:
-    """Hold every writer's lease. LeaseHeld when one is not free within `wait` seconds."""
+    """Hold all writers' leases. LeaseHeld if one is not free within `wait` seconds."""
     with ExitStack() as stack:
         yield Keeper(stack, tuple(stack.enter_context(leases.hold(name, wait=wait)) for name in writers()))
 
@@ -208,7 +208,7 @@ class RestoreReport:
 
 
 def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = lambda _: None) -> RestoreReport:
-    """Replace the rows of every table by those of the file. NotRestorable before anything is touched."""
+    """Replace the rows of every table by those of the file. NotRestorable before any change."""
     sha256 = _judge(path, progress)
     keeper.begin()
     with transaction.atomic(), keeper.inside(), rewriting(), ExitStack() as contexts:
@@ -225,10 +225,10 @@ def restore(*, path: Path, now: datetime, keeper: Keeper, progress: Progress = l
 
 
 def _judge(path: Path, progress: Progress) -> str:
-    """Read the file through and check that it fits. Return its SHA-256."""
+    """Read the whole file and check it. Return its SHA-256."""
     progress("reading the file")
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise NotRestorable(f"{path} is no file; nothing was changed")  # a pipe would be waited for
+        raise NotRestorable(f"{path} is not a file; nothing was changed")  # opening a pipe would block
     try:
         with path.open("rb") as raw:
             reader = Reader(raw)
@@ -240,13 +240,13 @@ def _judge(path: Path, progress: Progress) -> str:
 
 
 def _fit(header: Header) -> None:
-    """Raise unless this version can hold what the file holds."""
+    """Raise unless this version can store the file's content."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise NotRestorable("has to wait: migrations are missing, run `manage.py migrate`")
-    here = {(app, name) for app, name in executor.loader.applied_migrations}
+        raise NotRestorable("cannot be restored yet: migrations are missing, run `manage.py migrate`")
+    applied = {(app, name) for app, name in executor.loader.applied_migrations}
     newer = sorted(
-        f"{app}.{name}" for app, names in header.migrations.items() for name in names if (app, name) not in here
+        f"{app}.{name}" for app, names in header.migrations.items() for name in names if (app, name) not in applied
     )
     known = backup_tables.tables()
     strange = [head.name for head in header.tables if head.name not in known]
@@ -288,7 +288,7 @@ def _replace(path: Path, sha256: str, progress: Progress) -> tuple[Header, int]:
 
 @contextmanager
 def _unchanged(path: Path) -> Iterator[None]:
-    """Raise NotRestorable for what was right when the file was checked and is wrong now."""
+    """Raise NotRestorable if a file that was valid when checked is invalid now."""
     try:
         yield
     except (NotRestorable, ValueError, TypeError, LookupError) as error:
@@ -310,7 +310,7 @@ def _revoked() -> dict[str, datetime]:
 
 
 def _keep_out(now: datetime, revoked: dict[str, datetime]) -> None:
-    """Keep out what must not come back with the rows: jobs that ran then, tokens that were revoked since."""
+    """Drop what must not return: jobs that ran then, tokens revoked since."""
     Job.objects.filter(state__in=Job.ACTIVE).update(
         state=Job.State.FAILED, finished_at=now, error="the database was restored from a backup"
     )

@@ -1,4 +1,4 @@
-"""Back up, restore, and rotate backups: each of today's stays, then the newest of 7 days, 4 weeks and 12 months."""
+"""Back up, restore, and rotate backups: keep all of today's, then the newest of 7 days, 4 weeks and 12 months."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ KEPT: tuple[tuple[int, Period], ...] = (
 
 
 def rotate(folder: Path, now: datetime) -> list[Path]:
-    """Delete backups of this installation that are no longer kept. Return what was deleted."""
+    """Delete this installation's expired backups. Return the deleted ones."""
     made = {path: at for path in folder.iterdir() if (at := _made_at(path)) is not None}
     keep = kept(made.values(), now.date())
-    gone = [path for path in sorted(made) if made[path] not in keep and _is_ours(path, made[path])]
-    for path in gone:
+    expired = [path for path in sorted(made) if made[path] not in keep and _is_ours(path, made[path])]
+    for path in expired:
         path.unlink(missing_ok=True)
-    if gone:
-        log.info("backups_rotated", deleted=len(gone), kept=len(made) - len(gone))
-    return gone
+    if expired:
+        log.info("backups_rotated", deleted=len(expired), kept=len(made) - len(expired))
+    return expired
 
 
 def kept(moments: Iterable[datetime], today: date) -> set[datetime]:
-    """Return the moments whose backups stay."""
+    """Return the times of backups to keep."""
     newest_first = sorted(moments, reverse=True)
     chosen = {moment for moment in newest_first if moment.date() >= today}
     for count, period in KEPT:
@@ -56,18 +56,18 @@ def kept(moments: Iterable[datetime], today: date) -> set[datetime]:
 
 
 def _made_at(path: Path) -> datetime | None:
-    """Return when a backup was made, by its name; None for any other file."""
-    found = NAME.fullmatch(path.name)
-    if not found or path.is_symlink() or not path.is_file():
+    """Return when a backup was made, by its name, None for other files."""
+    match = NAME.fullmatch(path.name)
+    if not match or path.is_symlink() or not path.is_file():
         return None
     try:
-        return datetime.strptime(found[1], STAMP).replace(tzinfo=UTC)
+        return datetime.strptime(match[1], STAMP).replace(tzinfo=UTC)
     except ValueError:
         return None
 
 
 def _is_ours(path: Path, made_at: datetime) -> bool:
-    """Return whether its header proves that this installation made it at this moment."""
+    """Return whether its header proves that this installation made it at this time."""
     header = header_of(path)
     stamp = f"{made_at:%Y-%m-%dT%H:%M:%SZ}"
     return header is not None and header.made_at == stamp and header.origin == origin(stamp)
@@ -81,7 +81,7 @@ Progress = Callable[[str], None]
 def backup(run: Run, *, path: Path | None = None) -> Report:
     """Back up everything. In the default folder (no `path`) old backups are deleted.
 
-    The record keeps the file's name only: /api/health shows it to everyone.
+    Only the file's name is recorded, as /api/health is public.
     """
     now = timezone.now()
     try:
@@ -90,11 +90,11 @@ def backup(run: Run, *, path: Path | None = None) -> Report:
         raise NotDone(str(error), {"file": path and str(path), "rows": None, "sha256": None}) from error
     removed = [] if path else rotate(done.file.parent, now)
     run.after = lambda: {"file": str(done.file)}
-    return as_report(done) | {"file": done.file.name, "removed": [gone.name for gone in removed]}
+    return as_report(done) | {"file": done.file.name, "removed": [path.name for path in removed]}
 
 
 def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progress | None = None) -> Report:
-    """Restore a file; the caller has asked for confirmation. The run is recorded in the restored database."""
+    """Restore a file; callers ask for confirmation. The run is recorded in the restored database."""
     started = timezone.now()
     with restore.others_kept_out(wait) as keeper:
         try:
@@ -109,7 +109,7 @@ def restore_backup(*, trigger: str, path: Path, wait: float = 0, progress: Progr
 
 
 def _record(trigger: str, started: Any, report: Report) -> None:
-    """Record the run afterwards: `runs.run` would begin with a row that the restore replaces."""
+    """Record the run afterwards, as `runs.run` would start with a row that the restore replaces."""
     now = timezone.now()
     TaskRun.objects.create(name="restore", trigger=trigger, started_at=started, finished_at=now, ok=True, report=report)
     TaskState.objects.update_or_create(

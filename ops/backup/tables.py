@@ -1,8 +1,8 @@
-"""List the tables of a backup, write their values so that either engine can read them, and check what is read.
+"""List the tables of a backup, write values that either engine can read, and check values that are read.
 
-Left out: what describes the running machine or what `migrate` makes (EXCLUDED). Rows that point to a content
-type or a permission carry its name: the numbers differ from database to database. A value that its field cannot
-hold raises ValueError or TypeError.
+Left out: tables that describe the running machine or that `migrate` fills (EXCLUDED). References to content types
+and permissions are by name, as ids differ between databases. A value that its field cannot hold raises ValueError
+or TypeError.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _decimal_of(field: models.Field[Any, Any]) -> Change:
         try:
             if isinstance(value, str) and len(value) <= LONGEST_NAME and abs(Decimal(value)) < limit:
                 return value
-        except InvalidOperation:  # also of what is no number when it is compared
+        except InvalidOperation:  # also when a comparison meets a value that is not a number
             pass
         raise ValueError("no decimal that fits")
 
@@ -78,7 +78,7 @@ def _text_of(field: models.Field[Any, Any]) -> Change:
 
 
 def _json_of(field: models.Field[Any, Any]) -> Change:
-    """Check text, as both engines store it; of a column that begins as an object or a list, one of these."""
+    """Check JSON text, as stored by both engines; a column of objects or lists must hold one."""
     kind: Any = field.default if field.default in (dict, list) else object
 
     def check(value: Any) -> str:
@@ -98,13 +98,13 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 EXCLUDED = frozenset(
     {
-        "contenttypes.ContentType",  # migrate makes them
+        "contenttypes.ContentType",  # filled by migrate
         "auth.Permission",
-        "sessions.Session",  # everybody signs in again
-        "django_celery_beat.PeriodicTasks",  # tells a running beat that its rows changed
-        "ops.Lease",  # who is at work now
+        "sessions.Session",  # all users sign in again
+        "django_celery_beat.PeriodicTasks",  # notifies a running beat of changed rows
+        "ops.Lease",  # current holders
         "ops.WorkerSeen",
-        "ops.SignInAttempt",  # counts for a quarter of an hour
+        "ops.SignInAttempt",  # valid for 15 minutes
     }
 )
 
@@ -125,7 +125,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table by its name in the database, columns in the order of the model."""
+    """A table by its database name, with columns in model order."""
 
     name: str
     model: type[models.Model]
@@ -137,9 +137,9 @@ class Table:
 
 
 def tables() -> dict[str, Table]:
-    """Return every table of a backup, by name."""
-    found = (model for model in apps.get_models(include_auto_created=True) if _is_held(model))
-    return {model._meta.db_table: _table(model) for model in found}
+    """Return all tables of a backup by name."""
+    held = (model for model in apps.get_models(include_auto_created=True) if _is_held(model))
+    return {model._meta.db_table: _table(model) for model in held}
 
 
 def _is_held(model: type[models.Model]) -> bool:
@@ -151,11 +151,11 @@ def _table(model: type[models.Model]) -> Table:
     return Table(model._meta.db_table, model, tuple(map(_column, model._meta.concrete_fields)))
 
 
-def _column(found: models.Field[Any, Any]) -> Column:
-    if not isinstance(found, models.ForeignKey):
-        return Column(str(found.column), found, found.null)
-    named = {ContentType: "content_types", Permission: "permissions"}.get(found.related_model, "")
-    return Column(str(found.column), found.target_field, found.null, named)
+def _column(column: models.Field[Any, Any]) -> Column:
+    if not isinstance(column, models.ForeignKey):
+        return Column(str(column.column), column, column.null)
+    named = {ContentType: "content_types", Permission: "permissions"}.get(column.related_model, "")
+    return Column(str(column.column), column.target_field, column.null, named)
 
 
 def query(statement: str, params: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
@@ -170,7 +170,7 @@ Changes = list[tuple[int, Change]]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Content types and permissions of this database by number and by name."""
+    """Content types and permissions of this database by id and by name."""
 
     content_types: Mapping[int, str]
     permissions: Mapping[int, str]
@@ -187,14 +187,14 @@ class Names:
         return cls(types, {pk: f"{types[kind]}:{codename}" for pk, kind, codename in rows})
 
     def number(self, name: Any) -> int | str:
-        """Return the number of a name in this database; the name itself where it has none."""
+        """Return the id of a name in this database, or the name itself if it has none."""
         if not isinstance(name, str) or len(name) > LONGEST_NAME:
             raise ValueError("no name")
         return self.by_name.get(name, name)
 
 
 def writing(table: Table, names: Names) -> Changes:
-    """Return what to do to which columns of a row before it is written to a file."""
+    """Return conversions by column for writing a row to a file."""
     makers: dict[str, Callable[[Column], Change]] = {
         "FloatField": lambda _: _finite,
         "DecimalField": lambda column: f"{{:.{getattr(column.field, 'decimal_places', 0)}f}}".format,
@@ -206,7 +206,7 @@ def writing(table: Table, names: Names) -> Changes:
 
 
 def _finite(value: float) -> float | str:
-    """Return infinity as text: JSON has none."""
+    """Return infinity as text, as JSON has none."""
     return value if math.isfinite(value) else str(value)
 
 
@@ -214,12 +214,12 @@ Takes = list[tuple[int, Change, bool]]
 
 
 def reading(columns: tuple[Column, ...], names: Names) -> Takes:
-    """Return what to do to a row of a file before this database takes it, and where it may hold nothing."""
+    """Return conversions by column for loading a row, and which columns are nullable."""
     return [(i, _reader(column, names), column.null) for i, column in enumerate(columns)]
 
 
 def _reader(column: Column, names: Names) -> Change:
-    """Return what checks and converts a value. Text, whole numbers and true or false are written as they are."""
+    """Return a function that checks and converts a value. Text, integers and booleans are written unchanged."""
     match column.kind:
         case "content_types" | "permissions":
             return names.number
@@ -250,7 +250,7 @@ def change(row: list[Any], changes: Changes) -> None:
 
 
 def take(row: list[Any], takes: Takes) -> None:
-    """Raise ValueError or TypeError for what the columns cannot hold."""
+    """Convert a row. Raise ValueError or TypeError for values its columns cannot hold."""
     for place, how, null in takes:
         if row[place] is not None:
             row[place] = how(row[place])
@@ -265,7 +265,7 @@ def _instant(text: str) -> str:
 
 
 def _instant_for_sqlite(text: str) -> str:
-    """Return it as Django stores it there: UTC, without the offset."""
+    """Return the instant as Django stores it in SQLite: UTC without offset."""
     if not _instant(text).endswith("Z"):
         raise ValueError("an instant that is not UTC")
     return text[:-1].replace("T", " ")

@@ -1,4 +1,4 @@
-"""Write a backup: every table as it is at one moment, in one file, verified by reading it back."""
+"""Write a backup: a snapshot of every table in one file, verified by reading it back."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ CHECKSUMS = "SELECT checksum_failures FROM pg_stat_database WHERE datname = curr
 
 
 def damage() -> str | None:
-    """Return what the engine's own check finds wrong; None: nothing."""
+    """Return the damage found by the engine's own check, if any."""
     return _sqlite() if connection.vendor == "sqlite" else _postgresql()
 
 
 def _sqlite() -> str | None:
     """Check every page, then every reference."""
-    ((found,),) = query("PRAGMA quick_check(1)")
-    if found != "ok":
-        return " ".join(str(found).split())[:300]
+    ((result,),) = query("PRAGMA quick_check(1)")
+    if result != "ok":
+        return " ".join(str(result).split())[:300]
     for table, row, parent, *_ in query("PRAGMA foreign_key_check")[:1]:
         return f"row {row} of {table} points to a row of {parent} that is not there"
     return None
 
 
 def _postgresql() -> str | None:
-    """Ask what the server knows to be broken. Page checksums, where the cluster has them, are tested on reading."""
+    """Query known damage of the server. Page checksums, if enabled, are tested on reading."""
     for question, words in ((BROKEN_INDEXES, "the index {} is not valid"), (UNCHECKED, "{} was never checked")):
-        if found := query(question):
-            return words.format(found[0][0])
+        if rows := query(question):
+            return words.format(rows[0][0])
     ((failures,),) = query(CHECKSUMS)
     return f"{failures} pages had wrong checksums" if failures else None
 
@@ -61,12 +61,12 @@ def _postgresql() -> str | None:
 log = structlog.get_logger(__name__)
 
 PART = ".part"
-LEFT_ALONE = 24 * 3600  # seconds after which a part is abandoned, wherever its process was
+LEFT_ALONE = 24 * 3600  # seconds after which a partial file of any process is abandoned
 Progress = Callable[[str], None]
 
 
 class NotBackedUp(Exception):
-    """There is no backup, for this reason. What was there before is untouched."""
+    """The backup failed for this reason. Existing files are untouched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ def folder() -> Path:
 
 
 def back_up(*, path: Path | None, now: datetime, progress: Progress = lambda _: None) -> BackupReport:
-    """Write everything to `path`, by default a new file of the data dir's backups. A backup there is replaced."""
+    """Write everything to `path`, by default a new file in the data dir's backups. An existing backup is replaced."""
     try:
         target = path.absolute() if path else _new_file(now)
         _refuse_to_overwrite(target)
         with read_snapshot():
-            if found := damage():
-                raise NotBackedUp(f"the database is damaged: {found}")
+            if problem := damage():
+                raise NotBackedUp(f"the database is damaged: {problem}")
             with _whole(target) as file:
                 header = _header(now)
                 _write(file, header, progress)
@@ -105,7 +105,7 @@ def back_up(*, path: Path | None, now: datetime, progress: Progress = lambda _: 
 
 
 def _name(path: Path) -> str:
-    """Return the end of the path: /api/health shows the last error to everyone."""
+    """Return the end of the path, as /api/health shows the last error publicly."""
     return f"{path.absolute().parent.name}/{path.name}"
 
 
@@ -115,7 +115,7 @@ def _new_file(now: datetime) -> Path:
 
 
 def _refuse_to_overwrite(target: Path) -> None:
-    """Replace nothing but backups: a typing error must not cost another file."""
+    """Raise unless the target is a backup or new, so that a typo cannot cost another file."""
     if not target.parent.is_dir():
         raise NotBackedUp(f"there is no folder {target.parent.name} for it")
     if target.is_dir():
@@ -140,7 +140,7 @@ def _whole(target: Path) -> Iterator[IO[bytes]]:
 
 
 def clear_parts(where: Path) -> None:
-    """Remove what backups left here: those whose process has ended, and those not written to for a day."""
+    """Remove partial files of backups whose process has ended, or not written to for a day."""
     for part in where.glob(f".*{PART}"):
         holder = ":".join(part.name.removesuffix(PART).split("+")[-4:])
         with suppress(OSError):
@@ -167,7 +167,7 @@ def _header(now: datetime) -> Header:
 
 
 def origin(made_at: str) -> str:
-    """Return the mark of this installation's backups: no other one has its key."""
+    """Return the signature of this installation's backups; no other one has its key."""
     return salted_hmac("fluxtracker.backup", made_at, algorithm="sha256").hexdigest()[:32]
 
 
@@ -189,7 +189,7 @@ def _write(file: IO[bytes], header: Header, progress: Progress) -> None:
 
 
 def _rows(table: Table, names: Names) -> Iterator[list[Any]]:
-    """Yield the table's rows as the file holds them, by key, a batch at a time."""
+    """Yield batches of the table's rows as in the file, ordered by key."""
     quote, changes = connection.ops.quote_name, tables.writing(table, names)
     columns = ", ".join(quote(column.name) for column in table.columns)
     with connection.chunked_cursor() as cursor:
@@ -214,11 +214,11 @@ def _read_back(part: Path, header: Header) -> str:
             read_through(reader)
             return reader.end()
     except NotRestorable as error:
-        raise NotBackedUp(f"the backup {error}; it was thrown away") from error
+        raise NotBackedUp(f"the backup {error}; it was deleted") from error
 
 
 def read_through(reader: Reader) -> None:
-    """Read every row and check that this database could take it."""
+    """Read every row and check that this database can hold it."""
     known, names = tables.tables(), Names.load()
     for head in reader.header.tables:
         kinds = {column.name: column for column in known[head.name].columns}

@@ -1,6 +1,6 @@
 """Run a task: hold its lease, record the run and its outcome, count failures, raise an alert.
 
-Counters are rows: they hold over all processes, restarts and the pruning of runs.
+Counters are rows, so they cover all processes and survive restarts and the pruning of runs.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ Key = tuple[str, str, str]
 
 
 def count_run(run: TaskRun, outcome: str, finished_at: datetime) -> None:
-    """Count a run that ended, and how long it took."""
+    """Count an ended run and its duration."""
     seconds = max((finished_at - run.started_at).total_seconds(), 0)
     add({(RUNS, run.name, outcome): 1, (RUN_SECONDS, run.name, ""): seconds})
 
 
 def count_requests(sent: Counts) -> None:
-    """Count what this process has requested from upstreams since its last run ended."""
+    """Count this process's upstream requests since its last run ended."""
     add({(REQUESTS, host[:100], result): number for (host, result), number in sent.items()})
 
 
 def add(numbers: Mapping[Key, float]) -> None:
-    """Add to counters, inside the caller's transaction; in sorted order, so that no two runs deadlock."""
+    """Add to counters in sorted order, so that runs cannot deadlock. Call inside a transaction."""
     for (name, label, outcome), number in sorted(numbers.items()):
         row = Tally.objects.filter(name=name, label=label, outcome=outcome)
         if not row.update(value=F("value") + number):
@@ -53,11 +53,11 @@ def add(numbers: Mapping[Key, float]) -> None:
 
 log = structlog.get_logger(__name__)
 
-REFUSED = (DataError, IntegrityError, TypeError, ValueError)  # of words and reports that no column takes
+REFUSED = (DataError, IntegrityError, TypeError, ValueError)  # of texts and reports that no column accepts
 
 
 class NotDone(Exception):
-    """The task could not be done and counts as failed, without an upstream's fault. `report` is its report."""
+    """The task failed, not because of an upstream. `report` is its report."""
 
     def __init__(self, reason: str, report: dict[str, Any]) -> None:
         super().__init__(reason)
@@ -66,7 +66,7 @@ class NotDone(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """A run in progress. `progress` takes how far it is; `changed`: other rows depend on what was changed.
+    """A run in progress. `progress` reports progress; `changed`: dependent data must be updated.
 
     `after` is called once the lease is free, and adds to the report.
     """
@@ -81,7 +81,7 @@ class Run:
     after: Callable[[], dict[str, Any]] | None = None
 
     def guard(self) -> None:
-        """Raise LeaseLost or Cancelled unless this run may still write. Inside a transaction."""
+        """Raise LeaseLost or Cancelled unless this run may still write. Call inside a transaction."""
         self.check()
         self.lease.guard()
 
@@ -95,9 +95,9 @@ def run(
     wait: float = 0.0,
     progress: Callable[[str], None] | None = None,
 ) -> Iterator[Run]:
-    """Hold the lease (`name` unless another is given), record the run and how it ended.
+    """Hold the lease (`name` unless another is given), and record the run and its outcome.
 
-    Raise LeaseHeld when the lease is not free within `wait` seconds. An exception carries the report (`report_of`).
+    Raise LeaseHeld if the lease is not free within `wait` seconds. Exceptions carry the report (`report_of`).
     """
     with leases.hold(lease or name, wait=wait) as held:
         row = _started(name, trigger)
@@ -115,7 +115,7 @@ def run(
 
 
 def report_of(error: BaseException) -> dict[str, Any]:
-    """Return the report of the run that ended so, as far as it came."""
+    """Return the partial report of the run that raised this error."""
     report = getattr(error, "report", None)
     return storable(report) if isinstance(report, dict) else {}
 
@@ -124,7 +124,7 @@ FOR_PEOPLE = (UpstreamError, NotDone, Cancelled, leases.LeaseHeld, leases.LeaseL
 
 
 def one_line(error: BaseException) -> str:
-    """Return an error in one line, for operators, without what a database quotes of its statement."""
+    """Return an error in one line for operators, without the statement quoted by a database."""
     if isinstance(error, DatabaseError):
         return database_words(error)
     words = " ".join(printable(str(error)).split())
@@ -132,7 +132,7 @@ def one_line(error: BaseException) -> str:
 
 
 def public_words(error: BaseException) -> str:
-    """Return an error for the public: /api/health and alerts show it. Unexpected errors may hold anything."""
+    """Return a public text for /api/health and alerts, as unexpected errors may contain anything."""
     kind = type(error).__name__
     if isinstance(error, FOR_PEOPLE):
         return one_line(error)
@@ -152,7 +152,7 @@ def _started(name: str, trigger: str) -> TaskRun:
 
 
 def _record(how: Callable[[TaskRun, Any], None], row: TaskRun, outcome: Any, instead: Any) -> None:
-    """Record the outcome, or `instead` where it cannot be stored: the run has to count.
+    """Record the outcome, or `instead` if it cannot be stored, so that the run counts.
 
     A failing database is logged.
     """
@@ -193,7 +193,7 @@ def _succeeded(row: TaskRun, report: dict[str, Any]) -> None:
 
 
 def _cancelled(row: TaskRun, words: str) -> None:
-    """Record a run that counts neither as a success nor as a failure."""
+    """Record a run that counts as neither success nor failure."""
     _end(row, "cancelled", error=words)
 
 

@@ -1,4 +1,4 @@
-"""Request a job, wait for it, and cancel it: for API and admin."""
+"""Request, await and cancel jobs, for API and admin."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ log = structlog.get_logger(__name__)
 
 TASK = "ops.tasks.run_job"
 TIMEOUT_S = 3.0
-EXPIRES_S = 120  # then the message is dropped: a newer one is under way (ops.jobs.worker)
+EXPIRES_S = 120  # then the message is dropped, as a newer one is sent (ops.jobs.worker)
 
 
 def send(job_id: int) -> None:
-    """Give the job's number to the broker. Raise NoBroker within some seconds when that does not take it."""
+    """Send the job's number to the broker. Raise NoBroker within seconds if that fails."""
     try:
         with broker.connect(TIMEOUT_S) as connection:
             current_app.send_task(
@@ -40,12 +40,12 @@ def send(job_id: int) -> None:
 
 
 POLL_S = 0.15
-MOST_WAITING, LONGEST_WAIT_S = 2, 60.0  # requests that wait for a result (docs/contract.md#api)
+MOST_WAITING, LONGEST_WAIT_S = 2, 60.0  # requests waiting for a result (docs/contract.md#api)
 places = Places("waiting requests", MOST_WAITING, LONGEST_WAIT_S)
 
 
 class AlreadyRunning(Exception):
-    """The job is queued or running already. `job` None: the schedule or a command runs it."""
+    """The job is already queued or running. `job` None: run by the schedule or a command."""
 
     def __init__(self, words: str, job: Job | None) -> None:
         super().__init__(words)
@@ -57,7 +57,7 @@ class AlreadyOver(Exception):
 
 
 class NotSent(Exception):
-    """The broker did not take the job; its row says so and it will not run."""
+    """The broker did not accept the job, which will not run."""
 
     def __init__(self, job: Job) -> None:
         super().__init__("the broker does not answer, so no worker can run the job; try again when it is back")
@@ -65,16 +65,16 @@ class NotSent(Exception):
 
 
 def request_job(name: str, params: object, *, user: User, address: str | None, via: str) -> Job:
-    """Request a job: check it, write it down, and give it to the broker. Not inside a transaction.
+    """Request a job: check it, store it, and send it to the broker. Call outside a transaction.
 
-    `params` as a request's body has them. UnknownJob; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
+    `params` as in a request's body. UnknownJob; DRF's ValidationError for wrong ones; AlreadyRunning; NotSent.
     """
     job_type = registry.find(name)
     entry: dict[str, Any] = {"actor": user.get_username(), "address": address, "action": f"job {name}"}
     try:
         values = job_type.checked(params)
     except ValidationError:
-        if "confirm" in job_type.params:  # it destroys and was not confirmed
+        if "confirm" in job_type.params:  # destructive and not confirmed
             audit_log.record_if_possible(**entry, outcome=audit_log.REFUSED, detail={"reason": "not confirmed"})
         raise
     try:
@@ -89,7 +89,7 @@ def request_job(name: str, params: object, *, user: User, address: str | None, v
 
 
 def wait_for(job: Job, seconds: float) -> Job:
-    """Return the job when it is over, or as it is after so many seconds; at once when two requests wait already."""
+    """Return the job when it is over or after this many seconds, at once if two requests already wait."""
     if seconds <= 0 or (place := places.take()) is None:
         return _fresh(job)
     try:
@@ -102,7 +102,7 @@ def wait_for(job: Job, seconds: float) -> Job:
 
 
 def cancel(job: Job, *, user: User, address: str | None) -> Job:
-    """Cancel a job: at once while it is queued, at its next step while it runs. Raise AlreadyOver."""
+    """Cancel a job: at once if queued, at its next step if running. Raise AlreadyOver."""
     row, reason = Job.objects.filter(pk=job.pk), f"cancelled by {user.get_username()}"
     off = {"state": Job.State.CANCELLED, "finished_at": timezone.now(), "error": reason}
     if not (
@@ -122,7 +122,7 @@ def active(name: str) -> Job | None:
 
 
 def _refuse_a_second(job_type: JobType, values: Mapping[str, Any]) -> None:
-    """Allow one of a name, and one of a lease: a job that was just started may not hold its lease yet."""
+    """Allow one job per name and per lease, as a job just started may not hold its lease yet."""
     name = job_type.lease_for(values)
     for job in Job.objects.filter(state__in=Job.ACTIVE):
         other = registry.jobs().get(job.name)

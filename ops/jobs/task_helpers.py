@@ -1,4 +1,4 @@
-"""Run the Celery tasks of jobs, and ask for the next task after a failure."""
+"""Run the Celery tasks of jobs, and request an alert check after a failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ops.schedule_rows import schedule
 log = structlog.get_logger(__name__)
 
 CHECK, SEND = "ops.tasks.check_alerts", "ops.tasks.send_alerts"
-EXPIRES_S = 240  # the schedule asks again by then
+EXPIRES_S = 240  # the schedule requests it again by then
 
 
 def task_of(job: JobType, every: timedelta | None = None, description: str = "") -> Any:
@@ -36,7 +36,7 @@ def task_of(job: JobType, every: timedelta | None = None, description: str = "")
 
 
 def run_quietly(task: Callable[..., object]) -> None:
-    """Run a task on its schedule. The run itself records and logs failures; each asks for a check of the alerts."""
+    """Run a scheduled task. The run records and logs failures, each of which requests an alert check."""
     try:
         task(trigger="schedule")
     except LeaseHeld as error:
@@ -53,19 +53,19 @@ def run_quietly(task: Callable[..., object]) -> None:
 
 
 def in_worker() -> bool:
-    """Return whether a worker's task runs here, and not a command, a request or a test that calls the function."""
+    """Return whether this runs in a worker's task, not in a command, a request or a test."""
     request = current_task.request if current_task else None
     return bool(request and not request.called_directly and not request.is_eager)
 
 
 def ask_for_check() -> None:
-    """Ask for a check of the alerts now. Failures of the alerts' own tasks wait for the next scheduled one."""
+    """Request an alert check now. Failures of the alert tasks themselves wait for the next scheduled one."""
     if in_worker() and current_task.name not in (CHECK, SEND):
         give(CHECK)
 
 
 def give(task: str) -> bool:
-    """Give the task to the broker. Return whether it took it; else the schedule sends it."""
+    """Send the task to the broker. Return whether it was accepted; otherwise the schedule sends it."""
     try:
         current_app.send_task(task, expires=EXPIRES_S, retry=False)
     except broker.ERRORS as error:

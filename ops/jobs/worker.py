@@ -1,6 +1,6 @@
-"""Run a job on a worker: claim it by a conditional UPDATE, watch over it, and record how it ended.
+"""Run a job on a worker: claim it by a conditional UPDATE, monitor it, and record its outcome.
 
-Jobs that the broker lost are sent again, jobs of dead workers are queued again, old ones are deleted.
+Jobs lost by the broker are resent, jobs of dead workers are requeued, old ones are deleted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONGEST_PROGRESS = 200
 
 
 class JobWatch(Watch):
-    """Report progress and hear of a cancellation, in a thread whose connection is outside the job's transactions."""
+    """Reports progress and receives cancellations, in a thread with a connection outside the job's transactions."""
 
     def __init__(self, job: Job) -> None:
         self._row = Job.objects.filter(pk=job.pk, holder=job.holder, state=Job.State.RUNNING)
@@ -73,7 +73,7 @@ class JobWatch(Watch):
             WATCH.reset(self._token)
 
     def _beat(self) -> None:
-        """Look until stopped. A database that is gone for a moment is asked again at the next beat."""
+        """Poll until stopped. If the database is briefly away, try again at the next beat."""
         while not self._stop.wait(EVERY_S):
             try:
                 self._look()
@@ -84,14 +84,14 @@ class JobWatch(Watch):
 
     def _look(self) -> None:
         if not self._row.update(seen_at=database_time(), progress=self._words):
-            if not self._stop.is_set():  # else it has just ended
+            if not self._stop.is_set():  # otherwise it has just ended
                 self._lost.set()
         elif self._row.filter(cancel_asked=True).exists():
             self._cancelled.set()
 
 
-MOST_ATTEMPTS = 4  # the first, and three more after workers that died
-SILENT = timedelta(minutes=5)  # then a worker elsewhere counts as dead
+MOST_ATTEMPTS = 4  # the first, and three more after dead workers
+SILENT = timedelta(minutes=5)  # after which a worker on another host counts as dead
 LEASE_WAIT_S = 30.0
 
 State, Failure = Job.State, Job.Failure
@@ -107,7 +107,7 @@ FAILURES: Mapping[type[Exception], Job.Failure] = {
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End of a job."""
+    """Outcome of a job."""
 
     state: Job.State
     result: dict[str, Any] | None = None
@@ -126,7 +126,7 @@ def run_job(job_id: int) -> None:
         with JobWatch(job) as watch:
             try:
                 end = attempt(job)
-            except BaseException:  # the worker has to end: another one goes on
+            except BaseException:  # the worker must stop; another one continues
                 _rows(job).update(state=State.QUEUED, holder="", sent_at=None)
                 raise
         finish(job, end, watch.words)
@@ -134,7 +134,7 @@ def run_job(job_id: int) -> None:
 
 
 def claim(job_id: int, now: datetime) -> Job | None:
-    """Claim the job when it is queued or its worker is dead. Return None when it is neither."""
+    """Claim the job if it is queued or its worker is dead, else return None."""
     row, holder = Job.objects.filter(pk=job_id), leases.make_holder()
     mine = {
         "state": State.RUNNING, "holder": holder, "started_at": now, "seen_at": now,
@@ -159,7 +159,7 @@ def may_continue(job: Job) -> bool:
 
 
 def attempt(job: Job) -> End:
-    """Run the job and return how it ended."""
+    """Run the job and return its outcome."""
     try:
         result = registry.find(job.name).call(job.params, trigger=job.via, wait=LEASE_WAIT_S)
         return End(State.DONE, result=result)
@@ -170,8 +170,8 @@ def attempt(job: Job) -> End:
 
 
 def _failure(error: Exception) -> Job.Failure:
-    """Return what kind of failure it is. Log those whose words are not for the public."""
-    failure = next((found for kind, found in FAILURES.items() if isinstance(error, kind)), Failure.ERROR)
+    """Return the kind of failure. Log errors whose text is not public."""
+    failure = next((code for kind, code in FAILURES.items() if isinstance(error, kind)), Failure.ERROR)
     if failure == Failure.DATABASE:
         log.warning("job_ended_by_database", kind=type(error).__name__, error=one_line(error))
     elif failure == Failure.ERROR:
@@ -180,7 +180,7 @@ def _failure(error: Exception) -> Job.Failure:
 
 
 def finish(job: Job, end: End, words: str) -> None:
-    """Record how it ended, unless the job went to another worker meanwhile."""
+    """Record the outcome, unless the job went to another worker."""
     _rows(job).update(
         state=end.state, result=end.result, failure=end.failure, error=end.error, progress=words,
         finished_at=timezone.now(), holder="",
@@ -205,7 +205,7 @@ class ResendReport:
 
 
 def resend_jobs(*, now: datetime) -> ResendReport:
-    """Resend, requeue, end and prune jobs. Each step is a conditional UPDATE: two runs at once do it once."""
+    """Resend, requeue, end and prune jobs. Each step is a conditional UPDATE, so concurrent runs do it once."""
     left = [job for job in Job.objects.filter(state=State.RUNNING) if is_abandoned(job, now)]
     ended = sum(_end(job, now) for job in left if not may_continue(job))
     requeued = sum(_requeue(job) for job in left if may_continue(job))
@@ -228,7 +228,7 @@ def _requeue(job: Job) -> int:
 
 
 def _send_waiting(now: datetime) -> int:
-    """Send jobs that no worker took for a minute. Stop where the broker is away: the next run tries again."""
+    """Send jobs that no worker took for a minute. Stop if the broker is away; the next run tries again."""
     unheard = Q(sent_at=None) | Q(sent_at__lte=now - UNHEARD) | Q(sent_at__gt=now + AHEAD)
     sent = 0
     for job in Job.objects.filter(unheard, state=State.QUEUED).order_by("id"):

@@ -13,7 +13,7 @@ from ops.models import Job, TaskState
 
 register = Library()
 
-MOODS = {"done": "good", "failed": "bad", "cancelled": "dim", "ok": "good", "stale": "bad"}  # of jobs and sources
+MOODS = {"done": "good", "failed": "bad", "cancelled": "dim", "ok": "good", "stale": "bad"}  # moods of jobs and sources
 MOST_FACTS = 4
 
 
@@ -41,7 +41,7 @@ def bytes_size(count: int) -> str:
 
 @register.filter
 def ago(then: datetime | str | None, now: datetime) -> str:
-    """Return the age of an instant, also as the health report writes it."""
+    """Return the age of an instant, also if given as in the health report."""
     if not then:
         return "never"
     return formatting.ago(datetime.fromisoformat(then) if isinstance(then, str) else then, now)
@@ -49,7 +49,7 @@ def ago(then: datetime | str | None, now: datetime) -> str:
 
 @register.filter
 def ahead(then: datetime, now: datetime) -> str:
-    """Return how far away an instant is; one that has passed is due."""
+    """Return the time until an instant, or `due`."""
     return "due" if then <= now else f"in {formatting.span(then - now)}"
 
 
@@ -65,14 +65,14 @@ def outcome(job: Job) -> str:
         return job.error
     if job.state in Job.ACTIVE:
         return job.progress or ("to be cancelled" if job.cancel_asked else "")
-    facts = sorted((job.result or {}).items())  # databases keep no order of keys
+    facts = sorted((job.result or {}).items())  # databases do not keep the order of keys
     plain = [f"{key} {value}" for key, value in facts if isinstance(value, (int, float, str)) and value != ""]
     return ", ".join(plain[:MOST_FACTS])
 
 
 @register.filter
 def state_words(state: TaskState | None) -> str:
-    """Return how a task's last run went; empty for one that never ran."""
+    """Return the outcome of a task's last run, empty if it never ran."""
     if state is None or state.health == "never":
         return ""
     if state.consecutive_failures:

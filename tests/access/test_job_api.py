@@ -186,7 +186,7 @@ def test_a_filter_that_is_not_there_says_which_are(token_client, query, words):
 
 @pytest.mark.parametrize(
     ("told", "words"),
-    [({}, "expected the header `Authorization: Token <token>`"), ({"Authorization": "Token nope"}, "makes one")],
+    [({}, "expected the header `Authorization: Token <token>`"), ({"Authorization": "Token nope"}, "creates one")],
 )
 def test_who_is_not_known_is_told_how_to_be(client, told, words):
     response = client.post("/api/admin/revenue-sync", headers=told)

@@ -84,7 +84,7 @@ def test_it_expires_when_it_was_said_to(client, staff):
         response = ask(client, token)
     assert (response.status_code, response.json()["error"]) == (
         401,
-        "this token has expired; `manage.py create_api_token USER` makes one",
+        "this token has expired; `manage.py create_api_token USER` creates one",
     )
 
 
@@ -96,7 +96,7 @@ def test_a_revoked_token_opens_nothing_and_its_job_goes_on(client, secret, sent,
     response = ask(client, secret)
     assert (response.status_code, response.json()["error"]) == (
         401,
-        "this token was revoked; `manage.py create_api_token USER` makes one",
+        "this token was revoked; `manage.py create_api_token USER` creates one",
     )
     assert response["WWW-Authenticate"] == "Token"
     assert post("prune").status_code == 401

@@ -129,7 +129,7 @@ def test_other_files_are_refused(made, tmp_path):
 def test_what_comes_after_the_end_is_refused(made):
     whole = made.read_bytes()
     made.write_bytes(whole + gzip.compress(b"[1]\n"))
-    assert_refused(made, "goes on after its end")
+    assert_refused(made, "continues after its end")
     made.write_bytes(whole + b"and so on")
     assert_refused(made, "backup")
 
@@ -235,7 +235,7 @@ def test_a_full_disk_leaves_the_last_backup_and_nothing_half_written(made, size)
 def test_what_cannot_be_read_back_is_thrown_away(made, monkeypatch):
     first = made.read_bytes()
     monkeypatch.setattr("ops.backup.write.Reader.end", lambda reader: reader._line(last=True) and reader._line())
-    assert_not_backed_up(made, "it was thrown away")
+    assert_not_backed_up(made, "it was deleted")
     assert made.read_bytes() == first
 
 

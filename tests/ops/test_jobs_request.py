@@ -152,7 +152,7 @@ def test_wrong_parameters_make_no_job(ask, name, params, words):
 
 
 def test_a_name_that_is_none_tells_which_there_are(ask):
-    with pytest.raises(registry.UnknownJob, match="there are: revenue-sync, "):
+    with pytest.raises(registry.UnknownJob, match="available jobs: revenue-sync, "):
         ask("format-disk")
 
 

@@ -125,7 +125,7 @@ def test_a_line_that_grows_in_memory_is_not_read(made, line):
 
 def test_a_pipe_is_not_waited_for(made, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    assert_refused(tmp_path / "pipe", "is no file")
+    assert_refused(tmp_path / "pipe", "is not a file")
     assert "is there and is not a backup" in manage("backup", tmp_path / "pipe").reason
 
 

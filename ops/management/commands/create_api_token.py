@@ -10,7 +10,7 @@ from ops.base_commands import ReportCommand, read_by
 
 
 class Command(ReportCommand):
-    help = "Make an API token for a user. It is printed once and kept only hashed."
+    help = "Create an API token for a user. It is printed once and stored only hashed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -32,7 +32,7 @@ class Command(ReportCommand):
         except authentication.NoSuchUser as error:
             raise CommandError(str(error)) from error
         if not made.row.user.is_staff:
-            self.stderr.write("This user is not staff: the token opens nothing until they are.")
+            self.stderr.write("This user is not staff: the token is useless until they are.")
         return {
             "token": made.secret,
             "user": made.row.user.get_username(),
@@ -41,5 +41,5 @@ class Command(ReportCommand):
         }
 
     def as_text(self, report: dict[str, Any]) -> str:
-        """Return the report with the token on a line of its own, to be copied."""
+        """Return the report with the token on its own line, ready to copy."""
         return f"{super().as_text({key: report[key] for key in report if key != 'token'})}\n{report['token']}"

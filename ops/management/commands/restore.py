@@ -8,12 +8,12 @@ from ops.base_commands import LEASE_WAIT_S, ReportCommand
 
 
 class Command(ReportCommand):
-    help = "Replace everything in the database by what a backup holds, all or nothing."
+    help = "Replace everything in the database by a backup, all or nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("file", type=Path, help="a file that `backup` made")
-        parser.add_argument("--yes", action="store_true", help="required: yes, replace what is there")
+        parser.add_argument("--yes", action="store_true", help="required: confirm the replacement")
 
     def work(self, options: dict[str, Any]) -> dict[str, Any]:
         if not options["yes"]:
