@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from django.utils import timezone
 
-from carousel.services import CarouselReport, refresh_lists
+from carousel.lists import CarouselReport, refresh_lists
 from fluxtracker.api.report_serializers import as_report
 from fluxtracker.upstream import clients
 from fluxtracker.upstream.http.client import Http

@@ -37,7 +37,7 @@ from fluxtracker.upstream.http.errors import UpstreamError
 from fluxtracker.upstream.trusted_price import Quote
 from ops import admin_site, audit_log
 from ops.leases import LeaseHeld, LeaseLost
-from revenue import jobs, labels, ledger, pricing, services
+from revenue import jobs, labels, ledger, pricing
 from revenue.models import (
     App,
     ChangedDay,
@@ -367,7 +367,7 @@ class DailyPriceAdmin(ReadOnlyAdmin):
         shown = signing.loads(request.POST["prices"], salt=SALT, max_age=SHOWN_FOR_S)
         closes = {date.fromisoformat(day): Quote(Decimal(price), source) for day, (price, source) in shown.items()}
         actor = pricing.Actor(user_of(request).get_username(), audit_log.address_of(request))
-        report = services.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
+        report = jobs.replace_day_prices(closes=closes, actor=actor, trigger="admin", wait=LEASE_WAIT_S)
         days, payments = formatting.plural(len(closes), "day"), formatting.plural(report["updated"], "payment")
         words = f"{days} and {payments} priced again."
         self.message_user(request, words, messages.SUCCESS)

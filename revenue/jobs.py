@@ -16,12 +16,14 @@ from fluxtracker.batches import garbage_kept
 from fluxtracker.upstream.clients import app_registry, chain_sources
 from fluxtracker.upstream.http.client import Http
 from fluxtracker.upstream.http.errors import UpstreamError
+from fluxtracker.upstream.trusted_price import Days
 from ops import leases
 from ops.audit_log import actor_of
 from ops.jobs import runs
 from ops.jobs.runs import Run
-from ops.registry import JobGroup, job
-from revenue import chain_audit, ledger, naming, pricing
+from ops.registry import JobGroup, changed, job
+from revenue import chain_audit, ledger, naming, pending, pricing
+from revenue.models import Payment
 from revenue.sync import engine
 
 log = structlog.get_logger(__name__)
@@ -210,3 +212,29 @@ def prune(run: Run) -> ledger.PruneReport:
     done = ledger.prune(now=timezone.now(), run=run)
     run.changed = bool(done.closed_through)
     return done
+
+
+def replace_day_prices(*, closes: Days, actor: pricing.Actor, trigger: str, wait: float = 0) -> Report:
+    """Replace the stored closes of these days and price their payments."""
+    with runs.run("backfill_usd", trigger=trigger, wait=wait) as run:
+        updated = pricing.replace(closes, run=run, actor=actor)
+        run.report = {"updated": updated, "remaining": Payment.objects.unpriced().count()}
+    changed()
+    return run.report
+
+
+def refresh_price(*, trigger: str, wait: float = 0) -> Report:
+    """Fetch the live price."""
+    http = Http.from_settings()
+    with runs.run("refresh_price", trigger=trigger, wait=wait) as run:
+        quote = pricing.refresh_live_price(http=http, now=timezone.now())
+        run.report = {"priceUsd": float(quote.price), "source": quote.source}
+    return run.report
+
+
+def read_pending(*, trigger: str, wait: float = 0) -> Report:
+    """Fetch payments without enough confirmations."""
+    sources = chain_sources(Http.from_settings())
+    with runs.run("read_pending", trigger=trigger, wait=wait) as run:
+        run.report = as_report(pending.read_pending(sources=sources, now=timezone.now(), run=run))
+    return run.report

@@ -8,7 +8,7 @@ from celery import shared_task
 
 from ops.jobs.task_helpers import run_quietly, task_of
 from ops.schedule_rows import scheduled
-from revenue import jobs, services
+from revenue import jobs
 
 sync_revenue = task_of(
     jobs.sync_revenue,
@@ -26,10 +26,10 @@ backfill_usd = task_of(jobs.backfill_usd)
 @shared_task
 @scheduled(timedelta(minutes=5), "The FLUX price.")
 def refresh_price() -> None:
-    run_quietly(services.refresh_price)
+    run_quietly(jobs.refresh_price)
 
 
 @shared_task
 @scheduled(timedelta(minutes=1), "Payments without enough confirmations to count.")
 def read_pending() -> None:
-    run_quietly(services.read_pending)
+    run_quietly(jobs.read_pending)

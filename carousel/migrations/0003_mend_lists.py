@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from carousel.services import label
+from carousel.lists import label
 from fluxtracker.images import image_name, image_reference
 from fluxtracker.upstream.records import LAST_IN_BLOCKS
 from ops.data_migrations import MendRows

@@ -22,7 +22,7 @@ from ops.access import authentication
 from ops.jobs import worker
 from ops.models import Job
 from ops.status import Status
-from revenue.services import read_pending
+from revenue.jobs import read_pending
 from tests.api.conftest import NOW
 from tests.system.conftest import build, in_process
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carousel.services import MOST_PROBES, made_since
+from carousel.lists import MOST_PROBES, made_since
 from fluxtracker.block_times import Timeline, scheduled
 from fluxtracker.upstream.records import FORK_HEIGHT, Block, Unit, end_height, read_term
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.services import label
+from carousel.lists import label
 
 
 @pytest.mark.parametrize(

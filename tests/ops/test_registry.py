@@ -11,7 +11,7 @@ PROGRAM = """
 import sys, threading
 import django
 django.setup()
-print("revenue.services" in sys.modules, "revenue.alert_rules" in sys.modules)
+print("revenue.jobs" in sys.modules, "revenue.alert_rules" in sys.modules)
 from ops import registry
 found = []
 threads = [threading.Thread(target=lambda: found.append((list(registry.jobs()), len(list(registry.alert_rule))))) for _ in range(8)]

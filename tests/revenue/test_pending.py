@@ -14,7 +14,7 @@ from django.test import override_settings
 from fluxtracker.simnet.records import MAIN, TRACKED
 from fluxtracker.upstream.http.errors import UpstreamError
 from ops.models import TaskState
-from revenue import services
+from revenue import jobs
 from revenue.models import DailyTotal, LedgerState, Message, Payment, PendingPayments, Quarantined
 from tests.factories import AppFactory
 from tests.simnet.control import Kind
@@ -41,7 +41,7 @@ def synced(sim: SimServer) -> SimServer:
 
 
 def read() -> dict[str, Any]:
-    return services.read_pending(trigger="test")
+    return jobs.read_pending(trigger="test")
 
 
 @pytest.fixture
