@@ -31,7 +31,7 @@ from fluxtracker import database
 from fluxtracker.api.conditional import unless_known
 from fluxtracker.api.fields import Query
 from fluxtracker.api.negotiation import JSONRenderer
-from fluxtracker.api.throttling import Places
+from fluxtracker.api.throttling import Places, client_address, client_of
 from fluxtracker.api.views import BAD_QUERY, ERRORS, PublicView
 from fluxtracker.database import database_words
 from fluxtracker.formatting import printable
@@ -42,6 +42,7 @@ from revenue.selectors import ledger_stamp
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 3  # across all web processes
+MOST_OF_CLIENT = 2  # of them, so that one client leaves room for others
 LONGEST_S = 600.0  # per download, even for a slow reader
 LEFT_S = 60.0  # a slot not given back is free this long after the limit
 Values = dict[str, Any]
@@ -53,28 +54,42 @@ class Busy(APIException):
     """Answer 503 with Retry-After."""
 
     status_code = 503
-    default_detail = f"{MOST_AT_ONCE} exports are running, which is the maximum; try again in a minute"
+    default_detail = f"at most {MOST_AT_ONCE} exports run at once, {MOST_OF_CLIENT} per client; try again in a minute"
     wait = 60
 
 
-def download(chunks: Chunks, last_line: LastLine) -> Chunks:
-    """Return the chunks after reading the first, so that early errors are handled normally."""
-    place = places.take()
-    if place is None:
-        raise Busy
-    stream = _guarded(chunks, last_line, place)
+def download(request: Request, chunks: Chunks, last_line: LastLine) -> Chunks:
+    """Return the chunks after reading the first, so that early errors are handled normally. Raise Busy."""
+    stream = _guarded(chunks, last_line, _take(request))
     next(stream)
     return stream
 
 
-def _guarded(chunks: Chunks, last_line: LastLine, place: int) -> Chunks:
-    """Yield an empty value once the first chunk is read, then all chunks; free the slot at the end or when closed.
+def _take(request: Request) -> list[int]:
+    """Take a slot, and before it one of the client's own. Raise Busy."""
+    address, taken = client_address(request), list[int]()
+    own = [] if address is None else [places.of_client(client_of(address), MOST_OF_CLIENT)]
+    for kind in (*own, places):
+        if (place := kind.take()) is None:
+            _give_back(taken)
+            raise Busy
+        taken.append(place)
+    return taken
+
+
+def _give_back(taken: list[int]) -> None:
+    for place in taken:
+        places.give_back(place)
+
+
+def _guarded(chunks: Chunks, last_line: LastLine, slots: list[int]) -> Chunks:
+    """Yield an empty value once the first chunk is read, then all chunks; free the slots at the end or when closed.
 
     An interrupted download ends with `INCOMPLETE: ...`, written by `last_line`, and a broken connection.
     """
     until, why = time.monotonic() + LONGEST_S, ""
     with ExitStack() as taken:
-        taken.callback(places.give_back, place)
+        taken.callback(_give_back, slots)
         taken.callback(chunks.close)
         chunk = next(chunks, None)
         yield b""
@@ -175,7 +190,7 @@ class Export(PublicView):
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         if request.method == "HEAD":
             return StreamingHttpResponse((), content_type=self.content_type, headers=headers)
-        body = download(chunks, self.last_line)
+        body = download(request, chunks, self.last_line)
         give_back_after(request._request, body.close)
         return StreamingHttpResponse(body, content_type=self.content_type, headers=headers)
 

@@ -126,7 +126,7 @@ def _stream(request: Request, month: Month, file: File) -> HttpResponseBase:
     media_type = OTHERS.get(file.name) or MEDIA_TYPES[form]
     if request.method == "HEAD":
         return StreamingHttpResponse((), content_type=media_type, headers=headers)
-    chunks = base.download(_chunks(publishing.folder() / month.folder / file.name), lambda words: b"")
+    chunks = base.download(request, _chunks(publishing.folder() / month.folder / file.name), lambda words: b"")
     give_back_after(request._request, chunks.close)
     return StreamingHttpResponse(chunks, content_type=media_type, headers=headers)
 

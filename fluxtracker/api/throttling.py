@@ -265,6 +265,10 @@ class Places:
     def __init__(self, kind: str, most: int, seconds: float, counters: Counters = SHARED) -> None:
         self.most, self._kind, self._seconds, self._counters = most, kind, seconds, counters
 
+    def of_client(self, client: str, most: int) -> Places:
+        """Return the places of one client, counted apart from these."""
+        return Places(f"{self._kind} of {client}", most, self._seconds, self._counters)
+
     def take(self) -> int | None:
         """Take a place and return what gives it back; None when all are taken."""
         now = time.monotonic()

@@ -262,7 +262,7 @@ def test_at_most_three_run_at_once_and_a_closed_one_makes_room(client: Client, p
     refused = client.get("/export/payments.csv")
     assert refused.status_code == 503
     assert refused["Retry-After"] == "60"
-    assert "3 exports are running" in refused.json()["error"]
+    assert "3 exports run at once" in refused.json()["error"]
 
     close(running.pop())  # though none of it was read
     again = client.get("/export/payments.csv")
@@ -271,6 +271,21 @@ def test_at_most_three_run_at_once_and_a_closed_one_makes_room(client: Client, p
         close(response)
         close(response)
     assert places.taken == 0
+
+
+def test_one_client_leaves_room_for_another(client: Client, places: Places) -> None:
+    many(3)
+    running = [client.get("/export/payments.csv", REMOTE_ADDR="203.0.113.9") for _ in range(2)]
+    refused = client.get("/export/payments.csv", REMOTE_ADDR="203.0.113.9")
+    other = client.get("/export/payments.csv", REMOTE_ADDR="203.0.113.10")
+    assert [one.status_code for one in (*running, refused, other)] == [200, 200, 503, 200]
+    for response in (running.pop(), other):
+        close(response)
+    again = client.get("/export/payments.csv", REMOTE_ADDR="203.0.113.9")
+    assert again.status_code == 200
+    for response in (*running, again):
+        close(response)
+    assert places.taken == places.of_client("203.0.113.9", 2).taken == 0
 
 
 EVERY = [*FILES, "chart.csv?metrics=payments&days=3"]
