@@ -1,3 +1,3 @@
-"""The project: settings, processes, clients of the upstreams, and what all apps share."""
+"""Hold the project's settings, processes, upstream clients and code shared by all apps."""
 
-__version__ = "1.0.0"  # the only place: pyproject.toml, pages, the API and images take it from here
+__version__ = "1.0.0"  # the only place: pyproject.toml, pages, the API and images read it from here

@@ -1,4 +1,4 @@
-"""Share what the admin pages of all apps need. Nothing is edited by hand that a sync or a task writes."""
+"""Share code of all admin pages. Rows written by a sync or a task cannot be edited."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ else:  # both are generic in the type stubs only
 
 
 class ReadOnlyAdmin(AnyModelAdmin):
-    """Rows to look at: no add, no change, no delete."""
+    """Read-only rows: no add, no change, no delete."""
 
     actions: Any = None
     list_per_page = 50
@@ -43,9 +43,9 @@ class ReadOnlyAdmin(AnyModelAdmin):
 
 
 class CappedPaginator(AnyPaginator):
-    """Pages of a large table: counts at most `cap` rows, and finds a page's keys before it reads the rows.
+    """Paginates a large table: counts at most `cap` rows, and finds a page's keys before reading rows.
 
-    A deep page then walks an index only, not the rows that it skips.
+    A deep page then walks only an index, not the skipped rows.
     """
 
     cap = 10_000
@@ -56,7 +56,7 @@ class CappedPaginator(AnyPaginator):
 
     @property
     def capped(self) -> bool:
-        """Return whether there are more rows than `count` says."""
+        """Return whether there are more rows than `count`."""
         return self._counted > self.cap
 
     @cached_property
@@ -71,7 +71,7 @@ class CappedPaginator(AnyPaginator):
         return Page(self._rows.filter(pk__in=keys), number, self)
 
     def _candidates(self) -> QuerySet[Any]:
-        """Gather few rows by the filter's index before they are sorted: along the order they may lie far apart."""
+        """Gather few rows by the filter's index before sorting, as they may be far apart in the order."""
         rows = self._rows
         if self.capped or not rows.query.where:
             return rows
@@ -83,10 +83,10 @@ class CappedPaginator(AnyPaginator):
 
 
 class LargeChangeList(ChangeList):
-    """Takes its rows from the paginator also where they fit on one page, and orders as an index does."""
+    """Takes rows from the paginator even if they fit on one page, and orders like an index."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        """Return a chosen column and the id, both in one direction: the indexes of large tables end with the id."""
+        """Return the selected column and the id in one direction, as indexes of large tables end with the id."""
         ordering = super().get_ordering(request, queryset)
         if ORDER_VAR not in self.params:
             return ordering
@@ -100,7 +100,7 @@ class LargeChangeList(ChangeList):
 
 
 class LargeTableAdmin(ReadOnlyAdmin):
-    """For tables that grow without end."""
+    """Admin of tables that grow without limit."""
 
     paginator = CappedPaginator
     list_max_show_all = 0
@@ -110,7 +110,7 @@ class LargeTableAdmin(ReadOnlyAdmin):
 
 
 def column(description: str, read: Callable[[Any], object], **options: Any) -> Callable[[Any, Any], object]:
-    """Return a column of a list or a field of a page, with what `read` finds in the row; None shows as unknown."""
+    """Return a list column or page field with the value that `read` returns for the row; None shows as unknown."""
 
     def shown(page: Any, row: Any) -> object:
         value = read(row)
@@ -128,13 +128,13 @@ def link(row: Model, words: object = None) -> SafeString:
 
 
 def list_link(model: type[Model], words: object, **where: object) -> SafeString:
-    """Return a link to the rows of a model that a lookup selects."""
+    """Return a link to the rows of a model matching a lookup."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist", query=where)
     return format_html('<a href="{}">{}</a>', url, words)
 
 
 def readable(data: object) -> SafeString | None:
-    """Return JSON as nested lists of words and values; None when there is none."""
+    """Return JSON as nested lists of labels and values, None if there is none."""
     return None if data is None else _shown(data)
 
 
@@ -156,10 +156,10 @@ def _shown(data: object) -> SafeString:
 
 
 def _label(key: object) -> str:
-    """Return a key of JSON as people write it: `last sync block` for `lastSyncBlock` and `last_sync_block`."""
+    """Return a JSON key as a label: `last sync block` for `lastSyncBlock` and `last_sync_block`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", str(key)).replace("_", " ").lower()
 
 
 def user_of(request: HttpRequest) -> User:
-    """Return who is signed in; the admin requires it."""
+    """Return the signed-in user, which the admin requires."""
     return cast("User", request.user)

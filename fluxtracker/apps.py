@@ -1,4 +1,4 @@
-"""Django's app configuration of the project package."""
+"""Configure the project package as a Django app."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""The ASGI application that granian serves."""
+"""Define the ASGI application served by granian."""
 
 import os
 import sys
@@ -12,5 +12,5 @@ from fluxtracker import database
 from fluxtracker.web.asgi_app import Application
 
 database.enable()
-sys.setswitchinterval(0.001)  # s: the event loop waits that long for each thread that computes; 5 ms by default
+sys.setswitchinterval(0.001)  # s that the event loop waits for each computing thread; 5 ms by default
 application = Application()

@@ -1,4 +1,4 @@
-"""Split work into batches, wait longer after each failed attempt, and collect garbage rarely meanwhile."""
+"""Split work into batches, compute growing pauses, and reduce garbage collection."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-IDS = 5_000  # in one statement: SQLite takes at most 32,766 parameters
-ROWS = 1_000  # of several values each, in one statement
+IDS = 5_000  # per statement: SQLite takes at most 32,766 parameters
+ROWS = 1_000  # of several values each, per statement
 MOST_DOUBLINGS = 20
 KEPT = (100_000, 20, 100)  # new objects, and collections of a younger generation, before one is collected
 
@@ -24,20 +24,20 @@ def chunks(items: Sequence[T], size: int = IDS) -> Iterator[Sequence[T]]:
 
 
 def batched(items: Iterable[T], size: int = ROWS) -> Iterator[list[T]]:
-    """Yield the same of what can be read once only."""
+    """Yield the same from an iterator."""
     left = iter(items)
-    while some := list(islice(left, size)):
-        yield some
+    while batch := list(islice(left, size)):
+        yield batch
 
 
 def backoff(first: timedelta, attempts: int, longest: timedelta) -> timedelta:
-    """Return how long to wait after so many attempts: `first` after one, then twice as long each time."""
+    """Return how long to wait after this many attempts: `first` after one, then twice as long each time."""
     return min(first * (1 << min(max(attempts - 1, 0), MOST_DOUBLINGS)), longest)
 
 
 @contextmanager
 def garbage_kept() -> Iterator[None]:
-    """Collect garbage rarely, for work on many objects without cycles: looking through them takes a fifth of it."""
+    """Collect garbage rarely, for work on many objects without cycles, where it takes a fifth of the time."""
     threshold = gc.get_threshold()
     gc.set_threshold(*KEPT)
     try:

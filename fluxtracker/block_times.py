@@ -1,4 +1,4 @@
-"""Date blocks: between known ones the schedule is stretched to fit, after the last one it holds as it is."""
+"""Date blocks: between known ones the schedule is scaled to fit, after the last one it is used unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANCHORS = tuple(  # docs/upstream.md#chain
 
 
 def scheduled(height: int) -> int:
-    """Return seconds from the fork to a block, were every block on time; negative before the fork."""
+    """Return scheduled seconds from the fork to a block, negative before the fork."""
     past = height - FORK_HEIGHT
     return past * (NEW_SECONDS if past >= 0 else OLD_SECONDS)
 
@@ -28,16 +28,16 @@ def _is_before(low: Block, high: Block) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Times of all blocks, by those of the known ones."""
+    """Times of all blocks, interpolated from known ones."""
 
     known: tuple[Block, ...]
     """At least one, by rising height."""
 
     @classmethod
     def of(cls, blocks: Iterable[Block]) -> Self:
-        """Return the timeline of these blocks, and of the fixed ones that fit between them.
+        """Return the timeline of these blocks and compatible fixed ones.
 
-        A block that would let time run backwards is left out.
+        A block that would make time run backwards is left out.
         """
         rising: list[Block] = []
         for block in sorted(blocks, key=lambda known: known.height):
@@ -56,12 +56,12 @@ class Timeline:
         return {block.height for block in self.known}
 
     def with_block(self, block: Block) -> Timeline:
-        """Return the timeline with this block, in place of what was taken for it."""
+        """Return the timeline with this block instead of its estimate."""
         others = (known for known in self.known if known.height != block.height)
         return Timeline(tuple(sorted((*others, block), key=lambda known: known.height)))
 
     def time_of(self, height: int) -> datetime:
-        """About when the block was made or will be; exact for the known ones."""
+        """Return the approximate time of a past or future block, exact for known ones."""
         low, high = self._around(height)
         planned = scheduled(height) - scheduled(low.height)
         if low.height == high.height:
@@ -70,7 +70,7 @@ class Timeline:
         return low.time + timedelta(seconds=planned * stretch)
 
     def height_at(self, moment: datetime) -> int:
-        """Return about the last block that was or will be made by then."""
+        """Return the approximate last block made by then, in past or future."""
         low, high = 0, max(self.known[-1].height, FORK_HEIGHT) + 1
         while self.time_of(high) <= moment:
             low, high = high, 2 * high
@@ -80,7 +80,7 @@ class Timeline:
         return low
 
     def _around(self, height: int) -> tuple[Block, Block]:
-        """Return the known blocks on both sides; twice the same one where there is none beyond."""
+        """Return the known blocks on both sides, the same one twice at the ends."""
         right = bisect_left(self.known, height, key=lambda block: block.height)
         if right == len(self.known):
             return self.known[-1], self.known[-1]

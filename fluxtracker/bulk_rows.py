@@ -1,4 +1,4 @@
-"""Write many rows without model instances: a first read of messages has hundreds of thousands."""
+"""Write many rows without model instances, as a first read of messages has hundreds of thousands."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def write_rows(
     unique: Sequence[str] = (),
     add: bool = False,
 ) -> None:
-    """Insert rows of the values of `columns`, which are those that the table requires.
+    """Insert rows with values of `columns`, which must include all required ones.
 
-    Where one with the same values of `unique` is there, the other columns of that one are set, or with `add` added to.
-    In the caller's transaction.
+    If a row with the same `unique` values exists, its other columns are set or, with `add`, added to. Call inside a
+    transaction.
     """
     table, by_column = connection.ops.quote_name(model._meta.db_table), list(zip(*rows, strict=True))
     if not by_column:
@@ -38,12 +38,12 @@ def write_rows(
 
 
 def _naive(at: datetime | None) -> str | None:
-    """Return an instant as Django's SQLite backend writes it, in a quarter of the time."""
+    """Return an instant as written by Django's SQLite backend, in a quarter of the time."""
     return None if at is None else str(at if at.tzinfo is UTC else at.astimezone(UTC)).removesuffix("+00:00")
 
 
 def _adapted(field: Field[Any, Any] | Any, values: Sequence[Any]) -> Iterable[Any]:
-    """Return the values of one column as the engine takes them."""
+    """Return the values of one column in the engine's form."""
     adapt: Callable[[Any], Any] | None = None
     if isinstance(field, DateTimeField):
         adapt = _naive if connection.vendor == "sqlite" else connection.ops.adapt_datetimefield_value

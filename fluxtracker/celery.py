@@ -1,4 +1,4 @@
-"""The Celery application. Its options are Django settings with the prefix CELERY_."""
+"""Define the Celery application. Its options are Django settings with the prefix CELERY_."""
 
 import gc
 import os
@@ -18,11 +18,11 @@ app.autodiscover_tasks()
 
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
-    """Connected so that Celery leaves the logging of Django's settings alone."""
+    """Do nothing; being connected keeps Celery from changing Django's logging."""
 
 
 @worker_init.connect
 def share_memory(**_: Any) -> None:
-    """Freeze what is imported for the garbage collector, so that the pool shares it."""
+    """Freeze imported objects for the garbage collector, so that the pool shares their memory."""
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
 """Limit how long a web request waits for the database, describe errors without SQL, read consistent snapshots.
 
-Worker, scheduler and commands wait without a limit. The limit of a request starts with `begin` and covers all its
-queries together.
+Worker, scheduler and commands wait without a limit. A request's limit starts with `begin` and covers all its queries
+together.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from django.db import OperationalError, ProgrammingError, connection, connection
 from django.db.models import Model, QuerySet
 from django.db.models.query import RawQuerySet
 
-WAIT_S = 3.5  # of one request
-EXPORT_S = 15.0  # of the query for the rows of an export
+WAIT_S = 3.5  # per request
+EXPORT_S = 15.0  # for the query of an export's rows
 LOCK_S = 2.0  # for a lock that another connection holds
 SQLITE_LOCK_S = 3.0  # SQLite has one lock for all writers
-CONNECT_S = 2  # to each address of the server; libpq takes whole seconds from 2 on
+CONNECT_S = 2  # per address of the server; libpq takes whole seconds from 2 on
 CHECK_S = 1.0  # for a kept connection to answer
-LONG_S = 1.0  # a failure after that means that there was no answer
+LONG_S = 1.0  # a failure after that means no answer
 REST_S = 1.0  # until one thread tries a silent server again
 ENGINES: dict[str, tuple[str, dict[str, Any]]] = {
     "django.db.backends.postgresql": ("fluxtracker.backends.postgresql", {"connect_timeout": CONNECT_S}),
@@ -53,13 +53,13 @@ def enable() -> None:
 
 
 def begin(seconds: float = WAIT_S, **_: Any) -> None:
-    """Let this thread wait so many seconds in total from now on."""
+    """Let this thread wait this many seconds in total from now on."""
     patience.left = seconds
 
 
 @contextmanager
 def waiting(error: type[Exception] = OperationalError) -> Iterator[float | None]:
-    """Count the time of the block, and yield the seconds that it may take. Raise `error` when none are left."""
+    """Count the time of the block, and yield the seconds it may take. Raise `error` if none are left."""
     left = patience.left
     if left is None:
         yield None
@@ -80,7 +80,7 @@ def waiting(error: type[Exception] = OperationalError) -> Iterator[float | None]
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Limit the time of the block, without using up the time of the request."""
+    """Limit the time of the block, separately from the request's time."""
     before = patience.left
     patience.left = seconds if before is None else min(before, seconds)
     try:
@@ -90,7 +90,7 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 class Silence:
-    """Remembers that the server does not answer: then one thread at a time tries, and the others fail at once."""
+    """Remembers that the server does not answer, so that one thread at a time tries and the others fail at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -128,18 +128,18 @@ UNUSABLE = ("unable to open", "readonly database", "disk is full", "disk I/O", "
 MOST = 300  # characters
 REST = re.compile(r"\n|\b(?:LINE \d+|DETAIL|CONTEXT|HINT|STATEMENT|QUERY):")  # after that PostgreSQL quotes data
 QUOTED = re.compile(r'"([^"]*)"')
-NAME = re.compile(r"[\w.:-]{1,63}")  # of a table, a column, a user, a server
+NAME = re.compile(r"[\w.:-]{1,63}")  # name of a table, a column, a user or a server
 
 
 def database_words(error: BaseException) -> str:
-    """Return the error in one line, for logs and commands. Not for the public: it names tables."""
+    """Return the error in one line, for logs and commands. Not public, as it names tables."""
     first = REST.split(str(error).strip(), maxsplit=1)[0]
     words = " ".join(QUOTED.sub(_name_alone, first).split()).rstrip(" ;,")
     return (words + _place(words) or type(error).__name__)[:MOST]
 
 
 def _place(words: str) -> str:
-    """Return which file SQLite cannot use, why, and which setting names it; empty for other errors."""
+    """Return which file SQLite cannot use, why, and its setting; empty for other errors."""
     if connection.vendor != "sqlite" or not any(sign in words for sign in UNUSABLE):
         return ""
     path = Path(str(connection.settings_dict["NAME"]))
@@ -166,9 +166,9 @@ M = TypeVar("M", bound=Model)
 
 
 def compiled_once(make: Callable[[], QuerySet[M]]) -> Callable[[], RawQuerySet[M]]:
-    """Return what reads the rows of a query that is always the same. To make its SQL takes longer than to run it.
+    """Return a function that reads a constant query's rows, as compiling its SQL takes longer than running it.
 
-    Columns that are no fields of the model come as the driver has them: on SQLite a boolean is 0 or 1.
+    Columns that are not model fields have the driver's type: on SQLite a boolean is 0 or 1.
     """
 
     @cache
@@ -190,7 +190,7 @@ SIZE = {
 
 
 def database_bytes() -> int:
-    """Return the size of the database, as its engine reports it. One query."""
+    """Return the size of the database as reported by its engine. One query."""
     with connection.cursor() as cursor:
         cursor.execute(SIZE[connection.vendor])
         row = cursor.fetchone()
@@ -209,7 +209,7 @@ def is_unmigrated(error: BaseException) -> bool:
 
 @contextmanager
 def read_snapshot() -> Iterator[None]:
-    """Let all reads inside see the same state of the database, without blocking writers.
+    """Give all reads inside the same database snapshot, without blocking writers.
 
     On SQLite `atomic()` would take the write lock (transaction_mode IMMEDIATE), so the transaction begins here.
     """
@@ -225,7 +225,7 @@ def read_snapshot() -> Iterator[None]:
     else:
         with transaction.atomic():
             with connection.cursor() as cursor:
-                # To compile a query takes longer than to run any of ours.
+                # Compiling a query takes longer than running any of ours.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off")
             yield
 

@@ -1,6 +1,6 @@
 """Read and check settings from the environment, a `.env` file, or defaults; create folders for the owner only.
 
-Errors name the setting and the expected form, never the value: it may be a secret.
+Errors name the setting and the expected form, never the value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from django.core.validators import validate_email
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder and its missing parents for their owner only; do not change one that exists."""
+    """Create the folder and missing parents for their owner only; leave existing ones unchanged."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
-    folder.mkdir(exist_ok=True)  # raises where a file is in its place
+    folder.mkdir(exist_ok=True)  # raises if it is a file
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file for its owner only, unless it exists or cannot be made."""
+    """Create an empty file for its owner only, unless it exists or cannot be created."""
     if path.parent.is_dir() and not path.exists():
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -52,7 +52,7 @@ APP_ADDRESSES = (
 
 @dataclass(frozen=True, slots=True)
 class TrackedAddress:
-    """A payment address and the first height from which what it receives is revenue."""
+    """A payment address, and the height from which its payments are revenue."""
 
     address: str
     first_height: int
@@ -66,7 +66,7 @@ class WrongSetting(SystemExit, ImproperlyConfigured):
 
 
 def require_sqlite() -> None:
-    """End the program where Python's SQLite is too old: the counts of all web processes need RETURNING."""
+    """Exit if Python's SQLite is too old, as the shared counters need RETURNING."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         oldest = ".".join(map(str, OLDEST_SQLITE))
         raise WrongSetting(f"SQLite: expected version {oldest} or newer; this Python has {sqlite3.sqlite_version}")
@@ -82,9 +82,9 @@ DEMO_FILE = "demo.env"
 
 
 def read_demo(data_dir: Path) -> bool:
-    """Return whether the data dir belongs to a demo; its settings then win over all others.
+    """Return whether the data dir belongs to a demo, whose settings then override all others.
 
-    So whatever uses its data talks to the simulated network alone, also beside a `.env` for the live one.
+    So everything that uses its data talks only to the simulated network, even with a `.env` for the live one.
     """
     path = data_dir / DEMO_FILE
     is_demo = path.is_file()
@@ -107,10 +107,10 @@ def folder(name: str, default: str, base: Path) -> Path:
 
 
 def _matched(name: str, default: str, pattern: str, expected: str) -> re.Match[str]:
-    found = re.fullmatch(pattern, text(name, default))
-    if not found:
+    match = re.fullmatch(pattern, text(name, default))
+    if not match:
         raise wrong(name, expected)
-    return found
+    return match
 
 
 def listen_host(name: str, default: str) -> str:
@@ -153,28 +153,28 @@ def http_url(name: str, default: str) -> str:
 
 
 def http_urls(name: str, default: str) -> list[str]:
-    found = [_checked_url(name, url).rstrip("/") for url in words(name, default)]
-    if not found:
+    urls = [_checked_url(name, url).rstrip("/") for url in words(name, default)]
+    if not urls:
         raise wrong(name, "at least one address that starts with http:// or https://")
-    return found
+    return urls
 
 
 def https_url(name: str) -> str:
-    """Return an https address as it is written, or nothing."""
+    """Return an https URL as written, or ''."""
     return _checked_url(name, text(name), ("https",)) if text(name) else ""
 
 
 def apprise_urls(name: str) -> list[str]:
-    """Return addresses with spaces between them, each one that Apprise knows. They are secrets."""
-    found = text(name).split()
-    if found:
+    """Return space-separated URLs that Apprise supports. They are secrets."""
+    urls = text(name).split()
+    if urls:
         from apprise import Apprise
 
-        if not all(Apprise().add(url) for url in found):
+        if not all(Apprise().add(url) for url in urls):
             raise wrong(
                 name, "addresses as Apprise writes them, with spaces between, such as ntfys://ntfy.example.org/topic"
             )
-    return found
+    return urls
 
 
 def _checked_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https")) -> str:
@@ -186,20 +186,20 @@ def _checked_url(name: str, url: str, schemes: tuple[str, ...] = ("http", "https
 
 
 def _parts(url: str) -> SplitResult | None:
-    """Return the parts of a URL; None when it is not one."""
+    """Return the parts of a URL, None if invalid."""
     try:
         parts = urlsplit(url)
         return parts if parts.port != 0 else None
-    except ValueError:  # a port that is no port, half an IPv6 address
+    except ValueError:  # such as an invalid port, or half an IPv6 address
         return None
 
 
 def hosts(name: str, default: str) -> list[str]:
     """Return host names for Django's ALLOWED_HOSTS: without scheme, port and path."""
-    found = words(name, default)
-    if not found or not all(HOST_NAME.fullmatch(host) for host in found):
+    names = words(name, default)
+    if not names or not all(HOST_NAME.fullmatch(host) for host in names):
         raise wrong(name, "comma separated host names without scheme and port, such as flux.example.org")
-    return found
+    return names
 
 
 def origins(name: str) -> list[str]:
@@ -207,19 +207,19 @@ def origins(name: str) -> list[str]:
 
 
 def readers(name: str) -> list[str]:
-    """Return origins whose pages may read, or `*` alone: any."""
+    """Return origins whose pages may read, or only `*` for any."""
     return ["*"] if text(name) == "*" else _origins(name, "comma separated origins such as https://example.org, or *")
 
 
 def _origins(name: str, expected: str) -> list[str]:
-    found = [word.rstrip("/").lower() for word in words(name)]
-    if not all(re.fullmatch(r"https?://[^/\s?#@]+", origin) for origin in found):
+    origins = [word.rstrip("/").lower() for word in words(name)]
+    if not all(re.fullmatch(r"https?://[^/\s?#@]+", origin) for origin in origins):
         raise wrong(name, expected)
-    return found
+    return origins
 
 
 def rate_per_minute(name: str, default: str) -> int:
-    """Return requests per minute, 0 for no limit; written `600/min`."""
+    """Return requests per minute, 0 for no limit, from `600/min`."""
     expected = "requests per minute such as 600/min, or 0 for no limit"
     return int(_matched(name, default, r"([0-9]{1,9})(/(min|minute|m))?", expected)[1])
 
@@ -244,7 +244,7 @@ def _addresses(name: str, given: list[str], expected: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """The server that mail is sent through. `secure`: empty, tls (STARTTLS) or ssl."""
+    """The outgoing mail server. `secure`: empty, tls (STARTTLS) or ssl."""
 
     host: str = "localhost"
     port: int = 25
@@ -254,7 +254,7 @@ class MailServer:
 
 
 def mail_server(name: str, needed: bool) -> MailServer:
-    """Return the server of an address, which may only be missing when no mail is sent (`needed`)."""
+    """Return the server of a URL, which may be missing only if no mail is sent (`needed`)."""
     schemes = {"smtp": (25, ""), "smtp+tls": (587, "tls"), "smtps": (465, "ssl"), "smtp+ssl": (465, "ssl")}
     parts = _parts(text(name))
     if not text(name) and not needed:
@@ -268,27 +268,27 @@ def mail_server(name: str, needed: bool) -> MailServer:
 
 
 def paths(*names: str) -> list[str]:
-    """Return the path and query of the addresses in these settings: the secret of a webhook."""
-    found = [parts for name in names if (parts := _parts(text(name)))]
-    return [part for parts in found for part in (parts.path.strip("/"), parts.query)]
+    """Return path and query of the URLs in these settings: a webhook's secret."""
+    urls = [parts for name in names if (parts := _parts(text(name)))]
+    return [part for parts in urls for part in (parts.path.strip("/"), parts.query)]
 
 
 def tracked_addresses(name: str = "REVENUE_ADDRESSES", default: str = APP_ADDRESSES) -> list[TrackedAddress]:
     expected = "comma separated addresses, each `address` or `address@first_height`"
-    found: dict[str, TrackedAddress] = {}
+    addresses: dict[str, TrackedAddress] = {}
     for word in words(name, default):
         match = re.fullmatch(r"(t[0-9A-Za-z]{25,61})(?:@([0-9]{1,9}))?", word)
         if not match or (match[2] is not None and int(match[2]) < 1):
             raise wrong(name, expected + " (letters and digits, beginning with t; heights from 1)")
-        if match[1] in found:
+        if match[1] in addresses:
             raise wrong(name, expected + ", each address once")
-        found[match[1]] = TrackedAddress(match[1], int(match[2] or 1))
-    if not found:
+        addresses[match[1]] = TrackedAddress(match[1], int(match[2] or 1))
+    if not addresses:
         raise wrong(name, expected)
-    return list(found.values())
+    return list(addresses.values())
 
 
-# For libpq: 10 s to connect, then a minute for an answer, so that a silent host cannot block us.
+# For libpq: 10 s to connect, then a minute for a response, so that a silent host cannot block us.
 SILENT_HOST = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
@@ -314,11 +314,11 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
     return config | {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, "OPTIONS": options}
 
 
-JOURNAL_LIMIT = 64 * 2**20  # bytes that the -wal file keeps when it has been larger, as under a slow reader
+JOURNAL_LIMIT = 64 * 2**20  # bytes to which a larger -wal file is cut, as after a slow reader
 
 
 def sqlite(path: Path) -> dict[str, Any]:
-    """Return SQLite's settings for many processes: see docs/decisions/0002-embedded-services.md."""
+    """Return SQLite's settings for many processes (docs/decisions/0002-embedded-services.md)."""
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
@@ -334,7 +334,7 @@ def sqlite(path: Path) -> dict[str, Any]:
 
 
 def socket_path(data_dir: Path) -> Path:
-    """Return the broker's socket under the data dir, or in a private folder in /tmp where that path is too long."""
+    """Return the broker's socket under the data dir, or in a private folder in /tmp if that path is too long."""
     path = data_dir / "broker" / "broker.sock"
     if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
         return path
@@ -351,18 +351,18 @@ def redis_url(name: str, default: str) -> str:
 
 
 def redis_py_url(url: str) -> str:
-    """Return Celery's address of a Redis server as redis-py writes it."""
+    """Return Celery's URL of a Redis server in redis-py's form."""
     return url.replace("redis+socket://", "unix://").replace("virtual_host=", "db=")
 
 
 def passwords(*names: str) -> list[str]:
-    """Return the passwords of the addresses in these settings, as written and decoded."""
-    found = [parts.password for name in names if (parts := _parts(text(name)))]
-    return [form for password in found if password for form in (password, unquote(password))]
+    """Return the passwords of the URLs in these settings, as written and decoded."""
+    values = [parts.password for name in names if (parts := _parts(text(name)))]
+    return [form for password in values if password for form in (password, unquote(password))]
 
 
 def secret_key(data_dir: Path, debug: bool) -> str:
-    """Return SECRET_KEY, or the key that was generated once into the data dir (mode 0600)."""
+    """Return SECRET_KEY, or the key generated once into the data dir (mode 0600)."""
     given = text("SECRET_KEY")
     if given:
         return given
@@ -382,7 +382,7 @@ def secret_key(data_dir: Path, debug: bool) -> str:
 
 
 def _write_once(path: Path, content: str) -> None:
-    """Create the file whole or not at all; of two processes that start together, one wins."""
+    """Create the file atomically; if two processes start together, one wins."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(content)

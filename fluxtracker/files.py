@@ -1,4 +1,4 @@
-"""Write files so that a killed process or a power loss leaves the old one or the new one, never a part."""
+"""Write files atomically: a kill or a power loss leaves the old one or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PART = ".part"
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or a folder's entries, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -18,7 +18,7 @@ def sync(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file for its owner only, and wait until it is on the disk."""
+    """Write a file for its owner only, and wait until it is on disk."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
         file.flush()
@@ -26,7 +26,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Replace the file at once. One process at a time may do so."""
+    """Replace the file atomically. Only one process at a time may do so."""
     part = path.with_name(f".{path.name}{PART}")
     write(part, content)
     os.replace(part, path)

@@ -1,4 +1,4 @@
-"""Format figures for people and clean foreign text for databases and terminals. Callers handle unknown."""
+"""Format figures, and clean untrusted text for databases and terminals. Callers handle unknown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def usd(micro: int) -> str:
 
 
 def price(value: Decimal) -> str:
-    """Return a price in dollars with 4 significant digits, written out."""
+    """Return a price in dollars with 4 significant digits, without exponent."""
     digits = value.normalize().adjusted()
     places = max(2, 3 - digits)
     return f"${value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}"
@@ -53,7 +53,7 @@ def span(length: timedelta) -> str:
 
 
 def ago(then: datetime, now: datetime) -> str:
-    """Return the age of an instant; from a day on its date (UTC)."""
+    """Return the age of an instant or, from one day on, its date (UTC)."""
     if now - then >= timedelta(days=1):
         return f"on {day(then)}"
     return f"{span(now - then)} ago"
@@ -77,17 +77,17 @@ def plural(number: int, noun: str, nouns: str = "") -> str:
 
 
 def short(text: str, head: int = 8, tail: int = 6) -> str:
-    """Return a long identifier by its beginning and its end."""
+    """Return start and end of a long identifier."""
     return text if len(text) <= head + tail + 1 else f"{text[:head]}{ELLIPSIS}{text[-tail:]}"
 
 
 def count(number: float) -> str:
-    """Return a count that may have parts, such as cores: with commas, and a decimal only where there is one."""
+    """Return a count that may be fractional, such as cores, with commas and a decimal only if needed."""
     return whole(int(number)) if float(number).is_integer() else _signed(f"{number:,.1f}")
 
 
 def size(gb: float) -> str:
-    """Return a size in the largest unit that leaves at least 1: `182.0 TB`, `3.19 PB`."""
+    """Return a size in the largest unit with a value of at least 1: `182.0 TB`, `3.19 PB`."""
     value, unit = abs(gb), 0
     while value >= 1000 and unit < len(SIZES) - 1:
         value, unit = value / 1000, unit + 1
@@ -109,7 +109,7 @@ def dollars(value: float) -> str:
 
 
 def plus(text: str) -> str:
-    """Return a difference with its sign: what is not below nothing gets a plus."""
+    """Return a difference with its sign, plus for 0."""
     return text if text.startswith(MINUS) else f"+{text}"
 
 
@@ -118,21 +118,21 @@ def _signed(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with a blank in place of each character that cannot be printed."""
+    """Return the text with a space instead of each unprintable character."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def escaped(text: str) -> str:
-    """Return the text with each character that cannot be printed written out, as in `\\x1b`."""
+    """Return the text with unprintable characters escaped, as in `\\x1b`."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def storable(value: Any) -> Any:
-    """Return the value as a JSON column takes it: texts printable, numbers finite or None, other things as text."""
+    """Return the value for a JSON column: printable text, finite numbers or None, everything else as text."""
     if isinstance(value, dict):
         return {printable(str(key)): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Structured logs on stderr: one line an event, a static event name, values as fields."""
+"""Configure structured logs on stderr: one line per event, a static event name, values as fields."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SHARED: list[Processor] = [
 ]
 
 
-SHORTEST_SECRET = 6  # characters; a shorter one would be found inside ordinary words
+SHORTEST_SECRET = 6  # characters; a shorter one would occur in ordinary words
 RENDER = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
 
 
 def masking(secrets: Iterable[str]) -> Processor:
-    """Render a line in which no secret is readable and nothing moves a terminal, whatever logged it."""
+    """Render a line without secrets and terminal escapes, from any logger."""
     long_enough = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
     hidden = sorted({*long_enough, *map(_as_rendered, long_enough)}, key=len, reverse=True)
 
@@ -40,7 +40,7 @@ def masking(secrets: Iterable[str]) -> Processor:
 
 
 def _as_rendered(secret: str) -> str:
-    """As the renderer writes it inside quotes."""
+    """Return the text as the renderer writes it inside quotes."""
     return secret.replace("\\", "\\\\").replace('"', '\\"')
 
 
@@ -72,13 +72,13 @@ def configure(*, debug: bool, secrets: Iterable[str] = ()) -> None:
             "loggers": {
                 "django.db.backends": {"level": "WARNING"},
                 "django.request": {"level": "ERROR"},
-                "django.security.DisallowedHost": {"level": "CRITICAL"},  # scanners; our request line tells the 400
-                "django.server": {"level": "WARNING"},  # runserver's own request lines: ours say it
+                "django.security.DisallowedHost": {"level": "CRITICAL"},  # scanners; our request line reports the 400
+                "django.server": {"level": "WARNING"},  # runserver's request lines: ours report them
                 "celery.beat": {"level": "WARNING"},
                 "celery.app.trace": {"level": "WARNING"},
-                "celery.worker.strategy": {"level": "WARNING"},  # "Task ... received": the runs say it
-                "apprise": {"level": "ERROR"},  # alert_not_delivered says it, without hosts
-                "fido2": {"level": "WARNING"},  # each use, with the passkey's id: the audit log says it
+                "celery.worker.strategy": {"level": "WARNING"},  # "Task ... received": reported by the runs
+                "apprise": {"level": "ERROR"},  # reported by alert_not_delivered, without hosts
+                "fido2": {"level": "WARNING"},  # each use, with the passkey's id: reported in the audit log
                 "urllib3": {"level": "ERROR"},
                 "fluxtracker": {"level": "DEBUG" if debug else "INFO"},
             },

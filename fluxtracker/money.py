@@ -1,4 +1,4 @@
-"""Convert between satoshi, FLUX and US dollars. Amounts are integers; JSON numbers are made only for output."""
+"""Convert between satoshi, FLUX and US dollars. Amounts are integers; JSON numbers are only for output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Number = int | float
 SAT = 100_000_000  # satoshi in one FLUX
 MICRO = 1_000_000  # micro-dollars in one US dollar
 PRICE_PLACES = Decimal("1e-10")
-HIGHEST_PRICE = 10_000  # US dollars; what all FLUX there is would be worth still fits into 63 bits of micro-dollars
+HIGHEST_PRICE = 10_000  # US dollars; the value of all FLUX still fits into 63 bits of micro-dollars
 
 
 def flux(sat: int) -> float:
@@ -19,7 +19,7 @@ def flux(sat: int) -> float:
 
 
 def usd(micro: int | None) -> float | None:
-    """Return US dollars as a JSON number, None when they are unknown."""
+    """Return US dollars as a JSON number, None if unknown."""
     return None if micro is None else micro / MICRO
 
 
@@ -29,23 +29,23 @@ def price(value: object) -> Decimal:
     ValueError unless it lies between 0 and HIGHEST_PRICE.
     """
     try:
-        found = Decimal(str(value) if isinstance(value, str | int | float | Decimal) else "NaN")
+        amount = Decimal(str(value) if isinstance(value, str | int | float | Decimal) else "NaN")
     except ArithmeticError:
         raise ValueError("a price must be a number") from None
-    if isinstance(value, bool) or not found.is_finite() or not 0 < found <= HIGHEST_PRICE:
+    if isinstance(value, bool) or not amount.is_finite() or not 0 < amount <= HIGHEST_PRICE:
         raise ValueError(f"a price must be a number above 0, at most {HIGHEST_PRICE}")
-    found = found.quantize(PRICE_PLACES)
-    if not found:
+    amount = amount.quantize(PRICE_PLACES)
+    if not amount:
         raise ValueError("a price must not round to 0 at ten decimals")
-    return found
+    return amount
 
 
 def usd_micro(amount_sat: int, price_usd: Decimal) -> int:
-    """Return what `amount_sat` is worth in micro-dollars, rounded half to even."""
+    """Return the value of `amount_sat` in micro-dollars, rounded half to even."""
     return int((Decimal(amount_sat) * price_usd * MICRO / SAT).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
-FINEST = 6  # decimals of a change: what lies below is noise of binary fractions
+FINEST = 6  # decimals of a change; more is noise of binary fractions
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Pair:
 
     @property
     def percentage(self) -> float | None:
-        """Return the change in percent of what was before, with 2 decimals; None when that is 0 or not known."""
+        """Return the change in percent of the previous value with 2 decimals, None if that is 0 or not known."""
         if self.change is None or not self.previous:
             return None
         return float(round(Decimal(str(self.change)) * 100 / Decimal(str(self.previous)), 2)) or 0.0
@@ -76,5 +76,5 @@ class Pair:
 
     @property
     def points(self) -> float | None:
-        """For percentages: how many points lie between them."""
+        """Return the difference of percentages in points."""
         return None if self.change is None else round(float(self.change), 2) or 0.0

@@ -1,6 +1,6 @@
 """Define calendar periods, buckets and staleness in UTC. Periods are half-open; weeks start on Monday.
 
-Times in the future, left by a clock that ran ahead, count as stale.
+Times in the future, from a clock that ran ahead, count as stale.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 class Bucket(StrEnum):
-    """A unit of the calendar. Weeks begin on Monday."""
+    """A calendar unit. Weeks begin on Monday."""
 
     DAY = "day"
     WEEK = "week"
@@ -33,13 +33,13 @@ class Bucket(StrEnum):
 
     @classmethod
     def of_letter(cls, letter: str) -> Bucket:
-        """Raise KeyError where there is none."""
+        """Return the bucket of a letter. KeyError if there is none."""
         return {bucket.letter: bucket for bucket in cls}[letter]
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The time from `start` up to, but not including, `end`. Whole days for calendar periods."""
+    """The time from `start` up to, but excluding, `end`. Calendar periods are whole days."""
 
     start: datetime
     end: datetime
@@ -48,17 +48,17 @@ class Period:
 
     @classmethod
     def containing(cls, bucket: Bucket, moment: datetime) -> Period:
-        """Return the calendar period that `moment` lies in."""
+        """Return the calendar period that contains `moment`."""
         first = _first_day(bucket, moment.astimezone(UTC).date())
         return cls(midnight(first), midnight(_next_first_day(bucket, first)), bucket)
 
     @classmethod
     def of_days(cls, first: date, last: date) -> Period:
-        """Return the UTC days `first` to `last`, both included."""
+        """Return the UTC days `first` to `last`, inclusive."""
         return cls(midnight(first), midnight(last + DAY))
 
     def previous(self) -> Period:
-        """Return the calendar period before this one; for any other stretch, the same time right before it."""
+        """Return the previous calendar period or, for other spans, the same time right before."""
         if self.bucket is None:
             return Period(self.start - (self.end - self.start), self.start)
         return Period.containing(self.bucket, self.start - DAY)
@@ -78,12 +78,12 @@ class Period:
 
     @property
     def last_day(self) -> date:
-        """Return the last UTC day that has a part in the period."""
+        """Return the last UTC day in the period."""
         return max(self.start, self.end - timedelta(microseconds=1)).date()
 
     @property
     def key(self) -> str:
-        """Return its name in addresses: 2026, 2026-Q4, 2026-10, 2026-W41, 2026-10-05. See `read_key`."""
+        """Return its name in URLs: 2026, 2026-Q4, 2026-10, 2026-W41, 2026-10-05. See `read_key`."""
         day = self.first_day
         match self.bucket:
             case Bucket.WEEK:
@@ -98,7 +98,7 @@ class Period:
         return day.isoformat()
 
     def days(self) -> Iterator[date]:
-        """Yield every UTC day that has a part in the period, oldest first."""
+        """Yield every UTC day in the period, oldest first."""
         day, last = self.first_day, self.last_day
         while day <= last:
             yield day
@@ -109,11 +109,11 @@ KEY = re.compile(r"([0-9]{4})(?:-(?:Q([1-4])|W([0-9]{2})|([0-9]{2})(?:-([0-9]{2}
 
 
 def read_key(text: str) -> tuple[Bucket, date] | None:
-    """Return the unit and the first day of a period's name; None for anything else."""
-    found = KEY.fullmatch(text)
-    if found is None:
+    """Return the unit and first day of a period's name, None for anything else."""
+    match = KEY.fullmatch(text)
+    if match is None:
         return None
-    year, quarter, week, month, day = (int(part) if part else None for part in found.groups())
+    year, quarter, week, month, day = (int(part) if part else None for part in match.groups())
     try:
         if week is not None:
             return Bucket.WEEK, date.fromisocalendar(year or 0, week, 1)
@@ -145,7 +145,7 @@ def _first_day(bucket: Bucket, day: date) -> date:
 
 
 def _next_first_day(bucket: Bucket, first: date) -> date:
-    """First day of the period after the one that begins on `first`."""
+    """Return the first day of the period after the one that begins on `first`."""
     longest = {
         Bucket.DAY: 1,
         Bucket.WEEK: 7,
@@ -158,7 +158,7 @@ def _next_first_day(bucket: Bucket, first: date) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Some days in a row, both ends included. `cut`: the range holds only a part of the calendar week or month."""
+    """Consecutive days, inclusive. `cut`: the range has only part of the calendar week or month."""
 
     first: date
     last: date
@@ -168,12 +168,12 @@ class Span:
         return [self.first + DAY * number for number in range((self.last - self.first).days + 1)]
 
     def back(self, days: int) -> Span:
-        """Return as many days, so many days earlier."""
+        """Return the same number of days, this many days earlier."""
         return Span(self.first - DAY * days, self.last - DAY * days, self.cut)
 
 
 def split(first: date, last: date, bucket: Bucket) -> list[Span]:
-    """Return the range in buckets, oldest first; those at its ends hold only what lies in the range."""
+    """Return the range in buckets, oldest first; those at its ends are cut to the range."""
     if bucket == Bucket.DAY:
         return [Span(day, day) for day in Span(first, last).days()]
     spans, day = [], first
@@ -185,7 +185,7 @@ def split(first: date, last: date, bucket: Bucket) -> list[Span]:
     return spans
 
 
-AHEAD = timedelta(minutes=2)  # what clocks of several machines may differ by
+AHEAD = timedelta(minutes=2)  # allowed difference between clocks of machines
 
 
 def is_fresh(at: datetime | None, now: datetime, limit: timedelta) -> bool:

@@ -1,8 +1,8 @@
-"""Read the range of an address: `this_month`, `last_7d`, `2026-10`, `2025-01..2026-10`. Whole UTC days.
+"""Read the range of a query: `this_month`, `last_7d`, `2026-10`, `2025-01..2026-10`. Whole UTC days.
 
-Words move with the clock: `this_...` is a calendar period that goes on, `last_...` the one before it, `last_7d`
-(`w`, `m`, `q`, `y`) so many days or calendar periods that end with the present one. Everything else is fixed; an end
-that is left open (`2025-01..`) is today.
+Words move with the clock: `this_...` is the current calendar period, `last_...` the previous one, `last_7d` (`w`,
+`m`, `q`, `y`) this many days or calendar periods up to the current one. Everything else is fixed; an open end
+(`2025-01..`) is today.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ WORDS = {"today": (Bucket.DAY, False), "yesterday": (Bucket.DAY, True)} | {
 
 
 class WrongRange(ValueError):
-    """A text that is no range; its message says what is allowed."""
+    """An invalid range; the message says what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Some UTC days. `period` has them all, those of a calendar period that are still to come too."""
+    """A range of UTC days. `period` has all of them, including future days of a calendar period."""
 
     text: str
     """As addresses have it."""
@@ -52,16 +52,16 @@ class Range:
 
 
 def read_range(text: str, today: date) -> Range:
-    """Return the range that the text names. WrongRange for anything else, and for days that are all to come."""
-    asked = text.strip().lower()
-    found = _named(asked, today) or _counted(asked, today) or _between(asked, today)
-    if found is None:
+    """Return the range named by the text. WrongRange for anything else, and for ranges in the future."""
+    requested = text.strip().lower()
+    result = _named(requested, today) or _counted(requested, today) or _between(requested, today)
+    if result is None:
         raise WrongRange(EXPECTED)
-    if found.first > today:
+    if result.first > today:
         raise WrongRange("the range must not begin in the future")
-    if found.first < EARLIEST or (found.last - found.first).days >= MOST_DAYS:
+    if result.first < EARLIEST or (result.last - result.first).days >= MOST_DAYS:
         raise WrongRange(f"the range may have at most {MOST_DAYS} days, from {EARLIEST} on")
-    return found
+    return result
 
 
 def _named(text: str, today: date) -> Range | None:
@@ -73,10 +73,10 @@ def _named(text: str, today: date) -> Range | None:
 
 
 def _counted(text: str, today: date) -> Range | None:
-    found = SO_MANY.fullmatch(text)
-    if found is None:
+    match = SO_MANY.fullmatch(text)
+    if match is None:
         return None
-    count, bucket = int(found[1]), Bucket.of_letter(found[2].upper())
+    count, bucket = int(match[1]), Bucket.of_letter(match[2].upper())
     period = Period.containing(bucket, midnight(today))
     begin = Period.containing(bucket, period.start - (count - 1) * DAY) if bucket == Bucket.DAY else period
     for _ in range(count - 1 if bucket != Bucket.DAY else 0):
@@ -98,7 +98,7 @@ def _between(text: str, today: date) -> Range | None:
 
 
 def _calendar(text: str) -> Period | None:
-    found = read_key(text)
-    if found is None or not EARLIEST <= found[1] <= LATEST - 366 * DAY:
+    key = read_key(text)
+    if key is None or not EARLIEST <= key[1] <= LATEST - 366 * DAY:
         return None
-    return Period.containing(found[0], midnight(found[1]))
+    return Period.containing(key[0], midnight(key[1]))

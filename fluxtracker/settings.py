@@ -10,7 +10,7 @@ env.read_dotenv(BASE_DIR / ".env")
 env.require_sqlite()
 
 DATA_DIR = env.folder("FLUXTRACKER_DATA_DIR", "data", BASE_DIR)
-DEMO = env.read_demo(DATA_DIR)  # before all that the demo sets
+DEMO = env.read_demo(DATA_DIR)  # before the demo's own settings
 BUILD_DIR = BASE_DIR / "build"  # front-end parts and static files, made by `make setup`
 
 DEBUG = env.flag("DEBUG", False)
@@ -37,7 +37,7 @@ CRYPTOCOMPARE_URL = env.http_url("CRYPTOCOMPARE_URL", "https://min-api.cryptocom
 CRYPTOCOMPARE_API_KEY = env.text("CRYPTOCOMPARE_API_KEY")
 FLUX_EXPLORER_URL = env.http_url("FLUX_EXPLORER_URL", "https://explorer.runonflux.io/api")
 UPSTREAM_TIMEOUT = env.number("UPSTREAM_TIMEOUT", 30, minimum=0.1, maximum=600)  # seconds
-UPSTREAM_RATE = env.number("UPSTREAM_RATE", 4, maximum=1000)  # requests a second and host, 0: unlimited
+UPSTREAM_RATE = env.number("UPSTREAM_RATE", 4, maximum=1000)  # requests per second and host, 0: unlimited
 
 # The ledger
 REVENUE_ADDRESSES = env.tracked_addresses()
@@ -71,7 +71,7 @@ DEFAULT_FROM_EMAIL = env.email("EMAIL_FROM", EMAIL_HOST_USER if "@" in EMAIL_HOS
 
 # Sign-in (docs/operations.md)
 REQUIRE_SECOND_FACTOR = env.flag("REQUIRE_SECOND_FACTOR", False)
-OIDC_ISSUER = env.https_url("OIDC_ISSUER")  # to the letter as the provider writes it, slash included
+OIDC_ISSUER = env.https_url("OIDC_ISSUER")  # exactly as the provider writes it, including the slash
 OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
 OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
 OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
@@ -109,7 +109,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "fluxtracker.web.middleware.GiveBack",
     "fluxtracker.web.middleware.ApiVersion",
-    "fluxtracker.web.middleware.RequestId",  # outermost: what those below answer by themselves has an id and a line
+    "fluxtracker.web.middleware.RequestId",  # outermost: responses of those below get an id and a log line
     "fluxtracker.web.middleware.RequestLog",
     "fluxtracker.web.middleware.ForwardedScheme",
     "django.middleware.security.SecurityMiddleware",
@@ -121,7 +121,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
-    "fluxtracker.web.middleware.RateLimit",  # both before whatever reads a body or asks the database
+    "fluxtracker.web.middleware.RateLimit",  # both before anything that reads a body or queries the database
     "fluxtracker.web.middleware.BodyLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -149,7 +149,7 @@ TEMPLATES = [
     },
 ]
 
-# No form takes a file: what is sent all the same is refused, and never written to the disk.
+# No form takes a file: uploads are refused, and never written to disk.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 DATA_UPLOAD_MAX_NUMBER_FILES = 0
 DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20  # bytes
@@ -176,7 +176,7 @@ FORMAT_MODULE_PATH = "fluxtracker.formats"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BUILD_DIR / "static"
-FRONTEND_DIR = BUILD_DIR / "frontend"  # what fluxtracker.supervisor.frontend brings in; not there before `make setup`
+FRONTEND_DIR = BUILD_DIR / "frontend"  # filled by fluxtracker.supervisor.frontend; missing before `make setup`
 STATICFILES_DIRS = [BASE_DIR / "static", *([FRONTEND_DIR] if FRONTEND_DIR.is_dir() else [])]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -187,7 +187,7 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "gz", "br", "png", "jpg", "jpeg", 
 if DEBUG:
     STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
-# Broker: Redis where REDIS_URL says so, else the embedded server under the data dir.
+# Broker: Redis if REDIS_URL is set, else the embedded server under the data dir.
 REDIS_URL = env.redis_url("REDIS_URL", f"redis+socket://{env.socket_path(DATA_DIR)}")
 EMBEDDED_BROKER = not env.text("REDIS_URL")
 MEMORY: dict[str, object] = {
@@ -204,7 +204,7 @@ if not EMBEDDED_BROKER:
     }
 CELERY_BROKER_URL = env.redis_url("CELERY_BROKER_URL", REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a broker that is away for an hour is waited for
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # wait for a broker that is away for an hour
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 900,  # s, longer than any hard time limit below
     "unacked_restore_interval": 5,
@@ -306,7 +306,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 else:
-    # Said by choice: plain HTTP is for the machine itself; HTTPS=1 turns all four on.
+    # By choice: plain HTTP is for the local machine; HTTPS=1 enables all four.
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 LOGGING_CONFIG = None

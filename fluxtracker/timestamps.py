@@ -1,4 +1,4 @@
-"""Write instants and read days as the API, commands and pages do. No Django here."""
+"""Write instants and read days for API, commands and pages, without Django."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unix_ms(moment: datetime) -> int:
 
 
 def parse_day(text: str) -> date | None:
-    """Return the day written as YYYY-MM-DD; None for anything else."""
+    """Return the day written as YYYY-MM-DD, None for anything else."""
     try:
         return date.fromisoformat(text) if DAY.fullmatch(text) else None
     except ValueError:
@@ -32,5 +32,5 @@ def parse_day(text: str) -> date | None:
 
 
 def parse_instant(text: str | None) -> datetime | None:
-    """Return the instant that `iso` wrote."""
+    """Return an instant written by `iso`."""
     return None if text is None else datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""The URLs of the project. Each app has its own under /api/."""
+"""Route the project's URLs. Each app has its own under /api/."""
 
 from django.contrib import admin
 from django.urls import include, path, re_path

@@ -1,4 +1,4 @@
-"""ETags from cheap stamps: an answer that did not change is not made again."""
+"""Make ETags from cheap stamps, so that an unchanged answer is not made again."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rest_framework.response import Response
 
 from fluxtracker import __version__
 
-LIVE_S = 5  # for answers that a new payment changes
-SETTLED_S = 300  # for days that are long over: a price, a name or an audit may still touch them
+LIVE_S = 5  # for answers changed by new payments
+SETTLED_S = 300  # for days long past: a price, a name or an audit may still change them
 
 
 def unless_known(
     request: Request, stamp: object, make: Callable[[], HttpResponseBase], *, max_age: int = LIVE_S
 ) -> HttpResponseBase:
-    """304 for who has the answer with this stamp; else what `make` answers. For stamps that are found on the way."""
+    """Return 304 if the client has the answer with this stamp, else the response of `make`."""
     if request.accepted_renderer.format != "json":
         return _page(make())
     etag = make_etag(stamp, request.get_full_path())
@@ -31,17 +31,17 @@ def unless_known(
 
 
 def make_etag(*parts: object) -> str:
-    """Weak: equal stamps mean equal content, whatever its compression."""
+    """Return a weak ETag: equal stamps mean equal content in any compression."""
     return f'W/"{hashlib.sha256(repr((__version__, parts)).encode()).hexdigest()[:32]}"'
 
 
 def never(response: Response) -> Response:
-    """For answers that are only true at this moment."""
+    """Mark an answer as valid only now."""
     patch_cache_control(response, no_store=True)
     return response
 
 
 def _page(response: HttpResponseBase) -> HttpResponseBase:
-    """The browsable API's pages may hold a form's token."""
+    """Mark the browsable API's pages as private, as they may hold a form's token."""
     patch_cache_control(response, private=True, no_cache=True)
     return response

@@ -1,4 +1,4 @@
-"""Every error of the API has one shape: {"error": "what is wrong and what is allowed", ...}."""
+"""Return all API errors in one shape: {"error": "what is wrong and what is allowed", ...}."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RETRY_AFTER_S = 10
 
 
 def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler. None for anything else: Django logs it and answers 500."""
+    """Handle DRF's exceptions. Return None for others, which Django logs and answers with 500."""
     if is_database_trouble(exc):
         log.warning("database_unavailable", error=database_words(exc))
         return Response({"error": NO_DATABASE}, status=503, headers={"Retry-After": str(RETRY_AFTER_S)})
@@ -44,7 +44,7 @@ def handle(exc: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def is_database_trouble(error: BaseException | None) -> bool:
-    """Return whether the database is away, locked, damaged or not migrated; wrong values are a fault of ours."""
+    """Return whether the database is away, locked, damaged or not migrated; wrong values are our bug."""
     return isinstance(error, DatabaseError | InterfaceError) and not isinstance(error, DataError | IntegrityError)
 
 
@@ -56,13 +56,13 @@ def _body(exc: Exception, data: Any, context: Mapping[str, Any]) -> dict[str, An
         method = context["request"].method
         return {"error": f"{method} is not allowed here; allowed: {', '.join(allowed)}", "allowed": allowed}
     if isinstance(exc, exceptions.Throttled):
-        return {"error": too_many(getattr(exc, "wait", None))}  # the types do not know it
+        return {"error": too_many(getattr(exc, "wait", None))}  # unknown to the types
     words = str(data.get("detail", "the request was refused")) if isinstance(data, dict) else str(data)
     return {"error": _with_what_is_allowed(words, exc, context)}
 
 
 def _with_what_is_allowed(words: str, exc: Exception, context: Mapping[str, Any]) -> str:
-    """DRF's own words say what is wrong and no more."""
+    """Add what is allowed, as DRF's texts say only what is wrong."""
     if words == exceptions.NotAuthenticated.default_detail:
         return NOT_SIGNED_IN
     if words == exceptions.NotFound.default_detail:
@@ -75,16 +75,16 @@ def _with_what_is_allowed(words: str, exc: Exception, context: Mapping[str, Any]
 
 
 def _invalid(data: Any) -> dict[str, Any]:
-    """Return one sentence over all wrong values, and the same by key."""
+    """Return one sentence about all wrong values, and the same by key."""
     if not isinstance(data, dict):
         return {"error": "; ".join(map(str, data))}
     fields = {key: " ".join(map(str, words)) for key, words in data.items()}
     return {"error": "; ".join(f"{key}: {words}" for key, words in fields.items()), "fields": fields}
 
 
-@csrf_exempt  # else a POST without cookies would get an error about those instead
+@csrf_exempt  # otherwise a POST without cookies would get an error about those instead
 def unknown_path(request: HttpRequest) -> HttpResponse:
-    """Return everything under /api/ that no room answers. A slash too many or too few is forgiven to readers."""
+    """Return the response to unknown paths under /api/. Reads are redirected if only a slash differs."""
     path = request.path_info
     other = path.rstrip("/") if path.endswith("/") else f"{path}/"
     if request.method in ("GET", "HEAD") and _is_known(other):
@@ -96,19 +96,19 @@ def unknown_path(request: HttpRequest) -> HttpResponse:
 
 
 def _is_known(path: str) -> bool:
-    """Return whether the path has a view of its own."""
+    """Return whether the path has a view."""
     return bool(is_valid_path(path)) and resolve(path).func is not unknown_path
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """404, as JSON under /api/ and as a page elsewhere."""
+    """Return a 404, as JSON under /api/ and as a page elsewhere."""
     if is_api(request):
         return answer(404, nothing_at(request.path))
     return defaults.page_not_found(request, exception or Exception("not found"))
 
 
 def too_many(wait: int | None) -> str:
-    """`wait` as in Retry-After: whole seconds."""
+    """Return a 429. `wait` as in Retry-After: whole seconds."""
     when = "a minute" if wait is None else f"{wait} s"
     return f"too many requests: at most {settings.API_RATE} a minute; come back in {when}"
 
@@ -127,7 +127,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500 without a stack trace; the log has it. 503 where the database is to blame, wherever it failed."""
+    """Return a 500 without a stack trace, which is logged, or a 503 if the database failed anywhere."""
     error = sys.exc_info()[1]
     if error is not None and is_database_trouble(error):
         return no_database(request, error)
@@ -137,7 +137,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def no_database(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """503, as JSON under /api/ and as a page elsewhere, with one line in the log and no trace."""
+    """Return a 503, as JSON under /api/ and as a page elsewhere, with one log line and no trace."""
     log.warning("database_unavailable", error=database_words(error))
     if is_api(request):
         response: HttpResponse = answer(503, NO_DATABASE)

@@ -28,7 +28,7 @@ DEFAULT_DAYS = 30
 
 
 class Expecting:
-    """Answers every wrong value with one sentence."""
+    """Rejects every wrong value with one sentence."""
 
     expected: str
 
@@ -37,7 +37,7 @@ class Expecting:
 
 
 class Whole(Expecting, serializers.IntegerField):
-    """A whole number from 1. Above `cut_to` it is cut, above `maximum` it is refused."""
+    """A whole number from 1, cut above `cut_to` and refused above `maximum`."""
 
     def __init__(self, *, cut_to: int | None = None, maximum: int | None = None, **kwargs: Any) -> None:
         self.cut_to, self.maximum = cut_to, maximum
@@ -55,7 +55,7 @@ class Whole(Expecting, serializers.IntegerField):
 
 
 class Seconds(Expecting, serializers.FloatField):
-    """Seconds from 0 to `longest`, as a JSON number or in digits."""
+    """Seconds from 0 to `longest`, as a JSON number or as text."""
 
     def __init__(self, *, longest: int, **kwargs: Any) -> None:
         self.longest, self.expected = longest, f"expected seconds from 0 to {longest}"
@@ -71,13 +71,13 @@ class Seconds(Expecting, serializers.FloatField):
 
 
 class TrueOrFalse(Expecting, serializers.BooleanField):
-    """A switch in a body."""
+    """A boolean in a body."""
 
     expected = "expected true or false"
 
 
 class OneOf(Expecting, serializers.ChoiceField):
-    """One of some words; the error lists them."""
+    """One of several values; the error lists them."""
 
     def __init__(self, words: Sequence[str], **kwargs: Any) -> None:
         self.expected = f"expected one of {', '.join(words)}"
@@ -94,7 +94,7 @@ class Day(Expecting, serializers.DateField):
 
 
 class RangeOfDays(Expecting, serializers.CharField):
-    """Some UTC days in one word, read as a `Range`; not required."""
+    """UTC days in one word, read as a `Range`; not required."""
 
     expected = EXPECTED
 
@@ -110,30 +110,30 @@ class RangeOfDays(Expecting, serializers.CharField):
 
 
 class CalendarDay(Day):
-    """A UTC day whose week, month or year can be found, and those beside it; not required."""
+    """A UTC day whose week, month or year, and its neighbours, exist; not required."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, **kwargs)
 
     def to_internal_value(self, value: Any) -> date:
-        found = super().to_internal_value(value)
-        if not EARLIEST <= found <= LATEST:
+        day = super().to_internal_value(value)
+        if not EARLIEST <= day <= LATEST:
             raise serializers.ValidationError(f"expected a day between {EARLIEST} and {LATEST}")
-        return found
+        return day
 
 
 class PastDay(CalendarDay):
     """A UTC day up to today."""
 
     def to_internal_value(self, value: Any) -> date:
-        found = Day.to_internal_value(self, value)
-        if found > timezone.now().date():
+        day = Day.to_internal_value(self, value)
+        if day > timezone.now().date():
             raise serializers.ValidationError("must not be in the future")
         return super().to_internal_value(value)
 
 
 class Confirmation(Expecting, serializers.CharField):
-    """The word without which nothing happens."""
+    """The word that confirms an action."""
 
     def __init__(self, word: str, why: str, **kwargs: Any) -> None:
         self.word, self.why, self.expected = word, why, f'expected "{word}": {why}'
@@ -164,27 +164,27 @@ class Words(serializers.CharField):
 
 
 def satoshi(text: str) -> int | None:
-    """Satoshi of an amount written in FLUX; None when it is none, or finer than a satoshi."""
+    """Return satoshi of an amount in FLUX, None if invalid or finer than a satoshi."""
     sat = Decimal(text) * money.SAT if AMOUNT.fullmatch(text) else None
     return None if sat is None or sat != sat.to_integral_value() else int(sat)
 
 
 class Query(serializers.Serializer[Any]):
-    """The filters of a list, for the API, the page and exports. Keys that are not its own are left to the caller."""
+    """Filters of a list, for API, page and exports. Other keys are left to the caller."""
 
     ends: ClassVar[Sequence[tuple[str, str]]] = ()
     """Pairs of fields of which the first must not be above the second."""
 
     @classmethod
     def read(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the checked values; a 400 names every wrong one."""
+        """Return the valid values; a 400 names every wrong one."""
         form = cls(data={key: params[key] for key in params})
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 
     @classmethod
     def read_valid(cls, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, ErrorDetail]]:
-        """Return the values that are right, and what is wrong with each other key. No field may be required."""
+        """Return the valid values, and an error for each other key. No field may be required."""
         left, wrong = {key: params[key] for key in params}, dict[str, ErrorDetail]()
         while not (form := cls(data=left)).is_valid():
             wrong = {key: errors[0] for key, errors in form.errors.items()} | wrong
@@ -199,31 +199,31 @@ class Query(serializers.Serializer[Any]):
 
 
 def with_range(values: Mapping[str, Any], given: Mapping[str, Any], first: str, last: str) -> dict[str, Any]:
-    """Return the values with the days of their `range` as `first` and `last`; 400 where `given` says days, too."""
-    asked: Range | None = values.get("range")
-    if asked is None:
+    """Return the values with the days of their `range` as `first` and `last`; 400 if `given` has days too."""
+    selected: Range | None = values.get("range")
+    if selected is None:
         return {**values}
     others = [key for key in dict.fromkeys((first, last, "days")) if key in given]
     if others:
         raise serializers.ValidationError(
             {"range": [f"say either `range` or {', '.join(f'`{key}`' for key in others)}"]}
         )
-    return {**values, first: asked.first, last: asked.last}
+    return {**values, first: selected.first, last: selected.last}
 
 
 def require_order(values: Mapping[str, Any], first: str, last: str) -> None:
-    """400 when the range ends before it begins."""
+    """Raise a 400 if the range ends before it begins."""
     if values.get(first) and values.get(last) and values[first] > values[last]:
         raise serializers.ValidationError({first: [ErrorDetail(f"must not be after `{last}`", code="order")]})
 
 
 class RangeQuery(Query):
-    """A range of days; an end that is left open is today."""
+    """A range of days; an open end is today."""
 
     ends = (("start", "end"),)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """400 when the range is reversed or longer than MOST_DAYS."""
+        """Raise a 400 if the range is reversed or longer than MOST_DAYS."""
         ((first, last),) = self.ends
         begin: date | None = super().validate(attrs).get(first)
         end: date = attrs.get(last) or timezone.now().date()
@@ -233,7 +233,7 @@ class RangeQuery(Query):
 
 
 class DaysQuery(RangeQuery):
-    """The UTC days `start` to `end`, both always there once it is checked: by default the last 30."""
+    """The UTC days `start` to `end`, always set once validated: by default the last 30."""
 
     start = Day(required=False, help_text=f"First UTC day, included; by default {DEFAULT_DAYS} days end at `end`.")
     end = Day(required=False, help_text="Last UTC day, included; by default today.")
@@ -252,7 +252,7 @@ _BACK = timedelta(days=DEFAULT_DAYS - 1)
 
 
 class BucketOf(OneOf):
-    """A unit of the calendar, read as a Bucket."""
+    """A calendar unit, read as a Bucket."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__([bucket.value for bucket in Bucket], **kwargs)
@@ -262,7 +262,7 @@ class BucketOf(OneOf):
 
 
 class ByQuery(DaysQuery):
-    """The same, and what one row stands for, as a Bucket; `periods.split` makes the rows' days."""
+    """The same with the span of a row, as a Bucket; `periods.split` returns the rows' days."""
 
     by = BucketOf(default=Bucket.DAY, help_text="What one row stands for; weeks begin on Monday.")
 
@@ -275,7 +275,7 @@ class PageQuery(Query):
 
 
 class DaysForm(serializers.Serializer[Any]):
-    """Takes a range of days. A misspelt key is refused: without it the range would be wider."""
+    """Takes a range of days. A misspelt key is refused, as ignoring it would widen the range."""
 
     NOT_OURS = ("wait", "csrfmiddlewaretoken")
 
@@ -292,9 +292,9 @@ class DaysForm(serializers.Serializer[Any]):
 Write = Callable[[Any], Any]
 
 
-# Describes an answer and writes it: each field reads its `source` from an object or a dict. It does without what DRF
-# does for each value of each row: what has no `write` of its own is JSON already. (A docstring would be inherited by
-# the description of every answer.)
+# Describes an answer and writes it: each field reads its `source` from an object or a dict. It skips DRF's work per
+# value: a field without its own `write` is already JSON. (A docstring would be inherited by the description of every
+# answer.)
 class Answer(serializers.Serializer[Any]):
     @classmethod
     def write(cls, source: Any) -> dict[str, Any]:
@@ -305,7 +305,7 @@ class Answer(serializers.Serializer[Any]):
 def _compiled(answer: type[Answer]) -> Callable[[Any], dict[str, Any]]:
     """Return a function that writes an object or a dict.
 
-    It is made of code, as the methods of dataclasses are: a loop over the fields takes four times as long.
+    It is generated code, like the methods of dataclasses: a loop over the fields takes four times as long.
     """
     fields = answer().fields
     writers = {f"write_{name}": write for name, field in fields.items() if (write := _writer(field))}
@@ -320,12 +320,12 @@ def _compiled(answer: type[Answer]) -> Callable[[Any], dict[str, Any]]:
         )
 
     source = f"lambda source: {{{code(True)}}} if isinstance(source, dict) else {{{code(False)}}}"
-    found: Callable[[Any], dict[str, Any]] = eval(source, writers)  # noqa: S307  our own names
-    return found
+    writer: Callable[[Any], dict[str, Any]] = eval(source, writers)  # noqa: S307  our own names
+    return writer
 
 
 def _read(source: str, from_dict: bool) -> str:
-    """Return the code that reads one value: `*` is the whole, a path goes on through attributes."""
+    """Return the code that reads one value: `*` is the whole object, a path follows attributes."""
     if source == "*":
         return "source"
     key, dot, path = source.partition(".")
@@ -396,7 +396,7 @@ class ErrorAnswer(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list. `total` counts every matching row, whatever the page."""
+    """One page of a list. `total` counts all matching rows."""
 
     rows: Any
     total: int
@@ -405,7 +405,7 @@ class Page:
 
     @classmethod
     def of(cls, rows: QuerySet[Any], values: Mapping[str, Any]) -> Page:
-        """Return the page that a `PageQuery` asks for. Two queries; one past the end."""
+        """Return the page requested by a `PageQuery`. Two queries, one past the end."""
         total, page, limit = rows.count(), values["page"], values["limit"]
         start = (page - 1) * limit
         return cls(rows[start : start + limit] if start < total else [], total, page, limit)

@@ -27,32 +27,32 @@ class JSONByDefault(DefaultContentNegotiation):
         there = list(parsers)
         if not request.content_type.strip():
             return next((parser for parser in there if parser.media_type == JSON), there[0])
-        found: BaseParser | None = super().select_parser(request, there)
-        if found is None:
+        selected: BaseParser | None = super().select_parser(request, there)
+        if selected is None:
             given = request.content_type.partition(";")[0].strip()[:100]
             allowed = ", ".join(str(parser.media_type) for parser in there)
             raise exceptions.ParseError(f'a body of the content type "{given}" is not read; expected one of {allowed}')
-        return found
+        return selected
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        """`?format=` decides before the header does."""
+        """Return the renderer: `?format=` takes precedence over the header."""
         try:
-            found: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+            selected: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
         except exceptions.NotAcceptable as error:
             there = list(error.available_renderers or renderers)
             chosen = next((one for one in there if one.media_type == JSON), there[0])
             return chosen, str(chosen.media_type)
-        return found
+        return selected
 
     def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[BaseRenderer]:  # noqa: A002
         there = list(renderers)
-        found = [renderer for renderer in there if renderer.format == format]
-        if not found:
+        matching = [renderer for renderer in there if renderer.format == format]
+        if not matching:
             formats: dict[Any, None] = dict.fromkeys(renderer.format for renderer in there)
             raise exceptions.ValidationError({"format": [f"expected one of {', '.join(map(str, formats))}"]})
-        return found
+        return matching
 
 
 class JSONRenderer(BaseRenderer):
@@ -66,14 +66,14 @@ class JSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the answer's bytes; indented where the browsable API shows them."""
+        """Return the answer's bytes, indented for the browsable API."""
         if data is None:
             return b""
         indent = orjson.OPT_INDENT_2 if (renderer_context or {}).get("indent") else 0
         return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS | indent)
 
 
-DEEPEST = 32  # levels: more than any body of ours needs, far fewer than Python's own limit
+DEEPEST = 32  # levels: more than our bodies need, far fewer than Python's limit
 EXPECTED = "expected a JSON object in UTF-8"
 
 
@@ -84,23 +84,23 @@ class JSONParser(parsers.JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the value in the body; no NaN and no Infinity. An empty body is an empty object."""
+        """Return the value in the body, without NaN and Infinity. An empty body is an empty object."""
         body = stream.read()
         if not body.strip():
             return {}
         try:
-            found = json.loads(body.decode(), parse_constant=strict_constant)
+            value = json.loads(body.decode(), parse_constant=strict_constant)
         except RecursionError:
             raise _too_deep() from None
         except ValueError as error:
             raise ParseError(f"JSON parse error - {error}; {EXPECTED}") from None
-        if _is_deep(found):
+        if _is_deep(value):
             raise _too_deep()
-        return found
+        return value
 
 
 def _is_deep(value: Any) -> bool:
-    """Level by level: a function that calls itself would meet the same limit."""
+    """Return whether it is nested too deeply, iteratively, as recursion would hit the same limit."""
     level = [value]
     for _ in range(DEEPEST + 1):
         level = [part for whole in level for part in _parts(whole)]

@@ -1,4 +1,4 @@
-"""Reports as dataclasses: the keys that a command prints, a job keeps and the API describes."""
+"""Derive report keys from dataclasses, as printed by commands, stored by jobs and described by the API."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ SIMPLE: Mapping[type, type[serializers.Field[Any, Any, Any, Any]]] = {
 
 
 def described(help_text: str | None = None, *, key: str = "", **options: Any) -> dict[str, Any]:
-    """Return metadata of a field: its description, its key, and options of the serializer's field.
+    """Return a field's metadata: description, key, and options of the serializer field.
 
-    With `allow_null=False` None leaves the key out.
+    With `allow_null=False`, None omits the key.
     """
     return {"key": key, "options": {"help_text": help_text, **options}}
 
 
 def as_report(report: Any) -> dict[str, Any]:
     """Return the dataclass as JSON: camelCase keys, days as ISO dates."""
-    found = {}
+    values = {}
     for field in fields(report):
         value, allow_null = getattr(report, field.name), field.metadata.get("options", {}).get("allow_null", True)
         if "internal" not in field.metadata and (value is not None or allow_null):
-            found[_key(field)] = _plain(value)
-    return found
+            values[_key(field)] = _plain(value)
+    return values
 
 
 @cache
 def result_of(report: type, base: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
-    """Return the serializer that describes a report; its fields follow those of the base."""
+    """Return the serializer of a report; its fields follow those of the base."""
     hints = get_type_hints(report)
     attributes: dict[str, Any] = {
         _key(field): _serializer_field(hints[field.name], field.metadata.get("options", {}))
@@ -57,7 +57,7 @@ def result_of(report: type, base: type[serializers.Serializer[Any]]) -> type[ser
 
 
 def name_of(report: type, suffix: str) -> str:
-    """Return the name of a schema that belongs to the report: `SyncResult` for `SyncReport`."""
+    """Return the report's schema name: `SyncResult` for `SyncReport`."""
     return report.__name__.removesuffix("Report") + suffix
 
 

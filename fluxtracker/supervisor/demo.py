@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fluxtracker.supervisor.main import Supervisor
 
 BEGINNING = "network_began"
-LONGEST_DEMO = 24 * 3600.0  # seconds after its first start for which a demo continues with its data
+LONGEST_DEMO = 24 * 3600.0  # seconds after its first start during which a demo reuses its data
 HASTENED = {"sync-revenue": 10, "collect-metrics": 60}  # seconds, so that there is something to watch
 PAYMENTS, DAYS, BLOCKS_A_DAY = 12_000, 760, 2880
 NETWORK = (
@@ -39,7 +39,7 @@ STEPS = (
     ("services", "checking the services", (PYTHON, "manage.py", "check_services")),
     ("snapshot", "taking today's snapshot", (PYTHON, "manage.py", "take_snapshot")),
 )
-LATER = (  # while the page is served already: nothing of it is empty without them
+LATER = (  # run while the page is served, as it is not empty without them
     (
         "messages",
         "reading the messages of apps: who pays for what, until when",
@@ -102,12 +102,12 @@ def remember(data_dir: Path, pace: float, settings: Mapping[str, str]) -> None:
 
 
 def _first_line(pace: float) -> str:
-    """Return what a demo must have in common with the one whose data it continues."""
+    """Return what must match for a demo to reuse earlier data."""
     return f"# Written by `make demo`. Network: {' '.join(options(pace))}"
 
 
 def pace(text: str) -> float:
-    """Read how many times as fast payments come, from 0.1 to 10,000; raise ValueError."""
+    """Return the speed factor of payments, from 0.1 to 10,000; raise ValueError."""
     value = float(text)
     if not 0.1 <= value <= 10_000:
         raise ValueError
@@ -115,12 +115,12 @@ def pace(text: str) -> float:
 
 
 def options(pace: float) -> tuple[str, ...]:
-    """Return the network's options. With a pace of 1, payments come as often as in its past."""
+    """Return the network's options. At pace 1, payments are as frequent as in its past."""
     return *NETWORK, "--payments-per-block", f"{pace * PAYMENTS / (DAYS * BLOCKS_A_DAY):.6f}"
 
 
 def forget_when_old(data_dir: Path, now: float, pace: float) -> None:
-    """Delete the data of a demo that started long ago or with another network: it cannot be continued."""
+    """Delete the data of a demo that started long ago or with another network, as it cannot be reused."""
     began, file = data_dir / BEGINNING, data_dir / env.DEMO_FILE
     is_same = file.exists() and file.read_text().startswith(_first_line(pace) + "\n")
     if is_same and began.exists() and now - began.stat().st_mtime < LONGEST_DEMO:
@@ -141,7 +141,7 @@ def fill(supervisor: Supervisor, data_dir: Path, pace: float) -> None:
 
 
 def complete(supervisor: Supervisor) -> None:
-    """Read what the page does without at first, then mail the report that rests on it."""
+    """Read what the page does not need at first, then mail the report based on it."""
     _take(supervisor, LATER)
 
 
@@ -179,7 +179,7 @@ def hasten() -> None:
 
 
 def run_patiently(command: str) -> None:
-    """Run a command, again where the worker's first run of the same held it up."""
+    """Run a command, again if the worker's first run of the same blocked it."""
     _setup()
     from django.core.management import CommandError, call_command
 
@@ -194,7 +194,7 @@ def run_patiently(command: str) -> None:
 
 
 def mail_report() -> None:
-    """Mail the report of last month to this console; a demo that goes on has done so already."""
+    """Mail last month's report to this console, unless a reused demo has already."""
     _setup()
     from django.conf import settings
     from django.core.management import call_command

@@ -1,6 +1,6 @@
 """Fetch front-end parts into build/: `python -m fluxtracker.supervisor.frontend`.
 
-Needs the standard library only. npm checks each part against the hash in package-lock.json.
+Needs only the standard library. npm checks each part against the hash in package-lock.json.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def build(root: Path, environment: Mapping[str, str]) -> Path:
 
 
 def has_node(environment: Mapping[str, str]) -> bool:
-    """Return whether PATH has npm and a Node.js that is new enough."""
+    """Return whether PATH has npm and a recent enough Node.js."""
     path = environment.get("PATH", "")
     node = shutil.which("node", path=path)
     if node is None or shutil.which("npm", path=path) is None:
@@ -53,15 +53,15 @@ def has_node(environment: Mapping[str, str]) -> bool:
 
 
 def _npm_folder(root: Path, environment: Mapping[str, str]) -> Path | None:
-    """Return the folder of npm, None when it is on PATH. Install one beside the running Python where it is missing."""
+    """Return the folder of npm, None if it is on PATH. Install it next to the running Python if missing."""
     if has_node(environment):
         return None
-    here = Path(sys.executable).parent
-    if not has_node({**environment, "PATH": str(here)}):
+    folder = Path(sys.executable).parent
+    if not has_node({**environment, "PATH": str(folder)}):
         sys.stderr.write(f"no Node.js {OLDEST_NODE} or newer here: adding it to the environment (60 MB, once) ...\n")
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
         _run([*pip, "install", "--require-hashes", "-r", str(root / NODE_LOCK)], root, environment, "pip")
-    return here
+    return folder
 
 
 def _install(root: Path, npm_folder: Path | None, environment: Mapping[str, str]) -> Path:

@@ -1,4 +1,4 @@
-"""Check the program of this container, for docker-compose.yml: exit code 0 when it is alive, else 1."""
+"""Check the program of this container for docker-compose.yml: exit code 0 if alive, else 1."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def web() -> bool:
 
 
 def worker() -> bool:
-    """Return whether the worker of this container takes commands from the broker."""
+    """Return whether this container's worker takes commands from the broker."""
     from fluxtracker.celery import app
 
     return bool(app.control.ping(destination=[f"celery@{socket.gethostname()}"], timeout=5))
 
 
 def beat() -> bool:
-    """Return whether the scheduler has sent a task lately."""
+    """Return whether the scheduler has sent a task recently."""
     import django
 
     django.setup()

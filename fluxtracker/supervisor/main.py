@@ -39,7 +39,7 @@ class Address:
         return f"http://{host}:{self.port}"
 
     def check_free(self) -> None:
-        """Raise CannotStart when another program listens there, or when we may not."""
+        """Raise CannotStart if another program listens there, or if we may not."""
         try:
             family, kind, _, _, where = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind) as listener:
@@ -58,7 +58,7 @@ class Address:
 def announce_when_it_answers(
     address: Address, say: Callable[[str], None], hint: str, every: float = 0.3
 ) -> threading.Event:
-    """Print the address when the page is served, and then the hint, in a thread; the event is set from then on."""
+    """Print the URL once the page is served, then the hint, in a thread, and set the event."""
     ready = threading.Event()
 
     def look() -> None:
@@ -73,9 +73,9 @@ def announce_when_it_answers(
 
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-LONGEST_START = 60.0  # seconds until a demo goes on without its page
+LONGEST_START = 60.0  # seconds until a demo continues without its page
 TURN = 0.25  # seconds until a signal or a crash is noticed
-HURRY_AFTER, KILL_AFTER, FOUNDATION_TIME = 4.0, 7.0, 1.5  # seconds of the ten that stopping may take
+HURRY_AFTER, KILL_AFTER, FOUNDATION_TIME = 4.0, 7.0, 1.5  # seconds of the ten allowed for stopping
 
 
 class Supervisor:
@@ -97,7 +97,7 @@ class Supervisor:
         return child
 
     def run_once(self, program: Program, *, needed: bool = True) -> None:
-        """Run a program to its end beside the others; raise CannotStart when a needed one fails."""
+        """Run a program to its end next to the others; raise CannotStart if a needed one fails."""
         child = self.start(program)
         self.wait_until(lambda: child.ended() is not None)
         code = child.ended()
@@ -108,7 +108,7 @@ class Supervisor:
             raise CannotStart(f"{program.name} failed")
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = float("inf")) -> bool:
-        """Keep everything running until the condition is true, the time is over or a signal asks to stop."""
+        """Keep everything running until the condition is true, time is up or a signal asks to stop."""
         end = self._clock() + seconds
         while not (held := condition()) and not self.stopping and self._clock() < end:
             self.turn()
@@ -187,7 +187,7 @@ def _reason(code: int) -> str:
 
 
 def bring_up(supervisor: Supervisor, data_dir: Path, address: Address, *, pace: float | None) -> None:
-    """Start everything in order and run until a signal asks to stop. `pace`: of a demo; None: the live network."""
+    """Start everything in order and run until a signal asks to stop. `pace`: of a demo; None: live network."""
     if pace is not None:
         demo.forget_when_old(data_dir, time.time(), pace)
         demo.remember(data_dir, pace, os.environ)
@@ -220,7 +220,7 @@ def _short(path: Path) -> Path:
 
 
 def supervise(data_dir: Path, address: Address, *, pace: float | None = None) -> int:
-    """Lock the data dir, run everything and always end everything."""
+    """Lock the data dir, run everything and always stop everything."""
     try:
         make_private(data_dir)
     except OSError as error:

@@ -1,7 +1,7 @@
 """Start, watch, label and stop the long-running programs, and identify processes across restarts.
 
 On Linux a process is identified by boot, PID namespace and start in ticks; elsewhere by its start time. A lock file
-allows one supervisor per data dir; its record lets the next one stop what a killed one left.
+allows one supervisor per data dir; its record lets the next one stop what a killed one left running.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Console:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except BrokenPipeError:  # the reader has gone, the programs stay
+        except BrokenPipeError:  # the reader is gone, the programs keep running
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
         except OSError:
-            pass  # the output goes to a file on a full disk: the programs stay too
+            pass  # the output goes to a file on a full disk: the programs keep running
 
 
-PYTHON = "python"  # the interpreter of the image, or the one that runs the supervisor
+PYTHON = "python"  # the image's interpreter, or the supervisor's
 
 WEB = (PYTHON, "-m", "fluxtracker.web.server")
 WORKER = (
@@ -61,7 +61,7 @@ WORKER = (
     *("--pool", "prefork", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
 )
 BEAT = (PYTHON, "-m", "celery", "--quiet", "--app", "fluxtracker", "beat", "--loglevel", "INFO")
-# Containers run as root; what the warning is about, pickled messages, is not accepted here.
+# Containers run as root; pickled messages, the subject of the warning, are not accepted here.
 NO_ROOT_WARNING = {"PYTHONWARNINGS": "ignore:You're running the worker"}
 MIGRATE = (PYTHON, "manage.py", "migrate", "--noinput")
 
@@ -86,7 +86,7 @@ class Program:
 
 
 def application() -> list[Program]:
-    """Web, worker and scheduler, in the order in which they start."""
+    """Return web, worker and scheduler, in starting order."""
     return [
         Program("web", WEB),
         Program("worker", WORKER, NO_ROOT_WARNING, hurry_signal=SIGQUIT),
@@ -100,7 +100,7 @@ STARTED = 19  # field 22 of /proc/PID/stat, counted from behind the program's na
 
 
 def here() -> str:
-    """Return the scope of process ids, this boot and PID namespace; empty where the system does not say."""
+    """Return the scope of process ids: this boot and PID namespace, empty if unknown."""
     try:
         return f"{BOOT.read_text()[:8]}-{NAMESPACE.stat().st_ino}"
     except OSError:
@@ -108,7 +108,7 @@ def here() -> str:
 
 
 def mark(pid: int) -> str | None:
-    """Return what tells the process from every other one with its id; None when it has ended."""
+    """Return what distinguishes the process from others with its id, None if it has ended."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -120,14 +120,14 @@ def mark(pid: int) -> str | None:
 
 
 def is_from_here(marked: str) -> bool:
-    """Return whether its id is of this boot and PID namespace."""
+    """Return whether its id is from this boot and PID namespace."""
     return _place(marked) == here()
 
 
 def is_gone(pid: int, marked: str) -> bool:
-    """Return whether the marked process has ended; False when that is unknown.
+    """Return whether the marked process has ended, False if unknown.
 
-    A mark without a scope is from an older version; its process has ended when the id is free.
+    A mark without a scope is from an older version; its process has ended if the id is free.
     """
     try:
         if _place(marked) and not is_from_here(marked):
@@ -154,7 +154,7 @@ def _ticks(pid: int) -> str:
 
 
 class CannotStart(Exception):
-    """Something that the programs need is missing or in use; the text says what to do."""
+    """A requirement is missing or in use; the text says what to do."""
 
 
 def responds(
@@ -173,7 +173,7 @@ def responds(
 
 @contextmanager
 def held(data_dir: Path) -> Iterator[None]:
-    """Hold the lock of the data dir; raise CannotStart with the process that holds it."""
+    """Hold the data dir's lock; raise CannotStart naming the process that holds it."""
     with (data_dir / "supervisor.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -187,20 +187,20 @@ def held(data_dir: Path) -> Iterator[None]:
 
 
 def record(data_dir: Path, pids: list[int]) -> None:
-    """Record the processes that run now."""
+    """Record the running processes."""
     draft = data_dir / "processes.json.new"
     draft.write_text(json.dumps([[pid, marked] for pid in pids if (marked := mark(pid)) is not None]))
     draft.replace(data_dir / "processes.json")
 
 
 def end_leftovers(data_dir: Path, seconds: float = 5) -> int:
-    """End what a killed supervisor left running, with descendants; return the number of programs."""
-    found = [pid for pid, marked in _recorded(data_dir) if _is_ours(pid, marked)]
+    """End programs left running by a killed supervisor, with descendants; return their number."""
+    leaders = [pid for pid, marked in _recorded(data_dir) if _is_ours(pid, marked)]
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for leader in found:
+        for leader in leaders:
             end_group(leader, number)
-        _wait_for_end(found, seconds)
-    return len(found)
+        _wait_for_end(leaders, seconds)
+    return len(leaders)
 
 
 def _is_ours(leader: int, marked: str) -> bool:
@@ -247,7 +247,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """A program in a process group of its own, so that Ctrl-C reaches the supervisor only."""
+    """A program in its own process group, so that Ctrl-C reaches only the supervisor."""
 
     def __init__(self, program: Program, directory: Path, clock: Callable[[], float]) -> None:
         self.program = program
@@ -286,7 +286,7 @@ class Child:
         os.set_blocking(self.process.stdout.fileno(), False)  # type: ignore[union-attr]
 
     def lines(self) -> Iterator[str]:
-        """Yield the whole lines since the last call."""
+        """Yield the complete lines since the last call."""
         for chunk in self._chunks():
             *whole, self._rest = (self._rest + chunk).split(b"\n")
             yield from map(_readable, whole)
@@ -313,7 +313,7 @@ class Child:
             self.process.stdout = None
 
     def ended(self) -> int | None:
-        """Return its exit code, None while it runs."""
+        """Return its exit code, None while running."""
         return self.process.poll() if self.process else None
 
     def bury(self) -> list[str]:
@@ -336,7 +336,7 @@ class Child:
         return pause
 
     def ask_to_end(self, number: int = signal.SIGTERM) -> None:
-        """Signal the program alone, which ends its own children."""
+        """Signal only the program, which ends its own children."""
         self.due = None
         if self.process and self.process.poll() is None:
             self.process.send_signal(number)
@@ -351,7 +351,7 @@ def _readable(line: bytes) -> str:
 
 
 def _end_with_parent(parent: int) -> Callable[[], None]:
-    """Run between fork and exec: have the kernel end this process when the supervisor is killed."""
+    """Make the kernel end this process if the supervisor is killed. Runs between fork and exec."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def ask() -> None:

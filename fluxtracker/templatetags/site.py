@@ -1,4 +1,4 @@
-"""Show in templates what every page has: the bar of a demo, the version, words in backticks as code."""
+"""Provide tags for every page: the demo bar, the version, backticks as code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ register = template.Library()
 
 @register.inclusion_tag("parts/demo.html")
 def demo_bar() -> dict[str, bool]:
-    """Show that nothing here is real, where this process uses the data of a demo."""
+    """Show that nothing is real if this process uses a demo's data."""
     return {"is_demo": settings.DEMO}
 
 
@@ -27,5 +27,5 @@ def version() -> str:
 
 @register.filter
 def ticks(text: str) -> SafeString:
-    """Return the text with its words in backticks as code."""
+    """Return the text with words in backticks as code."""
     return SafeString(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))

@@ -1,4 +1,4 @@
-"""Build the upstream clients that the settings name, and the cheapest request that shows each works."""
+"""Build the configured upstream clients, and the cheapest request that checks each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fluxtracker.upstream.stats import Stats
 
 
 def chain_sources(http: Http) -> list[Blockbook | Daemon]:
-    """Return the sources of the chain in the order they are asked: every Blockbook, each once, then the daemon."""
+    """Return the chain sources in the order they are asked: each Blockbook once, then the daemon."""
     urls: dict[object, str] = {}
     for url in settings.BLOCKBOOK_URLS:
         parts = urlsplit(url)
@@ -44,14 +44,14 @@ Probe = Callable[[], int | None]
 
 
 def probes(http: Http) -> dict[str, Probe]:
-    """Return the question to each upstream, by its name. A Blockbook is named by its host."""
-    found: dict[str, Probe] = {}
+    """Return the check of each upstream by name. A Blockbook is named by its host."""
+    checks: dict[str, Probe] = {}
     for url in settings.BLOCKBOOK_URLS:
         book = Blockbook(http, url)
-        found[_free_name(book.host, found)] = partial(_height, book)
-    found["daemon"] = daemon(http).height
-    found["fluxos"] = partial(_answered, app_registry(http).payment_address)
-    found["stats"] = partial(_answered, stats(http).tiers)
+        checks[_free_name(book.host, checks)] = partial(_height, book)
+    checks["daemon"] = daemon(http).height
+    checks["fluxos"] = partial(_answered, app_registry(http).payment_address)
+    checks["stats"] = partial(_answered, stats(http).tiers)
     feeds: dict[str, Callable[[Http, datetime], object]] = {
         "coingecko": price_feeds.coingecko_now,
         "binance": price_feeds.binance_now,
@@ -59,11 +59,11 @@ def probes(http: Http) -> dict[str, Probe]:
     }
     if settings.CRYPTOCOMPARE_API_KEY:
         feeds["cryptocompare"] = price_feeds.cryptocompare_now
-    return found | {name: partial(_answered, feed, http, datetime.now(UTC)) for name, feed in feeds.items()}
+    return checks | {name: partial(_answered, feed, http, datetime.now(UTC)) for name, feed in feeds.items()}
 
 
 def _free_name(host: str, taken: dict[str, Probe]) -> str:
-    """Several instances may share a host. Numbers and not paths tell them apart: a path may hold a key."""
+    """Return an unused name, as instances may share a host. Numbered, since a path may contain a key."""
     host = host[:90]
     return next(name for name in (host, *(f"{host} ({n})" for n in range(2, 99))) if name not in taken)
 
@@ -73,5 +73,5 @@ def _height(book: Blockbook) -> int:
 
 
 def _answered(ask: Callable[..., object], *args: object) -> None:
-    """Ask, and leave aside what came: that it was usable is enough."""
+    """Request it and drop the result: a usable one is enough."""
     ask(*args)

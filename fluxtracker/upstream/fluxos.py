@@ -1,4 +1,4 @@
-"""FluxOS: the envelope around its answers, and the registry of app messages (docs/upstream.md#common-traps)."""
+"""Read FluxOS: the envelope around its answers, and the registry of app messages (docs/upstream.md#common-traps)."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ log = structlog.get_logger(__name__)
 RPC_NOT_FOUND, RPC_OUT_OF_RANGE = -5, -8
 DEPLOYMENT = "/deploymentinformation"
 PRICED = ("cpu", "ram", "hdd", "minPrice", "port", "scope", "staticip")
-MOST_FLUX = 1_000_000  # of one price; more is absurd
+MOST_FLUX = 1_000_000  # per price; more is absurd
 LIMITS = (
     "minimumInstances", "maximumInstances", "blocksLasting", "minBlocksAllowance", "maxBlocksAllowance",
     "blocksAllowanceInterval",
 )  # fmt: skip
-ORBIT = "runonflux/orbit"  # the image of apps that are deployed from a git repository
+ORBIT = "runonflux/orbit"  # the image of apps deployed from a git repository
 MAX_NAME = 128
 MOST_VERSIONS = 1_000
 MESSAGE_BYTES = 8 << 20
 DUMP_BYTES = 512 << 20  # 93 MB in 2026-09, growing
-ITEM_BYTES = 8 << 20  # of one item of a stream
+ITEM_BYTES = 8 << 20  # per item of a stream
 LONGEST_ESCAPE = 12  # bytes
 INDEX_BYTES = 128 << 20  # 16 MB in 2026-09, growing
 SPECIFICATIONS_BYTES = 256 << 20
-HEAD_BYTES = 4096  # of a stream, kept to read an error envelope from
+HEAD_BYTES = 4096  # of a stream, kept to read an error envelope
 KEYS = {
     "version", "name", "description", "owner", "compose", "instances", "contacts", "geolocation", "expire", "ttl",
     "nodes", "staticip", "enterprise", "datacenter", "hash", "height",
@@ -74,7 +74,7 @@ _logged: set[str] = set()
 
 
 def envelope(answer: object, source: str, where: str) -> Any:
-    """Return the data inside. Errors come with HTTP 200, so the status inside is what counts."""
+    """Return the data inside. Errors come with HTTP 200, so the inner status counts."""
     if not isinstance(answer, dict):
         raise BadAnswer(source, where, "the answer is not an object")
     data = answer.get("data")
@@ -91,29 +91,29 @@ def envelope(answer: object, source: str, where: str) -> Any:
 
 
 class AppRegistry(Upstream):
-    """Apps that FluxOS knows, by the hash of the message that was paid for."""
+    """Apps known to FluxOS, by the hash of the paid message."""
 
     def __init__(self, http: Http, base_url: str) -> None:
         super().__init__(http, base_url.rstrip("/") + "/apps")
 
     def payment_address(self) -> str:
-        """Return the address that the terms of deployment name."""
+        """Return the address in the deployment terms."""
         address = self._deployment().get("address")
         if not isinstance(address, str) or not is_address(address):
             raise self.bad(DEPLOYMENT, "the terms of deployment name no address")
         return address
 
     def deployment_terms(self) -> DeploymentTerms:
-        """Return what it costs to deploy an app."""
+        """Return the prices of deploying an app."""
         data = self._deployment()
         rows = data.get("price")
         if not isinstance(rows, list):
             raise self.bad(DEPLOYMENT, "no list of prices")
-        found = [price for price in map(_price, rows) if price]
-        if not found:
+        prices = [price for price in map(_price, rows) if price]
+        if not prices:
             raise self.bad(DEPLOYMENT, f"none of {len(rows)} prices is usable")
         limits = {name: limit for name in LIMITS if (limit := or_none(whole, data.get(name), name)) is not None}
-        return DeploymentTerms(tuple(sorted(set(found), key=_by_height)), limits, len(rows) - len(found))
+        return DeploymentTerms(tuple(sorted(set(prices), key=_by_height)), limits, len(rows) - len(prices))
 
     def _deployment(self) -> dict[str, Any]:
         data = envelope(self.get(DEPLOYMENT, max_bytes=MEDIUM), self.host, self.where(DEPLOYMENT))
@@ -122,43 +122,43 @@ class AppRegistry(Upstream):
         return data
 
     def locations(self) -> Locations:
-        """Return the instances that run, encrypted apps included. 2.4 MB."""
+        """Return the running instances, including encrypted apps. 2.4 MB."""
         path = "/locations"
         rows = envelope(self.get(path), self.host, self.where(path))
         if not isinstance(rows, list) or not rows:
             raise self.bad(path, "no list of instances" if rows else "an empty list")
-        found = [place for place in map(_placed, rows) if place]
-        places = dict(reversed(found))  # the first row of each
+        placed = [place for place in map(_placed, rows) if place]
+        places = dict(reversed(placed))  # the first row of each
         if not places:
             raise self.bad(path, f"none of {len(rows)} rows is usable")
         instances = tuple(reversed(places.values()))
-        return Locations(instances, len(rows), len(rows) - len(found), len(found) - len(instances))
+        return Locations(instances, len(rows), len(rows) - len(placed), len(placed) - len(instances))
 
     def message(self, message_hash: str) -> AppMessage | None:
-        """Return the message with this hash; None while it is not known."""
+        """Return the message with this hash, None while not known."""
         records = self.message_records(message_hash)
         return next(filter(None, map(_from_message, records)), None)
 
     def message_records(self, message_hash: str) -> list[dict[str, Any]]:
-        """Return every record of a message with this hash as it came; none while it is not known."""
+        """Return every raw record of a message with this hash, none while not known."""
         path = "/permanentmessages"
         answer = self.get(path, {"hash": message_hash}, max_bytes=MESSAGE_BYTES)
         records = envelope(answer, self.host, self.where(path))
         if not isinstance(records, list):
             raise self.bad(path, "no list of messages")
-        wanted = [record for record in records if isinstance(record, dict) and record.get("hash") == message_hash]
-        if records and not wanted:
+        matching = [record for record in records if isinstance(record, dict) and record.get("hash") == message_hash]
+        if records and not matching:
             raise self.bad(path, "messages with other hashes than the one asked for")
-        return wanted
+        return matching
 
     def all_message_records(self) -> Iterator[Any]:
-        """Yield every record of a message as it came, in a stream: 93 MB. UpstreamError where it breaks off."""
+        """Yield every raw message record from a stream of 93 MB. UpstreamError if it breaks off."""
         url = f"{self.base}/permanentmessages"
         with self.http.open_stream(url, max_bytes=DUMP_BYTES, endpoint=self.base) as body:
             yield from records_of(body)
 
     def hashes_with_message(self) -> Iterator[str]:
-        """Yield the hashes that were paid for and whose message is known, in a stream: 16 MB."""
+        """Yield paid hashes with a known message from a stream of 16 MB."""
         url = f"{self.base}/hashes"
         with self.http.open_stream(url, max_bytes=INDEX_BYTES, endpoint=url) as body:
             for row in records_of(body):
@@ -168,24 +168,24 @@ class AppRegistry(Upstream):
                         yield message_hash
 
     def latest_version(self) -> int:
-        """Return the newest version that a specification may have."""
+        """Return the newest allowed version of a specification."""
         path = "/latestspecificationversion"
         data = envelope(self.get(path), self.host, self.where(path))
-        found = or_none(count, data.get("version") if isinstance(data, dict) else data, "a version", MOST_VERSIONS)
-        if not found:
+        version = or_none(count, data.get("version") if isinstance(data, dict) else data, "a version", MOST_VERSIONS)
+        if not version:
             raise self.bad(path, "no version of specifications")
-        return found
+        return version
 
-    def dump(self, wanted: Collection[str]) -> dict[str, AppMessage]:
-        """Return the wanted ones of all messages there are. The answer is 93 MB: read as a stream."""
-        return self._streamed("permanentmessages", DUMP_BYTES, wanted, _from_message)
+    def dump(self, hashes: Collection[str]) -> dict[str, AppMessage]:
+        """Return the requested messages out of all. The answer is 93 MB, read as a stream."""
+        return self._streamed("permanentmessages", DUMP_BYTES, hashes, _from_message)
 
-    def specifications(self, wanted: Collection[str]) -> dict[str, AppMessage]:
-        """Return the wanted ones of the newest messages of the apps that run, by their specifications."""
-        return self._streamed("globalappsspecifications", SPECIFICATIONS_BYTES, wanted, _from_specification)
+    def specifications(self, hashes: Collection[str]) -> dict[str, AppMessage]:
+        """Return the requested ones among the newest messages of running apps, from their specifications."""
+        return self._streamed("globalappsspecifications", SPECIFICATIONS_BYTES, hashes, _from_specification)
 
     def specifications_now(self) -> AppSpecifications:
-        """Return what is public of every app that is registered now."""
+        """Return the public part of every registered app."""
         path = "/globalappsspecifications"
         rows = envelope(self.get(path), self.host, self.where(path))
         if not isinstance(rows, list) or not rows:
@@ -196,20 +196,20 @@ class AppRegistry(Upstream):
             raise self.bad(path, f"none of {len(rows)} specifications is usable")
         return AppSpecifications(apps, len(rows) - len(apps))
 
-    def _streamed(self, name: str, max_bytes: int, wanted: Collection[str], reader: Any) -> dict[str, AppMessage]:
-        found: dict[str, AppMessage] = {}
+    def _streamed(self, name: str, max_bytes: int, hashes: Collection[str], reader: Any) -> dict[str, AppMessage]:
+        messages: dict[str, AppMessage] = {}
         with self.http.open_stream(f"{self.base}/{name}", max_bytes=max_bytes, endpoint=self.base) as body:
             for record in records_of(body):
                 known = record.get("hash") if isinstance(record, dict) else None
-                if isinstance(known, str) and known in wanted and (message := reader(record)):
-                    found[message.hash] = message
-        return found
+                if isinstance(known, str) and known in hashes and (message := reader(record)):
+                    messages[message.hash] = message
+        return messages
 
 
 def records_of(body: Body) -> Any:
-    """The items of `data`, one by one. BadAnswer at the end unless the whole was a success with items.
+    """Yield the items of `data`. BadAnswer at the end unless the answer was a success with items.
 
-    The status may come after the data, and an empty list is what an overloaded node answers.
+    The status may come after the data, and an overloaded node answers with an empty list.
     """
     statuses, items = ijson.sendable_list(), ijson.sendable_list()
     # use_float in both: without it a number of 5,000 digits ends the whole process (ijson 3.6.0).
@@ -219,7 +219,7 @@ def records_of(body: Body) -> Any:
     try:
         for chunk in _mended(body):
             head = head or chunk[:HEAD_BYTES]
-            if not statuses:  # it stands at the beginning as a rule, and each parser costs its time
+            if not statuses:  # usually at the beginning, and each parser takes time
                 status_parser.send(chunk)
             item_parser.send(chunk)
             items_read += len(items)
@@ -240,7 +240,7 @@ def records_of(body: Body) -> Any:
 
 
 def _mended(body: Body) -> Iterator[bytes]:
-    """The stream's bytes, with DAMAGED where they are no text. Escapes and letters are not cut in two."""
+    """Yield the stream's bytes, with DAMAGED for invalid text, without splitting escapes and characters."""
     letters, rest = getincrementaldecoder("utf-8")("replace"), b""
     while chunk := body.read():
         data = rest + letters.decode(chunk).encode()
@@ -257,7 +257,7 @@ def _mended(body: Body) -> Iterator[bytes]:
 
 
 def _small(head: bytes) -> object:
-    """Return the answer, where it fits into its own head."""
+    """Return the answer if it fits into its head."""
     try:
         return orjson.loads(head)
     except orjson.JSONDecodeError:
@@ -274,7 +274,7 @@ def _from_specification(record: dict[str, Any]) -> AppMessage | None:
 
 
 def _message(message_hash: object, specification: object) -> AppMessage | None:
-    """Return the record of a message; None where it names no app, as if it were not known yet."""
+    """Return the record of a message, None without an app, as if not known yet."""
     if not isinstance(message_hash, str) or not is_hash(message_hash) or not isinstance(specification, dict):
         return None
     name = clean_name(specification.get("name"))
@@ -282,7 +282,7 @@ def _message(message_hash: object, specification: object) -> AppMessage | None:
 
 
 def clean_name(name: object) -> str:
-    """Return a name that strangers chose: printable, of bounded length."""
+    """Return an untrusted name: printable, of bounded length."""
     if not isinstance(name, str) or is_damaged(name):
         return ""
     return "".join(filter(str.isprintable, name)).strip()[:MAX_NAME]
@@ -296,7 +296,7 @@ def _is_git(specification: dict[str, Any]) -> bool:
 
 
 def app_specification(row: object) -> AppSpecification | None:
-    """Return the public part of a specification of any version (docs/upstream.md#apps); None where it names no app."""
+    """Return the public part of a specification of any version (docs/upstream.md#apps), None without an app."""
     name = clean_name(row.get("name")) if isinstance(row, dict) else ""
     if not name or not isinstance(row, dict):
         return None
@@ -318,17 +318,17 @@ def app_specification(row: object) -> AppSpecification | None:
 
 
 def version_of(row: dict[str, Any]) -> int:
-    """Return the version of a specification; 0 where it says none."""
+    """Return the version of a specification, 0 if missing."""
     return or_none(whole, row.get("version"), "it") or 0
 
 
 def _log_unknown_keys(rows: list[Any]) -> None:
-    """Log once which further keys the versions after 8 have: their names, never what they say."""
+    """Log once which unknown keys versions after 8 have: names, never values."""
     later = (row for row in rows if isinstance(row, dict) and version_of(row) > LAST_IN_BLOCKS)
-    found = sorted({key for row in later for key in row if is_key(key)} - KEYS - _logged)
-    if found and len(_logged) < MOST_KEYS:
-        _logged.update(found)
-        log.info("specification_keys_unknown", keys=found[:MOST_KEYS])
+    unknown = sorted({key for row in later for key in row if is_key(key)} - KEYS - _logged)
+    if unknown and len(_logged) < MOST_KEYS:
+        _logged.update(unknown)
+        log.info("specification_keys_unknown", keys=unknown[:MOST_KEYS])
 
 
 def _component(part: dict[str, Any]) -> AppComponent:
@@ -336,7 +336,7 @@ def _component(part: dict[str, Any]) -> AppComponent:
 
 
 def _placed(row: Any) -> tuple[tuple[str, str], Instance] | None:
-    """Return an instance and what tells it from all others: the app and the node's address, which is not kept."""
+    """Return an instance and its identity: the app and the node's address, which is not stored."""
     name = clean_name(row.get("name")) if isinstance(row, dict) else ""
     address = row.get("ip") if name else None
     if not name or has_ip(name) or not isinstance(address, str) or not address.strip():
@@ -347,7 +347,7 @@ def _placed(row: Any) -> tuple[tuple[str, str], Instance] | None:
 
 
 def _price(row: Any) -> DeploymentPrice | None:
-    """Return a row of the table; None where it tells no height from -1 on, or no price."""
+    """Return a row of the table, None without a height from -1 on or a price."""
     height = or_none(whole, row.get("height"), "a height", -1) if isinstance(row, dict) else None
     if height is None:
         return None

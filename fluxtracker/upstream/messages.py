@@ -1,6 +1,6 @@
-"""Read what permanent app messages say, as far as it is kept (docs/upstream.md#app-messages).
+"""Read the stored facts of permanent app messages (docs/upstream.md#app-messages).
 
-Facts alone: never a specification, an environment parameter or a contact.
+Only facts: never a specification, an environment parameter or a contact.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ LEAST_SAT = ((1_004_000, 1_000_000), (983_000, 10_000_000), (0, 100_000_000))
 """Lowest price of a message by height, the newest first (docs/upstream.md#app-messages)."""
 DEFAULT_INSTANCES, MOST_INSTANCES = 3, 10_000
 MOST_IMAGES = 20
-MOST_CORES, MOST_MB, MOST_GB = 1e5, 1e8, 1e7  # of a component; more is absurd
+MOST_CORES, MOST_MB, MOST_GB = 1e5, 1e8, 1e7  # per component; more is absurd
 is_owner = re.compile(r"[0-9A-Za-z]{20,64}").fullmatch  # a ZelID, or 0x and 40 hex digits
 
 
 @dataclass(frozen=True, slots=True)
 class PermanentMessage:
-    """A registration or an update of an app. None: the message does not say it in a way that can be understood."""
+    """A registration or an update of an app. None: missing or invalid in the message."""
 
     hash: str
     is_registration: bool
@@ -64,20 +64,20 @@ class PermanentMessage:
 
 
 def read_messages(registry: AppRegistry, left_out: Counter[str]) -> Iterator[PermanentMessage]:
-    """Yield all messages there are, in a stream; those that cannot be used are counted by reason."""
+    """Yield all messages from a stream; unusable ones are counted by reason."""
     for record in registry.all_message_records():
         if message := read_message(record, left_out):
             yield message
 
 
 def find_message(registry: AppRegistry, message_hash: str, left_out: Counter[str]) -> PermanentMessage | None:
-    """Return the message with this hash, the first one where it was used again; None while it is not known."""
-    found = [read_message(record, left_out) for record in registry.message_records(message_hash)]
-    return min(filter(None, found), key=lambda message: (message.height, message.txid), default=None)
+    """Return the first message with this hash, None while not known."""
+    messages = [read_message(record, left_out) for record in registry.message_records(message_hash)]
+    return min(filter(None, messages), key=lambda message: (message.height, message.txid), default=None)
 
 
 def read_message(record: object, left_out: Counter[str]) -> PermanentMessage | None:
-    """Return what a record says; None, counted by its reason, where it says no hash, app, kind or block."""
+    """Return the message of a record, or None, counted by reason, without hash, app, kind or block."""
     try:
         return _read(record)
     except NotUsable as error:
@@ -86,7 +86,7 @@ def read_message(record: object, left_out: Counter[str]) -> PermanentMessage | N
 
 
 class NotUsable(ValueError):
-    """A record says nothing that can be used; the reason is a key of the coverage."""
+    """The record is not usable; the reason is a key of the coverage."""
 
 
 def _read(record: object) -> PermanentMessage:
@@ -134,12 +134,12 @@ def _read(record: object) -> PermanentMessage:
 
 
 def least_sat(height: int) -> int:
-    """Return what a message of this height has to pay at least: FluxOS ignores one that pays less."""
+    """Return the minimum payment for a message of this height, below which FluxOS ignores it."""
     return next(sat for since, sat in LEAST_SAT if height >= since)
 
 
 def _term(specification: dict[str, Any], version: int, height: int) -> Term | None:
-    """Return the term that it says, of at most three years; None: not known."""
+    """Return its term of at most three years, None if not known."""
     term = read_term(version, specification.get("expire"), specification.get("ttl"), height)
     if term is None or term.unit == Unit.SECONDS:
         return term
@@ -148,7 +148,7 @@ def _term(specification: dict[str, Any], version: int, height: int) -> Term | No
 
 
 def _instances(specification: dict[str, Any]) -> int | None:
-    """Return how many are ordered: three where it does not say."""
+    """Return the number ordered, by default three."""
     if specification.get("instances") is None:
         return DEFAULT_INSTANCES
     return or_none(whole, specification["instances"], "it", 1, MOST_INSTANCES)
@@ -161,17 +161,17 @@ def _parts(specification: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _resources(specification: dict[str, Any]) -> tuple[float | None, float | None, float | None]:
-    """Return cores, MB and GB of all components; None where one does not say."""
+    """Return cores, MB and GB of all components, None if any is missing."""
     parts = _parts(specification)
     highest = {"cpu": MOST_CORES, "ram": MOST_MB, "hdd": MOST_GB}
-    found = ([or_none(amount, part.get(key), key, high) for part in parts] for key, high in highest.items())
-    cpu, ram, hdd = (_sum(numbers) for numbers in found)
+    columns = ([or_none(amount, part.get(key), key, high) for part in parts] for key, high in highest.items())
+    cpu, ram, hdd = (_sum(numbers) for numbers in columns)
     return cpu, ram, hdd
 
 
 def _sum(numbers: list[float | None]) -> float | None:
-    told = [number for number in numbers if number is not None]
-    return sum(told) if numbers and len(told) == len(numbers) else None
+    known = [number for number in numbers if number is not None]
+    return sum(known) if numbers and len(known) == len(numbers) else None
 
 
 def _images(specification: dict[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Read what one node is from its row of the statistics (docs/upstream.md#statistics): place, provider, versions."""
+"""Read a node's place, provider and versions from its row of the statistics (docs/upstream.md#statistics)."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class NodeFacts:
 
     @property
     def fullness(self) -> Fullness:
-        told = (self.country, self.provider, self.cores, self.zelid, self.fluxos, self.daemon, self.benchmark)
-        return self.reached, sum(fact is not None for fact in told)
+        reported = (self.country, self.provider, self.cores, self.zelid, self.fluxos, self.daemon, self.benchmark)
+        return self.reached, sum(fact is not None for fact in reported)
 
 
 def node_facts(row: Any) -> NodeFacts:
-    """Raise ValueError for an unknown tier."""
+    """Return the facts of a row. ValueError for an unknown tier."""
     tier = row["tier"]
     if tier not in TIERS:
         raise ValueError("an unknown tier")
@@ -92,23 +92,23 @@ def _code(value: Any) -> str | None:
 
 
 def _provider(asn: Any, org: Any) -> tuple[int | None, tuple[str, ...]]:
-    """Return the number in `AS197540 netcup GmbH`, and the names that the provider goes by."""
-    found = as_text(asn) if isinstance(asn, str) else None
-    number = or_none(count, found[1] if found else asn, "an AS", LARGEST_AS)
+    """Return the number in `AS197540 netcup GmbH`, and the provider's names."""
+    match = as_text(asn) if isinstance(asn, str) else None
+    number = or_none(count, match[1] if match else asn, "an AS", LARGEST_AS)
     if not number:
         return None, ()
-    names = (_words(found[2] if found else ""), _words(org))
+    names = (_words(match[2] if match else ""), _words(org))
     return number, tuple(dict.fromkeys(filter(None, names)))
 
 
 def _words(value: Any) -> str:
-    """Return text of strangers: printable, short, and nothing that may be an address."""
+    """Return untrusted text: printable, short, and without anything like an address."""
     if not isinstance(value, str) or is_damaged(value) or has_ip(value):
         return ""
     return " ".join("".join(filter(str.isprintable, value)).split())[:LONGEST_WORDS].strip()
 
 
 def _version(value: Any) -> str | None:
-    """Return a version as text; 0 and what may be an address count as not told."""
+    """Return a version as text; 0 and anything like an address count as missing."""
     text = str(value).strip() if isinstance(value, str) or type(value) is int else ""
     return text if is_version(text) and text != "0" and not has_ip(text) else None

@@ -1,4 +1,4 @@
-"""Checks on single values of an answer, shared by all readers of wire formats. Wrong ones raise ValueError."""
+"""Check single values of answers for all parsers. Wrong ones raise ValueError."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WRONG_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 """Errors that a reader raises when an answer is not of the shape it knows."""
 
 MAX_HEIGHT = 2**31 - 1
-MAX_TOTAL = 2**31 - 1  # transactions of an address: what a column holds
-MAX_NODES = 100_000_000  # of one tier: the sum of three fits a column
+MAX_TOTAL = 2**31 - 1  # transactions of an address: a column's limit
+MAX_NODES = 100_000_000  # per tier: the sum of three fits a column
 MAX_SAT = 9 * 10**16  # 900 million FLUX, more than can ever exist
 MAX_TIME = 2**32
 
 is_hash = re.compile(r"[0-9a-f]{64}").fullmatch
-is_address = re.compile(r"[!-~]{1,64}").fullmatch  # OP_RETURN texts have a blank
+is_address = re.compile(r"[!-~]{1,64}").fullmatch  # OP_RETURN texts contain a space
 
 
 USUAL_PORT = 16127  # of a node whose address has none
@@ -32,14 +32,14 @@ def full_address(address: str) -> str:
 
 
 def has_ip(text: str) -> bool:
-    """Return whether the text has what may be an IP address."""
+    """Return whether the text may contain an IP address."""
     return IN_TEXT.search(text) is not None
 
 
 DAMAGED = "\ufffd"
 """Stands for what is no text. A row whose name has it is left out: it would be another's name."""
 
-ESCAPES = re.compile(  # one by one, so that a backslash that is itself escaped begins none; pairs before halves
+ESCAPES = re.compile(  # one by one, so that an escaped backslash begins no escape; pairs before halves
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
 )
 HALF = 6  # bytes of an escape that is half of a pair
@@ -47,7 +47,7 @@ FIRST_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
 
 
 def mend_text(data: bytes) -> bytes:
-    """Return the JSON with DAMAGED in place of half surrogates and of bytes that are no UTF-8."""
+    """Return the JSON with DAMAGED instead of half surrogates and invalid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -55,8 +55,8 @@ def mend_text(data: bytes) -> bytes:
     return ESCAPES.sub(_whole_escape, data) if b"\\u" in data else data
 
 
-def _whole_escape(found: re.Match[bytes]) -> bytes:
-    return rb"\ufffd" if len(found[0]) == HALF else found[0]
+def _whole_escape(match: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if len(match[0]) == HALF else match[0]
 
 
 def is_damaged(text: object) -> bool:
@@ -64,26 +64,26 @@ def is_damaged(text: object) -> bool:
 
 
 def brief(value: object) -> str:
-    """Return a value in an error's words: of a list or an object only that it is one, for it may be nested deeply."""
+    """Return a value for an error text; lists and objects only by type, as they may be nested deeply."""
     return str(value)[:200] if isinstance(value, str | int | float) else type(value).__name__
 
 
 def whole(value: object, what: str, low: int = 0, high: int = MAX_HEIGHT) -> int:
-    """Return an integer of JSON between two bounds; `true` and `1.0` are none."""
+    """Return a JSON integer between two bounds; `true` and `1.0` are invalid."""
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{what} is not a whole number from {low} to {high}")
     return value
 
 
 def amount(value: object, what: str, high: float) -> float:
-    """Return a number of JSON from 0 to a bound beyond which it is absurd; text and `true` are none."""
+    """Return a JSON number from 0 to a bound beyond which it is absurd; text and `true` are invalid."""
     if (type(value) is float or type(value) is int) and 0 <= value <= high:
         return value
     raise ValueError(f"{what} is not a number from 0 to {high:g}")
 
 
 def count(value: object, what: str, high: int = MAX_HEIGHT) -> int:
-    """Return a whole number from 0, also where it comes as text of digits or as 7.0."""
+    """Return a whole number from 0, also from digits as text or 7.0."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}(\.0+)?", value.strip(), re.ASCII):
         value = float(value) if "." in value else int(value)
     if isinstance(value, float) and value.is_integer():
@@ -92,7 +92,7 @@ def count(value: object, what: str, high: int = MAX_HEIGHT) -> int:
 
 
 def satoshi(value: object) -> int:
-    """Return an amount from text of digits or an integer; what is absent is 0 (docs/upstream.md#blockbook)."""
+    """Return an amount from digits or an integer; absent means 0 (docs/upstream.md#blockbook)."""
     if value is None:
         return 0
     if type(value) is str and value.isascii() and value.isdigit() and len(value) < 20:
@@ -108,7 +108,7 @@ def instant(value: object, what: str) -> datetime:
 
 
 def or_none(read: Callable[..., T], *args: object) -> T | None:
-    """Return what a reader of this module makes of a value; None where it is wrong."""
+    """Return the result of a reader of this module, None if the value is wrong."""
     try:
         return read(*args)
     except ValueError:
@@ -116,7 +116,7 @@ def or_none(read: Callable[..., T], *args: object) -> T | None:
 
 
 def block_hash(value: object) -> str:
-    """Return a block's hash, "" where it is absent."""
+    """Return a block's hash, "" if absent."""
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or not is_hash(value):

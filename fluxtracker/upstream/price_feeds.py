@@ -1,4 +1,4 @@
-"""The sources of FLUX prices, one pair of questions each: now, and by UTC day (docs/upstream.md#prices)."""
+"""Read FLUX prices from each source: now, and by UTC day (docs/upstream.md#prices)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ COINGECKO_DAYS = 365  # the longest history without a key
 KLINES_A_CALL = 1000
 HISTODAYS_A_CALL = 2000
 FLUX_SINCE = date(2021, 1, 1)  # before, CryptoCompare's symbol FLUX was another coin
-NOT_NOW = timedelta(hours=1)  # a price that its source changed longer ago than this is no price of now
-MIDNIGHT_FROM, MIDNIGHT_TO = -timedelta(hours=1), timedelta(minutes=10)  # how far off a point may be and be the close
+NOT_NOW = timedelta(hours=1)  # a price changed longer ago than this is not current
+MIDNIGHT_FROM, MIDNIGHT_TO = -timedelta(hours=1), timedelta(minutes=10)  # where a point counts as the close
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """US dollars for one FLUX, and who said so."""
+    """US dollars per FLUX, and the source."""
 
     price: Decimal
     source: str
@@ -46,7 +46,7 @@ def _ask(
     read: Callable[[Any], T],
     headers: Mapping[str, str] | None = None,
 ) -> T:
-    """Return the answer as `read` understands it; whatever it stumbles over makes it a BadAnswer."""
+    """Return the answer parsed by `read`; parsing errors become BadAnswer."""
     source = Upstream(http, base)
     answer = source.get(path, params, headers=headers, max_bytes=MEDIUM, patient=False)
     try:
@@ -56,7 +56,7 @@ def _ask(
 
 
 def coingecko_now(http: Http, now: datetime) -> Quote:
-    """Return the price, unless CoinGecko says that it is older than an hour."""
+    """Return the price, unless CoinGecko reports it as older than an hour."""
 
     def read(answer: Any) -> Quote:
         row = answer[COIN]
@@ -70,7 +70,7 @@ def coingecko_now(http: Http, now: datetime) -> Quote:
 
 
 def coingecko_days(http: Http, first: date, last: date, now: datetime) -> Days | None:
-    """Return one point a day at midnight, and a last one that is now. None where all days are too old to ask for."""
+    """Return one point per day at midnight, and a last one for now. None if all days are too old."""
     today = now.date()
     if today - last > timedelta(days=COINGECKO_DAYS):
         return None
@@ -81,10 +81,10 @@ def coingecko_days(http: Http, first: date, last: date, now: datetime) -> Days |
 
 
 def _closes(rows: list[Any]) -> Days:
-    """Return the close of each UTC day: the point that is nearest to the midnight which ends the day.
+    """Return the close of each UTC day: the point nearest to the midnight that ends the day.
 
-    Points are hourly or finer where daily ones cannot be had, and may be off by a moment. The very last one is "now"
-    and no close unless it is exactly at midnight; a midnight that the list does not reach is no close either.
+    Points are hourly or finer if daily ones are unavailable, and may be slightly off. The very last one is "now" and
+    not a close unless exactly at midnight; a midnight not reached by the list has no close either.
     """
     points = [_point(row, 0, 1, "coingecko") for row in rows]
     moments = [moment for moment, _ in points if moment]
@@ -102,7 +102,7 @@ def _closes(rows: list[Any]) -> Days:
 
 
 def explorer_currency(http: Http, now: datetime) -> Quote:
-    """The rate is nested today and was not before (docs/upstream.md#common-traps). It comes without a time."""
+    """Return the rate, nested now but not formerly (docs/upstream.md#common-traps). It has no time."""
 
     def read(answer: Any) -> Quote:
         data = answer.get("data")
@@ -117,7 +117,7 @@ def explorer_market(http: Http, now: datetime) -> Quote:
 
 
 def binance_now(http: Http, now: datetime) -> Quote | None:
-    """Return the last trade: the close of today's open candle. None before the day's first one."""
+    """Return the last trade: the close of today's open candle, None before the day's first one."""
 
     def read(answer: Any) -> Quote | None:
         row = _filled(answer)[-1]
@@ -130,9 +130,9 @@ def binance_now(http: Http, now: datetime) -> Quote | None:
 
 
 def binance_days(http: Http, first: date, last: date, now: datetime) -> Days:
-    """Return the closes of the daily candles, 1,000 a call.
+    """Return the closes of the daily candles, 1,000 per call.
 
-    Days before the listing are absent, today's is still open.
+    Days before the listing are absent; today's is still open.
     """
     today = now.date()
     days: Days = {}
@@ -156,12 +156,12 @@ def binance_days(http: Http, first: date, last: date, now: datetime) -> Days:
 
 
 def _volumes(candle: Any) -> list[Any]:
-    """Return the volume, and the number of trades where the candle has it."""
+    """Return the volume, and the number of trades if the candle has it."""
     return [*candle[5:6], *candle[8:9]]
 
 
 def cryptocompare_now(http: Http, now: datetime) -> Quote | None:
-    """None without a key: it is not asked then."""
+    """Return the price, None without a key, when it is not asked."""
 
     if not settings.CRYPTOCOMPARE_API_KEY:
         return None
@@ -170,7 +170,7 @@ def cryptocompare_now(http: Http, now: datetime) -> Quote | None:
 
 
 def cryptocompare_days(http: Http, first: date, last: date, now: datetime) -> Days | None:
-    """Closes, oldest first; a close or a volume of 0 means that there is none. None without a key."""
+    """Return closes, oldest first, without those with a close or volume of 0. None without a key."""
 
     if not settings.CRYPTOCOMPARE_API_KEY:
         return None
@@ -194,7 +194,7 @@ def _cryptocompare(http: Http, path: str, params: Params, read: Callable[[Any], 
 def _point(
     row: Any, when: int | str, price: int | str, source: str, unit: int = 1000
 ) -> tuple[datetime | None, Quote | None]:
-    """Return instant and price of one row of a history, None for each that is not usable."""
+    """Return instant and price of one row of a history, None for each unusable one."""
     try:
         moment = _instant(row[when] / unit)
     except WRONG_SHAPE:
@@ -206,7 +206,7 @@ def _point(
 
 
 def _instant(seconds: object) -> datetime:
-    """Return the instant of unix seconds; ValueError for what cannot be one, `true` included."""
+    """Return the instant of unix seconds; ValueError for anything else, including `true`."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < MAX_TIME:
         raise ValueError("a time must be unix seconds")
     return datetime.fromtimestamp(seconds, UTC)
@@ -227,7 +227,7 @@ def _list(answer: Any) -> list[Any]:
 
 
 def _filled(answer: Any) -> list[Any]:
-    """Return a list with something in it: today's candle is there whatever was asked for."""
+    """Return a list that is not empty, as today's candle is always included."""
     if not _list(answer):
         raise ValueError("an empty list")
     return _list(answer)

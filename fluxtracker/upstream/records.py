@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
 TIERS = ("CUMULUS", "NIMBUS", "STRATUS")
-FORK_HEIGHT = 2_020_000  # from here on a block comes every 30 s, before it came every 120 s
+FORK_HEIGHT = 2_020_000  # from here on a block every 30 s, before every 120 s
 OLD_SECONDS, NEW_SECONDS = 120, 30
-OLD_TERM, NEW_TERM = 22_000, 88_000  # blocks an app runs when its specification does not say
+OLD_TERM, NEW_TERM = 22_000, 88_000  # default blocks that an app runs
 FORK_FACTOR = OLD_SECONDS // NEW_SECONDS
-LAST_IN_BLOCKS = 8  # the version; above it a term is a duration
+LAST_IN_BLOCKS = 8  # version above which a term is a duration
 MOST_BLOCKS = 2**31 - 1
 SHORTEST_S, LONGEST_S = 3_600, 3 * 365 * 86_400
 
@@ -24,17 +24,17 @@ class Unit(StrEnum):
 
 
 class Term(NamedTuple):
-    """Term of an app from the block of its newest message on."""
+    """Term of an app from the block of its newest message."""
 
     amount: int
     unit: Unit
 
 
 def read_term(version: int, expire: object, ttl: object, height: int | None) -> Term | None:
-    """Return the term that the specification of a message at this height says; None where that is not known.
+    """Return the term in a message's specification at this height, None if not known.
 
-    Versions 1 to 8: `expire` counts blocks; where it is missing or 0, the default of its time holds. Above: `expire`
-    or `ttl` counts seconds, where they agree on a plausible duration; anything else is never taken for blocks.
+    Versions 1 to 8: `expire` counts blocks; if missing or 0, the default of its time applies. Above: `expire` or `ttl`
+    counts seconds, if they agree on a plausible duration; anything else is never read as blocks.
     """
     if version > LAST_IN_BLOCKS:
         lengths = _numbers(expire, ttl)
@@ -47,9 +47,9 @@ def read_term(version: int, expire: object, ttl: object, height: int | None) -> 
 
 
 def end_height(height: int, blocks: int) -> int:
-    """Return the end block of an app whose newest message is of that height and that was paid for in blocks.
+    """Return the end block of an app paid in blocks, with its newest message at this height.
 
-    An app of before the fork was paid in blocks of 120 s: its blocks after the fork count four times.
+    Before the fork, apps were paid in blocks of 120 s, so their blocks after the fork count four times.
     """
     end = height + blocks
     if height < FORK_HEIGHT < end:
@@ -58,7 +58,7 @@ def end_height(height: int, blocks: int) -> int:
 
 
 def _numbers(*values: object) -> set[int] | None:
-    """Return the whole numbers above 0; None where a value is neither one nor absent."""
+    """Return the whole numbers above 0, None if any value is neither that nor absent."""
     if any(value is not None and (type(value) is not int or not 0 <= value <= MOST_BLOCKS) for value in values):
         return None
     return {value for value in values if isinstance(value, int)} - {0}
@@ -80,7 +80,7 @@ class Tip:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block and its time, by its own clock. `hash` is empty where the source leaves it out."""
+    """A block and its own time. `hash` is empty if the source omits it."""
 
     height: int
     time: datetime
@@ -89,7 +89,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class TxInput:
-    """One input of a transaction. `address` is None where the source leaves it out."""
+    """One input of a transaction. `address` is None if the source omits it."""
 
     address: str | None
     previous_txid: str | None
@@ -108,7 +108,7 @@ class TxOutput:
 
 @dataclass(frozen=True, slots=True)
 class ChainTx:
-    """A transaction as a source tells it. `height` is -1 and `block_hash` empty while it is unconfirmed."""
+    """A transaction as reported by a source. `height` is -1 and `block_hash` empty while unconfirmed."""
 
     txid: str
     height: int
@@ -123,7 +123,7 @@ class ChainTx:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A transaction of a listing that could not be understood."""
+    """A transaction in a listing that could not be parsed."""
 
     txid: str
     height: int | None
@@ -134,9 +134,9 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All transactions that touch an address in the blocks `low` to `high`, both included.
+    """All transactions that touch an address in blocks `low` to `high`, inclusive.
 
-    A source may answer less than was asked: `high` is what it really covered, never below `low`.
+    A source may return less than requested: `high` is the end it covered, never below `low`.
     """
 
     address: str
@@ -150,7 +150,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest transactions of an address, those that wait in the mempool first: one page of a listing."""
+    """The newest transactions of an address, mempool first: one page of a listing."""
 
     transactions: tuple[ChainTx, ...]
     unreadable: int
@@ -161,7 +161,7 @@ class Newest:
 
 @dataclass(frozen=True, slots=True)
 class AppMessage:
-    """Part of an app message that the ledger needs: never its specification (other people's secrets)."""
+    """The part of an app message needed by the ledger, never its specification (other people's secrets)."""
 
     hash: str
     app_name: str
@@ -170,7 +170,7 @@ class AppMessage:
 
 @dataclass(frozen=True, slots=True)
 class NodeCounts:
-    """The nodes of each tier, as the daemon counts them."""
+    """Nodes by tier, as counted by the daemon."""
 
     cumulus: int
     nimbus: int
@@ -185,7 +185,7 @@ class NodeCounts:
 
 @dataclass(frozen=True, slots=True)
 class AppComponent:
-    """A container that an app asks for. `image` is its one name with the tag; None where it is not public."""
+    """A container of an app. `image` is its normalised name with the tag, None if not public."""
 
     name: str
     image: str | None
@@ -213,7 +213,7 @@ class AppSpecification:
 
 @dataclass(frozen=True, slots=True)
 class AppSpecifications:
-    """The apps that are registered now, and how many rows told no usable name."""
+    """The registered apps, and the number of rows without a usable name."""
 
     apps: tuple[AppSpecification, ...]
     left_out: int
@@ -221,7 +221,7 @@ class AppSpecifications:
 
 @dataclass(frozen=True, slots=True)
 class ListedNode:
-    """A node that the chain knows as confirmed. Its address, with the port, is used and never stored."""
+    """A node confirmed by the chain. Its address and port are used but never stored."""
 
     collateral: str
     """The output that it rests on, as `txid:index`: what names a node for good."""
@@ -234,7 +234,7 @@ class ListedNode:
 
 @dataclass(frozen=True, slots=True)
 class NodeList:
-    """Every confirmed node once. `left_out`: rows that are no node; `repeated`: further rows of a node."""
+    """Every confirmed node once. `left_out`: rows that are not nodes; `repeated`: further rows of a node."""
 
     nodes: tuple[ListedNode, ...]
     rows: int
@@ -243,7 +243,7 @@ class NodeList:
 
 
 class Instance(NamedTuple):
-    """An app that runs on one node. `hash` is that of the message whose specification it runs."""
+    """An app running on a node. `hash` is that of the message with its specification."""
 
     name: str
     hash: str | None
@@ -251,7 +251,7 @@ class Instance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """The running instances: at most one of an app for each node. A node that is gone lingers up to 125 minutes."""
+    """The running instances: at most one per app and node. A node that left lingers up to 125 minutes."""
 
     instances: tuple[Instance, ...]
     rows: int
@@ -260,7 +260,7 @@ class Locations:
 
 
 class DeploymentPrice(NamedTuple):
-    """FLUX for a month and three instances, for what is registered from `height` on. None: not told.
+    """FLUX per month and three instances, for registrations from `height` on. None: not reported.
 
     `cpu` is for 0.1 core, `ram` for 100 MB, `hdd` for 1 GB; the others are fees.
     """
@@ -277,7 +277,7 @@ class DeploymentPrice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DeploymentTerms:
-    """Prices to deploy an app, each once and in order of height, and the limits of an app by name."""
+    """Distinct prices to deploy an app in order of height, and the limits of an app by name."""
 
     prices: tuple[DeploymentPrice, ...]
     limits: Mapping[str, int]
@@ -285,7 +285,7 @@ class DeploymentTerms:
 
 
 class ChainSource(Protocol):
-    """A source of blocks and transactions. Each call raises an UpstreamError where it has no good answer."""
+    """A source of blocks and transactions. Each call raises an UpstreamError without a valid answer."""
 
     name: str
     host: str
@@ -305,7 +305,7 @@ class ChainSource(Protocol):
 
 @runtime_checkable
 class TxidIndex(Protocol):
-    """A source with an address index of its own that lists bare txids cheaply: the second opinion."""
+    """A source with its own address index that lists bare txids cheaply, for a second opinion."""
 
     def tip(self) -> Tip: ...
 

@@ -1,6 +1,6 @@
 """Read the statistics of all nodes (docs/upstream.md#statistics).
 
-Each answer counts the rows it left out, by reason. A node with several rows counts once, by the best of them.
+Each answer counts the rows left out by reason. A node with several rows counts once, by the best one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fluxtracker.upstream.node_facts import PROJECTION, NodeFacts, node_facts
 from fluxtracker.upstream.parsing import MAX_NODES, WRONG_SHAPE, count, is_damaged
 from fluxtracker.upstream.stats_parsing import LAST_MS, Benchmark, Capacity, Container, Fullness, NotUsed
 
-BYTES = 48 << 20  # of an answer; all fields of all nodes are 22 MB
+BYTES = 48 << 20  # per answer; all fields of all nodes are 22 MB
 
 NODE = "collateralHash,collateralIndex,ip,dataCollectedAt,roundTime,error,geolocation.ip,"
 """Keys that name the node of a row and rank the rows of one node."""
@@ -58,13 +58,13 @@ class Nodes(Generic[T]):
 
     @property
     def unusable(self) -> int:
-        """Return how many rows are no node."""
+        """Return how many rows are not nodes."""
         return sum(self.left_out.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """Containers that run on the nodes. `nodes`: those reached that list their containers, also none."""
+    """Containers running on the nodes. `nodes`: reached nodes that list containers, even an empty list."""
 
     containers: tuple[Container, ...]
     rows: int
@@ -102,7 +102,7 @@ class Stats(Upstream):
     """The statistics service."""
 
     def tiers(self) -> set[str]:
-        """Return the tiers that there are nodes of: the smallest answer about all nodes."""
+        """Return the tiers with nodes: the smallest answer about all nodes."""
         rows = self._nodes("tier", MEDIUM)
         tiers = {row["tier"] for row in rows if isinstance(row, dict) and isinstance(row.get("tier"), str)} - {""}
         if not tiers:
@@ -110,50 +110,50 @@ class Stats(Upstream):
         return tiers
 
     def templates(self) -> dict[str, str]:
-        """Return the category of each template of the marketplace, by its name in small letters."""
+        """Return the category of each marketplace template by lower-case name."""
         path = "/marketplace/listapps"
         rows = envelope(self.get(path, max_bytes=BYTES), self.host, self.where(path))
         if not isinstance(rows, list):
             raise self.bad(path, "no list of templates")
-        told = [(row.get("name"), row.get("category")) for row in rows if isinstance(row, dict)]
-        found = {name.lower(): words for name, words in told if is_template(name) and is_words(words)}
-        if not found:
+        pairs = [(row.get("name"), row.get("category")) for row in rows if isinstance(row, dict)]
+        templates = {name.lower(): words for name, words in pairs if is_template(name) and is_words(words)}
+        if not templates:
             raise self.bad(path, f"none of {len(rows)} templates is usable")
-        return found
+        return templates
 
     def capacity(self) -> Nodes[Capacity]:
-        """Cores, memory and storage of every node, and what its apps take of them."""
-        found = _read(self._nodes(CAPACITY), stats_parsing.capacity)
-        if all(node.capacity.is_empty for node in found.nodes):
-            raise self.bad("/fluxinfo", f"no usable number in {found.rows} rows")
-        return found
+        """Return cores, memory and storage of every node, and their use by apps."""
+        nodes = _read(self._nodes(CAPACITY), stats_parsing.capacity)
+        if all(node.capacity.is_empty for node in nodes.nodes):
+            raise self.bad("/fluxinfo", f"no usable number in {nodes.rows} rows")
+        return nodes
 
     def containers(self) -> Containers:
         """Return the running containers of every node, by name, by image or both."""
         read = _read(self._nodes(CONTAINERS), stats_parsing.running)
-        found = tuple(container for node in read.nodes for container in node.containers)
+        containers = tuple(container for node in read.nodes for container in node.containers)
         left_out = sum(node.left_out for node in read.nodes)
         stopped = Counter(state for node in read.nodes for state in node.stopped)
-        if not read.nodes or (left_out and not found):
+        if not read.nodes or (left_out and not containers):
             raise self.bad("/fluxinfo", f"no usable container in {read.rows} rows")
-        return Containers(found, read.rows, len(read.nodes), left_out, dict(stopped), read.repeated)
+        return Containers(containers, read.rows, len(read.nodes), left_out, dict(stopped), read.repeated)
 
     def benchmarks(self) -> Nodes[Benchmark]:
-        """Return every node's benchmark; while one runs, all its numbers are 0 and the node is left out."""
-        found = _read(self._nodes(BENCHMARKS), stats_parsing.benchmark)
-        if not found.nodes:
-            raise self.bad("/fluxinfo", f"no usable benchmark in {found.rows} rows")
-        return found
+        """Return every node's benchmark, without nodes running one, whose numbers are all 0."""
+        nodes = _read(self._nodes(BENCHMARKS), stats_parsing.benchmark)
+        if not nodes.nodes:
+            raise self.bad("/fluxinfo", f"no usable benchmark in {nodes.rows} rows")
+        return nodes
 
     def node_facts(self) -> Nodes[NodeFacts]:
-        """Return where each node is, who provides it and what it runs."""
-        found = _read(self._nodes(FACTS), node_facts)
-        if not any(node.reached for node in found.nodes):
-            raise self.bad("/fluxinfo", f"no node that was reached in {found.rows} rows")
-        return found
+        """Return place, provider and versions of each node."""
+        nodes = _read(self._nodes(FACTS), node_facts)
+        if not any(node.reached for node in nodes.nodes):
+            raise self.bad("/fluxinfo", f"no node that was reached in {nodes.rows} rows")
+        return nodes
 
     def node_history(self) -> NodeHistory:
-        """Return how many nodes there were, about every 15 minutes for 30 days."""
+        """Return node counts, about every 15 minutes for 30 days."""
         path = "/fluxhistorystats"
         answer = envelope(self.get(path, max_bytes=MEDIUM), self.host, self.where(path))
         if not isinstance(answer, dict) or not answer:
@@ -164,7 +164,7 @@ class Stats(Upstream):
         return NodeHistory(tuple(sorted(points, key=lambda point: point.at)), len(answer) - len(points))
 
     def _nodes(self, projection: str, max_bytes: int = BYTES) -> list[Any]:
-        """Return the rows of all nodes. An empty list comes right after a round of collection: no answer."""
+        """Return the rows of all nodes. An empty list, sent right after a collection round, is no answer."""
         path = "/fluxinfo"
         answer = self.get(path, {"projection": projection}, max_bytes=max_bytes)
         rows = answer if isinstance(answer, list) else envelope(answer, self.host, self.where(path))
@@ -174,7 +174,7 @@ class Stats(Upstream):
 
 
 def _read(rows: list[Any], reader: Callable[[Any], T]) -> Nodes[T]:
-    """Read every row and keep the best of each node: of one that was reached, that tells something, the newest."""
+    """Read all rows and keep the best per node: reached, informative, then newest."""
     best: dict[str | int, tuple[Any, T | str]] = {}
     for number, row in enumerate(rows):
         outcome, key = _outcome(row, reader), stats_parsing.node_key(row) or number
@@ -187,7 +187,7 @@ def _read(rows: list[Any], reader: Callable[[Any], T]) -> Nodes[T]:
 
 
 def _rank(row: Any, outcome: Record | str) -> tuple[bool, bool, bool, int, int]:
-    """Return what says which of two rows of a node counts: the higher one."""
+    """Return the rank of a node's row; the highest one counts."""
     reached = isinstance(row, dict) and not stats_parsing.is_placeholder(row)
     if isinstance(outcome, str):
         return reached, False, False, 0, 0
@@ -206,7 +206,7 @@ def _outcome(row: Any, reader: Callable[[Any], T]) -> T | str:
 
 
 def _point(when: str, counts: Any) -> NodePoint | None:
-    """Return one point from unix milliseconds and counts; None where it is not usable or counts no node."""
+    """Return one point from unix milliseconds and counts, None if not usable or without nodes."""
     try:
         at = datetime.fromtimestamp(count(when, "a time", LAST_MS) / 1000, UTC)
         point = NodePoint(at, *(count(counts[tier], tier, MAX_NODES) for tier in ("cumulus", "nimbus", "stratus")))

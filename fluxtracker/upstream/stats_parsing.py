@@ -1,4 +1,4 @@
-"""Single rows of the statistics as records (docs/upstream.md#statistics). Wrong ones raise WRONG_SHAPE."""
+"""Parse single rows of the statistics (docs/upstream.md#statistics). Wrong ones raise WRONG_SHAPE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fluxtracker.images import parse_image
 from fluxtracker.upstream.parsing import amount, count, full_address, is_damaged, or_none
 from fluxtracker.upstream.records import TIERS
 
-MOST_CORES = 4096  # of one node; more is absurd
+MOST_CORES = 4096  # per node; more is absurd
 MOST_RAM_GB = 65_536
 MOST_STORAGE_GB = 1_000_000
 MOST_SPEED = 10_000_000  # events/s, MB/s or Mbit/s
@@ -33,7 +33,7 @@ Fullness = tuple[bool, int]
 
 
 class NotUsed(Exception):
-    """A row that is left out although nothing is wrong with it."""
+    """A valid row that is left out."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -42,7 +42,7 @@ class NotUsed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Cores, GB of memory and GB of storage; None for each that the row does not tell."""
+    """Cores, GB of memory and GB of storage, None for each missing one."""
 
     cores: float | None
     ram_gb: float | None
@@ -64,20 +64,20 @@ class Resources:
 
     @property
     def is_garbage(self) -> bool:
-        """Return whether the value is no number at all, unlike the zeros of a benchmark that runs."""
+        """Return whether the value is not a number, unlike the zeros of a running benchmark."""
         return self.unusable and self.is_empty
 
     def completed(self, other: Resources) -> Resources:
-        """Return the same, with the numbers of the other one where it has none."""
+        """Return the same, with missing numbers from the other one."""
         if self.is_whole:
             return self
         pairs = zip(self.numbers, other.numbers, strict=True)
         cores, ram_gb, storage_gb = (theirs if mine is None else mine for mine, theirs in pairs)
         return Resources(cores, ram_gb, storage_gb, self.unusable)
 
-    def only(self, wanted: Iterable[bool]) -> Resources:
-        """Return the same without the numbers that are not wanted."""
-        pairs = zip(self.numbers, wanted, strict=True)
+    def only(self, selected: Iterable[bool]) -> Resources:
+        """Return the same with only the selected numbers."""
+        pairs = zip(self.numbers, selected, strict=True)
         cores, ram_gb, storage_gb = (number if is_wanted else None for number, is_wanted in pairs)
         return Resources(cores, ram_gb, storage_gb, self.unusable)
 
@@ -87,7 +87,7 @@ UNKNOWN = Resources(None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Resources of one node and those its apps take, each number on its own.
+    """Resources of one node and those used by its apps, each number separately.
 
     While a benchmark runs or after it failed, the numbers of the capacity are 0: not known.
     """
@@ -160,7 +160,7 @@ def capacity(row: Any) -> Capacity:
 
 
 def inner(row: Any, *path: str) -> dict[str, Any]:
-    """Return the object at the end of the path, an empty one where there is none."""
+    """Return the object at the end of the path, an empty one if missing."""
     for key in path:
         row = row.get(key) if isinstance(row, dict) else None
     return row if isinstance(row, dict) else {}
@@ -169,14 +169,14 @@ def inner(row: Any, *path: str) -> dict[str, Any]:
 def is_placeholder(row: dict[str, Any]) -> bool:
     """Return whether the row stands for a node that could not be reached (docs/upstream.md#common-traps).
 
-    A row without the address, unlike one with an empty address, may be a node like any other (samples).
+    A row without the address key, unlike one with an empty address, may be a normal node (samples).
     """
     geolocation = row.get("geolocation")
     return row.get("error") is not None or (isinstance(geolocation, dict) and geolocation.get("ip") == "")
 
 
 def collateral(row: Any) -> str | None:
-    """Return the output that a node rests on, as `txid:index`."""
+    """Return a node's collateral output as `txid:index`."""
     txid = row.get("collateralHash")
     if not isinstance(txid, str) or not 0 < len(txid) <= LONGEST_NAME:
         return None
@@ -185,11 +185,11 @@ def collateral(row: Any) -> str | None:
 
 
 def node_key(row: Any) -> str | None:
-    """Return what tells a node from all others: its collateral, else its address with the port. Never stored."""
+    """Return a node's identity: its collateral, else its address with port. Never stored."""
     if not isinstance(row, dict):
         return None
-    if found := collateral(row):
-        return found
+    if outpoint := collateral(row):
+        return outpoint
     address = row.get("ip")
     if not isinstance(address, str) or not address:
         return None
@@ -197,7 +197,7 @@ def node_key(row: Any) -> str | None:
 
 
 def collected_at(row: Any) -> int:
-    """Return when the row was made, in unix milliseconds; 0 where it does not tell."""
+    """Return when the row was made in unix milliseconds, 0 if missing."""
     times = (or_none(count, row.get(name), name, LAST_MS) for name in ("dataCollectedAt", "roundTime"))
     return next((time for time in times if time is not None), 0)
 
@@ -205,17 +205,17 @@ def collected_at(row: Any) -> int:
 def running(row: Any) -> Running:
     if is_placeholder(row):
         raise NotUsed("unreachable")
-    found = row["apps"]["runningapps"]
-    if not isinstance(found, list):
+    listed = row["apps"]["runningapps"]
+    if not isinstance(listed, list):
         raise TypeError("no list of containers")
-    states = [_state(one) for one in found]
-    up = [_container(one) for one, state in zip(found, states, strict=True) if state == UP]
+    states = [_state(one) for one in listed]
+    up = [_container(one) for one, state in zip(listed, states, strict=True) if state == UP]
     containers = tuple(one for one in up if one is not None)
     return Running(containers, len(up) - len(containers), tuple(state for state in states if state != UP))
 
 
 def _state(row: Any) -> str:
-    """Return Docker's word for the state. A container that tells none runs: only running ones used to be listed."""
+    """Return Docker's state. A container without one is running, as only those used to be listed."""
     if not isinstance(row, dict):
         return UP
     state, status = (_word(row.get(key)) for key in ("State", "Status"))
@@ -245,11 +245,11 @@ def benchmark(row: Any) -> Benchmark:
     if is_placeholder(row):
         raise NotUsed("unreachable")
     bench, tier = inner(row, "benchmark", "bench"), row["tier"]
-    found = [or_none(amount, bench.get(name), name, most) for name, most in BENCHED.items()]
-    if all(number is None for number in found):
+    numbers = [or_none(amount, bench.get(name), name, most) for name, most in BENCHED.items()]
+    if all(number is None for number in numbers):
         raise ValueError("no number")
-    if not any(found):
+    if not any(numbers):
         raise NotUsed("benchmarking")
     if tier not in TIERS:
         raise ValueError("an unknown tier")
-    return Benchmark(tier, *found)
+    return Benchmark(tier, *numbers)

@@ -35,27 +35,27 @@ log = structlog.get_logger(__name__)
 
 NOW = (coingecko_now, explorer_currency, explorer_market, binance_now, cryptocompare_now)
 BY_DAY = (coingecko_days, binance_days, cryptocompare_days)
-MOST_TIMES = Decimal("2.5")  # farther off than this, a price is doubted
-AGREEMENT = Decimal("0.2")  # how far a second source may be off and confirm it
-NEIGHBOURS = timedelta(days=30)  # days farther apart tell nothing about each other
+MOST_TIMES = Decimal("2.5")  # beyond this factor a price is doubted
+AGREEMENT = Decimal("0.2")  # how far off a second source may be to confirm it
+NEIGHBOURS = timedelta(days=30)  # days further apart are not comparable
 
 Known = Mapping[date, Decimal]
 
 
 class Doubted(UpstreamError):
-    """A price came that is too far off the last known one, or has nothing to compare with, and is not confirmed."""
+    """The price is too far off the last known one, or has nothing to compare with, and is not confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayPrices:
-    """The closes of days. `doubted`: what came for days of which no price can be trusted."""
+    """The closes of days. `doubted`: quotes for days without a trusted price."""
 
     found: Days
     doubted: Days
 
 
 def live_price(http: Http, now: datetime, known: Decimal | None = None) -> Quote:
-    """Return the price now: the first that is near the last known one, or that a second source confirms.
+    """Return the current price: the first near the last known one, or confirmed by a second source.
 
     A price that has nothing to compare with is taken unless another source's is far off. Doubted when there is none
     to trust, Unavailable when no source tells one.
@@ -74,13 +74,13 @@ def live_price(http: Http, now: datetime, known: Decimal | None = None) -> Quote
         is_near = known is not None and _is_near(quote.price, known)
         witnessed = None if is_near else next((one for one in doubted if _confirms(quote, one)), None)
         if witnessed or (is_near and not doubted):
-            return _told(witnessed or quote, doubted, failures)
+            return _accepted(witnessed or quote, doubted, failures)
         (near if is_near else doubted).append(quote)
     if not near and not doubted:
         raise Unavailable("prices", "now", _all(failures))
     rivals = [quote for quote in doubted if quote.source != doubted[0].source]
     if near or (known is None and all(_is_near(rival.price, doubted[0].price) for rival in rivals)):
-        return _told([*near, *doubted][0], doubted, failures)
+        return _accepted([*near, *doubted][0], doubted, failures)
     raise Doubted("prices", "now", _doubt(doubted, known))
 
 
@@ -89,12 +89,12 @@ def daily_prices(http: Http, first: date, last: date, now: datetime, known: Know
 
     `known` are trusted prices of other days. UpstreamError only when every source that was asked failed.
     """
-    found: Days = {}
-    offers: list[Days] = []  # all that came: days outside the span are neighbours, too
+    trusted: Days = {}
+    offers: list[Days] = []  # all quotes: days outside the span are neighbours too
     failures: list[UpstreamError] = []
     span = [first + DAY * number for number in range((min(last, now.date() - DAY) - first).days + 1)]
     for feed in BY_DAY:
-        missing = [day for day in span if day not in found]
+        missing = [day for day in span if day not in trusted]
         if not missing:
             break
         try:
@@ -104,14 +104,14 @@ def daily_prices(http: Http, first: date, last: date, now: datetime, known: Know
             continue
         if days is not None:
             offers.append({day: quote for day, quote in days.items() if day < now.date()})
-            found = _trusted(offers, known)
+            trusted = _trusted(offers, known)
     if failures and not offers:
         raise Unavailable("prices", "by day", _all(failures))
     for failure in failures:
         log.warning("price_source_failed", error=str(failure))
-    found |= _unrivalled(offers, {*found, *known})
-    doubted = {day: quote for offer in reversed(offers) for day, quote in offer.items() if day not in found}
-    answer = DayPrices(*({day: days[day] for day in span if day in days} for days in (found, doubted)))
+    trusted |= _unrivalled(offers, {*trusted, *known})
+    doubted = {day: quote for offer in reversed(offers) for day, quote in offer.items() if day not in trusted}
+    answer = DayPrices(*({day: days[day] for day in span if day in days} for days in (trusted, doubted)))
     if answer.doubted:
         first, last = min(answer.doubted), max(answer.doubted)
         log.warning("day_prices_doubted", days=len(answer.doubted), first=str(first), last=str(last))
@@ -119,8 +119,8 @@ def daily_prices(http: Http, first: date, last: date, now: datetime, known: Know
 
 
 def _trusted(offers: Sequence[Days], known: Known) -> Days:
-    """Return the prices that another source confirms, and those near the closest trusted day before or after."""
-    found = {
+    """Return prices confirmed by another source, and those near the closest trusted day before or after."""
+    trusted = {
         day: quote
         for offer in reversed(offers)
         for day, quote in offer.items()
@@ -133,30 +133,30 @@ def _trusted(offers: Sequence[Days], known: Known) -> Days:
             if day in known:
                 closest = day, known[day]
             for offer in offers:
-                if day not in found and day in offer and closest and abs(day - closest[0]) <= NEIGHBOURS:
-                    found |= {day: offer[day]} if _is_near(offer[day].price, closest[1]) else {}
-            closest = (day, found[day].price) if day in found else closest
-    return found
+                if day not in trusted and day in offer and closest and abs(day - closest[0]) <= NEIGHBOURS:
+                    trusted |= {day: offer[day]} if _is_near(offer[day].price, closest[1]) else {}
+            closest = (day, trusted[day].price) if day in trusted else closest
+    return trusted
 
 
 def _unrivalled(offers: Sequence[Days], anchors: Collection[date]) -> Days:
-    """Return the closes of days that have no trusted neighbour, as far as most of them are of one level.
+    """Return closes of days without a trusted neighbour, if most are at one level.
 
-    Where several sources tell some, those of the first that are near its level, if all are of about that level.
+    With several sources, return the first one's quotes near its level, if all are at about that level.
     """
-    found: Days = {}
+    trusted: Days = {}
     for days in _neighbourhoods({*anchors, *(day for offer in offers for day in offer)}):
-        told = [some for offer in offers if (some := {day: offer[day] for day in days if day in offer})]
-        levels = [_usual(offer) for offer in told]
+        quoted = [quotes for offer in offers if (quotes := {day: offer[day] for day in days if day in offer})]
+        levels = [_usual(offer) for offer in quoted]
         prices = [next(iter(level.values())) for level in levels if level]
-        is_one = len(prices) == len(told) and all(_is_near(price, prices[0]) for price in prices)
+        is_one = len(prices) == len(quoted) and all(_is_near(price, prices[0]) for price in prices)
         if is_one and not any(day in anchors for day in days):
-            found |= _trusted(told, levels[0])
-    return found
+            trusted |= _trusted(quoted, levels[0])
+    return trusted
 
 
 def _neighbourhoods(days: Iterable[date]) -> list[list[date]]:
-    """Return the days in order, in pieces that are too far apart to tell anything about each other."""
+    """Return the days in order, in groups too far apart to be comparable."""
     pieces: list[list[date]] = []
     for day in sorted(days):
         if not pieces or day - pieces[-1][-1] > NEIGHBOURS:
@@ -166,9 +166,9 @@ def _neighbourhoods(days: Iterable[date]) -> list[list[date]]:
 
 
 def _usual(offer: Days) -> dict[date, Decimal]:
-    """Return the days with the median price; none where one half of the prices is far from the other."""
-    told = [quote.price for quote in offer.values()]
-    low, high = median_low(told), median_high(told)
+    """Return the days near the median price, none if the two halves of the prices are far apart."""
+    prices = [quote.price for quote in offer.values()]
+    low, high = median_low(prices), median_high(prices)
     return {day: quote.price for day, quote in offer.items() if quote.price == low} if _is_near(low, high) else {}
 
 
@@ -181,8 +181,8 @@ def _confirms(witness: Quote, quote: Quote) -> bool:
     return is_other and abs(witness.price - quote.price) <= quote.price * AGREEMENT
 
 
-def _told(quote: Quote, doubted: Iterable[Quote], failures: Iterable[UpstreamError]) -> Quote:
-    """Return the quote that is taken, after a line in the log for each source that was of no use."""
+def _accepted(quote: Quote, doubted: Iterable[Quote], failures: Iterable[UpstreamError]) -> Quote:
+    """Return the accepted quote, after logging each source that was of no use."""
     for failure in failures:
         log.warning("price_source_failed", error=str(failure), used_instead=quote.source)
     for one in doubted:
@@ -192,11 +192,11 @@ def _told(quote: Quote, doubted: Iterable[Quote], failures: Iterable[UpstreamErr
 
 
 def _doubt(doubted: Sequence[Quote], known: Decimal | None) -> str:
-    told = ", ".join(f"{quote.source} {quote.price.normalize():f}" for quote in doubted)
+    quotes = ", ".join(f"{quote.source} {quote.price.normalize():f}" for quote in doubted)
     if known is None:
-        return f"the sources disagree: {told}"
+        return f"the sources disagree: {quotes}"
     last = f"the last known price {known.normalize():f}"
-    return f"more than {MOST_TIMES} times off {last}, and not confirmed by a second source: {told}"
+    return f"more than {MOST_TIMES} times off {last}, and not confirmed by a second source: {quotes}"
 
 
 def _all(failures: list[UpstreamError]) -> str:

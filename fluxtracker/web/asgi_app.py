@@ -1,7 +1,7 @@
-"""Answer requests: what is known from the event loop, everything else by Django in a thread.
+"""Answer requests: cached answers from the event loop, everything else by Django in a thread.
 
-A client holds no thread while its request arrives or a cached answer leaves; only a download holds one, of its own
-kind, while its reader takes something at least every PATIENCE_S.
+A client holds no thread while its request arrives or a cached answer is sent; only a download holds one, from a
+separate pool, while its reader takes something at least every PATIENCE_S.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 PATIENCE_S = 30.0  # for a body to arrive, and for a reader to take something
-THREADS = 4  # few: they share one interpreter with those that answer everyone
-COMMON = 2  # threads of their own, for what everyone asks for: it does not wait behind a crowd's searches
-DOWNLOADS = 4  # threads of their own: three downloads (dashboard.exports.base), and one to refuse the next
+THREADS = 4  # few, as they share one interpreter with those that answer everyone
+COMMON = 2  # separate threads for popular requests, so that they do not wait behind a crowd's searches
+DOWNLOADS = 4  # separate threads: three downloads (dashboard.exports.base), and one to refuse the next
 STREAMED = ("/export/", "/data/files/")
 MOST_QUERY_BYTES = 4_000
-MOST_BODIES = 200  # that are on their way at once, of each process
-# What each client's request gets, also where the answer is known, outermost first.
+MOST_BODIES = 200  # in transit at once, per process
+# Applied to every request, even with a cached answer, outermost first.
 EDGE = (
     middleware.RequestId,
     middleware.RequestLog,
@@ -49,13 +49,13 @@ EDGE = (
 log = structlog.get_logger(__name__)
 READ_AT = attrgetter("read_at")
 
-# Dropped: everything is UTF-8, and Django would read the query in it, too.
+# Dropped: everything is UTF-8, and Django would use it for the query too.
 CHARSET = re.compile(r""";\s*charset=("[^"]*"|[^;]*)""", re.IGNORECASE)
 UNCHANGED_WITHOUT = ("Content-Length", "Content-Encoding", "Content-Type")  # a 304 has no content
 
 
 class ClientLeft(Exception):
-    """The client has left before its request was whole: half a body is no request."""
+    """The client has left before its request was complete."""
 
 
 class ReaderGone(Exception):
@@ -63,7 +63,7 @@ class ReaderGone(Exception):
 
 
 class Application:
-    """The ASGI application. It serves HTTP alone."""
+    """The ASGI application. It serves only HTTP."""
 
     def __init__(self) -> None:
         self._django = WSGIHandler()
@@ -72,7 +72,7 @@ class Application:
         self._common = ThreadPoolExecutor(COMMON, "common")
         self._downloads = ThreadPoolExecutor(DOWNLOADS, "download")
         self._making: dict[Address, asyncio.Future[Answer]] = {}
-        self._bodies = 0  # that are on their way
+        self._bodies = 0  # in transit
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -80,9 +80,9 @@ class Application:
         if len(scope["query_string"]) > MOST_QUERY_BYTES:
             return await refuse(send, 414)
         environ = environ_of(scope)
-        request = WSGIRequest(dict(environ))  # it decodes the path in the environ, as Django's own does later
-        found = address_of(request)
-        if found and await self._answer_known(request, *found, send):
+        request = WSGIRequest(dict(environ))  # it decodes the path in the environ, as Django does later
+        known = address_of(request)
+        if known and await self._answer_known(request, *known, send):
             return None
         return await self._answer_alone(environ, receive, send)
 
@@ -94,7 +94,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer_known(self, request: WSGIRequest, address: Address, route: Route, send: Send) -> bool:
-        """Answer from the cache, filled if need be. Return False where Django has to answer this client on its own."""
+        """Answer from the cache, filling it if needed. Return False if Django must answer this client individually."""
         quota = throttling.count(request)
         if quota and quota.is_over:
             return False
@@ -111,7 +111,7 @@ class Application:
         return True
 
     async def _find(self, address: Address, route: Route) -> Answer:
-        """Return the answer; of those who miss it one makes it, the others wait, or get the last one."""
+        """Return the answer; on a miss one request makes it, and the others wait or get the last one."""
         answer = self._answers.find(address)
         if answer and answer.is_younger(route.fresh_s):
             return answer
@@ -127,7 +127,7 @@ class Application:
         return await asyncio.shield(making)
 
     def _make(self, address: Address, route: Route, answer: Answer | None) -> Answer:
-        """Ask Django for the answer, or whether the last one still holds; in a thread."""
+        """Ask Django, in a thread, for the answer or whether the last one is still valid."""
         answer = max(filter(None, (self._answers.find_shared(address), answer)), key=READ_AT, default=None)
         if answer and answer.is_younger(route.fresh_s):
             self._answers.keep(address, answer)
@@ -185,7 +185,7 @@ class Application:
             response.close()
 
     def _stream(self, environ: dict[str, Any], reader: Reader) -> None:
-        """Let Django answer, and pass its answer on as fast as the client takes it."""
+        """Let Django answer, and send the response as fast as the client takes it."""
         response = self._ask(environ)
         try:
             reader.give(start_of(response))
@@ -199,13 +199,13 @@ class Application:
 
 
 class Reader:
-    """The client of an answer that a thread makes. `leaving` is done when it has left."""
+    """The client of an answer made in a thread. `leaving` is done when it has left."""
 
     def __init__(self, send: Send, loop: asyncio.AbstractEventLoop, leaving: asyncio.Task[None]) -> None:
         self._send, self._loop, self._leaving = send, loop, leaving
 
     def give(self, message: Message) -> None:
-        """Send it, from a thread. Raise ReaderGone when the client has left, or takes nothing for too long."""
+        """Send it from a thread. Raise ReaderGone if the client has left, or takes nothing for too long."""
         sending = asyncio.run_coroutine_threadsafe(self._give(message), self._loop)
         try:
             sending.result(PATIENCE_S)
@@ -220,7 +220,7 @@ class Reader:
 
 
 def respond_with(answer: Answer, request: HttpRequest) -> HttpResponseBase:
-    """Return the answer, or 304 to a client that has it."""
+    """Send the answer, or 304 to a client that has it."""
     response = HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
     if answer.status == 200 and answer.etag and "HTTP_IF_NONE_MATCH" in request.META:
         known = get_conditional_response(request, etag=answer.etag, response=response)
@@ -233,7 +233,7 @@ def respond_with(answer: Answer, request: HttpRequest) -> HttpResponseBase:
 
 
 def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
-    """Do nothing: Django's response says the same."""
+    """Do nothing, as Django's response has the same."""
     return len
 
 
@@ -246,7 +246,7 @@ def start_of(response: HttpResponseBase) -> Message:
 def environ_of(scope: Message) -> dict[str, Any]:
     """Return the WSGI environ of a request whose body has not been read.
 
-    Headers whose names have an underscore are dropped: in an environ they look like those with a hyphen.
+    Headers with an underscore are dropped, as an environ cannot distinguish them from a hyphen.
     """
     host, port = scope["server"] or ("", 0)
     environ = base_environ(
@@ -269,7 +269,7 @@ def environ_of(scope: Message) -> dict[str, Any]:
 
 
 def environ_for(address: Address, etag: str) -> dict[str, Any]:
-    """Return the environ of a request of our own, the same for every client with this address."""
+    """Return the environ of our own request, the same for every client of this address."""
     environ = base_environ("GET", address.path, address.query, address.host.partition(":")[0], "80")
     environ |= {
         INTERNAL: True,
@@ -308,7 +308,7 @@ async def left(receive: Receive) -> None:
 
 
 def length_of(environ: dict[str, Any]) -> int:
-    """Return how long the body is; 0 also for one that is too large or of unknown length: Django refuses it unread."""
+    """Return the length of the body, 0 also if too large or unknown, which Django refuses unread."""
     text = environ.get("CONTENT_LENGTH", "")
     length = int(text) if text.isdecimal() else 0
     return length if length <= middleware.most_body_bytes(environ["PATH_INFO"]) else 0

@@ -1,9 +1,9 @@
-"""Keep the answers of public reads as they are sent, and say which requests they answer.
+"""Cache the responses of public reads, and decide which requests they answer.
 
-An answer is served for FRESH_S without asking; after that one request asks Django whether its ETag still holds,
-while others get the last answer until it is LAST_S old. So whatever is committed shows within two seconds in every
-process, also when the state goes backwards. A client chooses an answer by its address and by whether it takes gzip,
-by nothing else; requests with a session or a token never come here.
+An answer is served for FRESH_S without checking; after that one request asks Django whether its ETag is still valid,
+while others get the last answer until it is LAST_S old. So commits show within two seconds in every process, even if
+the state goes backwards. An answer depends only on the URL and on whether the client takes gzip; requests with a
+session or a token never come here.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ log = structlog.get_logger(__name__)
 FRESH_S = 0.8
 LAST_S = 1.6
 KEPT_S = 600  # unused ones
-LARGEST_BYTES = 2**21  # of one answer
-HEAD_BYTES = 2_000  # about what its headers and its address take
+LARGEST_BYTES = 2**21  # per answer
+HEAD_BYTES = 2_000  # approximate size of its headers and address
 LONGEST_PATH = 200
 LONGEST_QUERY = 1_000
-RESTS_S = 5.0  # without a shared cache that failed
+RESTS_S = 5.0  # without a failed shared cache
 LOCAL, SHARED = "local", "default"
 READING = ("GET", "HEAD")
-INTERNAL = "fluxtracker.internal"  # in the environ of a request that the cache makes
+INTERNAL = "fluxtracker.internal"  # in the environ of a request made by the cache
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 def cached(keys: Iterable[str], fresh_s: float = FRESH_S) -> Callable[[View], View]:
-    """Mark a view whose answer is the same for everyone. `keys`: those of the query that it reads."""
+    """Mark a view whose answer is the same for everyone. `keys`: the query keys it reads."""
 
     def mark(view: View) -> View:
         view.cached = frozenset(keys), fresh_s  # type: ignore[attr-defined]
@@ -65,7 +65,7 @@ class Route(NamedTuple):
 
 
 class Address(NamedTuple):
-    """Key of an answer. The query is in order and has no key that its view does not read."""
+    """Key of an answer. The query is sorted and has only keys that its view reads."""
 
     scheme: str
     host: str
@@ -79,7 +79,7 @@ class Address(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole answer. `read_at`: the time before its data were read, in seconds since 1970."""
+    """A complete answer. `read_at`: Unix time before its data were read."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -95,7 +95,7 @@ class Answer(NamedTuple):
 
     @property
     def is_public(self) -> bool:
-        """Return whether others may get it, too."""
+        """Return whether it may be shared with others."""
         headers = {name.lower(): value.lower() for name, value in self.headers}
         secret = "private" in headers.get("cache-control", "") or "cookie" in headers.get("vary", "")
         return "set-cookie" not in headers and not secret
@@ -106,7 +106,7 @@ class Answer(NamedTuple):
 
 
 class Plain:
-    """Writes answers for the shared cache without pickle: what lies in Redis runs no code."""
+    """Serialises answers for the shared cache without pickle, so that data in Redis cannot run code."""
 
     def dumps(self, answer: Answer) -> bytes:
         return orjson.dumps([answer.status, answer.headers, answer.read_at]) + b"\n" + answer.body
@@ -118,11 +118,11 @@ class Plain:
 
 
 class LocalMemory(LocMemCache):
-    """Django's cache in this process's memory, bounded by bytes as well: what was used longest ago goes first."""
+    """Django's in-memory cache, also limited in bytes: least recently used entries are dropped first."""
 
-    # Django's own, which its type stubs leave out.
+    # Django's own, missing in its type stubs.
     _lock: Lock
-    _cache: OrderedDict[str, Answer]  # used last stands first
+    _cache: OrderedDict[str, Answer]  # most recently used first
     _has_expired: Callable[[str], bool]
     _delete: Callable[[str], bool]
 
@@ -131,7 +131,7 @@ class LocalMemory(LocMemCache):
         self._most_bytes = int(params["OPTIONS"]["MAX_BYTES"])
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        """Return the answer itself and no copy: it cannot be changed, and many readers share it."""
+        """Return the answer itself, not a copy, as it is immutable and shared."""
         key = self.make_and_validate_key(key, version)
         with self._lock:
             if self._has_expired(key):
@@ -152,7 +152,7 @@ class LocalMemory(LocMemCache):
 
 @lru_cache(maxsize=2_048)
 def route(path: str) -> Route | None:
-    """Return how the path is read; None where its answer is not for everyone."""
+    """Return the route of the path, None if its answer is not for everyone."""
     try:
         match = resolve(path)
     except Resolver404:
@@ -164,20 +164,20 @@ def route(path: str) -> Route | None:
 
 
 def address_of(request: HttpRequest) -> tuple[Address, Route] | None:
-    """Return what the request asks for; None when it has to be answered on its own."""
+    """Return the address of the request, None if it must be answered individually."""
     meta = request.META
     if request.method not in READING or "HTTP_AUTHORIZATION" in meta or "HTTP_HOST" not in meta:
         return None
     if settings.SESSION_COOKIE_NAME in meta.get("HTTP_COOKIE", ""):
         return None
-    found = route(request.path_info) if len(request.path_info) <= LONGEST_PATH else None
-    if found is None or not takes(meta.get("HTTP_ACCEPT", ""), found.media_type):
+    matched = route(request.path_info) if len(request.path_info) <= LONGEST_PATH else None
+    if matched is None or not takes(meta.get("HTTP_ACCEPT", ""), matched.media_type):
         return None
-    query = canonical(meta.get("QUERY_STRING", ""), found)
+    query = canonical(meta.get("QUERY_STRING", ""), matched)
     if query is None:
         return None
     encoding = "gzip" if takes_gzip(meta.get("HTTP_ACCEPT_ENCODING", "")) else ""
-    return Address(request.scheme or "", meta["HTTP_HOST"].lower(), request.path_info, query, encoding), found
+    return Address(request.scheme or "", meta["HTTP_HOST"].lower(), request.path_info, query, encoding), matched
 
 
 def takes(accept: str, media_type: str) -> bool:
@@ -196,22 +196,22 @@ def takes_gzip(accept: str) -> bool:
     return weight == "" or bool(weight and weight.strip("0."))
 
 
-def canonical(query: str, found: Route) -> str | None:
+def canonical(query: str, matched: Route) -> str | None:
     """Return the query in order. Pages drop the keys that they do not know; None: Django refuses it, or negotiates."""
     if not query:
         return ""
     if len(query) > LONGEST_QUERY:
         return None
     pairs = parse_qsl(query.encode("latin-1").decode(errors="replace"), keep_blank_values=True)
-    known = [(key, value) for key, value in pairs if key in found.keys]
+    known = [(key, value) for key, value in pairs if key in matched.keys]
     is_json = all(value == "json" for key, value in known if key == "format")
-    if found.media_type and (len(known) < len(pairs) or not is_json):
+    if matched.media_type and (len(known) < len(pairs) or not is_json):
         return None
     return urlencode(sorted(known, key=lambda pair: pair[0]))
 
 
 class Answers:
-    """The answers that this process keeps, and behind them those that all processes share (REDIS_URL)."""
+    """Answers cached by this process, backed by those shared by all processes (REDIS_URL)."""
 
     def __init__(self) -> None:
         self._local, self._shared = caches[LOCAL], None if settings.EMBEDDED_BROKER else caches[SHARED]
@@ -230,12 +230,12 @@ class Answers:
         self._try(lambda shared: shared.set(address.key, answer, KEPT_S))
 
     def _try(self, work: Callable[[Any], Any]) -> Any:
-        """A shared cache that is down or full makes answers slower, never wrong."""
+        """Call the shared cache, which makes answers slower, never wrong, if it is down or full."""
         if self._shared is None or time.monotonic() < self._rests_until:
             return None
         try:
             return work(self._shared)
-        except Exception as error:  # of whichever backend
+        except Exception as error:  # of any backend
             self._rests_until = time.monotonic() + RESTS_S
             log.warning("shared_cache_failed", error=type(error).__name__)
             return None

@@ -25,7 +25,7 @@ from fluxtracker.web.cache import INTERNAL
 log = structlog.get_logger(__name__)
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
-# The first match names the group whose setting decides; other paths are logged.
+# The first match names the group whose setting applies; other paths are logged.
 GROUPS = (
     ("health", re.compile(r"/api/health(/|$)")),
     ("stats", re.compile(r"/api/stats(/|$)")),
@@ -55,12 +55,12 @@ class Middleware:
 
 
 def began(request: HttpRequest) -> float:
-    """Return when the request arrived, by the performance counter; now, where no server has noted it."""
+    """Return when the request arrived, by the performance counter, or now if no server noted it."""
     return float(request.META.get(BEGAN, time.perf_counter()))
 
 
 class RequestId(Middleware):
-    """Give the request, its log lines and its job one id: the client's, or a new one."""
+    """Gives the request, its log lines and its job one id: the client's, or a new one."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.headers.get(REQUEST_ID, "")
@@ -72,7 +72,7 @@ class RequestId(Middleware):
 
 
 class GiveBack(Middleware):
-    """Close what the request has taken (`give_back_after`) together with its response."""
+    """Closes resources of the request (`give_back_after`) together with its response."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         taken: list[Callable[[], object]] = []
@@ -88,7 +88,7 @@ def give_back_after(request: HttpRequest, close: Callable[[], object]) -> None:
 
 
 class ForwardedScheme(Middleware):
-    """Accept the scheme (SECURE_PROXY_SSL_HEADER) from our own proxies only."""
+    """Accepts the scheme (SECURE_PROXY_SSL_HEADER) only from our own proxies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         drop_hearsay(request.META)
@@ -96,13 +96,13 @@ class ForwardedScheme(Middleware):
 
 
 def drop_hearsay(environ: dict[str, Any]) -> None:
-    """Drop what no proxy of ours has said."""
+    """Drop forwarded headers not set by our proxy."""
     if not is_near(environ.get("REMOTE_ADDR", "")):
         environ.pop("HTTP_X_FORWARDED_PROTO", None)
 
 
 class RateLimit(Middleware):
-    """Refuse a client's requests above API_RATE before any other work."""
+    """Refuses a client's requests above API_RATE before any other work."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if INTERNAL in request.META:
@@ -118,11 +118,11 @@ class RateLimit(Middleware):
 
 
 class BodyLimit(Middleware):
-    """Refuse a body that is too large for its path, or of unknown length, before it is read."""
+    """Refuses a body that is too large for its path, or of unknown length, before it is read."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         most = most_body_bytes(request.path_info)
-        if "Transfer-Encoding" in request.headers:  # Django would take the body for empty
+        if "Transfer-Encoding" in request.headers:  # Django would treat the body as empty
             words = f"the length of the body is missing; expected Content-Length, at most {most} bytes here"
             return _refused(request, 411, words, {"most": most})
         if int(request.META.get("CONTENT_LENGTH") or 0) > most:
@@ -144,7 +144,7 @@ def _refused(request: HttpRequest, status: int, words: str, context: dict[str, A
 
 
 class Headers(Middleware):
-    """Set what a page may use of the browser, and what remains of the client's rate."""
+    """Sets browser permissions of a page, and the client's remaining rate."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
@@ -159,12 +159,12 @@ API, VERSION_1 = "/api/", "/api/v1/"
 
 
 def unversioned(path: str) -> str:
-    """Return the path that answers: there is one version, and `/api/v1/x` is `/api/x`."""
+    """Return the unversioned path: there is one version, so `/api/v1/x` is `/api/x`."""
     return API + path.removeprefix(VERSION_1) if path.startswith(VERSION_1) else path
 
 
 class ApiVersion(Middleware):
-    """Answer under `/api/v1/`, too, where the server has not read the path that way already."""
+    """Serves `/api/v1/` too, unless the server has already rewritten the path."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.path = request.path_info = unversioned(request.path_info)
@@ -172,7 +172,7 @@ class ApiVersion(Middleware):
 
 
 class HeadWithoutBody(Middleware):
-    """Answer HEAD with the headers of GET alone: servers warn of a body that they must not send."""
+    """Answers HEAD with only the headers of GET, as servers warn of a body they must not send."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
@@ -185,7 +185,7 @@ class HeadWithoutBody(Middleware):
 
 
 class RequestLog(Middleware):
-    """Log one line per request: method, path without its query, status, milliseconds."""
+    """Logs one line per request: method, path without its query, status, milliseconds."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = began(request)
@@ -208,12 +208,12 @@ class RequestLog(Middleware):
 
 
 def _log_error(request: HttpRequest, response: HttpResponseBase, logged: bool) -> None:
-    """Log Django's own line of a server error here, with the request's id, or not at all when the path is not logged.
+    """Log Django's line for a server error here, with the request's id, or not at all if the path is not logged.
 
-    Unexpected errors have had their line already, with a traceback.
+    Unexpected errors were already logged with a traceback.
     """
     if logged:
-        any_kind: Any = response  # the stub does not know streaming responses
+        any_kind: Any = response  # the stub lacks streaming responses
         log_response("%s: %s", response.reason_phrase, request.path, response=any_kind, request=request)
     else:
         response._has_been_logged = True  # type: ignore[attr-defined]  # as `log_response` notes it
@@ -231,7 +231,7 @@ def is_logged(path: str, status: int) -> bool:
 
 
 class CrossOriginReads(Middleware):
-    """Let the origins of CORS_ALLOWED_ORIGINS, or all (`*`), read the API: GET only, without cookies."""
+    """Lets origins of CORS_ALLOWED_ORIGINS, or all (`*`), read the API: only GET, without cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not settings.CORS_ALLOWED_ORIGINS or not request.path.startswith("/api/"):
@@ -272,7 +272,7 @@ METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Latency(Middleware):
-    """Count every response by the pattern of its path, not by the path, which the client chooses."""
+    """Counts every response by the pattern of its path, not by the path, which the client chooses."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = began(request)
@@ -285,6 +285,6 @@ class Latency(Middleware):
 
 
 def _route(request: HttpRequest) -> str:
-    """Return the pattern of the path, or `none` when no pattern fits or a middleware answered."""
+    """Return the pattern of the path, or `none` if no pattern matches or a middleware answered."""
     match = request.resolver_match
     return "/" + match.route.lstrip("^") if match else "none"

@@ -22,20 +22,20 @@ from granian.server.mp import MPServer
 
 from fluxtracker.api.throttling import WEB_FOLDER
 
-BACKLOG = 1_024  # connections that wait to be accepted
-MOST_CONNECTIONS = 8_192  # of each process, also silent ones
+BACKLOG = 1_024  # connections waiting to be accepted
+MOST_CONNECTIONS = 8_192  # per process, including silent ones
 PATIENCE_MS = 30_000  # for a reader that takes nothing
 HEAD_MS = 10_000  # for the head of a request, and between two requests of a connection
 GRACE_S = 5  # for running requests when it stops
 HEAD_BYTES = 2**16
-UNSENT_BYTES = 2**16  # that wait in the kernel: few, so that a reader's progress is seen soon
+UNSENT_BYTES = 2**16  # waiting in the kernel: few, so that a reader's progress is seen early
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  no disk to fill
 WRONG_SETTINGS = 4  # exit code
-LOGGING = {"loggers": {"_granian": {"level": "WARNING"}}, "handlers": {}, "formatters": {}}  # the root's handler
+LOGGING = {"loggers": {"_granian": {"level": "WARNING"}}, "handlers": {}, "formatters": {}}  # the root logger's handler
 
 
 class Server(MPServer):
-    """Granian with one listening socket for all processes, which gives up readers that take nothing."""
+    """Granian with one listening socket for all processes, which drops readers that take nothing."""
 
     def _init_shared_socket(self) -> None:
         family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
@@ -55,7 +55,7 @@ def server() -> Server:
         port=settings.PORT,
         interface=Interfaces.ASGI,
         workers=settings.WEB_PROCESSES,
-        loop=Loops.asyncio,  # uvloop keeps a refused request until the garbage collector comes
+        loop=Loops.asyncio,  # uvloop keeps a refused request until garbage collection
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
@@ -69,14 +69,14 @@ def server() -> Server:
 
 
 def allow_files() -> None:
-    """Let each process have as many connections: many systems begin with 1,024 open files."""
+    """Allow each process that many connections, as many systems default to 1,024 open files."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = MOST_CONNECTIONS + 1_024
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed if most == resource.RLIM_INFINITY else min(needed, most), most))
 
 
 def collect_less_garbage() -> None:
-    """Leave out what is there already, and look only after so many new objects: one answer may have thousands."""
+    """Freeze existing objects, and collect only after many new ones, as one answer may have thousands."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
@@ -87,7 +87,7 @@ def main() -> int:
         allow_files()
         with TemporaryDirectory(prefix="fluxtracker-web-", dir=MEMORY) as folder:
             os.environ |= {WEB_FOLDER: folder, "PROMETHEUS_MULTIPROC_DIR": folder}
-            for name in ("fluxtracker.asgi", settings.ROOT_URLCONF):  # once: the processes share its memory
+            for name in ("fluxtracker.asgi", settings.ROOT_URLCONF):  # once, as the processes share its memory
                 import_module(name)
             collect_less_garbage()
             server().serve()

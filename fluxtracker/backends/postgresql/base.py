@@ -1,4 +1,4 @@
-"""Limit how long the web process waits for PostgreSQL, also in the middle of an answer."""
+"""Limit how long the web process waits for PostgreSQL, even in the middle of a response."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.db.backends.postgresql import base
 
 from fluxtracker import database as limits
 
-# So that the server does not go on with what a request no longer waits for.
+# So that the server stops what a request no longer waits for.
 SETTINGS = f"SET statement_timeout = {limits.WAIT_S * 1000:.0f}; SET lock_timeout = {limits.LOCK_S * 1000:.0f}"  # ms
 
 
 class Connection(psycopg.Connection[Any]):
-    """Waits for its server no longer than the request may. libpq knows no such limit."""
+    """Waits for its server no longer than the request may. libpq has no such limit."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         with limits.waiting(psycopg.OperationalError) as left:
@@ -27,7 +27,7 @@ class Connection(psycopg.Connection[Any]):
             except psycopg.OperationalError as error:
                 if time.monotonic() < until:
                     raise
-                self.pgconn.finish()  # its answer may come later, and to another question
+                self.pgconn.finish()  # its response may come later, to another query
                 raise psycopg.OperationalError("the database did not answer in time") from error
 
 

@@ -1,4 +1,4 @@
-"""Limit how long the web process waits for SQLite: of several statements only the first waits for a lock."""
+"""Limit how long the web process waits for SQLite, where only the first of several statements waits for a lock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.backends.sqlite3 import base
 
 from fluxtracker import database as limits
 
-CACHE_KB = 1_000  # of each thread, of which a web process has ten
+CACHE_KB = 1_000  # per thread, of which a web process has ten
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -20,7 +20,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _counted(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-    if sql.startswith("ROLLBACK"):  # ends a transaction, however long it has taken
+    if sql.startswith("ROLLBACK"):  # ends a transaction of any length
         return execute(sql, params, many, context)
     with limits.waiting():
         return execute(sql, params, many, context)

@@ -1,4 +1,4 @@
-"""Dates and times in the admin as everywhere else: ISO, UTC."""
+"""Format dates and times in the admin as everywhere else: ISO, UTC."""
 
 DATE_FORMAT = "Y-m-d"
 DATETIME_FORMAT = "Y-m-d H:i:s"

@@ -1,4 +1,4 @@
-"""Django's `migrate`, beside programs that are at work: it waits for a lock a moment, lets them pass, tries again."""
+"""Run Django's `migrate` next to running programs: wait briefly for a lock, let them pass, try again."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fluxtracker.env import make_private_file
 LOCK_MS = 1_500  # less than a page waits for a lock (database_limits.LOCK_S), so that no page fails
 TRIES = 40
 PAUSE_S = 1.5
-ONE_AT_A_TIME = 7_012_026  # any number that is used for nothing else
+ONE_AT_A_TIME = 7_012_026  # any number not used elsewhere
 LOCKED = ("55P03", "40P01")  # lock not available, deadlock
 
 
 class Command(migrate.Command):
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Make the file of a new database first: SQLite would let everybody read it."""
+        """Create a new database's file first, as SQLite would make it world-readable."""
         connection = connections[options["database"]]
         if connection.vendor == "sqlite":
             make_private_file(Path(str(connection.settings_dict["NAME"])))
@@ -39,7 +39,7 @@ class Command(migrate.Command):
                 _execute(connection, "RESET lock_timeout; SELECT pg_advisory_unlock_all()")
 
     def _try_often(self, connection: Any, args: Any, options: Any) -> None:
-        """Each migration is a transaction of its own: what is done stays done."""
+        """Retry the migrations. Each is its own transaction, so finished ones stay."""
         for left in reversed(range(TRIES)):
             _execute(connection, f"SET lock_timeout = {LOCK_MS}")
             try:

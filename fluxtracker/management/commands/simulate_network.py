@@ -30,7 +30,7 @@ def between(low: float, high: float, kind: type[int] | type[float] = int) -> Cal
 
 
 def remembered(path: Path, started: datetime) -> datetime:
-    """Return the start that the file holds; write `started` there when it holds none."""
+    """Return the start stored in the file, or write `started` there."""
     try:
         if path.exists():
             return datetime.fromisoformat(path.read_text().strip()).astimezone(UTC)

@@ -1,7 +1,7 @@
 """Read the chain from Blockbook v2, the first source (docs/upstream.md#blockbook-addresses).
 
-Pages come newest first and never empty, so after a full page the next request asks for the blocks below it. Only a
-block that fills a page on its own is read by page number.
+Pages come newest first and never empty, so after a full page the next request is for the blocks below it. Only a
+block that fills a page alone is read by page number.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from fluxtracker.upstream.records import ChainTx, Listing, Newest, Tip, Unreadab
 
 log = structlog.get_logger(__name__)
 
-MANY_PAGES = 4  # a window that seems to hold more is narrowed instead of walked
-MOST_PAGES = 12  # of one window, when it seemed to hold less
-FILL = 0.8  # of a page, what a narrowed window should hold
+MANY_PAGES = 4  # a window that seems larger is narrowed instead of walked
+MOST_PAGES = 12  # of one window, if it seemed smaller
+FILL = 0.8  # of a page, that a narrowed window should hold
 STEEPEST = 16  # a narrowed window keeps at least this part of its blocks: the older ones may be empty
 
 
 @dataclass(slots=True)
 class Page:
-    """One answer, checked. `lowest` is the lowest block among its rows, None where no row tells one."""
+    """One validated answer. `lowest` is the lowest block among its rows, None if no row reports one."""
 
     transactions: list[ChainTx] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Window:
     total: int | None = None
 
     def add(self, page: Page) -> bool:
-        """Return whether the page brought anything new."""
+        """Add a page; return whether it has anything new."""
         before = len(self.transactions) + len(self.unreadable)
         self.transactions.update((tx.txid, tx) for tx in page.transactions)
         self.unreadable.update((row.txid, row) for row in page.unreadable)
@@ -61,7 +61,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class ListingReader:
-    """Reads the windows of one address, `size` rows a page."""
+    """Reads the windows of one address, `size` rows per page."""
 
     source: Blockbook
     address: str
@@ -74,7 +74,7 @@ class ListingReader:
         return self.source.bad(f"/address/{self.address}", detail)
 
     def read(self, low: int, high: int) -> Listing:
-        """Return the window from `low` to `high`, or to a lower `high` where it holds many pages."""
+        """Return the window from `low` to `high`, or to a lower `high` if it has many pages."""
         window, to = Window(), high
         while True:
             page = self._page(low, to)
@@ -100,17 +100,17 @@ class ListingReader:
         return Listing(self.address, low, high, transactions, unreadable, window.total)
 
     def _is_too_much(self, window: Window, rows: int, span: int, blocks: int) -> bool:
-        """Return whether `blocks` blocks hold too many pages, by the last page's `rows` rows in `span` blocks."""
+        """Return whether `blocks` blocks have too many pages, given `rows` rows in `span` blocks on the last page."""
         if window.pages > 1:
             return window.pages >= MOST_PAGES
         return rows * blocks > MANY_PAGES * self.size * span
 
     def _read_block(self, window: Window, height: int) -> None:
-        """The further pages of one block that fills more than a page."""
+        """Read further pages of one block that fills more than a page."""
         number = 2
         while True:
             page = self._page(height, height, number)
-            if page.number != number:  # past the end: the last page came again
+            if page.number != number:  # past the end: the last page was repeated
                 return
             if not window.add(page):
                 raise self.bad(f"page {number} repeats what came before")
@@ -119,9 +119,9 @@ class ListingReader:
             number += 1
 
     def newest(self, low: int) -> Newest:
-        """Return the first page from block `low` on. Without `to`, what waits in the mempool comes first."""
+        """Return the first page from block `low` on. Without `to`, the mempool comes first."""
         answer, rows = self._answered({"page": 1, "pageSize": self.size, "from": low})
-        found: dict[str, ChainTx] = {}
+        transactions: dict[str, ChainTx] = {}
         unreadable = 0
         for row in rows:
             try:
@@ -131,8 +131,8 @@ class ListingReader:
                 continue
             if 0 < tx.height < low:
                 raise self.bad(f"a transaction of block {tx.height} in the blocks from {low} on")
-            found[tx.txid] = tx
-        return Newest(tuple(found.values()), unreadable, self._checked(answer, rows, 1).full)
+            transactions[tx.txid] = tx
+        return Newest(tuple(transactions.values()), unreadable, self._checked(answer, rows, 1).full)
 
     def _answered(self, query: Params) -> tuple[dict[str, Any], list[Any]]:
         """Return a page and its rows."""
@@ -156,7 +156,7 @@ class ListingReader:
         return page
 
     def _checked(self, answer: dict[str, Any], rows: list[Any], number: int) -> Page:
-        """Return the page's frame: its number, whether more may follow, the address's count."""
+        """Return the page's number, whether more may follow, and the address's count."""
         total = answer.get("txs", None if rows else 0)
         page = Page(rows=len(rows), total=total if type(total) is int and 0 <= total <= MAX_TOTAL else None)
         if not rows:
@@ -170,7 +170,7 @@ class ListingReader:
         return page
 
     def _fill(self, page: Page, rows: list[Any], low: int, to: int) -> int:
-        """Read the rows into the page; how many of them do not even tell which transaction they are."""
+        """Read the rows into the page; return how many have no transaction id."""
         nameless = 0
         last = to
         for row in rows:
@@ -183,7 +183,7 @@ class ListingReader:
                 else:
                     page.unreadable.append(unreadable)
                 continue
-            if tx.height <= 0:  # waits in the mempool
+            if tx.height <= 0:  # in the mempool
                 continue
             if not low <= tx.height <= to:
                 raise self.bad(f"a transaction of block {tx.height} in the blocks {low} to {to}")
@@ -200,7 +200,7 @@ class ListingReader:
         return nameless
 
     def _name_the_nameless(self, page: Page, query: Params, nameless: int) -> None:
-        """Rows without a usable id: the same page as a list of ids tells which are missing."""
+        """Identify rows without a usable id by the same page as a list of ids."""
         ids = self.ask({**query, "details": "txids"}).get("txids")
         if not isinstance(ids, list):
             raise self.bad("no list of ids")
@@ -212,7 +212,7 @@ class ListingReader:
 
 
 def _narrowed(span: int, blocks: int) -> int:
-    """Return how many of a window's blocks to ask for, when a full page spanned `span` of them."""
+    """Return how many of a window's blocks to request, if a full page spanned `span` of them."""
     return min(max(int(span * FILL), blocks // STEEPEST, 1), blocks // 2)
 
 
@@ -226,8 +226,8 @@ def _unreadable(row: Any, error: Exception, low: int, to: int) -> Unreadable | N
     return Unreadable(txid, height if inside else None, detail, or_none(instant, row.get("blockTime"), "the time"))
 
 
-PAGE_SIZE = 1000  # the most a Blockbook gives
-FEW = 50  # transactions that are asked for every minute, at most 150 KB
+PAGE_SIZE = 1000  # a Blockbook's maximum
+FEW = 50  # transactions requested every minute, at most 150 KB
 SMALL_PAGE_SIZE = 250  # after a page of 1000 was too slow or too large
 
 
@@ -243,7 +243,7 @@ class Blockbook(ChainUpstream):
         self._page_size = PAGE_SIZE
 
     def tip(self) -> Tip:
-        """Return the last block it has indexed. One request when its backend stands at the same block."""
+        """Return the last indexed block. One request if its backend is at the same block."""
         answer = self.answer("", max_bytes=SMALL)
         try:
             height, known_hash, behind = _best_block(answer)
@@ -252,22 +252,22 @@ class Blockbook(ChainUpstream):
         return Tip(height, known_hash or self.block_hash(height), self.host, behind)
 
     def block_hash(self, height: int) -> str:
-        """Return the hash of the block at a height. NotFound past the tip."""
+        """Return the hash of the block at a height. NotFound above the tip."""
         path = f"/block-index/{height}"
         try:
-            found = self.answer(path, max_bytes=SMALL).get("blockHash")
+            value = self.answer(path, max_bytes=SMALL).get("blockHash")
         except Rejected as error:
             if error.status != 400:
                 raise
             raise NotFound(error.source, error.where, error.detail) from None
-        if not found:
+        if not value:
             raise NotFound(self.host, self.where(path), "no such block")
-        if not isinstance(found, str) or not is_hash(found):
+        if not isinstance(value, str) or not is_hash(value):
             raise self.bad(path, "its block hash is not 64 hex digits")
-        return found
+        return value
 
     def total(self, address: str) -> int:
-        """Return how many transactions the address has over its whole history."""
+        """Return the address's number of transactions over its whole history."""
         path = f"/address/{address}"
         answer = self.answer(path, {"details": "basic"}, max_bytes=SMALL)
         if answer.get("address") != address:
@@ -278,7 +278,7 @@ class Blockbook(ChainUpstream):
             raise self.bad(path, str(error)) from None
 
     def listing(self, address: str, low: int, high: int) -> Listing:
-        """All transactions of the address in blocks `low` to `high`, or to a lower `high` where they are many."""
+        """Return all transactions of the address in blocks `low` to `high`, or to a lower `high` if there are many."""
         try:
             return ListingReader(self, address, self._page_size).read(low, high)
         except (TimedOut, TooLarge):
@@ -288,11 +288,11 @@ class Blockbook(ChainUpstream):
         return ListingReader(self, address, self._page_size).read(low, high)
 
     def newest(self, address: str, low: int) -> Newest:
-        """Return the newest transactions of the address from block `low` on, unconfirmed ones too. One request."""
+        """Return the address's newest transactions from block `low` on, including unconfirmed ones. One request."""
         return ListingReader(self, address, FEW).newest(low)
 
     def answer(self, path: str, params: Params | None = None, **options: Any) -> dict[str, Any]:
-        """Return an answer that is an object without an error. NotFound where it says so."""
+        """Return an answer that is an object without an error. NotFound if it says so."""
         try:
             answer = self.get(path, params, **options)
         except Rejected as error:
@@ -307,16 +307,16 @@ class Blockbook(ChainUpstream):
 
 
 def _best_block(answer: dict[str, Any]) -> tuple[int, str | None, int]:
-    """Height of the best block, its hash, None where the backend stands at another block, and how far that is ahead.
+    """Return height and hash of the best block (None if the backend is at another one), and the backend's lead.
 
-    `inSync` is no sign: it goes false with every new block. `initialSync` means an index that is not built yet.
+    `inSync` proves nothing, as it turns false with every new block. `initialSync` means an incomplete index.
     """
     status, backend = answer["blockbook"], answer.get("backend") or {}
     if status.get("initialSync"):
         raise ValueError("its first synchronisation is not done")
     height = whole(status["bestHeight"], "bestHeight", 1, MAX_HEIGHT)
-    found = backend.get("bestBlockHash")
+    best = backend.get("bestBlockHash")
     node = backend.get("blocks")
     ahead = node - height if isinstance(node, int) else 0
-    same = node == height and isinstance(found, str) and is_hash(found)
-    return height, found if same else None, max(ahead, 0)
+    same = node == height and isinstance(best, str) and is_hash(best)
+    return height, best if same else None, max(ahead, 0)

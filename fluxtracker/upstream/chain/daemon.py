@@ -1,4 +1,4 @@
-"""The Flux daemon behind FluxOS, the source of the chain when no Blockbook answers (docs/upstream.md#daemon)."""
+"""Read the chain from the Flux daemon behind FluxOS, used if no Blockbook answers (docs/upstream.md#daemon)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from fluxtracker.upstream.parsing import (
 )
 from fluxtracker.upstream.records import TIERS, ChainTx, ListedNode, Listing, NodeCounts, NodeList, Tip, Unreadable
 
-TIP_MARGIN = 2  # blocks; the nodes behind the balancer differ by one or two
-BEHIND = "outside chain range"  # says a node that lacks the last blocks
+TIP_MARGIN = 2  # blocks; the nodes behind the load balancer differ by one or two
+BEHIND = "outside chain range"  # reported by a node that lacks the last blocks
 TRANSACTIONS_A_LISTING = 200  # each is a request
 OLD_TIERS = {"cumulus": "basic", "nimbus": "super", "stratus": "bamf"}
 
 
 class Daemon(ChainUpstream):
-    """The daemon of whichever node the balancer picks."""
+    """The daemon of a node picked by the load balancer."""
 
     name = "daemon"
     block_path, tx_path = "/getblock/{}/1", "/getrawtransaction/{}/1"
@@ -53,26 +53,26 @@ class Daemon(ChainUpstream):
     def block_hash(self, height: int) -> str:
         """Return the hash of the block at a height. NotFound past the tip."""
         path = f"/getblockhash/{height}"
-        found = self.answer(path, SMALL)
-        if not isinstance(found, str) or not is_hash(found):
+        value = self.answer(path, SMALL)
+        if not isinstance(value, str) or not is_hash(value):
             raise self.bad(path, "the block hash is not 64 hex digits")
-        return found
+        return value
 
     def total(self, address: str) -> None:
-        """The daemon does not count an address's transactions."""
+        """Return None, as the daemon does not count an address's transactions."""
 
     def txids(self, address: str, low: int, high: int) -> list[str]:
-        """Ids of the address's transactions in blocks `low` to `high`, both included, oldest first."""
+        """Return ids of the address's transactions in blocks `low` to `high`, inclusive, oldest first."""
         path = f"/getaddresstxids/{address}/{low}/{high}"
         try:
-            found = self.answer(path)
+            txids = self.answer(path)
         except BadAnswer as error:
             if BEHIND not in error.detail:
                 raise
-            found = self.answer(path)  # another node, maybe one that is not behind
-        if not isinstance(found, list) or not all(isinstance(txid, str) and is_hash(txid) for txid in found):
+            txids = self.answer(path)  # another node, maybe one that is not behind
+        if not isinstance(txids, list) or not all(isinstance(txid, str) and is_hash(txid) for txid in txids):
             raise self.bad(path, "no list of transaction ids")
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(txids))
 
     def listing(self, address: str, low: int, high: int) -> Listing:
         """All transactions of the address in blocks `low` to `high`, or to a lower `high` where they are many."""
@@ -87,14 +87,14 @@ class Daemon(ChainUpstream):
             if not last <= tx.height <= high:
                 raise self.bad(f"/getrawtransaction/{txid}/1", f"block {tx.height} in the blocks {last} to {high}")
             if len(transactions) >= TRANSACTIONS_A_LISTING and tx.height > last:
-                high = last  # whole, because ids come oldest first
+                high = last  # complete, as ids come oldest first
                 break
             last = tx.height
             transactions.append(tx)
         return Listing(address, low, high, tuple(reversed(transactions)), tuple(unreadable), None)
 
     def node_counts(self) -> NodeCounts:
-        """Return the nodes of each tier. A tier may be empty, the network may not."""
+        """Return the nodes of each tier. A tier may be empty, but not the network."""
         path = "/getfluxnodecount"
         answer = self.answer(path, SMALL)
         try:
@@ -111,14 +111,14 @@ class Daemon(ChainUpstream):
         rows = self.answer(path)
         if not isinstance(rows, list) or not rows:
             raise self.bad(path, "no list of nodes" if rows else "an empty list")
-        found = [node for node in map(_listed_node, rows) if node]
-        nodes = {node.collateral: node for node in reversed(found)}  # the first row of each
+        listed = [node for node in map(_listed_node, rows) if node]
+        nodes = {node.collateral: node for node in reversed(listed)}  # the first row of each
         if not nodes:
             raise self.bad(path, f"none of {len(rows)} rows is usable")
-        return NodeList(tuple(reversed(nodes.values())), len(rows), len(rows) - len(found), len(found) - len(nodes))
+        return NodeList(tuple(reversed(nodes.values())), len(rows), len(rows) - len(listed), len(listed) - len(nodes))
 
     def _listed(self, txid: str) -> ChainTx | Unreadable:
-        """Return a listed transaction; what this node does not know, or tells in a strange way, is unreadable."""
+        """Return a listed transaction, Unreadable if this node does not know it or reports it in an unknown form."""
         try:
             answer = self.answer(f"/getrawtransaction/{txid}/1")
         except NotFound as error:
@@ -135,7 +135,7 @@ class Daemon(ChainUpstream):
 
 
 def _tier_count(answer: dict[str, Any], tier: str) -> int:
-    """`cumulus-enabled`, or the name that the tier had before: `basic-enabled` (docs/upstream.md#daemon)."""
+    """Return `cumulus-enabled`, or the tier's former name `basic-enabled` (docs/upstream.md#daemon)."""
     name = f"{tier}-enabled"
     return count(answer[name if name in answer else f"{OLD_TIERS[tier]}-enabled"], name, MAX_NODES)
 
@@ -144,7 +144,7 @@ is_pubkey = re.compile(r"[0-9a-f]{2,130}", re.IGNORECASE).fullmatch
 
 
 def _listed_node(row: Any) -> ListedNode | None:
-    """Return a row of the list (docs/upstream.md#node-list); None where it names no node or no tier."""
+    """Return a row of the list (docs/upstream.md#node-list), None without a node or tier."""
     try:
         txid, index, tier = row["txhash"].lower(), count(row["outidx"], "an output"), row["tier"]
     except WRONG_SHAPE:

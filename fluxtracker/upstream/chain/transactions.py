@@ -1,4 +1,4 @@
-"""Parse transactions, scripts and blocks of both chain sources, and ask for single ones.
+"""Parse transactions, scripts and blocks of both chain sources, and request single ones.
 
 FluxOS keeps one text per transaction; only the last output with a script counts (docs/upstream.md#app-payments).
 """
@@ -17,11 +17,11 @@ from fluxtracker.upstream.records import Block, ChainTx, TxInput, TxOutput
 OP_RETURN, PUSHDATA1, PUSHDATA2, PUSHDATA4 = 0x6A, 0x4C, 0x4D, 0x4E
 SIZE_BYTES = {PUSHDATA1: 1, PUSHDATA2: 2, PUSHDATA4: 4}
 TEXT_MARK = "OP_RETURN "
-VERSIONS = range(1, 5)  # of transactions that FluxOS looks into for a message
+VERSIONS = range(1, 5)  # of transactions in which FluxOS looks for a message
 
 
 def pushed_data(script: Any) -> bytes | None:
-    """Return the data of an OP_RETURN script in hex; None where it is something else, cut short or more than that.
+    """Return the data of an OP_RETURN script in hex, None if it is anything else, cut short or longer.
 
     The forms are `6a <len> data`, `6a 4c <len> data`, `6a 4d <lo><hi> data`, and the same with four bytes
     (docs/upstream.md#blockbook-transactions).
@@ -43,7 +43,7 @@ def pushed_data(script: Any) -> bytes | None:
 
 
 def described_data(text: object) -> bytes | None:
-    """Return the data as explorers write them: `OP_RETURN (text)` or `OP_RETURN <hex>`."""
+    """Return the data in the form of explorers: `OP_RETURN (text)` or `OP_RETURN <hex>`."""
     if not isinstance(text, str) or not text.startswith(TEXT_MARK):
         return None
     rest = text[len(TEXT_MARK) :]
@@ -56,10 +56,10 @@ def described_data(text: object) -> bytes | None:
 
 
 def message_in(version: object, scripts: Iterable[tuple[Any, Any]]) -> bytes | None:
-    """Return what the last output with a script carries, where that is an OP_RETURN.
+    """Return the data of the last output with a script, if that is an OP_RETURN.
 
-    `scripts` are pairs of hex and text, the last output first. FluxOS looks only into transactions of some versions;
-    one that is not told is taken for a usual one.
+    `scripts` are pairs of hex and text, last output first. FluxOS reads only transactions of some versions; a missing
+    version counts as a usual one.
     """
     if type(version) is int and version not in VERSIONS:
         return None
@@ -68,7 +68,7 @@ def message_in(version: object, scripts: Iterable[tuple[Any, Any]]) -> bytes | N
 
 
 def _identity(row: Any, height_key: str) -> tuple[str, int]:
-    """Return txid and height, -1 for one that waits in the mempool."""
+    """Return txid and height, -1 in the mempool."""
     txid, height = row["txid"], row.get(height_key, -1)
     if not is_hash(txid):
         raise ValueError("the txid is not 64 hex digits")
@@ -95,9 +95,9 @@ def blockbook_tx(row: Any) -> ChainTx:
 
 
 def _numbered(sides: Any, what: str) -> list[tuple[int, Any]]:
-    """Return the inputs or outputs with their numbers, in the order of these: the list may have another."""
-    found = [(whole(side.get("n", place), what), side) for place, side in enumerate(sides or ())]
-    return sorted(found, key=itemgetter(0))
+    """Return the inputs or outputs with their numbers, sorted, as the list may be unordered."""
+    numbered = [(whole(side.get("n", place), what), side) for place, side in enumerate(sides or ())]
+    return sorted(numbered, key=itemgetter(0))
 
 
 def _input(vin: Any, address: Callable[[Any], str | None]) -> TxInput:
@@ -109,7 +109,7 @@ def _input(vin: Any, address: Callable[[Any], str | None]) -> TxInput:
 
 
 def _address(side: Any) -> str | None:
-    """Return the first address of an input or output; odd scripts have none, or one that is not an address."""
+    """Return the first address of an input or output; odd scripts have none or an invalid one."""
     addresses = side.get("addresses")
     if not addresses or side.get("isAddress") is False:
         return None
@@ -121,25 +121,25 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def daemon_tx(row: Any) -> ChainTx:
-    """Return one transaction. KeyError, TypeError or ValueError when it cannot be understood."""
+    """Return one transaction. KeyError, TypeError or ValueError if it is invalid."""
     txid, height = _identity(row, "height")
     outputs = sorted(row.get("vout") or (), key=lambda vout: whole(vout["n"], "an output's n"))
     scripts = ((vout["scriptPubKey"].get("hex"), vout["scriptPubKey"].get("asm")) for vout in reversed(outputs))
-    time = row.get("blocktime", row.get("time"))  # what waits in the mempool has none
+    time = row.get("blocktime", row.get("time"))  # none in the mempool
     return ChainTx(
         txid,
         height,
         block_hash(row.get("blockhash")),
         EPOCH if time is None and height < 0 else instant(time, "the block time"),
         whole(row.get("confirmations", 0), "confirmations", -1),
-        tuple([_input(vin, _told_address) for vin in row.get("vin") or ()]),
+        tuple([_input(vin, _input_address) for vin in row.get("vin") or ()]),
         tuple([_output(vout) for vout in outputs]),
         message_in(row.get("version"), scripts),
     )
 
 
-def _told_address(side: Any) -> str | None:
-    """Return the address of an input, which is there only where the node's index knows it."""
+def _input_address(side: Any) -> str | None:
+    """Return the address of an input, present only if the node's index has it."""
     address = side.get("address")
     return address if isinstance(address, str) and is_address(address) else None
 
@@ -154,7 +154,7 @@ def _output(vout: Any) -> TxOutput:
 
 
 class ChainUpstream(Upstream):
-    """Common part of both chain sources: answer one block or one transaction."""
+    """Base of both chain sources: requests single blocks and transactions."""
 
     block_path: ClassVar[str]
     tx_path: ClassVar[str]
@@ -165,29 +165,29 @@ class ChainUpstream(Upstream):
 
     @staticmethod
     def read_tx(row: Any) -> ChainTx:
-        """Return the transaction of an answer. WRONG_SHAPE when it cannot be understood."""
+        """Return the transaction of an answer. WRONG_SHAPE if it is invalid."""
         raise NotImplementedError
 
     def block(self, height: int) -> Block:
-        """Return the block at a height, without its transactions. NotFound past the tip."""
+        """Return the block at a height, without its transactions. NotFound above the tip."""
         path = self.block_path.format(height)
         row = self.answer(path)
         try:
-            found = Block(whole(row["height"], "height"), instant(row["time"], "time"), block_hash(row.get("hash")))
+            block = Block(whole(row["height"], "height"), instant(row["time"], "time"), block_hash(row.get("hash")))
         except WRONG_SHAPE as error:
             raise self.bad(path, f"its block is not usable ({error})") from None
-        if found.height != height:
-            raise self.bad(path, f"it answers block {found.height}")
-        return found
+        if block.height != height:
+            raise self.bad(path, f"it answers block {block.height}")
+        return block
 
     def transaction(self, txid: str) -> ChainTx:
-        """Return one transaction. NotFound when the chain does not have it."""
+        """Return one transaction. NotFound if the chain does not have it."""
         path = self.tx_path.format(txid)
         row = self.answer(path)
         try:
-            found = self.read_tx(row)
+            transaction = self.read_tx(row)
         except WRONG_SHAPE as error:
             raise self.bad(path, f"its transaction is not usable ({error})") from None
-        if found.txid != txid:
+        if transaction.txid != txid:
             raise self.bad(path, "it answers another transaction")
-        return found
+        return transaction

@@ -1,4 +1,4 @@
-"""Send requests to upstreams with limits, pace, retries and circuits; count them per host; report progress.
+"""Send requests to upstreams with limits, pacing, retries and circuit breakers; count them per host; report progress.
 
 The client logs no warnings: its caller knows what a failure means and logs it once.
 """
@@ -37,12 +37,12 @@ from fluxtracker.upstream.http.limits import (
 )
 from fluxtracker.upstream.parsing import mend_text
 
-BYTES_A_VALUE = 16  # of JSON as the upstreams write it, at the least; `{}` costs 3 and 64 in memory
+BYTES_A_VALUE = 16  # of upstream JSON, at least; `{}` takes 3, and 64 in memory
 FEW_VALUES = 10_000
 
 
 class Rejected(BadAnswer):
-    """A well-formed 4xx: the server understood and says no. `message` is its reason."""
+    """A well-formed 4xx: the server refuses. `message` is its reason."""
 
     def __init__(self, source: str, where: str, status: int, message: str) -> None:
         super().__init__(source, where, f"HTTP {status}: {message}")
@@ -51,7 +51,7 @@ class Rejected(BadAnswer):
 
 
 def refusal(response: requests.Response, body: Body) -> BadAnswer | Unavailable:
-    """Return the error that an answer other than a success is."""
+    """Return the error for an unsuccessful response."""
     status = response.status_code
     if status >= 500 or status in (408, 429):
         return Overloaded(body.source, body.where, f"HTTP {status}", _retry_after(response))
@@ -63,10 +63,10 @@ def refusal(response: requests.Response, body: Body) -> BadAnswer | Unavailable:
 
 
 def _reason(answer: object) -> str:
-    """Return the short text in which an error answer says what is wrong."""
-    found = answer if isinstance(answer, dict) else {"error": answer}
-    told = (found.get(key) for key in ("error", "message", "msg", "Message", "data", "status"))
-    return printable(next((text for text in told if isinstance(text, str)), "no reason given"))[:200]
+    """Return the short reason in an error response."""
+    data = answer if isinstance(answer, dict) else {"error": answer}
+    texts = (data.get(key) for key in ("error", "message", "msg", "Message", "data", "status"))
+    return printable(next((text for text in texts if isinstance(text, str)), "no reason given"))[:200]
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -84,11 +84,11 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def parsed(data: bytes, source: str, where: str, max_bytes: int) -> Any:
-    """Return the JSON of an answer. BadAnswer where it is none, or holds more values than so many bytes should.
+    """Return the JSON of an answer. BadAnswer if it is invalid or has too many values for its size.
 
-    Text that is none (half a surrogate, bytes that are no UTF-8) costs its row and not the whole: it comes as DAMAGED.
+    Invalid text (half a surrogate, invalid UTF-8) becomes DAMAGED, which costs its row but not the whole answer.
     """
-    values = data.count(b",") + data.count(b"[") + data.count(b"{")  # also those inside of texts: few
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")  # including the few inside strings
     if values > max(max_bytes // BYTES_A_VALUE, FEW_VALUES):
         raise TooLarge(source, where, f"the answer holds {values:,} values")
     try:
@@ -117,7 +117,7 @@ FAILURES = {
 
 
 def connection_failure(error: requests.ConnectionError) -> str:
-    """Return why nothing came, in words, without the URL that the library puts into its text."""
+    """Return why the connection failed, without the URL in the library's text."""
     text = str(error)
     return next((meaning for sign, meaning in FAILURES.items() if sign in text), "the connection failed")
 
@@ -126,7 +126,7 @@ Counts = Mapping[tuple[str, str], int]
 
 
 class Tally:
-    """By host and result: `2xx` to `5xx`, `timeout`, `no_connection`, `error`. A wrong answer in a 200 is a 2xx."""
+    """Counts by host and result: `2xx` to `5xx`, `timeout`, `no_connection`, `error`. Any answer in a 200 is a 2xx."""
 
     def __init__(self) -> None:
         self._lock, self._counts = Lock(), Counter[tuple[str, str]]()
@@ -136,13 +136,13 @@ class Tally:
             self._counts[host, result] += 1
 
     def take(self) -> Counts:
-        """Return what was counted since the last time; the caller keeps it now."""
+        """Return and reset the counts; the caller stores them."""
         with self._lock:
             taken, self._counts = self._counts, Counter()
             return taken
 
     def put_back(self, counts: Counts) -> None:
-        """Of a caller that could not keep it."""
+        """Add counts back that a caller could not store."""
         with self._lock:
             self._counts.update(counts)
 
@@ -151,36 +151,36 @@ SENT = Tally()
 
 
 class Cancelled(Exception):
-    """The work was cancelled: it is neither done nor failed."""
+    """The work was cancelled: neither done nor failed."""
 
 
 class Watch:
-    """Receive progress and cancel the work. This one does neither: for tasks of the schedule and commands."""
+    """Receives progress and may cancel the work. This base class does neither, for scheduled tasks and commands."""
 
     def progress(self, words: str) -> None:
         """Note how far the work is."""
 
     def check(self) -> None:
-        """Raise Cancelled when the work is not wanted any more."""
+        """Raise Cancelled if the work was cancelled."""
 
 
-# Set around a job's whole work, so that no function has to pass it on.
+# Set around a job's whole work, so that functions need not pass it on.
 WATCH: ContextVar[Watch] = ContextVar("watch", default=Watch())  # noqa: B039  it holds nothing
 
 
 log = structlog.get_logger(__name__)
 
 USER_AGENT = "fluxtracker/0.1"
-SMALL = 64 << 10  # bytes, for a number, a hash, a price; larger answers say how large they may be
+SMALL = 64 << 10  # bytes, for a number, a hash, a price; larger answers set their own limit
 MEDIUM = 4 << 20  # a history, a block
 MAX_BYTES = 32 << 20
 MAX_ERROR_BYTES = 64 << 10
 MAX_REDIRECTS = 3
 RETRIES = 2  # after a connection error, a 5xx or a 429
 TIMEOUT_RETRIES = 1
-BACKOFF = 0.5  # s, doubled with each try
-WAIT = 3  # times the timeout, the most that a call waits because of Retry-After
-DEADLINE = 2  # times the timeout, for a whole answer
+BACKOFF = 0.5  # s, doubled with each attempt
+WAIT = 3  # times the timeout: the maximum wait for Retry-After
+DEADLINE = 2  # times the timeout, for a complete answer
 STREAM_DEADLINE = 4  # the same for a streamed one
 
 Params = Mapping[str, str | int]
@@ -188,10 +188,10 @@ T = TypeVar("T")
 
 
 class Http:
-    """Asks upstreams for JSON. Safe to share between threads.
+    """Requests JSON from upstreams. Thread-safe.
 
-    `endpoint` names the circuit a call belongs to (default: the host); several upstreams may live on one
-    host and fail apart. `timeout` is in seconds, for connecting and for each silence while reading.
+    `endpoint` names a call's circuit (default: the host), as upstreams on one host may fail separately. `timeout` is in
+    seconds, for connecting and for each silence while reading.
     """
 
     def __init__(
@@ -215,12 +215,12 @@ class Http:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """Return a client as the settings want it, sharing pace and circuits with all others of this process."""
+        """Return a client from the settings, sharing pace and circuits with all others of this process."""
         return cls(timeout=settings.UPSTREAM_TIMEOUT, rate=settings.UPSTREAM_RATE, shared=PROCESS)
 
     @property
     def effort(self) -> dict[str, float]:
-        """Return how many requests were sent, and in how many seconds since this client was made."""
+        """Return the number of requests, and the seconds since this client was created."""
         return {"requests": self.requests, "seconds": round(self._clock() - self._started, 3)}
 
     def get_json(
@@ -233,7 +233,7 @@ class Http:
         endpoint: str | None = None,
         patient: bool = True,
     ) -> Any:
-        """Return the parsed answer. Not `patient`: a timeout is not tried again."""
+        """Return the parsed answer. Without `patient`, a timeout is not retried."""
 
         def once() -> Any:
             limit = max_bytes or self._max_bytes
@@ -246,7 +246,7 @@ class Http:
 
     @contextmanager
     def open_stream(self, url: str, *, max_bytes: int = MAX_BYTES, endpoint: str | None = None) -> Iterator[Body]:
-        """The answer to read piece by piece. What breaks while it is read is not tried again."""
+        """Return the answer as a stream. Failures while reading are not retried."""
 
         def once() -> Body:
             return self._opened(url, None, None, max_bytes, STREAM_DEADLINE)
@@ -283,7 +283,7 @@ class Http:
     def _opened(
         self, url: str, params: Params | None, headers: Mapping[str, str] | None, max_bytes: int, deadline: int
     ) -> Body:
-        """Send, follow redirects within the host, and refuse everything but a success."""
+        """Send, follow redirects within the host, and reject everything but a success."""
         source, where = _names(url)
         until = self._clock() + deadline * self._timeout
         response = self._send(url, params, headers)
@@ -302,7 +302,7 @@ class Http:
 
     def _send(self, url: str, params: Params | None, headers: Mapping[str, str] | None) -> requests.Response:
         source, where = _names(url)
-        WATCH.get().check()  # a job that was called off asks no more
+        WATCH.get().check()  # a cancelled job sends no more requests
         pause = self._shared.pace.reserve(source, self._rate, self._clock())
         if pause > 0:
             self._sleep(pause)
@@ -318,7 +318,7 @@ class Http:
         except requests.ConnectionError as error:
             SENT.add(source, "no_connection")
             raise Unavailable(source, where, connection_failure(error)) from None
-        except (requests.RequestException, ValueError) as error:  # ValueError: redirected to what is no address
+        except (requests.RequestException, ValueError) as error:  # ValueError: redirected to an invalid URL
             SENT.add(source, "error")
             raise BadAnswer(source, where, type(error).__name__) from None
         SENT.add(source, f"{response.status_code // 100}xx")
@@ -335,7 +335,7 @@ def _session(user_agent: str) -> requests.Session:
 
 
 def _names(url: str) -> tuple[str, str]:
-    """Host and path, as errors name them: without credentials and query."""
+    """Return host and path for errors, without credentials and query."""
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2], parts.path or "/"
 
@@ -353,7 +353,7 @@ def _asked_to_wait(error: Unavailable) -> float:
 
 
 class Upstream:
-    """One upstream: where it is, its circuit, and the errors that name it."""
+    """An upstream: its URL, its circuit, and errors that name it."""
 
     def __init__(self, http: Http, base_url: str) -> None:
         self.http = http
@@ -368,9 +368,9 @@ class Upstream:
         return self.http.get_json(self.base + path, params, endpoint=self.base, **options)
 
     def where(self, path: str) -> str:
-        """Return the path as errors name it."""
+        """Return the path for errors."""
         return _names(self.base + path)[1]
 
     def bad(self, path: str, detail: str) -> BadAnswer:
-        """Return the error to raise for an answer that is wrong."""
+        """Return the error to raise for a wrong answer."""
         return BadAnswer(self.host, self.where(path), detail)

@@ -1,12 +1,12 @@
-"""One small family of errors: everything that an upstream can do wrong."""
+"""Define the errors of upstreams."""
 
 from fluxtracker.formatting import printable
 
 
 class UpstreamError(Exception):
-    """An upstream did not give what was asked. `source` is its host, `where` the path without its query.
+    """An upstream failed to answer a request. `source` is its host, `where` the path without its query.
 
-    All three are printable, whatever the upstream said: errors are written into the database. `code` is for programs.
+    All three are printable for any upstream text, as errors are stored in the database. `code` is for programs.
     """
 
     code = "failed"
@@ -27,12 +27,12 @@ class Unavailable(UpstreamError):
 
 
 class BadAnswer(UpstreamError):
-    """An answer came and is wrong: HTML, malformed or truncated JSON, an error inside a 200, a wrong shape."""
+    """The answer is wrong: HTML, malformed or truncated JSON, an error inside a 200, a wrong shape."""
 
     code = "bad_answer"
 
 
 class NotFound(UpstreamError):
-    """A well-formed answer that the thing asked for does not exist."""
+    """A well-formed answer that the requested object does not exist."""
 
     code = "not_found"

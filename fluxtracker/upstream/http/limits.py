@@ -24,7 +24,7 @@ CHUNK = 1 << 18  # bytes
 
 
 class TimedOut(Unavailable):
-    """No answer in time. `again`: whether one more try makes sense (not after a whole deadline of dripping)."""
+    """No answer in time. `again`: whether a retry makes sense (not after dripping for the whole deadline)."""
 
     def __init__(self, source: str, where: str, detail: str, again: bool = True) -> None:
         super().__init__(source, where, detail)
@@ -32,12 +32,12 @@ class TimedOut(Unavailable):
 
 
 class TooLarge(BadAnswer):
-    """The answer is larger than what was asked for may be."""
+    """The answer is larger than allowed."""
 
 
 @dataclass(slots=True)
 class Body:
-    """A decompressed answer to read from, in whole or piece by piece."""
+    """A decompressed answer, readable in whole or in pieces."""
 
     response: requests.Response
     source: str
@@ -48,7 +48,7 @@ class Body:
     clock: Callable[[], float]
 
     def read(self, size: int = CHUNK) -> bytes:
-        """Return up to `size` bytes as soon as some are there; b"" at the end."""
+        """Return up to `size` bytes as soon as any are available, b"" at the end."""
         if self.clock() > self.deadline:
             raise TimedOut(self.source, self.where, "the answer came too slowly", again=False)
         data = self._read_once(size)
@@ -64,7 +64,7 @@ class Body:
         return b"".join(iter(self.read, b""))
 
     def _read_once(self, size: int) -> bytes:
-        # read1 and not read: a server that drips bytes must not hold us inside one call.
+        # read1, not read: a server that drips bytes must not block us in one call.
         try:
             raw: BaseHTTPResponse = self.response.raw
             return raw.read1(size, decode_content=True)
@@ -83,7 +83,7 @@ class Body:
 
 
 def _in_time(connection: HTTPConnection, read_head: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """Return the head of an answer, or TimeoutError when all of it took longer than the timeout."""
+    """Return the head of an answer, or TimeoutError if that took longer than the timeout."""
     sock, late = connection.sock, Event()
 
     def give_up() -> None:
@@ -126,21 +126,21 @@ class SecurePool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Pools of such connections. Retries are the client's business."""
+    """Pools these connections. The client does retries."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
 
-FAILURES_TO_OPEN = 2  # failed calls in a row
+FAILURES_TO_OPEN = 2  # consecutive failed calls
 OPEN_FOR = 30.0  # s
-LONGEST_WAIT = 10.0  # s a call waits because of Retry-After, all its tries together
-LONGEST_HOLD = 3600.0  # s nothing is sent because of a longer Retry-After
+LONGEST_WAIT = 10.0  # s a call waits for Retry-After, over all attempts
+LONGEST_HOLD = 3600.0  # s without requests after a longer Retry-After
 
 
 class Overloaded(Unavailable):
-    """A 5xx, 408 or 429. `retry_after` is what the server asks for in seconds, None when it does not say."""
+    """A 5xx, 408 or 429. `retry_after` is in seconds, None if not given."""
 
     def __init__(self, source: str, where: str, detail: str, retry_after: float | None = None) -> None:
         super().__init__(source, where, detail)
@@ -148,14 +148,14 @@ class Overloaded(Unavailable):
 
 
 class Pace:
-    """At most `rate` requests in any second to one host, over all threads."""
+    """Allows at most `rate` requests in any second to one host, over all threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._sent: dict[str, deque[float]] = {}
 
     def reserve(self, host: str, rate: float, now: float) -> float:
-        """Take the next free place towards the host; the seconds to wait for it. Rate 0: no limit."""
+        """Take the next free slot for the host and return the seconds to wait. Rate 0: no limit."""
         if rate <= 0:
             return 0.0
         many = max(1, int(rate))
@@ -171,13 +171,13 @@ class Pace:
 
 @dataclass(slots=True)
 class Circuit:
-    """Failed calls in a row, and until when nothing is sent."""
+    """Consecutive failed calls, and until when nothing is sent."""
 
     failures: int = 0
     open_until: float | None = None
 
     def enter(self, source: str, where: str, now: float) -> None:
-        """Let a call pass; of those that come after an outage only the first. Unavailable for the others."""
+        """Let a call pass, but after an outage only the first. Unavailable for the others."""
         if self.open_until is None:
             return
         if now < self.open_until:
@@ -186,16 +186,16 @@ class Circuit:
         self.open_until = now + OPEN_FOR  # this call tries, others wait for its outcome
 
     def fail(self, error: Unavailable, now: float) -> None:
-        asked = error.retry_after if isinstance(error, Overloaded) else None
+        requested = error.retry_after if isinstance(error, Overloaded) else None
         self.failures += 1
-        if asked is not None and asked > LONGEST_WAIT:
-            self.open_until = now + min(asked, LONGEST_HOLD)
+        if requested is not None and requested > LONGEST_WAIT:
+            self.open_until = now + min(requested, LONGEST_HOLD)
         elif self.failures >= FAILURES_TO_OPEN:
             self.open_until = now + OPEN_FOR
 
 
 class Breakers:
-    """One circuit an endpoint: after two failed calls in a row nothing is sent for 30 s, then one call tries."""
+    """One circuit per endpoint: after two consecutive failures nothing is sent for 30 s, then one call tries."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -203,7 +203,7 @@ class Breakers:
 
     @contextmanager
     def call(self, endpoint: str, source: str, where: str, clock: Callable[[], float]) -> Iterator[None]:
-        """Refuse while the circuit is open, else remember how the call inside ends."""
+        """Refuse while the circuit is open, else record the outcome of the call inside."""
         with self._lock:
             self._circuits[endpoint].enter(source, where, clock())
         try:
@@ -215,7 +215,7 @@ class Breakers:
         except UpstreamError:
             self._close(endpoint)  # a wrong answer is an answer
             raise
-        except BaseException:  # called off, or ended from outside: nothing is known, and the next call may try
+        except BaseException:  # cancelled, or ended from outside: nothing is known, so the next call may try
             with self._lock:
                 circuit = self._circuits[endpoint]
                 circuit.open_until = None if circuit.open_until is None else clock()
@@ -229,7 +229,7 @@ class Breakers:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Pace and circuits, together."""
+    """Pace and circuits of a process."""
 
     pace: Pace = field(default_factory=Pace)
     breakers: Breakers = field(default_factory=Breakers)
