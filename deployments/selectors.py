@@ -20,7 +20,7 @@ from metrics.selectors import running_instances
 from revenue.models import App, LedgerState, PrunedPayment
 from revenue.payments.filters import txids_of_owner
 from revenue.querysets import SUMMED
-from revenue.selectors import ledger_stamp, unkept
+from revenue.selectors import ledger_stamp, pruned_details_note
 
 State = AppLife.State
 Report = dict[str, Any]
@@ -97,7 +97,7 @@ def find_app(name: str, now: datetime) -> Report | None:
     notes = {} if life else {"life": "No message of this app is known yet."}
     if life and life.end_at is None:
         notes["end"] = "The term of its last message is not known."
-    if lost := unkept():
+    if lost := pruned_details_note():
         notes["payments"] = lost
     running = running_instances([key])
     return {

@@ -231,7 +231,7 @@ def read_snapshot() -> Iterator[None]:
 
 
 @contextmanager
-def one_long_moment() -> Iterator[None]:
+def long_read_snapshot() -> Iterator[None]:
     """Do the same for reads that may take longer than a page."""
     begin(EXPORT_S)
     with read_snapshot():

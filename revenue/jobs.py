@@ -208,7 +208,7 @@ def audit_revenue(run: Run, *, blocks: int = 4320, fix: bool = False) -> chain_a
     deletes=ledger.prunable,
 )
 def prune(run: Run) -> ledger.PruneReport:
-    """Number of rows deleted; `checks` are service checks."""
+    """Apply the retention policy to the ledger, runs and service checks."""
     done = ledger.prune(now=timezone.now(), run=run)
     run.changed = bool(done.closed_through)
     return done

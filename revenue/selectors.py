@@ -236,7 +236,7 @@ UNKEPT = (
 )
 
 
-def unkept() -> str:
+def pruned_details_note() -> str:
     """Describe days without transaction details; empty if all are stored. Three small queries.
 
     Days are pruned oldest first: the first day with stored transactions ends those without.

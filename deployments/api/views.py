@@ -24,7 +24,7 @@ from fluxtracker.api.views import ReadView
 from metrics.census.selectors import census_stamp
 from revenue.models import Label, LedgerState
 from revenue.payments.filters import AppsQuery
-from revenue.selectors import apps, ledger_stamp, unkept
+from revenue.selectors import apps, ledger_stamp, pruned_details_note
 
 NOT_FOUND = {404: OpenApiResponse(ErrorAnswer, "No message and no payment names it.")}
 OF_DAYS = {"from", "to", "range"}
@@ -107,7 +107,7 @@ class OwnerView(MessagesView):
         for row in rows:
             row["usd_micro"] = row["sum_micro"] if row["sum_priced"] or not row["sum_payments"] else None
         rows.sort(key=lambda row: (-row["sum_sat"], row["name"]))
-        page, limit, lost = values["page"], values["limit"], unkept()
+        page, limit, lost = values["page"], values["limit"], pruned_details_note()
         shown = Page(rows[(page - 1) * limit : page * limit], len(rows), page, limit)
         return {
             "owner": self.owner, "apps": shown.rows, "totals": totals, "first": totals.first, "last": totals.last,

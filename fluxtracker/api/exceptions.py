@@ -110,7 +110,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def too_many(wait: int | None) -> str:
     """Return a 429. `wait` as in Retry-After: whole seconds."""
     when = "a minute" if wait is None else f"{wait} s"
-    return f"too many requests: at most {settings.API_RATE} a minute; come back in {when}"
+    return f"too many requests: at most {settings.API_RATE} per minute; try again in {when}"
 
 
 def nothing_at(path: str) -> str:

@@ -24,14 +24,14 @@ from fluxtracker.simnet.scenarios import OldMessage, old_hash, old_messages
 
 HASH = re.compile("[0-9a-f]{64}")
 LEGACY_UNTIL = 1_004_000  # block until which half of the messages carry the keys of ZelCash
-BATCH = 500  # records that are written at once
+BATCH = 500  # records written at once
 FURTHER_FROM = 3_000_000  # numbers of the further apps in the catalogue
 BY_NAME = tuple(template for template in TEMPLATES if template.by_name and not template.site)
 LONG = 264_000  # blocks
 
 
 class Registry:
-    """App messages that the nodes of the network know at their tip."""
+    """App messages known to the network's nodes at their tip."""
 
     def __init__(self, chain: Chain, old_messages: int, old_until: int) -> None:
         """`old_messages` lie before block `old_until`: their payments are not in this world."""
@@ -56,7 +56,7 @@ class Registry:
             self.touch()
 
     def touch(self) -> None:
-        """Note that what is known has changed."""
+        """Note that the known messages have changed."""
         self._changes += 1
 
     def knows(self, tx: Tx) -> bool:
@@ -93,7 +93,7 @@ class Registry:
         return _batched(self._all(name, owner))
 
     def index(self) -> Iterator[bytes]:
-        """Yield rows of the hashes that were paid for, whether their message is known, in such batches."""
+        """Yield rows of paid hashes, with whether their message is known, in the same batches."""
         return _batched(self._indexed())
 
     def _indexed(self) -> Iterator[bytes]:
@@ -130,7 +130,7 @@ class Registry:
         return end is None or end >= self.chain.tip
 
     def end_of(self, message: Message) -> int | None:
-        """Return the block at which an app ends; None for an app that is never taken off the list."""
+        """Return the block at which an app ends, None for an app that is never delisted."""
         app, chain = message.app, self.chain
         if app.version < 9:
             return expiry(app, message.tx.height)

@@ -1,4 +1,4 @@
-"""Addresses without an owner, always the same for one name: of payments, of app owners and of newer logins."""
+"""Make deterministic addresses without an owner by name: of payments, app owners and newer logins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def zel_id(name: str) -> str:
 
 
 def ethereum(name: str) -> str:
-    """Return an owner's address of the newer logins, in small letters."""
+    """Return an owner's address of the newer logins, in lower case."""
     return "0x" + sha256(name.encode()).hexdigest()[:40]
 
 

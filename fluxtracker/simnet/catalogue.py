@@ -1,4 +1,4 @@
-"""The apps of the simulated network: kinds, names, versions, images and owners, always the same for one seed."""
+"""Generate the apps of the simulated network, deterministic by seed: kinds, names, versions, images and owners."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class App:
 
     @property
     def seconds(self) -> int | None:
-        """Return how long it runs, where its version counts seconds."""
+        """Return its term if its version counts seconds."""
         return self.expire if self.version >= 9 else None
 
     def specification(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def _ciphertext(name: str) -> str:
 
 
 class Catalogue:
-    """The apps of a seed by number, made on demand."""
+    """The apps of a seed by number, generated on demand."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

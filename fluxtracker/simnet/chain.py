@@ -1,4 +1,4 @@
-"""The simulated chain, and its transactions as Blockbook and the daemon write them.
+"""Simulate the chain, and write its transactions like Blockbook and the daemon.
 
 Blocks are not stored: a block's hash follows from the seed and the height, its time from the height. As in the real
 answers, amounts and positions of zero are left out.
@@ -39,7 +39,7 @@ class AddressIndex:
         self.sent += sign * sum(i.sat for i in tx.inputs if i.address == address and i.named)
 
     def between(self, low: int, high: int) -> list[Tx]:
-        """Return the transactions of a range of heights, both included, oldest first."""
+        """Return the transactions of a range of heights, inclusive, oldest first."""
         return self.txs[bisect_left(self.heights, low) : bisect_right(self.heights, high)]
 
     def newest(self, low: int, high: int, skip: int, count: int) -> tuple[list[Tx], int]:
@@ -76,7 +76,7 @@ class Chain:
         return digest(self.seed, 0, height)
 
     def index(self, address: str) -> AddressIndex:
-        """Return the transactions of an address; empty for an address that has none."""
+        """Return the transactions of an address, empty if it has none."""
         return self.by_address.get(address) or AddressIndex()
 
     def add(self, tx: Tx) -> None:

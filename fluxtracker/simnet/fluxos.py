@@ -22,9 +22,9 @@ from fluxtracker.simnet.records import MAIN, Answer, Message, failure, success
 from fluxtracker.simnet.scenarios import ENFORCED, newest_at
 from fluxtracker.simnet.world import World
 
-LINGERS = 7_500  # seconds for which an instance stays listed after its node has told of it
-HOUR = 3_600  # seconds between two tellings
-OLD_VERSION = 0.02  # share of the instances that run the version before
+LINGERS = 7_500  # seconds for which an instance stays listed after its node's report
+HOUR = 3_600  # seconds between two reports
+OLD_VERSION = 0.02  # share of the instances that run the previous version
 
 PRICE_KEYS = ("height", "cpu", "ram", "hdd", "minPrice", "port", "scope", "staticip")
 PRICES = (
@@ -101,7 +101,7 @@ def _messages(world: World, query: Mapping[str, str]) -> Iterator[bytes]:
 
 
 def locations(world: World) -> Iterator[dict[str, Any]]:
-    """Yield the instances that nodes have told of lately: some of an older version, some of apps that have ended."""
+    """Yield recently reported instances, some of an older version, some of ended apps."""
     world.network.nodes()
     hosts = _hosts(world)
     for message, placed in world.network.instances():
@@ -122,7 +122,7 @@ def _hosts(world: World) -> list[str]:
 
 
 def _instance(world: World, message: Message, before: Message | None, host: str, last: float) -> dict[str, Any]:
-    """Return the row of an instance that its node told of within the hour before `last`."""
+    """Return the row of an instance reported by its node within the hour before `last`."""
     rng = random.Random(f"{world.seed}:instance:{message.app.name}:{host}")
     offset, since = rng.random() * HOUR, rng.random() * 90 * 86_400
     told = (last - offset) // HOUR * HOUR + offset
@@ -192,9 +192,9 @@ def _listing(name: str, counted: str, components: Iterable[tuple[str, str]]) -> 
 
 
 OWN = (1, 2_000, 80)  # cores, MB and GB that FluxOS keeps from the apps of a node
-OVERHEAD_GB = 12  # that a component takes beyond what it asks for (docs/upstream.md#statistics)
+OVERHEAD_GB = 12  # taken by a component beyond its request (docs/upstream.md#statistics)
 HISTORY_STEP, HISTORY_DAYS = 870, 30  # seconds between two points of the history of node counts
-KEPT, KEPT_BYTES = 12, 6_000_000  # answers that are kept, and the size of the largest one
+KEPT, KEPT_BYTES = 12, 6_000_000  # cached answers, and the size of the largest one
 
 
 class Rows:

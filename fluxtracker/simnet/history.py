@@ -1,4 +1,4 @@
-"""The payments of the past, made one after the other from a seed, and the prices.
+"""Generate past payments, one after the other from a seed, and prices.
 
 Ids are hashes of the seed and a number, not of the transaction's bytes. The price is a slow wave between about 0.07
 and 0.20 US dollars, with noise.
@@ -34,14 +34,14 @@ KINDS = {
 """Kinds of transactions that touch a tracked address, with how often each occurs."""
 
 
-UNDERPAID = 400  # one more payment after so many is below the least price of 0.01 FLUX
+UNDERPAID = 400  # one extra payment after this many is below the minimum price of 0.01 FLUX
 UNDERPAID_SAT = 500_000
 MONTH = 30 * 86_400
 
 
 @lru_cache(maxsize=100)
 def shares(month: int) -> tuple[float, float]:
-    """Return below which draws a month's senders are the card gateway, and the team: their shares swing."""
+    """Return the thresholds of draws for the card gateway and the team, whose shares vary by month."""
     card = 0.38 + 0.22 * ((_noise(0, f"card {month}") + 1) / 2)
     return card, card + 0.3 * ((_noise(0, f"team {month}") + 1) / 2) ** 2
 
@@ -115,7 +115,7 @@ class Maker:
         return tx
 
     def underpaid(self, number: int) -> Tx:
-        """Make a payment below the least price, without a word to the draws of the others."""
+        """Make a payment below the minimum price, without affecting other draws."""
         sender, message_hash = customer(number % self.customers), digest(self.seed, "underpaid message", number)
         paid = (Output(a.MAIN, UNDERPAID_SAT), Output(sender, FLUX), Output(None, 0, message_hash.encode()))
         spent = Input(sender, digest(self.seed, "underpaid previous", number), 1, UNDERPAID_SAT + FLUX)
@@ -140,7 +140,7 @@ class Maker:
         return a.TEAM if draw < self._team else customer(self.rng.randrange(self.customers))
 
     def _paid(self, number: int, outputs: list[Output], *, sender: str, data: bytes | None = None) -> Tx:
-        """Make a payment as wallets do: outputs, change, OP_RETURN; the fee is mostly 0."""
+        """Make a payment like wallets do: outputs, change, OP_RETURN; the fee is usually 0."""
         spent = sum(o.sat for o in outputs)
         fee = self.rng.choice((0, 0, 0, 0, 30, 130))
         change = self.rng.randrange(1, 400 * FLUX)

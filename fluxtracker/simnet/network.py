@@ -1,4 +1,4 @@
-"""The nodes of the simulated network and the containers that they run, always the same for one seed."""
+"""Simulate the nodes of the network and their containers, deterministic by seed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ DAY = 86_400
 STEADY, STAYS = 0.4, (20, 160)  # share of the places whose node never goes, and days that others stay
 MOVING, RESTS = 0.15, (4, 30)  # share of the places whose node moves, and days that it rests
 UNDER_FILLED = 0.03  # share of the apps that have fewer instances than ordered
-NAMELESS = 560  # one in so many is listed without an address
+NAMELESS = 560  # one in this many is listed without an address
 NEVER_PAID = "1516980000"
-SHRUNK, SHRUNK_DAYS = 0.04, 30  # the network grew by this share in so many days before the world was made
+SHRUNK, SHRUNK_DAYS = 0.04, 30  # the network grew by this share in this many days before the world was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Changes(NamedTuple):
     """Of the first node, when the world was made."""
 
     def joined(self, started: float, seconds: float) -> tuple[int, float]:
-        """Return how many nodes came before the one of an instant, and when that one came."""
+        """Return how many nodes preceded the one at an instant, and when that one joined."""
         days = (seconds - started) / DAY
         before = max(0, floor((days + self.stayed) / self.stays)) if self.stays else 0
         return before, started + DAY * (before * self.stays - self.stayed if before else -self.age)
@@ -88,7 +88,7 @@ def changes(seed: int, number: int) -> Changes:
 
 
 def machine(seed: int, number: int, before: int = 0, moves: int = 0, joined: float = 0.0) -> Machine:
-    """Return the node in a place after so many others and so many moves; the place decides its tier."""
+    """Return the node in a place after this many predecessors and moves; the place decides its tier."""
     rng = random.Random(f"{seed}:node:{number}")
     tier = rng.choices(tuple(TIERS), SHARES)[0]
     reachable = rng.random() >= UNREACHABLE
@@ -97,7 +97,7 @@ def machine(seed: int, number: int, before: int = 0, moves: int = 0, joined: flo
         rng.seed(f"{seed}:node:{number}{later}:{moves}")
     port = rng.choice(("", ":16137", ":16147", ":16167"))
     ip = f"{rng.randrange(11, 220)}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}{port}"
-    rng.random()  # whether it runs ArcaneOS, which is told elsewhere
+    rng.random()  # whether it runs ArcaneOS, which is reported elsewhere
     if before or moves:
         rng.seed(f"{seed}:machine:{number}{later}")  # the same after a move
     least = TIERS[tier]
@@ -245,7 +245,7 @@ class Network:
         return {"Names": [container.name], "State": "running", "Status": "Up 2 days"}
 
     def counts(self) -> dict[str, int]:
-        """Return the nodes by tier, in small letters."""
+        """Return the nodes by lower-case tier."""
         return self._counts_of(self.world.nodes)
 
     def counts_at(self, seconds: float) -> dict[str, int]:

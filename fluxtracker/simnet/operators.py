@@ -1,4 +1,4 @@
-"""Choose who operates a simulated node, where it is and what it runs, always the same for one node."""
+"""Choose operator, place and programs of a simulated node, deterministic by node."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ COUNTRIES = {
 
 
 class Provider(NamedTuple):
-    """One autonomous system. `orgs`: the names it goes by; `flagged`: the flags say that it is a data centre."""
+    """One autonomous system. `orgs`: its names; `flagged`: flagged as a data centre."""
 
     asn: str
     orgs: tuple[str, ...]
@@ -120,7 +120,7 @@ def facts(seed: int, collateral: str) -> Facts:
 
 
 def geolocation(found: Facts, host: str) -> dict[str, Any]:
-    """Return a node's place as the statistics tell it."""
+    """Return a node's place as in the statistics."""
     place, flagged = found.country, found.provider.flagged
     return {
         "ip": host,

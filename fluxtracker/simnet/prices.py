@@ -1,4 +1,4 @@
-"""The prices of CoinGecko, Binance and the Flux explorer (docs/upstream.md#prices)."""
+"""Serve prices like CoinGecko, Binance and the Flux explorer (docs/upstream.md#prices)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Known(StrEnum):
 
 
 class Act(StrEnum):
-    """Effect of a payment's message on its app; before its story is told, the intended one."""
+    """Effect of a payment's message on its app, or the intended one until `Stories` decides."""
 
     USUAL = "usual"
     FREE = "free"  # a change that costs 0.02 FLUX
@@ -218,7 +218,7 @@ def failure(message: str, code: int | None = None) -> Answer:
 
 
 def whole(query: Mapping[str, str], name: str, default: int) -> int:
-    """Return a number of the query, or the default when it is missing or no number."""
+    """Return a number of the query, or the default if missing or invalid."""
     try:
         return int(query.get(name, default))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The lives of the apps of the simulated network: each payment that carries a message is one step in one of them.
+"""Simulate the lives of apps: each payment with a message is one step in one of them.
 
 Owners register, renew shortly before the end, change, shorten and cancel; some come back after the end, and some names
 are then registered by others. The network ignores strangers who register a name in force, and what is underpaid. The
@@ -71,7 +71,7 @@ def plan_at(story: Story, height: int) -> int:
 
 
 def act_of(story: Story, end: int, height: int, *, registers: bool) -> Act:
-    """Return what a message that counts does to an app."""
+    """Return the effect of a message that counts."""
     if height >= story.end:
         return Act.REREGISTERED if registers else Act.WON_BACK
     if abs(end - story.end) <= TOLERANCE:
@@ -86,7 +86,7 @@ class Step(NamedTuple):
 
 
 def update(story: Story, wish: Act, height: int, rng: random.Random, chain: Chain) -> Step:
-    """Return the owner's update of an app, and what it comes to: terms of old versions cannot be chosen."""
+    """Return the owner's update of an app, and its effect: terms of old versions cannot be chosen."""
     app = _upgraded(story.app, height, rng)
     left = max(0, story.end - height)
     if wish in (Act.CHANGE, Act.IGNORED) or rng.random() < 0.05:
@@ -151,13 +151,13 @@ class Stories:
         self._ended: deque[Story] = deque(maxlen=200)
 
     def tell(self, tx: Tx) -> None:
-        """Give a payment with a message its app, and say what the message does."""
+        """Assign an app and an effect to a payment with a message."""
         rng = self._rng
         story, step = self._step(Act(tx.act), tx.height, rng)
         tx.app, tx.act, tx.registers = step.app, step.act, step.registers
         if tx.known == Known.NEVER:
             if story.height:
-                self._schedule(story, rng)  # no node knows what it said, so its owner tries again
+                self._schedule(story, rng)  # no node knows its content, so its owner tries again
         elif step.act != Act.IGNORED:
             story.app, story.height = step.app, tx.height
             story.end = end_of(step.app, tx.height, self.chain)
@@ -218,7 +218,7 @@ class Stories:
         while self._due and self._due[0][0] <= height:
             due, _, story = heappop(self._due)
             if due != story.due or story.place < 0:
-                continue  # it acted meanwhile
+                continue  # it has already acted
             if story.lapses or (due < story.end <= height and rng.random() < 0.6):
                 self._end(story)
             elif height - story.height > TOLERANCE:

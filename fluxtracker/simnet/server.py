@@ -1,4 +1,4 @@
-"""One local HTTP server that answers as all upstreams do, on 127.0.0.1 only.
+"""Run a local HTTP server that answers like all upstreams, only on 127.0.0.1.
 
     /blockbook/api/v2/...  /blockbook2/api/v2/...   two Blockbook instances
     /daemon/...  /apps/...                          FluxOS
@@ -130,7 +130,7 @@ class SimServer:
         return self.world
 
     def route(self, path: str, query: Mapping[str, str], back: int = 0) -> Answer:
-        """Answer a request; the tips of the chain sources go `back` by so many blocks."""
+        """Answer a request; the tips of the chain sources go `back` by this many blocks."""
         source, _, rest = path.strip("/").partition("/")
         world = self.world_of(source)
         tip = world.tip_height - back

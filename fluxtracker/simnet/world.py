@@ -1,4 +1,4 @@
-"""The simulated network as one object: its past, its clock and the blocks to come.
+"""Simulate the network as one object: its past, its clock and its future blocks.
 
 The same arguments make the same world. New blocks come as time passes, whenever a client asks (`catch_up`).
 """

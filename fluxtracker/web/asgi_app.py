@@ -264,7 +264,7 @@ def environ_of(scope: Message) -> dict[str, Any]:
         text = CHARSET.sub("", text) if key == "CONTENT_TYPE" else text
         separator = "; " if key == "HTTP_COOKIE" else ","
         environ[key] = f"{environ[key]}{separator}{text}" if key in environ else text
-    middleware.drop_hearsay(environ)
+    middleware.drop_untrusted_headers(environ)
     return environ
 
 

@@ -197,7 +197,7 @@ def takes_gzip(accept: str) -> bool:
 
 
 def canonical(query: str, matched: Route) -> str | None:
-    """Return the query in order. Pages drop the keys that they do not know; None: Django refuses it, or negotiates."""
+    """Return the query, sorted. Pages drop unknown keys; None: Django refuses it, or negotiates."""
     if not query:
         return ""
     if len(query) > LONGEST_QUERY:

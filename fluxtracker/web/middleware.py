@@ -91,11 +91,11 @@ class ForwardedScheme(Middleware):
     """Accepts the scheme (SECURE_PROXY_SSL_HEADER) only from our own proxies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        drop_hearsay(request.META)
+        drop_untrusted_headers(request.META)
         return self.get_response(request)
 
 
-def drop_hearsay(environ: dict[str, Any]) -> None:
+def drop_untrusted_headers(environ: dict[str, Any]) -> None:
     """Drop forwarded headers not set by our proxy."""
     if not is_near(environ.get("REMOTE_ADDR", "")):
         environ.pop("HTTP_X_FORWARDED_PROTO", None)

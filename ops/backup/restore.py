@@ -164,7 +164,7 @@ class Keeper:
     held: tuple[leases.Held, ...]
 
     def begin(self) -> None:
-        """Prepare the transaction. On SQLite, heartbeats cannot write during it, so it renews the leases itself."""
+        """Prepare the transaction. On SQLite, heartbeats cannot write during it, so it takes the leases itself."""
         if connection.vendor == "sqlite":
             self.stack.close()
 

@@ -78,7 +78,7 @@ def request_job(name: str, params: object, *, user: User, address: str | None, v
             audit_log.record_if_possible(**entry, outcome=audit_log.REFUSED, detail={"reason": "not confirmed"})
         raise
     try:
-        _refuse_a_second(job_type, values)
+        _refuse_duplicate(job_type, values)
         job = _create(job_type, values, user, via)
     except AlreadyRunning as error:
         audit_log.record(**entry, outcome=audit_log.REFUSED, detail={"reason": str(error)})
@@ -121,7 +121,7 @@ def active(name: str) -> Job | None:
     return Job.objects.filter(name=name, state__in=Job.ACTIVE).first()
 
 
-def _refuse_a_second(job_type: JobType, values: Mapping[str, Any]) -> None:
+def _refuse_duplicate(job_type: JobType, values: Mapping[str, Any]) -> None:
     """Allow one job per name and per lease, as a job just started may not hold its lease yet."""
     name = job_type.lease_for(values)
     for job in Job.objects.filter(state__in=Job.ACTIVE):

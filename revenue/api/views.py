@@ -68,7 +68,9 @@ class PayerView(ReadView):
     def read(self, values: dict[str, Any], now: datetime) -> PayerPage:
         payer = payers.find(self.kwargs["address"], now.date())
         if payer is None:
-            raise NotFound(" ".join(filter(None, ["no known payments from this address.", selectors.unkept()])))
+            raise NotFound(
+                " ".join(filter(None, ["no known payments from this address.", selectors.pruned_details_note()]))
+            )
         page, limit = values["page"], values["limit"]
         selection = filters.select(TransactionsQuery.read({"sender": payer.address}))
         rows = pagination.page_rows(selection, payer.kept, (page - 1) * limit, limit)

@@ -15,7 +15,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from fluxtracker.batches import chunks
-from fluxtracker.database import one_long_moment
+from fluxtracker.database import long_read_snapshot
 from revenue.models import LedgerState, Payment
 from revenue.payments.filters import Selection, within
 from revenue.querysets import PaymentQuerySet
@@ -52,7 +52,7 @@ def every_row(selection: Selection) -> Iterator[list[Row]]:
 
     Only their keys are read at once, 8 bytes per row. A row that stays is yielded once, despite concurrent changes.
     """
-    with one_long_moment():
+    with long_read_snapshot():
         ids = array("q", _every_id(selection))
     yield from map(_fetch, chunks(ids, BATCH))
 

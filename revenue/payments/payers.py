@@ -11,7 +11,7 @@ from django.db.models import Count, Max, Min, Sum
 from fluxtracker.api.fields import Page
 from revenue.labels import Senders
 from revenue.models import Payment, PrunedPayment
-from revenue.selectors import read_until, unkept
+from revenue.selectors import pruned_details_note, read_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Payer:
     kept: int
     """Number of payments that are not pruned."""
     as_of: datetime | None
-    unkept: str = ""
+    pruned_details_note: str = ""
     """Sentence about what may be missing."""
 
     @property
@@ -51,7 +51,7 @@ class Payer:
     @property
     def notes(self) -> Mapping[str, str]:
         notes = {} if self.priced else {"usd": "No payment has a price yet."}
-        return notes | ({"totals": self.unkept} if self.unkept else {})
+        return notes | ({"totals": self.pruned_details_note} if self.pruned_details_note else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def find(address: str, today: date) -> Payer | None:
         last=max(side["last"] for side in sides),
         kept=kept["rows"],
         as_of=read_until(),
-        unkept=unkept(),
+        pruned_details_note=pruned_details_note(),
     )
 
 

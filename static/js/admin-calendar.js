@@ -1,4 +1,4 @@
-// The days of the calendar are one stop of the Tab key; arrow keys go from day to day.
+// The calendar's days are one Tab stop; arrow keys move between days.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const links = [...document.querySelectorAll(".months a[data-day]")];

@@ -1,4 +1,4 @@
-// Says in words what the chosen crontab means, beside the field (schedules in the admin).
+// Describes the selected crontab next to its field (schedules in the admin).
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const field = document.getElementById("id_crontab");

@@ -1,4 +1,4 @@
-// Keeps the overview current while it is looked at, and says when the server is away.
+// Keeps the overview current while it is visible, and shows when the server is away.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const lost = document.getElementById("lost");

@@ -1,4 +1,4 @@
-// Makes a passkey or signs with one: hands a form's options to the browser, and sends what comes back.
+// Creates a passkey or signs with one: passes a form's options to the browser, and sends the result.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const Key = window.PublicKeyCredential;

@@ -1,4 +1,4 @@
-// The chart's links and fields change the address and ask for the panel again; what draws is loaded once it is seen.
+// The chart's links and fields change the URL and reload the panel; the chart library is loaded once visible.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const section = panels.named("chart");
@@ -89,7 +89,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   section.addEventListener("panel:shown", () => (shown = new URLSearchParams(location.search)));
 
-  // What draws comes with its library, by the hashed addresses that the panel names.
+  // The drawing code is loaded with its library, from the hashed URLs in the panel.
   function load(tag, attributes) {
     return new Promise((onload, onerror) => {
       document.head.append(Object.assign(document.createElement(tag), { ...attributes, onload, onerror }));

@@ -140,7 +140,7 @@ function chartPanel(section, go) {
     ctx.restore();
   }
 
-  // Bars of one series stand beside those of the others; a bar that is not whole is hatched, one of before is dotted.
+  // Bars of different series are side by side; incomplete ones are hatched, previous ones dotted.
   function drawBars(u) {
     const bars = shown().filter(isBar);
     const slot = Math.abs(u.valToPos(1, "x", true) - u.valToPos(0, "x", true));
@@ -174,7 +174,7 @@ function chartPanel(section, go) {
     });
   }
 
-  // Of each day the mean of it and the six before, where all of them are whole.
+  // The mean of each day and the six before, if all of them are complete.
   function means({ points, partial }) {
     const whole = points.map((value, index) => (partial.includes(answer.dates[index]) ? null : value));
     return whole.map((_, index) => {
@@ -183,7 +183,7 @@ function chartPanel(section, go) {
     });
   }
 
-  // A line through what is known. Where data is missing a faint step leads from the last value to the next.
+  // A line through known values. Over gaps a faint step leads from the last value to the next.
   function stroked(u, series, points, { colour, dash, width = 2 }) {
     const { ctx } = u;
     const at = (index, value) => [u.valToPos(index, "x", true), u.valToPos(value, series.unit || "count", true)];
@@ -230,7 +230,7 @@ function chartPanel(section, go) {
     }
   }
 
-  // Days that were not read on their day: a hatched strip at the foot of the chart.
+  // Days not read on their day: a hatched strip at the bottom of the chart.
   function drawMarks(u) {
     const { left, top, width, height } = u.bbox;
     for (const { start, end } of shown().flatMap(({ marks }) => marks).filter(({ source }) => source !== "live")) {
@@ -281,7 +281,7 @@ function chartPanel(section, go) {
     ];
   }
 
-  // The year stands where the range has two of them, and with months and quarters.
+  // The year is shown if the range has two of them, and with months and quarters.
   function label(index) {
     const when = new Date(answer.dates[index]);
     if (answer.bucket === "quarter") return `Q${Math.floor(when.getUTCMonth() / 3) + 1} ${when.getUTCFullYear()}`;
@@ -295,7 +295,7 @@ function chartPanel(section, go) {
     return (unit === "USD" ? "$" : "") + text.replace("-", MINUS) + (unit === "%" ? " %" : "");
   }
 
-  // Looking closer, or at more: the view from one day to another.
+  // Zooming: the view from one day to another.
 
   function look(start, end) {
     const query = new URLSearchParams(location.search);
@@ -364,13 +364,13 @@ function chartPanel(section, go) {
     look(iso(centre - reach), iso(Math.min(centre + reach, Date.parse(root().dataset.today))));
   }
 
-  // The scale of what adds up begins at 0, that of a state near its lowest value.
+  // The scale of sums begins at 0, that of a state near its lowest value.
   function scale(unit) {
     const sums = shown().some((series) => series.additive && series.unit === unit);
     return [unit || "count", { range: { min: { pad: 0.1, soft: 0, mode: sums ? 1 : 3 }, max: { pad: 0.1 } } }];
   }
 
-  // What uPlot makes its scales of: every line, and those before.
+  // Data for uPlot's scales: every line, and the previous ones.
   function lines() {
     const ghosts = shown().filter(({ ghost }) => ghost).map((series) => ({ series, points: series.ghost.points }));
     return [...shown().map((series) => ({ series, points: series.points })), ...ghosts];

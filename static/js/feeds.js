@@ -1,5 +1,5 @@
-// The carousel moves where motion is welcome, as css/feeds.css says; it pauses while it is looked into, and by a button.
-// The list is doubled for the eye alone, so that it goes round without a seam.
+// The carousel moves unless reduced motion is preferred (css/feeds.css); it pauses on hover, focus and by a button.
+// The list is duplicated visually only, so that it loops seamlessly.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const SPEED = 40; // px a second

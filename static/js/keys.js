@@ -1,4 +1,4 @@
-// Keys beside those of the period: "?" shows all of them, "/" goes to the search of payments.
+// Keys besides those of the period: "?" lists all of them, "/" focuses the search for payments.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const box = document.getElementById("shortcuts");

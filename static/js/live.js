@@ -1,4 +1,4 @@
-// Keeps the page current: asks for the strip every 5 s while the page is looked at, and says when the server is away.
+// Keeps the page current: requests the strip every 5 s while the page is visible, and shows when the server is away.
 // All panels are loaded again when the strip shows newer data, every five minutes, and on demand (live.refreshAll).
 "use strict";
 const live = (() => {

@@ -1,14 +1,14 @@
-// The panels of the page: asks for one again, puts the answer in its place and keeps the address right.
-// A section says in data-panel where its content comes from, in data-keys which keys of the address it goes by.
+// The panels of the page: reloads a panel, replaces its content and keeps the URL in sync.
+// A section's data-panel is the URL of its content, its data-keys the query keys it depends on.
 //
 // For the other scripts:
-//   panels.refresh(section, {quiet})   asks for it with the query of the present address; false when that failed
-//   panels.go(changes, {replace})      changes keys of the address (null drops one)
-//   panels.steer(section, go)          has its links and forms call go(query, element) instead of loading the page
-//   panels.shows(section, show)        puts answers in place by show(answer, {moved, quiet}) instead of panels.put
-//   panels.steady(section, change)     calls change(), which replaces content; focus, open boxes and place stay
+//   panels.refresh(section, {quiet})   reloads it with the current query; false if that failed
+//   panels.go(changes, {replace})      changes query keys of the URL (null drops one)
+//   panels.steer(section, go)          makes its links and forms call go(query, element) instead of loading the page
+//   panels.shows(section, show)        shows responses by show(answer, {moved, quiet}) instead of panels.put
+//   panels.steady(section, change)     calls change(), which replaces content; keeps focus, open boxes, scroll
 //   event "panel:shown" on a section: its content was replaced
-//   event "panels:address" on document: back, forward or panels.go() changed the address
+//   event "panels:address" on document: back, forward or panels.go() changed the URL
 //   event "panels:answered" on document: whether (detail.ok) and when (detail.date) the server answered
 "use strict";
 const panels = (() => {
@@ -33,7 +33,7 @@ const panels = (() => {
   const shows = (section, show) => (states.get(section).show = show);
   const plain = (event) => event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
 
-  // The section's own part of an address; "" where it does not go by the address.
+  // The section's own part of a URL; "" if it does not depend on the URL.
   function own(section, search = location.search) {
     const query = new URLSearchParams(search);
     return states.get(section).keys.map((key) => `${key}=${query.get(key) ?? ""}`).join("&");
@@ -41,7 +41,7 @@ const panels = (() => {
 
   const fits = (section) => own(section) === states.get(section).shown;
 
-  // Answers {html, etag}, or null while nothing has changed. Throws when the server does not answer.
+  // Returns {html, etag}, or null if nothing has changed. Throws if the server does not answer.
   async function ask(section, search, known, signal) {
     const limit = AbortSignal.timeout(PATIENCE);
     const options = { cache: "no-store", headers: known ? { "If-None-Match": known } : {} };
@@ -57,7 +57,7 @@ const panels = (() => {
     return same ? null : { html: await answer.text(), etag: answer.headers.get("ETag") ?? "" };
   }
 
-  // Finds an element in what takes its place: by its id, or by its kind in the nearest element that has one.
+  // Finds an element in its replacement: by id, or by kind in the nearest element with an id.
   function wayTo(element) {
     if (element.id) return `#${CSS.escape(element.id)}`;
     const name = element.name ? `[name="${CSS.escape(element.name)}"]` : "";
@@ -164,7 +164,7 @@ const panels = (() => {
     tell(document, "panels:address");
   }
 
-  // Takes all keys of a section from a query, but for the range that it shares with others.
+  // Takes all keys of a section from a query, except the shared range.
   function follow(section, query, options) {
     const keys = states.get(section).keys.filter((key) => key !== "range");
     go(Object.fromEntries(keys.map((key) => [key, query.get(key)])), options);
@@ -184,7 +184,7 @@ const panels = (() => {
     });
   }
 
-  // A link that only sets some keys keeps what the address says besides them: <a data-set="metrics=node_total" ...>
+  // A link that only sets some keys keeps the others of the URL: <a data-set="metrics=node_total" ...>
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-set], .retry");
     if (!link || !plain(event) || event.defaultPrevented) return;

@@ -1,5 +1,5 @@
-// The list of payments: search as you type, filters, pages, all without a reload and in the address; copies; news.
-// Links and forms work without this file: it only takes them over. See panels.js for what it builds on.
+// The list of payments: search as you type, filters and pages without a reload, kept in the URL; copying; new rows.
+// Links and forms work without this file, which only enhances them. It builds on panels.js.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const section = panels.named("payments");
@@ -16,7 +16,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const announce = (words) => (announcement.textContent = words);
 
-  // Notes which rows are there and marks those that came as news.
+  // Remembers the current rows and marks new ones.
   function note(news) {
     const rows = [...section.querySelectorAll("tr[data-payment]")];
     const fresh = rows.filter((row) => !seen.has(row.id));
@@ -28,14 +28,14 @@ document.addEventListener("DOMContentLoaded", () => {
   const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
   const total = (root) => Number(root.querySelector(`${RESULTS} [data-total]`)?.dataset.total ?? 0);
 
-  // Whether somebody reads, points at or has left the top of the list: new rows would push away what is looked at.
+  // Whether the visitor reads, points at or has left the top of the list, where new rows would move the content.
   function isRead(list) {
     const { top, bottom } = list.getBoundingClientRect();
     const pointed = list.matches(":hover, :focus-within, :not([data-live]), :has(#payments-all:checked)");
     return pointed || (top < 0 && bottom > 0);
   }
 
-  // Puts new rows in place, or says how many there are until they are asked for or nobody reads any more.
+  // Inserts new rows, or shows their number until they are requested or the visitor stops reading.
   function putNews(html) {
     const fresh = total(parsed(html)) - total(section);
     if (fresh <= 0 || !isRead(section.querySelector(RESULTS))) return take(html);
@@ -77,7 +77,7 @@ document.addEventListener("DOMContentLoaded", () => {
     note(false);
   });
 
-  // Puts the panel's keys into the address and shows what they mean.
+  // Puts the panel's keys into the URL and shows the result.
   async function go(query, { form = null, replace = false } = {}) {
     clearTimeout(pause);
     whole = form?.id !== "payments-form";
@@ -85,7 +85,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (await panels.refresh(section)) announce(outcome());
   }
 
-  // What is wrong in the fields, and how many were found.
+  // Errors of the fields, and the number of results.
   function outcome() {
     const places = section.querySelectorAll(".wrong, #payments-count, #payments-results .empty > p:first-child");
     return [...places].map((place) => place.textContent.replace(/\s+/g, " ").trim()).filter(Boolean).join(" ");
@@ -93,7 +93,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const submit = (form, replace) => go(panels.queryOf(form), { form, replace });
 
-  // One step back leaves a search, however many letters it had; one that was emptied can be gone back to.
+  // One step back leaves a search of any length; a cleared one can be returned to.
   function search(field) {
     const searching = Boolean(new URLSearchParams(location.search).get("search"));
     if (field.form) submit(field.form, searching && field.value.trim() !== "");

@@ -44,7 +44,7 @@ document.addEventListener("DOMContentLoaded", () => {
     }
   }
 
-  // Puts the view's tiles in place: at once when they are here, else when they come. The address is right already.
+  // Shows the view's tiles, at once if prefetched, else when they arrive. The URL is already updated.
   function show(wanted) {
     if (wanted === shown) return;
     panels.hush(tiles);
@@ -60,7 +60,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!answer || Date.now() - at > OLD) panels.refresh(tiles, { quiet: Boolean(answer) });
   }
 
-  // The focus goes with the choice.
+  // The focus follows the choice.
   function check(value) {
     for (const radio of radios) radio.checked = radio.value === value;
     const radio = radios.find((one) => one.checked);
@@ -76,7 +76,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   form.addEventListener("change", ({ target }) => choose(target.value));
   form.addEventListener("click", ({ target }) => {
-    // a click on the one that is chosen already changes nothing, and asks for it again
+    // a click on the current one only reloads it
     if (target.name === "period" && target.value === period()) live.refreshAll();
   });
   form.addEventListener("submit", (event) => event.preventDefault());

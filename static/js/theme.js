@@ -1,4 +1,4 @@
-// Dark, light or the system's choice, remembered under the same key and words as the Django admin keeps it. Dark at first.
+// Dark, light or the system's theme, stored under the Django admin's key and values. Dark by default.
 "use strict";
 const storage = (() => {
   try {

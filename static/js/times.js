@@ -1,4 +1,4 @@
-// Times: ages tick, and every UTC time tells the reader's own on hover.
+// Updates ages, and adds the reader's local time to every UTC time on hover.
 "use strict";
 const times = (() => {
   let skew = 0; // ms that the server's clock is ahead of ours
@@ -24,7 +24,7 @@ const times = (() => {
     }
   }
 
-  // By the server it is `date` (ms since 1970) now.
+  // The server's time is now `date` (ms since 1970).
   const set = (date) => date && (skew = date - Date.now());
 
   set(Date.parse(document.body.dataset.now));

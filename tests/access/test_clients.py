@@ -110,7 +110,7 @@ def test_exports_are_counted_with_the_api_and_say_so_as_json(client):
         client.get("/api/", REMOTE_ADDR=STRANGER)
     answer = client.get("/export/payments.csv", REMOTE_ADDR=STRANGER)
     assert (answer.status_code, answer["Content-Type"]) == (429, "application/json")
-    assert "at most 3 a minute" in answer.json()["error"]
+    assert "at most 3 per minute" in answer.json()["error"]
 
 
 @pytest.mark.usefixtures("limited")

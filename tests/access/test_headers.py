@@ -120,7 +120,7 @@ def test_what_is_not_there_counts_as_well(client, path, method):
     answers = [getattr(client, method)(path, **OUTSIDE) for _ in range(4)]
     assert [answer["RateLimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", "r=0"]
     assert [answer.status_code == 429 for answer in answers] == [False, False, False, True]
-    assert f"come back in {answers[3]['Retry-After']} s" in answers[3].json()["error"]
+    assert f"try again in {answers[3]['Retry-After']} s" in answers[3].json()["error"]
 
 
 @pytest.mark.django_db

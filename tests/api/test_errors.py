@@ -91,7 +91,7 @@ def test_whoever_is_told_to_wait_is_told_how_long(client):
         (401, "expected the header `Authorization: Token <token>`"),
         (403, "staff only"),
         ("404-bare", "there is nothing at /api/raise/404-bare; /api/docs/ lists what there is"),
-        (429, "come back in 30 s"),
+        (429, "try again in 30 s"),
     ],
 )
 @override_settings(ROOT_URLCONF=Urls)
@@ -181,9 +181,9 @@ def test_one_request_too_many_is_429_until_the_minute_is_over(client, who):
     with override_settings(ROOT_URLCONF=Urls):
         assert [client.get("/api/", **who).status_code for _ in range(4)] == [200, 200, 200, 429]
         response = client.get("/api/", **who)
-    assert "at most 3 a minute" in assert_is_error(response, 429)
+    assert "at most 3 per minute" in assert_is_error(response, 429)
     assert 1 <= int(response["Retry-After"]) <= 60
-    assert f"come back in {response['Retry-After']} s" in response.json()["error"]
+    assert f"try again in {response['Retry-After']} s" in response.json()["error"]
     assert client.get("/api/", REMOTE_ADDR="203.0.113.10").status_code == 200
     assert client.get("/api/health/live", **who).status_code == 200
 

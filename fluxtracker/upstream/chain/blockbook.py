@@ -152,7 +152,7 @@ class ListingReader:
         page = self._checked(answer, rows, number)
         nameless = self._fill(page, rows, low, to)
         if nameless:
-            self._name_the_nameless(page, query, nameless)
+            self._identify_rows(page, query, nameless)
         return page
 
     def _checked(self, answer: dict[str, Any], rows: list[Any], number: int) -> Page:
@@ -199,7 +199,7 @@ class ListingReader:
         page.lowest = min(heights, default=None)
         return nameless
 
-    def _name_the_nameless(self, page: Page, query: Params, nameless: int) -> None:
+    def _identify_rows(self, page: Page, query: Params, nameless: int) -> None:
         """Identify rows without a usable id by the same page as a list of ids."""
         ids = self.ask({**query, "details": "txids"}).get("txids")
         if not isinstance(ids, list):

@@ -75,7 +75,7 @@ class Daemon(ChainUpstream):
         return list(dict.fromkeys(txids))
 
     def listing(self, address: str, low: int, high: int) -> Listing:
-        """All transactions of the address in blocks `low` to `high`, or to a lower `high` where they are many."""
+        """Return all transactions of the address in blocks `low` to `high`, or to a lower `high` if there are many."""
         transactions: list[ChainTx] = []
         unreadable: list[Unreadable] = []
         last = low
