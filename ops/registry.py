@@ -247,7 +247,7 @@ class JobType:
 
 JOBS: dict[str, JobType] = {}
 APPS = ("revenue", "deployments", "snapshots", "reports", "metrics", "carousel", "dashboard", "ops")
-"""In this order jobs are listed; other apps come last."""
+"""In this order jobs and the schedule are listed; other apps come last."""
 
 
 def job(name: str, *, report: type, **options: Any) -> Callable[[Callable[..., Any]], JobType]:

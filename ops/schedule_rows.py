@@ -20,7 +20,7 @@ from fluxtracker.formatting import moment, span
 from fluxtracker.periods import is_ahead, is_fresh
 from ops import leases
 from ops.models import TaskState, WorkerSeen
-from ops.registry import discover
+from ops.registry import APPS, discover
 from ops.status import OK, Status
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,6 +37,10 @@ class Entry:
     arguments: Mapping[str, str] = field(default_factory=dict)
     enabled: bool = True
     """Whether it is enabled by default; others run once an operator enables them."""
+
+    @property
+    def app(self) -> str:
+        return self.task.partition(".")[0]
 
     @property
     def expires_s(self) -> int:
@@ -65,9 +69,9 @@ def schedule(
 
 
 def entries() -> list[Entry]:
-    """Return the default schedule by name, as added by the `tasks` of all apps."""
+    """Return the default schedule, as added by the `tasks` of all apps. The ledger comes first."""
     discover("tasks")
-    return [entry for _, entry in sorted(_ENTRIES.items())]
+    return sorted(_ENTRIES.values(), key=lambda entry: (*APPS, entry.app).index(entry.app))
 
 
 WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s

@@ -228,7 +228,7 @@ COUNTS: dict[type, tuple[int, int]] = {
     User: (6, 8),
     Group: (5, 6),
     PeriodicTask: (8, 9),
-    IntervalSchedule: (5, 6),  # of a row with one task: each further one is a query more
+    IntervalSchedule: (5, 10),  # of a row with five tasks: each takes a query
     MessageFact: (5, 4),
     AppLife: (5, 4),
     AppEvent: (5, 5),

@@ -34,8 +34,9 @@ UP = Program("up", (PYTHON, "-m", "fluxtracker.supervisor.main"))
 ALL_DONE = {
     "sync_revenue", "backfill_app_names", "backfill_usd", "refresh_price", "read_pending", "audit_revenue", "prune",
     "collect_metrics", "take_census", "check_services", "refresh_carousel", "sync_messages", "check_snapshot",
-    "check_alerts", "ping_heartbeat", "publish_files", "update_economics", "backup",
+    "check_alerts", "ping_heartbeat", "publish_files", "backup",
 }  # fmt: skip
+ECONOMICS = "SELECT COUNT(*) FROM ops_taskrun WHERE name = 'update_economics' AND ok"
 
 
 @pytest.fixture
@@ -98,6 +99,8 @@ def test_what_is_due_runs_once_at_the_start(home: Home, sim: SimServer):
     runs = dict(home.query(RUNS))
     assert runs.pop("read_pending") >= 1  # every minute
     assert runs.pop("check_snapshot") in (1, 2)  # at the start, and with the first collection if that was too early
+    assert runs.pop("update_economics", 0) <= 1  # skipped while a sync that has just ended does the same
+    assert home.query(ECONOMICS)[0][0] >= 1
     assert runs == dict.fromkeys(ALL_DONE - {"read_pending", "check_snapshot"}, 1)
     assert "Traceback" not in logs(home)
 
