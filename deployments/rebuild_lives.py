@@ -121,10 +121,7 @@ def _next() -> list[str]:
 
 def rebuild(app_keys: Collection[str]) -> None:
     """Build the lives of these apps and their accruals. Call inside a transaction."""
-    times, tip = (
-        stored_block_times.timeline(),
-        max(stored_block_times.tip_of_ledger() or 0, MessagesState.known().tip_height),
-    )
+    times, tip = stored_block_times.timeline(), stored_block_times.tip()
     for keys in chunks(sorted(app_keys), APPS):
         _rebuild(keys, times, tip)
 

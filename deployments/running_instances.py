@@ -14,10 +14,10 @@ from typing import Any
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
+from deployments import stored_block_times
 from deployments.models import AppEvent, AppLife, MessagesState
 from metrics.models import InstanceChange, RunningApp
 from metrics.selectors import Running, running_instances
-from revenue.models import LedgerState
 
 GONE_BLOCKS = 2_880  # a day: apps still running after it are unpaid
 GONE = timedelta(days=1)
@@ -107,7 +107,7 @@ def _count(running: Running, keys: Collection[str]) -> int:
 
 def _expired(running: Running, in_force: Collection[str], now: datetime) -> tuple[list[Report], int]:
     """Return apps still running a day or more after their end, and instances of those that just ended."""
-    tip = LedgerState.objects.values_list("tip_height", flat=True).first()
+    tip = stored_block_times.tip_of_ledger()
     past = Q(end_height=None, end_at__lte=now - GONE)
     past |= Q(end_height__lte=tip - GONE_BLOCKS) if tip else Q(end_at__lte=now - GONE)
     ended = AppLife.objects.filter(app_key__in=running.apps.keys() - in_force).exclude(end_at=None)

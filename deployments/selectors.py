@@ -69,10 +69,6 @@ class Sums:
         )
 
 
-def tip() -> int:
-    return max(stored_block_times.tip_of_ledger() or 0, MessagesState.known().tip_height)
-
-
 def state_of(life: AppLife, tip: int, now: datetime) -> str:
     """Return the state of an app: it still runs in its end block, as in FluxOS 8.17."""
     if life.cancelled:
@@ -102,7 +98,7 @@ def find_app(name: str, now: datetime) -> Report | None:
     running = running_instances([key])
     return {
         "app": row,
-        "state": state_of(row, tip(), now),
+        "state": state_of(row, stored_block_times.tip(), now),
         "running": running.of(key),
         "payments": payments,
         "life": events,

@@ -8,7 +8,7 @@ from datetime import date
 
 from django.db.models import Min
 
-from deployments.models import BlockTime
+from deployments.models import BlockTime, MessagesState
 from fluxtracker.batches import ROWS, chunks
 from fluxtracker.block_times import Timeline
 from fluxtracker.upstream.records import Block
@@ -32,6 +32,11 @@ def timeline() -> Timeline:
 def tip_of_ledger() -> int | None:
     """Return the last block known to the ledger."""
     return LedgerState.objects.values_list("tip_height", flat=True).first()
+
+
+def tip() -> int:
+    """Return the last block that ledger or messages know, 0 without one. Two queries."""
+    return max(tip_of_ledger() or 0, MessagesState.known().tip_height)
 
 
 def learn() -> Stretch | None:

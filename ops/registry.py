@@ -79,7 +79,10 @@ class OnChange(Hook[Keeper]):
 
 
 on_change = OnChange()
-"""Called after a job that changed rows: a sync, a collection, a census, a snapshot. Registered in `services`."""
+"""Called after a job that changed rows: a sync, a collection, a census, a snapshot.
+
+Registered in `jobs`, or in `tasks` for workers alone.
+"""
 alert_rule: Hook[Callable[[datetime], Iterator[Status]]] = Hook()
 """Yields current problems. A rule that raises ends the check, as half of the problems would close alerts."""
 around_restore: Hook[Callable[[], AbstractContextManager[None]]] = Hook()
@@ -250,6 +253,11 @@ APPS = ("revenue", "deployments", "snapshots", "reports", "metrics", "carousel",
 """In this order jobs and the schedule are listed; other apps come last."""
 
 
+def place_of(app: str) -> int:
+    """Return the place of an app in APPS, for sorting."""
+    return (*APPS, app).index(app)
+
+
 def job(name: str, *, report: type, **options: Any) -> Callable[[Callable[..., Any]], JobType]:
     """Register a function as a job. `options` are fields of JobType."""
 
@@ -268,7 +276,7 @@ def jobs() -> dict[str, JobType]:
 
 @cache
 def _in_order() -> dict[str, JobType]:
-    ordered = sorted(JOBS.values(), key=lambda job: (*APPS, job.app).index(job.app))
+    ordered = sorted(JOBS.values(), key=lambda job: place_of(job.app))
     return {job.name: job for job in ordered}
 
 

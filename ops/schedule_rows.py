@@ -20,7 +20,7 @@ from fluxtracker.formatting import moment, span
 from fluxtracker.periods import is_ahead, is_fresh
 from ops import leases
 from ops.models import TaskState, WorkerSeen
-from ops.registry import APPS, discover
+from ops.registry import discover, place_of
 from ops.status import OK, Status
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -71,7 +71,7 @@ def schedule(
 def entries() -> list[Entry]:
     """Return the default schedule, as added by the `tasks` of all apps. The ledger comes first."""
     discover("tasks")
-    return sorted(_ENTRIES.values(), key=lambda entry: (*APPS, entry.app).index(entry.app))
+    return sorted(_ENTRIES.values(), key=lambda entry: place_of(entry.app))
 
 
 WORKER_FRESH = timedelta(seconds=90)  # workers report every 20 s

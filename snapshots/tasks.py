@@ -14,8 +14,6 @@ from ops.schedule_rows import scheduled
 from snapshots import jobs
 from snapshots.models import Snapshot
 
-CHECK = "snapshots.tasks.check_snapshot"
-
 
 @shared_task
 @scheduled(timedelta(minutes=30), "Takes the day's snapshot once it is 00:05 UTC.")
@@ -27,6 +25,7 @@ def check_snapshot() -> None:
 @on_change.after("collect-metrics")
 def check_after_collection() -> None:
     """Ask for the day's snapshot with its first collection: the next scheduled check may be half an hour away."""
-    is_missing = not Snapshot.objects.filter(day=timezone.now().date()).exists()
-    if in_worker() and is_missing and not TaskState.of("check_snapshot").consecutive_failures:
-        give(CHECK)
+    if not in_worker() or Snapshot.objects.filter(day=timezone.now().date()).exists():
+        return
+    if not TaskState.of("check_snapshot").consecutive_failures:
+        give(check_snapshot.name)

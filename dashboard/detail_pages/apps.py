@@ -23,7 +23,8 @@ from dashboard.detail_pages.pages import (
     twin_of,
     url_of,
 )
-from deployments.models import AppEvent, AppLife, DailySplit, MessageFact, MessagesState
+from deployments import stored_block_times
+from deployments.models import AppEvent, AppLife, DailySplit, MessageFact
 from deployments.selectors import close_names, state_of
 from fluxtracker import formatting
 from fluxtracker.ranges import Range
@@ -95,17 +96,11 @@ def _names_like(name: str) -> list[str]:
     return [names[match] for match in get_close_matches(name.lower(), list(names), selectors.CLOSE)]
 
 
-def _tip() -> int:
-    known = [LedgerState.objects.values_list("tip_height", flat=True).first()]
-    known.append(MessagesState.objects.values_list("tip_height", flat=True).first())
-    return max(height or 0 for height in known)
-
-
 def _life_facts(life: AppLife | None, now: datetime) -> Iterator[Fact]:
     if life is None:
         yield Fact("State", "", why=NO_MESSAGE)
         return
-    yield _state(life, _tip(), now)
+    yield _state(life, stored_block_times.tip(), now)
     if life.owner:
         yield Fact("Owner", formatting.short(life.owner), url_of("owner", life.owner), life.owner)
     if life.registered_at:
@@ -143,7 +138,7 @@ def owner(name: str, now: datetime, limits: Range | None = None) -> Thing | Unkn
         return Unknown("owner", "Owner", name, "No app message names this owner.", close)
     which = Q(txid__in=messages.values("txid"))
     paid = selectors.by_split(DailySplit.Dimension.OWNER, [name], which)
-    shown, tip, query = paid.within(limits), _tip(), {"owner": name}
+    shown, tip, query = paid.within(limits), stored_block_times.tip(), {"owner": name}
     if limits is None:
         newest = list(messages.order_by("-height").values_list("txid", flat=True)[: selectors.NEWEST])
         which = Q(txid__in=newest)

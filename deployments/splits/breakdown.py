@@ -168,7 +168,7 @@ class AppSums:
     as_of: datetime | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     waiting: AppSum | None = None
-    """What was paid on the days that are not in them yet, for any app or none."""
+    """Sums of the days that are not split yet, of all apps and of none."""
 
 
 Shown = tuple[int, int]

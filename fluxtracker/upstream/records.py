@@ -77,6 +77,11 @@ class Tip:
     ahead: int = 0
     """Blocks that the source counts above this one: they confirm payments, and not every node has them yet."""
 
+    @property
+    def counted(self) -> int:
+        """Return the last block as the source counts: confirmations are counted from there."""
+        return self.height + self.ahead
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

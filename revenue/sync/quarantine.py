@@ -56,7 +56,7 @@ def retry(reader: Reader, proof: Proof, now: datetime, run: Run, count: Callable
 
 def _read(reader: Reader, row: Quarantined, tx: ChainTx, tip: Tip) -> Reading:
     """Return a reading of the transaction's block. UpstreamError until it has enough confirmations."""
-    confirmed = tip.height + tip.ahead - tx.height + 1
+    confirmed = tip.counted - tx.height + 1
     if tx.height <= 0 or confirmed < settings.MIN_CONFIRMATIONS:
         raise UpstreamError(reader.source.host, f"tx/{row.txid}", "is not confirmed yet")
     outputs = tuple(reader.outputs(tx, row.address))

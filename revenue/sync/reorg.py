@@ -49,7 +49,7 @@ class Chain:
     @property
     def settled(self) -> int:
         """Return the highest block with enough confirmations, by what the source counts."""
-        return min(settled_height(self.tip.height + self.tip.ahead), self.tip.height)
+        return min(settled_height(self.tip.counted), self.tip.height)
 
     def require_still(self) -> None:
         """Raise ChainMoved if the tip's hash has changed: what was listed may have, too."""
